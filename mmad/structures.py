@@ -1,0 +1,183 @@
+"""The values that cross a border between two parts of mmad. Seconds everywhere, arrays read-only."""
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mmad.segments import as_segments
+
+
+def _read_only(array: NDArray) -> NDArray:
+    array = array.copy()
+    array.flags.writeable = False
+    return array
+
+
+@dataclass(frozen=True, eq=False)
+class Annotations:
+    """The true instances of one video.
+
+    Attributes:
+        segments_seconds: float64, shape (N, 2), start and end.
+        labels: int64, shape (N,), index into a label set.
+
+    Raises: ValueError if the lengths disagree. Whether a segment makes sense (reversed, outside the video)
+    is judged where the file is known, in `mmad.annotations`.
+    """
+
+    segments_seconds: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 2)))
+    labels: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+
+    def __post_init__(self) -> None:
+        segments = as_segments(self.segments_seconds)
+        labels = np.asarray(self.labels, dtype=np.int64).reshape(-1)
+        if len(segments) != len(labels):
+            raise ValueError(f"found {len(segments)} segments but {len(labels)} labels")
+        object.__setattr__(self, "segments_seconds", _read_only(segments))
+        object.__setattr__(self, "labels", _read_only(labels))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, keep: ArrayLike) -> "Annotations":
+        """The chosen instances, by boolean mask or integer indices."""
+        chosen = np.asarray(keep)
+        return Annotations(self.segments_seconds[chosen], self.labels[chosen])
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """The predicted instances of one video.
+
+    Attributes:
+        segments_seconds: float64, shape (N, 2), start and end.
+        labels: int64, shape (N,).
+        scores: float64, shape (N,), at least 0.
+
+    Raises: ValueError if lengths disagree, a value is not finite, a segment ends before it starts or a score
+    is negative.
+    """
+
+    segments_seconds: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 2)))
+    labels: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    scores: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+
+    def __post_init__(self) -> None:
+        segments = as_segments(self.segments_seconds)
+        labels = np.asarray(self.labels, dtype=np.int64).reshape(-1)
+        scores = np.asarray(self.scores, dtype=np.float64).reshape(-1)
+        if not len(segments) == len(labels) == len(scores):
+            raise ValueError(
+                f"found {len(segments)} segments, {len(labels)} labels and {len(scores)} scores"
+            )
+        if not (np.isfinite(segments).all() and np.isfinite(scores).all()):
+            raise ValueError("segments and scores must be finite")
+        if (segments[:, 1] < segments[:, 0]).any():
+            first = int(np.argmax(segments[:, 1] < segments[:, 0]))
+            raise ValueError(
+                f"detection {first} ends ({segments[first, 1]:.3f} s) before it starts "
+                f"({segments[first, 0]:.3f} s)"
+            )
+        if (scores < 0).any():
+            raise ValueError(f"scores must be at least 0, found {scores.min()}")
+        object.__setattr__(self, "segments_seconds", _read_only(segments))
+        object.__setattr__(self, "labels", _read_only(labels))
+        object.__setattr__(self, "scores", _read_only(scores))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, keep: ArrayLike) -> "Detections":
+        """The chosen detections, by boolean mask or integer indices."""
+        chosen = np.asarray(keep)
+        return Detections(self.segments_seconds[chosen], self.labels[chosen], self.scores[chosen])
+
+    def by_score(self) -> "Detections":
+        """The detections in falling order of score; ties keep their order."""
+        return self[np.argsort(-self.scores, kind="stable")]
+
+
+@dataclass(frozen=True, eq=False)
+class VideoRecord:
+    """One untrimmed video and what is known about it.
+
+    Attributes:
+        video_id: name used in annotation and prediction files, usually the file stem.
+        path: the video file, or None while the folder of videos is not known.
+        fps: frames per second of the video itself, or None where the annotation file does not say.
+        num_frames: number of frames, or None where the annotation file does not say.
+        duration_seconds: length in seconds.
+        subset: "train", "val", "test" or whatever the file calls it.
+        subject: who is seen, or None.
+        annotations: the true instances (empty for unlabelled videos).
+    """
+
+    video_id: str
+    duration_seconds: float
+    subset: str
+    fps: float | None = None
+    num_frames: int | None = None
+    path: Path | None = None
+    subject: str | None = None
+    annotations: Annotations = field(default_factory=Annotations)
+
+
+@dataclass(frozen=True)
+class ClipRecord:
+    """One short clip that shows a single action (MA-52 recognition).
+
+    Attributes:
+        clip_id: file name of the clip, with its suffix, as in the lists.
+        label: index of the action, or None for an unlabelled list.
+        subset: "train", "val" or "test".
+        path: the video file, or None while the folder of clips is not known.
+        subject: who is seen, or None.
+    """
+
+    clip_id: str
+    label: int | None
+    subset: str
+    path: Path | None = None
+    subject: str | None = None
+
+
+@dataclass(frozen=True)
+class FeatureGrid:
+    """Where the steps of a feature sequence lie in time: step i is at (i * stride + offset) / fps seconds.
+
+    Attributes:
+        fps: frames per second of the video that the frames are counted in.
+        stride_frames: distance of two steps in frames of that video.
+        num_steps: number of valid steps.
+        offset_frames: position of step 0; 0 end to end, half a window for pooled features.
+
+    >>> grid = FeatureGrid(fps=30.0, stride_frames=2.0, num_steps=75)
+    >>> grid.to_grid([[1.0, 2.0]]).tolist()
+    [[15.0, 30.0]]
+    >>> grid.to_seconds([[15.0, 30.0]]).tolist()
+    [[1.0, 2.0]]
+    """
+
+    fps: float
+    stride_frames: float
+    num_steps: int
+    offset_frames: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("fps", "stride_frames"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise ValueError(f"{name} must be above 0, found {value}")
+
+    def to_grid(self, segments_seconds: ArrayLike) -> NDArray[np.float64]:
+        """Segments in units of steps, shape (N, 2)."""
+        frames = as_segments(segments_seconds) * self.fps
+        return (frames - self.offset_frames) / self.stride_frames
+
+    def to_seconds(self, segments_grid: ArrayLike) -> NDArray[np.float64]:
+        """Segments in seconds, shape (N, 2); the inverse of `to_grid`."""
+        frames = as_segments(segments_grid) * self.stride_frames + self.offset_frames
+        return frames / self.fps
