@@ -1,0 +1,1 @@
+"""One reader and writer per annotation format; statistics and checks of what was read."""

@@ -1,0 +1,85 @@
+"""What annotation files leave open: where the videos are, and who is seen in them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from mmad.annotations.files import parse_csv, read_text
+from mmad.annotations.problems import (
+    BAD_FILE,
+    BAD_VALUE,
+    CONTRADICTION,
+    Problem,
+    raise_annotation_problems,
+)
+from mmad.errors import VideoError, raise_problems
+from mmad.structures import VideoRecord
+
+
+def attach_videos(
+    records: Sequence[VideoRecord], folder: str | Path, *, allow_missing: bool = False
+) -> tuple[VideoRecord, ...]:
+    """``records`` with the path of the file in ``folder`` (or below) whose stem is the video id.
+
+    With ``allow_missing`` a record without a file keeps the path None.
+
+    Raises: VideoError, naming all missing videos, or if the folder cannot be searched.
+    """
+    from mmad.video.find import find_videos
+
+    found = find_videos(Path(folder))
+    missing = [record.video_id for record in records if record.video_id not in found]
+    if missing and not allow_missing:
+        raise_problems(
+            VideoError,
+            source=f"{folder}: {len(missing)} of {len(records)} annotated videos are missing",
+            problems=[f"no video file with the name {video_id}" for video_id in missing],
+        )
+    return tuple(replace(record, path=found.get(record.video_id)) for record in records)
+
+
+def read_subjects(path: str | Path) -> dict[str, str]:
+    """The subject of each video id, from a CSV with the columns ``video_id`` and ``subject``.
+
+    Raises: AnnotationError if a column is missing, a cell is empty or a video has two subjects.
+    """
+    path = Path(path)
+    header, rows = parse_csv(path, read_text(path))
+    if not {"video_id", "subject"} <= set(header):
+        message = f"expected the columns video_id, subject; found {', '.join(header)}"
+        raise_annotation_problems(path, [Problem(BAD_FILE, message)])
+    subjects: dict[str, str] = {}
+    problems = []
+    for line, cells in rows:
+        row = dict(zip(header, cells, strict=False))
+        video_id, subject = row.get("video_id", ""), row.get("subject", "")
+        if not video_id or not subject:
+            message = f"line {line}: expected a video_id and a subject, found {','.join(cells)!r}"
+            problems.append(Problem(BAD_VALUE, message))
+        elif subjects.setdefault(video_id, subject) != subject:
+            message = (
+                f"line {line}: video {video_id} has the subject {subject} here but "
+                f"{subjects[video_id]} before"
+            )
+            problems.append(Problem(CONTRADICTION, message))
+    raise_annotation_problems(path, problems)
+    return subjects
+
+
+def attach_subjects(
+    records: Sequence[VideoRecord], csv_path: str | Path
+) -> tuple[VideoRecord, ...]:
+    """``records`` with the subject that ``csv_path`` names; videos it does not name keep None.
+
+    Raises: AnnotationError if the file is wrong or names none of the videos.
+    """
+    subjects = read_subjects(csv_path)
+    if records and not any(record.video_id in subjects for record in records):
+        message = (
+            f"names none of the {len(records)} annotated videos, such as {records[0].video_id}; "
+            "expected video ids without the suffix of the file"
+        )
+        raise_annotation_problems(csv_path, [Problem(BAD_VALUE, message)])
+    return tuple(
+        replace(record, subject=subjects.get(record.video_id, record.subject)) for record in records
+    )

@@ -1,0 +1,274 @@
+"""The table of annotation formats, and the one function that reads any of them.
+
+A new data set needs a reader (and writer) in a file of its own and a line in `FORMATS`.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mmad.annotations.activitynet import read_activitynet_json, write_activitynet_json
+from mmad.annotations.attach import attach_subjects, attach_videos
+from mmad.annotations.files import parse_json, plain_subset, read_text
+from mmad.annotations.mma52 import (
+    CLIP_LINE,
+    read_clip_list,
+    read_mma52_csv,
+    read_mma52_json,
+    write_ma52_list,
+    write_mma52_csv,
+    write_mma52_json,
+)
+from mmad.annotations.problems import Problem, raise_annotation_problems
+from mmad.annotations.raw import RawFile, build_records, find_label, merge_raw
+from mmad.errors import AnnotationError
+from mmad.labels import MA52, LabelMap, flat_labels
+from mmad.structures import VideoRecord
+
+__all__ = [
+    "FORMATS",
+    "AnnotationSet",
+    "attach_subjects",
+    "attach_videos",
+    "detect_format",
+    "read_annotations",
+    "read_clip_list",
+    "write_activitynet_json",
+    "write_ma52_list",
+    "write_mma52_csv",
+    "write_mma52_json",
+]
+
+_log = logging.getLogger(__name__)
+
+
+class Format(NamedTuple):
+    """One line of the table.
+
+    Attributes:
+        reader: function of a path; for videos it returns a `RawFile`, for clip lists the clips.
+        writer: function of a path and records.
+        description: what the format looks like, for messages and pages.
+    """
+
+    reader: Callable[..., Any]
+    writer: Callable[..., None]
+    description: str
+
+
+CLIP_FORMAT = "ma52-list"
+
+FORMATS: dict[str, Format] = {
+    "mma52-json": Format(
+        read_mma52_json,
+        write_mma52_json,
+        'JSON {"val0000": {"subset", "duration", "actions": [[class, start_s, end_s], ...]}}',
+    ),
+    "mma52-csv": Format(
+        read_mma52_csv,
+        write_mma52_csv,
+        "CSV with the columns id, video_id, start_frame, end_frame, class, total_frames, fps",
+    ),
+    "activitynet-json": Format(
+        read_activitynet_json,
+        write_activitynet_json,
+        'JSON {"database": {video_id: {subset, duration, annotations: [{segment, label}]}}}',
+    ),
+    CLIP_FORMAT: Format(
+        read_clip_list,
+        write_ma52_list,
+        "list with one line 'name.mp4 label' per clip",
+    ),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class AnnotationSet:
+    """What the annotation files say.
+
+    Attributes:
+        records: one per video, in the order of the files.
+        labels: the label set that the indices in the records refer to.
+        path: the file or folder read; of several files, the first.
+        format: name in `FORMATS`.
+        notices: what had to be assumed, one sentence each.
+        problems: what was left out as wrong; empty unless read with ``strict=False``.
+    """
+
+    records: tuple[VideoRecord, ...]
+    labels: LabelMap
+    path: Path
+    format: str
+    notices: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+def read_annotations(
+    path: str | Path | Sequence[str | Path],
+    *,
+    format: str = "auto",
+    subsets: Sequence[str] | None = None,
+    labels: LabelMap | None = None,
+    fps: float | None = None,
+    strict: bool = True,
+) -> AnnotationSet:
+    """The annotated videos of one file, of several files, or of a folder.
+
+    A folder holds train.csv, val.csv or test.csv, any of them, or one JSON file.
+
+    Args:
+        path: where the annotations are.
+        format: a name in `FORMATS`, or "auto" to tell it by the content.
+        subsets: keep the videos of these subsets only; all by default. The whole file is checked
+            anyway.
+        labels: the label set; by default the 52 micro-actions, and for an ActivityNet JSON about
+            other actions the set of the file itself (its ``classes``, else all its names, sorted,
+            over all subsets).
+        fps: frame rate of the videos, for files that do not say it.
+        strict: raise if anything is wrong; otherwise what is wrong is left out and told in
+            ``problems``.
+
+    Raises: AnnotationError with all problems of all files; or if there is no such file, format or
+    subset.
+    """
+    if fps is not None and not 0 < fps < float("inf"):
+        raise AnnotationError(f"fps must be a number above 0, found {fps}")
+    files = _find_files(path)
+    names = [_name_of_format(file, format=format) for file in files]
+    if len(set(names)) > 1:
+        found = ", ".join(f"{file.name} ({name})" for file, name in zip(files, names, strict=True))
+        raise AnnotationError(f"files read together must have one format, found {found}")
+    raw = merge_raw({file: FORMATS[names[0]].reader(file, fps=fps) for file in files})
+    labels = labels or _choose_labels(raw, name=names[0])
+    records, problems = build_records(raw, labels=labels)
+    source = Path(path) if isinstance(path, str | Path) else files[0]
+    if strict:
+        raise_annotation_problems(source, problems)
+        for notice in raw.notices:
+            _log.warning(notice)
+    return AnnotationSet(
+        records=_keep_subsets(records, subsets=subsets, source=source),
+        labels=labels,
+        path=source,
+        format=names[0],
+        notices=tuple(raw.notices),
+        problems=problems,
+    )
+
+
+def detect_format(path: str | Path) -> str:
+    """Name in `FORMATS` of the format of a file, told by its content.
+
+    Raises: AnnotationError, naming the formats, if it is none of them.
+    """
+    path = Path(path)
+    text = read_text(path)
+    first_lines = [line.strip() for line in text.splitlines() if line.strip()][:5]
+    if first_lines[0].startswith(("{", "[")):
+        content = parse_json(path, text)
+        if "database" in content:
+            return "activitynet-json"
+        if any(isinstance(entry, dict) and "actions" in entry for entry in content.values()):
+            return "mma52-json"
+    elif "video_id" in first_lines[0].casefold():
+        # A wrong separator or column is for the reader of the format to explain.
+        return "mma52-csv"
+    elif all(CLIP_LINE.fullmatch(line) for line in first_lines):
+        return CLIP_FORMAT
+    known = "\n".join(f"  {name}: {entry.description}" for name, entry in FORMATS.items())
+    raise AnnotationError(f"{path}: none of the known annotation formats:\n{known}")
+
+
+def _find_files(path: str | Path | Sequence[str | Path]) -> list[Path]:
+    if not isinstance(path, str | Path):
+        if not path:
+            raise AnnotationError("expected at least one annotation file, found an empty list")
+        return [file for one in path for file in _find_files(one)]
+    path = Path(path)
+    if not path.is_dir():
+        return [path]
+    by_subset = [path / f"{subset}.csv" for subset in ("train", "val", "test")]
+    files = [file for file in by_subset if file.is_file()] or sorted(path.glob("*.json"))
+    if not files or (files[0].suffix == ".json" and len(files) > 1):
+        found = ", ".join(file.name for file in files) or "none of them"
+        raise AnnotationError(
+            f"{path}: expected a folder with train.csv, val.csv or test.csv, or with one JSON "
+            f"file; found {found}; name the file"
+        )
+    return files
+
+
+def _name_of_format(file: Path, *, format: str) -> str:
+    if format != "auto" and format not in FORMATS:
+        raise AnnotationError(
+            f"unknown annotation format '{format}'; known: auto, {', '.join(FORMATS)}"
+        )
+    name = detect_format(file) if format == "auto" else format
+    if name == CLIP_FORMAT:
+        raise AnnotationError(
+            f"{file}: a list of clips ({CLIP_FORMAT}) has one label per clip and no start and end; "
+            "detection needs one of "
+            + ", ".join(other for other in FORMATS if other != CLIP_FORMAT)
+        )
+    return name
+
+
+def _choose_labels(raw: RawFile, *, name: str) -> LabelMap:
+    if name != "activitynet-json":
+        return MA52
+    if raw.classes is not None:
+        return labels_of_names(raw.classes)
+    names = {str(instance.label).strip() for video in raw.videos for instance in video.instances}
+    known = [label for label in names if _is_micro_action(label)]
+    # With most names known, the others are misspelt micro-actions rather than a label set of its
+    # own.
+    if not names or 2 * len(known) > len(names):
+        return MA52
+    return flat_labels(sorted(names))
+
+
+def _is_micro_action(label: str) -> bool:
+    try:
+        find_label(MA52, label)
+    except KeyError:
+        return False
+    return True
+
+
+def labels_of_names(names: Sequence[str]) -> LabelMap:
+    """The label set with these names in this order; micro-actions bring code and body part.
+
+    >>> labels_of_names(["nodding", "waving"]).codes
+    ('B1', 'C5')
+    >>> labels_of_names(["nodding", "jumping"]).codes
+    ()
+    """
+    if tuple(names) == MA52.names:
+        return MA52
+    if not all(name in MA52.names for name in names):
+        return flat_labels(names)
+    indices = [MA52.index(name) for name in names]
+    return LabelMap(
+        names=tuple(names),
+        codes=tuple(MA52.codes[index] for index in indices),
+        parents=tuple(MA52.parents[index] for index in indices),
+        parent_names=MA52.parent_names,
+        parent_codes=MA52.parent_codes,
+    )
+
+
+def _keep_subsets(
+    records: tuple[VideoRecord, ...], *, subsets: Sequence[str] | None, source: Path
+) -> tuple[VideoRecord, ...]:
+    if subsets is None:
+        return records
+    wanted = {plain_subset(subset) for subset in subsets}
+    found = sorted({record.subset for record in records})
+    absent = sorted(wanted.difference(found))
+    if absent:
+        raise AnnotationError(
+            f"{source}: no videos of subset {', '.join(absent)}; found {', '.join(found) or 'none'}"
+        )
+    return tuple(record for record in records if record.subset in wanted)

@@ -1,0 +1,376 @@
+"""The three file formats of the MA-52 and MMA-52 data sets: annotation CSV, annotation JSON, clip
+list.
+
+The published CSV counts frames, the published JSON has seconds, equal to frame / fps rounded to
+four places.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mmad.annotations.files import (
+    RepeatedKeyDict,
+    guess_subset,
+    number_text,
+    parse_csv,
+    parse_json,
+    plain_subset,
+    read_text,
+    write_csv,
+    write_text,
+)
+from mmad.annotations.problems import (
+    BAD_FILE,
+    BAD_VALUE,
+    CONTRADICTION,
+    DUPLICATE_VIDEO,
+    UNKNOWN_LABEL,
+    Problem,
+    raise_annotation_problems,
+)
+from mmad.annotations.raw import (
+    USUAL_FPS,
+    RawFile,
+    RawInstance,
+    RawVideo,
+    as_number,
+    find_label,
+)
+from mmad.labels import MA52, LabelMap
+from mmad.structures import ClipRecord, VideoRecord
+
+CSV_COLUMNS = ("id", "video_id", "start_frame", "end_frame", "class", "total_frames", "fps")
+_NEEDED_COLUMNS = ("video_id", "start_frame", "end_frame", "class", "total_frames")
+# A video without any instance is a row in which these three cells are empty.
+_INSTANCE_COLUMNS = ("start_frame", "end_frame", "class")
+_DECIMALS = 4
+UNKNOWN_SUBSET = "all"
+# A file name, which may hold spaces, ends at its suffix; a suffix has a letter in it, unlike a number.
+CLIP_LINE = re.compile(r"([^,]+\.[A-Za-z]\w{1,3})(?:\s+(\S.*))?")
+
+
+def read_mma52_csv(path: Path, *, fps: float | None = None) -> RawFile:
+    """What an MMA-52 CSV says; frames become seconds by the frame rate of each row.
+
+    Columns are found by name, so that a missing or unnamed first column (``id``) and further
+    columns do no harm. Without a column ``fps`` the argument ``fps`` is used, else 30, with a
+    notice. The subset comes from a column ``subset``, else from the name of the file, else from the
+    video id, else it is "all", with a notice.
+
+    Raises: AnnotationError if the file cannot be split into columns.
+    """
+    header, rows = parse_csv(path, read_text(path))
+    missing = [name for name in _NEEDED_COLUMNS if name not in header]
+    repeated = sorted({name for name in header if name and header.count(name) > 1})
+    raw = RawFile()
+    if missing or repeated:
+        trouble = [f"without {', '.join(missing)}"] if missing else []
+        trouble += [f"with {', '.join(repeated)} more than once"] if repeated else []
+        raw.problems.append(
+            Problem(
+                BAD_FILE,
+                f"expected the columns {', '.join(CSV_COLUMNS)}; found {', '.join(header)} "
+                f"({' and '.join(trouble)}); columns are separated by commas",
+            )
+        )
+        return raw
+    if "fps" not in header and fps is None:
+        raw.notices.append(
+            f"{path.name} has no column fps: all its videos are taken to have "
+            f"{USUAL_FPS:g} frames per second"
+        )
+    videos: dict[str, RawVideo] = {}
+    for line, cells in rows:
+        where = f"line {line}"
+        if len(cells) != len(header):
+            message = f"{where}: expected {len(header)} cells, found {len(cells)}"
+            raw.problems.append(Problem(BAD_FILE, message))
+            continue
+        row = dict(zip(header, cells, strict=True))
+        raw.problems += _read_row(row, where=where, videos=videos, path=path, default_fps=fps)
+    raw.videos = list(videos.values())
+    if any(video.subset == UNKNOWN_SUBSET for video in raw.videos):
+        raw.notices.append(
+            f"{path.name} does not tell the subset of its videos, so it is '{UNKNOWN_SUBSET}'; "
+            "name the file train.csv, val.csv or test.csv, or add a column subset"
+        )
+    return raw
+
+
+def _read_row(
+    row: dict[str, str],
+    *,
+    where: str,
+    videos: dict[str, RawVideo],
+    path: Path,
+    default_fps: float | None,
+) -> list[Problem]:
+    """Add the instance of ``row`` to its video in ``videos``; what is wrong with the row."""
+    video_id = row["video_id"]
+    if not video_id:
+        return [Problem(BAD_VALUE, f"{where}: video_id is empty")]
+    place = f"{where} (video {video_id})"
+    problems = []
+    values: dict[str, float] = {}
+    row_fps = row["fps"] if "fps" in row else number_text(default_fps or USUAL_FPS)
+    unlabelled = not any(row[name] for name in _INSTANCE_COLUMNS)
+    frame_columns = (
+        ("total_frames",) if unlabelled else ("start_frame", "end_frame", "total_frames")
+    )
+    for name, text in [*((name, row[name]) for name in frame_columns), ("fps", row_fps)]:
+        number = as_number(text)
+        if number is None or (name != "fps" and not number.is_integer()):
+            wanted = "a number" if name == "fps" else "a whole number of frames"
+            problems.append(
+                Problem(BAD_VALUE, f"{place}: {name}: expected {wanted}, found {text!r}")
+            )
+        elif name in ("total_frames", "fps") and number <= 0:
+            problems.append(
+                Problem(BAD_VALUE, f"{place}: {name} must be above 0, found {number:g}")
+            )
+        else:
+            values[name] = number
+    if problems:
+        return problems
+    video_fps, num_frames = values["fps"], int(values["total_frames"])
+    subset = plain_subset(row.get("subset", "")) or guess_subset(path, video_id=video_id)
+    new = RawVideo(
+        video_id=video_id,
+        duration_seconds=num_frames / video_fps,
+        subset=subset or UNKNOWN_SUBSET,
+        fps=video_fps,
+        num_frames=num_frames,
+    )
+    video = videos.setdefault(video_id, new)
+    for name, before, now in [
+        ("total_frames", video.num_frames, new.num_frames),
+        ("fps", video.fps, new.fps),
+        ("subset", video.subset, new.subset),
+    ]:
+        if before != now:
+            message = f"{place}: {name} is {now} here but {before} in an earlier row of the video"
+            problems.append(Problem(CONTRADICTION, message))
+    if not unlabelled and not problems:
+        video.instances.append(
+            RawInstance(
+                where=f"{where}, frames {int(values['start_frame'])} to {int(values['end_frame'])}",
+                start_seconds=values["start_frame"] / video_fps,
+                end_seconds=values["end_frame"] / video_fps,
+                label=row["class"],
+            )
+        )
+    return problems
+
+
+def write_mma52_csv(path: str | Path, records: Sequence[VideoRecord]) -> None:
+    """Write ``records`` in the columns of the published CSV; times are rounded to whole frames.
+
+    A video without instances is one row whose start, end and class are empty. A column ``subset``
+    is added only if a reader could not tell the subsets from the name of the file and the video
+    ids.
+
+    Raises: AnnotationError if the frame rate or number of frames of a video is not known.
+    """
+    unknown = [
+        record.video_id for record in records if record.fps is None or record.num_frames is None
+    ]
+    raise_annotation_problems(
+        path,
+        [
+            Problem(
+                BAD_VALUE,
+                f"video {video_id}: frame rate and number of frames are needed for the MMA-52 CSV; "
+                "read the annotations with a frame rate, or write JSON",
+            )
+            for video_id in unknown
+        ],
+    )
+    add_subset = any(
+        guess_subset(Path(path), video_id=record.video_id) != record.subset for record in records
+    )
+    rows: list[list[object]] = []
+    for record in records:
+        fps = record.fps or USUAL_FPS
+        tail = [record.num_frames, number_text(fps)] + ([record.subset] if add_subset else [])
+        instances: list[list[object]] = [
+            [round(float(start) * fps), round(float(end) * fps), int(label)]
+            for (start, end), label in zip(
+                record.annotations.segments_seconds, record.annotations.labels, strict=True
+            )
+        ]
+        for instance in instances or [["", "", ""]]:
+            rows.append([len(rows), record.video_id, *instance, *tail])
+    write_csv(path, header=[*CSV_COLUMNS, *(["subset"] if add_subset else [])], rows=rows)
+
+
+def read_mma52_json(path: Path, *, fps: float | None = None) -> RawFile:
+    """What an MMA-52 JSON says.
+
+    The published file has no frame rates: with ``fps`` every video is given this one and its number
+    of frames; entries ``fps`` and ``frame`` of a video, if there are any, come first.
+
+    Raises: AnnotationError if it is not a JSON object.
+    """
+    content = parse_json(path, read_text(path))
+    raw = RawFile()
+    raw.problems += repeated_videos(content)
+    for video_id, entry in content.items():
+        place = f"video {video_id}"
+        if not isinstance(entry, dict) or not isinstance(entry.get("actions"), list):
+            message = f"{place}: expected an object with subset, duration and a list of actions"
+            raw.problems.append(Problem(BAD_FILE, message))
+            continue
+        video = json_video(video_id, entry, default_fps=fps, path=path, problems=raw.problems)
+        if video is None:
+            continue
+        for position, action in enumerate(entry["actions"]):
+            where = f"action {position}"
+            if not isinstance(action, list) or len(action) != 3:
+                message = f"{place}, {where}: expected [class, start, end], found {action!r}"
+                raw.problems.append(Problem(BAD_FILE, message))
+                continue
+            label, *times = action
+            instance = json_instance(
+                times, label=label, where=where, place=place, problems=raw.problems
+            )
+            if instance:
+                video.instances.append(instance)
+        raw.videos.append(video)
+    return raw
+
+
+def write_mma52_json(path: str | Path, records: Sequence[VideoRecord]) -> None:
+    """Write ``records`` like the published JSON: seconds to four places, classes as indices."""
+    content = {
+        record.video_id: {
+            "subset": record.subset,
+            "duration": round(record.duration_seconds, _DECIMALS),
+            "actions": [
+                [int(label), round(float(start), _DECIMALS), round(float(end), _DECIMALS)]
+                for (start, end), label in zip(
+                    record.annotations.segments_seconds, record.annotations.labels, strict=True
+                )
+            ],
+        }
+        for record in records
+    }
+    write_text(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def repeated_videos(content: RepeatedKeyDict) -> list[Problem]:
+    """One problem for each video id that a JSON object holds more than once."""
+    return [
+        Problem(DUPLICATE_VIDEO, f"video {video_id} is listed twice in the file; keep one entry")
+        for video_id in content.repeated_keys
+    ]
+
+
+def json_video(
+    video_id: str,
+    entry: dict[str, Any],
+    *,
+    default_fps: float | None,
+    path: Path,
+    problems: list[Problem],
+) -> RawVideo | None:
+    """The video of a JSON entry, without instances; None (and more ``problems``) if it makes no
+    sense.
+
+    ``duration`` is needed; ``fps``, ``frame`` (number of frames) and ``subset`` may be absent.
+    """
+    place = f"video {video_id}"
+    count = len(problems)
+    numbers: dict[str, float | None] = {}
+    for name in ("duration", "fps", "frame"):
+        value = entry.get(name)
+        numbers[name] = as_number(value)
+        if numbers[name] is None and (value is not None or name == "duration"):
+            message = f"{place}: {name}: expected a number, found {value!r}"
+            problems.append(Problem(BAD_VALUE, message))
+    subset = entry.get("subset", guess_subset(path, video_id=video_id) or UNKNOWN_SUBSET)
+    if not isinstance(subset, str) or not subset.strip():
+        message = f"{place}: subset: expected a name such as train, found {subset!r}"
+        problems.append(Problem(BAD_VALUE, message))
+    duration = numbers["duration"]
+    if len(problems) > count or duration is None:
+        return None
+    fps = numbers["fps"] or default_fps
+    num_frames = numbers["frame"]
+    if num_frames is None and fps is not None:
+        num_frames = duration * fps
+    return RawVideo(
+        video_id=video_id,
+        duration_seconds=duration,
+        subset=plain_subset(subset),
+        fps=fps,
+        num_frames=None if num_frames is None else round(num_frames),
+    )
+
+
+def json_instance(
+    times: Any, *, label: Any, where: str, place: str, problems: list[Problem]
+) -> RawInstance | None:
+    """The instance with the two ``times``; None (and one more problem) if they are no numbers."""
+    numbers = [as_number(value) for value in times] if isinstance(times, list) else []
+    if len(numbers) == 2 and numbers[0] is not None and numbers[1] is not None:
+        return RawInstance(where, numbers[0], numbers[1], label)
+    message = f"{place}, {where}: expected start and end in seconds, found {times!r}"
+    problems.append(Problem(BAD_VALUE, message))
+    return None
+
+
+def read_clip_list(
+    path: str | Path, *, labels: LabelMap = MA52, subset: str | None = None
+) -> tuple[ClipRecord, ...]:
+    """The clips of an MA-52 list: one line ``name.mp4 label`` each, or ``name.mp4`` alone if
+    unlabelled.
+
+    ``subset`` is taken from the name of the file unless given.
+
+    Raises: AnnotationError with all bad lines: an unknown label, a clip listed twice, some clips
+    labelled
+        and others not.
+    """
+    path = Path(path)
+    subset = subset or guess_subset(path) or UNKNOWN_SUBSET
+    clips: dict[str, ClipRecord] = {}
+    problems: list[Problem] = []
+    for line, text in enumerate(read_text(path).splitlines(), start=1):
+        if not text.strip():
+            continue
+        match = CLIP_LINE.fullmatch(text.strip())
+        if match is None:
+            message = f"line {line}: expected a file name and a label, found {text.strip()!r}"
+            problems.append(Problem(BAD_FILE, message))
+            continue
+        name, label_text = match.group(1), match.group(2)
+        index = None
+        try:
+            index = find_label(labels, label_text) if label_text else None
+        except KeyError as error:
+            problems.append(Problem(UNKNOWN_LABEL, f"line {line} (clip {name}): {error.args[0]}"))
+        if name in clips:
+            problems.append(Problem(DUPLICATE_VIDEO, f"line {line}: clip {name} is listed twice"))
+        clips[name] = ClipRecord(clip_id=name, label=index, subset=subset)
+    unlabelled = [clip.clip_id for clip in clips.values() if clip.label is None]
+    if not problems and 0 < len(unlabelled) < len(clips):
+        problems.append(
+            Problem(
+                BAD_VALUE,
+                f"{len(unlabelled)} of {len(clips)} clips have no label, first {unlabelled[0]}; "
+                "expected a label on every line or on none",
+            )
+        )
+    raise_annotation_problems(path, problems)
+    return tuple(clips.values())
+
+
+def write_ma52_list(path: str | Path, clips: Sequence[ClipRecord]) -> None:
+    """Write one line ``name.mp4 label`` for each clip; a clip without a label is its name alone."""
+    lines = [
+        clip.clip_id if clip.label is None else f"{clip.clip_id} {clip.label}" for clip in clips
+    ]
+    write_text(path, "".join(f"{line}\n" for line in lines))

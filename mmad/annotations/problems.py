@@ -1,0 +1,43 @@
+"""What is wrong with annotations: one value per problem, of a kind by which they are grouped."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmad.errors import AnnotationError, raise_problems
+
+BAD_FILE = "unreadable file or wrong columns"
+BAD_VALUE = "bad value"
+CONTRADICTION = "contradiction within the annotations"
+DUPLICATE_VIDEO = "video listed twice"
+EMPTY_SEGMENT = "empty segment"
+REVERSED_SEGMENT = "reversed segment"
+OUTSIDE_VIDEO = "instance outside its video"
+UNKNOWN_LABEL = "unknown label"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One problem.
+
+    Attributes:
+        kind: what sort of problem, for grouping; one of the names in this file or in `check`.
+        message: where, what was found, what was expected and what to do.
+    """
+
+    kind: str
+    message: str
+
+
+def raise_annotation_problems(source: str | Path, problems: Sequence[Problem]) -> None:
+    """Raise one AnnotationError with all ``problems`` of ``source``; do nothing if there are none.
+
+    >>> raise_annotation_problems("a.json", [])
+    >>> raise_annotation_problems("a.json", [Problem(BAD_VALUE, "video x: duration is nan")])
+    Traceback (most recent call last):
+        ...
+    mmad.errors.AnnotationError: a.json: video x: duration is nan
+    """
+    raise_problems(
+        AnnotationError, source=str(source), problems=[problem.message for problem in problems]
+    )

@@ -1,0 +1,257 @@
+"""What a file says, before it is judged; and the one place where it is judged and becomes records.
+
+A reader of a format only finds the values. Whether an instance makes sense is the same question for
+every format, so it is answered here: `build_records`.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmad.annotations.problems import (
+    BAD_VALUE,
+    DUPLICATE_VIDEO,
+    EMPTY_SEGMENT,
+    OUTSIDE_VIDEO,
+    REVERSED_SEGMENT,
+    UNKNOWN_LABEL,
+    Problem,
+)
+from mmad.labels import LabelMap
+from mmad.structures import Annotations, VideoRecord
+
+# Where the frame rate is not known, half a frame is taken at this rate, the usual one of MMA-52.
+USUAL_FPS = 30.0
+
+
+@dataclass(frozen=True)
+class RawInstance:
+    """One annotated instance as the file has it.
+
+    Attributes:
+        where: row or position in the file, for messages.
+        start_seconds: start, finite.
+        end_seconds: end, finite.
+        label: index, code or name, not yet looked up.
+    """
+
+    where: str
+    start_seconds: float
+    end_seconds: float
+    label: Any
+
+
+@dataclass
+class RawVideo:
+    """One video as the file has it; the attributes mean the same as in `VideoRecord`."""
+
+    video_id: str
+    duration_seconds: float
+    subset: str
+    fps: float | None = None
+    num_frames: int | None = None
+    instances: list[RawInstance] = field(default_factory=list)
+
+
+@dataclass
+class RawFile:
+    """All that a file holds.
+
+    Attributes:
+        videos: in the order of the file.
+        problems: values that could not be understood.
+        notices: what had to be assumed.
+        classes: names of the label set if the file lists them, else None.
+    """
+
+    videos: list[RawVideo] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+    classes: tuple[str, ...] | None = None
+
+
+def as_number(value: Any) -> float | None:
+    """``value`` as a finite float, or None if it is none (true and false are no numbers).
+
+    >>> as_number("2.5"), as_number(3), as_number("nan"), as_number(True), as_number("")
+    (2.5, 3.0, None, None, None)
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def find_label(labels: LabelMap, value: Any) -> int:
+    """Index of a label written as index, code or name.
+
+    Raises: KeyError, with the nearest known name, if there is no such label.
+
+    >>> from mmad.labels import MA52
+    >>> find_label(MA52, "B1"), find_label(MA52, "9.0"), find_label(MA52, 9.0)
+    (9, 9, 9)
+    >>> find_label(MA52, 9.5)
+    Traceback (most recent call last):
+        ...
+    KeyError: "unknown label '9.5'"
+    """
+    if isinstance(value, str) and as_number(value) is None:
+        return labels.index(value)
+    number = as_number(value)
+    if number is None:
+        raise KeyError(f"unknown label {value!r}")
+    if isinstance(value, str) and value.strip() in labels.names:
+        return labels.index(value)
+    if not number.is_integer():
+        raise KeyError(f"unknown label '{value}'")
+    return labels.index(int(number))
+
+
+def judge_instance(video: RawVideo, instance: RawInstance) -> Problem | None:
+    """What is wrong with the segment of ``instance``, or None.
+
+    An end that lies less than half a frame after the end of the video is the rounding of a file,
+    not a problem.
+
+    >>> video = RawVideo("v", duration_seconds=5.0, subset="val", fps=25.0)
+    >>> judge_instance(video, RawInstance("row 1", 4.0, 5.01, 0)) is None
+    True
+    >>> judge_instance(video, RawInstance("row 1", 4.0, 5.03, 0)).kind
+    'instance outside its video'
+    """
+    start, end = instance.start_seconds, instance.end_seconds
+    place = f"{instance.where} (video {video.video_id})"
+    if end < start:
+        return Problem(
+            REVERSED_SEGMENT,
+            f"{place}: reversed segment, starts at {start:.4f} s but ends at {end:.4f} s; "
+            "exchange the two or delete it",
+        )
+    if end == start:
+        return Problem(
+            EMPTY_SEGMENT, f"{place}: empty segment, starts and ends at {start:.4f} s; delete it"
+        )
+    if start < 0:
+        return Problem(
+            OUTSIDE_VIDEO, f"{place}: starts at {start:.4f} s, before the video; expected 0 or more"
+        )
+    half_frame_seconds = 0.5 / (video.fps or USUAL_FPS)
+    if end - video.duration_seconds >= half_frame_seconds:
+        return Problem(
+            OUTSIDE_VIDEO,
+            f"{place}: segment {start:.4f} to {end:.4f} s reaches beyond the end of the video at "
+            f"{video.duration_seconds:.4f} s",
+        )
+    return None
+
+
+def judge_video(video: RawVideo) -> list[Problem]:
+    """What is wrong with the length and frame rate of ``video``; empty if nothing is."""
+    found = [
+        ("duration", "s", video.duration_seconds),
+        ("frame rate", "fps", video.fps),
+        ("number of frames", "frames", video.num_frames),
+    ]
+    return [
+        Problem(
+            BAD_VALUE, f"video {video.video_id}: {name} must be above 0, found {value:g} {unit}"
+        )
+        for name, unit, value in found
+        if value is not None and not value > 0
+    ]
+
+
+def build_records(
+    raw: RawFile, *, labels: LabelMap
+) -> tuple[tuple[VideoRecord, ...], tuple[Problem, ...]]:
+    """The records of ``raw`` and all problems, also those that the reader found.
+
+    Instances with a problem are left out, and so are videos whose length makes no sense.
+    """
+    problems = list(raw.problems)
+    records: dict[str, VideoRecord] = {}
+    for video in raw.videos:
+        if video.video_id in records:
+            earlier = records[video.video_id].subset
+            problems.append(
+                Problem(
+                    DUPLICATE_VIDEO,
+                    f"video {video.video_id} is listed twice (subsets {earlier} and "
+                    f"{video.subset}); a video belongs to one file and one subset",
+                )
+            )
+            continue
+        bad_video = judge_video(video)
+        problems += bad_video
+        if bad_video:
+            continue
+        annotations, bad_instances = _build_annotations(video, labels=labels)
+        problems += bad_instances
+        records[video.video_id] = VideoRecord(
+            video_id=video.video_id,
+            duration_seconds=video.duration_seconds,
+            subset=video.subset,
+            fps=video.fps,
+            num_frames=video.num_frames,
+            annotations=annotations,
+        )
+    return tuple(records.values()), tuple(problems)
+
+
+def _build_annotations(video: RawVideo, *, labels: LabelMap) -> tuple[Annotations, list[Problem]]:
+    problems: list[Problem] = []
+    segments: list[tuple[float, float]] = []
+    indices: list[int] = []
+    for instance in video.instances:
+        problem = judge_instance(video, instance)
+        if problem:
+            problems.append(problem)
+        try:
+            index = find_label(labels, instance.label)
+        except KeyError as error:
+            place = f"{instance.where} (video {video.video_id})"
+            problems.append(Problem(UNKNOWN_LABEL, f"{place}: {error.args[0]}"))
+            continue
+        if problem is None:
+            segments.append((instance.start_seconds, instance.end_seconds))
+            indices.append(index)
+    return Annotations(np.array(segments), np.array(indices, dtype=np.int64)), problems
+
+
+def merge_raw(files: Mapping[Path, RawFile]) -> RawFile:
+    """All videos, problems and notices of several files as one; classes by first mention.
+
+    If there is more than one file, places in messages begin with the name of the file.
+    """
+    merged = RawFile()
+    for path, raw in files.items():
+        if len(files) > 1:
+            raw = _name_places(raw, prefix=f"{path.name} ")
+        merged.videos += raw.videos
+        merged.problems += raw.problems
+        merged.notices += raw.notices
+        if raw.classes is not None:
+            known = merged.classes or ()
+            merged.classes = known + tuple(name for name in raw.classes if name not in known)
+    return merged
+
+
+def _name_places(raw: RawFile, *, prefix: str) -> RawFile:
+    videos = [
+        replace(
+            video,
+            instances=[
+                replace(instance, where=prefix + instance.where) for instance in video.instances
+            ],
+        )
+        for video in raw.videos
+    ]
+    problems = [replace(problem, message=prefix + problem.message) for problem in raw.problems]
+    return replace(raw, videos=videos, problems=problems)
