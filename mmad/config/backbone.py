@@ -1,0 +1,108 @@
+"""Settings of the backbone and its adapters."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from mmad.config.base import Settings
+
+
+class CustomSize(Settings):
+    """Dimensions of a VideoMAE of one's own."""
+
+    width: int = Field(ge=8, description="channels of a token")
+    depth: int = Field(ge=1, description="number of blocks")
+    num_heads: int = Field(ge=1, description="attention heads")
+    patch: int = Field(16, ge=2, description="side of a patch in pixels")
+    mlp_ratio: float = Field(4.0, gt=0, description="hidden width of the MLP / width")
+
+    @model_validator(mode="after")
+    def _divisible(self) -> "CustomSize":
+        if self.width % self.num_heads:
+            raise ValueError(f"width {self.width} is not a multiple of num_heads {self.num_heads}")
+        return self
+
+
+class _Bottleneck(Settings):
+    ratio: float = Field(
+        0.25, gt=0, le=1, description="width of the bottleneck / width of the backbone"
+    )
+    blocks: list[int] | Literal["all"] = Field(
+        "all", description="blocks that get an adapter, from 0"
+    )
+
+
+class NoAdapter(Settings):
+    """No adapter: the features of the frozen backbone as they are, or full fine-tuning."""
+
+    name: Literal["none"] = "none"
+
+
+class StandardAdapterSettings(_Bottleneck):
+    """Bottleneck with a residual (paper, Eq. 1)."""
+
+    name: Literal["standard"] = "standard"
+
+
+class TIASettings(_Bottleneck):
+    """AdaTAD's temporal-informative adapter (paper, Eq. 2)."""
+
+    name: Literal["tia"] = "tia"
+    temporal_kernel: int = Field(3, ge=1, description="tubelets, odd")
+
+
+class DSTASettings(_Bottleneck):
+    """Dual-path spatial-temporal adapter, Eq. 3: one down-projection, spatial 3x3 and point-wise."""
+
+    name: Literal["dsta"] = "dsta"
+    temporal_kernel: int = Field(3, ge=1, description="tubelets, odd")
+    spatial_kernel: int = Field(3, ge=1, description="tokens, odd")
+    spatial_pointwise: bool = Field(
+        True, description="point-wise convolution after the spatial one"
+    )
+    shared_down: bool = Field(True, description="both paths read one down-projection")
+    up_bias: bool = Field(True, description="bias of the up-projection")
+
+
+class DSTA180Settings(DSTASettings):
+    """DSTA with the parameter count of the paper's Table 4: a down-projection for each path, spatial 1x1."""
+
+    name: Literal["dsta_180"] = "dsta_180"  # type: ignore[assignment]
+    spatial_kernel: int = Field(1, ge=1, description="tokens, odd")
+    spatial_pointwise: bool = Field(
+        False, description="point-wise convolution after the spatial one"
+    )
+    shared_down: bool = Field(False, description="both paths read one down-projection")
+    up_bias: bool = Field(False, description="bias of the up-projection")
+
+
+AdapterSettings = Annotated[
+    NoAdapter | StandardAdapterSettings | TIASettings | DSTASettings | DSTA180Settings,
+    Field(discriminator="name"),
+]
+
+
+class BackboneSettings(Settings):
+    """VideoMAE, its weights, and what of it is trained."""
+
+    size: Literal["small", "base", "large", "huge", "giant"] | CustomSize = Field(
+        description="published size, or dimensions of one's own"
+    )
+    pretrained: str | None = Field(
+        None, description="safetensors file with the weights of the backbone; null starts at random"
+    )
+    adapter: AdapterSettings = Field(NoAdapter(), description="what is put after the blocks")
+    freeze: bool = Field(
+        True, description="train adapters only; false fine-tunes the whole backbone"
+    )
+    clip_frames: int = Field(16, ge=2, multiple_of=2, description="frames of a clip")
+    position_image_size: int = Field(
+        224, ge=16, description="picture size in pixels that the position table was made for"
+    )
+    drop_path: float = Field(0.1, ge=0, lt=1, description="rate at the last block")
+    final_norm: bool = Field(
+        False, description="layer norm after the last block; peers' detectors have none"
+    )
+    activation_checkpointing: bool = Field(
+        False, description="less memory, about a third more time: recompute activations"
+    )

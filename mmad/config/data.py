@@ -1,0 +1,104 @@
+"""Settings of the data: annotations, videos, how frames are read and varied."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from mmad.config.base import Settings
+
+
+class Augmentation(Settings):
+    """Random changes of a training window; the same for all of its frames.
+
+    The defaults are those of the published end-to-end detectors without their random set of extra operations.
+    """
+
+    crop_area: tuple[float, float] = Field(
+        (0.08, 1.0),
+        description="share of the picture that a random crop keeps, smallest and largest",
+    )
+    crop_aspect: tuple[float, float] = Field(
+        (3 / 4, 4 / 3), description="width / height of the crop, smallest and largest"
+    )
+    flip: float = Field(
+        0.5, ge=0, le=1, description="chance of a mirrored window; no label has a side"
+    )
+    brightness: float = Field(0.5, ge=0, description="largest relative change")
+    contrast: float = Field(0.5, ge=0, description="largest relative change")
+    saturation: float = Field(0.5, ge=0, description="largest relative change")
+    hue: float = Field(
+        0.1, ge=0, le=0.5, description="largest shift, in turns of the colour circle"
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Augmentation":
+        for name in ("crop_area", "crop_aspect"):
+            low, high = getattr(self, name)
+            if not 0 < low <= high:
+                raise ValueError(f"{name}: expected 0 < smallest <= largest, found [{low}, {high}]")
+        if self.crop_area[1] > 1:
+            raise ValueError(f"crop_area: the largest share is 1, found {self.crop_area[1]}")
+        return self
+
+
+class DataSettings(Settings):
+    """Where videos and annotations are, and how windows are cut from them."""
+
+    annotations: str | list[str] = Field(description="file, folder or several files of annotations")
+    format: str = Field("auto", description="format of the annotations; auto looks at the content")
+    videos: str = Field(
+        description="folder of the video files, original or prepared; name = video id"
+    )
+    train_subsets: list[str] = Field(["train"], min_length=1, description="subsets to train on")
+    val_subset: str = Field("val", description="subset that chooses the best checkpoint")
+    labels: Literal["ma52", "file"] = Field(
+        "ma52", description="the 52 micro-actions, or the labels of the annotation file"
+    )
+    frame_stride: int = Field(1, ge=1, description="use every n-th frame of a video")
+    window_frames: int = Field(
+        512, ge=16, description="most frames (after the stride) of a window; longer videos slide"
+    )
+    window_overlap: float = Field(0.5, ge=0, lt=1, description="overlap of sliding windows, share")
+    pad_to_window: bool = Field(
+        False,
+        description="repeat the last frame up to a full window, as the peers do; wastes compute",
+    )
+    min_visible: float = Field(
+        0.75,
+        gt=0,
+        le=1,
+        description="an instance cut by a training window stays if this share is inside",
+    )
+    shorten: tuple[float, float] = Field(
+        (0.9, 1.0),
+        description="a training video that fits the window is cut to a random share of it",
+    )
+    image_size: int = Field(160, ge=16, description="side of the square picture in pixels")
+    resize: Literal["crop", "squash"] = Field(
+        "crop",
+        description="inference: centre crop of the short side, or the whole picture without keeping its aspect",
+    )
+    reader: Literal["pyav", "decord"] = Field("pyav", description="library that decodes")
+    num_workers: int = Field(
+        2, ge=0, description="processes that read videos; 0 reads in the main one"
+    )
+    cache_gb: float = Field(
+        0.0, ge=0, description="memory for decoded frames, kept between epochs (in each worker)"
+    )
+    fps_tolerance: float = Field(
+        0.05,
+        ge=0,
+        description="detect: a video whose rate differs by more than this share is resampled to the training rate",
+    )
+    augmentation: Augmentation | None = Field(
+        Augmentation(), description="random changes in training; null for none"
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "DataSettings":
+        low, high = self.shorten
+        if not 0 < low <= high <= 1:
+            raise ValueError(
+                f"shorten: expected 0 < smallest <= largest <= 1, found [{low}, {high}]"
+            )
+        return self

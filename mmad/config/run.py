@@ -1,0 +1,161 @@
+"""A whole run: what one YAML file says, read, overridden, checked and written back."""
+
+import difflib
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError, model_validator
+
+from mmad.config.backbone import BackboneSettings
+from mmad.config.base import Settings
+from mmad.config.data import DataSettings
+from mmad.config.detectors import ActionFormerSettings, InferenceSettings
+from mmad.config.training import TrainingSettings
+from mmad.errors import ConfigError, raise_problems
+
+SHIPPED_CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+
+
+class RunConfig(Settings):
+    """Everything that decides a run."""
+
+    task: Literal["detection"] = Field("detection", description="what is learnt")
+    seed: int = Field(0, ge=0, description="of all random choices")
+    data: DataSettings
+    backbone: BackboneSettings
+    steps_per_tubelet: Literal[1, 2] = Field(
+        2, description="feature steps for each tubelet of 2 frames; the features are interpolated"
+    )
+    detector: ActionFormerSettings = ActionFormerSettings()
+    training: TrainingSettings
+    inference: InferenceSettings = InferenceSettings()
+
+    @model_validator(mode="after")
+    def _fits(self) -> "RunConfig":
+        clip = self.backbone.clip_frames
+        if self.data.window_frames % clip:
+            raise ValueError(
+                f"data.window_frames {self.data.window_frames} is not a multiple of backbone.clip_frames {clip}"
+            )
+        return self
+
+
+def load_config(path: str | Path, *, overrides: Sequence[str] = ()) -> RunConfig:
+    """The settings of a YAML file, with ``key.sub=value`` overrides.
+
+    A path that does not exist but names a shipped file (``configs/NAME.yaml``) finds that file.
+
+    Raises: ConfigError, with every problem in one message.
+    """
+    source = find_config(path)
+    try:
+        content = yaml.safe_load(source.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{source}: not a YAML file: {error}") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"{source}: expected settings (key: value), found {content!r:.40}")
+    for override in overrides:
+        _override(content, override)
+    return parse_config(content, source=str(source))
+
+
+def find_config(path: str | Path) -> Path:
+    """The file itself, or the shipped one of that name.
+
+    Raises: ConfigError if neither is there.
+    """
+    path = Path(path)
+    if path.is_file():
+        return path
+    shipped = SHIPPED_CONFIGS / path.name
+    if path.parent in (Path("."), Path("configs")) and shipped.is_file():
+        return shipped
+    known = sorted(file.name for file in SHIPPED_CONFIGS.glob("*.yaml"))
+    near = difflib.get_close_matches(path.name, known, n=1)
+    hint = f"did you mean configs/{near[0]}?" if near else f"shipped: {', '.join(known)}"
+    raise ConfigError(f"{path}: there is no such config; {hint}")
+
+
+def parse_config(content: Mapping[str, Any], *, source: str) -> RunConfig:
+    """The settings in ``content``.
+
+    Raises: ConfigError, with every problem in one message; ``source`` is the name it gives.
+    """
+    try:
+        return RunConfig.model_validate(content)
+    except ValidationError as error:
+        problems = [_explain(item) for item in error.errors(include_url=False)]
+        raise_problems(ConfigError, source=source, problems=problems)
+        raise AssertionError("a validation error has at least one item") from error
+
+
+def dump_config(config: RunConfig) -> str:
+    """The settings as YAML that `load_config` reads back to an equal value."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _override(content: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"override '{override}': expected key=value, such as training.epochs=10")
+    *parents, last = key.split(".")
+    place = content
+    for parent in parents:
+        inner = place.setdefault(parent, {})
+        if not isinstance(inner, dict):
+            raise ConfigError(
+                f"override '{override}': '{parent}' is {inner!r}, not a group of settings"
+            )
+        place = inner
+    try:
+        place[last] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"override '{override}': not a YAML value: {error}") from None
+
+
+def _explain(item: Any) -> str:
+    """One problem that pydantic found, in words."""
+    location = [str(part) for part in item["loc"]]
+    key = ".".join(location) or "config"
+    if item["type"] == "extra_forbidden":
+        known = _known_keys(location[:-1])
+        near = difflib.get_close_matches(location[-1], known, n=1, cutoff=0.5)
+        hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}"
+        return f"{key}: there is no such setting; {hint}"
+    if item["type"] == "missing":
+        return f"{key}: this setting is missing"
+    message = item["msg"].removeprefix("Value error, ")
+    if item["type"] == "value_error":
+        return f"{key}: {message}" if location else message
+    return f"{key}: {message[0].lower()}{message[1:]}; found {item['input']!r:.60}"
+
+
+def _known_keys(location: Sequence[str]) -> list[str]:
+    """Names of the settings at a place of the config."""
+    models: list[type[BaseModel]] = [RunConfig]
+    for part in location:
+        inner = []
+        for model in models:
+            if part in model.model_fields:
+                inner += _models_in(model.model_fields[part].annotation)
+        if inner:
+            models = inner
+        else:  # the tag of a union, such as backbone.adapter.dsta
+            models = [m for m in models if _tag(m) == part or m.__name__ == part] or models
+    return sorted({name for model in models for name in model.model_fields})
+
+
+def _tag(model: type[BaseModel]) -> object:
+    return model.model_fields["name"].default if "name" in model.model_fields else None
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType, typing.Annotated):
+        return [m for arg in typing.get_args(annotation) for m in _models_in(arg)]
+    return []

@@ -1,0 +1,144 @@
+"""What the model is given: windows of videos, packed so that only frames that exist are computed.
+
+Shapes: N clips of all windows, F frames of a clip, H W pixels, V windows.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mmad.errors import VideoError
+from mmad.structures import Annotations, FeatureGrid
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One window of one video.
+
+    Attributes:
+        video_id: the video.
+        frames: uint8, shape (F, H, W, 3).
+        num_valid_frames: frames that exist; the rest repeat the last one.
+        colour: affine map (3, 4) from raw to normalised colour.
+        grid: where the feature steps of the window lie in the video.
+        annotations: the true instances in it, in seconds of the video.
+    """
+
+    video_id: str
+    frames: NDArray[np.uint8]
+    num_valid_frames: int
+    colour: NDArray[np.float32]
+    grid: FeatureGrid
+    annotations: Annotations = field(default_factory=Annotations)
+
+
+@dataclass(frozen=True)
+class FailedVideo:
+    """A video that could not be read; it crosses from a worker to the main process in place of a sample."""
+
+    video_id: str
+    message: str
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Windows packed for the model.
+
+    Attributes:
+        clips: uint8, shape (N, F, H, W, 3); the clips of a window are neighbours.
+        clips_per_window: number of clips of each window.
+        frames_per_window: number of real frames of each window.
+        colours: (V, 3, 4), affine map of the colours of each window.
+        grids, annotations, video_ids: one for each window.
+    """
+
+    clips: Tensor
+    clips_per_window: tuple[int, ...]
+    frames_per_window: tuple[int, ...]
+    colours: Tensor
+    grids: tuple[FeatureGrid, ...]
+    annotations: tuple[Annotations, ...]
+    video_ids: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.video_ids)
+
+    def to(self, device: torch.device) -> "Batch":
+        """The batch with its tensors on ``device``."""
+        return Batch(
+            self.clips.to(device, non_blocking=True),
+            self.clips_per_window,
+            self.frames_per_window,
+            self.colours.to(device, non_blocking=True),
+            self.grids,
+            self.annotations,
+            self.video_ids,
+        )
+
+    def pin_memory(self) -> "Batch":
+        """The batch with its tensors in pinned memory, for a fast copy to a GPU."""
+        return Batch(
+            self.clips.pin_memory(),
+            self.clips_per_window,
+            self.frames_per_window,
+            self.colours.pin_memory(),
+            self.grids,
+            self.annotations,
+            self.video_ids,
+        )
+
+
+def pad_frames(frames: NDArray[np.uint8], *, num_frames: int) -> NDArray[np.uint8]:
+    """``frames`` with the last one repeated up to ``num_frames``."""
+    missing = num_frames - len(frames)
+    if missing <= 0:
+        return frames
+    return np.concatenate((frames, np.repeat(frames[-1:], missing, axis=0)))
+
+
+def pack(samples: Sequence[Sample], *, clip_frames: int) -> Batch:
+    """The windows as clips of ``clip_frames``; the last clip of each repeats its last frame."""
+    clips, counts = [], []
+    for sample in samples:
+        count = -(-len(sample.frames) // clip_frames)
+        padded = pad_frames(sample.frames, num_frames=count * clip_frames)
+        clips.append(padded.reshape(count, clip_frames, *padded.shape[1:]))
+        counts.append(count)
+    return Batch(
+        clips=torch.from_numpy(np.concatenate(clips)),
+        clips_per_window=tuple(counts),
+        frames_per_window=tuple(sample.num_valid_frames for sample in samples),
+        colours=torch.from_numpy(np.stack([sample.colour for sample in samples])),
+        grids=tuple(sample.grid for sample in samples),
+        annotations=tuple(sample.annotations for sample in samples),
+        video_ids=tuple(sample.video_id for sample in samples),
+    )
+
+
+class Packer:
+    """The collate function of a loader: packs samples, keeps failures apart.
+
+    Args:
+        clip_frames: frames of a clip.
+    """
+
+    def __init__(self, *, clip_frames: int) -> None:
+        self.clip_frames = clip_frames
+
+    def __call__(
+        self, items: Sequence[Sample | FailedVideo]
+    ) -> tuple[Batch | None, list[FailedVideo]]:
+        """The batch of the samples (None if there are none) and the failures."""
+        samples = [item for item in items if isinstance(item, Sample)]
+        failures = [item for item in items if isinstance(item, FailedVideo)]
+        return (pack(samples, clip_frames=self.clip_frames) if samples else None), failures
+
+
+def raise_failures(failures: Sequence[FailedVideo]) -> None:
+    """Raise a `VideoError` with every failure in it; do nothing if there are none."""
+    if failures:
+        raise VideoError("\n".join(failure.message for failure in failures))

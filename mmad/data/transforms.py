@@ -1,0 +1,121 @@
+"""Random changes of a window, the same for all of its frames.
+
+Geometry (crop, resize, flip) works on uint8 frames where they are decoded; colour is one affine map per window,
+which the model applies together with the normalisation, on the GPU when there is one.
+
+Frames are uint8 of shape (F, H, W, 3), RGB.
+"""
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Frames = NDArray[np.uint8]
+
+# Mean and standard deviation of ImageNet, on the scale 0 to 255, as all published VideoMAE weights expect.
+RGB_MEAN = np.array([123.675, 116.28, 103.53])
+RGB_STD = np.array([58.395, 57.12, 57.375])
+
+_GREY = np.array([0.299, 0.587, 0.114])
+_TO_YIQ = np.array([_GREY, [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
+
+
+@dataclass(frozen=True)
+class Box:
+    """A part of a picture in pixels."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+def centre_box(height: int, width: int) -> Box:
+    """The largest square in the middle of a picture.
+
+    >>> centre_box(160, 284)
+    Box(top=0, left=62, height=160, width=160)
+    """
+    side = min(height, width)
+    return Box((height - side) // 2, (width - side) // 2, side, side)
+
+
+def random_box(
+    height: int,
+    width: int,
+    *,
+    area: tuple[float, float],
+    aspect: tuple[float, float],
+    rng: np.random.Generator,
+) -> Box:
+    """A box of random area (share of the picture) and aspect (width / height) at a random place.
+
+    Ten tries to fit one, then the largest centred box with an allowed aspect.
+    """
+    for _ in range(10):
+        wanted = rng.uniform(*area) * height * width
+        ratio = math.exp(rng.uniform(math.log(aspect[0]), math.log(aspect[1])))
+        box_width, box_height = round(math.sqrt(wanted * ratio)), round(math.sqrt(wanted / ratio))
+        if 0 < box_width <= width and 0 < box_height <= height:
+            top = int(rng.integers(0, height - box_height + 1))
+            left = int(rng.integers(0, width - box_width + 1))
+            return Box(top, left, box_height, box_width)
+    ratio = min(max(width / height, aspect[0]), aspect[1])
+    box_width = min(width, round(height * ratio))
+    box_height = min(height, round(width / ratio))
+    return Box((height - box_height) // 2, (width - box_width) // 2, box_height, box_width)
+
+
+def cut(frames: Frames, box: Box, *, size: int, flip: bool = False) -> Frames:
+    """The ``box`` of every frame, resized to (size, size) and mirrored if ``flip``; shape (F, size, size, 3)."""
+    part = frames[:, box.top : box.top + box.height, box.left : box.left + box.width]
+    if flip:
+        part = part[:, :, ::-1]
+    if part.shape[1:3] == (size, size):
+        return np.ascontiguousarray(part)
+    out = np.empty((len(frames), size, size, 3), dtype=np.uint8)
+    # AREA averages when shrinking; LINEAR is right when enlarging.
+    shrinks = box.height >= size and box.width >= size
+    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    for frame, target in zip(part, out, strict=True):
+        cv2.resize(
+            np.ascontiguousarray(frame), (size, size), dst=target, interpolation=interpolation
+        )
+    return out
+
+
+def colour_map(
+    frames: Frames,
+    *,
+    brightness: float = 0.0,
+    contrast: float = 0.0,
+    saturation: float = 0.0,
+    hue: float = 0.0,
+    rng: np.random.Generator | None = None,
+) -> NDArray[np.float32]:
+    """Affine map (3, 4) from raw to normalised colour: random jitter, then mean and standard deviation.
+
+    The arguments are the largest relative changes (hue: in turns); without ``rng`` nothing is jittered.
+    The grey level that contrast turns about is measured on a few frames of the window.
+    """
+    matrix, offset = np.eye(3), np.zeros(3)
+    if rng is not None:
+
+        def factor(limit: float) -> float:
+            return float(rng.uniform(max(0.0, 1 - limit), 1 + limit))
+
+        bright, stretch, vivid = factor(brightness), factor(contrast), factor(saturation)
+        angle = 2 * math.pi * rng.uniform(-hue, hue)
+        turn = np.eye(3)
+        turn[1:, 1:] = [[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]
+        rotate = np.linalg.inv(_TO_YIQ) @ turn @ _TO_YIQ
+        saturate = vivid * np.eye(3) + (1 - vivid) * np.tile(_GREY, (3, 1))
+        few = frames[:: max(1, len(frames) // 4), ::4, ::4].reshape(-1, 3)
+        grey = float(few.mean(axis=0) @ _GREY) * bright
+        matrix = rotate @ saturate @ (bright * stretch * np.eye(3))
+        offset = np.full(3, (1 - stretch) * grey)
+    scaled = np.concatenate((matrix, (offset - RGB_MEAN)[:, None]), axis=1) / RGB_STD[:, None]
+    return scaled.astype(np.float32)

@@ -1,0 +1,100 @@
+"""Which part of a video a sample shows, counted in sampled frames (after the frame stride)."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from mmad.segments import clip, intersections, lengths
+from mmad.structures import Annotations
+
+
+@dataclass(frozen=True)
+class Window:
+    """Sampled frames ``start`` (included) to ``stop`` (excluded) of a video."""
+
+    start: int
+    stop: int
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+
+def num_sampled_frames(num_frames: int, *, frame_stride: int) -> int:
+    """Frames that remain when every ``frame_stride``-th is used, beginning with the first.
+
+    >>> num_sampled_frames(301, frame_stride=2)
+    151
+    """
+    return math.ceil(num_frames / frame_stride)
+
+
+def sliding_windows(num_frames: int, *, window_frames: int, overlap: float) -> list[Window]:
+    """Windows that cover all of a video; the last one is moved back to end with it.
+
+    >>> sliding_windows(100, window_frames=128, overlap=0.5)
+    [Window(start=0, stop=100)]
+    >>> [w.start for w in sliding_windows(300, window_frames=128, overlap=0.5)]
+    [0, 64, 128, 172]
+    """
+    if num_frames <= window_frames:
+        return [Window(0, num_frames)]
+    step = max(1, round(window_frames * (1 - overlap)))
+    last = num_frames - window_frames
+    starts = [*range(0, last, step), last]
+    return [Window(start, start + window_frames) for start in starts]
+
+
+def visible_annotations(
+    annotations: Annotations, *, start_seconds: float, stop_seconds: float, min_visible: float
+) -> Annotations:
+    """The instances with at least a share ``min_visible`` inside a window, cut to it; times stay those of the video.
+
+    >>> a = Annotations(np.array([[0.0, 4.0], [3.0, 5.0]]), np.array([1, 2]))
+    >>> visible_annotations(a, start_seconds=2, stop_seconds=9, min_visible=0.75).segments_seconds.tolist()
+    [[3.0, 5.0]]
+    """
+    window = np.array([[start_seconds, stop_seconds]])
+    inside = intersections(annotations.segments_seconds, window)[:, 0]
+    length = lengths(annotations.segments_seconds)
+    keep = (inside > 0) & (inside >= min_visible * length - 1e-9)
+    kept = annotations[keep]
+    shifted = clip(
+        kept.segments_seconds - start_seconds, duration_seconds=stop_seconds - start_seconds
+    )
+    return Annotations(shifted + start_seconds, kept.labels)
+
+
+def training_window(
+    num_frames: int,
+    annotations: Annotations,
+    *,
+    window_frames: int,
+    seconds_per_frame: float,
+    min_visible: float,
+    shorten: tuple[float, float],
+    rng: np.random.Generator,
+    tries: int = 200,
+) -> tuple[Window, Annotations]:
+    """A random window and the instances in it.
+
+    A video that fits the window is cut to a random share of its length in ``shorten``; of a longer one, a window with at
+    least one instance is sought ``tries`` times, after which the last one is taken as it is.
+    """
+    if num_frames <= window_frames:
+        share = rng.uniform(*shorten)
+        length = max(1, round(num_frames * share))
+    else:
+        length = window_frames
+    for _ in range(tries):
+        start = int(rng.integers(0, num_frames - length + 1))
+        window = Window(start, start + length)
+        visible = visible_annotations(
+            annotations,
+            start_seconds=window.start * seconds_per_frame,
+            stop_seconds=window.stop * seconds_per_frame,
+            min_visible=min_visible,
+        )
+        if len(visible) or not len(annotations):
+            break
+    return window, visible

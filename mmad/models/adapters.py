@@ -1,0 +1,189 @@
+"""Adapters: small trainable modules after each block of a frozen backbone.
+
+Shapes: L tubelets of all videos of a batch one after another, S tokens of a tubelet (height x width), D width
+of the backbone, C width of the bottleneck. A tubelet is two frames; `video_of_tubelet_L` says which
+video each belongs to, and temporal convolutions see zeros beyond the ends of their own video.
+
+Sources: standard adapter, Eq. 1 of the MMA-52 paper; TIA, Eq. 2 (AdaTAD; the point-wise convolution is in the
+released code, not in the equation); DSTA, Eq. 3.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class TemporalDepthwiseConv(nn.Module):
+    """Depth-wise convolution over tubelets that never crosses from one video into the next.
+
+    Args:
+        channels: C.
+        kernel_size: odd number of tubelets.
+    """
+
+    def __init__(self, channels: int, *, kernel_size: int = 3) -> None:
+        super().__init__()
+        assert kernel_size % 2 == 1, "a centred convolution has an odd kernel"
+        self.weight = nn.Parameter(torch.empty(channels, 1, kernel_size))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        nn.init.normal_(self.weight, std=math.sqrt(2.0 / kernel_size))
+
+    def forward(self, x_LSC: Tensor, video_of_tubelet_L: Tensor) -> Tensor:
+        """Convolved tokens, same shape."""
+        reach = self.weight.shape[-1] // 2
+        taps_KC = self.weight[:, 0].t()
+        out_LSC = x_LSC * taps_KC[reach] + self.bias
+        length = len(x_LSC)
+        for step in range(1, min(reach, length - 1) + 1):
+            # Tap reach - step reads the past, reach + step the future; both only inside one video.
+            same_L11 = (video_of_tubelet_L[step:] == video_of_tubelet_L[:-step]).to(x_LSC.dtype)
+            same_L11 = same_L11[:, None, None]
+            past = functional.pad(x_LSC[:-step] * same_L11, (0, 0, 0, 0, step, 0))
+            future = functional.pad(x_LSC[step:] * same_L11, (0, 0, 0, 0, 0, step))
+            out_LSC = out_LSC + past * taps_KC[reach - step] + future * taps_KC[reach + step]
+        return out_LSC
+
+
+class TemporalPath(nn.Module):
+    """Temporal depth-wise convolution, then a point-wise one."""
+
+    def __init__(self, channels: int, *, kernel_size: int = 3) -> None:
+        super().__init__()
+        self.depthwise = TemporalDepthwiseConv(channels, kernel_size=kernel_size)
+        self.pointwise = nn.Linear(channels, channels)
+        nn.init.normal_(self.pointwise.weight, std=math.sqrt(2.0 / channels))
+        nn.init.zeros_(self.pointwise.bias)
+
+    def forward(self, x_LSC: Tensor, video_of_tubelet_L: Tensor) -> Tensor:
+        """Temporal context of each token, same shape."""
+        return self.pointwise(self.depthwise(x_LSC, video_of_tubelet_L))
+
+
+class SpatialPath(nn.Module):
+    """Spatial depth-wise convolution inside each tubelet, optionally with a point-wise one after it."""
+
+    def __init__(self, channels: int, *, kernel_size: int, pointwise: bool) -> None:
+        super().__init__()
+        self.depthwise = nn.Conv2d(
+            channels, channels, kernel_size, padding=kernel_size // 2, groups=channels
+        )
+        nn.init.normal_(self.depthwise.weight, std=math.sqrt(2.0 / kernel_size**2))
+        nn.init.zeros_(self.depthwise.bias)  # type: ignore[arg-type]
+        self.pointwise = nn.Linear(channels, channels) if pointwise else nn.Identity()
+        if isinstance(self.pointwise, nn.Linear):
+            nn.init.normal_(self.pointwise.weight, std=math.sqrt(2.0 / channels))
+            nn.init.zeros_(self.pointwise.bias)
+
+    def forward(self, x_LSC: Tensor, grid_hw: tuple[int, int]) -> Tensor:
+        """Spatial context of each token, same shape."""
+        # Channels stay innermost in memory: the convolution reads the tokens without a copy.
+        x_LCHW = x_LSC.unflatten(1, grid_hw).permute(0, 3, 1, 2)
+        y_LCHW = self.depthwise(x_LCHW)
+        return self.pointwise(y_LCHW.permute(0, 2, 3, 1).flatten(1, 2))
+
+
+def _down(width: int, channels: int) -> nn.Linear:
+    layer = nn.Linear(width, channels)
+    nn.init.trunc_normal_(layer.weight, std=0.02)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def _up(channels: int, width: int, *, bias: bool = True) -> nn.Linear:
+    """Starts at zero, so that a new adapter is the identity."""
+    layer = nn.Linear(channels, width, bias=bias)
+    nn.init.zeros_(layer.weight)
+    if bias:
+        nn.init.zeros_(layer.bias)
+    return layer
+
+
+class StandardAdapter(nn.Module):
+    """Bottleneck with a residual: X' = alpha W_up GELU(W_down X) + X.
+
+    The paper's Eq. 1 has no alpha; its count in Table 4 (0.85 M) has.
+    """
+
+    def __init__(self, width: int, *, channels: int) -> None:
+        super().__init__()
+        self.down = _down(width, channels)
+        self.up = _up(channels, width)
+        self.alpha = nn.Parameter(torch.ones(1))
+
+    def forward(
+        self, x_LSD: Tensor, *, video_of_tubelet_L: Tensor, grid_hw: tuple[int, int]
+    ) -> Tensor:
+        """Adapted tokens, same shape."""
+        return x_LSD + self.alpha * self.up(functional.gelu(self.down(x_LSD)))
+
+
+class TemporalInformationAdapter(nn.Module):
+    """TIA of AdaTAD: the bottleneck of the standard adapter with temporal context, Eq. 2."""
+
+    def __init__(self, width: int, *, channels: int, temporal_kernel: int = 3) -> None:
+        super().__init__()
+        self.down = _down(width, channels)
+        self.temporal = TemporalPath(channels, kernel_size=temporal_kernel)
+        self.up = _up(channels, width)
+        self.alpha = nn.Parameter(torch.ones(1))
+
+    def forward(
+        self, x_LSD: Tensor, *, video_of_tubelet_L: Tensor, grid_hw: tuple[int, int]
+    ) -> Tensor:
+        """Adapted tokens, same shape."""
+        u_LSC = functional.gelu(self.down(x_LSD))
+        u_LSC = u_LSC + self.temporal(u_LSC, video_of_tubelet_L)
+        return x_LSD + self.alpha * self.up(u_LSC)
+
+
+class DualPathAdapter(nn.Module):
+    """DSTA: a temporal and a spatial path, weighted, concatenated and projected up, Eq. 3.
+
+    X' = alpha W_up [beta X_s; gamma X_t] + X, with X_s = S(X_bar) + X_bar and X_t = T(X_bar) + X_bar. Eq. 3 defines
+    the input of both convolutions by itself; the bottleneck X_bar is the only defined value, and is taken.
+
+    Args:
+        width: D.
+        channels: C.
+        temporal_kernel: tubelets.
+        spatial_kernel: tokens; the text of the paper says 1x1, its introduction a depth-wise 2D convolution.
+        spatial_pointwise: whether a point-wise convolution follows the spatial one.
+        shared_down: one down-projection for both paths (Eq. 3) or one for each (the count of Table 4).
+        up_bias: whether the up-projection has a bias.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        *,
+        channels: int,
+        temporal_kernel: int = 3,
+        spatial_kernel: int = 3,
+        spatial_pointwise: bool = True,
+        shared_down: bool = True,
+        up_bias: bool = True,
+    ) -> None:
+        super().__init__()
+        self.down = _down(width, channels)
+        self.down_spatial = None if shared_down else _down(width, channels)
+        self.temporal = TemporalPath(channels, kernel_size=temporal_kernel)
+        self.spatial = SpatialPath(
+            channels, kernel_size=spatial_kernel, pointwise=spatial_pointwise
+        )
+        self.up = _up(2 * channels, width, bias=up_bias)
+        self.alpha = nn.Parameter(torch.ones(1))
+        self.beta = nn.Parameter(torch.ones(1))
+        self.gamma = nn.Parameter(torch.ones(1))
+
+    def forward(
+        self, x_LSD: Tensor, *, video_of_tubelet_L: Tensor, grid_hw: tuple[int, int]
+    ) -> Tensor:
+        """Adapted tokens, same shape."""
+        u_LSC = functional.gelu(self.down(x_LSD))
+        v_LSC = u_LSC if self.down_spatial is None else functional.gelu(self.down_spatial(x_LSD))
+        temporal_LSC = u_LSC + self.temporal(u_LSC, video_of_tubelet_L)
+        spatial_LSC = v_LSC + self.spatial(v_LSC, grid_hw)
+        paths = torch.cat((self.beta * spatial_LSC, self.gamma * temporal_LSC), dim=-1)
+        return x_LSD + self.alpha * self.up(paths)

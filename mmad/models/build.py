@@ -1,0 +1,168 @@
+"""From settings to modules: the only file that knows both."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from mmad.config.backbone import BackboneSettings, CustomSize
+from mmad.config.detectors import ActionFormerSettings, InferenceSettings
+from mmad.config.run import RunConfig
+from mmad.errors import ConfigError
+from mmad.models.actionformer import ActionFormer, Pyramid
+from mmad.models.adapters import DualPathAdapter, StandardAdapter, TemporalInformationAdapter
+from mmad.models.detector import DenseCriterion, DenseDecoder, EndToEndDetector, VideoFeatures
+from mmad.models.losses import LossNormalizer
+from mmad.models.videomae import SIZES, VideoMAE, VideoMAESize
+
+# Name in the settings -> module; the settings besides `name`, `ratio` and `blocks` are its arguments.
+ADAPTERS: Mapping[str, Callable[..., nn.Module]] = {
+    "standard": StandardAdapter,
+    "tia": TemporalInformationAdapter,
+    "dsta": DualPathAdapter,
+    "dsta_180": DualPathAdapter,
+}
+
+
+def build_size(settings: BackboneSettings) -> VideoMAESize:
+    """Dimensions of the backbone."""
+    if isinstance(settings.size, CustomSize):
+        return VideoMAESize(**settings.size.model_dump())
+    return SIZES[settings.size]
+
+
+def build_backbone(settings: BackboneSettings) -> VideoMAE:
+    """The backbone with its adapters, at random weights, with the right parameters frozen.
+
+    Raises: ConfigError if an adapter is asked for in a block that is not there.
+    """
+    size = build_size(settings)
+    backbone = VideoMAE(
+        size,
+        clip_frames=settings.clip_frames,
+        position_image_size=settings.position_image_size,
+        drop_path_rate=settings.drop_path,
+        final_norm=settings.final_norm,
+        activation_checkpointing=settings.activation_checkpointing,
+    )
+    backbone.requires_grad_(not settings.freeze)
+    adapter = settings.adapter
+    if adapter.name != "none":
+        blocks = range(size.depth) if adapter.blocks == "all" else adapter.blocks
+        missing = [block for block in blocks if not 0 <= block < size.depth]
+        if missing:
+            raise ConfigError(
+                f"backbone.adapter.blocks: the backbone has blocks 0 to {size.depth - 1}, found {missing}"
+            )
+        arguments = adapter.model_dump(exclude={"name", "ratio", "blocks"})
+        for block in blocks:
+            channels = int(size.width * adapter.ratio)
+            module = ADAPTERS[adapter.name](size.width, channels=channels, **arguments)
+            backbone.blocks[block].adapter = module  # type: ignore[assignment]
+    return backbone
+
+
+def build_network(
+    settings: ActionFormerSettings, *, in_channels: int, num_classes: int
+) -> nn.Module:
+    """The temporal detector: features in, raw predictions out."""
+    pyramid = Pyramid(
+        in_channels,
+        channels=settings.channels,
+        num_embedding=settings.num_embedding,
+        num_stem=settings.num_stem,
+        num_branch=settings.num_branch,
+        num_heads=settings.num_heads,
+        window=settings.attention_window,
+        drop_path_rate=settings.drop_path,
+        absolute_positions=settings.absolute_positions,
+        norm_eps=settings.norm_eps,
+        mask_after_norm=settings.mask_after_norm,
+        mask_levels=settings.mask_levels,
+        pool_sees_padding=settings.pool_sees_padding,
+    )
+    return ActionFormer(
+        pyramid,
+        channels=settings.channels,
+        num_classes=num_classes,
+        regression_ranges=settings.regression_ranges,
+        num_convs=settings.num_convs,
+        prior=settings.prior,
+        norm_eps=settings.norm_eps,
+        mask_after_norm=settings.mask_after_norm,
+    )
+
+
+def build_detector(config: RunConfig, *, num_classes: int) -> EndToEndDetector:
+    """The whole network at random weights, the same ones for the same seed."""
+    torch.manual_seed(config.seed)
+    features = VideoFeatures(
+        build_backbone(config.backbone), steps_per_tubelet=config.steps_per_tubelet
+    )
+    network = build_network(
+        config.detector, in_channels=build_size(config.backbone).width, num_classes=num_classes
+    )
+    return EndToEndDetector(features, network)
+
+
+def build_criterion(settings: ActionFormerSettings, *, num_classes: int) -> DenseCriterion:
+    """Targets and losses."""
+    return DenseCriterion(
+        num_classes=num_classes,
+        regression_ranges=settings.regression_ranges,
+        centre_radius=settings.centre_radius,
+        shortest_labels_only=settings.shortest_labels_only,
+        label_smoothing=settings.label_smoothing,
+        focal_alpha=settings.focal_alpha,
+        focal_gamma=settings.focal_gamma,
+        regression_weight=settings.regression_weight,
+    )
+
+
+def build_normalizer(settings: ActionFormerSettings) -> LossNormalizer:
+    """Running number of positives."""
+    return LossNormalizer(initial=settings.normalizer, momentum=settings.normalizer_momentum)
+
+
+def build_decoder(settings: InferenceSettings) -> DenseDecoder:
+    """Raw predictions to candidates."""
+    return DenseDecoder(
+        score_threshold=settings.score_threshold, max_candidates=settings.max_candidates
+    )
+
+
+def parameter_groups(model: EndToEndDetector, config: RunConfig) -> list[dict[str, Any]]:
+    """Groups of the optimiser: name, learning rate, weight decay and parameters of each.
+
+    As in the published end-to-end detectors: all tensors of the adapters decay; of the detector only the weights of
+    linear layers and convolutions do. A backbone that is fine-tuned as a whole follows the detector's rule.
+    """
+    training = config.training
+    decaying = {
+        id(module.weight)
+        for module in model.modules()
+        if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv3d | nn.Conv2d)
+    }
+    rows: dict[str, tuple[float, float, list[nn.Parameter], list[str]]] = {
+        "adapters": (training.adapter_learning_rate, training.weight_decay, [], []),
+        "backbone_decay": (training.backbone_learning_rate, training.weight_decay, [], []),
+        "backbone": (training.backbone_learning_rate, 0.0, [], []),
+        "detector_decay": (training.learning_rate, training.weight_decay, [], []),
+        "detector": (training.learning_rate, 0.0, [], []),
+    }
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        if ".adapter." in name:
+            group = "adapters"
+        else:
+            part = "backbone" if name.startswith("features.") else "detector"
+            group = f"{part}_decay" if id(parameter) in decaying else part
+        rows[group][2].append(parameter)
+        rows[group][3].append(name)
+    return [
+        {"name": name, "lr": rate, "weight_decay": decay, "params": params, "names": names}
+        for name, (rate, decay, params, names) in rows.items()
+        if params
+    ]

@@ -1,0 +1,66 @@
+"""Losses of the dense detector, as sums over points; whoever calls them divides by the normaliser.
+
+Sources: focal loss (arXiv 1708.02002, Eq. 5); distance-IoU loss (arXiv 1911.08287, Eq. 7) on segments.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+def sigmoid_focal_loss(
+    logits: Tensor, targets: Tensor, *, alpha: float = 0.25, gamma: float = 2.0
+) -> Tensor:
+    """Focal loss of each entry, same shape as ``logits``; ``targets`` in [0, 1]."""
+    probability = logits.sigmoid()
+    cross_entropy = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+    miss = probability * (1 - targets) + (1 - probability) * targets
+    balance = alpha * targets + (1 - alpha) * (1 - targets)
+    return balance * cross_entropy * miss**gamma
+
+
+def distance_iou_loss(offsets_M2: Tensor, targets_M2: Tensor, *, eps: float = 1e-8) -> Tensor:
+    """1 - tIoU + (distance of the centres / length of the hull)^2 of each pair, shape (M,).
+
+    Both are distances to start and end from one common point, at least 0.
+    """
+    left, right = offsets_M2.unbind(-1)
+    target_left, target_right = targets_M2.unbind(-1)
+    inner = torch.minimum(left, target_left) + torch.minimum(right, target_right)
+    union = (left + right) + (target_left + target_right) - inner
+    hull = torch.maximum(left, target_left) + torch.maximum(right, target_right)
+    centre_distance = 0.5 * ((right - left) - (target_right - target_left))
+    iou = inner / union.clamp(min=eps)
+    return 1 - iou + (centre_distance / hull.clamp(min=eps)) ** 2
+
+
+def smooth_labels(targets_PK: Tensor, *, smoothing: float) -> Tensor:
+    """Targets moved towards a uniform guess over K classes and background, same shape.
+
+    >>> smooth_labels(torch.tensor([[1.0, 0.0]]), smoothing=0.3).tolist()
+    [[0.800000011920929, 0.10000000149011612]]
+    """
+    if smoothing == 0.0:
+        return targets_PK
+    return targets_PK * (1 - smoothing) + smoothing / (targets_PK.shape[-1] + 1)
+
+
+class LossNormalizer(nn.Module):
+    """Running mean of the number of positive points of a training step.
+
+    Args:
+        initial: value before the first step.
+        momentum: share of the old value in each update.
+    """
+
+    def __init__(self, *, initial: float = 100.0, momentum: float = 0.9) -> None:
+        super().__init__()
+        self.momentum = momentum
+        self.register_buffer("value", torch.tensor(float(initial)))
+        self.value: Tensor
+
+    def update(self, num_positives: Tensor) -> Tensor:
+        """The new value, at least 1 positive being assumed. Call it once a step, with the count of all ranks."""
+        count = num_positives.to(self.value).clamp(min=1.0)
+        self.value.copy_(self.momentum * self.value + (1 - self.momentum) * count)
+        return self.value

@@ -1,0 +1,100 @@
+"""Layers for sequences of different length in one batch: what lies beyond a video's end stays zero.
+
+Shapes: B batch, C channels, T steps; `mask_BT` is true where a step belongs to its video.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+def mask_steps(x_BCT: Tensor, mask_BT: Tensor) -> Tensor:
+    """``x_BCT`` with zeros beyond each video's end."""
+    return x_BCT * mask_BT[:, None].to(x_BCT.dtype)
+
+
+def downsample_mask(mask_BT: Tensor, *, stride: int) -> Tensor:
+    """The mask of every ``stride``-th step."""
+    return mask_BT[:, ::stride]
+
+
+class ChannelNorm(nn.Module):
+    """Layer norm over the channels of a BCT sequence."""
+
+    def __init__(self, channels: int, *, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x_BCT: Tensor) -> Tensor:
+        """Normalised sequence, same shape."""
+        x_BTC = x_BCT.transpose(1, 2)
+        shape = self.weight.shape
+        return functional.layer_norm(x_BTC, shape, self.weight, self.bias, self.eps).transpose(1, 2)
+
+
+class MaskedConv1d(nn.Module):
+    """Convolution whose output is zero beyond each video's end.
+
+    Args:
+        in_channels, out_channels, kernel_size, stride, groups, bias: as `torch.nn.Conv1d`; padded to keep T / stride steps.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        kernel_size: int,
+        stride: int = 1,
+        groups: int = 1,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        self.stride = stride
+        self.conv = nn.Conv1d(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride=stride,
+            padding=kernel_size // 2,
+            groups=groups,
+            bias=bias,
+        )
+        if self.conv.bias is not None:
+            nn.init.zeros_(self.conv.bias)
+
+    def forward(self, x_BCT: Tensor, mask_BT: Tensor) -> tuple[Tensor, Tensor]:
+        """The convolved sequence (B, C', T / stride) and its mask."""
+        out_mask = downsample_mask(mask_BT, stride=self.stride)
+        return mask_steps(self.conv(x_BCT), out_mask), out_mask
+
+
+class ConvNormReLU(nn.Module):
+    """Masked convolution, layer norm, ReLU.
+
+    Args:
+        mask_after_norm: set the padding to zero again after the norm, whose bias would otherwise fill it and leak into the
+            last steps of a shorter video through the next convolution (as in the released ActionFormer).
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        kernel_size: int = 3,
+        norm_eps: float = 1e-5,
+        mask_after_norm: bool = True,
+    ) -> None:
+        super().__init__()
+        self.conv = MaskedConv1d(in_channels, out_channels, kernel_size=kernel_size, bias=False)
+        self.norm = ChannelNorm(out_channels, eps=norm_eps)
+        self.mask_after_norm = mask_after_norm
+
+    def forward(self, x_BCT: Tensor, mask_BT: Tensor) -> Tensor:
+        """Transformed sequence (B, C', T)."""
+        x_BCT, _ = self.conv(x_BCT, mask_BT)
+        x_BCT = functional.relu(self.norm(x_BCT))
+        return mask_steps(x_BCT, mask_BT) if self.mask_after_norm else x_BCT

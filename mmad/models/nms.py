@@ -1,0 +1,211 @@
+"""Non-maximum suppression on segments, hard and soft, for all classes and videos at once and without compiled code.
+
+Groups (a class of a video) do not influence each other, nor do segments that lie apart in time; each
+such part is a row of a padded table, and one pass of the loop picks the best segment of every row.
+
+Sources: Soft-NMS (arXiv 1704.04503); segment voting as in ActionFormer's released code.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Method = Literal["hard", "soft_gaussian", "soft_linear", "soft_hard"]
+VotingWeight = Literal["score", "score_iou"]
+
+# The published C++ code adds this to each length, so that a segment of zero length has an area.
+LENGTH_EPS = 1e-6
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Segments of any number of videos: `segments` (N, 2), `scores`, `labels` and `videos` (N,)."""
+
+    segments: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    labels: NDArray[np.int64]
+    videos: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def take(self, index: NDArray) -> "Candidates":
+        """The chosen candidates, by mask or index."""
+        columns = (self.segments, self.scores, self.labels, self.videos)
+        return Candidates(*(column[index] for column in columns))
+
+
+def _decay(overlap: NDArray, *, method: Method, iou_threshold: float, sigma: float) -> NDArray:
+    """Factor for the score of a segment that overlaps the one just picked."""
+    if method == "soft_gaussian":
+        return np.exp(-(overlap**2) / sigma)
+    over = overlap >= iou_threshold
+    if method == "soft_linear":
+        return np.where(over, 1.0 - overlap, 1.0)
+    return np.where(over, 0.0, 1.0)
+
+
+def _rows(groups: NDArray, segments: NDArray) -> tuple[NDArray, NDArray]:
+    """Order that sorts segments by row, and row number of each sorted segment.
+
+    A row is a run of segments of one group, sorted by start, in which each begins before the latest end so far.
+    """
+    order = np.lexsort((segments[:, 0], groups))
+    group, start, end = groups[order], segments[order, 0], segments[order, 1]
+    # Running maximum of the ends inside each group: groups are shifted apart so that one pass serves all.
+    group_rank = np.cumsum(np.r_[0, group[1:] != group[:-1]]) if len(group) else group
+    span = float(end.max() - min(start.min(), end.min()) + 1.0) if len(end) else 1.0
+    latest = np.maximum.accumulate(end + group_rank * 2 * span)
+    breaks = np.ones(len(order), dtype=bool)
+    breaks[1:] = (group[1:] != group[:-1]) | (start[1:] + group_rank[1:] * 2 * span > latest[:-1])
+    return order, np.cumsum(breaks) - 1
+
+
+def _suppress_rows(
+    segments: NDArray,
+    scores: NDArray,
+    *,
+    method: Method,
+    iou_threshold: float,
+    sigma: float,
+    min_score: float,
+) -> NDArray:
+    """Final score of every segment of a padded table; -inf where it was suppressed.
+
+    Args:
+        segments: (R, M, 2).
+        scores: (R, M); -inf in unused cells. Changed in place.
+    """
+    final = np.full(scores.shape, -np.inf)
+    active = np.arange(len(scores))
+    start, end = segments[..., 0], segments[..., 1]
+    length = end - start + LENGTH_EPS
+    while len(active):
+        best = scores.argmax(axis=1)
+        row = np.arange(len(scores))
+        value = scores[row, best]
+        alive = value > -np.inf
+        if not alive.all():
+            keep = np.flatnonzero(alive)
+            active, scores, best, value = active[keep], scores[keep], best[keep], value[keep]
+            start, end, length = start[keep], end[keep], length[keep]
+            row = np.arange(len(scores))
+            if not len(active):
+                break
+        final[active, best] = value
+        scores[row, best] = -np.inf
+        inner = np.minimum(end, end[row, best, None]) - np.maximum(start, start[row, best, None])
+        np.maximum(inner, 0.0, out=inner)
+        overlap = inner / (length + length[row, best, None] - inner)
+        factor = _decay(overlap, method=method, iou_threshold=iou_threshold, sigma=sigma)
+        with np.errstate(invalid="ignore"):
+            scores = np.where(np.isneginf(scores), scores, scores * factor)
+        if method in ("hard", "soft_hard"):
+            scores[factor == 0.0] = -np.inf
+        scores[scores < min_score] = -np.inf
+    return final
+
+
+def _vote(
+    kept: Candidates,
+    everyone: Candidates,
+    kept_groups: NDArray,
+    groups: NDArray,
+    *,
+    threshold: float,
+    weight: VotingWeight,
+) -> Candidates:
+    """``kept`` with each segment replaced by the weighted mean of the candidates of its group that overlap it.
+
+    A segment that nobody overlaps enough (of zero length) stays as it is.
+    """
+    segments = kept.segments.copy()
+    for group in np.unique(kept_groups):
+        mine = np.flatnonzero(kept_groups == group)
+        voters = np.flatnonzero(groups == group)
+        a, b = kept.segments[mine], everyone.segments[voters]
+        inner = np.minimum(a[:, None, 1], b[None, :, 1]) - np.maximum(a[:, None, 0], b[None, :, 0])
+        inner = np.maximum(inner, 0.0)
+        union = (a[:, 1] - a[:, 0])[:, None] + (b[:, 1] - b[:, 0])[None] - inner
+        overlap = np.divide(inner, union, out=np.zeros_like(inner), where=union > 0)
+        votes = np.where(overlap >= threshold, everyone.scores[voters][None], 0.0)
+        if weight == "score_iou":
+            votes = votes * overlap
+        total = votes.sum(axis=1, keepdims=True)
+        mean = np.divide(votes @ b, total, out=a.copy(), where=total > 0)
+        segments[mine] = mean
+    return Candidates(segments, kept.scores, kept.labels, kept.videos)
+
+
+def suppress(
+    candidates: Candidates,
+    *,
+    method: Method = "soft_gaussian",
+    iou_threshold: float = 0.5,
+    sigma: float = 0.5,
+    min_score: float = 0.001,
+    max_per_video: int = 200,
+    per_class: bool = True,
+    voting_threshold: float | None = None,
+    voting_weight: VotingWeight = "score_iou",
+) -> Candidates:
+    """The surviving candidates, by video and falling score; ties keep the order of the input.
+
+    Args:
+        candidates: segments in any one unit; an empty set gives an empty set.
+        method: "hard" removes what overlaps by ``iou_threshold`` or more; "soft_gaussian" multiplies its score by
+            exp(-tIoU^2 / sigma), "soft_linear" by 1 - tIoU from ``iou_threshold`` on, and "soft_hard" by 0 from there on.
+        min_score: a score below it is dropped.
+        max_per_video: most detections of a video.
+        per_class: suppress inside each class, or among all classes.
+        voting_threshold: average the boundaries of each survivor with the candidates of its group that overlap it by
+            this much; None does not.
+        voting_weight: weight of a vote: its score, or score x tIoU.
+    """
+    order_in = np.arange(len(candidates))
+    groups = candidates.videos * (int(candidates.labels.max(initial=0)) + 1) + candidates.labels
+    if not per_class:
+        groups = candidates.videos
+    order, row = _rows(groups, candidates.segments)
+    final = np.full(len(candidates), -np.inf)
+    counts = np.bincount(row) if len(row) else np.zeros(0, dtype=np.int64)
+    column = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
+    # Rows of like size share a table, so that one long row does not make all others wide.
+    size_class = np.ceil(np.log2(np.maximum(counts, 1))).astype(np.int64)
+    for size in np.unique(size_class):
+        members = np.flatnonzero(size_class == size)
+        position = np.full(len(counts), -1)
+        position[members] = np.arange(len(members))
+        chosen = np.flatnonzero(position[row] >= 0)
+        width = int(counts[members].max())
+        table_segments = np.zeros((len(members), width, 2))
+        table_scores = np.full((len(members), width), -np.inf)
+        cells = (position[row[chosen]], column[chosen])
+        table_segments[cells] = candidates.segments[order[chosen]]
+        table_scores[cells] = candidates.scores[order[chosen]]
+        table_scores[table_scores < min_score] = -np.inf
+        result = _suppress_rows(
+            table_segments,
+            table_scores,
+            method=method,
+            iou_threshold=iou_threshold,
+            sigma=sigma,
+            min_score=min_score,
+        )
+        final[order[chosen]] = result[cells]
+    survived = np.flatnonzero(final > -np.inf)
+    ranked = survived[
+        np.lexsort((order_in[survived], -final[survived], candidates.videos[survived]))
+    ]
+    kept = candidates.take(ranked)
+    kept = Candidates(kept.segments, final[ranked], kept.labels, kept.videos)
+    first_of_video = np.searchsorted(kept.videos, kept.videos)
+    below_limit = np.arange(len(kept)) - first_of_video < max_per_video
+    kept, kept_groups = kept.take(below_limit), groups[ranked][below_limit]
+    if voting_threshold is None:
+        return kept
+    return _vote(
+        kept, candidates, kept_groups, groups, threshold=voting_threshold, weight=voting_weight
+    )
