@@ -48,7 +48,7 @@ _NEEDED_COLUMNS = ("video_id", "start_frame", "end_frame", "class", "total_frame
 _INSTANCE_COLUMNS = ("start_frame", "end_frame", "class")
 _DECIMALS = 4
 UNKNOWN_SUBSET = "all"
-# A file name, which may hold spaces, ends at its suffix; a suffix has a letter in it, unlike a number.
+# A file name may hold spaces and ends at its suffix, which begins with a letter, unlike a number.
 CLIP_LINE = re.compile(r"([^,]+\.[A-Za-z]\w{1,3})(?:\s+(\S.*))?")
 
 

@@ -29,6 +29,21 @@ class Problem:
     message: str
 
 
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a check of a data set found.
+
+    Attributes:
+        kind: what sort of thing, for grouping.
+        message: video, what was found, what was expected, what to do.
+        is_error: whether it should be repaired; otherwise it is good to know.
+    """
+
+    kind: str
+    message: str
+    is_error: bool = True
+
+
 def raise_annotation_problems(source: str | Path, problems: Sequence[Problem]) -> None:
     """Raise one AnnotationError with all ``problems`` of ``source``; do nothing if there are none.
 

@@ -1,0 +1,195 @@
+"""What is wrong with a data set: its annotations, its videos, its split; all of it at once.
+
+A reader refuses a file that contradicts itself. This goes further: it opens every video and looks
+for what would spoil a training run or its evaluation. An error is something to repair; a notice is
+something to know.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from mmad.annotations.attach import read_subjects
+from mmad.annotations.check_videos import check_folder
+from mmad.annotations.formats import AnnotationSet
+from mmad.annotations.problems import Finding
+from mmad.labels import LabelMap
+from mmad.structures import VideoRecord
+
+DUPLICATE_INSTANCE = "exact duplicate instance"
+PLACEHOLDER = "placeholder labels"
+SHARED_SUBJECT = "subject in two subsets"
+UNKNOWN_SUBJECT = "video without a subject"
+UNLABELLED_VIDEO = "video without instances"
+ASSUMPTION = "assumption"
+
+# The published test annotations of MMA-52 stand in for hidden ones: frames 0 to 20 of every video,
+# classes in turn.
+_PLACEHOLDER_FRAMES = 20
+_PLACEHOLDER_MIN_VIDEOS = 5
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """All that a check found.
+
+    Attributes:
+        findings: errors first, else in the order of the check.
+        num_videos: annotated videos that were checked.
+        num_instances: their instances that make sense.
+        num_opened: video files that could be opened.
+    """
+
+    findings: tuple[Finding, ...]
+    num_videos: int
+    num_instances: int
+    num_opened: int
+
+    @property
+    def num_errors(self) -> int:
+        """Number of findings that are errors."""
+        return sum(finding.is_error for finding in self.findings)
+
+    def by_kind(self) -> dict[str, list[Finding]]:
+        """The findings of each kind; kinds in the order of their first finding."""
+        groups: dict[str, list[Finding]] = {}
+        for finding in self.findings:
+            groups.setdefault(finding.kind, []).append(finding)
+        return groups
+
+
+def check_data(
+    annotations: AnnotationSet,
+    *,
+    videos: str | Path | None = None,
+    subjects: str | Path | None = None,
+    num_workers: int = 2,
+    progress: bool = False,
+) -> CheckReport:
+    """All that is wrong with ``annotations``, read with ``strict=False``, and with their videos.
+
+    Args:
+        annotations: what the annotation files say.
+        videos: folder with the video files; without it only the annotations are checked.
+        subjects: CSV with the columns video_id and subject.
+        num_workers: videos opened at a time.
+        progress: show a progress bar on the standard error stream.
+
+    Raises: VideoError if the folder cannot be searched, AnnotationError if the file of subjects is
+        wrong.
+    """
+    records = annotations.records
+    findings = [Finding(problem.kind, problem.message) for problem in annotations.problems]
+    findings += [Finding(ASSUMPTION, notice, is_error=False) for notice in annotations.notices]
+    findings += find_duplicates(records, labels=annotations.labels)
+    findings += find_placeholders(records)
+    findings += [
+        Finding(UNLABELLED_VIDEO, f"video {record.video_id} has no instances", is_error=False)
+        for record in records
+        if not len(record.annotations)
+    ]
+    if subjects is not None:
+        findings += check_subjects(records, read_subjects(subjects))
+    num_opened = 0
+    if videos is not None:
+        found, num_opened = check_folder(
+            records, Path(videos), num_workers=num_workers, progress=progress
+        )
+        findings += found
+    return CheckReport(
+        findings=tuple(sorted(findings, key=lambda finding: not finding.is_error)),
+        num_videos=len(records),
+        num_instances=sum(len(record.annotations) for record in records),
+        num_opened=num_opened,
+    )
+
+
+def find_duplicates(records: Iterable[VideoRecord], *, labels: LabelMap) -> list[Finding]:
+    """One error for each instance that is annotated more than once, with same segment and label."""
+    findings = []
+    for record in records:
+        instances = record.annotations
+        counts = Counter(
+            (float(start), float(end), int(label))
+            for (start, end), label in zip(
+                instances.segments_seconds, instances.labels, strict=True
+            )
+        )
+        for (start, end, label), count in counts.items():
+            if count > 1:
+                message = (
+                    f"video {record.video_id}: {labels.title(label)} from {start:.4f} to "
+                    f"{end:.4f} s is listed {count} times; keep one"
+                )
+                findings.append(Finding(DUPLICATE_INSTANCE, message))
+    return findings
+
+
+def find_placeholders(records: Sequence[VideoRecord]) -> list[Finding]:
+    """One error for each subset whose annotations only stand in for hidden ones.
+
+    That is the published test file of MMA-52: one instance a video, frames 0 to 20, classes in
+    turn.
+    """
+    findings = []
+    for subset in sorted({record.subset for record in records}):
+        chosen = [record for record in records if record.subset == subset]
+        suspects = [record for record in chosen if _is_placeholder(record)]
+        if len(suspects) < _PLACEHOLDER_MIN_VIDEOS or len(suspects) < 0.9 * len(chosen):
+            continue
+        labels = [int(record.annotations.labels[0]) for record in suspects]
+        in_turn = [next_one == one + 1 for one, next_one in pairwise(labels)]
+        # Each time round, and at a video left out, the turn is broken once.
+        if np.mean(in_turn) >= 0.8:
+            message = (
+                f"subset {subset}: {len(suspects)} of {len(chosen)} videos have one instance, "
+                f"frames 0 to {_PLACEHOLDER_FRAMES}, with the classes in turn (first "
+                f"{suspects[0].video_id}); these are placeholders of hidden annotations: predict "
+                "for this subset, but do not train or score on it"
+            )
+            findings.append(Finding(PLACEHOLDER, message))
+    return findings
+
+
+def _is_placeholder(record: VideoRecord) -> bool:
+    if len(record.annotations) != 1:
+        return False
+    start, end = (float(value) for value in record.annotations.segments_seconds[0])
+    if start != 0 or end <= 0:
+        return False
+    if record.fps:
+        return round(end * record.fps) == _PLACEHOLDER_FRAMES
+    # Without a frame rate: 20 frames at some whole number of frames per second.
+    fps = _PLACEHOLDER_FRAMES / end
+    return 20 <= fps <= 60 and abs(fps - round(fps)) < 0.01
+
+
+def check_subjects(records: Sequence[VideoRecord], subjects: dict[str, str]) -> list[Finding]:
+    """One error for each subject seen in more than one subset, and a notice for unnamed videos."""
+    videos: dict[str, dict[str, list[str]]] = {}
+    unnamed = []
+    for record in records:
+        subject = subjects.get(record.video_id, record.subject)
+        if subject is None:
+            unnamed.append(record.video_id)
+        else:
+            videos.setdefault(subject, {}).setdefault(record.subset, []).append(record.video_id)
+    findings = [
+        Finding(UNKNOWN_SUBJECT, f"video {video_id} is not in the file of subjects", is_error=False)
+        for video_id in unnamed
+    ]
+    for subject, by_subset in sorted(videos.items()):
+        if len(by_subset) > 1:
+            places = ", ".join(
+                f"{subset} ({len(ids)} videos, first {ids[0]})" for subset, ids in by_subset.items()
+            )
+            message = (
+                f"subject {subject} is seen in {places}; results on unseen people need every "
+                "subject in one subset only"
+            )
+            findings.append(Finding(SHARED_SUBJECT, message))
+    return findings

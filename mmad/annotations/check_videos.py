@@ -1,0 +1,219 @@
+"""What is wrong with the video files of a data set, compared with what its annotations say."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import av
+from tqdm import tqdm
+
+from mmad.annotations.attach import attach_videos
+from mmad.annotations.problems import OUTSIDE_VIDEO, Finding
+from mmad.annotations.raw import USUAL_FPS
+from mmad.errors import VideoError, raise_problems
+from mmad.structures import VideoRecord
+
+MISSING_VIDEO = "missing video"
+UNREADABLE_VIDEO = "unreadable video"
+TRUNCATED_VIDEO = "truncated video"
+FRAME_COUNT = "frame count disagrees"
+FRAME_RATE = "frame rate disagrees"
+DURATION = "duration disagrees"
+VARIABLE_RATE = "variable frame rate"
+ROTATED_VIDEO = "rotated video"
+UNANNOTATED_VIDEO = "video without annotations"
+
+# Encoders and counting tools differ by one frame at the end of a video.
+_TOLERATED_FRAMES = 1
+
+
+@dataclass(frozen=True)
+class VideoFacts:
+    """What a video file itself says.
+
+    Attributes:
+        num_frames: frames with a packet in the file.
+        fps: mean frames per second.
+        duration_seconds: length.
+        is_variable_rate: whether the frames are not evenly spaced.
+        rotation_degrees: how far a player turns the picture.
+        is_end_decodable: whether its last frames can be decoded.
+    """
+
+    num_frames: int
+    fps: float
+    duration_seconds: float
+    is_variable_rate: bool
+    rotation_degrees: int
+    is_end_decodable: bool
+
+
+def check_folder(
+    records: Sequence[VideoRecord], folder: Path, *, num_workers: int, progress: bool
+) -> tuple[list[Finding], int]:
+    """What is wrong with the videos of ``records`` in ``folder``; how many could be opened.
+
+    Raises: VideoError if the folder cannot be searched.
+    """
+    from mmad.video.find import find_videos
+
+    files = find_videos(folder)
+    present = [record for record in records if record.video_id in files]
+    findings = [
+        Finding(
+            MISSING_VIDEO,
+            f"video {record.video_id} ({record.subset}): no file of this name in {folder}",
+        )
+        for record in records
+        if record.video_id not in files
+    ]
+    with ThreadPoolExecutor(max_workers=max(1, num_workers)) as pool:
+        results = tqdm(
+            pool.map(lambda record: _check_file(record, files[record.video_id]), present),
+            total=len(present),
+            desc="videos",
+            unit="video",
+            disable=not progress,
+        )
+        checked = list(results)
+    for found in checked:
+        findings += found
+    known = {record.video_id for record in records}
+    findings += [
+        Finding(UNANNOTATED_VIDEO, f"{path} is not in the annotations", is_error=False)
+        for video_id, path in files.items()
+        if video_id not in known
+    ]
+    num_unreadable = sum(any(one.kind == UNREADABLE_VIDEO for one in found) for found in checked)
+    return findings, len(present) - num_unreadable
+
+
+def _check_file(record: VideoRecord, path: Path) -> list[Finding]:
+    try:
+        facts = probe(path)
+    except VideoError as error:
+        return [Finding(UNREADABLE_VIDEO, str(error))]
+    return compare(record, facts, path=path)
+
+
+def probe(path: Path) -> VideoFacts:
+    """What the file says, with its last frames decoded.
+
+    Raises: VideoError if it cannot be opened.
+    """
+    from mmad.video.index import index_video
+
+    index = index_video(path)
+    return VideoFacts(
+        num_frames=index.num_frames,
+        fps=index.fps,
+        duration_seconds=index.duration_seconds,
+        is_variable_rate=index.is_variable_rate,
+        rotation_degrees=index.rotation_degrees,
+        is_end_decodable=_is_end_decodable(path, fps=index.fps),
+    )
+
+
+def _is_end_decodable(path: Path, *, fps: float) -> bool:
+    """Whether decoding from the last key frame on reaches the last packet of the video."""
+    try:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            times = [packet.pts for packet in container.demux(stream) if packet.pts is not None]
+            if not times:
+                return False
+            last = max(times)
+            container.seek(last, stream=stream, backward=True)
+            reached = max(
+                (frame.pts for frame in container.decode(stream) if frame.pts is not None),
+                default=None,
+            )
+            if reached is None or stream.time_base is None:
+                return False
+            return (last - reached) * float(stream.time_base) < 0.5 / fps
+    except (av.FFmpegError, OSError):
+        return False
+
+
+def compare(record: VideoRecord, facts: VideoFacts, *, path: Path) -> list[Finding]:
+    """What is odd about a file, and where it disagrees with the annotations of ``record``."""
+    place = f"video {record.video_id} ({path})"
+    findings = []
+    if facts.is_variable_rate:
+        message = (
+            f"{place}: the frame rate varies (mean {facts.fps:.3f}), so frame numbers are no "
+            "times; convert it to a constant rate before annotating it"
+        )
+        findings.append(Finding(VARIABLE_RATE, message))
+    if facts.rotation_degrees % 360:
+        message = (
+            f"{place}: stored rotated by {facts.rotation_degrees} degrees; mmad turns it upright, "
+            "other programs may not"
+        )
+        findings.append(Finding(ROTATED_VIDEO, message, is_error=False))
+    findings += _compare_length(record, facts, place=place)
+    if not facts.is_end_decodable and not any(one.kind == TRUNCATED_VIDEO for one in findings):
+        message = f"{place}: the last frame cannot be decoded; the file is damaged or cut off"
+        findings.append(Finding(TRUNCATED_VIDEO, message))
+    tolerance = (_TOLERATED_FRAMES + 0.5) / (facts.fps or USUAL_FPS)
+    for start, end in record.annotations.segments_seconds:
+        if end - facts.duration_seconds >= tolerance:
+            message = (
+                f"{place}: instance {start:.4f} to {end:.4f} s reaches beyond the end of the file "
+                f"at {facts.duration_seconds:.4f} s"
+            )
+            findings.append(Finding(OUTSIDE_VIDEO, message))
+    return findings
+
+
+def _compare_length(record: VideoRecord, facts: VideoFacts, *, place: str) -> list[Finding]:
+    if record.fps is not None and record.num_frames is not None:
+        findings = []
+        # Rates such as 30 and 29.97 agree as long as no frame of the video is a frame off.
+        drift_frames = record.num_frames * abs(facts.fps / record.fps - 1)
+        if drift_frames > _TOLERATED_FRAMES:
+            message = (
+                f"{place}: {facts.fps:g} frames per second, but {record.fps:g} in the annotations"
+            )
+            findings.append(Finding(FRAME_RATE, message))
+        missing = record.num_frames - facts.num_frames
+        if missing:
+            message = (
+                f"{place}: {facts.num_frames} frames, but {record.num_frames} in the annotations"
+            )
+            is_error = abs(missing) > _TOLERATED_FRAMES
+            kind = TRUNCATED_VIDEO if missing > _TOLERATED_FRAMES else FRAME_COUNT
+            findings.append(Finding(kind, message, is_error=is_error))
+        return findings
+    missing_seconds = record.duration_seconds - facts.duration_seconds
+    if abs(missing_seconds) * facts.fps <= _TOLERATED_FRAMES + 0.5:
+        return []
+    message = (
+        f"{place}: {facts.duration_seconds:.4f} s long, but {record.duration_seconds:.4f} s in the "
+        "annotations"
+    )
+    return [Finding(TRUNCATED_VIDEO if missing_seconds > 0 else DURATION, message)]
+
+
+def add_frame_rates(records: Sequence[VideoRecord], folder: str | Path) -> tuple[VideoRecord, ...]:
+    """``records`` with path, and with frame rate and number of frames of the file where unknown.
+
+    Raises: VideoError with all videos that are missing or cannot be opened.
+    """
+    from mmad.video.index import index_video
+
+    attached = attach_videos(records, folder)
+    found, problems = [], []
+    for record in attached:
+        if record.path is None or (record.fps and record.num_frames):
+            found.append(record)
+            continue
+        try:
+            index = index_video(record.path)
+        except VideoError as error:
+            problems.append(str(error))
+            continue
+        found.append(replace(record, fps=index.fps, num_frames=index.num_frames))
+    raise_problems(VideoError, source=str(folder), problems=problems)
+    return tuple(found)
