@@ -8,6 +8,7 @@ four places.
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,8 @@ def read_mma52_csv(path: Path, *, fps: float | None = None) -> RawFile:
             raw.problems.append(Problem(BAD_FILE, message))
             continue
         row = dict(zip(header, cells, strict=True))
-        raw.problems += _read_row(row, where=where, videos=videos, path=path, default_fps=fps)
+        found = _read_row(row, where=where, videos=videos, path=path, default_fps=fps)
+        raw.problems += [replace(problem, video_id=row["video_id"]) for problem in found]
     raw.videos = list(videos.values())
     if any(video.subset == UNKNOWN_SUBSET for video in raw.videos):
         raw.notices.append(

@@ -23,10 +23,12 @@ class Problem:
     Attributes:
         kind: what sort of problem, for grouping; one of the names in this file or in `check`.
         message: where, what was found, what was expected and what to do.
+        video_id: the video concerned, where it is known.
     """
 
     kind: str
     message: str
+    video_id: str = ""
 
 
 @dataclass(frozen=True)

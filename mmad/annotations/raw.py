@@ -212,12 +212,12 @@ def _build_annotations(video: RawVideo, *, labels: LabelMap) -> tuple[Annotation
     for instance in video.instances:
         problem = judge_instance(video, instance)
         if problem:
-            problems.append(problem)
+            problems.append(replace(problem, video_id=video.video_id))
         try:
             index = find_label(labels, instance.label)
         except KeyError as error:
             place = f"{instance.where} (video {video.video_id})"
-            problems.append(Problem(UNKNOWN_LABEL, f"{place}: {error.args[0]}"))
+            problems.append(Problem(UNKNOWN_LABEL, f"{place}: {error.args[0]}", video.video_id))
             continue
         if problem is None:
             segments.append((instance.start_seconds, instance.end_seconds))

@@ -37,6 +37,7 @@ app = typer.Typer(
 
 _NUM_PAIRS_SHOWN = 5
 _NUM_EXAMPLES_SHOWN = 3
+_WIDTH_IN_FILES = 160
 
 AnnotationPath = Annotated[
     list[Path],
@@ -67,7 +68,7 @@ def stats(
     json_file: JsonOption = None,
 ) -> None:
     """Print size, durations, overlap and class counts of annotations, as the paper's Table 1."""
-    console = Console()
+    console = _console()
     if _is_clip_list(annotations, format=format):
         clips = [describe_clips(read_clip_list(path), labels=MA52) for path in annotations]
         _print_classes(console, clips, labels=MA52, title="Clips of each class")
@@ -114,7 +115,7 @@ def check(
 
     found = read_annotations(_one_or_many(annotations), format=format, fps=fps, strict=False)
     report = check_data(found, videos=videos, subjects=subjects, num_workers=workers, progress=True)
-    console = Console()
+    console = _console()
     for kind, group in report.by_kind().items():
         word = "error" if group[0].is_error else "notice"
         console.print(f"[bold]{word}: {kind}[/bold] ({len(group)})", highlight=False)
@@ -132,6 +133,12 @@ def check(
     _write_json(json_file, asdict(report))
     if report.num_errors:
         raise SystemExit(2)
+
+
+def _console() -> Console:
+    console = Console()
+    # In a file or a pipe there is no edge to wrap at.
+    return console if console.is_terminal else Console(width=_WIDTH_IN_FILES)
 
 
 def _one_or_many(paths: list[Path]) -> Path | list[Path]:

@@ -1,0 +1,217 @@
+import xml.etree.ElementTree as ElementTree
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmad.annotations.elan import assign_lanes, write_elan
+from mmad.errors import AnnotationError
+from mmad.labels import MA52, flat_labels
+from mmad.structures import Detections
+
+NODDING, SHAKING_HEAD, WAVING = MA52.index("B1"), MA52.index("B2"), MA52.index("C5")
+
+# What a person made: a tier with one unaligned slot, a tier that depends on it, and a comment.
+BY_HAND = """<?xml version="1.0" encoding="UTF-8"?>
+<ANNOTATION_DOCUMENT AUTHOR="Ada" DATE="2024-01-01T00:00:00+00:00" FORMAT="3.0" VERSION="3.0">
+  <LICENSE LICENSE_URL="https://example.org">ours</LICENSE>
+  <HEADER MEDIA_FILE="" TIME_UNITS="milliseconds">
+    <MEDIA_DESCRIPTOR MEDIA_URL="file:///elsewhere/a.mp4" MIME_TYPE="video/mp4"/>
+    <PROPERTY NAME="lastUsedAnnotationId">40</PROPERTY>
+  </HEADER>
+  <TIME_ORDER>
+    <TIME_SLOT TIME_SLOT_ID="ts1" TIME_VALUE="100"/>
+    <TIME_SLOT TIME_SLOT_ID="ts2"/>
+    <TIME_SLOT TIME_SLOT_ID="ts3" TIME_VALUE="9000"/>
+  </TIME_ORDER>
+  <TIER LINGUISTIC_TYPE_REF="default-lt" TIER_ID="speech" PARTICIPANT="P1">
+    <!-- checked twice -->
+    <ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="a7" TIME_SLOT_REF1="ts1"
+      TIME_SLOT_REF2="ts2"><ANNOTATION_VALUE>hello &amp; you</ANNOTATION_VALUE>
+    </ALIGNABLE_ANNOTATION></ANNOTATION>
+    <ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="a8" TIME_SLOT_REF1="ts2"
+      TIME_SLOT_REF2="ts3"><ANNOTATION_VALUE>world</ANNOTATION_VALUE>
+    </ALIGNABLE_ANNOTATION></ANNOTATION>
+  </TIER>
+  <TIER LINGUISTIC_TYPE_REF="words" PARENT_REF="speech" TIER_ID="words">
+    <ANNOTATION><REF_ANNOTATION ANNOTATION_ID="a9" ANNOTATION_REF="a7">
+      <ANNOTATION_VALUE>x</ANNOTATION_VALUE></REF_ANNOTATION></ANNOTATION>
+  </TIER>
+  <LINGUISTIC_TYPE LINGUISTIC_TYPE_ID="default-lt" TIME_ALIGNABLE="true"/>
+  <LINGUISTIC_TYPE LINGUISTIC_TYPE_ID="words" CONSTRAINTS="Symbolic_Association"/>
+</ANNOTATION_DOCUMENT>
+"""
+
+
+def read_tiers(path: Path) -> dict[str, list[tuple[int, int, str]]]:
+    root = ElementTree.parse(path).getroot()
+    times = {s.get("TIME_SLOT_ID"): int(s.get("TIME_VALUE", "-1")) for s in root.iter("TIME_SLOT")}
+    assert len(times) == len(list(root.iter("TIME_SLOT")))
+    tiers = {}
+    for tier in root.findall("TIER"):
+        found = []
+        for one in tier.iter("ALIGNABLE_ANNOTATION"):
+            text = one.findtext("ANNOTATION_VALUE") or ""
+            found.append((times[one.get("TIME_SLOT_REF1")], times[one.get("TIME_SLOT_REF2")], text))
+        tiers[tier.get("TIER_ID") or ""] = found
+    return tiers
+
+
+def write(path: Path, detections: Detections, *, min_score: float = 0.0) -> None:
+    write_elan(
+        path,
+        video=path.parent / "a b.mp4",
+        detections=detections,
+        labels=MA52,
+        min_score=min_score,
+        author="mmad 0.1",
+    )
+
+
+@pytest.fixture
+def detections() -> Detections:
+    return Detections(
+        segments_seconds=np.array([[1.0, 2.5], [2.0, 3.0], [2.5, 4.0], [0.0, 9.0], [5.0, 6.0]]),
+        labels=np.array([NODDING, SHAKING_HEAD, NODDING, WAVING, NODDING]),
+        scores=np.array([0.834, 0.6, 0.5, 0.9, 0.1]),
+    )
+
+
+def test_one_tier_per_body_part_and_lane_with_scores(
+    tmp_path: Path, detections: Detections
+) -> None:
+    write(tmp_path / "a.eaf", detections, min_score=0.5)
+    assert read_tiers(tmp_path / "a.eaf") == {
+        "mmad:head:1": [(1000, 2500, "B1 nodding (0.83)"), (2500, 4000, "B1 nodding (0.50)")],
+        "mmad:head:2": [(2000, 3000, "B2 shaking head (0.60)")],
+        "mmad:upper limb:1": [(0, 9000, "C5 waving (0.90)")],
+    }
+
+
+def test_document_is_complete(tmp_path: Path, detections: Detections) -> None:
+    write(tmp_path / "a.eaf", detections)
+    root = ElementTree.parse(tmp_path / "a.eaf").getroot()
+    assert [element.tag for element in root] == (
+        ["HEADER", "TIME_ORDER"]
+        + ["TIER"] * 3
+        + ["LINGUISTIC_TYPE", "LANGUAGE"]
+        + ["CONSTRAINT"] * 4
+        + ["CONTROLLED_VOCABULARY"]
+    )
+    media = root.find("HEADER/MEDIA_DESCRIPTOR")
+    assert media is not None
+    assert media.get("RELATIVE_MEDIA_URL") == "./a%20b.mp4"
+    assert media.get("MEDIA_URL") == (tmp_path / "a b.mp4").as_uri()
+    values = [one.text for one in root.iter("CVE_VALUE")]
+    assert values == [MA52.title(index) for index in range(52)]
+    times = [int(slot.get("TIME_VALUE", "-1")) for slot in root.iter("TIME_SLOT")]
+    assert times == sorted(times)
+    assert len(times) == 2 * len(detections)
+    assert root.findtext("HEADER/PROPERTY") == "5"
+    for tier in root.findall("TIER"):
+        assert tier.get("ANNOTATOR") == "mmad 0.1"
+        assert tier.get("LINGUISTIC_TYPE_REF") == "mmad-detection"
+
+
+def test_annotations_of_one_tier_never_overlap(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    starts = rng.uniform(0, 30, size=400)
+    many = Detections(
+        # Short ones too: rounding to milliseconds must not make them touch or vanish.
+        np.stack([starts, starts + rng.exponential(0.5, size=400) ** 3], axis=1),
+        rng.integers(0, 52, size=400),
+        rng.uniform(size=400),
+    )
+    write(tmp_path / "a.eaf", many)
+    tiers = read_tiers(tmp_path / "a.eaf")
+    assert sum(len(one) for one in tiers.values()) == 400
+    for found in tiers.values():
+        for start, end, _ in found:
+            assert end > start
+        for before, after in pairwise(found):
+            assert before[1] <= after[0]
+
+
+def test_lanes_are_as_few_as_detections_under_way_at_once() -> None:
+    found = Detections([[0, 4], [1, 2], [2, 3], [3, 5]], [0, 0, 0, 0], [1, 1, 1, 1])
+    lanes = assign_lanes(found, labels=flat_labels(["wave"]))
+    assert [(lane.tier, lane.indices) for lane in lanes] == [
+        ("mmad:action:1", (0,)),
+        ("mmad:action:2", (1, 2, 3)),
+    ]
+
+
+def test_work_by_hand_is_kept_and_only_our_tiers_are_replaced(
+    tmp_path: Path, detections: Detections
+) -> None:
+    path = tmp_path / "a.eaf"
+    path.write_text(BY_HAND)
+    write(path, detections)
+    write(path, detections[[3]])
+    tiers = read_tiers(path)
+    assert list(tiers) == ["speech", "words", "mmad:upper limb:1"]
+    assert tiers["speech"] == [(100, -1, "hello & you"), (-1, 9000, "world")]
+    assert tiers["mmad:upper limb:1"] == [(0, 9000, "C5 waving (0.90)")]
+    root = ElementTree.parse(path).getroot()
+    assert root.get("AUTHOR") == "Ada"
+    assert root.findtext("LICENSE") == "ours"
+    assert "checked twice" in path.read_text()
+    assert [one.get("MEDIA_URL") for one in root.iter("MEDIA_DESCRIPTOR")] == [
+        "file:///elsewhere/a.mp4"
+    ]
+    # 3 slots by hand, 2 of the one detection left: those of the first run are gone.
+    assert len(list(root.iter("TIME_SLOT"))) == 3 + 2
+    assert [one.get("LINGUISTIC_TYPE_ID") for one in root.findall("LINGUISTIC_TYPE")] == [
+        "default-lt",
+        "words",
+        "mmad-detection",
+    ]
+    assert len(root.findall("CONTROLLED_VOCABULARY")) == 1
+    names = [
+        one.get("ANNOTATION_ID")
+        for one in root.iter()
+        if one.tag in ("ALIGNABLE_ANNOTATION", "REF_ANNOTATION")
+    ]
+    assert len(set(names)) == len(names) == 3 + 1
+    assert root.findtext("HEADER/PROPERTY") == "40"
+
+
+def test_a_tier_by_hand_below_one_of_ours_stops_the_writer(
+    tmp_path: Path, detections: Detections
+) -> None:
+    path = tmp_path / "a.eaf"
+    write(path, detections)
+    text = path.read_text().replace(
+        "<LINGUISTIC_TYPE ",
+        '<TIER TIER_ID="mine" PARENT_REF="mmad:head:1" LINGUISTIC_TYPE_REF="x"/><LINGUISTIC_TYPE ',
+        1,
+    )
+    path.write_text(text)
+    with pytest.raises(AnnotationError, match="the tiers mine hang on tiers of the model"):
+        write(path, detections)
+    assert path.read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("not xml", "not an ELAN file"),
+        ("<html/>", r"XML, but not an ELAN file \(root html\)"),
+        (BY_HAND.replace('"9000"', '"soon"'), "time slot with the value 'soon'"),
+        (BY_HAND.replace("milliseconds", "NTSC-frames"), "expected times in milliseconds"),
+    ],
+)
+def test_another_file_is_never_overwritten(
+    tmp_path: Path, detections: Detections, content: str, message: str
+) -> None:
+    path = tmp_path / "a.eaf"
+    path.write_text(content)
+    with pytest.raises(AnnotationError, match=message):
+        write(path, detections)
+    assert path.read_text() == content
+
+
+def test_no_detections_give_a_file_without_tiers(tmp_path: Path) -> None:
+    write(tmp_path / "a.eaf", Detections())
+    assert read_tiers(tmp_path / "a.eaf") == {}
