@@ -121,7 +121,8 @@ def _is_end_decodable(path: Path, *, fps: float) -> bool:
         with av.open(str(path)) as container:
             stream = container.streams.video[0]
             times = [packet.pts for packet in container.demux(stream) if packet.pts is not None]
-            if not times:
+            # A file cut off behind its index announces frames that are not there.
+            if not times or len(times) < stream.frames:
                 return False
             last = max(times)
             container.seek(last, stream=stream, backward=True)
