@@ -18,6 +18,7 @@ MISSING_VIDEO = "missing video"
 UNREADABLE_VIDEO = "unreadable video"
 TRUNCATED_VIDEO = "truncated video"
 FRAME_COUNT = "frame count disagrees"
+ONE_FRAME = "frame count differs by one"
 FRAME_RATE = "frame rate disagrees"
 DURATION = "duration disagrees"
 VARIABLE_RATE = "variable frame rate"
@@ -183,9 +184,11 @@ def _compare_length(record: VideoRecord, facts: VideoFacts, *, place: str) -> li
             message = (
                 f"{place}: {facts.num_frames} frames, but {record.num_frames} in the annotations"
             )
-            is_error = abs(missing) > _TOLERATED_FRAMES
-            kind = TRUNCATED_VIDEO if missing > _TOLERATED_FRAMES else FRAME_COUNT
-            findings.append(Finding(kind, message, is_error=is_error))
+            if abs(missing) <= _TOLERATED_FRAMES:
+                findings.append(Finding(ONE_FRAME, message, is_error=False))
+            else:
+                kind = TRUNCATED_VIDEO if missing > 0 else FRAME_COUNT
+                findings.append(Finding(kind, message))
         return findings
     missing_seconds = record.duration_seconds - facts.duration_seconds
     if abs(missing_seconds) * facts.fps <= _TOLERATED_FRAMES + 0.5:

@@ -134,7 +134,7 @@ def facts(**more: object) -> VideoFacts:
             facts(num_frames=200, duration_seconds=200 / 30),
             [("truncated video", True), ("instance outside its video", True)],
         ),
-        (facts(num_frames=299, duration_seconds=299 / 30), [("frame count disagrees", False)]),
+        (facts(num_frames=299, duration_seconds=299 / 30), [("frame count differs by one", False)]),
         (facts(num_frames=310, duration_seconds=310 / 30), [("frame count disagrees", True)]),
         (facts(is_end_decodable=False), [("truncated video", True)]),
         (facts(is_variable_rate=True), [("variable frame rate", True)]),
