@@ -1,0 +1,298 @@
+"""Writes a synthetic data set: videos, annotations in the official formats, clips for recognition.
+
+Layout of the folder: ``videos/``, ``annotations/mma52.json`` and ``annotations/{train,val,test}.csv``, ``subjects.csv``,
+``clips/`` with ``annotations/ma52_{train,val,test}.txt``, and ``synthesize.json`` with the settings.
+"""
+
+import json
+import multiprocessing
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+from pydantic import Field, field_validator, model_validator
+from tqdm import tqdm
+
+from mmad.annotations.files import write_csv, write_text
+from mmad.annotations.mma52 import write_ma52_list, write_mma52_csv, write_mma52_json
+from mmad.config.base import Settings
+from mmad.errors import ConfigError
+from mmad.labels import MA52
+from mmad.structures import Annotations, ClipRecord, VideoRecord
+from mmad.synthetic.motions import GLASSES_LABEL, pose_at
+from mmad.synthetic.plan import (
+    MA52_COUNTS,
+    MMA52_COUNTS,
+    VideoPlan,
+    class_weights,
+    plan_clip,
+    plan_video,
+)
+from mmad.synthetic.render import Renderer
+from mmad.synthetic.subjects import make_subject
+from mmad.video.writer import VideoWriter
+
+SUBSETS = ("train", "val", "test")
+SETTINGS_FILE = "synthesize.json"
+
+# Increased when the same settings give other pixels or annotations, so that old folders are not mixed with new.
+_GENERATOR_VERSION = 1
+
+
+class SynthesisSettings(Settings):
+    """Everything that decides what a synthetic data set contains."""
+
+    seed: int = Field(0, ge=0, description="of all random choices")
+    train: int = Field(300, ge=0, description="training videos")
+    val: int = Field(80, ge=0, description="validation videos")
+    test: int = Field(80, ge=0, description="test videos")
+    clips: int = Field(
+        0, ge=0, description="training clips for recognition; val and test get a quarter"
+    )
+    videos_per_subject: int = Field(10, ge=1, description="about how many videos show one subject")
+    first_subject: int = Field(
+        0, ge=0, description="number of the first subject, to keep sets apart"
+    )
+    width: int = Field(112, ge=32, description="pixels, even")
+    height: int = Field(112, ge=32, description="pixels, even")
+    fps: int = Field(30, ge=5, le=120, description="frames per second of most videos")
+    share_29fps: float = Field(
+        0.18, ge=0, le=1, description="share of videos with one frame less a second"
+    )
+    min_seconds: float = Field(5.0, gt=0, description="shortest video")
+    max_seconds: float = Field(15.0, gt=0, description="longest video")
+    classes: tuple[int, ...] = Field(
+        tuple(range(len(MA52))), min_length=1, description="that occur"
+    )
+    class_weights: Literal["mma52", "uniform"] = Field("mma52", description="long-tailed or equal")
+    crf: int = Field(20, ge=0, le=51, description="H.264 quality, lower is better")
+
+    @field_validator("width", "height")
+    @classmethod
+    def _even(cls, value: int) -> int:
+        if value % 2:
+            raise ValueError(f"H.264 needs even sides, found {value}")
+        return value
+
+    @field_validator("classes")
+    @classmethod
+    def _known(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if any(not 0 <= label < len(MA52) for label in value):
+            raise ValueError(f"labels are 0 to {len(MA52) - 1}, found {list(value)}")
+        return tuple(sorted(set(value)))
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "SynthesisSettings":
+        if self.min_seconds > self.max_seconds:
+            raise ValueError(
+                f"min_seconds {self.min_seconds} is more than max_seconds {self.max_seconds}"
+            )
+        return self
+
+
+@dataclass(frozen=True)
+class Job:
+    """One video to be made."""
+
+    path: Path
+    subset: str
+    subject: int
+    plan: VideoPlan
+    pixel_seed: tuple[int, ...]
+
+    @property
+    def video_id(self) -> str:
+        """Name of the file without its suffix."""
+        return self.path.stem
+
+
+@dataclass(frozen=True)
+class SynthesisSummary:
+    """What was done: videos and clips of the set, how many of them were written now, and instances."""
+
+    num_videos: int
+    num_clips: int
+    num_written: int
+    num_instances: int
+
+
+def synthesize(
+    out: str | Path, settings: SynthesisSettings, *, num_workers: int = 1, overwrite: bool = False
+) -> SynthesisSummary:
+    """Make the data set in ``out``, or finish one that was interrupted.
+
+    Finished videos are kept; annotations are written last.
+
+    Raises: ConfigError if the folder holds something else, or a set with other settings, unless ``overwrite``.
+    """
+    out = Path(out)
+    _claim_folder(out, settings, overwrite=overwrite)
+    videos, clips = plan_videos(settings, out=out), plan_clips(settings, out=out)
+    missing = [job for job in (*videos, *clips) if not job.path.exists()]
+    for folder in {job.path.parent for job in missing}:
+        folder.mkdir(parents=True, exist_ok=True)
+    tasks = [(job, settings) for job in missing]
+    bar = tqdm(total=len(missing), desc="synthesize", unit="video", disable=not missing)
+    with bar:
+        if num_workers > 1 and len(tasks) > 1:
+            context = multiprocessing.get_context("spawn")
+            with context.Pool(num_workers) as pool:
+                for _ in pool.imap_unordered(_write_video, tasks, chunksize=4):
+                    bar.update()
+        else:
+            for task in tasks:
+                _write_video(task)
+                bar.update()
+    _write_annotations(out, videos, clips)
+    return SynthesisSummary(
+        num_videos=len(videos),
+        num_clips=len(clips),
+        num_written=len(missing),
+        num_instances=sum(len(job.plan.instances) for job in videos),
+    )
+
+
+def plan_videos(settings: SynthesisSettings, *, out: Path) -> list[Job]:
+    """All untrimmed videos; nobody is seen in two subsets."""
+    weights = class_weights(settings.class_weights, classes=settings.classes, counts=MMA52_COUNTS)
+    jobs = []
+    for code, (subset, subjects) in enumerate(_subjects(settings).items()):
+        for index in range(getattr(settings, subset)):
+            rng = np.random.default_rng((settings.seed, code, index))
+            plan = plan_video(
+                weights=weights,
+                fps=settings.fps - int(rng.random() < settings.share_29fps),
+                min_seconds=settings.min_seconds,
+                max_seconds=settings.max_seconds,
+                rng=rng,
+            )
+            path = out / "videos" / f"{subset}{index:04d}.mp4"
+            subject = subjects[index % len(subjects)]
+            jobs.append(Job(path, subset, subject, plan, (settings.seed, code, index, 1)))
+    return jobs
+
+
+def plan_clips(settings: SynthesisSettings, *, out: Path) -> list[Job]:
+    """All clips that show a single action."""
+    weights = class_weights(settings.class_weights, classes=settings.classes, counts=MA52_COUNTS)
+    jobs = []
+    for code, (subset, subjects) in enumerate(_subjects(settings).items()):
+        count = settings.clips if subset == "train" else settings.clips // 4
+        for index in range(count):
+            rng = np.random.default_rng((settings.seed, 10 + code, index))
+            label = int(rng.choice(len(weights), p=weights))
+            plan = plan_clip(label, fps=settings.fps, rng=rng)
+            path = out / "clips" / f"{subset}_{index:05d}.mp4"
+            subject = subjects[index % len(subjects)]
+            jobs.append(Job(path, subset, subject, plan, (settings.seed, 10 + code, index, 1)))
+    return jobs
+
+
+def _subjects(settings: SynthesisSettings) -> dict[str, list[int]]:
+    """Numbers of the subjects of each subset, disjoint; sets that only have clips need subjects too."""
+    first, result = settings.first_subject, {}
+    for subset in SUBSETS:
+        count = max(2, round(getattr(settings, subset) / settings.videos_per_subject))
+        result[subset] = list(range(first, first + count))
+        first += count
+    return result
+
+
+def _claim_folder(out: Path, settings: SynthesisSettings, *, overwrite: bool) -> None:
+    wanted = {"version": _GENERATOR_VERSION, **settings.model_dump(mode="json")}
+    marker = out / SETTINGS_FILE
+    if overwrite and marker.exists():
+        shutil.rmtree(out)
+    if marker.exists():
+        found = json.loads(marker.read_text(encoding="utf-8"))
+        differing = sorted(key for key in {*wanted, *found} if wanted.get(key) != found.get(key))
+        if differing:
+            changes = ", ".join(f"{k} {found.get(k)} -> {wanted.get(k)}" for k in differing)
+            raise ConfigError(
+                f"{out}: was made with other settings ({changes:.200}); choose another folder or --overwrite"
+            )
+    elif out.exists() and any(out.iterdir()):
+        raise ConfigError(
+            f"{out}: is not empty and was not made by mmad synthesize; choose another folder"
+        )
+    else:
+        out.mkdir(parents=True, exist_ok=True)
+        write_text(marker, json.dumps(wanted, indent=1) + "\n")
+
+
+def _write_video(task: tuple[Job, SynthesisSettings]) -> None:
+    job, settings = task
+    cv2.setNumThreads(1)
+    rng = np.random.default_rng(job.pixel_seed)
+    subject = make_subject(job.subject)
+    pushes_glasses = any(instance.label == GLASSES_LABEL for instance in job.plan.instances)
+    renderer = Renderer(
+        subject,
+        width=settings.width,
+        height=settings.height,
+        rng=rng,
+        glasses=subject.glasses or pushes_glasses,
+    )
+    idle = float(rng.uniform(0, 6.28))
+    instances = list(job.plan.instances)
+    fps = job.plan.fps
+    with VideoWriter(
+        job.path, fps=fps, width=settings.width, height=settings.height, crf=settings.crf
+    ) as writer:
+        for frame in range(job.plan.num_frames):
+            pose = pose_at(frame / fps, instances, slouch=subject.slouch, idle=idle)
+            writer.write(renderer.frame(pose))
+
+
+def record_of(job: Job) -> VideoRecord:
+    """What the annotation files say of a video: whole frames, as the published ones."""
+    fps, frames = job.plan.fps, job.plan.num_frames
+    segments, labels = [], []
+    for instance in job.plan.instances:
+        start = round(instance.start_seconds * fps)
+        end = min(max(round(instance.end_seconds * fps), start + 1), frames)
+        segments.append((start / fps, end / fps))
+        labels.append(instance.label)
+    return VideoRecord(
+        video_id=job.video_id,
+        duration_seconds=frames / fps,
+        subset=job.subset,
+        fps=float(fps),
+        num_frames=frames,
+        subject=f"s{job.subject:04d}",
+        annotations=Annotations(np.array(segments), np.array(labels)),
+    )
+
+
+def _write_annotations(out: Path, videos: Sequence[Job], clips: Sequence[Job]) -> None:
+    folder = out / "annotations"
+    folder.mkdir(exist_ok=True)
+    records = [record_of(job) for job in videos]
+    if records:
+        write_mma52_json(folder / "mma52.json", records)
+    for subset in SUBSETS:
+        chosen = [record for record in records if record.subset == subset]
+        if chosen:
+            write_mma52_csv(folder / f"{subset}.csv", chosen)
+        listed = [
+            ClipRecord(job.path.name, job.plan.instances[0].label, subset)
+            for job in clips
+            if job.subset == subset
+        ]
+        if listed:
+            write_ma52_list(folder / f"ma52_{subset}.txt", listed)
+    rows = [(job.video_id, f"s{job.subject:04d}") for job in (*videos, *clips)]
+    write_csv(out / "subjects.csv", header=("video_id", "subject"), rows=rows)
+
+
+def describe(summary: SynthesisSummary) -> str:
+    """The summary in a line."""
+    counts = asdict(summary)
+    return (
+        f"{counts['num_videos']} videos with {counts['num_instances']} instances and {counts['num_clips']} clips "
+        f"({counts['num_written']} written now)"
+    )

@@ -1,0 +1,399 @@
+"""Draws the person, chair and room. Pictures are uint8 (H, W, 3), RGB; everything is relative to the picture's height."""
+
+import math
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mmad.synthetic.skeleton import SEAT_HEIGHT, SIDE_X, HandCommand, Joints, Pose, solve
+from mmad.synthetic.subjects import Colour, Subject
+
+Picture = NDArray[np.uint8]
+
+# OpenCV takes coordinates in 1/16 pixel.
+_SHIFT = 4
+_ONE = 1 << _SHIFT
+_ARC = np.linspace(-np.pi / 2, np.pi / 2, 6)
+_NOISE_PICTURES = 4
+
+
+# Eyes, brows, root and tip of the nose, corners of the mouth, ears; in half axes of the head.
+_FACE_SPOTS = np.array(
+    [
+        [-0.4, 0.1, 0.92],
+        [0.4, 0.1, 0.92],
+        [-0.4, 0.34, 0.88],
+        [0.4, 0.34, 0.88],
+        [0.0, 0.05, 1.0],
+        [0.0, -0.2, 1.16],
+        [-0.28, -0.55, 0.9],
+        [0.28, -0.55, 0.9],
+        [-1.02, 0.0, 0.0],
+        [1.02, 0.0, 0.0],
+    ]
+)
+_FACE_DIRECTIONS = _FACE_SPOTS / np.linalg.norm(_FACE_SPOTS, axis=1, keepdims=True)
+
+
+@lru_cache(maxsize=4096)
+def _tone(colour: Colour, factor: float) -> Colour:
+    red, green, blue = (int(min(max(value * factor, 0), 255)) for value in colour)
+    return red, green, blue
+
+
+class Renderer:
+    """Draws one subject at one picture size.
+
+    Args:
+        subject: whom.
+        width, height: of the picture in pixels.
+        rng: of furniture-independent choices of a video: small changes of camera and light, sensor noise.
+    """
+
+    def __init__(
+        self,
+        subject: Subject,
+        *,
+        width: int,
+        height: int,
+        rng: np.random.Generator,
+        glasses: bool | None = None,
+    ) -> None:
+        self.subject = subject
+        self.glasses = subject.glasses if glasses is None else glasses
+        self.width, self.height = width, height
+        azimuth = subject.azimuth + rng.normal(0, 0.03)
+        elevation = subject.elevation + rng.normal(0, 0.01)
+        ca, sa, ce, se = np.cos(azimuth), np.sin(azimuth), np.cos(elevation), np.sin(elevation)
+        turn = np.array([[ca, 0, -sa], [0, 1, 0], [sa, 0, ca]])
+        tip = np.array([[1, 0, 0], [0, ce, -se], [0, se, ce]])
+        self._view = tip @ turn
+        self._centre = np.array([0.0, 0.68, 0.15])
+        self._distance = 4.0
+        self._pixels = height / 1.55 * subject.zoom
+        self._middle = np.array([width / 2, height / 2]) + np.array(subject.shift) * height
+        self._light = subject.light * rng.uniform(0.93, 1.07)
+        self._noise_rng = rng
+        self._background = self._draw_background()
+        # Every frame takes a random stretch of a tall field: as good as fresh noise, and much cheaper.
+        tall = (_NOISE_PICTURES * height, width, 3)
+        self._noise = rng.normal(0, subject.noise, tall).round().astype(np.int16)
+
+    def frame(self, pose: Pose) -> Picture:
+        """The picture of a pose, with fresh sensor noise."""
+        joints = solve(self.subject, pose)
+        picture = self._background.copy()
+        self._draw_person(picture, pose, joints)
+        start = int(self._noise_rng.integers(len(self._noise) - self.height))
+        noise = self._noise[start : start + self.height]
+        return cv2.add(picture, noise, dtype=cv2.CV_8U)
+
+    def project(self, points: NDArray[np.float64]) -> tuple[NDArray, NDArray, NDArray]:
+        """Pixels (N, 2), nearness (N,; larger is nearer) and pixels per metre (N,) of points (N, 3)."""
+        seen = (points.reshape(-1, 3) - self._centre) @ self._view.T
+        near = seen[:, 2]
+        scale = self._pixels * self._distance / (self._distance - near)
+        pixels = seen[:, :2] * scale[:, None]
+        pixels[:, 1] *= -1
+        pixels += self._middle
+        return pixels, near, scale
+
+    # ---- room ----
+
+    def _draw_background(self) -> Picture:
+        subject, rng = self.subject, np.random.default_rng(self.subject.clutter_seed)
+        height, width = self.height, self.width
+        ramp = np.linspace(1.08, 0.86, height)[:, None] * np.linspace(
+            1 + 0.12 * subject.light_side, 1 - 0.12 * subject.light_side, width
+        )
+        wall = ramp[..., None] * np.array(subject.wall)
+        coarse = rng.normal(0, 6, (max(2, height // 16), max(2, width // 16), 1)).astype(np.float32)
+        texture = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)[..., None]
+        picture = np.clip((wall + texture) * self._light, 0, 255).astype(np.uint8)
+        picture = np.ascontiguousarray(picture)
+        horizon = int(height * rng.uniform(0.68, 0.8))
+        floor = np.linspace(0.75, 1.1, height - horizon)[:, None, None] * np.array(subject.floor)
+        picture[horizon:] = np.clip(floor * self._light, 0, 255).astype(np.uint8)
+        for _ in range(int(rng.integers(1, 5))):
+            self._draw_furniture(picture, rng, horizon)
+        self._draw_chair(picture)
+        return picture
+
+    def _draw_furniture(self, picture: Picture, rng: np.random.Generator, horizon: int) -> None:
+        height, width = picture.shape[:2]
+        colour = tuple(int(value) for value in rng.integers(30, 230, 3))
+        box_h, box_w = (int(height * rng.uniform(0.12, 0.35)) for _ in range(2))
+        x = int(rng.uniform(-0.1, 0.95) * width)
+        kind = rng.integers(3)
+        if kind == 0:  # a picture or window on the wall
+            y = int(rng.uniform(0.02, 0.35) * height)
+            cv2.rectangle(picture, (x, y), (x + box_w, y + box_h), _tone(colour, 0.5), -1)
+            edge = max(1, height // 60)
+            inner = ((x + edge, y + edge), (x + box_w - edge, y + box_h - edge))
+            cv2.rectangle(picture, *inner, colour, -1)
+        elif kind == 1:  # a cupboard on the floor
+            y = horizon - box_h
+            cv2.rectangle(picture, (x, y), (x + box_w, horizon + box_h // 6), colour, -1)
+            cv2.line(picture, (x + box_w // 2, y), (x + box_w // 2, horizon), _tone(colour, 0.7), 1)
+        else:  # a plant
+            for _ in range(9):
+                tip = (
+                    x + int(rng.normal(0, 0.08) * height),
+                    horizon - int(abs(rng.normal(0.22, 0.08)) * height),
+                )
+                green = (int(rng.integers(30, 90)), int(rng.integers(90, 170)), 50)
+                cv2.line(picture, (x, horizon), tip, green, max(1, height // 70), cv2.LINE_AA)
+
+    def _draw_chair(self, picture: Picture) -> None:
+        subject = self.subject
+        colour = _tone(subject.chair, self._light)
+        back = SEAT_HEIGHT + subject.chair_back
+        panel = [
+            (-0.24, SEAT_HEIGHT, -0.2),
+            (0.24, SEAT_HEIGHT, -0.2),
+            (0.22, back, -0.26),
+            (-0.22, back, -0.26),
+        ]
+        self._polygon(picture, np.array(panel), _tone(colour, 0.8))
+        for x, z in ((-0.23, -0.18), (0.23, -0.18), (-0.23, 0.24), (0.23, 0.24)):
+            foot = np.array([[x - 0.018, 0, z], [x + 0.018, 0, z]])
+            leg = np.concatenate((foot, foot[::-1] + [0, SEAT_HEIGHT - 0.04, 0]))
+            self._polygon(picture, leg, _tone(colour, 0.55))
+        seat = [(-0.26, SEAT_HEIGHT - 0.05, -0.22), (0.26, SEAT_HEIGHT - 0.05, -0.22)]
+        seat += [(0.26, SEAT_HEIGHT - 0.05, 0.28), (-0.26, SEAT_HEIGHT - 0.05, 0.28)]
+        self._polygon(picture, np.array(seat), colour)
+        front = [(-0.26, SEAT_HEIGHT - 0.05, 0.28), (0.26, SEAT_HEIGHT - 0.05, 0.28)]
+        front += [(0.26, SEAT_HEIGHT - 0.1, 0.28), (-0.26, SEAT_HEIGHT - 0.1, 0.28)]
+        self._polygon(picture, np.array(front), _tone(colour, 0.7))
+        if subject.armrests:
+            for side in SIDE_X:
+                rest = np.array([[side * 0.27, 0.66, -0.2], [side * 0.33, 0.66, -0.2]])
+                rest = np.concatenate((rest, rest[::-1] + [0, 0, 0.4]))
+                self._polygon(picture, rest, _tone(colour, 0.9))
+
+    def _polygon(self, picture: Picture, points: NDArray, colour: Colour) -> None:
+        pixels, _, _ = self.project(points)
+        corners = np.round(pixels * _ONE).astype(np.int32)
+        cv2.fillConvexPoly(picture, corners, colour, cv2.LINE_AA, _SHIFT)
+
+    # ---- person ----
+
+    def _draw_person(self, picture: Picture, pose: Pose, joints: Joints) -> None:
+        subject = self.subject
+        g = subject.girth
+        skin, shirt, trousers = (
+            _tone(colour, self._light) for colour in (subject.skin, subject.shirt, subject.trousers)
+        )
+        lower_sleeve = shirt if subject.sleeves_long else skin
+        limbs: list[tuple[NDArray, NDArray, float, float, Colour, float]] = []
+        for i in (0, 1):
+            limbs += [
+                (joints.hips[i], joints.knees[i], 0.085 * g, 0.062 * g, trousers, 0.0),
+                (joints.knees[i], joints.ankles[i], 0.06 * g, 0.042 * g, _tone(trousers, 0.9), 0.0),
+                (joints.ankles[i], joints.toes[i], 0.045, 0.034, subject.shoes, 0.02),
+                (
+                    joints.shoulders[i],
+                    joints.elbows[i],
+                    0.055 * g,
+                    0.043 * g,
+                    _tone(shirt, 0.93),
+                    0.02,
+                ),
+                (
+                    joints.elbows[i],
+                    joints.wrists[i],
+                    0.041 * g,
+                    0.03 * g,
+                    _tone(lower_sleeve, 1.05),
+                    0.04,
+                ),
+            ]
+        ends = np.array([limb[0] for limb in limbs] + [limb[1] for limb in limbs])
+        pixels, near, scale = self.project(ends)
+        n = len(limbs)
+        radii = np.array([limb[2] for limb in limbs] + [limb[3] for limb in limbs]) * scale
+        shapes = _capsules(pixels[:n], pixels[n:], radii[:n], radii[n:])
+        light = np.array([subject.light_side, -0.5]) * 0.3
+        bright = _capsules(
+            pixels[:n] + light * radii[:n, None],
+            pixels[n:] + light * radii[n:, None],
+            0.55 * radii[:n],
+            0.55 * radii[n:],
+        )
+        tasks = []
+        for k, limb in enumerate(limbs):
+            depth = 0.5 * (near[k] + near[n + k]) + limb[5]
+            tasks.append((depth, "limb", k))
+        middle = 0.5 * (joints.pelvis + joints.neck)
+        depths = self.project(np.array([middle, joints.head, *joints.wrists]))[1].tolist()
+        tasks += [(depths[0], "torso", 0), (depths[1], "head", 0)]
+        tasks += [(depths[2 + i] + 0.06, "hand", i) for i in (0, 1)]
+        for _, kind, k in sorted(tasks):
+            if kind == "limb":
+                colour = limbs[k][4]
+                cv2.fillConvexPoly(picture, shapes[k], _tone(colour, 0.72), cv2.LINE_AA, _SHIFT)
+                cv2.fillConvexPoly(picture, bright[k], _tone(colour, 1.08), cv2.LINE_AA, _SHIFT)
+            elif kind == "torso":
+                self._draw_torso(picture, joints, shirt, trousers)
+            elif kind == "head":
+                self._draw_head(picture, pose, joints, skin)
+            else:
+                self._draw_hand(picture, pose, joints, k, skin)
+
+    def _draw_torso(
+        self, picture: Picture, joints: Joints, shirt: Colour, trousers: Colour
+    ) -> None:
+        subject = self.subject
+        hip, chest = 0.15 * subject.girth, 0.17 * subject.girth
+        frame = joints.torso_frame
+        right, left = joints.shoulders
+        across = frame @ np.array([1.0, 0, 0])
+        middle = 0.45 * joints.pelvis + 0.55 * joints.neck
+        outline = np.array(
+            [
+                joints.neck - 0.06 * across + [0, 0.02, 0],
+                right + [0, 0.03, 0],
+                right - 0.04 * across + [0, -0.05, 0],
+                middle - chest * across,
+                joints.pelvis - hip * across,
+                joints.pelvis + hip * across,
+                middle + chest * across,
+                left + 0.04 * across + [0, -0.05, 0],
+                left + [0, 0.03, 0],
+                joints.neck + 0.06 * across + [0, 0.02, 0],
+            ]
+        )
+        pixels, _, scale = self.project(outline)
+        corners = np.round(pixels * _ONE).astype(np.int32)
+        cv2.fillPoly(picture, [corners], _tone(shirt, 0.74), cv2.LINE_AA, _SHIFT)
+        centre = pixels.mean(axis=0)
+        shrunk = centre + (pixels - centre) * 0.72 + [subject.light_side * 0.02 * scale[0], 0]
+        corners = np.round(shrunk * _ONE).astype(np.int32)
+        cv2.fillPoly(picture, [corners], shirt, cv2.LINE_AA, _SHIFT)
+        neck = np.array([joints.neck + [0, -0.02, 0.02], joints.head + [0, -0.06, 0]])
+        ends, _, scale = self.project(neck)
+        radius = 0.045 * scale
+        shape = _capsules(ends[:1], ends[1:], radius[:1], radius[1:])[0]
+        cv2.fillConvexPoly(
+            picture, shape, _tone(subject.skin, 0.8 * self._light), cv2.LINE_AA, _SHIFT
+        )
+
+    def _ellipse(
+        self, picture: Picture, centre: NDArray, axes: NDArray, angle: float, colour: Colour
+    ) -> None:
+        point = (round(float(centre[0]) * _ONE), round(float(centre[1]) * _ONE))
+        size = (int(max(axes[0], 0.5) * _ONE), int(max(axes[1], 0.5) * _ONE))
+        cv2.ellipse(picture, point, size, angle, 0, 360, colour, -1, cv2.LINE_AA, _SHIFT)
+
+    def _draw_head(self, picture: Picture, pose: Pose, joints: Joints, skin: Colour) -> None:
+        subject, frame = self.subject, joints.head_frame
+        rx, ry, rz = subject.head
+        hair = _tone(subject.hair, self._light)
+        anchors = np.array(
+            [
+                joints.head + frame @ [0, 0.12 * ry, -0.25 * rz],
+                joints.head + frame @ [0, -0.1 * ry, 0.28 * rz],
+                joints.head + frame @ [0, -0.35 * ry * subject.hair_length, -0.45 * rz],
+                joints.head,
+                joints.head + frame @ [0, ry, 0],
+                joints.head + frame @ [subject.light_side * 0.25 * rx, 0.0, 0.5 * rz],
+            ]
+        )
+        pixels, _, scale = self.project(anchors)
+        s = scale[0]
+        up = pixels[4] - pixels[3]
+        angle = float(np.degrees(np.arctan2(up[0], -up[1])))
+        nod = max(0.75, abs(float((self._view @ frame)[1, 1])))
+        if subject.hair_length > 0.5:
+            self._ellipse(picture, pixels[2], np.array([rx * 1.3, ry]) * s, angle, _tone(hair, 0.8))
+        self._ellipse(picture, pixels[0], np.array([rx * 1.14, ry * 1.08]) * s, angle, hair)
+        face = np.array([rx * 0.96, ry * 0.93 * nod]) * s
+        self._ellipse(picture, pixels[1], face, angle, _tone(skin, 0.84))
+        self._ellipse(picture, pixels[5], face * 0.78, angle, skin)
+        self._draw_face(picture, pose, joints, skin, s)
+
+    def _draw_face(
+        self, picture: Picture, pose: Pose, joints: Joints, skin: Colour, scale: float
+    ) -> None:
+        subject, frame = self.subject, joints.head_frame
+        points = joints.head + (_FACE_SPOTS * subject.head) @ frame.T
+        pixels, _, _ = self.project(points)
+        facing = (_FACE_DIRECTIONS @ (self._view @ frame)[2]).tolist()
+        unit = subject.head[0] * scale
+        thin = max(1, round(0.12 * unit))
+        fixed = [tuple(point) for point in np.round(pixels * _ONE).astype(int).tolist()]
+
+        def line(a: int, b: int, colour: Colour, thickness: int) -> None:
+            cv2.line(picture, fixed[a], fixed[b], colour, thickness, cv2.LINE_AA, _SHIFT)
+
+        for i in (0, 1):
+            if facing[8 + i] > 0.1:
+                self._ellipse(
+                    picture, pixels[8 + i], np.array([0.16, 0.28]) * unit, 0, _tone(skin, 0.8)
+                )
+            if facing[i] < 0.2:
+                continue
+            if pose.blink:
+                self._ellipse(picture, pixels[i], np.array([0.2, 0.05]) * unit, 0, _tone(skin, 0.5))
+            else:
+                self._ellipse(picture, pixels[i], np.array([0.22, 0.15]) * unit, 0, (240, 240, 240))
+                self._ellipse(picture, pixels[i], np.array([0.11, 0.13]) * unit, 0, (30, 25, 20))
+            self._ellipse(picture, pixels[2 + i], np.array([0.26, 0.06]) * unit, 0, subject.hair)
+            if self.glasses:
+                size = (int(0.33 * unit * _ONE), int(0.27 * unit * _ONE))
+                cv2.ellipse(
+                    picture, fixed[i], size, 0, 0, 360, (20, 20, 20), thin, cv2.LINE_AA, _SHIFT
+                )
+        if facing[5] > 0.0:
+            line(4, 5, _tone(skin, 0.62), max(1, round(0.16 * unit)))
+        if facing[6] > 0.1 and facing[7] > 0.1:
+            line(6, 7, (150, 50, 55), max(1, round(0.14 * unit)))
+        if self.glasses and facing[0] > 0.2 and facing[1] > 0.2:
+            line(0, 1, (20, 20, 20), thin)
+
+    def _draw_hand(
+        self, picture: Picture, pose: Pose, joints: Joints, i: int, skin: Colour
+    ) -> None:
+        command = pose.hands[i] or HandCommand("thigh", 0.0)
+        shape = command.shape if command.weight > 0.3 else "open"
+        wrist, elbow = joints.wrists[i], joints.elbows[i]
+        arm = (wrist - elbow) / (math.dist(wrist, elbow) or 1.0)
+        palm = wrist + 0.045 * arm
+        # Across the arm, in the plane of the picture.
+        norm = math.hypot(arm[0], arm[1])
+        sideways = np.array([arm[1], -arm[0], 0.0]) / norm if norm > 1e-3 else np.array([1.0, 0, 0])
+        spread = {"open": 0.25, "spread": 0.62, "fist": 0.0, "point": 0.0}[shape]
+        spread *= 1 + 0.5 * np.sin(3 * pose.finger_phase[i])
+        fingers = np.array({"fist": (), "point": (0.0,)}.get(shape, (-1.5, -0.5, 0.5, 1.5)))
+        tips = palm + (0.1 if shape != "point" else 0.12) * (
+            arm + spread * fingers[:, None] * sideways
+        )
+        angle = 2.0 * pose.finger_phase[i]
+        bar = np.array([np.cos(angle), np.sin(angle), 0.0]) * 0.09
+        pixels, _, (scale, *_) = self.project(
+            np.concatenate(([palm, palm + bar, palm - bar], tips))
+        )
+        centre, radius = pixels[0], 0.042 * scale
+        points = [tuple(point) for point in np.round(pixels * _ONE).astype(int).tolist()]
+        if command.holds and command.weight > 0.3:
+            thickness = max(1, round(0.03 * scale))
+            cv2.line(picture, points[1], points[2], (220, 40, 40), thickness, cv2.LINE_AA, _SHIFT)
+        self._ellipse(picture, centre, np.array([radius, radius]), 0, _tone(skin, 0.8))
+        thickness = max(1, round(0.02 * scale))
+        for end in points[3:]:
+            cv2.line(picture, points[0], end, _tone(skin, 0.92), thickness, cv2.LINE_AA, _SHIFT)
+        highlight = centre + np.array([self.subject.light_side, -0.6]) * 0.2 * radius
+        self._ellipse(picture, highlight, np.array([0.62, 0.62]) * radius, 0, _tone(skin, 1.04))
+
+
+def _capsules(a: NDArray, b: NDArray, radius_a: NDArray, radius_b: NDArray) -> NDArray[np.int32]:
+    """Outlines of tapered limbs in 1/16 pixel, shape (N, 12, 2); ends (N, 2), radii (N,) in pixels."""
+    line = b - a
+    angle = np.arctan2(line[:, 1], line[:, 0])[:, None]
+    far = angle + _ARC
+    back = far + np.pi
+    tip = b[:, None] + radius_b[:, None, None] * np.stack((np.cos(far), np.sin(far)), axis=-1)
+    tail = a[:, None] + radius_a[:, None, None] * np.stack((np.cos(back), np.sin(back)), axis=-1)
+    return np.round(np.concatenate((tip, tail), axis=1) * _ONE).astype(np.int32)
