@@ -6,10 +6,10 @@ A sub-command is a file in this folder with a Typer ``app``; it is imported only
 
 import importlib
 import sys
-from typing import Any
+from typing import Annotated, Any
 
-import click
 import typer
+from typer.core import TyperGroup
 
 from mmad import __version__
 from mmad.errors import MmadError
@@ -25,13 +25,13 @@ COMMANDS = {
 }
 
 
-class _LazyGroup(click.Group):
+class _LazyGroup(TyperGroup):
     """A group whose commands are imported when they are needed."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"mmad.cli.{cmd_name.replace('-', '_')}")
@@ -39,25 +39,39 @@ class _LazyGroup(click.Group):
         command.name = cmd_name
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        # Written from the table: asking each command for its help would import them all.
+        formatter.write_usage("mmad", "COMMAND [ARGS]...")
+        formatter.write_paragraph()
+        formatter.write_text("Find and name micro-actions in videos.")
+        with formatter.section("Commands (mmad COMMAND --help tells more)"):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-@click.group(
-    cls=_LazyGroup,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="Find and name micro-actions in videos.",
+app = typer.Typer(
+    cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]}, add_completion=False
 )
-@click.version_option(__version__, prog_name="mmad")
-def main(**_: Any) -> None:
-    """The group that all commands hang on."""
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mmad {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Find and name micro-actions in videos."""
 
 
 def run() -> None:
     """Run ``mmad``; a user's error is printed as one message, and the process exits with code 2."""
     try:
-        main(prog_name="mmad")
+        app(prog_name="mmad")
     except MmadError as error:
         sys.stderr.write(f"mmad: {error}\n")
         raise SystemExit(2) from None

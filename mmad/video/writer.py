@@ -47,7 +47,9 @@ class VideoWriter:
         self.path = Path(path)
         self._size = (height, width)
         self._partial = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
-        self._container = av.open(str(self._partial), "w", format="mp4", options={"movflags": "faststart"})
+        self._container = av.open(
+            str(self._partial), "w", format="mp4", options={"movflags": "faststart"}
+        )
         rate = Fraction(fps).limit_denominator(100_000)
         self._stream = self._container.add_stream("libx264", rate=rate)
         self._stream.width, self._stream.height = width, height
@@ -70,7 +72,9 @@ class VideoWriter:
         """Append a frame, uint8 (H, W, 3) RGB; ``time`` is its presentation time in units of the time base."""
         if frame.shape != (*self._size, 3):
             height, width = self._size
-            raise VideoError(f"{self.path}: expected frames {height}x{width}x3, found {frame.shape}")
+            raise VideoError(
+                f"{self.path}: expected frames {height}x{width}x3, found {frame.shape}"
+            )
         picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
         picture.pts = self._num_frames if time is None else time
         picture.time_base = self._time_base
