@@ -1,0 +1,330 @@
+"""Samples of real videos: random windows for training, a stream of sliding windows for inference."""
+
+import itertools
+from collections import OrderedDict, deque
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import Dataset, IterableDataset, get_worker_info
+
+from mmad.config.data import DataSettings
+from mmad.data.samples import FailedVideo, Sample, pad_frames
+from mmad.data.transforms import Box, centre_box, colour_map, cut, random_box
+from mmad.data.windows import (
+    Window,
+    num_sampled_frames,
+    sliding_windows,
+    training_window,
+    visible_annotations,
+)
+from mmad.errors import VideoError
+from mmad.structures import Annotations, FeatureGrid, VideoRecord
+from mmad.video.index import index_video
+from mmad.video.reader import VideoReader, open_video
+from mmad.video.sampling import resample
+
+# The peers decode a little larger than the picture they train on, so that crops are not enlarged.
+_CROP_MARGIN = 182 / 160
+
+
+class FrameCache:
+    """Decoded frames of whole videos, kept up to a budget; the least recently used go first.
+
+    Args:
+        budget_gb: gigabytes; 0 keeps nothing.
+    """
+
+    def __init__(self, *, budget_gb: float) -> None:
+        self._budget = int(budget_gb * 1e9)
+        self._used = 0
+        self._videos: OrderedDict[tuple, NDArray[np.uint8]] = OrderedDict()
+
+    def get(self, key: tuple) -> NDArray[np.uint8] | None:
+        """The frames stored under ``key``, or None."""
+        if key in self._videos:
+            self._videos.move_to_end(key)
+        return self._videos.get(key)
+
+    def put(self, key: tuple, frames: NDArray[np.uint8]) -> None:
+        """Store ``frames`` if they fit the budget at all."""
+        if frames.nbytes > self._budget or key in self._videos:
+            return
+        self._videos[key] = frames
+        self._used += frames.nbytes
+        while self._used > self._budget:
+            _, dropped = self._videos.popitem(last=False)
+            self._used -= dropped.nbytes
+
+
+class FrameSource:
+    """Opens videos as the settings say, and remembers frames.
+
+    Args:
+        settings: of the data.
+        training: whether frames are decoded with a margin for random crops.
+        cache: shared by training and validation, so that one budget holds.
+    """
+
+    def __init__(self, settings: DataSettings, *, training: bool, cache: FrameCache) -> None:
+        self._settings = settings
+        self._cache = cache
+        size = settings.image_size
+        needs_margin = training and settings.augmentation is not None
+        self.short_side: int | None = round(size * _CROP_MARGIN) if needs_margin else size
+        self.size: tuple[int, int] | None = None
+        if settings.resize == "squash":
+            side = self.short_side
+            assert side is not None
+            self.short_side, self.size = None, (side, side)
+
+    def open(self, path: Path) -> VideoReader:
+        """The open video, whose frames come in the size that is decoded."""
+        return open_video(
+            path, reader=self._settings.reader, short_side=self.short_side, size=self.size
+        )
+
+    def read(self, path: Path, frames: NDArray[np.int64], window: Window) -> NDArray[np.uint8]:
+        """Frames of a window; ``frames`` are the positions of all sampled frames of the video."""
+        if not self._settings.cache_gb:
+            with self.open(path) as video:
+                return video.read(frames[window.start : window.stop].tolist())
+        key = (str(path), self.short_side, self.size, len(frames))
+        stored = self._cache.get(key)
+        if stored is None:
+            with self.open(path) as video:
+                stored = video.read(frames.tolist())
+            self._cache.put(key, stored)
+        return stored[window.start : window.stop]
+
+
+def make_grid(
+    *,
+    fps: float,
+    frame_stride: int,
+    window: Window,
+    steps_per_tubelet: int,
+    tubelet_frames: int = 2,
+) -> FeatureGrid:
+    """Where the feature steps of a window lie in its video."""
+    return FeatureGrid(
+        fps=fps,
+        stride_frames=frame_stride * tubelet_frames / steps_per_tubelet,
+        num_steps=-(-len(window) * steps_per_tubelet // tubelet_frames),
+        offset_frames=float(window.start * frame_stride),
+    )
+
+
+def _path(record: VideoRecord) -> Path:
+    if record.path is None:
+        raise VideoError(
+            f"video '{record.video_id}': its file is not known; attach the videos first"
+        )
+    return record.path
+
+
+class TrainingVideos(Dataset):
+    """One random window of each video; the same one for the same seed, epoch and index.
+
+    Args:
+        records: the videos.
+        settings: of the data.
+        steps_per_tubelet: of the feature grid.
+        seed: of the run.
+        cache: of frames.
+    """
+
+    def __init__(
+        self,
+        records: Sequence[VideoRecord],
+        settings: DataSettings,
+        *,
+        steps_per_tubelet: int,
+        seed: int,
+        cache: FrameCache | None = None,
+    ) -> None:
+        self.records = list(records)
+        self._settings = settings
+        self._steps_per_tubelet = steps_per_tubelet
+        self._seed = seed
+        cache = cache or FrameCache(budget_gb=settings.cache_gb)
+        self._source = FrameSource(settings, training=True, cache=cache)
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, epoch_and_index: tuple[int, int]) -> Sample | FailedVideo:
+        """The window of video ``index`` in ``epoch``."""
+        epoch, index = epoch_and_index
+        record = self.records[index]
+        try:
+            return self._sample(record, np.random.default_rng((self._seed, epoch, index)))
+        except VideoError as error:
+            return FailedVideo(record.video_id, str(error))
+
+    def _sample(self, record: VideoRecord, rng: np.random.Generator) -> Sample:
+        settings = self._settings
+        path = _path(record)
+        video = index_video(path)
+        stride = settings.frame_stride
+        count = num_sampled_frames(video.num_frames, frame_stride=stride)
+        window, annotations = training_window(
+            count,
+            record.annotations,
+            window_frames=settings.window_frames,
+            seconds_per_frame=stride / video.fps,
+            min_visible=settings.min_visible,
+            shorten=settings.shorten,
+            rng=rng,
+        )
+        frames = self._source.read(path, np.arange(count) * stride, window)
+        colour = colour_map(frames)
+        box, flip = _whole(frames, settings), False
+        if (augmentation := settings.augmentation) is not None:
+            box = random_box(
+                *frames.shape[1:3],
+                area=augmentation.crop_area,
+                aspect=augmentation.crop_aspect,
+                rng=rng,
+            )
+            flip = bool(rng.random() < augmentation.flip)
+            colour = colour_map(
+                frames,
+                brightness=augmentation.brightness,
+                contrast=augmentation.contrast,
+                saturation=augmentation.saturation,
+                hue=augmentation.hue,
+                rng=rng,
+            )
+        return _finish(
+            record,
+            cut(frames, box, size=settings.image_size, flip=flip),
+            colour=colour,
+            grid=make_grid(
+                fps=video.fps,
+                frame_stride=stride,
+                window=window,
+                steps_per_tubelet=self._steps_per_tubelet,
+            ),
+            settings=settings,
+            annotations=annotations,
+        )
+
+
+def _whole(frames: NDArray[np.uint8], settings: DataSettings) -> Box:
+    height, width = frames.shape[1:3]
+    if settings.resize == "squash":
+        return Box(0, 0, height, width)
+    return centre_box(height, width)
+
+
+def _finish(
+    record: VideoRecord,
+    frames: NDArray[np.uint8],
+    *,
+    colour: NDArray[np.float32],
+    grid: FeatureGrid,
+    settings: DataSettings,
+    annotations: Annotations,
+) -> Sample:
+    num_valid = len(frames)
+    if settings.pad_to_window:
+        frames = pad_frames(frames, num_frames=settings.window_frames)
+    return Sample(record.video_id, frames, num_valid, colour, grid, annotations)
+
+
+class WindowStream(IterableDataset):
+    """Sliding windows of videos, each video decoded once and in order, in memory for one window.
+
+    Workers of a loader take every n-th video. The rate of a video is that of the training videos, to a tolerance; else its
+    frames are chosen by time.
+
+    Args:
+        records: the videos.
+        settings: of the data.
+        steps_per_tubelet: of the feature grid.
+        fps: rate of the training videos; None takes each video's own.
+        cache: of frames.
+    """
+
+    def __init__(
+        self,
+        records: Sequence[VideoRecord],
+        settings: DataSettings,
+        *,
+        steps_per_tubelet: int,
+        fps: float | None = None,
+        cache: FrameCache | None = None,
+    ) -> None:
+        self._records = list(records)
+        self._settings = settings
+        self._steps_per_tubelet = steps_per_tubelet
+        self._fps = fps
+        self._use_cache = cache is not None and settings.cache_gb > 0
+        self._source = FrameSource(
+            settings, training=False, cache=cache or FrameCache(budget_gb=settings.cache_gb)
+        )
+
+    def __iter__(self) -> Iterator[Sample | FailedVideo]:
+        worker = get_worker_info()
+        first, step = (0, 1) if worker is None else (worker.id, worker.num_workers)
+        for record in self._records[first::step]:
+            try:
+                yield from self._windows(record)
+            except VideoError as error:
+                yield FailedVideo(record.video_id, str(error))
+
+    def _windows(self, record: VideoRecord) -> Iterator[Sample]:
+        settings = self._settings
+        path = _path(record)
+        video = index_video(path)
+        positions, fps, _ = resample(
+            video, fps=self._fps or video.fps, tolerance=settings.fps_tolerance
+        )
+        frames = positions[:: settings.frame_stride]
+        windows = sliding_windows(
+            len(frames), window_frames=settings.window_frames, overlap=settings.window_overlap
+        )
+        if self._use_cache and len(windows) == 1:
+            parts: Iterator[NDArray[np.uint8]] = iter([self._source.read(path, frames, windows[0])])
+        else:
+            parts = self._stream(path, frames, windows)
+        for window, part in zip(windows, parts, strict=True):
+            grid = make_grid(
+                fps=fps,
+                frame_stride=settings.frame_stride,
+                window=window,
+                steps_per_tubelet=self._steps_per_tubelet,
+            )
+            annotations = visible_annotations(
+                record.annotations,
+                start_seconds=window.start * settings.frame_stride / fps,
+                stop_seconds=window.stop * settings.frame_stride / fps,
+                min_visible=settings.min_visible,
+            )
+            cropped = cut(part, _whole(part, settings), size=settings.image_size)
+            yield _finish(
+                record,
+                cropped,
+                colour=colour_map(part),
+                grid=grid,
+                settings=settings,
+                annotations=annotations,
+            )
+
+    def _stream(
+        self, path: Path, frames: NDArray[np.int64], windows: Sequence[Window]
+    ) -> Iterator[NDArray[np.uint8]]:
+        """The frames of each window; a frame is kept only while a window needs it."""
+        with self._source.open(path) as video:
+            decoded = video.stream(frames.tolist())
+            kept: deque[NDArray[np.uint8]] = deque()
+            start = stop = 0
+            for window in windows:
+                while start < window.start and kept:
+                    kept.popleft()
+                    start += 1
+                kept.extend(itertools.islice(decoded, window.stop - stop))
+                stop = window.stop
+                yield np.stack(kept)

@@ -1,0 +1,255 @@
+"""Detection mAP over tIoU thresholds, at action and body level, as the official evaluators compute it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmad.errors import PredictionError, raise_problems
+from mmad.evaluation.matching import Denominator, Floats, Ints, Rows, match
+from mmad.labels import LabelMap
+from mmad.structures import Annotations, Detections, VideoRecord
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What differs between the official evaluators.
+
+    Attributes:
+        denominator: of the tIoU.
+        drop_duplicates: of two annotations of a class whose ends agree to 1e-3 s, keep the first.
+        drop_empty: leave out annotations of zero length.
+    """
+
+    denominator: Denominator
+    drop_duplicates: bool = False
+    drop_empty: bool = False
+
+
+PROTOCOLS: Mapping[str, Protocol] = {
+    "mma52": Protocol("union_plus_1e-4"),
+    "opentad": Protocol("union_at_least_1e-8", drop_duplicates=True, drop_empty=True),
+    "actionformer": Protocol("union", drop_duplicates=True),
+}
+DUPLICATE_SECONDS = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class LevelReport:
+    """mAP at one level. Fractions.
+
+    Attributes:
+        tiou: (Q,), thresholds.
+        per_class: (Q, K) average precision; NaN for a class without annotations.
+        labels: of this level.
+        num_annotations, num_detections: that were counted.
+    """
+
+    tiou: Floats
+    per_class: Floats
+    labels: LabelMap
+    num_annotations: int
+    num_detections: int
+
+    @property
+    def left_out(self) -> list[int]:
+        """Classes without annotations; the means do not count them."""
+        return np.flatnonzero(np.isnan(self.per_class[0])).tolist()
+
+    @property
+    def map(self) -> Floats:
+        """Mean over the classes at each threshold, (Q,); 0 if no class has annotations."""
+        counted = ~np.isnan(self.per_class)
+        total = np.where(counted, self.per_class, 0.0).sum(axis=1)
+        return total / np.maximum(counted.sum(axis=1), 1)
+
+    @property
+    def average(self) -> float:
+        """Mean over the thresholds."""
+        return float(self.map.mean())
+
+    def map_at(self, tiou: float) -> float | None:
+        """mAP at a threshold, or None if it was not asked for."""
+        near = np.flatnonzero(np.abs(self.tiou - tiou) < 1e-6)
+        return float(self.map[near[0]]) if len(near) else None
+
+
+@dataclass(frozen=True, eq=False)
+class DetectionReport:
+    """mAP of a set of detections.
+
+    Attributes:
+        protocol: name in `PROTOCOLS`.
+        levels: "action" and, for labels with parents, "body".
+        num_videos: annotated videos.
+        num_videos_without_detections: of these.
+    """
+
+    protocol: str
+    levels: Mapping[str, LevelReport]
+    num_videos: int
+    num_videos_without_detections: int
+
+    @property
+    def avg(self) -> float:
+        """Mean of the averages of the levels (the paper's AVG)."""
+        return float(np.mean([level.average for level in self.levels.values()]))
+
+
+def parse_tiou(text: str) -> Floats:
+    """Thresholds of ``0.1:0.9`` (steps of 0.1), ``0.5`` or ``0.2,0.5,0.7``.
+
+    A range has the floats of ``np.linspace``, as the official codes: 0.7 is 0.7000000000000001.
+
+    Raises: PredictionError if it is none of these or outside (0, 1].
+
+    >>> parse_tiou("0.2,0.5").tolist()
+    [0.2, 0.5]
+    >>> len(parse_tiou("0.1:0.9"))
+    9
+    """
+    try:
+        if ":" in text:
+            low, high, *step = (float(part) for part in text.split(":"))
+            count = round((high - low) / (step[0] if step else 0.1)) + 1
+            thresholds = np.linspace(low, high, count)
+        else:
+            thresholds = np.array([float(part) for part in text.split(",")])
+    except (ValueError, ZeroDivisionError):
+        thresholds = np.zeros(0)
+    if not len(thresholds) or not ((thresholds > 0) & (thresholds <= 1)).all():
+        raise PredictionError(
+            f"--tiou {text}: expected 0.1:0.9, a number or numbers with commas, above 0 and at most 1"
+        )
+    return thresholds
+
+
+def evaluate_detections(
+    detections: Mapping[str, Detections],
+    records: Sequence[VideoRecord],
+    *,
+    labels: LabelMap,
+    tiou: Floats,
+    protocol: str = "mma52",
+    levels: Sequence[str] = ("action", "body"),
+) -> DetectionReport:
+    """mAP of ``detections`` against the annotations of ``records``.
+
+    The body level maps the labels of both to their parents; segments and scores stay, and nothing is suppressed again.
+
+    Raises: PredictionError if a video of the detections is not among the records.
+    """
+    known = {record.video_id: number for number, record in enumerate(records)}
+    unknown = [video for video in detections if video not in known]
+    raise_problems(
+        PredictionError,
+        source="predictions",
+        problems=[
+            f"video '{video}' is not in the ground truth of this subset" for video in unknown
+        ],
+    )
+    rules = PROTOCOLS[protocol]
+    found = detection_rows([(known[video], item) for video, item in detections.items()])
+    truth = annotation_rows([(known[record.video_id], record.annotations) for record in records])
+    reports = {}
+    if "action" in levels:
+        reports["action"] = _evaluate(found, truth, labels=labels, tiou=tiou, rules=rules)
+    if "body" in levels and labels.has_parents:
+        reports["body"] = _evaluate(
+            _to_parents(found, labels),
+            _to_parents(truth, labels),
+            labels=labels.parent_map,
+            tiou=tiou,
+            rules=rules,
+        )
+    return DetectionReport(
+        protocol=protocol,
+        levels=reports,
+        num_videos=len(records),
+        num_videos_without_detections=sum(not len(detections.get(video, ())) for video in known),
+    )
+
+
+def _to_parents(rows: Rows, labels: LabelMap) -> Rows:
+    return Rows(rows.segments, labels.to_parents(rows.labels), rows.videos, rows.scores)
+
+
+def detection_rows(items: Sequence[tuple[int, Detections]]) -> Rows:
+    """The detections of all videos in one table, given the number of each video."""
+    return Rows(
+        np.concatenate([np.zeros((0, 2)), *(item.segments_seconds for _, item in items)]),
+        np.concatenate([np.zeros(0, dtype=np.int64), *(item.labels for _, item in items)]),
+        _repeat(items),
+        np.concatenate([np.zeros(0), *(item.scores for _, item in items)]),
+    )
+
+
+def annotation_rows(items: Sequence[tuple[int, Annotations]]) -> Rows:
+    """The annotations of all videos in one table, given the number of each video."""
+    videos = _repeat(items)
+    return Rows(
+        np.concatenate([np.zeros((0, 2)), *(item.segments_seconds for _, item in items)]),
+        np.concatenate([np.zeros(0, dtype=np.int64), *(item.labels for _, item in items)]),
+        videos,
+        np.zeros(len(videos)),
+    )
+
+
+def _repeat(items: Sequence[tuple[int, Detections | Annotations]]) -> Ints:
+    numbers = np.array([number for number, _ in items], dtype=np.int64)
+    return np.repeat(numbers, [len(item) for _, item in items])
+
+
+def _evaluate(
+    found: Rows, truth: Rows, *, labels: LabelMap, tiou: Floats, rules: Protocol
+) -> LevelReport:
+    if rules.drop_empty:
+        truth = truth.take(truth.segments[:, 1] > truth.segments[:, 0])
+    if rules.drop_duplicates:
+        truth = truth.take(~_duplicates(truth))
+    table = match(found, truth, tiou=tiou, denominator=rules.denominator)
+    counts = np.bincount(truth.labels, minlength=len(labels))
+    per_class = np.full((len(tiou), len(labels)), np.nan)
+    # Detections by class, and by falling score inside a class.
+    by_class = table.order[np.argsort(found.labels[table.order], kind="stable")]
+    bounds = np.searchsorted(found.labels[by_class], np.arange(len(labels) + 1))
+    for label in np.flatnonzero(counts):
+        mine = by_class[bounds[label] : bounds[label + 1]]
+        hits = table.matched[mine] >= 0
+        per_class[:, label] = average_precision(hits, num_annotations=int(counts[label]))
+    return LevelReport(tiou, per_class, labels, len(truth), len(found))
+
+
+def _duplicates(truth: Rows) -> NDArray[np.bool_]:
+    """Annotations whose video, class, start and end equal those of an earlier one, to a tolerance."""
+    order = np.lexsort((np.arange(len(truth)), truth.labels, truth.videos))
+    repeated = np.zeros(len(truth), dtype=bool)
+    group = truth.videos[order] * (truth.labels.max(initial=0) + 1) + truth.labels[order]
+    for distance in range(1, len(order)):
+        same = group[distance:] == group[:-distance]
+        if not same.any():
+            break
+        gap = np.abs(truth.segments[order[distance:]] - truth.segments[order[:-distance]])
+        close = same & (gap <= DUPLICATE_SECONDS).all(axis=1) & ~repeated[order[:-distance]]
+        repeated[order[distance:][close]] = True
+    return repeated
+
+
+def average_precision(hits: NDArray[np.bool_], *, num_annotations: int) -> Floats:
+    """Interpolated average precision at each threshold, (Q,).
+
+    Args:
+        hits: (N, Q), whether each detection took an annotation, by falling score.
+        num_annotations: of the class, at least 1.
+
+    >>> hits = np.array([[True], [False], [True]])
+    >>> average_precision(hits, num_annotations=2).tolist() == [1 / 2 * 1 + 1 / 2 * 2 / 3]
+    True
+    """
+    if not len(hits):
+        return np.zeros(hits.shape[1])
+    true = np.cumsum(hits, axis=0)
+    precision = true / np.arange(1, len(hits) + 1)[:, None]
+    best_from_here = np.maximum.accumulate(precision[::-1], axis=0)[::-1]
+    return (best_from_here * hits).sum(axis=0) / num_annotations

@@ -1,0 +1,144 @@
+"""Which detection takes which annotation: the one matching function, whatever the protocol or level.
+
+A detection may take an annotation of its own video and class. Detections choose in falling order of score (stable: of equal
+scores the first in the file chooses first), each the free annotation with the highest tIoU, if that is at least the threshold.
+
+Shapes: N detections, M annotations, Q thresholds, E pairs of a detection and an annotation that share video and class.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+Denominator = Literal["union", "union_plus_1e-4", "union_at_least_1e-8"]
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Detections or annotations of all videos in one table.
+
+    Attributes:
+        segments: (N, 2) seconds.
+        labels: (N,).
+        videos: (N,), number of the video.
+        scores: (N,); zeros for annotations.
+    """
+
+    segments: Floats
+    labels: Ints
+    videos: Ints
+    scores: Floats
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, index: NDArray) -> "Rows":
+        """The chosen rows."""
+        return Rows(
+            self.segments[index], self.labels[index], self.videos[index], self.scores[index]
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class MatchTable:
+    """Who took what.
+
+    Attributes:
+        tiou: (Q,), the thresholds.
+        matched: (N, Q), row of the annotation that a detection took, or -1.
+        order: (N,), detections by falling score; ties by row.
+    """
+
+    tiou: Floats
+    matched: Ints
+    order: Ints
+
+
+def paired_tiou(a: Floats, b: Floats, *, denominator: Denominator) -> Floats:
+    """tIoU of segments row by row, (E,); segments without a union have 0."""
+    inner = np.maximum(np.minimum(a[:, 1], b[:, 1]) - np.maximum(a[:, 0], b[:, 0]), 0.0)
+    union = (a[:, 1] - a[:, 0]) + (b[:, 1] - b[:, 0]) - inner
+    if denominator == "union_plus_1e-4":
+        union = union + 1e-4
+    elif denominator == "union_at_least_1e-8":
+        union = np.maximum(union, 1e-8)
+    return np.divide(inner, union, out=np.zeros_like(inner), where=union > 0)
+
+
+def pairs_of(detections: Rows, annotations: Rows) -> tuple[Ints, Ints]:
+    """Every pair of a detection and an annotation of one video and class: two arrays of rows (E,)."""
+    num_labels = 1 + max(detections.labels.max(initial=0), annotations.labels.max(initial=0))
+    wanted = detections.videos * num_labels + detections.labels
+    offered = annotations.videos * num_labels + annotations.labels
+    by_group = np.argsort(offered, kind="stable")
+    sorted_groups = offered[by_group]
+    first = np.searchsorted(sorted_groups, wanted, side="left")
+    count = np.searchsorted(sorted_groups, wanted, side="right") - first
+    detection = np.repeat(np.arange(len(detections)), count)
+    within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    return detection, by_group[np.repeat(first, count) + within]
+
+
+def match(
+    detections: Rows, annotations: Rows, *, tiou: Floats, denominator: Denominator
+) -> MatchTable:
+    """The matching at every threshold. Memory grows with detections plus pairs, not with their product."""
+    order = np.argsort(-detections.scores, kind="stable")
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    detection, annotation = pairs_of(detections, annotations)
+    overlap = paired_tiou(
+        detections.segments[detection], annotations.segments[annotation], denominator=denominator
+    )
+    possible = (overlap >= tiou.min(initial=np.inf)) & (overlap > 0)
+    detection, annotation, overlap = detection[possible], annotation[possible], overlap[possible]
+    # A detection's options in falling order of tIoU; of equal ones the first annotation.
+    preference = np.lexsort((annotation, -overlap, detection))
+    detection, annotation, overlap = (x[preference] for x in (detection, annotation, overlap))
+    matched = np.full((len(detections), len(tiou)), -1, dtype=np.int64)
+    for column, threshold in enumerate(tiou):
+        good = overlap >= threshold
+        matched[:, column] = _choose(
+            detection[good], annotation[good], rank, num_annotations=len(annotations)
+        )
+    return MatchTable(tiou, matched, order)
+
+
+def _choose(detection: Ints, annotation: Ints, rank: Ints, *, num_annotations: int) -> Ints:
+    """Annotation that each detection takes, or -1, given its options in order of preference.
+
+    Choosing one after the other by rank is the stable matching in which every annotation prefers the better rank, so it is
+    found by deferred acceptance: all free detections propose at once, and each annotation keeps the best so far.
+    """
+    num_detections = len(rank)
+    taken = np.full(num_detections, -1, dtype=np.int64)
+    holder = np.full(num_annotations, -1, dtype=np.int64)
+    if not len(detection):
+        return taken
+    counts = np.bincount(detection, minlength=num_detections)
+    option = np.cumsum(counts) - counts
+    last = option + counts
+    proposing = np.flatnonzero(counts)
+    best = np.full(num_annotations, num_detections, dtype=np.int64)
+    by_rank = np.empty(num_detections, dtype=np.int64)
+    by_rank[rank] = np.arange(num_detections)
+    while len(proposing):
+        wish = annotation[option[proposing]]
+        option[proposing] += 1
+        np.minimum.at(best, wish, rank[proposing])
+        targets = np.unique(wish)
+        winners = by_rank[best[targets]]
+        changed = winners != holder[targets]
+        displaced = holder[targets][changed]
+        displaced = displaced[displaced >= 0]
+        taken[displaced] = -1
+        holder[targets] = winners
+        taken[winners] = targets
+        free = np.concatenate((proposing[taken[proposing] == -1], displaced))
+        proposing = free[option[free] < last[free]]
+    return taken
