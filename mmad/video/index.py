@@ -1,4 +1,4 @@
-"""When each frame of a video is shown and where decoding can begin, found by reading its packets once."""
+"""When each frame of a video is shown and where decoding can begin, from its packets."""
 
 import logging
 import os
@@ -21,14 +21,14 @@ from mmad.errors import VideoError
 # A demuxer that fails this often in a row has nothing more to give (the end of a truncated file).
 _MAX_FAILURES_IN_A_ROW = 16
 
-# Frame spacings that differ by more than this share of the mean are a variable rate. Matroska rounds times
-# to milliseconds, so an allowance of 2.5 ms is added where it is used.
+# Frame spacings that differ from the median by more than this share of the mean, and by more than the
+# rounding to milliseconds that Matroska does, are a variable rate.
 _VARIABLE_RATE_SHARE = 0.1
 _ROUNDING_SECONDS = 0.0025
 
-# AVI stores no presentation times: FFmpeg numbers frames in decoding order, so only the order counts.
+# AVI stores no presentation times: FFmpeg numbers frames as they are stored, so only the order counts.
 _FORMATS_WITHOUT_TIMES = frozenset({"avi"})
-# Elsewhere (MPEG-TS, MPEG-PS) a seek lands on whatever packet is near, so reading starts at the beginning.
+# Elsewhere (MPEG-TS, MPEG-PS) a seek lands on whatever is near, so reading starts at the beginning.
 _FORMATS_WITH_EXACT_SEEK = frozenset({"mov", "mp4", "matroska", "webm"})
 
 
@@ -39,15 +39,15 @@ class VideoIndex:
     Attributes:
         path: the file.
         times_seconds: float64 (F,), when each frame is shown, ascending, the first at 0.
-        keyframes: int64 (K,), positions (in order of presentation) of the frames where decoding can begin.
+        keyframes: int64 (K,), positions (as presented) of the frames where decoding can begin.
         fps: mean frame rate.
         is_variable_rate: whether the spacing of the frames changes.
         width, height: in pixels, after rotation.
-        rotation_degrees: 0, 90, 180 or 270, counter-clockwise turn that makes the stored picture upright.
+        rotation_degrees: 0, 90, 180 or 270, the turn counter-clockwise that makes pictures upright.
         codec: name of the video codec, such as "h264".
-        num_missing_frames: frames that the file announces and does not hold; above 0 if it was truncated.
+        num_missing_frames: frames that the file announces and does not hold (it was truncated).
         is_seekable: whether a reader may jump to a keyframe.
-        pts: int64 (F,), presentation times in the stream's own ticks; empty if only the order is known.
+        pts: int64 (F,), presentation times in ticks of the stream; empty if only the order is known.
     """
 
     path: Path
@@ -74,10 +74,10 @@ class VideoIndex:
         return float(self.times_seconds[-1]) + 1 / self.fps
 
 
-def index_video(path: Path | str) -> VideoIndex:
-    """The index of the video at ``path``, kept for this process until the file's size or time changes.
+def index_video(path: str | Path) -> VideoIndex:
+    """The index of the video at ``path``, kept for this process until the file changes.
 
-    Raises: VideoError if the file is missing, empty, no video, has sound only or not a single frame.
+    Raises: VideoError if the file is missing, empty, no video, has sound only or not one frame.
     """
     path = Path(path)
     try:
@@ -107,7 +107,7 @@ def open_container(path: Path) -> InputContainer:
     except (OSError, av.error.FFmpegError) as error:
         raise VideoError(
             f"{path}: cannot be read as a video ({os.path.getsize(path)} bytes, {error.strerror}); "
-            "it may be cut off before its index or not be a video: copy, download or export it again"
+            "it is cut off before its index or no video: copy, download or export it again"
         ) from error
     if not container.streams.video:
         kinds = sorted({stream.type for stream in container.streams}) or ["nothing"]
@@ -121,7 +121,7 @@ def open_container(path: Path) -> InputContainer:
 def iterate_packets(
     container: InputContainer, stream: VideoStream, *, on_damage: list[int] | None = None
 ) -> Iterator[Packet]:
-    """The packets of ``stream`` from the current position, then the empty one that flushes the decoder.
+    """The packets of ``stream`` from here on, then the empty one that flushes the decoder.
 
     Packets that cannot be read are skipped; each adds 1 to ``on_damage[0]``.
     """
@@ -210,9 +210,9 @@ def _times_of_packets(
     )
     head: list[tuple[int, bool]] = []
     if not starts_cleanly:
-        # A cut without encoding anew: the first packets are hidden by an edit list or lean on pictures that
-        # were cut off. Which of them are shown is the decoder's choice, so ask it, up to the second
-        # keyframe that is shown.
+        # A cut without encoding anew: the first packets are hidden by an edit list or lean on pictures
+        # that were cut off. Which of them are shown is the decoder's choice, so ask it, up to the
+        # second keyframe that is shown.
         later = [time for time in key_times[1:] if shown and time > shown[0][0]]
         until = later[0] if later else None
         times, keys, _ = _decoded_times(path, until=until)
@@ -226,10 +226,10 @@ def _times_of_packets(
 def _decoded_times(
     path: Path, *, until: int | None
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_], bool]:
-    """Times and keyframe flags of frames decoded from the start, before the time ``until`` (None: all).
+    """Times and keyframe flags of frames decoded from the start, before ``until`` (None: all).
 
-    The last value is True if the times were missing or not ascending, so that only the order is known; then
-    the times are 0, 1, 2, ...
+    The last value is True if times were missing or not ascending, so that only the order is known; then
+    they are 0, 1, 2, ...
     """
     times: list[int | None] = []
     keys: list[bool] = []
@@ -276,7 +276,12 @@ def _rate(times_seconds: NDArray[np.float64], stream: VideoStream) -> tuple[floa
         rate = stream.average_rate or stream.guessed_rate
         return (float(rate) if rate else 25.0), False
     spacing = np.diff(times_seconds)
-    mean = float(times_seconds[-1]) / (len(times_seconds) - 1)
+    num_steps = len(times_seconds) - 1
+    mean = float(times_seconds[-1]) / num_steps
+    announced = stream.average_rate
+    if announced and abs(num_steps / announced - times_seconds[-1]) < _ROUNDING_SECONDS:
+        # The same rate without the rounding of the times: 30, not 30.0006.
+        mean = 1 / float(announced)
     allowed = _VARIABLE_RATE_SHARE * mean + _ROUNDING_SECONDS
     return 1 / mean, bool(np.abs(spacing - np.median(spacing)).max() > allowed)
 

@@ -70,16 +70,16 @@ class PyAVReader:
     def stream(self, frame_indices: Iterable[int] | None = None) -> Iterator[Frame]:
         """The frames at ascending ``frame_indices`` (None: all), one uint8 (H, W, 3) at a time.
 
-        Raises: VideoError if an index is outside the video or below the one before it, or if nothing up to
-        it can be decoded.
+        Raises: VideoError if an index is outside the video or below the one before it, or nothing up
+        to it can be decoded.
         """
         previous = 0
         for position in range(self.index.num_frames) if frame_indices is None else frame_indices:
             check_indices(self.index, np.array([position]))
             if position < previous:
                 raise VideoError(
-                    f"{self.index.path}: stream() goes forward only, but frame {position} was asked "
-                    f"for after {previous}; use read()"
+                    f"{self.index.path}: stream() goes forward only, but frame {position} was "
+                    f"asked for after {previous}; use read()"
                 )
             previous = position
             yield self._frame(position)
@@ -113,7 +113,7 @@ class PyAVReader:
         return picture
 
     def _earlier(self, position: int) -> Frame:
-        """The last picture before ``position`` that can be decoded from the start, else the first after it."""
+        """The last picture before ``position`` as decoded from the start, else the first after."""
         if self._can_seek:
             # The seek did not hold what the index promised: trust it no more in this file.
             self._can_seek = False
@@ -128,7 +128,7 @@ class PyAVReader:
         return self._convert(self._pending[1])
 
     def _go_near(self, position: int) -> None:
-        """Be at the start, or at a keyframe before ``position``, or where decoding on is as fast."""
+        """Be at the start, at a keyframe before ``position``, or where decoding on is as fast."""
         keyframe = 0
         if self._can_seek:
             before = self.index.keyframes[self.index.keyframes < position]
@@ -153,7 +153,7 @@ class PyAVReader:
     def _decode(
         self, container: InputContainer, stream: VideoStream, keyframe: int
     ) -> Iterator[tuple[int, VideoFrame]]:
-        """(position, frame) from ``keyframe`` on, ascending; frames that the index does not know are left."""
+        """(position, frame) from ``keyframe`` on, ascending; frames unknown to the index are left."""
         damage = [0]
         pts = self.index.pts
         order = 0
@@ -179,7 +179,7 @@ class PyAVReader:
     def _packets_from(
         self, container: InputContainer, stream: VideoStream, keyframe: int, damage: list[int]
     ) -> Iterator[Packet]:
-        """Packets from that of ``keyframe`` on; from the first of the file if a seek does not find it."""
+        """Packets from that of ``keyframe`` on; all of the file if a seek does not find it."""
         if keyframe > 0:
             target = int(self.index.pts[keyframe])
             container.seek(target, stream=stream, backward=True)
@@ -201,7 +201,7 @@ class PyAVReader:
         turns = self.index.rotation_degrees // 90
         height, width = self._size if turns % 2 == 0 else self._size[::-1]
         shrinks = frame.height > height or frame.width > width
-        picture = self._reformatter.reformat(
+        picture: Frame = self._reformatter.reformat(
             frame,
             width=width,
             height=height,

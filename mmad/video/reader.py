@@ -1,7 +1,9 @@
 """One way to read frames of a video, whichever library decodes them."""
 
 import logging
+import multiprocessing
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
@@ -77,12 +79,12 @@ READERS: dict[str, Callable[[VideoIndex, tuple[int, int], int], VideoReader]] = 
 
 
 def open_video(
-    path: object,
+    path: str | Path,
     *,
     reader: str = "pyav",
     short_side: int | None = None,
     size: tuple[int, int] | None = None,
-    threads: int = 0,
+    threads: int | None = None,
 ) -> VideoReader:
     """A reader of the video at ``path``.
 
@@ -90,11 +92,11 @@ def open_video(
         path: the file.
         reader: "pyav", or "decord" for parity with pipelines that use it.
         short_side: resize so that the shorter side has this many pixels.
-        size: resize to exactly (height, width), whatever the proportions. Not together with ``short_side``.
-        threads: decoder threads; 0 lets the decoder use every core, 1 suits a data loading worker.
+        size: resize to exactly (height, width) instead, whatever the proportions.
+        threads: decoder threads; 0 uses every core; None is 1 in a worker process and 0 elsewhere.
 
-    Raises: VideoError if the file cannot be read, the reader is unknown or not installed, or a size is
-    impossible.
+    Raises: VideoError if the file cannot be read, the reader is unknown or not installed, or a size
+    is impossible.
     """
     if reader not in READERS:
         raise VideoError(f"reader: expected one of {', '.join(READERS)}; found {reader!r}")
@@ -102,7 +104,10 @@ def open_video(
         raise VideoError("give short_side or size, not both")
     if min(size or (short_side or 1,)) < 1:
         raise VideoError(f"size: expected at least 1 pixel, found {size or short_side}")
-    index = index_video(str(path))
+    index = index_video(path)
+    if threads is None:
+        # Workers already share the cores among themselves.
+        threads = 0 if multiprocessing.parent_process() is None else 1
     if short_side is not None:
         size = scaled_size(index.width, index.height, short_side=short_side)
     return READERS[reader](index, size or (index.height, index.width), threads)
@@ -116,15 +121,15 @@ def check_indices(index: VideoIndex, frame_indices: NDArray[np.int64]) -> None:
     outside = (frame_indices < 0) | (frame_indices >= index.num_frames)
     if outside.any():
         raise VideoError(
-            f"{index.path}: frame {int(frame_indices[outside][0])} was asked for, but the video has frames "
-            f"0 to {index.num_frames - 1}"
+            f"{index.path}: frame {int(frame_indices[outside][0])} was asked for, but the video "
+            f"has frames 0 to {index.num_frames - 1}"
         )
 
 
 def warn_damaged(index: VideoIndex) -> None:
     """Log that ``index.path`` is damaged; readers call it once per file."""
     _logger.warning(
-        "%s: some pictures are damaged or missing; they are skipped, and the last good picture before "
-        "each stands in for it",
+        "%s: some pictures are damaged or missing; they are skipped, and the last good picture "
+        "before each stands in for it",
         index.path,
     )

@@ -1,14 +1,17 @@
-"""Writing H.264 MP4 files that every reader opens and that appear under their name only when complete."""
+"""Writing H.264 MP4 files that appear under their name only when they are complete."""
 
+import contextlib
 import os
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
+from typing import cast
 
 import av
 import av.error
 import numpy as np
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from mmad.errors import VideoError
@@ -41,19 +44,29 @@ def temporary_path(path: Path) -> Path:
 
 
 class VideoWriter:
-    """A context manager that writes RGB frames to an H.264 MP4 of constant rate.
+    """A context manager that writes RGB frames to an H.264 MP4.
 
-    The file has closed groups of pictures and its index in front, and is written to a temporary name that
-    is renamed at the end of a clean ``with`` block and removed after an exception. One encoder thread by
-    default, so that the same frames give the same bytes.
+    The file has closed groups of pictures and its index in front. It is written under a temporary name,
+    renamed at the end of a clean ``with`` block and removed after an exception.
 
-    Raises: VideoError if the size is odd (4:2:0 colour halves both sides), the rate is not positive, a frame
-    has another shape or type, no frame was written, or the file cannot be written.
+    Args:
+        path: of the file; its folder must be there.
+        fps: frames per second.
+        width, height: in pixels, even, because 4:2:0 colour halves both.
+        crf: quality of x264, lower is better.
+        preset: speed of x264.
+        gop_frames: most frames from one keyframe to the next.
+        codec: name of the encoder.
+        threads: of the encoder; with 1 the same frames give the same bytes.
+        time_base: seconds of one unit of the times given to `write`; None counts frames.
+
+    Raises: VideoError if a side is odd, the rate is not positive, a frame has another shape or type, no
+    frame was written, or the file cannot be written.
     """
 
     def __init__(
         self,
-        path: Path | str,
+        path: str | Path,
         *,
         fps: float | Fraction,
         width: int,
@@ -63,6 +76,7 @@ class VideoWriter:
         gop_frames: int = 30,
         codec: str = "libx264",
         threads: int = 1,
+        time_base: Fraction | None = None,
     ) -> None:
         self.path = Path(path)
         if width < 2 or height < 2 or width % 2 or height % 2:
@@ -70,7 +84,8 @@ class VideoWriter:
                 f"{self.path}: expected an even width and height, found {width} x {height}; "
                 "crop or resize the frames to even sides"
             )
-        self._rate = exact_fps(fps)
+        rate = exact_fps(fps)
+        self._time_base = time_base or 1 / rate
         self._shape = (height, width, 3)
         self._temporary = temporary_path(self.path)
         self.num_frames = 0
@@ -78,7 +93,8 @@ class VideoWriter:
             self._container = av.open(
                 str(self._temporary), "w", format="mp4", options={"movflags": "+faststart"}
             )
-            self._stream = self._container.add_stream(codec, rate=self._rate)
+            self._stream = cast(VideoStream, self._container.add_stream(codec, rate=rate))
+            self._stream.codec_context.time_base = self._time_base
             self._stream.width, self._stream.height = width, height
             self._stream.pix_fmt = "yuv420p"
             self._stream.codec_context.gop_size = gop_frames
@@ -87,26 +103,26 @@ class VideoWriter:
                 self._stream.options = {
                     "preset": preset,
                     "crf": str(crf),
-                    # A threads value in x264's own options keeps its look-ahead single-threaded too.
+                    # x264 starts look-ahead threads of its own unless it is told not to.
                     "x264-params": f"open-gop=0:threads={threads}:lookahead-threads=1",
                 }
         except (OSError, av.error.FFmpegError, ValueError) as error:
             self._discard()
             raise VideoError(
-                f"{self.path}: cannot be written ({error}); check the folder, the free space and the "
-                f"codec {codec!r}"
+                f"{self.path}: cannot be written ({error}); check the folder, the free space and "
+                f"the codec {codec!r}"
             ) from error
 
-    def write(self, frame: NDArray[np.uint8]) -> None:
-        """Append ``frame``, uint8 RGB of shape (height, width, 3)."""
+    def write(self, frame: NDArray[np.uint8], *, time: int | None = None) -> None:
+        """Append ``frame``, uint8 RGB (height, width, 3), shown at ``time`` in units of the time base."""
         if frame.shape != self._shape or frame.dtype != np.uint8:
             raise VideoError(
                 f"{self.path}: frame {self.num_frames}: expected uint8 of shape {self._shape}, "
                 f"found {frame.dtype} of shape {frame.shape}"
             )
         picture = VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
-        picture.pts = self.num_frames
-        picture.time_base = 1 / self._rate
+        picture.pts = self.num_frames if time is None else time
+        picture.time_base = self._time_base
         self.num_frames += 1
         try:
             self._container.mux(self._stream.encode(picture))
@@ -139,9 +155,7 @@ class VideoWriter:
     def _discard(self) -> None:
         container = getattr(self, "_container", None)
         if container is not None:
-            try:
+            # The reason for discarding is already on its way to the caller.
+            with contextlib.suppress(OSError, av.error.FFmpegError):
                 container.close()
-            except (OSError, av.error.FFmpegError):
-                # The reason for discarding is already on its way to the caller.
-                pass
         self._temporary.unlink(missing_ok=True)

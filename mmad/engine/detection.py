@@ -1,0 +1,319 @@
+"""Detection as a task of the training loop, and a whole detection run from settings to results."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mmad.annotations.attach import attach_videos
+from mmad.annotations.formats import AnnotationSet, read_annotations
+from mmad.checkpoint import (
+    frozen_state,
+    hash_state,
+    load_backbone,
+    load_exactly,
+    load_state,
+    load_tensors,
+)
+from mmad.config.backbone import CustomSize
+from mmad.config.run import RunConfig, load_config
+from mmad.data.samples import Batch
+from mmad.data.videos import FrameCache, TrainingVideos
+from mmad.engine.distributed import Processes, start_processes
+from mmad.engine.inference import detect_videos
+from mmad.engine.loop import Loop, choose_precision
+from mmad.engine.run_folder import FROZEN_HASH, RunFolder, create_run, save_frozen
+from mmad.errors import AnnotationError, CheckpointError
+from mmad.evaluation.detection import DetectionReport, evaluate_detections, parse_tiou
+from mmad.evaluation.predictions import write_predictions_csv, write_predictions_json
+from mmad.labels import MA52, LabelMap
+from mmad.models.build import (
+    build_criterion,
+    build_detector,
+    build_normalizer,
+    build_size,
+    parameter_groups,
+)
+from mmad.models.detector import EndToEndDetector
+from mmad.models.targets import PointTargets
+from mmad.report.curves import draw_training_curves
+from mmad.structures import VideoRecord
+
+
+@dataclass(frozen=True)
+class PreparedBatch:
+    """A batch on its device with its targets."""
+
+    batch: Batch
+    targets: PointTargets
+    num_positives: Tensor
+
+
+class DetectionTask:
+    """Losses and validation of a detector.
+
+    Args:
+        config: of the run.
+        labels: of the data.
+        validation: videos to validate on, with their paths; may be empty.
+        processes: of the run.
+        folder: predictions of the validation go there.
+        cache: of frames, for validation.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        *,
+        labels: LabelMap,
+        validation: Sequence[VideoRecord],
+        processes: Processes,
+        folder: RunFolder,
+        cache: FrameCache | None = None,
+    ) -> None:
+        self._config = config
+        self._labels = labels
+        self._validation = validation
+        self._processes = processes
+        self._folder = folder
+        self._cache = cache
+        self._criterion = build_criterion(config.detector, num_classes=len(labels))
+        self._best = -math.inf
+
+    def prepare(self, batch: Batch, device: torch.device) -> PreparedBatch:
+        """The batch on ``device`` with its targets."""
+        per_tubelet = self._config.steps_per_tubelet
+        clip_steps = self._config.backbone.clip_frames // 2 * per_tubelet
+        targets = self._criterion.targets(
+            [
+                torch.from_numpy(grid.to_grid(item.segments_seconds))
+                for grid, item in zip(batch.grids, batch.annotations, strict=True)
+            ],
+            [torch.from_numpy(item.labels.copy()) for item in batch.annotations],
+            steps_per_window=[grid.num_steps for grid in batch.grids],
+            padded_steps=max(batch.clips_per_window) * clip_steps,
+        )
+        positives = targets.positive_BP.sum()
+        on_device = PointTargets(targets.classes_BPK.to(device), targets.offsets_BP2.to(device))
+        return PreparedBatch(batch.to(device), on_device, positives.to(device))
+
+    def losses(self, model: nn.Module, prepared: PreparedBatch) -> Mapping[str, Tensor]:
+        """Sums of the losses by name."""
+        batch = prepared.batch
+        outputs = model(batch.clips, batch.colours, batch.clips_per_window, batch.frames_per_window)
+        parts = self._criterion(outputs, prepared.targets)
+        weight = self._criterion.regression_weight
+        return {
+            "loss": parts.classification + weight * parts.regression,
+            "loss_classification": parts.classification,
+            "loss_regression": parts.regression,
+        }
+
+    def validate(self, model: nn.Module) -> tuple[float, dict[str, Any]]:
+        """Average mAP at action level; predictions are written when they are the best so far."""
+        if not self._validation:
+            return 0.0, {}
+        assert isinstance(model, EndToEndDetector)
+        device = self._processes.device
+        detections, failures = detect_videos(
+            model,
+            self._validation,
+            self._config,
+            device=device,
+            precision=choose_precision(self._config.training.precision, device),
+            cache=self._cache,
+        )
+        report = score(detections, self._validation, labels=self._labels)
+        action = report.levels["action"].average
+        row = {"action_map": action, "num_failed_videos": len(failures)}
+        if "body" in report.levels:
+            row["body_map"] = report.levels["body"].average
+        if action > self._best:
+            self._best = action
+            subset = self._config.data.val_subset
+            write_predictions_csv(self._folder.predictions(subset, ".csv"), detections)
+            json_path = self._folder.predictions(subset, ".json")
+            write_predictions_json(json_path, detections, self._labels)
+        return action, row
+
+    def remember_best(self, figure: float) -> None:
+        """The best figure of an earlier part of the run."""
+        self._best = figure
+
+
+def score(
+    detections: Mapping, records: Sequence[VideoRecord], *, labels: LabelMap
+) -> DetectionReport:
+    """mAP over the nine thresholds."""
+    return evaluate_detections(detections, records, labels=labels, tiou=parse_tiou("0.1:0.9"))
+
+
+def read_data(config: RunConfig) -> tuple[AnnotationSet, LabelMap]:
+    """Annotations of a run and its labels."""
+    paths = config.data.annotations
+    labels = MA52 if config.data.labels == "ma52" else None
+    annotations = read_annotations(paths, format=config.data.format, labels=labels)
+    return annotations, annotations.labels
+
+
+def records_of(
+    config: RunConfig, annotations: AnnotationSet, subsets: Sequence[str]
+) -> list[VideoRecord]:
+    """Videos of some subsets, with their paths.
+
+    Raises: AnnotationError if there are none, VideoError if files are missing.
+    """
+    chosen = [record for record in annotations.records if record.subset in subsets]
+    if not chosen:
+        present = ", ".join(sorted({record.subset for record in annotations.records})) or "none"
+        raise AnnotationError(
+            f"{config.data.annotations}: no videos of subset {', '.join(subsets)}; found: {present}"
+        )
+    return list(attach_videos(chosen, config.data.videos))
+
+
+def train_detector(
+    config: RunConfig, *, out: Path, resume: bool = False, quiet: bool = False
+) -> RunFolder:
+    """Train as the settings say; the results are in the run folder.
+
+    Args:
+        config: the run.
+        out: run folder; must be new or empty unless ``resume``.
+        resume: go on from the last checkpoint of ``out``; its own settings must be the same.
+        quiet: no progress bar.
+
+    Raises: MmadError of some kind for whatever is wrong with settings, annotations, videos or weights.
+    """
+    processes = start_processes()
+    try:
+        return _train(config, out=out, resume=resume, quiet=quiet, processes=processes)
+    finally:
+        processes.close()
+
+
+def _train(
+    config: RunConfig, *, out: Path, resume: bool, quiet: bool, processes: Processes
+) -> RunFolder:
+    if config.training.threads is not None:
+        torch.set_num_threads(config.training.threads)
+    annotations, labels = read_data(config)
+    training = records_of(config, annotations, config.data.train_subsets)
+    has_validation = any(r.subset == config.data.val_subset for r in annotations.records)
+    subsets = [config.data.val_subset] if has_validation else []
+    validation = records_of(config, annotations, subsets) if subsets else []
+    if not any(len(record.annotations) for record in training):
+        raise AnnotationError(f"{config.data.annotations}: the training videos have no instances")
+
+    model = build_detector(config, num_classes=len(labels))
+    folder = _open_folder(config, out, resume=resume, processes=processes)
+    if resume:
+        frozen, _ = load_tensors(folder.frozen)
+        load_exactly(model, frozen, source=str(folder.frozen))
+    elif config.backbone.pretrained is not None:
+        report = load_backbone(model.features.backbone, config.backbone.pretrained)
+        if processes.is_main:
+            folder.append({"kind": "weights", "step": 0, "report": str(report)})
+    if not resume and processes.is_main:
+        save_frozen(folder, model)
+    processes.wait()
+    model.to(processes.device)
+
+    cache = FrameCache(budget_gb=config.data.cache_gb)
+    task = DetectionTask(
+        config,
+        labels=labels,
+        validation=validation,
+        processes=processes,
+        folder=folder,
+        cache=cache if config.data.num_workers == 0 else None,
+    )
+    loop = Loop(
+        model=model.train(),
+        task=task,
+        dataset=TrainingVideos(
+            training,
+            config.data,
+            steps_per_tubelet=config.steps_per_tubelet,
+            seed=config.seed,
+            cache=cache,
+        ),
+        num_videos=len(training),
+        groups=parameter_groups(model, config),
+        normalizer=build_normalizer(config.detector).to(processes.device),
+        settings=config.training,
+        seed=config.seed,
+        clip_frames=config.backbone.clip_frames,
+        folder=folder,
+        processes=processes,
+        num_workers=config.data.num_workers,
+        quiet=quiet,
+    )
+    loop.set_frozen_hash(hash_state(frozen_state(model)))
+    if resume:
+        _restore(loop, task, folder)
+    else:
+        loop.save()
+    loop.run()
+    if processes.is_main:
+        draw_training_curves(folder.curves, folder.rows())
+    return folder
+
+
+def _open_folder(config: RunConfig, out: Path, *, resume: bool, processes: Processes) -> RunFolder:
+    folder = RunFolder(out)
+    if not resume:
+        if processes.is_main:
+            create_run(out, config)
+        processes.wait()
+        return folder
+    if not folder.last.is_file() or not folder.frozen.is_file():
+        raise CheckpointError(
+            f"{out}: nothing to resume (no last.pt in it); start without --resume"
+        )
+    if load_config(folder.config) != config:
+        raise CheckpointError(
+            f"{out}: was started with other settings; resume with {folder.config}, or choose another --out"
+        )
+    return folder
+
+
+def _restore(loop: Loop, task: DetectionTask, folder: RunFolder) -> None:
+    state = load_state(folder.last)
+    if state[FROZEN_HASH] != hash_state(frozen_state(loop.model)):
+        raise CheckpointError(
+            f"{folder.frozen}: are not the frozen weights that {folder.last} belongs to"
+        )
+    loop.restore(state)
+    task.remember_best(loop.progress.best)
+    if loop.processes.is_main:
+        folder.keep_rows_until(loop.progress.step)
+
+
+def smoke_config(config: RunConfig) -> RunConfig:
+    """The settings made tiny: two blocks, no pre-training, one step of two videos; all kinds of modules stay."""
+    backbone = config.backbone
+    size = build_size(backbone)
+    tiny = CustomSize(width=48, depth=2, num_heads=4, patch=size.patch)
+    adapter = backbone.adapter
+    if adapter.name != "none":
+        adapter = adapter.model_copy(update={"blocks": "all"})
+    channels = 8 * config.detector.num_heads
+    return config.model_copy(
+        update={
+            "backbone": backbone.model_copy(
+                update={"size": tiny, "pretrained": None, "adapter": adapter}
+            ),
+            "detector": config.detector.model_copy(update={"channels": channels}),
+            "data": config.data.model_copy(
+                update={"image_size": 4 * size.patch, "window_frames": 64, "num_workers": 0}
+            ),
+            "training": config.training.model_copy(
+                update={"epochs": 1, "batch_videos": 2, "accumulate": 1, "warmup_epochs": 0.0}
+            ),
+        }
+    )

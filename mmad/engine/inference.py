@@ -1,0 +1,125 @@
+"""Detections of videos: windows through the network, candidates to seconds, suppression over the whole video."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+
+from mmad.config.run import RunConfig
+from mmad.data.samples import Batch, FailedVideo, Packer
+from mmad.data.videos import FrameCache, WindowStream
+from mmad.models.build import build_decoder
+from mmad.models.detector import EndToEndDetector
+from mmad.models.nms import Candidates, suppress
+from mmad.segments import clip
+from mmad.structures import Detections, VideoRecord
+
+
+@torch.no_grad()
+def detect_videos(
+    model: EndToEndDetector,
+    records: Sequence[VideoRecord],
+    config: RunConfig,
+    *,
+    device: torch.device,
+    precision: torch.dtype | None = None,
+    fps: float | None = None,
+    cache: FrameCache | None = None,
+    progress: Callable[[Batch], None] | None = None,
+) -> tuple[dict[str, Detections], list[FailedVideo]]:
+    """Detections of each video by falling score, and the videos that could not be read.
+
+    Args:
+        model: the detector; it is left in the mode it was in.
+        records: videos with their paths. Their durations bound the detections.
+        config: of the model.
+        device: to compute on.
+        precision: of autocast, or None.
+        fps: rate to resample other videos to; None takes each video's own.
+        cache: of frames, for repeated validation.
+        progress: called after each batch.
+    """
+    decoder = build_decoder(config.inference)
+    parts: dict[str, list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = {}
+    failures: list[FailedVideo] = []
+    was_training = model.training
+    model.eval()
+    for batch, failed in window_batches(records, config, fps=fps, cache=cache):
+        failures += failed
+        if batch is None:
+            continue
+        on_device = batch.to(device)
+        with torch.autocast(device.type, dtype=precision, enabled=precision is not None):
+            outputs = model(
+                on_device.clips,
+                on_device.colours,
+                on_device.clips_per_window,
+                on_device.frames_per_window,
+            )
+        for video_id, grid, found in zip(
+            batch.video_ids, batch.grids, decoder(outputs), strict=True
+        ):
+            seconds = grid.to_seconds(found.segments_grid.double().cpu().numpy())
+            row = (seconds, found.labels.cpu().numpy(), found.scores.double().cpu().numpy())
+            parts.setdefault(video_id, []).append(row)
+        if progress is not None:
+            progress(batch)
+    model.train(was_training)
+    failed_ids = {failure.video_id for failure in failures}
+    detections = {
+        record.video_id: merge_windows(
+            parts.get(record.video_id, []), config, duration_seconds=record.duration_seconds
+        )
+        for record in records
+        if record.video_id not in failed_ids
+    }
+    return detections, failures
+
+
+def window_batches(
+    records: Sequence[VideoRecord],
+    config: RunConfig,
+    *,
+    fps: float | None,
+    cache: FrameCache | None,
+) -> Iterator[tuple[Batch | None, list[FailedVideo]]]:
+    """Packed windows of all videos, and those that failed."""
+    stream = WindowStream(
+        records, config.data, steps_per_tubelet=config.steps_per_tubelet, fps=fps, cache=cache
+    )
+    return iter(
+        DataLoader(
+            stream,
+            batch_size=config.inference.batch_windows,
+            collate_fn=Packer(clip_frames=config.backbone.clip_frames),
+            num_workers=min(config.data.num_workers, len(records)),
+        )
+    )
+
+
+def merge_windows(
+    parts: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]],
+    config: RunConfig,
+    *,
+    duration_seconds: float,
+) -> Detections:
+    """Detections of one video from the candidates of its windows: segments in seconds, labels, scores."""
+    if not parts:
+        return Detections()
+    segments, labels, scores = (np.concatenate(column) for column in zip(*parts, strict=True))
+    settings = config.inference
+    kept = suppress(
+        Candidates(segments, scores, labels, np.zeros(len(labels), dtype=np.int64)),
+        method=settings.nms,
+        iou_threshold=settings.iou_threshold,
+        sigma=settings.sigma,
+        min_score=settings.min_score,
+        # A long video may hold more: the limit is for the length of one window.
+        max_per_video=settings.max_detections * len(parts),
+        per_class=settings.per_class,
+        voting_threshold=settings.voting_threshold,
+    )
+    return Detections(
+        clip(kept.segments, duration_seconds=duration_seconds), kept.labels, kept.scores
+    )

@@ -1,0 +1,371 @@
+"""The training loop. A task tells it what the loss of a batch is and how the model is validated."""
+
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
+
+from mmad.checkpoint import save_state, save_tensors, trainable_state
+from mmad.config.training import TrainingSettings
+from mmad.data.samples import Batch, Packer, raise_failures
+from mmad.engine.distributed import Processes
+from mmad.engine.run_folder import FROZEN_HASH, RunFolder
+from mmad.engine.schedule import Averaged, WeightAverage, learning_rate
+from mmad.errors import ConfigError, MmadError
+from mmad.models.losses import LossNormalizer
+
+
+class Prepared(Protocol):
+    """A micro-batch whose targets are known."""
+
+    num_positives: Tensor
+
+
+class Task(Protocol):
+    """What the loop needs to know of a task."""
+
+    def prepare(self, batch: Batch, device: torch.device) -> Prepared:
+        """The micro-batch on its device, with targets; runs before the network."""
+
+    def losses(self, model: nn.Module, prepared: Any) -> Mapping[str, Tensor]:
+        """Sums of the losses of a micro-batch by name; "loss" is what is minimised. Not yet normalised."""
+
+    def validate(self, model: nn.Module) -> tuple[float, dict[str, Any]]:
+        """The figure that chooses the best checkpoint (larger is better), and what to log."""
+
+
+class TrainingDiverged(MmadError):  # noqa: N818
+    """The loss is no longer a finite number; the last good state is kept."""
+
+
+PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def choose_precision(name: str, device: torch.device) -> torch.dtype | None:
+    """Type of autocast, or None for full precision."""
+    if name == "auto":
+        if device.type != "cuda":
+            return None
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    return PRECISIONS[name]
+
+
+def epoch_order(num_videos: int, *, batch: int, seed: int, epoch: int) -> list[list[int]]:
+    """The videos of each step of an epoch, in random order.
+
+    What does not fill a last batch is left for another epoch; fewer videos than a batch are repeated to fill one.
+
+    >>> epoch_order(5, batch=2, seed=0, epoch=0) == epoch_order(5, batch=2, seed=0, epoch=0)
+    True
+    >>> [len(step) for step in epoch_order(5, batch=2, seed=0, epoch=0)], len(epoch_order(1, batch=2, seed=0, epoch=0)[0])
+    ([2, 2], 2)
+    """
+    order = np.random.default_rng((seed, epoch, 1)).permutation(num_videos)
+    if num_videos < batch:
+        return [np.resize(order, batch).tolist()]
+    return order[: num_videos // batch * batch].reshape(-1, batch).tolist()
+
+
+def micro_batches(
+    *, num_videos: int, settings: TrainingSettings, seed: int, processes: Processes, first_step: int
+) -> Iterator[list[tuple[int, int]]]:
+    """(epoch, index) of the videos of every micro-batch of this process, from a step to the end of training."""
+    step = 0
+    for epoch in range(settings.epochs):
+        for videos in epoch_order(num_videos, batch=settings.batch_videos, seed=seed, epoch=epoch):
+            if step >= first_step:
+                mine = videos[processes.rank :: processes.count]
+                size = len(mine) // settings.accumulate
+                for start in range(0, len(mine), size):
+                    yield [(epoch, index) for index in mine[start : start + size]]
+            step += 1
+
+
+@dataclass
+class Progress:
+    """Where a training stands.
+
+    Attributes:
+        step: steps done.
+        best: best validation figure so far, or minus infinity.
+        best_step: when it was reached.
+    """
+
+    step: int = 0
+    best: float = -math.inf
+    best_step: int = -1
+
+
+@dataclass
+class Loop:
+    """A training: the model, what it learns from, and its state.
+
+    Args:
+        model: in training mode, on its device; only parameters that require a gradient are trained.
+        task: losses and validation.
+        dataset: indexed by (epoch, index).
+        groups: of the optimiser, as `parameter_groups` makes them.
+        normalizer: of the losses.
+        settings: of the training.
+        seed: of order, augmentation and drop-path.
+        clip_frames: of the backbone.
+        folder: of the run.
+        processes: this one and the others.
+        num_workers: processes that read videos.
+        quiet: no progress bar.
+    """
+
+    model: nn.Module
+    task: Task
+    dataset: Dataset
+    num_videos: int
+    groups: Sequence[dict[str, Any]]
+    normalizer: LossNormalizer
+    settings: TrainingSettings
+    seed: int
+    clip_frames: int
+    folder: RunFolder
+    processes: Processes
+    num_workers: int = 0
+    quiet: bool = False
+    progress: Progress = field(default_factory=Progress)
+
+    def __post_init__(self) -> None:
+        share = self.processes.count * self.settings.accumulate
+        if self.settings.batch_videos % share:
+            raise ConfigError(
+                f"training.batch_videos {self.settings.batch_videos} is not a multiple of processes x accumulate "
+                f"({self.processes.count} x {self.settings.accumulate})"
+            )
+        device = self.processes.device
+        self.precision = choose_precision(self.settings.precision, device)
+        self._rates = [group["lr"] for group in self.groups]
+        self.optimizer = torch.optim.AdamW(
+            [{k: v for k, v in group.items() if k != "names"} for group in self.groups]
+        )
+        self._scaler = torch.amp.GradScaler(enabled=self.precision == torch.float16)
+        self._average = WeightAverage(self.model, decay=self.settings.ema_decay)
+        self._frozen_hash = ""
+        self._wrapped: nn.Module = self.model
+        if self.processes.count > 1:
+            self._wrapped = DistributedDataParallel(
+                self.model, device_ids=[device] if device.type == "cuda" else None
+            )
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps of an epoch."""
+        return max(self.num_videos // self.settings.batch_videos, 1)
+
+    @property
+    def num_steps(self) -> int:
+        """Steps of the whole training."""
+        return self.steps_per_epoch * self.settings.epochs
+
+    # ---- state ----
+
+    def state(self) -> dict[str, Any]:
+        """Everything that resuming needs."""
+        return {
+            "step": self.progress.step,
+            "best": self.progress.best,
+            "best_step": self.progress.best_step,
+            "trained": trainable_state(self.model),
+            "average": self._average.state,
+            "average_updates": self._average.num_updates,
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self._scaler.state_dict(),
+            "normalizer": self.normalizer.value,
+            FROZEN_HASH: self._frozen_hash,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a saved state."""
+        own = trainable_state(self.model)
+        with torch.no_grad():
+            for name, value in state["trained"].items():
+                own[name].copy_(value)
+        self._average.load(state["average"], num_updates=state["average_updates"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self._scaler.load_state_dict(state["scaler"])
+        self.normalizer.value.copy_(state["normalizer"])
+        self.progress = Progress(state["step"], state["best"], state["best_step"])
+
+    def set_frozen_hash(self, value: str) -> None:
+        """Hash that checkpoints carry."""
+        self._frozen_hash = value
+
+    def save(self) -> None:
+        """Write the state to resume from."""
+        if self.processes.is_main:
+            save_state(self.folder.last, self.state())
+
+    # ---- training ----
+
+    def run(self) -> None:
+        """Train to the end.
+
+        Raises: TrainingDiverged if the loss is not finite, VideoError if a video cannot be read.
+        """
+        loader = DataLoader(
+            self.dataset,
+            batch_sampler=list(
+                micro_batches(
+                    num_videos=self.num_videos,
+                    settings=self.settings,
+                    seed=self.seed,
+                    processes=self.processes,
+                    first_step=self.progress.step,
+                )
+            ),
+            collate_fn=Packer(clip_frames=self.clip_frames),
+            num_workers=self.num_workers,
+            pin_memory=self.processes.device.type == "cuda",
+        )
+        batches = iter(loader)
+        bar = tqdm(
+            total=self.num_steps,
+            initial=self.progress.step,
+            desc="train",
+            unit="step",
+            disable=self.quiet or not self.processes.is_main,
+        )
+        with bar:
+            while self.progress.step < self.num_steps:
+                row = self._step(batches)
+                bar.update()
+                bar.set_postfix_str(self._postfix(row))
+                end_of_epoch = self.progress.step % self.steps_per_epoch == 0
+                if end_of_epoch and self._is_validation_due(row["epoch"]):
+                    self._validate(row["epoch"])
+                if end_of_epoch or self.progress.step % self.settings.checkpoint_steps == 0:
+                    self.save()
+
+    def _step(self, batches: Iterator[tuple[Batch, list]]) -> dict[str, Any]:
+        started = time.perf_counter()
+        step = self.progress.step
+        rates = self._set_rates(step)
+        micro = []
+        for _ in range(self.settings.accumulate):
+            batch, failures = next(batches)
+            raise_failures(failures)
+            micro.append(self.task.prepare(batch, self.processes.device))
+        positives = self.processes.total(sum(p.num_positives for p in micro))  # type: ignore[arg-type]
+        normalizer = self.normalizer.update(positives).item()
+        sums: dict[str, Tensor] = {}
+        for number, prepared in enumerate(micro):
+            # The random state is a function of the step alone, so that a resumed run draws the same numbers.
+            torch.manual_seed(_mix(self.seed, step, self.processes.rank, number))
+            is_last = number == len(micro) - 1
+            for name, value in self._backward(prepared, normalizer, synchronise=is_last).items():
+                sums[name] = sums.get(name, torch.zeros_like(value)) + value
+        values = {
+            name: self.processes.total(value).item() / normalizer for name, value in sums.items()
+        }
+        if not math.isfinite(values["loss"]):
+            raise TrainingDiverged(
+                f"step {step}: the loss is {values['loss']}; the state before it is kept in {self.folder.last}. "
+                "Lower the learning rates, or train with training.precision=bf16 or fp32"
+            )
+        norm = self._update()
+        self.progress.step = step + 1
+        row: dict[str, Any] = {
+            "kind": "step",
+            "step": self.progress.step,
+            "epoch": step // self.steps_per_epoch,
+            **values,
+            "learning_rate": max(rates),
+            "normalizer": normalizer,
+            "gradient_norm": norm,
+            "seconds": round(time.perf_counter() - started, 4),
+        }
+        if self.processes.is_main:
+            self.folder.append(row)
+        return row
+
+    def _backward(
+        self, prepared: Any, normalizer: float, *, synchronise: bool
+    ) -> dict[str, Tensor]:
+        model = self._wrapped
+        if isinstance(model, DistributedDataParallel):
+            model.require_backward_grad_sync = synchronise
+        device = self.processes.device.type
+        with torch.autocast(device, dtype=self.precision, enabled=self.precision is not None):
+            losses = self.task.losses(model, prepared)
+        # DDP averages gradients over processes; the loss is a sum over all of them.
+        scaled = losses["loss"] / normalizer * self.processes.count
+        self._scaler.scale(scaled).backward()
+        return {name: value.detach() for name, value in losses.items()}
+
+    def _update(self) -> float:
+        self._scaler.unscale_(self.optimizer)
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        limit = self.settings.clip_gradient or math.inf
+        norm = torch.nn.utils.clip_grad_norm_(parameters, limit)
+        self._scaler.step(self.optimizer)
+        self._scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+        self._average.update(self.model)
+        return float(norm)
+
+    def _set_rates(self, step: int) -> list[float]:
+        settings = self.settings
+        end = settings.schedule_epochs or settings.epochs
+        rates = [
+            learning_rate(
+                step,
+                base=base,
+                warmup_steps=round(settings.warmup_epochs * self.steps_per_epoch),
+                max_steps=end * self.steps_per_epoch,
+                final=settings.final_learning_rate,
+            )
+            for base in self._rates
+        ]
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate
+        return rates
+
+    def _postfix(self, row: Mapping[str, Any]) -> str:
+        text = f"loss {row['loss']:.3f} lr {row['learning_rate']:.1e}"
+        if self.processes.device.type == "cuda":
+            text += f" {torch.cuda.max_memory_allocated() / 2**30:.1f} GiB"
+        return text
+
+    # ---- validation ----
+
+    def _is_validation_due(self, epoch: int) -> bool:
+        settings = self.settings
+        if epoch == settings.epochs - 1:
+            return True
+        since = epoch - settings.validate_from_epoch
+        return since >= 0 and since % settings.validate_every == 0
+
+    def _validate(self, epoch: int) -> None:
+        """Validate the averaged weights, in the main process; keep them if they are the best."""
+        if self.processes.is_main:
+            with Averaged(self.model, self._average):
+                figure, row = self.task.validate(self.model)
+            row = {"kind": "validation", "step": self.progress.step, "epoch": epoch, **row}
+            self.folder.append(row)
+            if figure > self.progress.best:
+                self.progress.best, self.progress.best_step = figure, self.progress.step
+                information = {
+                    FROZEN_HASH: self._frozen_hash,
+                    "step": str(self.progress.step),
+                    "validation": repr(figure),
+                }
+                save_tensors(self.folder.best, self._average.state, metadata=information)
+        self.processes.wait()
+
+
+def _mix(*numbers: int) -> int:
+    """One seed out of several numbers."""
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0])

@@ -1,0 +1,170 @@
+"""The folder of a run: what is in it, under which name.
+
+``config.yaml``, ``environment.json``, ``log.jsonl``, ``curves.png``, ``frozen.safetensors`` (once), ``last.pt`` (to resume),
+``best.safetensors`` (what was trained, averaged, of the best validation) and ``predictions/``.
+"""
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mmad import __version__
+from mmad.checkpoint import (
+    frozen_state,
+    hash_state,
+    load_exactly,
+    load_state,
+    load_tensors,
+    save_tensors,
+)
+from mmad.config.run import RunConfig, dump_config, load_config
+from mmad.errors import CheckpointError, ConfigError
+from mmad.labels import LabelMap
+from mmad.models.build import build_detector
+from mmad.models.detector import EndToEndDetector
+
+FROZEN_HASH = "frozen_sha256"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths in a run folder."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The settings, complete."""
+        return self.path / "config.yaml"
+
+    @property
+    def log(self) -> Path:
+        """One JSON object a line: steps and validations."""
+        return self.path / "log.jsonl"
+
+    @property
+    def frozen(self) -> Path:
+        """Weights that are not trained."""
+        return self.path / "frozen.safetensors"
+
+    @property
+    def last(self) -> Path:
+        """State to resume from."""
+        return self.path / "last.pt"
+
+    @property
+    def best(self) -> Path:
+        """Trained weights of the best validation."""
+        return self.path / "best.safetensors"
+
+    @property
+    def curves(self) -> Path:
+        """Picture of losses and validation."""
+        return self.path / "curves.png"
+
+    def predictions(self, subset: str, suffix: str) -> Path:
+        """Detections of a subset."""
+        return self.path / "predictions" / f"{subset}{suffix}"
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Add a line to the log."""
+        with self.log.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The log; a line that a kill cut short is dropped."""
+        if not self.log.is_file():
+            return []
+        rows = []
+        for line in self.log.read_text(encoding="utf-8").splitlines():
+            try:
+                rows.append(json.loads(line))
+            except json.JSONDecodeError:
+                continue
+        return rows
+
+    def keep_rows_until(self, step: int) -> None:
+        """Drop the lines of steps after ``step``, which will be run again."""
+        kept = [row for row in self.rows() if row.get("step", 0) <= step]
+        partial = self.log.with_name(f".{self.log.name}.part")
+        partial.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
+        os.replace(partial, self.log)
+
+
+def create_run(path: Path, config: RunConfig) -> RunFolder:
+    """A new run folder with its settings and environment.
+
+    Raises: ConfigError if the folder holds something already.
+    """
+    if path.exists() and any(path.iterdir()):
+        raise ConfigError(f"{path}: exists already; choose another --out, or go on with --resume")
+    path.mkdir(parents=True, exist_ok=True)
+    folder = RunFolder(path)
+    folder.config.write_text(dump_config(config), encoding="utf-8")
+    environment = json.dumps(describe_environment(), indent=1)
+    (path / "environment.json").write_text(environment + "\n", encoding="utf-8")
+    return folder
+
+
+def describe_environment() -> dict[str, Any]:
+    """Versions and hardware that a result depends on."""
+    packages = ("torch", "numpy", "av", "opencv-python-headless", "pydantic", "safetensors")
+    return {
+        "mmad": __version__,
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "packages": {name: metadata.version(name) for name in packages},
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+    }
+
+
+def load_run(path: str | Path, *, labels: LabelMap) -> tuple[EndToEndDetector, RunConfig]:
+    """The trained detector of a run folder, ready to use, and its settings.
+
+    The best checkpoint, else the averaged weights of the last.
+
+    Raises: CheckpointError if the folder is not a run, holds no checkpoint yet, or its files do not belong together.
+    """
+    folder = RunFolder(Path(path))
+    if not folder.config.is_file() or not folder.frozen.is_file():
+        raise CheckpointError(
+            f"{path}: is not a run folder (no config.yaml or frozen.safetensors in it)"
+        )
+    config = load_config(folder.config)
+    model = build_detector(config, num_classes=len(labels))
+    frozen, _ = load_tensors(folder.frozen)
+    if folder.best.is_file():
+        trained, information = load_tensors(folder.best)
+        expected = information.get(FROZEN_HASH, "")
+    elif folder.last.is_file():
+        content = load_state(folder.last)
+        trained, expected = content["average"], content[FROZEN_HASH]
+    else:
+        raise CheckpointError(f"{path}: has no checkpoint yet; train longer, or see log.jsonl")
+    if hash_state(frozen) != expected:
+        raise CheckpointError(
+            f"{folder.frozen}: these are not the frozen weights that the checkpoint was trained with"
+        )
+    missing = sorted(set(model.state_dict()) - set(frozen) - set(trained))
+    if missing:
+        raise CheckpointError(
+            f"{path}: the checkpoint lacks {missing[0]} and {len(missing) - 1} more"
+        )
+    load_exactly(model, {**frozen, **trained}, source=str(path))
+    return model.eval(), config
+
+
+def save_frozen(folder: RunFolder, model: EndToEndDetector) -> str:
+    """Write the frozen weights and return their hash."""
+    state = frozen_state(model)
+    save_tensors(folder.frozen, state)
+    return hash_state(state)
