@@ -1,7 +1,7 @@
 """Reading with decord, for parity with published pipelines that use it.
 
-decord returns wrong pictures without a word for open groups of pictures, for stream-copied cuts and for
-MPEG-TS, and its batch read can hang; the default reader does neither.
+decord returns wrong pictures without a word for open groups of pictures, for stream-copied cuts
+and for MPEG-TS, and its batch read can hang; the default reader does neither.
 """
 
 import importlib
@@ -16,7 +16,8 @@ from mmad.errors import VideoError
 from mmad.video.index import VideoIndex
 from mmad.video.reader import Frame, check_indices, warn_damaged
 
-# `stream` asks decord for this many frames at once: memory stays small, and the calls do not dominate.
+# `stream` asks decord for this many frames at once: memory stays small, and the calls do not
+# dominate.
 _FRAMES_PER_CALL = 16
 
 
@@ -31,7 +32,8 @@ class DecordReader:
             decord = importlib.import_module("decord")
         except ImportError as error:
             raise VideoError(
-                'the reader "decord" is not installed: pip install "mmad[decord]", or use reader=pyav'
+                'the reader "decord" is not installed: pip install "mmad[decord]", '
+                "or use reader=pyav"
             ) from error
         self.index = index
         self.num_damaged = 0
@@ -65,7 +67,8 @@ class DecordReader:
     def read(self, frame_indices: Sequence[int] | NDArray[np.int64]) -> Frame:
         """The frames at ``frame_indices`` (any order, repeats allowed), uint8 RGB (F, H, W, 3).
 
-        Frames that decord does not find (it counts fewer in damaged files) are its last one, and counted.
+        Frames that decord does not find (it counts fewer in damaged files) are its last one, and
+        counted.
         """
         wanted = np.asarray(frame_indices, dtype=np.int64).reshape(-1)
         check_indices(self.index, wanted)

@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,12 +22,13 @@ from mmad.errors import VideoError
 # A demuxer that fails this often in a row has nothing more to give (the end of a truncated file).
 _MAX_FAILURES_IN_A_ROW = 16
 
-# Frame spacings that differ from the median by more than this share of the mean, and by more than the
-# rounding to milliseconds that Matroska does, are a variable rate.
+# Frame spacings that differ from the median by more than this share of the mean, and by more than
+# the rounding to milliseconds that Matroska does, are a variable rate.
 _VARIABLE_RATE_SHARE = 0.1
 _ROUNDING_SECONDS = 0.0025
 
-# AVI stores no presentation times: FFmpeg numbers frames as they are stored, so only the order counts.
+# AVI stores no presentation times: FFmpeg numbers frames as they are stored, so only the order
+# counts.
 _FORMATS_WITHOUT_TIMES = frozenset({"avi"})
 # Elsewhere (MPEG-TS, MPEG-PS) a seek lands on whatever is near, so reading starts at the beginning.
 _FORMATS_WITH_EXACT_SEEK = frozenset({"mov", "mp4", "matroska", "webm"})
@@ -47,7 +49,8 @@ class VideoIndex:
         codec: name of the video codec, such as "h264".
         num_missing_frames: frames that the file announces and does not hold (it was truncated).
         is_seekable: whether a reader may jump to a keyframe.
-        pts: int64 (F,), presentation times in ticks of the stream; empty if only the order is known.
+        pts: int64 (F,), presentation times in ticks of the stream; empty if only the order is
+            known.
     """
 
     path: Path
@@ -110,11 +113,9 @@ def open_container(path: Path) -> InputContainer:
             "it is cut off before its index or no video: copy, download or export it again"
         ) from error
     if not container.streams.video:
-        kinds = sorted({stream.type for stream in container.streams}) or ["nothing"]
+        kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
         container.close()
-        raise VideoError(
-            f"{path}: holds no video, only {', '.join(kinds)}; give a file with pictures"
-        )
+        raise VideoError(f"{path}: holds no video, only {kinds}; give a file with pictures")
     return container
 
 
@@ -153,7 +154,7 @@ def decode_packet(packet: Packet, *, damage: list[int]) -> list[VideoFrame]:
 
 def _build_index(path: Path, container: InputContainer, stream: VideoStream) -> VideoIndex:
     packets = [
-        (packet.pts, packet.dts, packet.is_keyframe, packet.is_discard)
+        (packet.pts, packet.is_keyframe, packet.is_discard)
         for packet in iterate_packets(container, stream)
         if packet.size
     ]
@@ -161,22 +162,21 @@ def _build_index(path: Path, container: InputContainer, stream: VideoStream) -> 
     first = _first_frame(path)
     formats = set(container.format.name.split(","))
     only_order = bool(formats & _FORMATS_WITHOUT_TIMES)
+    known = [(pts, key, discard) for pts, key, discard in packets if pts is not None]
     if only_order:
         pts = np.arange(num_packets, dtype=np.int64)
-        keys = np.array([key for _, _, key, _ in packets], dtype=bool)
-        rate = stream.average_rate or stream.guessed_rate
-        times = pts / float(rate) if rate else pts * float(stream.time_base or 1)
+        keys = np.array([key for _, key, _ in packets], dtype=bool)
+    elif len({pts for pts, _, _ in known}) == num_packets:
+        pts, keys = _times_of_packets(path, known)
     else:
-        known = [pts for pts, _, _, _ in packets]
-        doubtful = None in known or len(set(known)) != num_packets
-        if doubtful:
-            pts, keys, only_order = _decoded_times(path, until=None)
-        else:
-            pts, keys = _times_of_packets(path, packets)
-        seconds = float(stream.time_base) if stream.time_base else 1.0
-        times = (pts - pts[0]) * seconds
-        if only_order:
-            times = (pts - pts[0]) / float(stream.average_rate or 25)
+        # Times are missing or stand twice: only decoding all of it tells.
+        pts, keys, only_order = _decoded_times(path, until=None)
+    tick_seconds = float(
+        1 / (stream.average_rate or stream.guessed_rate or Fraction(25))
+        if only_order
+        else stream.time_base or Fraction(1)
+    )
+    times: NDArray[np.float64] = (pts - pts[0]).astype(np.float64) * tick_seconds
     fps, is_variable = _rate(times, stream)
     rotation = round(first.rotation / 90) * 90 % 360
     width, height = first.width, first.height
@@ -200,19 +200,17 @@ def _build_index(path: Path, container: InputContainer, stream: VideoStream) -> 
 
 
 def _times_of_packets(
-    path: Path, packets: list[tuple[int, int | None, bool, bool]]
+    path: Path, packets: list[tuple[int, bool, bool]]
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Times and keyframe flags of the frames that will be shown, in order of presentation."""
-    shown = [(pts, key) for pts, _, key, discard in packets if not discard]
-    key_times = [pts for pts, _, key, discard in packets if key]
-    starts_cleanly = (
-        len(shown) == len(packets) and bool(packets[0][2]) and min(shown)[0] == packets[0][0]
-    )
+    shown = [(pts, key) for pts, key, discard in packets if not discard]
+    key_times = sorted(pts for pts, key, _ in packets if key)
+    starts_cleanly = len(shown) == len(packets) and packets[0][1] and min(shown)[0] == packets[0][0]
     head: list[tuple[int, bool]] = []
     if not starts_cleanly:
-        # A cut without encoding anew: the first packets are hidden by an edit list or lean on pictures
-        # that were cut off. Which of them are shown is the decoder's choice, so ask it, up to the
-        # second keyframe that is shown.
+        # A cut without encoding anew: the first packets are hidden by an edit list or lean on
+        # pictures that were cut off. Which of them are shown is the decoder's choice, so ask it,
+        # up to the second keyframe that is shown.
         later = [time for time in key_times[1:] if shown and time > shown[0][0]]
         until = later[0] if later else None
         times, keys, _ = _decoded_times(path, until=until)
@@ -226,10 +224,10 @@ def _times_of_packets(
 def _decoded_times(
     path: Path, *, until: int | None
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_], bool]:
-    """Times and keyframe flags of frames decoded from the start, before ``until`` (None: all).
+    """Times and keyframe flags of the frames decoded before ``until`` (None: all of them).
 
-    The last value is True if times were missing or not ascending, so that only the order is known; then
-    they are 0, 1, 2, ...
+    The last value is True if times were missing or not ascending, so that only the order is known;
+    then they are 0, 1, 2, ...
     """
     times: list[int | None] = []
     keys: list[bool] = []

@@ -70,8 +70,8 @@ class PyAVReader:
     def stream(self, frame_indices: Iterable[int] | None = None) -> Iterator[Frame]:
         """The frames at ascending ``frame_indices`` (None: all), one uint8 (H, W, 3) at a time.
 
-        Raises: VideoError if an index is outside the video or below the one before it, or nothing up
-        to it can be decoded.
+        Raises: VideoError if an index is outside the video or below the one before it, or nothing
+        up to it can be decoded.
         """
         previous = 0
         for position in range(self.index.num_frames) if frame_indices is None else frame_indices:
@@ -153,7 +153,7 @@ class PyAVReader:
     def _decode(
         self, container: InputContainer, stream: VideoStream, keyframe: int
     ) -> Iterator[tuple[int, VideoFrame]]:
-        """(position, frame) from ``keyframe`` on, ascending; frames unknown to the index are left."""
+        """(position, frame) from ``keyframe`` on, ascending; frames not in the index are left."""
         damage = [0]
         pts = self.index.pts
         order = 0
@@ -201,7 +201,7 @@ class PyAVReader:
         turns = self.index.rotation_degrees // 90
         height, width = self._size if turns % 2 == 0 else self._size[::-1]
         shrinks = frame.height > height or frame.width > width
-        picture: Frame = self._reformatter.reformat(
+        picture = self._reformatter.reformat(
             frame,
             width=width,
             height=height,
@@ -209,7 +209,8 @@ class PyAVReader:
             interpolation=Interpolation.AREA if shrinks else Interpolation.BILINEAR,
             threads=1,
         ).to_ndarray()
-        return np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture
+        upright = np.rot90(picture, turns) if turns else picture
+        return np.ascontiguousarray(upright, dtype=np.uint8)
 
     def _note_damage(self, num: int) -> None:
         self.num_damaged += num

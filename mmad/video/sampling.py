@@ -32,9 +32,9 @@ def resample(
 ) -> tuple[NDArray[np.int64], float, str | None]:
     """Frames to read, their rate, and a notice for the user if it is not the video's own.
 
-    A video of constant rate within ``tolerance`` (a share) of ``fps`` is taken frame by frame, so that 29
-    and 30 frames/s, 3.4 % apart, go together by default; another is sampled at ``fps`` by presentation
-    time.
+    A video of constant rate within ``tolerance`` (a share) of ``fps`` is taken frame by frame, so
+    that 29 and 30 frames/s, 3.4 % apart, go together by default; another is sampled at ``fps`` by
+    presentation time.
     """
     times = resample_times(index, fps=fps)
     if not index.is_variable_rate and abs(index.fps - fps) <= tolerance * fps:

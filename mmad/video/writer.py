@@ -1,6 +1,7 @@
 """Writing H.264 MP4 files that appear under their name only when they are complete."""
 
 import contextlib
+import glob
 import os
 from fractions import Fraction
 from pathlib import Path
@@ -29,8 +30,8 @@ def exact_fps(fps: float | Fraction) -> Fraction:
     """
     if not 0 < fps < float("inf"):
         raise VideoError(f"frame rate: expected a positive number, found {fps}")
-    nominal = round(fps / _NTSC)
-    if nominal and fps != int(fps) and abs(fps - nominal * _NTSC) < 1e-3:
+    nominal = round(float(fps) * 1.001)
+    if nominal and fps != int(fps) and abs(float(fps) - nominal / 1.001) < 1e-3:
         return nominal * _NTSC
     return Fraction(fps).limit_denominator(1001)
 
@@ -43,11 +44,17 @@ def temporary_path(path: Path) -> Path:
     return path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
 
 
+def remove_leftovers(path: Path) -> None:
+    """Remove what killed writers of ``path`` left behind; no other writer of it may be at work."""
+    for leftover in path.parent.glob(f".{glob.escape(path.stem)}.*.partial{path.suffix}"):
+        leftover.unlink(missing_ok=True)
+
+
 class VideoWriter:
     """A context manager that writes RGB frames to an H.264 MP4.
 
-    The file has closed groups of pictures and its index in front. It is written under a temporary name,
-    renamed at the end of a clean ``with`` block and removed after an exception.
+    The file has closed groups of pictures and its index in front. It is written under a temporary
+    name, renamed at the end of a clean ``with`` block and removed after an exception.
 
     Args:
         path: of the file; its folder must be there.
@@ -60,8 +67,8 @@ class VideoWriter:
         threads: of the encoder; with 1 the same frames give the same bytes.
         time_base: seconds of one unit of the times given to `write`; None counts frames.
 
-    Raises: VideoError if a side is odd, the rate is not positive, a frame has another shape or type, no
-    frame was written, or the file cannot be written.
+    Raises: VideoError if a side is odd, the rate is not positive, a frame has another shape or
+    type, no frame was written, or the file cannot be written.
     """
 
     def __init__(
@@ -114,7 +121,7 @@ class VideoWriter:
             ) from error
 
     def write(self, frame: NDArray[np.uint8], *, time: int | None = None) -> None:
-        """Append ``frame``, uint8 RGB (height, width, 3), shown at ``time`` in units of the time base."""
+        """Append ``frame``, uint8 RGB (height, width, 3), shown at ``time`` in time base units."""
         if frame.shape != self._shape or frame.dtype != np.uint8:
             raise VideoError(
                 f"{self.path}: frame {self.num_frames}: expected uint8 of shape {self._shape}, "
