@@ -102,8 +102,9 @@ def open_video(
         raise VideoError(f"reader: expected one of {', '.join(READERS)}; found {reader!r}")
     if short_side is not None and size is not None:
         raise VideoError("give short_side or size, not both")
-    if min(size or (short_side or 1,)) < 1:
-        raise VideoError(f"size: expected at least 1 pixel, found {size or short_side}")
+    asked = size if size is not None else (1 if short_side is None else short_side,)
+    if min(asked) < 1:
+        raise VideoError(f"size: expected at least 1 pixel, found {min(asked)}")
     index = index_video(path)
     if threads is None:
         # Workers already share the cores among themselves.

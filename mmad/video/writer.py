@@ -91,6 +91,10 @@ class VideoWriter:
                 f"{self.path}: expected an even width and height, found {width} x {height}; "
                 "crop or resize the frames to even sides"
             )
+        if not self.path.parent.is_dir():
+            raise VideoError(
+                f"{self.path}: cannot be written, its folder does not exist; make it first"
+            )
         rate = exact_fps(fps)
         self._time_base = time_base or 1 / rate
         self._shape = (height, width, 3)

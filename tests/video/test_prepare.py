@@ -1,0 +1,176 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from clips import numbers_of, write_clip
+from typer.testing import CliRunner
+
+from mmad.cli.prepare import app
+from mmad.errors import VideoError
+from mmad.video.index import index_video
+from mmad.video.prepare import MANIFEST_FILE, prepare_videos
+from mmad.video.reader import open_video
+
+
+def check_same(source: Path, copy: Path) -> None:
+    """The copy has the frames of the source at their times."""
+    before, after = index_video(source), index_video(copy)
+    assert after.num_frames == before.num_frames
+    np.testing.assert_allclose(after.times_seconds, before.times_seconds, atol=1e-3)
+    with open_video(copy) as video:
+        assert numbers_of(video.read(range(after.num_frames))) == list(range(after.num_frames))
+
+
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [
+        ("a.mp4", {}),
+        ("a.mkv", {"fps": Fraction(30000, 1001)}),
+        ("a.ts", {"fps": Fraction(25)}),
+        ("a.avi", {}),
+        ("a.mp4", {"times_ms": np.cumsum([40, 20, 20, 100] * 15).tolist()}),
+        ("a.mp4", {"x264_params": "keyint=12:scenecut=0:bframes=3:open-gop=1"}),
+    ],
+)
+def test_copy_keeps_frames_and_times(name: str, how: dict, tmp_path: Path) -> None:
+    source = write_clip(tmp_path / name, width=320, height=96, **how)
+    out = tmp_path / "out"
+    summary = prepare_videos([source], out, short_side=48)
+    assert (len(summary.written), summary.num_frames, summary.failed) == (1, 60, {})
+    check_same(source, out / "a.mp4")
+    index = index_video(out / "a.mp4")
+    assert (index.width, index.height) == (160, 48)
+    assert index.is_variable_rate == ("times_ms" in how)
+    assert index.fps == pytest.approx(index_video(source).fps, abs=2e-3)
+    assert np.diff(index.keyframes).max() <= 16
+
+
+def test_rotation_is_baked_in(tmp_path: Path) -> None:
+    source = write_clip(tmp_path / "a.mp4", width=320, height=96, rotation=90, num_frames=5)
+    prepare_videos([source], tmp_path / "out", short_side=48)
+    index = index_video(tmp_path / "out" / "a.mp4")
+    assert (index.width, index.height, index.rotation_degrees) == (48, 160, 0)
+    with (
+        open_video(tmp_path / "out" / "a.mp4") as copy,
+        open_video(source, size=(160, 48)) as original,
+    ):
+        difference = copy.read([3])[0].astype(int) - original.read([3])[0]
+    assert np.abs(difference).mean() < 8
+
+
+def test_small_source_is_not_enlarged_and_odd_sides_become_even(tmp_path: Path) -> None:
+    source = write_clip(tmp_path / "a.avi", codec="mpeg4", width=161, height=49, num_frames=5)
+    summary = prepare_videos([source], tmp_path / "out", short_side=64)
+    index = index_video(tmp_path / "out" / "a.mp4")
+    assert (index.width, index.height) == (160, 48)
+    assert (
+        "161 x 49 pixels is less than short side 64; not enlarged" in summary.written[0].notices[0]
+    )
+
+
+def test_finished_copies_are_left_alone_until_source_or_settings_change(tmp_path: Path) -> None:
+    sources = [write_clip(tmp_path / f"{name}.mp4", num_frames=6) for name in "ab"]
+    out = tmp_path / "out"
+
+    def names(**how) -> tuple[list[str], list[str]]:
+        summary = prepare_videos(sources, out, **{"short_side": 32, **how})
+        return [copy.path.name for copy in summary.written], [p.name for p in summary.skipped]
+
+    assert names() == (["a.mp4", "b.mp4"], [])
+    assert names() == ([], ["a.mp4", "b.mp4"])
+    os.utime(sources[0], (1, 1))
+    assert names() == (["a.mp4"], ["b.mp4"])
+    (out / "b.mp4").unlink()
+    assert names() == (["b.mp4"], ["a.mp4"])
+    assert names(crf=30) == (["a.mp4", "b.mp4"], [])
+    assert names(crf=30, overwrite=True) == (["a.mp4", "b.mp4"], [])
+
+
+def test_one_bad_video_does_not_stop_the_others(tmp_path: Path) -> None:
+    good = [write_clip(tmp_path / f"{name}.mp4", num_frames=6) for name in "ac"]
+    bad = tmp_path / "b.mp4"
+    bad.write_bytes(b"no video" * 100)
+    missing = tmp_path / "d.mp4"
+    out = tmp_path / "out"
+    summary = prepare_videos([good[0], bad, missing, good[1]], out, short_side=32, num_workers=2)
+    assert sorted(copy.path.name for copy in summary.written) == ["a.mp4", "c.mp4"]
+    assert set(summary.failed) == {bad, missing}
+    assert "cannot be read as a video" in summary.failed[bad]
+    assert sorted(path.name for path in out.iterdir()) == ["a.mp4", "c.mp4", MANIFEST_FILE]
+
+
+def test_killed_in_the_middle_leaves_no_half_copy_and_the_next_run_completes(
+    tmp_path: Path,
+) -> None:
+    first = write_clip(tmp_path / "a.mp4", num_frames=6)
+    second = write_clip(tmp_path / "b.mp4", num_frames=60)
+    out = tmp_path / "out"
+    # The reader is slowed down so that the signal comes in the middle of the second video.
+    program = (
+        "import sys, time\n"
+        "from pathlib import Path\n"
+        "from mmad.video import prepare, pyav_reader\n"
+        "convert = pyav_reader.PyAVReader._convert\n"
+        "def slow(self, frame):\n"
+        "    time.sleep(0.05)\n"
+        "    return convert(self, frame)\n"
+        "pyav_reader.PyAVReader._convert = slow\n"
+        "a, b, out = map(Path, sys.argv[1:])\n"
+        "prepare.prepare_videos([a, b], out, short_side=32)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, str(first), str(second), str(out)], cwd=Path.cwd()
+    )
+    deadline = time.monotonic() + 30
+    while not list(out.glob(".b.*.partial.mp4")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (out / "b.mp4").exists()
+    assert len(list(out.glob(".b.*"))) == 1
+    check_same(first, out / "a.mp4")
+
+    summary = prepare_videos([first, second], out, short_side=32)
+    assert [copy.path.name for copy in summary.written] == ["b.mp4"]
+    assert [path.name for path in summary.skipped] == ["a.mp4"]
+    check_same(second, out / "b.mp4")
+    assert sorted(path.name for path in out.iterdir()) == ["a.mp4", "b.mp4", MANIFEST_FILE]
+
+
+def test_impossible_requests_are_told_together(tmp_path: Path) -> None:
+    source = write_clip(tmp_path / "a.mp4", num_frames=3)
+    with pytest.raises(VideoError, match="short_side: expected at least 16") as caught:
+        prepare_videos([source, tmp_path / "x" / "a.avi"], tmp_path, short_side=2, crf=99)
+    message = str(caught.value)
+    assert "crf: expected 0 (lossless) to 51, found 99" in message
+    assert "would both become" in message
+    assert "would be overwritten by its copy" in message
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / MANIFEST_FILE).write_text("[]")
+    with pytest.raises(VideoError, match=r"prepared\.json: expected the list of finished copies"):
+        prepare_videos([source], tmp_path / "out", short_side=32)
+
+
+def test_command(tmp_path: Path) -> None:
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    write_clip(folder / "a.mp4", num_frames=6)
+    other = write_clip(tmp_path / "b.mp4", num_frames=6)
+    out = tmp_path / "out"
+    arguments = [str(folder), str(other), "--out", str(out), "--short-side", "32"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0
+    assert "2 copies written (12 frames in" in result.output
+    assert set(json.loads((out / MANIFEST_FILE).read_text())["copies"]) == {"a.mp4", "b.mp4"}
+    result = CliRunner().invoke(app, [*arguments, str(tmp_path / "none.mp4")])
+    assert isinstance(result.exception, VideoError)
+    assert "none.mp4: video not found" in str(result.exception)
+    assert "0 copies written" in result.output
+    assert "2 already there, 1 failed" in result.output

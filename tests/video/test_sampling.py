@@ -1,0 +1,59 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from clips import write_clip
+
+from mmad.errors import VideoError
+from mmad.video.find import find_videos
+from mmad.video.index import index_video
+from mmad.video.sampling import frames_at, resample, resample_times
+
+
+def test_nearest_frame_by_time(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4", num_frames=5, times_ms=[0, 100, 300, 350, 1000])
+    index = index_video(path)
+    asked = [-1.0, 0.04, 0.06, 0.21, 0.34, 0.6, 0.7, 9.0]
+    assert frames_at(index, asked).tolist() == [0, 0, 1, 2, 3, 3, 4, 4]
+
+
+def test_rate_within_tolerance_is_taken_frame_by_frame(tmp_path: Path) -> None:
+    index = index_video(write_clip(tmp_path / "a.mp4", num_frames=29, fps=29))
+    # 29 and 30 are 1 / 30 = 3.3 % apart.
+    frames, fps, notice = resample(index, fps=30, tolerance=0.05)
+    assert (frames.tolist(), fps, notice) == (list(range(29)), 29.0, None)
+    frames, fps, notice = resample(index, fps=30, tolerance=0.02)
+    assert (len(frames), fps) == (30, 30)
+    assert notice == "a.mp4: 29.00 frames/s, resampled by time to 30.00"
+
+
+def test_half_rate_takes_every_second_frame(tmp_path: Path) -> None:
+    index = index_video(write_clip(tmp_path / "a.mp4", num_frames=20, fps=30))
+    frames, _, _ = resample(index, fps=15)
+    assert frames.tolist() == list(range(0, 20, 2))
+    np.testing.assert_allclose(resample_times(index, fps=15), np.arange(10) / 15)
+    with pytest.raises(VideoError, match="frame rate: expected a positive number, found 0"):
+        resample(index, fps=0)
+
+
+def test_variable_rate_is_resampled_whatever_its_mean(tmp_path: Path) -> None:
+    # Half a second at 20 frames/s, then half a second at 40: 30 in the mean.
+    times = [50 * k for k in range(10)] + [500 + 25 * k for k in range(20)]
+    index = index_video(write_clip(tmp_path / "a.mp4", num_frames=30, times_ms=times))
+    frames, rate, notice = resample(index, fps=20, tolerance=0.5)
+    assert rate == 20
+    assert frames.tolist() == [*range(10), *range(10, 30, 2)]
+    assert notice is not None
+    assert "variable frames/s" in notice
+
+
+def test_find_videos(tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    for name in ("a.mp4", "inner/b.AVI", "c.txt", ".d.123.partial.mp4"):
+        (tmp_path / name).write_bytes(b"x")
+    assert find_videos(tmp_path) == {"a": tmp_path / "a.mp4", "b": tmp_path / "inner" / "b.AVI"}
+    (tmp_path / "inner" / "a.mkv").write_bytes(b"x")
+    with pytest.raises(VideoError, match=r"a\.mp4 and .*a\.mkv would both be video 'a'"):
+        find_videos(tmp_path)
+    with pytest.raises(VideoError, match="no such folder"):
+        find_videos(tmp_path / "nowhere")
