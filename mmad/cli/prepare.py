@@ -14,6 +14,7 @@ from mmad.video.prepare import prepare_videos
 app = typer.Typer(
     help="Write small copies of videos, for fast training.",
     context_settings={"help_option_names": ["-h", "--help"]},
+    add_completion=False,
 )
 
 
