@@ -33,7 +33,10 @@ def frozen_state(model: nn.Module) -> dict[str, Tensor]:
 
 
 def hash_state(state: Mapping[str, Tensor]) -> str:
-    """SHA-256 over names, types, shapes and values; the same for the same weights, whatever their order."""
+    """SHA-256 over names, types, shapes and values.
+
+    The same for the same weights, whatever their order.
+    """
     digest = hashlib.sha256()
     for name in sorted(state):
         value = state[name].detach().cpu().contiguous()
@@ -52,7 +55,7 @@ def save_tensors(
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     whole = {name: value.detach().cpu().contiguous() for name, value in state.items()}
-    save_file(whole, str(partial), metadata=dict(metadata or {}))
+    save_file(whole, str(partial), metadata={"format": "pt", **(metadata or {})})
     os.replace(partial, path)
 
 
@@ -91,7 +94,7 @@ def load_state(path: str | Path) -> dict[str, Any]:
     try:
         return dict(torch.load(path, map_location="cpu", weights_only=True))
     except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
-        raise CheckpointError(f"{path}: cannot be read ({str(error):.120})") from None
+        raise CheckpointError(f"{path}: cannot be read ({error!s:.120})") from None
 
 
 def load_exactly(model: nn.Module, state: Mapping[str, Tensor], *, source: str) -> None:
@@ -126,7 +129,8 @@ class LoadReport:
 
     def __str__(self) -> str:
         return (
-            f"{self.source}: {len(self.matched)} tensors loaded, {len(self.ignored)} ignored on purpose "
+            f"{self.source}: {len(self.matched)} tensors loaded, {len(self.ignored)} "
+            "ignored on purpose "
             f"({_few(self.ignored)}), none missing or unexpected; sha256 {self.file_sha256[:12]}"
         )
 
@@ -145,14 +149,17 @@ def find_weights(name: str) -> Path:
             return path
     shipped = ", ".join(sorted(file.name for file in SHIPPED_WEIGHTS.glob("*.safetensors")))
     raise CheckpointError(
-        f"backbone.pretrained: {name}: there is no such file. Pretrained VideoMAE weights are not shipped: "
-        "get them from their authors (see docs/weights.md), give the path of the file, or train from random weights with "
+        f"backbone.pretrained: {name}: there is no such file. Pretrained VideoMAE weights "
+        "are not shipped: "
+        "get them from their authors (see docs/weights.md), give the path of the file, or "
+        "train from random weights with "
         f"backbone.pretrained=null. Shipped: {shipped or 'none'}"
     )
 
 
 def load_backbone(backbone: nn.Module, name: str) -> LoadReport:
-    """Fill the backbone from a safetensors file in the official VideoMAE naming; adapters keep their new weights.
+    """Fill the backbone from a safetensors file in the official VideoMAE naming; adapters keep
+    their new weights.
 
     Raises: CheckpointError if a tensor is missing, unexpected or of another shape.
     """
@@ -167,7 +174,8 @@ def load_backbone(backbone: nn.Module, name: str) -> LoadReport:
     unexpected = sorted(set(tensors) - set(own) - set(ignored))
     if missing or unexpected:
         raise CheckpointError(
-            f"{path}: does not fit the backbone; missing: {_few(missing)}; unexpected: {_few(unexpected)}"
+            f"{path}: does not fit the backbone; missing: {_few(missing)}; unexpected: "
+            f"{_few(unexpected)}"
         )
     load_exactly(backbone, {key: tensors[key] for key in own}, source=str(path))
     digest = hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,7 +1,8 @@
 """Errors caused by what a user gave: files, videos, settings, weights.
 
-Each carries one message that says what was expected, what was found (file, video, value) and what to do.
-The command line prints the message and exits with code 2; a programmer's mistake is an ``assert`` instead.
+Each carries one message that says what was expected, what was found (file, video, value) and what
+to do. The command line prints the message and exits with code 2; a programmer's mistake is an
+``assert`` instead.
 """
 
 from collections.abc import Sequence
@@ -34,7 +35,8 @@ class CheckpointError(MmadError):
 def raise_problems(
     error: type[MmadError], *, source: str, problems: Sequence[str], limit: int = 20
 ) -> None:
-    """Raise ``error`` with all ``problems`` of ``source`` in one message; do nothing if there are none.
+    """Raise ``error`` with all ``problems`` of ``source`` in one message; do nothing if there are
+    none.
 
     >>> raise_problems(MmadError, source="a.csv", problems=[])
     >>> raise_problems(MmadError, source="a.csv", problems=["row 1: end before start"])

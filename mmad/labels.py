@@ -1,7 +1,7 @@
 """Label sets: the 52 micro-actions and 7 body parts of MA-52, and any other set of one's own.
 
-Source: index blocks and display codes from the MA-52 label list (MA-52 paper, Fig. 2). The codes A1..G4
-are not in index order.
+Source: index blocks and display codes from the MA-52 label list (MA-52 paper, Fig. 2). The codes
+A1..G4 are not in index order.
 """
 
 import difflib

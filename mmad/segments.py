@@ -49,8 +49,8 @@ def intersections(a_seconds: ArrayLike, b_seconds: ArrayLike) -> NDArray[np.floa
 def tiou(a_seconds: ArrayLike, b_seconds: ArrayLike, *, eps: float = 0.0) -> NDArray[np.float64]:
     """Temporal IoU of every pair of segments, shape (N, M), in [0, 1].
 
-    ``eps`` is added to the union (the MMA-52 challenge evaluator uses 1e-4). A pair whose union is zero
-    has tIoU 0, so a segment of zero length matches nothing.
+    ``eps`` is added to the union (the MMA-52 challenge evaluator uses 1e-4). A pair whose union is
+    zero has tIoU 0, so a segment of zero length matches nothing.
 
     >>> tiou([[0, 4]], [[2, 6], [0, 4]]).round(4).tolist()
     [[0.3333, 1.0]]

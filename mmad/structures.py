@@ -1,4 +1,7 @@
-"""The values that cross a border between two parts of mmad. Seconds everywhere, arrays read-only."""
+"""The values that cross a border between two parts of mmad. Seconds everywhere.
+
+Arrays read-only.
+"""
 
 import math
 from dataclasses import dataclass, field
@@ -24,8 +27,8 @@ class Annotations:
         segments_seconds: float64, shape (N, 2), start and end.
         labels: int64, shape (N,), index into a label set.
 
-    Raises: ValueError if the lengths disagree. Whether a segment makes sense (reversed, outside the video)
-    is judged where the file is known, in `mmad.annotations`.
+    Raises: ValueError if the lengths disagree. Whether a segment makes sense (reversed, outside the
+    video) is judged where the file is known, in `mmad.annotations`.
     """
 
     segments_seconds: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 2)))
@@ -57,8 +60,8 @@ class Detections:
         labels: int64, shape (N,).
         scores: float64, shape (N,), at least 0.
 
-    Raises: ValueError if lengths disagree, a value is not finite, a segment ends before it starts or a score
-    is negative.
+    Raises: ValueError if lengths disagree, a value is not finite, a segment ends before it starts
+    or a score is negative.
     """
 
     segments_seconds: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 2)))
@@ -146,7 +149,8 @@ class ClipRecord:
 
 @dataclass(frozen=True)
 class FeatureGrid:
-    """Where the steps of a feature sequence lie in time: step i is at (i * stride + offset) / fps seconds.
+    """Where the steps of a feature sequence lie in time: step i is at (i * stride + offset) / fps
+    seconds.
 
     Attributes:
         fps: frames per second of the video that the frames are counted in.

@@ -1,7 +1,8 @@
-"""The ``mmad`` command: finds the sub-command, and turns a user's error into one message and exit code 2.
+"""The ``mmad`` command: finds the sub-command, and turns a user's error into one message and exit
+code 2.
 
-A sub-command is a file in this folder with a Typer ``app``; it is imported only when it is called, so that
-``mmad eval`` does not wait for torch.
+A sub-command is a file in this folder with a Typer ``app``; it is imported only when it is called,
+so that ``mmad eval`` does not wait for torch.
 """
 
 import importlib

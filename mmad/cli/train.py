@@ -39,5 +39,6 @@ def train(
         return
     folder = train_detector(settings, out=out or Path("runs") / config.stem, resume=resume)
     typer.echo(
-        f"{folder.path}: trained; mmad eval scores {folder.predictions(settings.data.val_subset, '.csv')}"
+        f"{folder.path}: trained; mmad eval scores "
+        f"{folder.predictions(settings.data.val_subset, '.csv')}"
     )

@@ -52,7 +52,10 @@ class TIASettings(_Bottleneck):
 
 
 class DSTASettings(_Bottleneck):
-    """Dual-path spatial-temporal adapter, Eq. 3: one down-projection, spatial 3x3 and point-wise."""
+    """Dual-path spatial-temporal adapter.
+
+    Eq. 3: one down-projection, spatial 3x3 and point-wise.
+    """
 
     name: Literal["dsta"] = "dsta"
     temporal_kernel: int = Field(3, ge=1, description="tubelets, odd")
@@ -65,7 +68,10 @@ class DSTASettings(_Bottleneck):
 
 
 class DSTA180Settings(DSTASettings):
-    """DSTA with the parameter count of the paper's Table 4: a down-projection for each path, spatial 1x1."""
+    """DSTA with the parameter count of the paper's Table 4: a down-projection for each path.
+
+    Spatial 1x1.
+    """
 
     name: Literal["dsta_180"] = "dsta_180"  # type: ignore[assignment]
     spatial_kernel: int = Field(1, ge=1, description="tokens, odd")

@@ -1,4 +1,7 @@
-"""What all settings have in common: unknown keys are errors, and a setting never changes once it is read."""
+"""What all settings have in common: unknown keys are errors.
+
+And a setting never changes once it is read.
+"""
 
 from pydantic import BaseModel, ConfigDict
 

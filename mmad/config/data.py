@@ -10,7 +10,8 @@ from mmad.config.base import Settings
 class Augmentation(Settings):
     """Random changes of a training window; the same for all of its frames.
 
-    The defaults are those of the published end-to-end detectors without their random set of extra operations.
+    The defaults are those of the published end-to-end detectors without their random set of extra
+    operations.
     """
 
     crop_area: tuple[float, float] = Field(
@@ -76,7 +77,10 @@ class DataSettings(Settings):
     image_size: int = Field(160, ge=16, description="side of the square picture in pixels")
     resize: Literal["crop", "squash"] = Field(
         "crop",
-        description="inference: centre crop of the short side, or the whole picture without keeping its aspect",
+        description=(
+            "inference: centre crop of the short side, or the whole picture without "
+            "keeping its aspect"
+        ),
     )
     reader: Literal["pyav", "decord"] = Field("pyav", description="library that decodes")
     num_workers: int = Field(
@@ -88,7 +92,10 @@ class DataSettings(Settings):
     fps_tolerance: float = Field(
         0.05,
         ge=0,
-        description="detect: a video whose rate differs by more than this share is resampled to the training rate",
+        description=(
+            "detect: a video whose rate differs by more than this share is "
+            "resampled to the training rate"
+        ),
     )
     augmentation: Augmentation | None = Field(
         Augmentation(), description="random changes in training; null for none"

@@ -23,7 +23,9 @@ class ActionFormerSettings(Settings):
     )
     regression_ranges: list[tuple[float, float]] = Field(
         [(0, 4), (4, 8), (8, 16), (16, 32), (32, 64), (64, 10000)],
-        description="of each level, on the longer distance from a point to the ends of its instance",
+        description=(
+            "of each level, on the longer distance from a point to the ends of its instance"
+        ),
     )
     num_convs: int = Field(2, ge=0, description="convolutions in each tower of the head")
     prior: float = Field(0.01, gt=0, lt=1, description="score of every class before training")
@@ -57,7 +59,8 @@ class ActionFormerSettings(Settings):
     def _consistent(self) -> "ActionFormerSettings":
         if len(self.regression_ranges) != self.num_branch + 1:
             raise ValueError(
-                f"regression_ranges: expected one for each of {self.num_branch + 1} levels (num_branch + 1), "
+                f"regression_ranges: expected one for each of {self.num_branch + 1} levels "
+                "(num_branch + 1), "
                 f"found {len(self.regression_ranges)}"
             )
         if self.channels % self.num_heads:

@@ -17,7 +17,12 @@ from mmad.config.detectors import ActionFormerSettings, InferenceSettings
 from mmad.config.training import TrainingSettings
 from mmad.errors import ConfigError, raise_problems
 
-SHIPPED_CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+# Inside the installed package, or beside it in a checkout.
+_PACKAGE = Path(__file__).resolve().parents[1]
+SHIPPED_CONFIGS = next(
+    (folder for folder in (_PACKAGE / "configs", _PACKAGE.parent / "configs") if folder.is_dir()),
+    _PACKAGE / "configs",
+)
 
 
 class RunConfig(Settings):
@@ -39,7 +44,8 @@ class RunConfig(Settings):
         clip = self.backbone.clip_frames
         if self.data.window_frames % clip:
             raise ValueError(
-                f"data.window_frames {self.data.window_frames} is not a multiple of backbone.clip_frames {clip}"
+                f"data.window_frames {self.data.window_frames} is not a multiple of "
+                f"backbone.clip_frames {clip}"
             )
         return self
 

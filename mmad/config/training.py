@@ -48,6 +48,7 @@ class TrainingSettings(Settings):
     def _divisible(self) -> "TrainingSettings":
         if self.batch_videos % self.accumulate:
             raise ValueError(
-                f"batch_videos {self.batch_videos} is not a multiple of accumulate {self.accumulate}"
+                f"batch_videos {self.batch_videos} is not a multiple of accumulate "
+                f"{self.accumulate}"
             )
         return self

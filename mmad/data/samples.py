@@ -38,7 +38,10 @@ class Sample:
 
 @dataclass(frozen=True)
 class FailedVideo:
-    """A video that could not be read; it crosses from a worker to the main process in place of a sample."""
+    """A video that could not be read.
+
+    It crosses from a worker to the main process in place of a sample.
+    """
 
     video_id: str
     message: str

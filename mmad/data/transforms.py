@@ -1,7 +1,7 @@
 """Random changes of a window, the same for all of its frames.
 
-Geometry (crop, resize, flip) works on uint8 frames where they are decoded; colour is one affine map per window,
-which the model applies together with the normalisation, on the GPU when there is one.
+Geometry (crop, resize, flip) works on uint8 frames where they are decoded; colour is one affine map
+per window, which the model applies together with the normalisation, on the GPU when there is one.
 
 Frames are uint8 of shape (F, H, W, 3), RGB.
 """
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 Frames = NDArray[np.uint8]
 
-# Mean and standard deviation of ImageNet, on the scale 0 to 255, as all published VideoMAE weights expect.
+# Mean and standard deviation of ImageNet, on the scale 0 to 255, as all published VideoMAE weights
+# expect.
 RGB_MEAN = np.array([123.675, 116.28, 103.53])
 RGB_STD = np.array([58.395, 57.12, 57.375])
 
@@ -70,7 +71,10 @@ def random_box(
 
 
 def cut(frames: Frames, box: Box, *, size: int, flip: bool = False) -> Frames:
-    """The ``box`` of every frame, resized to (size, size) and mirrored if ``flip``; shape (F, size, size, 3)."""
+    """The ``box`` of every frame, resized to (size, size) and mirrored if ``flip``.
+
+    Shape (F, size, size, 3).
+    """
     part = frames[:, box.top : box.top + box.height, box.left : box.left + box.width]
     if flip:
         part = part[:, :, ::-1]
@@ -96,10 +100,11 @@ def colour_map(
     hue: float = 0.0,
     rng: np.random.Generator | None = None,
 ) -> NDArray[np.float32]:
-    """Affine map (3, 4) from raw to normalised colour: random jitter, then mean and standard deviation.
+    """Affine map (3, 4) from raw to normalised colour: random jitter, then mean and standard
+    deviation.
 
-    The arguments are the largest relative changes (hue: in turns); without ``rng`` nothing is jittered.
-    The grey level that contrast turns about is measured on a few frames of the window.
+    The arguments are the largest relative changes (hue: in turns); without ``rng`` nothing is
+    jittered. The grey level that contrast turns about is measured on a few frames of the window.
     """
     matrix, offset = np.eye(3), np.zeros(3)
     if rng is not None:

@@ -1,4 +1,7 @@
-"""Samples of real videos: random windows for training, a stream of sliding windows for inference."""
+"""Samples of real videos: random windows for training.
+
+A stream of sliding windows for inference.
+"""
 
 import itertools
 from collections import OrderedDict, deque
@@ -237,8 +240,8 @@ def _finish(
 class WindowStream(IterableDataset):
     """Sliding windows of videos, each video decoded once and in order, in memory for one window.
 
-    Workers of a loader take every n-th video. The rate of a video is that of the training videos, to a tolerance; else its
-    frames are chosen by time.
+    Workers of a loader take every n-th video. The rate of a video is that of the training videos,
+    to a tolerance; else its frames are chosen by time.
 
     Args:
         records: the videos.

@@ -48,10 +48,12 @@ def sliding_windows(num_frames: int, *, window_frames: int, overlap: float) -> l
 def visible_annotations(
     annotations: Annotations, *, start_seconds: float, stop_seconds: float, min_visible: float
 ) -> Annotations:
-    """The instances with at least a share ``min_visible`` inside a window, cut to it; times stay those of the video.
+    """The instances with at least a share ``min_visible`` inside a window, cut to it; times stay
+    those of the video.
 
     >>> a = Annotations(np.array([[0.0, 4.0], [3.0, 5.0]]), np.array([1, 2]))
-    >>> visible_annotations(a, start_seconds=2, stop_seconds=9, min_visible=0.75).segments_seconds.tolist()
+    >>> b = visible_annotations(a, start_seconds=2, stop_seconds=9, min_visible=0.75)
+    >>> b.segments_seconds.tolist()
     [[3.0, 5.0]]
     """
     window = np.array([[start_seconds, stop_seconds]])
@@ -78,8 +80,9 @@ def training_window(
 ) -> tuple[Window, Annotations]:
     """A random window and the instances in it.
 
-    A video that fits the window is cut to a random share of its length in ``shorten``; of a longer one, a window with at
-    least one instance is sought ``tries`` times, after which the last one is taken as it is.
+    A video that fits the window is cut to a random share of its length in ``shorten``; of a longer
+    one, a window with at least one instance is sought ``tries`` times, after which the last one is
+    taken as it is.
     """
     if num_frames <= window_frames:
         share = rng.uniform(*shorten)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -42,6 +43,7 @@ from mmad.models.detector import EndToEndDetector
 from mmad.models.targets import PointTargets
 from mmad.report.curves import draw_training_curves
 from mmad.structures import VideoRecord
+from mmad.video.index import index_video
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,7 @@ class DetectionTask:
 def score(
     detections: Mapping, records: Sequence[VideoRecord], *, labels: LabelMap
 ) -> DetectionReport:
-    """mAP over the nine thresholds."""
+    """MAP over the nine thresholds."""
     return evaluate_detections(detections, records, labels=labels, tiou=parse_tiou("0.1:0.9"))
 
 
@@ -187,7 +189,8 @@ def train_detector(
         resume: go on from the last checkpoint of ``out``; its own settings must be the same.
         quiet: no progress bar.
 
-    Raises: MmadError of some kind for whatever is wrong with settings, annotations, videos or weights.
+    Raises: MmadError of some kind for whatever is wrong with settings, annotations, videos or
+    weights.
     """
     processes = start_processes()
     try:
@@ -220,6 +223,7 @@ def _train(
             folder.append({"kind": "weights", "step": 0, "report": str(report)})
     if not resume and processes.is_main:
         save_frozen(folder, model)
+        folder.append({"kind": "data", "step": 0, "fps": common_rate(training)})
     processes.wait()
     model.to(processes.device)
 
@@ -264,6 +268,14 @@ def _train(
     return folder
 
 
+def common_rate(records: Sequence[VideoRecord], *, num_videos: int = 50) -> float:
+    """Frames per second of most of the (first) videos."""
+    rates = [
+        index_video(record.path).fps for record in records[:num_videos] if record.path is not None
+    ]
+    return float(np.median(rates))
+
+
 def _open_folder(config: RunConfig, out: Path, *, resume: bool, processes: Processes) -> RunFolder:
     folder = RunFolder(out)
     if not resume:
@@ -277,7 +289,8 @@ def _open_folder(config: RunConfig, out: Path, *, resume: bool, processes: Proce
         )
     if load_config(folder.config) != config:
         raise CheckpointError(
-            f"{out}: was started with other settings; resume with {folder.config}, or choose another --out"
+            f"{out}: was started with other settings; resume with {folder.config}, or "
+            "choose another --out"
         )
     return folder
 
@@ -295,7 +308,10 @@ def _restore(loop: Loop, task: DetectionTask, folder: RunFolder) -> None:
 
 
 def smoke_config(config: RunConfig) -> RunConfig:
-    """The settings made tiny: two blocks, no pre-training, one step of two videos; all kinds of modules stay."""
+    """The settings made tiny: two blocks, no pre-training, one step of two videos.
+
+    All kinds of modules stay.
+    """
     backbone = config.backbone
     size = build_size(backbone)
     tiny = CustomSize(width=48, depth=2, num_heads=4, patch=size.patch)

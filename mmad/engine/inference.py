@@ -1,4 +1,7 @@
-"""Detections of videos: windows through the network, candidates to seconds, suppression over the whole video."""
+"""Detections of videos: windows through the network.
+
+Candidates to seconds, suppression over the whole video.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -26,7 +29,7 @@ def detect_videos(
     precision: torch.dtype | None = None,
     fps: float | None = None,
     cache: FrameCache | None = None,
-    progress: Callable[[Batch], None] | None = None,
+    progress: Callable[[Batch], object] | None = None,
 ) -> tuple[dict[str, Detections], list[FailedVideo]]:
     """Detections of each video by falling score, and the videos that could not be read.
 
@@ -104,7 +107,10 @@ def merge_windows(
     *,
     duration_seconds: float,
 ) -> Detections:
-    """Detections of one video from the candidates of its windows: segments in seconds, labels, scores."""
+    """Detections of one video from the candidates of its windows: segments in seconds.
+
+    Labels, scores.
+    """
     if not parts:
         return Detections()
     segments, labels, scores = (np.concatenate(column) for column in zip(*parts, strict=True))

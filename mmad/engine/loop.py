@@ -26,7 +26,9 @@ from mmad.models.losses import LossNormalizer
 class Prepared(Protocol):
     """A micro-batch whose targets are known."""
 
-    num_positives: Tensor
+    @property
+    def num_positives(self) -> Tensor:
+        """Number of points that have a target."""
 
 
 class Task(Protocol):
@@ -36,7 +38,10 @@ class Task(Protocol):
         """The micro-batch on its device, with targets; runs before the network."""
 
     def losses(self, model: nn.Module, prepared: Any) -> Mapping[str, Tensor]:
-        """Sums of the losses of a micro-batch by name; "loss" is what is minimised. Not yet normalised."""
+        """Sums of the losses of a micro-batch by name.
+
+        "loss" is what is minimised. Not yet normalised.
+        """
 
     def validate(self, model: nn.Module) -> tuple[float, dict[str, Any]]:
         """The figure that chooses the best checkpoint (larger is better), and what to log."""
@@ -61,12 +66,15 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype | None:
 def epoch_order(num_videos: int, *, batch: int, seed: int, epoch: int) -> list[list[int]]:
     """The videos of each step of an epoch, in random order.
 
-    What does not fill a last batch is left for another epoch; fewer videos than a batch are repeated to fill one.
+    What does not fill a last batch is left for another epoch; fewer videos than a batch are
+    repeated to fill one.
 
     >>> epoch_order(5, batch=2, seed=0, epoch=0) == epoch_order(5, batch=2, seed=0, epoch=0)
     True
-    >>> [len(step) for step in epoch_order(5, batch=2, seed=0, epoch=0)], len(epoch_order(1, batch=2, seed=0, epoch=0)[0])
-    ([2, 2], 2)
+    >>> [len(step) for step in epoch_order(5, batch=2, seed=0, epoch=0)]
+    [2, 2]
+    >>> epoch_order(1, batch=2, seed=0, epoch=0)
+    [[0, 0]]
     """
     order = np.random.default_rng((seed, epoch, 1)).permutation(num_videos)
     if num_videos < batch:
@@ -77,7 +85,10 @@ def epoch_order(num_videos: int, *, batch: int, seed: int, epoch: int) -> list[l
 def micro_batches(
     *, num_videos: int, settings: TrainingSettings, seed: int, processes: Processes, first_step: int
 ) -> Iterator[list[tuple[int, int]]]:
-    """(epoch, index) of the videos of every micro-batch of this process, from a step to the end of training."""
+    """(epoch.
+
+    Index) of the videos of every micro-batch of this process, from a step to the end of training.
+    """
     step = 0
     for epoch in range(settings.epochs):
         for videos in epoch_order(num_videos, batch=settings.batch_videos, seed=seed, epoch=epoch):
@@ -142,7 +153,8 @@ class Loop:
         share = self.processes.count * self.settings.accumulate
         if self.settings.batch_videos % share:
             raise ConfigError(
-                f"training.batch_videos {self.settings.batch_videos} is not a multiple of processes x accumulate "
+                f"training.batch_videos {self.settings.batch_videos} is not a multiple of "
+                "processes x accumulate "
                 f"({self.processes.count} x {self.settings.accumulate})"
             )
         device = self.processes.device
@@ -262,7 +274,8 @@ class Loop:
         normalizer = self.normalizer.update(positives).item()
         sums: dict[str, Tensor] = {}
         for number, prepared in enumerate(micro):
-            # The random state is a function of the step alone, so that a resumed run draws the same numbers.
+            # The random state is a function of the step alone, so that a resumed run draws the same
+            # numbers.
             torch.manual_seed(_mix(self.seed, step, self.processes.rank, number))
             is_last = number == len(micro) - 1
             for name, value in self._backward(prepared, normalizer, synchronise=is_last).items():
@@ -272,7 +285,8 @@ class Loop:
         }
         if not math.isfinite(values["loss"]):
             raise TrainingDiverged(
-                f"step {step}: the loss is {values['loss']}; the state before it is kept in {self.folder.last}. "
+                f"step {step}: the loss is {values['loss']}; the state before it is kept in "
+                f"{self.folder.last}. "
                 "Lower the learning rates, or train with training.precision=bf16 or fp32"
             )
         norm = self._update()

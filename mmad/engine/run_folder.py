@@ -1,7 +1,8 @@
 """The folder of a run: what is in it, under which name.
 
-``config.yaml``, ``environment.json``, ``log.jsonl``, ``curves.png``, ``frozen.safetensors`` (once), ``last.pt`` (to resume),
-``best.safetensors`` (what was trained, averaged, of the best validation) and ``predictions/``.
+``config.yaml``, ``environment.json``, ``log.jsonl``, ``curves.png``, ``frozen.safetensors`` (once),
+``last.pt`` (to resume), ``best.safetensors`` (what was trained, averaged, of the best validation)
+and ``predictions/``.
 """
 
 import json
@@ -74,6 +75,11 @@ class RunFolder:
         """Detections of a subset."""
         return self.path / "predictions" / f"{subset}{suffix}"
 
+    def training_fps(self) -> float | None:
+        """Frames per second of the training videos, or None in a run that has not written it."""
+        rates = [row["fps"] for row in self.rows() if row.get("kind") == "data"]
+        return float(rates[-1]) if rates else None
+
     def append(self, row: Mapping[str, Any]) -> None:
         """Add a line to the log."""
         with self.log.open("a", encoding="utf-8") as file:
@@ -132,7 +138,8 @@ def load_run(path: str | Path, *, labels: LabelMap) -> tuple[EndToEndDetector, R
 
     The best checkpoint, else the averaged weights of the last.
 
-    Raises: CheckpointError if the folder is not a run, holds no checkpoint yet, or its files do not belong together.
+    Raises: CheckpointError if the folder is not a run, holds no checkpoint yet, or its files do not
+    belong together.
     """
     folder = RunFolder(Path(path))
     if not folder.config.is_file() or not folder.frozen.is_file():
@@ -152,7 +159,8 @@ def load_run(path: str | Path, *, labels: LabelMap) -> tuple[EndToEndDetector, R
         raise CheckpointError(f"{path}: has no checkpoint yet; train longer, or see log.jsonl")
     if hash_state(frozen) != expected:
         raise CheckpointError(
-            f"{folder.frozen}: these are not the frozen weights that the checkpoint was trained with"
+            f"{folder.frozen}: these are not the frozen weights that the checkpoint was "
+            "trained with"
         )
     missing = sorted(set(model.state_dict()) - set(frozen) - set(trained))
     if missing:

@@ -12,11 +12,13 @@ from mmad.checkpoint import trainable_state
 def learning_rate(
     step: int, *, base: float, warmup_steps: int, max_steps: int, final: float
 ) -> float:
-    """Rate of a step: linear from 0 to ``base`` over the warm-up, then a cosine to ``final`` at ``max_steps``.
+    """Rate of a step: linear from 0 to ``base`` over the warm-up, then a cosine to ``final`` at
+    ``max_steps``.
 
     The first step has rate 0 and the last of the warm-up ``base``, as in the peers' schedule.
 
-    >>> [learning_rate(s, base=1.0, warmup_steps=3, max_steps=5, final=0.0) for s in (0, 1, 2, 3, 5)]
+    >>> settings = {"base": 1.0, "warmup_steps": 3, "max_steps": 5, "final": 0.0}
+    >>> [learning_rate(step, **settings) for step in (0, 1, 2, 3, 5)]
     [0.0, 0.5, 1.0, 1.0, 0.0]
     """
     if step < warmup_steps:
@@ -30,7 +32,8 @@ class WeightAverage:
 
     Args:
         model: whose parameters are averaged.
-        decay: share of the old average in each update; while there are few steps, less: (1 + n) / (10 + n).
+        decay: share of the old average in each update; while there are few steps, less: (1 + n) /
+            (10 + n).
     """
 
     def __init__(self, model: nn.Module, *, decay: float) -> None:

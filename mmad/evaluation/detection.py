@@ -1,4 +1,7 @@
-"""Detection mAP over tIoU thresholds, at action and body level, as the official evaluators compute it."""
+"""Detection mAP over tIoU thresholds.
+
+At action and body level, as the official evaluators compute it.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -70,7 +73,7 @@ class LevelReport:
         return float(self.map.mean())
 
     def map_at(self, tiou: float) -> float | None:
-        """mAP at a threshold, or None if it was not asked for."""
+        """MAP at a threshold, or None if it was not asked for."""
         near = np.flatnonzero(np.abs(self.tiou - tiou) < 1e-6)
         return float(self.map[near[0]]) if len(near) else None
 
@@ -120,7 +123,8 @@ def parse_tiou(text: str) -> Floats:
         thresholds = np.zeros(0)
     if not len(thresholds) or not ((thresholds > 0) & (thresholds <= 1)).all():
         raise PredictionError(
-            f"--tiou {text}: expected 0.1:0.9, a number or numbers with commas, above 0 and at most 1"
+            f"--tiou {text}: expected 0.1:0.9, a number or numbers with commas, above 0 and "
+            "at most 1"
         )
     return thresholds
 
@@ -134,9 +138,10 @@ def evaluate_detections(
     protocol: str = "mma52",
     levels: Sequence[str] = ("action", "body"),
 ) -> DetectionReport:
-    """mAP of ``detections`` against the annotations of ``records``.
+    """MAP of ``detections`` against the annotations of ``records``.
 
-    The body level maps the labels of both to their parents; segments and scores stay, and nothing is suppressed again.
+    The body level maps the labels of both to their parents; segments and scores stay, and nothing
+    is suppressed again.
 
     Raises: PredictionError if a video of the detections is not among the records.
     """
@@ -222,7 +227,10 @@ def _evaluate(
 
 
 def _duplicates(truth: Rows) -> NDArray[np.bool_]:
-    """Annotations whose video, class, start and end equal those of an earlier one, to a tolerance."""
+    """Annotations whose video.
+
+    Class, start and end equal those of an earlier one, to a tolerance.
+    """
     order = np.lexsort((np.arange(len(truth)), truth.labels, truth.videos))
     repeated = np.zeros(len(truth), dtype=bool)
     group = truth.videos[order] * (truth.labels.max(initial=0) + 1) + truth.labels[order]

@@ -1,9 +1,12 @@
-"""Which detection takes which annotation: the one matching function, whatever the protocol or level.
+"""Which detection takes which annotation: the one matching function, whatever the protocol or
+level.
 
-A detection may take an annotation of its own video and class. Detections choose in falling order of score (stable: of equal
-scores the first in the file chooses first), each the free annotation with the highest tIoU, if that is at least the threshold.
+A detection may take an annotation of its own video and class. Detections choose in falling order of
+score (stable: of equal scores the first in the file chooses first), each the free annotation with
+the highest tIoU, if that is at least the threshold.
 
-Shapes: N detections, M annotations, Q thresholds, E pairs of a detection and an annotation that share video and class.
+Shapes: N detections, M annotations, Q thresholds, E pairs of a detection and an annotation that
+share video and class.
 """
 
 from dataclasses import dataclass
@@ -60,7 +63,7 @@ class MatchTable:
 
 
 def paired_tiou(a: Floats, b: Floats, *, denominator: Denominator) -> Floats:
-    """tIoU of segments row by row, (E,); segments without a union have 0."""
+    """TIoU of segments row by row, (E,); segments without a union have 0."""
     inner = np.maximum(np.minimum(a[:, 1], b[:, 1]) - np.maximum(a[:, 0], b[:, 0]), 0.0)
     union = (a[:, 1] - a[:, 0]) + (b[:, 1] - b[:, 0]) - inner
     if denominator == "union_plus_1e-4":
@@ -71,7 +74,7 @@ def paired_tiou(a: Floats, b: Floats, *, denominator: Denominator) -> Floats:
 
 
 def pairs_of(detections: Rows, annotations: Rows) -> tuple[Ints, Ints]:
-    """Every pair of a detection and an annotation of one video and class: two arrays of rows (E,)."""
+    """Rows (E,) of detection and annotation of every pair that shares video and class."""
     num_labels = 1 + max(detections.labels.max(initial=0), annotations.labels.max(initial=0))
     wanted = detections.videos * num_labels + detections.labels
     offered = annotations.videos * num_labels + annotations.labels
@@ -87,7 +90,10 @@ def pairs_of(detections: Rows, annotations: Rows) -> tuple[Ints, Ints]:
 def match(
     detections: Rows, annotations: Rows, *, tiou: Floats, denominator: Denominator
 ) -> MatchTable:
-    """The matching at every threshold. Memory grows with detections plus pairs, not with their product."""
+    """The matching at every threshold. Memory grows with detections plus pairs.
+
+    Not with their product.
+    """
     order = np.argsort(-detections.scores, kind="stable")
     rank = np.empty(len(order), dtype=np.int64)
     rank[order] = np.arange(len(order))
@@ -112,8 +118,10 @@ def match(
 def _choose(detection: Ints, annotation: Ints, rank: Ints, *, num_annotations: int) -> Ints:
     """Annotation that each detection takes, or -1, given its options in order of preference.
 
-    Choosing one after the other by rank is the stable matching in which every annotation prefers the better rank, so it is
-    found by deferred acceptance: all free detections propose at once, and each annotation keeps the best so far.
+    Choosing one after the other by rank is the stable matching in which every annotation prefers
+    the better rank, so it is
+    found by deferred acceptance: all free detections propose at once, and each annotation keeps the
+    best so far.
     """
     num_detections = len(rank)
     taken = np.full(num_detections, -1, dtype=np.int64)

@@ -85,7 +85,8 @@ def _json_rows(path: Path, text: str) -> Iterable[tuple[Any, ...]]:
         items = [(video, item) for video, listed in results.items() for item in listed]
     except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
         raise PredictionError(
-            f'{path}: expected {{"results": {{video: [{{"segment", "label", "score"}}]}}}}: {error!r}'
+            f'{path}: expected {{"results": {{video: [{{"segment", "label", "score"}}]}}}}: '
+            f"{error!r}"
         ) from None
     for number, (video, item) in enumerate(items):
         segment = item.get("segment") if isinstance(item, dict) else None
@@ -126,7 +127,10 @@ def _write(path: str | Path, text: str) -> None:
 
 
 def write_predictions_csv(path: str | Path, detections_by_video: Mapping[str, Detections]) -> None:
-    """Write the challenge's format: ``,video_id,t_start,t_end,class,score``, by video and falling score."""
+    """Write the challenge's format: ``,video_id,t_start,t_end,class,score``.
+
+    By video and falling score.
+    """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(("", *CSV_COLUMNS))

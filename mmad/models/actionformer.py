@@ -1,7 +1,8 @@
-"""ActionFormer: a pyramid of masked transformer blocks over time, and a head that predicts at every point of it.
+"""ActionFormer: a pyramid of masked transformer blocks over time, and a head that predicts at every
+point of it.
 
-Shapes: B batch, C channels, T steps of the finest level, P points over all levels, K classes, h heads.
-Lengths and offsets here are in steps of the feature grid, never in seconds.
+Shapes: B batch, C channels, T steps of the finest level, P points over all levels, K classes, h
+heads. Lengths and offsets here are in steps of the feature grid, never in seconds.
 
 Source: ActionFormer (arXiv 2202.07925) and its released code.
 """
@@ -29,7 +30,8 @@ def _attend_globally(q: Tensor, k: Tensor, v: Tensor, mask_BT: Tensor) -> Tensor
 
 
 def _attend_locally(q: Tensor, k: Tensor, v: Tensor, mask_BT: Tensor, *, window: int) -> Tensor:
-    """Attention of every query to the ``window`` steps around it; memory grows with T, not with its square.
+    """Attention of every query to the ``window`` steps around it; memory grows with T, not with its
+    square.
 
     Queries are cut into chunks; a chunk sees its own steps and half a window on either side.
     """
@@ -49,7 +51,8 @@ def _attend_locally(q: Tensor, k: Tensor, v: Tensor, mask_BT: Tensor, *, window:
     distance = distance - torch.arange(chunk, device=q.device)[:, None]
     near = distance.abs() <= reach
     allowed = near & known[:, None, :, None, :]
-    # A padded query with no known neighbour would give NaN; it attends to itself and is masked afterwards.
+    # A padded query with no known neighbour would give NaN; it attends to itself and is masked
+    # afterwards.
     allowed = allowed | ((distance == 0) & ~allowed.any(dim=-1, keepdim=True))
     out = functional.scaled_dot_product_attention(
         q_chunks, neighbourhoods(k), neighbourhoods(v), attn_mask=allowed
@@ -111,8 +114,8 @@ class TransformerBlock(nn.Module):
     Args:
         channels, num_heads, stride, window: as `MaskedAttention`.
         drop_path_rate: chance to drop a residual of a sample in training.
-        pool_sees_padding: let the shortcut pool the zeros beyond a video's end, as the released code does; by default
-            it sees only the video.
+        pool_sees_padding: let the shortcut pool the zeros beyond a video's end, as the released
+            code does; by default it sees only the video.
     """
 
     def __init__(
@@ -172,7 +175,8 @@ class Pyramid(nn.Module):
         absolute_positions: add a sinusoid table divided by sqrt(C) after the embedding.
         norm_eps: epsilon of the norms of embedding and levels.
         mask_after_norm: as `ConvNormReLU`.
-        mask_levels: set the padding to zero after the norm of each level; the released codes do not.
+        mask_levels: set the padding to zero after the norm of each level; the released codes do
+            not.
     """
 
     def __init__(
@@ -287,7 +291,8 @@ class DenseOutputs:
 
 
 def make_points(level_lengths: Sequence[int], *, regression_ranges: Tensor) -> Tensor:
-    """Points of all levels, shape (P, 4): position, smallest and largest range, stride; finest level first.
+    """Points of all levels, shape (P, 4): position, smallest and largest range, stride; finest
+    level first.
 
     Args:
         level_lengths: steps of each level; level l has stride 2^l.
@@ -310,7 +315,8 @@ class ActionFormer(nn.Module):
         pyramid: the temporal pyramid.
         channels: its C.
         num_classes: K.
-        regression_ranges: (low, high) of each level in steps of the grid, on the longer of the two offsets.
+        regression_ranges: (low, high) of each level in steps of the grid, on the longer of the two
+            offsets.
         num_convs: convolutions in each tower of the head.
         prior: score of every class before training.
         norm_eps, mask_after_norm: as `Pyramid`.
@@ -349,7 +355,8 @@ class ActionFormer(nn.Module):
     def forward(self, features_BCT: Tensor, mask_BT: Tensor) -> DenseOutputs:
         """Predictions at every point.
 
-        T may be anything: it is padded to a multiple of the coarsest stride, and padding changes nothing inside a
+        T may be anything: it is padded to a multiple of the coarsest stride, and padding changes
+            nothing inside a
         video.
         """
         tail = -features_BCT.shape[2] % 2 ** (self.pyramid.num_levels - 1)

@@ -1,11 +1,12 @@
 """Adapters: small trainable modules after each block of a frozen backbone.
 
-Shapes: L tubelets of all videos of a batch one after another, S tokens of a tubelet (height x width), D width
-of the backbone, C width of the bottleneck. A tubelet is two frames; `video_of_tubelet_L` says which
-video each belongs to, and temporal convolutions see zeros beyond the ends of their own video.
+Shapes: L tubelets of all videos of a batch one after another, S tokens of a tubelet (height x
+width), D width of the backbone, C width of the bottleneck. A tubelet is two frames;
+`video_of_tubelet_L` says which video each belongs to, and temporal convolutions see zeros beyond
+the ends of their own video.
 
-Sources: standard adapter, Eq. 1 of the MMA-52 paper; TIA, Eq. 2 (AdaTAD; the point-wise convolution is in the
-released code, not in the equation); DSTA, Eq. 3.
+Sources: standard adapter, Eq. 1 of the MMA-52 paper; TIA, Eq. 2 (AdaTAD; the point-wise convolution
+is in the released code, not in the equation); DSTA, Eq. 3.
 """
 
 import math
@@ -62,7 +63,10 @@ class TemporalPath(nn.Module):
 
 
 class SpatialPath(nn.Module):
-    """Spatial depth-wise convolution inside each tubelet, optionally with a point-wise one after it."""
+    """Spatial depth-wise convolution inside each tubelet.
+
+    Optionally with a point-wise one after it.
+    """
 
     def __init__(self, channels: int, *, kernel_size: int, pointwise: bool) -> None:
         super().__init__()
@@ -141,16 +145,19 @@ class TemporalInformationAdapter(nn.Module):
 class DualPathAdapter(nn.Module):
     """DSTA: a temporal and a spatial path, weighted, concatenated and projected up, Eq. 3.
 
-    X' = alpha W_up [beta X_s; gamma X_t] + X, with X_s = S(X_bar) + X_bar and X_t = T(X_bar) + X_bar. Eq. 3 defines
-    the input of both convolutions by itself; the bottleneck X_bar is the only defined value, and is taken.
+    X' = alpha W_up [beta X_s; gamma X_t] + X, with X_s = S(X_bar) + X_bar and X_t = T(X_bar) +
+    X_bar. Eq. 3 defines the input of both convolutions by itself; the bottleneck X_bar is the only
+    defined value, and is taken.
 
     Args:
         width: D.
         channels: C.
         temporal_kernel: tubelets.
-        spatial_kernel: tokens; the text of the paper says 1x1, its introduction a depth-wise 2D convolution.
+        spatial_kernel: tokens; the text of the paper says 1x1, its introduction a depth-wise 2D
+            convolution.
         spatial_pointwise: whether a point-wise convolution follows the spatial one.
-        shared_down: one down-projection for both paths (Eq. 3) or one for each (the count of Table 4).
+        shared_down: one down-projection for both paths (Eq. 3) or one for each (the count of Table
+            4).
         up_bias: whether the up-projection has a bias.
     """
 

@@ -16,7 +16,8 @@ from mmad.models.detector import DenseCriterion, DenseDecoder, EndToEndDetector,
 from mmad.models.losses import LossNormalizer
 from mmad.models.videomae import SIZES, VideoMAE, VideoMAESize
 
-# Name in the settings -> module; the settings besides `name`, `ratio` and `blocks` are its arguments.
+# Name in the settings -> module; the settings besides `name`, `ratio` and `blocks` are its
+# arguments.
 ADAPTERS: Mapping[str, Callable[..., nn.Module]] = {
     "standard": StandardAdapter,
     "tia": TemporalInformationAdapter,
@@ -53,13 +54,14 @@ def build_backbone(settings: BackboneSettings) -> VideoMAE:
         missing = [block for block in blocks if not 0 <= block < size.depth]
         if missing:
             raise ConfigError(
-                f"backbone.adapter.blocks: the backbone has blocks 0 to {size.depth - 1}, found {missing}"
+                f"backbone.adapter.blocks: the backbone has blocks 0 to {size.depth - 1}, "
+                f"found {missing}"
             )
         arguments = adapter.model_dump(exclude={"name", "ratio", "blocks"})
         for block in blocks:
             channels = int(size.width * adapter.ratio)
             module = ADAPTERS[adapter.name](size.width, channels=channels, **arguments)
-            backbone.blocks[block].adapter = module  # type: ignore[assignment]
+            backbone.blocks[block].adapter = module
     return backbone
 
 
@@ -135,8 +137,9 @@ def build_decoder(settings: InferenceSettings) -> DenseDecoder:
 def parameter_groups(model: EndToEndDetector, config: RunConfig) -> list[dict[str, Any]]:
     """Groups of the optimiser: name, learning rate, weight decay and parameters of each.
 
-    As in the published end-to-end detectors: all tensors of the adapters decay; of the detector only the weights of
-    linear layers and convolutions do. A backbone that is fine-tuned as a whole follows the detector's rule.
+    As in the published end-to-end detectors: all tensors of the adapters decay; of the detector
+    only the weights of linear layers and convolutions do. A backbone that is fine-tuned as a whole
+    follows the detector's rule.
     """
     training = config.training
     decaying = {

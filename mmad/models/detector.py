@@ -1,7 +1,8 @@
-"""The end-to-end detector: packed clips in, predictions at every point out; and its criterion and decoder.
+"""The end-to-end detector: packed clips in, predictions at every point out; and its criterion and
+decoder.
 
-Shapes: N clips of all windows, F frames of a clip, V windows of the batch (B once they are padded), T steps, C channels,
-P points, K classes.
+Shapes: N clips of all windows, F frames of a clip, V windows of the batch (B once they are padded),
+T steps, C channels, P points, K classes.
 """
 
 from collections.abc import Sequence
@@ -22,7 +23,8 @@ class VideoFeatures(nn.Module):
 
     Args:
         backbone: the video network.
-        steps_per_tubelet: 2 interpolates to one step per frame, as the peers do; 1 keeps one per tubelet.
+        steps_per_tubelet: 2 interpolates to one step per frame, as the peers do; 1 keeps one per
+            tubelet.
         mask_padding: set features beyond a window's end to zero; the peers do not.
     """
 
@@ -158,7 +160,8 @@ class DenseCriterion:
         steps_per_window: Sequence[int],
         padded_steps: int,
     ) -> PointTargets:
-        """Targets of a batch, known before the network has run; points beyond a window's end have none.
+        """Targets of a batch, known before the network has run; points beyond a window's end have
+        none.
 
         Args:
             segments_grid: (N, 2) of each window, in steps of its grid.
@@ -185,7 +188,10 @@ class DenseCriterion:
         return PointTargets(torch.stack(classes), torch.stack(offsets))
 
     def __call__(self, outputs: DenseOutputs, targets: PointTargets) -> DenseLosses:
-        """Sums of focal loss over points and classes, and of distance-IoU loss over positive points."""
+        """Sums of focal loss over points and classes.
+
+        And of distance-IoU loss over positive points.
+        """
         classes_BPK = smooth_labels(targets.classes_BPK, smoothing=self.label_smoothing)
         focal = sigmoid_focal_loss(
             outputs.logits_BPK.float(), classes_BPK, alpha=self.focal_alpha, gamma=self.focal_gamma
@@ -201,7 +207,10 @@ class DenseCriterion:
 
 @dataclass(frozen=True)
 class WindowCandidates:
-    """Candidates of one window, by falling score: segments in steps (N, 2), labels (N,), scores (N,)."""
+    """Candidates of one window.
+
+    By falling score: segments in steps (N, 2), labels (N,), scores (N,).
+    """
 
     segments_grid: Tensor
     labels: Tensor

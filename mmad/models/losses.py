@@ -1,6 +1,7 @@
 """Losses of the dense detector, as sums over points; whoever calls them divides by the normaliser.
 
-Sources: focal loss (arXiv 1708.02002, Eq. 5); distance-IoU loss (arXiv 1911.08287, Eq. 7) on segments.
+Sources: focal loss (arXiv 1708.02002, Eq. 5); distance-IoU loss (arXiv 1911.08287, Eq. 7) on
+segments.
 """
 
 import torch
@@ -60,7 +61,10 @@ class LossNormalizer(nn.Module):
         self.value: Tensor
 
     def update(self, num_positives: Tensor) -> Tensor:
-        """The new value, at least 1 positive being assumed. Call it once a step, with the count of all ranks."""
+        """The new value.
+
+        At least 1 positive being assumed. Call it once a step, with the count of all ranks.
+        """
         count = num_positives.to(self.value).clamp(min=1.0)
         self.value.copy_(self.momentum * self.value + (1 - self.momentum) * count)
         return self.value

@@ -38,7 +38,8 @@ class MaskedConv1d(nn.Module):
     """Convolution whose output is zero beyond each video's end.
 
     Args:
-        in_channels, out_channels, kernel_size, stride, groups, bias: as `torch.nn.Conv1d`; padded to keep T / stride steps.
+        in_channels, out_channels, kernel_size, stride, groups, bias: as `torch.nn.Conv1d`; padded
+            to keep T / stride steps.
     """
 
     def __init__(
@@ -75,8 +76,9 @@ class ConvNormReLU(nn.Module):
     """Masked convolution, layer norm, ReLU.
 
     Args:
-        mask_after_norm: set the padding to zero again after the norm, whose bias would otherwise fill it and leak into the
-            last steps of a shorter video through the next convolution (as in the released ActionFormer).
+        mask_after_norm: set the padding to zero again after the norm, whose bias would otherwise
+            fill it and leak into the last steps of a shorter video through the next convolution (as
+            in the released ActionFormer).
     """
 
     def __init__(

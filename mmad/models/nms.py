@@ -1,7 +1,9 @@
-"""Non-maximum suppression on segments, hard and soft, for all classes and videos at once and without compiled code.
+"""Non-maximum suppression on segments, hard and soft, for all classes and videos at once and
+without compiled code.
 
-Groups (a class of a video) do not influence each other, nor do segments that lie apart in time; each
-such part is a row of a padded table, and one pass of the loop picks the best segment of every row.
+Groups (a class of a video) do not influence each other, nor do segments that lie apart in time;
+each such part is a row of a padded table, and one pass of the loop picks the best segment of every
+row.
 
 Sources: Soft-NMS (arXiv 1704.04503); segment voting as in ActionFormer's released code.
 """
@@ -50,11 +52,13 @@ def _decay(overlap: NDArray, *, method: Method, iou_threshold: float, sigma: flo
 def _rows(groups: NDArray, segments: NDArray) -> tuple[NDArray, NDArray]:
     """Order that sorts segments by row, and row number of each sorted segment.
 
-    A row is a run of segments of one group, sorted by start, in which each begins before the latest end so far.
+    A row is a run of segments of one group, sorted by start, in which each begins before the latest
+    end so far.
     """
     order = np.lexsort((segments[:, 0], groups))
     group, start, end = groups[order], segments[order, 0], segments[order, 1]
-    # Running maximum of the ends inside each group: groups are shifted apart so that one pass serves all.
+    # Running maximum of the ends inside each group: groups are shifted apart so that one pass
+    # serves all.
     group_rank = np.cumsum(np.r_[0, group[1:] != group[:-1]]) if len(group) else group
     span = float(end.max() - min(start.min(), end.min()) + 1.0) if len(end) else 1.0
     latest = np.maximum.accumulate(end + group_rank * 2 * span)
@@ -117,7 +121,8 @@ def _vote(
     threshold: float,
     weight: VotingWeight,
 ) -> Candidates:
-    """``kept`` with each segment replaced by the weighted mean of the candidates of its group that overlap it.
+    """``kept`` with each segment replaced by the weighted mean of the candidates of its group that
+    overlap it.
 
     A segment that nobody overlaps enough (of zero length) stays as it is.
     """
@@ -155,13 +160,14 @@ def suppress(
 
     Args:
         candidates: segments in any one unit; an empty set gives an empty set.
-        method: "hard" removes what overlaps by ``iou_threshold`` or more; "soft_gaussian" multiplies its score by
-            exp(-tIoU^2 / sigma), "soft_linear" by 1 - tIoU from ``iou_threshold`` on, and "soft_hard" by 0 from there on.
+        method: "hard" removes what overlaps by ``iou_threshold`` or more; "soft_gaussian"
+            multiplies its score by exp(-tIoU^2 / sigma), "soft_linear" by 1 - tIoU from
+            ``iou_threshold`` on, and "soft_hard" by 0 from there on.
         min_score: a score below it is dropped.
         max_per_video: most detections of a video.
         per_class: suppress inside each class, or among all classes.
-        voting_threshold: average the boundaries of each survivor with the candidates of its group that overlap it by
-            this much; None does not.
+        voting_threshold: average the boundaries of each survivor with the candidates of its group
+            that overlap it by this much; None does not.
         voting_weight: weight of a vote: its score, or score x tIoU.
     """
     order_in = np.arange(len(candidates))

@@ -2,7 +2,8 @@
 
 Shapes: P points, N annotations, K classes. Everything is in steps of the feature grid.
 
-Source: centre sampling and regression ranges of ActionFormer (arXiv 2202.07925, Sec. 3.3) as in its released code.
+Source: centre sampling and regression ranges of ActionFormer (arXiv 2202.07925, Sec. 3.3) as in its
+released code.
 """
 
 from dataclasses import dataclass
@@ -19,7 +20,8 @@ class PointTargets:
 
     Attributes:
         classes_BPK: 1 for each class that a point should predict, else 0.
-        offsets_BP2: distance to start and end of the point's annotation, in units of the point's stride.
+        offsets_BP2: distance to start and end of the point's annotation, in units of the point's
+            stride.
     """
 
     classes_BPK: Tensor
@@ -42,9 +44,11 @@ def label_points(
 ) -> tuple[Tensor, Tensor]:
     """Class targets (P, K) and offsets (P, 2) of one video.
 
-    A point is a candidate for an annotation if it lies within ``centre_radius`` strides of its centre (and inside it;
-    None: anywhere inside it) and the longer of its two offsets is in the level's range. The shortest candidate gives the
-    offsets; its class, and those of candidates as short (to 1e-3 steps), are the class targets.
+    A point is a candidate for an annotation if it lies within ``centre_radius`` strides of its
+    centre (and inside it;
+    None: anywhere inside it) and the longer of its two offsets is in the level's range. The
+    shortest candidate gives the offsets; its class, and those of candidates as short (to 1e-3
+    steps), are the class targets.
 
     Args:
         points_P4: position, smallest and largest range, stride.

@@ -1,10 +1,11 @@
 """VideoMAE, the video backbone, with room for an adapter after each block.
 
-Shapes: N clips of 16 frames, F frames, H W height and width in pixels; a clip becomes T tubelets (2 frames
-each) of S = h x w tokens of width D; L = N x T tubelets of all clips, videos one after another.
+Shapes: N clips of 16 frames, F frames, H W height and width in pixels; a clip becomes T tubelets (2
+frames each) of S = h x w tokens of width D; L = N x T tubelets of all clips, videos one after
+another.
 
-Sources: VideoMAE (arXiv 2203.12602) and its released code for layer names, initial values and the epsilon of
-the layer norm; the place of the adapter, after both residuals of a block, is AdaTAD's.
+Sources: VideoMAE (arXiv 2203.12602) and its released code for layer names, initial values and the
+epsilon of the layer norm; the place of the adapter, after both residuals of a block, is AdaTAD's.
 """
 
 import math
@@ -40,7 +41,8 @@ SIZES: Mapping[str, VideoMAESize] = {
 
 
 def sinusoid_table(num_positions: int, width: int) -> Tensor:
-    """Fixed position table, float32, shape (num_positions, width): sine on even channels, cosine on odd.
+    """Fixed position table, float32, shape (num_positions, width): sine on even channels, cosine on
+    odd.
 
     >>> sinusoid_table(2, 4)[0].tolist()
     [0.0, 1.0, 0.0, 1.0]
@@ -85,7 +87,10 @@ class MLP(nn.Module):
 
 
 def drop_path(x_NSD: Tensor, *, rate: float, training: bool) -> Tensor:
-    """``x_NSD`` with the residual of whole samples set to zero at random, and the rest scaled up to keep the mean."""
+    """``x_NSD`` with the residual of whole samples set to zero at random.
+
+    And the rest scaled up to keep the mean.
+    """
     if rate == 0.0 or not training:
         return x_NSD
     shape = (len(x_NSD),) + (1,) * (x_NSD.ndim - 1)
@@ -139,13 +144,14 @@ class VideoMAE(nn.Module):
     Args:
         size: dimensions; see `SIZES` for the published ones.
         clip_frames: frames of a clip.
-        position_image_size: side in pixels of the pictures that the position table was made for (224 for all
-            published weights). At another size the table is interpolated (bicubic, per tubelet).
+        position_image_size: side in pixels of the pictures that the position table was made for
+            (224 for all published weights). At another size the table is interpolated (bicubic, per
+            tubelet).
         drop_path_rate: rate at the last block; it grows linearly from 0.
         final_norm: apply the layer norm after the last block. The published detectors do not.
         norm_eps: epsilon of the layer norms.
-        activation_checkpointing: keep only each block's input in training and recompute the rest, for less memory and
-            more time.
+        activation_checkpointing: keep only each block's input in training and recompute the rest,
+            for less memory and more time.
     """
 
     def __init__(
@@ -220,17 +226,23 @@ class VideoMAE(nn.Module):
         video_of_tubelet_L = video_of_clip_N.repeat_interleave(self.clip_tubelets)
         recompute = self.activation_checkpointing and self.training and torch.is_grad_enabled()
         for block in self.blocks:
-            keywords = {"video_of_tubelet_L": video_of_tubelet_L, "grid_hw": grid_hw}
             if recompute:
-                x_NSD = checkpoint(block, x_NSD, use_reentrant=False, **keywords)
+                x_NSD = checkpoint(
+                    block,
+                    x_NSD,
+                    use_reentrant=False,
+                    video_of_tubelet_L=video_of_tubelet_L,
+                    grid_hw=grid_hw,
+                )
             else:
-                x_NSD = block(x_NSD, **keywords)
+                x_NSD = block(x_NSD, video_of_tubelet_L=video_of_tubelet_L, grid_hw=grid_hw)
         if self.norm is not None:
             x_NSD = self.norm(x_NSD)
         return x_NSD.unflatten(1, (self.clip_tubelets, math.prod(grid_hw)))
 
     def forward(self, clips_NCFHW: Tensor, video_of_clip_N: Tensor) -> Tensor:
-        """Features, one vector per tubelet: shape (N, T, D), the mean over the tokens of the picture.
+        """Features, one vector per tubelet: shape (N, T, D), the mean over the tokens of the
+        picture.
 
         Arguments and errors as in `embed` and `encode`.
         """

@@ -12,8 +12,8 @@ def draw_training_curves(path: str | Path, rows: Sequence[Mapping[str, Any]]) ->
 
     Args:
         path: of the picture; the suffix decides the kind.
-        rows: of the log; steps have "loss", "loss_classification", "loss_regression" and "learning_rate", validations
-            "action_map" and "body_map".
+        rows: of the log; steps have "loss", "loss_classification", "loss_regression" and
+            "learning_rate", validations "action_map" and "body_map".
     """
     steps = [row for row in rows if row.get("kind") == "step"]
     validations = [row for row in rows if row.get("kind") == "validation" and "action_map" in row]

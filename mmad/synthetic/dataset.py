@@ -1,7 +1,8 @@
 """Writes a synthetic data set: videos, annotations in the official formats, clips for recognition.
 
-Layout of the folder: ``videos/``, ``annotations/mma52.json`` and ``annotations/{train,val,test}.csv``, ``subjects.csv``,
-``clips/`` with ``annotations/ma52_{train,val,test}.txt``, and ``synthesize.json`` with the settings.
+Layout of the folder: ``videos/``, ``annotations/mma52.json`` and
+``annotations/{train,val,test}.csv``, ``subjects.csv``, ``clips/`` with
+``annotations/ma52_{train,val,test}.txt``, and ``synthesize.json`` with the settings.
 """
 
 import json
@@ -39,7 +40,8 @@ from mmad.video.writer import VideoWriter
 SUBSETS = ("train", "val", "test")
 SETTINGS_FILE = "synthesize.json"
 
-# Increased when the same settings give other pixels or annotations, so that old folders are not mixed with new.
+# Increased when the same settings give other pixels or annotations, so that old folders are not
+# mixed with new.
 _GENERATOR_VERSION = 1
 
 
@@ -112,7 +114,10 @@ class Job:
 
 @dataclass(frozen=True)
 class SynthesisSummary:
-    """What was done: videos and clips of the set, how many of them were written now, and instances."""
+    """What was done: videos and clips of the set.
+
+    How many of them were written now, and instances.
+    """
 
     num_videos: int
     num_clips: int
@@ -127,7 +132,8 @@ def synthesize(
 
     Finished videos are kept; annotations are written last.
 
-    Raises: ConfigError if the folder holds something else, or a set with other settings, unless ``overwrite``.
+    Raises: ConfigError if the folder holds something else, or a set with other settings, unless
+    ``overwrite``.
     """
     out = Path(out)
     _claim_folder(out, settings, overwrite=overwrite)
@@ -193,7 +199,10 @@ def plan_clips(settings: SynthesisSettings, *, out: Path) -> list[Job]:
 
 
 def _subjects(settings: SynthesisSettings) -> dict[str, list[int]]:
-    """Numbers of the subjects of each subset, disjoint; sets that only have clips need subjects too."""
+    """Numbers of the subjects of each subset, disjoint.
+
+    Sets that only have clips need subjects too.
+    """
     first, result = settings.first_subject, {}
     for subset in SUBSETS:
         count = max(2, round(getattr(settings, subset) / settings.videos_per_subject))
@@ -213,7 +222,8 @@ def _claim_folder(out: Path, settings: SynthesisSettings, *, overwrite: bool) ->
         if differing:
             changes = ", ".join(f"{k} {found.get(k)} -> {wanted.get(k)}" for k in differing)
             raise ConfigError(
-                f"{out}: was made with other settings ({changes:.200}); choose another folder or --overwrite"
+                f"{out}: was made with other settings ({changes:.200}); choose another "
+                "folder or --overwrite"
             )
     elif out.exists() and any(out.iterdir()):
         raise ConfigError(
@@ -293,6 +303,7 @@ def describe(summary: SynthesisSummary) -> str:
     """The summary in a line."""
     counts = asdict(summary)
     return (
-        f"{counts['num_videos']} videos with {counts['num_instances']} instances and {counts['num_clips']} clips "
+        f"{counts['num_videos']} videos with {counts['num_instances']} instances and "
+        f"{counts['num_clips']} clips "
         f"({counts['num_written']} written now)"
     )

@@ -1,7 +1,7 @@
 """The 52 micro-actions of MA-52 as movements of the synthetic person.
 
-A motion adds to a pose. It knows the time since its start, an envelope that ramps from 0 to 1 and back, and the random
-amplitude, speed and side of its instance.
+A motion adds to a pose. It knows the time since its start, an envelope that ramps from 0 to 1 and
+back, and the random amplitude, speed and side of its instance.
 """
 
 import math
@@ -54,7 +54,10 @@ class Instance:
 
 @dataclass(frozen=True)
 class Moment:
-    """What a motion sees: the instance, envelope ``e``, seconds ``u`` since the start, and helpers on them."""
+    """What a motion sees: the instance.
+
+    Envelope ``e``, seconds ``u`` since the start, and helpers on them.
+    """
 
     instance: Instance
     e: float

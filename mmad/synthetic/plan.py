@@ -1,7 +1,8 @@
 """What is performed when: random annotations with the statistics of MMA-52.
 
-The figures are counted from the published training annotations: counts of the classes, instances of a video, length of an
-instance (median 2.6 s, 13 % under 1 s), share of instances that overlap another (86 %).
+The figures are counted from the published training annotations: counts of the classes, instances of
+a video, length of an instance (median 2.6 s, 13 % under 1 s), share of instances that overlap
+another (86 %).
 """
 
 import math
@@ -39,7 +40,10 @@ _SHARE_SAME_PART = 0.2
 
 @dataclass(frozen=True)
 class VideoPlan:
-    """One video before it is drawn: frames per second, number of frames, and what is performed, by start."""
+    """One video before it is drawn: frames per second.
+
+    Number of frames, and what is performed, by start.
+    """
 
     fps: int
     num_frames: int
@@ -54,7 +58,10 @@ class VideoPlan:
 def class_weights(
     kind: str, *, classes: Sequence[int], counts: Sequence[int]
 ) -> NDArray[np.float64]:
-    """Probability of each of the 52 classes: 0 outside ``classes``, else uniform or as ``counts``."""
+    """Probability of each of the 52 classes: 0 outside ``classes``.
+
+    Else uniform or as ``counts``.
+    """
     weights = np.zeros(len(MA52))
     chosen = np.asarray(classes, dtype=np.int64)
     weights[chosen] = 1.0 if kind == "uniform" else np.asarray(counts, dtype=np.float64)[chosen]

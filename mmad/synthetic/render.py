@@ -1,4 +1,7 @@
-"""Draws the person, chair and room. Pictures are uint8 (H, W, 3), RGB; everything is relative to the picture's height."""
+"""Draws the person, chair and room. Pictures are uint8 (H, W, 3), RGB.
+
+Everything is relative to the picture's height.
+"""
 
 import math
 from functools import lru_cache
@@ -49,7 +52,8 @@ class Renderer:
     Args:
         subject: whom.
         width, height: of the picture in pixels.
-        rng: of furniture-independent choices of a video: small changes of camera and light, sensor noise.
+        rng: of furniture-independent choices of a video: small changes of camera and light, sensor
+            noise.
     """
 
     def __init__(
@@ -77,7 +81,8 @@ class Renderer:
         self._light = subject.light * rng.uniform(0.93, 1.07)
         self._noise_rng = rng
         self._background = self._draw_background()
-        # Every frame takes a random stretch of a tall field: as good as fresh noise, and much cheaper.
+        # Every frame takes a random stretch of a tall field: as good as fresh noise, and much
+        # cheaper.
         tall = (_NOISE_PICTURES * height, width, 3)
         self._noise = rng.normal(0, subject.noise, tall).round().astype(np.int16)
 
@@ -88,10 +93,13 @@ class Renderer:
         self._draw_person(picture, pose, joints)
         start = int(self._noise_rng.integers(len(self._noise) - self.height))
         noise = self._noise[start : start + self.height]
-        return cv2.add(picture, noise, dtype=cv2.CV_8U)
+        return np.asarray(cv2.add(picture, noise, dtype=cv2.CV_8U), dtype=np.uint8)
 
     def project(self, points: NDArray[np.float64]) -> tuple[NDArray, NDArray, NDArray]:
-        """Pixels (N, 2), nearness (N,; larger is nearer) and pixels per metre (N,) of points (N, 3)."""
+        """Pixels (N, 2), nearness (N,.
+
+        Larger is nearer) and pixels per metre (N,) of points (N, 3).
+        """
         seen = (points.reshape(-1, 3) - self._centre) @ self._view.T
         near = seen[:, 2]
         scale = self._pixels * self._distance / (self._distance - near)
@@ -389,7 +397,10 @@ class Renderer:
 
 
 def _capsules(a: NDArray, b: NDArray, radius_a: NDArray, radius_b: NDArray) -> NDArray[np.int32]:
-    """Outlines of tapered limbs in 1/16 pixel, shape (N, 12, 2); ends (N, 2), radii (N,) in pixels."""
+    """Outlines of tapered limbs in 1/16 pixel, shape (N, 12, 2).
+
+    Ends (N, 2), radii (N,) in pixels.
+    """
     line = b - a
     angle = np.arctan2(line[:, 1], line[:, 0])[:, None]
     far = angle + _ARC

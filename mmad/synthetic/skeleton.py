@@ -1,7 +1,9 @@
-"""The articulated, seated person: a pose gives joints, by forward kinematics and, for arms that reach, inverse.
+"""The articulated, seated person: a pose gives joints, by forward kinematics and, for arms that
+reach, inverse.
 
-Metres; x to the right of the picture, y up, z towards the camera; the floor is y = 0 and the hips are above the origin. Index 0
-is the person's right side (left in the picture), index 1 the left side.
+Metres; x to the right of the picture, y up, z towards the camera; the floor is y = 0 and the hips
+are above the origin. Index 0 is the person's right side (left in the picture), index 1 the left
+side.
 """
 
 import math
@@ -114,7 +116,8 @@ def two_bones(
 ) -> tuple[Vector, Vector]:
     """Middle and end of a chain of two bones that reaches from ``root`` towards ``target``.
 
-    A target out of reach is approached as far as the bones go; ``hint`` is the side to which the middle bends.
+    A target out of reach is approached as far as the bones go; ``hint`` is the side to which the
+    middle bends.
     """
     line = target - root
     distance = math.hypot(*line) or 1e-6
@@ -174,7 +177,7 @@ def solve(subject: Subject, pose: Pose) -> Joints:
         head,
         head_frame,
         torso_frame,
-        shoulders,  # type: ignore[arg-type]
+        shoulders,
         tuple(elbows),  # type: ignore[arg-type]
         tuple(wrists),  # type: ignore[arg-type]
         hips,  # type: ignore[arg-type]

@@ -1,0 +1,177 @@
+"""``mmad detect``: micro-actions in any video file."""
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from tqdm import tqdm
+
+from mmad import __version__
+from mmad.annotations.elan import write_elan
+from mmad.annotations.formats import read_annotations
+from mmad.config.run import RunConfig, load_config
+from mmad.engine.distributed import start_processes
+from mmad.engine.inference import detect_videos
+from mmad.engine.loop import choose_precision
+from mmad.engine.run_folder import RunFolder, load_run
+from mmad.errors import CheckpointError, VideoError
+from mmad.evaluation.predictions import write_predictions_csv, write_predictions_json
+from mmad.labels import MA52, LabelMap
+from mmad.models.detector import EndToEndDetector
+from mmad.report.timeline import draw_timeline
+from mmad.structures import Annotations, Detections, VideoRecord
+from mmad.video.find import find_videos
+from mmad.video.index import index_video
+from mmad.video.reader import open_video
+from mmad.video.sampling import resample
+
+app = typer.Typer()
+
+
+def training_labels(config: RunConfig) -> LabelMap:
+    """The labels that a model was trained on."""
+    if config.data.labels == "ma52":
+        return MA52
+    return read_annotations(config.data.annotations, format=config.data.format).labels
+
+
+def collect(paths: list[Path]) -> list[Path]:
+    """The video files that were named, and those in folders that were named.
+
+    Raises: VideoError if two would have the same id.
+    """
+    files = [file for p in paths for file in (find_videos(p).values() if p.is_dir() else [p])]
+    stems = [file.stem for file in files]
+    repeated = sorted({stem for stem in stems if stems.count(stem) > 1})
+    if repeated:
+        raise VideoError(f"two videos have the name '{repeated[0]}'; give them different names")
+    return files
+
+
+def record_of(path: Path) -> VideoRecord:
+    """A video without annotations."""
+    index = index_video(path)
+    return VideoRecord(
+        video_id=path.stem,
+        duration_seconds=index.duration_seconds,
+        subset="none",
+        fps=index.fps,
+        num_frames=index.num_frames,
+        path=path,
+    )
+
+
+def film_strip(path: Path, *, count: int = 10) -> list[tuple[float, np.ndarray]]:
+    """A few small frames of a video with their times in seconds."""
+    index = index_video(path)
+    times = (np.arange(count) + 0.5) * index.duration_seconds / count
+    positions = np.searchsorted(index.times_seconds, times).clip(0, index.num_frames - 1)
+    with open_video(path, short_side=120) as video:
+        return list(zip(times.tolist(), video.read(positions.tolist()), strict=True))
+
+
+@app.command()
+def detect(
+    videos: Annotated[list[Path], typer.Argument(help="Video files, or folders of them.")],
+    checkpoint: Annotated[Path, typer.Option(help="Run folder of a trained model.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("detections"),
+    min_score: Annotated[float, typer.Option(help="For ELAN and pictures; files keep all.")] = 0.1,
+    annotations: Annotated[
+        Path | None, typer.Option(help="Truth to draw beside the detections.")
+    ] = None,
+    pictures: Annotated[bool, typer.Option(help="Draw a timeline of each video.")] = True,
+) -> None:
+    """Find micro-actions: CSV, JSON, an ELAN file and a timeline picture for each video."""
+    files = collect(videos)
+    records, problems = [], []
+    for file in files:
+        try:
+            records.append(record_of(file))
+        except VideoError as error:
+            problems.append(str(error))
+    if records:
+        model, config, labels = _load(checkpoint)
+        device = start_processes().device
+        fps = _training_rate(checkpoint)
+        for record in records:
+            if fps and record.path is not None:
+                _, _, notice = resample(
+                    index_video(record.path), fps=fps, tolerance=config.data.fps_tolerance
+                )
+                if notice:
+                    typer.echo(notice)
+        seconds = sum(record.duration_seconds for record in records)
+        with tqdm(total=round(seconds), desc="detect", unit="s of video") as bar:
+            detections, failures = detect_videos(
+                model.to(device),
+                records,
+                config,
+                device=device,
+                precision=choose_precision(config.training.precision, device),
+                fps=fps,
+                progress=lambda batch: bar.update(
+                    round(sum(g.num_steps * g.stride_frames / g.fps for g in batch.grids))
+                ),
+            )
+        problems += [failure.message for failure in failures]
+        _write(out, records, detections, labels, min_score, annotations, pictures)
+    if problems:
+        raise VideoError("\n".join(problems))
+
+
+def _load(checkpoint: Path) -> tuple[EndToEndDetector, RunConfig, LabelMap]:
+    path = RunFolder(checkpoint).config
+    if not path.is_file():
+        raise CheckpointError(f"{checkpoint}: is not a run folder (no config.yaml in it)")
+    labels = training_labels(load_config(path))
+    model, config = load_run(checkpoint, labels=labels)
+    return model, config, labels
+
+
+def _training_rate(checkpoint: Path) -> float | None:
+    return RunFolder(checkpoint).training_fps()
+
+
+def _write(
+    out: Path,
+    records: list[VideoRecord],
+    detections: dict[str, Detections],
+    labels: LabelMap,
+    min_score: float,
+    annotations: Path | None,
+    pictures: bool,
+) -> None:
+    truth: dict[str, Annotations] = {}
+    if annotations is not None:
+        truth = {r.video_id: r.annotations for r in read_annotations(annotations).records}
+    out.mkdir(parents=True, exist_ok=True)
+    write_predictions_csv(out / "detections.csv", detections)
+    write_predictions_json(out / "detections.json", detections, labels)
+    for record in records:
+        if record.video_id not in detections or record.path is None:
+            continue
+        found = detections[record.video_id]
+        elan = out / f"{record.video_id}.eaf"
+        write_elan(
+            elan,
+            video=record.path,
+            detections=found,
+            labels=labels,
+            min_score=min_score,
+            author=f"mmad {__version__}",
+        )
+        if pictures:
+            draw_timeline(
+                out / f"{record.video_id}.png",
+                video_id=record.video_id,
+                duration_seconds=record.duration_seconds,
+                detections=found,
+                labels=labels,
+                annotations=truth.get(record.video_id),
+                min_score=min_score,
+                frames=film_strip(record.path),
+            )
+        sure = int((found.scores >= min_score).sum())
+        typer.echo(f"{record.path.name}: {sure} detections with a score of at least {min_score:g}")
+    typer.echo(f"written to {out}")

@@ -1,0 +1,17 @@
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from synthetic_data import make_videos
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a tiny synthetic data set; do not change it."""
+    return make_videos(tmp_path_factory.mktemp("synthetic") / "data")

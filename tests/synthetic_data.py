@@ -1,0 +1,64 @@
+"""A tiny data set of synthetic videos, made once for all tests of a session."""
+
+from pathlib import Path
+
+from mmad.config.run import RunConfig, parse_config
+from mmad.synthetic.dataset import SynthesisSettings, synthesize
+
+
+def make_videos(folder: Path) -> Path:
+    """Six short videos, four to train on and two to validate on."""
+    settings = SynthesisSettings(
+        train=4,
+        val=2,
+        test=0,
+        width=32,
+        height=32,
+        fps=15,
+        min_seconds=2.0,
+        max_seconds=4.0,
+        seed=1,
+    )
+    synthesize(folder, settings)
+    return folder
+
+
+def tiny_content(folder: Path) -> dict:
+    """Settings of a run on `make_videos` that takes a second or two."""
+    return {
+        "data": {
+            "annotations": str(folder / "annotations" / "mma52.json"),
+            "videos": str(folder / "videos"),
+            "window_frames": 64,
+            "image_size": 32,
+            "resize": "squash",
+            "num_workers": 0,
+        },
+        "backbone": {
+            "size": {"width": 16, "depth": 2, "num_heads": 2},
+            "position_image_size": 32,
+            "adapter": {"name": "dsta"},
+            "drop_path": 0.1,
+        },
+        "steps_per_tubelet": 1,
+        "detector": {
+            "channels": 16,
+            "num_embedding": 1,
+            "num_branch": 2,
+            "num_heads": 2,
+            "regression_ranges": [[0, 4], [4, 8], [8, 10000]],
+        },
+        "training": {"epochs": 3, "batch_videos": 2, "warmup_epochs": 1, "threads": 1},
+    }
+
+
+def tiny_config(folder: Path, **changes: object) -> RunConfig:
+    """`tiny_content` with changes such as ``training__epochs=1``."""
+    content = tiny_content(folder)
+    for key, value in changes.items():
+        *parents, last = key.split("__")
+        place = content
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place[last] = value
+    return parse_config(content, source="test")

@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Makes .venv and installs the package into it with the tested versions: tools/setup.sh [extras]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+python="${PYTHON:-python3}"
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+    echo "mmad needs Python 3.11 or later; found $("$python" --version). Set PYTHON=..." >&2
+    exit 2
+}
+extras="${1:+[$1]}"
+stamp=".venv/.installed-${1:-plain}"
+if [ ! -f "$stamp" ] || [ pyproject.toml -nt "$stamp" ] || [ constraints.txt -nt "$stamp" ]; then
+    [ -x .venv/bin/python ] || "$python" -m venv .venv
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".$extras"
+    touch "$stamp"
+fi

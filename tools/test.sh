@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# The tests, from a fresh clone: makes .venv, installs the package, checks style and types, runs pytest.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+bash tools/setup.sh dev
+.venv/bin/ruff check .
+.venv/bin/ruff format --check .
+.venv/bin/mypy
+exec .venv/bin/python -m pytest -n 2 "$@"
