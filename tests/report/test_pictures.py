@@ -1,0 +1,97 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from mmad.evaluation.detection import evaluate_detections, parse_tiou
+from mmad.labels import MA52
+from mmad.report.curves import draw_training_curves
+from mmad.report.tables import counts_text, paper_table, threshold_table
+from mmad.report.timeline import assign_lanes, draw_timeline
+from mmad.structures import Annotations, Detections, VideoRecord
+
+FOUND = Detections([[0, 2], [1, 4], [3, 9]], [9, 8, 24], [0.9, 0.5, 0.05])
+TRUTH = Annotations([[0.0, 2.2]], [9])
+
+
+def text_of(thing: object) -> str:
+    console = Console(width=140, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(thing)
+    return console.export_text()
+
+
+@pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
+def test_timeline_is_drawn(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"t{suffix}"
+    frames = [(t, np.full((20, 30, 3), 99, np.uint8)) for t in (1.0, 5.0)]
+    draw_timeline(
+        path,
+        video_id="v",
+        duration_seconds=9.0,
+        detections=FOUND,
+        labels=MA52,
+        annotations=TRUTH,
+        frames=frames,
+    )
+    assert path.stat().st_size > 2000
+
+
+def test_timeline_shows_what_is_sure_enough(tmp_path: Path) -> None:
+    path = tmp_path / "t.svg"
+    import matplotlib as mpl
+
+    with mpl.rc_context({"svg.fonttype": "none"}):
+        draw_timeline(path, video_id="v", duration_seconds=9.0, detections=FOUND, labels=MA52)
+    text = path.read_text()
+    assert "B1 nodding  0.90" in text
+    assert "B3 turning head  0.50" in text
+    assert "D3 shaking legs" not in text
+
+
+def test_empty_timeline(tmp_path: Path) -> None:
+    draw_timeline(
+        tmp_path / "t.png", video_id="v", duration_seconds=9.0, detections=Detections(), labels=MA52
+    )
+    assert (tmp_path / "t.png").exists()
+
+
+def test_no_two_bars_share_a_place() -> None:
+    rng = np.random.default_rng(0)
+    start = rng.uniform(0, 20, 40)
+    segments = np.stack([start, start + rng.exponential(3, 40)], 1)
+    lanes = np.array(assign_lanes(segments))
+    for lane in set(lanes.tolist()):
+        mine = segments[lanes == lane]
+        mine = mine[np.argsort(mine[:, 0])]
+        assert (mine[1:, 0] >= mine[:-1, 1]).all()
+
+
+def test_tables_have_the_numbers() -> None:
+    report = evaluate_detections(
+        {"v": FOUND},
+        [VideoRecord("v", 9.0, "val", annotations=TRUTH)],
+        labels=MA52,
+        tiou=parse_tiou("0.1:0.9"),
+    )
+    assert "100.00" in text_of(threshold_table(report))
+    assert "AVG" in text_of(paper_table(report))
+    assert "51 classes without annotations are left out: A1 shaking body" in counts_text(report)
+
+
+def test_curves_are_drawn(tmp_path: Path) -> None:
+    steps = [
+        {
+            "kind": "step",
+            "step": s,
+            "loss": 2 / s,
+            "loss_classification": 1 / s,
+            "loss_regression": 1 / s,
+            "learning_rate": 1e-4,
+        }
+        for s in (1, 2, 3)
+    ]
+    validation = {"kind": "validation", "step": 3, "action_map": 0.1, "body_map": 0.2}
+    draw_training_curves(tmp_path / "c.png", [*steps, validation])
+    draw_training_curves(tmp_path / "d.png", [])
+    assert (tmp_path / "c.png").stat().st_size > 5000

@@ -1,0 +1,173 @@
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmad.annotations.formats import read_annotations
+from mmad.errors import ConfigError
+from mmad.labels import MA52
+from mmad.synthetic.dataset import SynthesisSettings, plan_videos, record_of, synthesize
+from mmad.synthetic.motions import MOTIONS, Instance, pose_at
+from mmad.synthetic.plan import MA52_COUNTS, MMA52_COUNTS
+from mmad.synthetic.render import Renderer
+from mmad.synthetic.skeleton import solve, two_bones
+from mmad.synthetic.subjects import make_subject
+
+TINY = SynthesisSettings(
+    train=3, val=1, test=1, clips=4, width=32, height=32, min_seconds=1.0, max_seconds=2.0
+)
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_same_seed_same_bytes_and_restart(tmp_path: Path) -> None:
+    synthesize(tmp_path / "a", TINY)
+    synthesize(tmp_path / "b", TINY, num_workers=2)
+    assert hashes(tmp_path / "a") == hashes(tmp_path / "b")
+    before = hashes(tmp_path / "a")
+    (tmp_path / "a" / "videos" / "train0001.mp4").unlink()
+    summary = synthesize(tmp_path / "a", TINY)
+    assert summary.num_written == 1
+    assert hashes(tmp_path / "a") == before
+    other = TINY.model_copy(update={"seed": 1})
+    synthesize(tmp_path / "c", other)
+    assert hashes(tmp_path / "c")["videos/train0000.mp4"] != before["videos/train0000.mp4"]
+
+
+def test_other_settings_are_refused(tmp_path: Path) -> None:
+    synthesize(tmp_path / "a", TINY)
+    with pytest.raises(ConfigError, match=r"other settings \(seed 0 -> 1\)"):
+        synthesize(tmp_path / "a", TINY.model_copy(update={"seed": 1}))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("")
+    with pytest.raises(ConfigError, match="was not made by mmad synthesize"):
+        synthesize(tmp_path / "mine", TINY)
+
+
+def test_files_agree_with_each_other(tmp_path: Path) -> None:
+    synthesize(tmp_path / "a", TINY)
+    folder = tmp_path / "a" / "annotations"
+    from_json = read_annotations(folder / "mma52.json")
+    from_csv = read_annotations([folder / f"{s}.csv" for s in ("train", "val", "test")])
+    for a, b in zip(from_json.records, from_csv.records, strict=True):
+        assert a.video_id == b.video_id
+        np.testing.assert_allclose(
+            a.annotations.segments_seconds, b.annotations.segments_seconds, atol=1e-4
+        )
+    assert len((folder / "ma52_train.txt").read_text().splitlines()) == 4
+
+
+def test_statistics_follow_mma52() -> None:
+    records = [record_of(job) for job in plan_videos(SynthesisSettings(train=1200), out=Path())]
+    records = [record for record in records if record.subset == "train"]
+    segments = [record.annotations.segments_seconds for record in records]
+    lengths = np.concatenate([s[:, 1] - s[:, 0] for s in segments])
+    assert np.mean([len(s) for s in segments]) == pytest.approx(3.02, abs=0.15)
+    assert np.median(lengths) == pytest.approx(2.6, abs=0.25)
+    assert np.mean(lengths < 1) == pytest.approx(0.13, abs=0.03)
+    overlapping = [
+        any(min(b, y) > max(a, x) for k, (x, y) in enumerate(s) if k != i)
+        for s in segments
+        for i, (a, b) in enumerate(s)
+    ]
+    assert np.mean(overlapping) == pytest.approx(0.87, abs=0.04)
+    assert np.mean(np.concatenate([s[:, 0] == 0 for s in segments])) == pytest.approx(
+        0.30, abs=0.05
+    )
+    assert np.mean([r.fps == 29 for r in records]) == pytest.approx(0.18, abs=0.04)
+    assert min(r.duration_seconds for r in records) >= 5 - 0.02
+    assert max(r.duration_seconds for r in records) <= 15 + 0.02
+    counts = np.bincount(np.concatenate([r.annotations.labels for r in records]), minlength=52)
+    assert np.corrcoef(counts, MMA52_COUNTS)[0, 1] > 0.95
+    assert (len(MMA52_COUNTS), sum(MMA52_COUNTS), sum(MA52_COUNTS)) == (52, 13_698, 11_250)
+
+
+def test_nobody_is_in_two_subsets() -> None:
+    jobs = plan_videos(SynthesisSettings(), out=Path())
+    subjects = {s: {j.subject for j in jobs if j.subset == s} for s in ("train", "val", "test")}
+    assert not subjects["train"] & subjects["val"]
+    assert not subjects["val"] & subjects["test"]
+    moved = plan_videos(SynthesisSettings(first_subject=5000), out=Path())
+    assert not {j.subject for j in moved} & {j.subject for j in jobs}
+
+
+def test_only_the_chosen_classes() -> None:
+    settings = SynthesisSettings(classes=(9, 19, 24), class_weights="uniform")
+    jobs = plan_videos(settings, out=Path())
+    assert {i.label for job in jobs for i in job.plan.instances} == {9, 19, 24}
+
+
+@pytest.mark.parametrize("label", range(52), ids=lambda label: MA52.title(label))
+def test_every_motion_is_seen(label: int) -> None:
+    """Somewhere in its instance the picture differs clearly from the resting one."""
+    subject = make_subject(3)
+    renderer = Renderer(subject, width=96, height=96, rng=np.random.default_rng(0), glasses=True)
+    renderer._noise[:] = 0
+
+    def picture(instances: list[Instance], seconds: float) -> np.ndarray:
+        pose = pose_at(seconds, instances, slouch=subject.slouch, idle=0.3)
+        return renderer.frame(pose).astype(int)
+
+    performed = [Instance(label, 0.0, 4.0, phase=4.0)]
+    changes = [
+        (np.abs(picture(performed, t) - picture([], t)).max(axis=2) > 24).sum()
+        for t in np.linspace(0.4, 3.6, 15)
+    ]
+    assert max(changes) >= 12, f"at most {max(changes)} of {96 * 96} pixels change"
+    assert (picture(performed, 5.0) == picture([], 5.0)).all()
+
+
+def test_a_hand_reaches_the_nose() -> None:
+    subject = make_subject(1)
+    nose = MA52.index("touching nose")
+    pose = pose_at(1.0, [Instance(nose, 0.0, 2.0)], slouch=0.1, idle=0.0)
+    joints = solve(subject, pose)
+    place = joints.head + joints.head_frame @ (np.array([0, -0.12, 1.22]) * (subject.head + 0.02))
+    assert np.linalg.norm(joints.wrists[0] - place) < 0.15  # a hand's length away
+    rest = solve(subject, pose_at(5.0, [], slouch=0.1, idle=0.0))
+    assert np.linalg.norm(rest.wrists[0] - place) > 0.3
+
+
+def test_two_bones_keep_their_lengths() -> None:
+    root, target = np.zeros(3), np.array([0.3, 0.1, 0.2])
+    middle, end = two_bones(root, target, first=0.3, second=0.25, hint=np.array([0.0, -1.0, 0.0]))
+    assert np.linalg.norm(middle) == pytest.approx(0.3)
+    assert np.linalg.norm(end - middle) == pytest.approx(0.25)
+    np.testing.assert_allclose(end, target, atol=1e-9)
+    _, far = two_bones(root, 10 * target, first=0.3, second=0.25, hint=np.array([0.0, -1.0, 0.0]))
+    assert np.linalg.norm(far) == pytest.approx(0.55, abs=0.01)
+
+
+def test_there_is_a_motion_for_each_label() -> None:
+    assert len(MOTIONS) == len(MA52)
+
+
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [
+        (["--width", "33"], "even sides"),
+        (["--classes", "noding"], "did you mean 'nodding'"),
+        (["--min-seconds", "9", "--max-seconds", "8"], "is more than"),
+        (["--class-weights", "none"], "class-weights"),
+        (["--train", "-1"], "train"),
+    ],
+)
+def test_bad_options_give_one_message(tmp_path: Path, option: list[str], expected: str) -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "mmad", "synthesize", str(tmp_path / "x"), *option],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 2
+    assert expected in result.stderr
+    assert "Traceback" not in result.stderr

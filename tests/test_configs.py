@@ -1,0 +1,116 @@
+"""Every YAML file: it is read, it is complete, and it trains a step."""
+
+from pathlib import Path
+
+import pytest
+from synthetic_data import tiny_content
+
+from mmad.config.run import SHIPPED_CONFIGS, dump_config, load_config, parse_config
+from mmad.engine.detection import smoke_config, train_detector
+from mmad.errors import ConfigError
+
+CONFIGS = sorted(SHIPPED_CONFIGS.glob("*.yaml"))
+
+
+def test_there_are_configs() -> None:
+    assert {"dsta_videomae_b.yaml", "demo.yaml"} <= {path.name for path in CONFIGS}
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_config_trains_a_step(path: Path, videos: Path, tmp_path: Path) -> None:
+    places = [
+        f"data.annotations={videos / 'annotations' / 'mma52.json'}",
+        f"data.videos={videos / 'videos'}",
+    ]
+    config = smoke_config(load_config(path, overrides=places))
+    folder = train_detector(config, out=tmp_path / "run", quiet=True)
+    assert [row["step"] for row in folder.rows() if row["kind"] == "step"] == [1, 2]
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_dump_is_read_back(path: Path, tmp_path: Path) -> None:
+    config = load_config(path)
+    (tmp_path / "c.yaml").write_text(dump_config(config))
+    assert load_config(tmp_path / "c.yaml") == config
+
+
+def test_a_shipped_config_is_found_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load_config("configs/dsta_videomae_b.yaml").backbone.adapter.name == "dsta"
+    with pytest.raises(ConfigError, match=r"did you mean configs/dsta_videomae_b\.yaml"):
+        load_config("configs/dsta_videomae_bb.yaml")
+
+
+def problems(tmp_path: Path, **changes: object) -> str:
+    content = tiny_content(tmp_path)
+    for key, value in changes.items():
+        *parents, last = key.split("__")
+        place = content
+        for parent in parents:
+            place = place[parent]
+        place[last] = value
+    with pytest.raises(ConfigError, match=r"c\.yaml") as error:
+        parse_config(content, source="c.yaml")
+    return str(error.value)
+
+
+def test_all_problems_in_one_message(tmp_path: Path) -> None:
+    text = problems(tmp_path, data__windw_frames=3, training__epochs="many", data__frame_stride=0)
+    assert text.startswith("c.yaml: 3 problems")
+    assert "data.windw_frames: there is no such setting; did you mean 'window_frames'?" in text
+    assert "training.epochs: input should be a valid integer" in text
+    assert "found 'many'" in text
+    assert "data.frame_stride: input should be greater than or equal to 1; found 0" in text
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("backbone__adapter", {"name": "dsta", "ratoi": 1}, "did you mean 'ratio'"),
+        ("backbone__adapter", {"name": "lora"}, "backbone.adapter"),
+        (
+            "backbone__size",
+            {"width": 10, "depth": 1, "num_heads": 4},
+            "not a multiple of num_heads",
+        ),
+        ("backbone__size", "smal", "'small'"),
+        ("detector__num_branch", 4, "expected one for each of 5 levels"),
+        ("data__window_frames", 65, "not a multiple of backbone.clip_frames 16"),
+        ("data__shorten", [1.0, 0.5], "expected 0 < smallest <= largest"),
+        ("training__accumulate", 3, "not a multiple of accumulate 3"),
+    ],
+)
+def test_impossible_values(tmp_path: Path, key: str, value: object, expected: str) -> None:
+    assert expected in problems(tmp_path, **{key: value})
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("training.epochs", "expected key=value"),
+        ("seed.x=1", "'seed' is 0, not a group of settings"),
+        ("training.epochs=[", "not a YAML value"),
+    ],
+)
+def test_bad_overrides(override: str, expected: str) -> None:
+    with pytest.raises(ConfigError, match=expected.replace("[", r"\[")):
+        load_config("configs/demo.yaml", overrides=[override])
+
+
+def test_numbers_with_exponents_are_numbers() -> None:
+    config = load_config("configs/demo.yaml", overrides=["training.learning_rate=1e-4"])
+    assert config.training.learning_rate == 1e-4
+
+
+def test_missing_weights_say_how_to_get_them(videos: Path, tmp_path: Path) -> None:
+    config = load_config(
+        "configs/dsta_videomae_s.yaml",
+        overrides=[
+            f"data.annotations={videos / 'annotations' / 'mma52.json'}",
+            f"data.videos={videos / 'videos'}",
+        ],
+    )
+    with pytest.raises(ValueError, match="get them from their authors"):
+        train_detector(config, out=tmp_path / "run", quiet=True)
