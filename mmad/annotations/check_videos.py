@@ -75,7 +75,7 @@ def check_folder(
             total=len(present),
             desc="videos",
             unit="video",
-            disable=not progress,
+            disable=not (progress and present),
         )
         checked = list(results)
     for found in checked:

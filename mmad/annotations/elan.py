@@ -75,7 +75,7 @@ def write_elan(
     detections: Detections,
     labels: LabelMap,
     min_score: float,
-    author: str,
+    author: str = "mmad",
 ) -> None:
     """Write the ``detections`` with a score of at least ``min_score`` as tiers of an ELAN file.
 

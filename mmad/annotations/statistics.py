@@ -95,8 +95,8 @@ class SubsetStatistics:
         videos: lengths of the videos.
         instances: lengths of the instances.
         videos_at_30fps: lengths of the videos as frames / 30; None where frames are not known.
-        instances_at_30fps: lengths of the instances as frames / 30; None where frames are not
-        known. share_under_1_second: share of instances shorter than a second.
+        instances_at_30fps: lengths of the instances as frames / 30; None where the above is.
+        share_under_1_second: share of instances shorter than a second.
         num_starting_at_0: instances that start with their video.
         videos_by_num_instances: number of videos by their number of instances.
         overlap: how instances overlap.
