@@ -82,6 +82,10 @@ class DataSettings(Settings):
             "keeping its aspect"
         ),
     )
+    subtract_background: bool = Field(
+        False,
+        description="show what differs from the median picture of the window; for fixed cameras",
+    )
     reader: Literal["pyav", "decord"] = Field("pyav", description="library that decodes")
     num_workers: int = Field(
         2, ge=0, description="processes that read videos; 0 reads in the main one"

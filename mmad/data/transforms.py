@@ -91,6 +91,17 @@ def cut(frames: Frames, box: Box, *, size: int, flip: bool = False) -> Frames:
     return out
 
 
+def subtract_background(frames: Frames, *, num_pictures: int = 15) -> Frames:
+    """``frames`` minus their median, plus 128: grey where nothing moves; uint8, same shape.
+
+    Differences of more than 127 are cut. The median is over ``num_pictures`` frames of the window.
+    """
+    chosen = np.linspace(0, len(frames) - 1, min(num_pictures, len(frames))).round().astype(int)
+    background = np.median(frames[chosen], axis=0).astype(np.int16)
+    offset = (128 - background)[None]
+    return np.clip(frames.astype(np.int16) + offset, 0, 255).astype(np.uint8)
+
+
 def colour_map(
     frames: Frames,
     *,

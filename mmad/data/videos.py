@@ -14,7 +14,14 @@ from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
 from mmad.config.data import DataSettings
 from mmad.data.samples import FailedVideo, Sample, pad_frames
-from mmad.data.transforms import Box, centre_box, colour_map, cut, random_box
+from mmad.data.transforms import (
+    Box,
+    centre_box,
+    colour_map,
+    cut,
+    random_box,
+    subtract_background,
+)
 from mmad.data.windows import (
     Window,
     num_sampled_frames,
@@ -182,6 +189,8 @@ class TrainingVideos(Dataset):
             rng=rng,
         )
         frames = self._source.read(path, np.arange(count) * stride, window)
+        if settings.subtract_background:
+            frames = subtract_background(frames)
         colour = colour_map(frames)
         box, flip = _whole(frames, settings), False
         if (augmentation := settings.augmentation) is not None:
@@ -306,6 +315,8 @@ class WindowStream(IterableDataset):
                 stop_seconds=window.stop * settings.frame_stride / fps,
                 min_visible=settings.min_visible,
             )
+            if settings.subtract_background:
+                part = subtract_background(part)
             cropped = cut(part, _whole(part, settings), size=settings.image_size)
             yield _finish(
                 record,

@@ -1,0 +1,159 @@
+"""A training step and an inference pass of a detector, packed against the peers' way.
+
+    python -m benchmarks.bench_models [--sizes small base] [--adapters none standard tia dsta]
+        [--repeats 3] [--frames 309 240]
+
+The peers' way (`pad_to_window`) repeats the last frame of each video up to a window of 768 frames
+and recomputes all activations; ours computes frames that exist. Cases take turns; the median of
+the repeats is kept. FLOPs (multiply-adds x 2) are counted by torch, attention included; the cheap
+element-wise temporal convolutions are not counted. Writes benchmarks/results/models.csv.
+"""
+
+import argparse
+import resource
+import statistics
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks.provenance import write_rows
+from mmad.config.run import RunConfig, parse_config
+from mmad.data.samples import Batch, Sample, pack, pad_frames
+from mmad.data.transforms import colour_map
+from mmad.data.videos import make_grid
+from mmad.data.windows import Window
+from mmad.engine.detection import DetectionTask
+from mmad.engine.distributed import Processes
+from mmad.engine.loop import choose_precision
+from mmad.engine.run_folder import RunFolder
+from mmad.labels import MA52
+from mmad.models.build import build_detector
+from mmad.structures import Annotations
+
+PEER_WINDOW = 768
+
+
+def config_of(size: str, adapter: str, *, image_size: int, peers: bool) -> RunConfig:
+    return parse_config(
+        {
+            "data": {
+                "annotations": "-",
+                "videos": "-",
+                "window_frames": PEER_WINDOW,
+                "image_size": image_size,
+            },
+            "backbone": {
+                "size": size,
+                "adapter": {"name": adapter},
+                "activation_checkpointing": peers,
+            },
+            "training": {"epochs": 1},
+        },
+        source="benchmark",
+    )
+
+
+def make_batch(frames: Sequence[int], *, image_size: int, peers: bool) -> Batch:
+    rng = np.random.default_rng(0)
+    samples = []
+    for number, count in enumerate(frames):
+        pictures = rng.integers(0, 255, (count, image_size, image_size, 3), dtype=np.uint8)
+        samples.append(
+            Sample(
+                f"v{number}",
+                pad_frames(pictures, num_frames=PEER_WINDOW) if peers else pictures,
+                count,
+                colour_map(pictures),
+                make_grid(fps=30, frame_stride=1, window=Window(0, count), steps_per_tubelet=2),
+                Annotations([[1.0, 3.0], [2.0, 2.8]], [9, 24]),
+            )
+        )
+    return pack(samples, clip_frames=16)
+
+
+def measure(config: RunConfig, batch: Batch, *, training: bool, device: torch.device) -> dict:
+    model = build_detector(config, num_classes=len(MA52)).to(device).train(training)
+    processes = Processes(0, 1, device)
+    task = DetectionTask(
+        config, labels=MA52, validation=[], processes=processes, folder=RunFolder(None)
+    )
+    precision = choose_precision("auto", device)
+    prepared = task.prepare(batch, device)
+
+    def step() -> None:
+        with (
+            torch.set_grad_enabled(training),
+            torch.autocast(device.type, dtype=precision, enabled=precision is not None),
+        ):
+            loss = task.losses(model, prepared)["loss"]
+        if training and loss.requires_grad:
+            loss.backward()
+            model.zero_grad(set_to_none=True)
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+
+    with FlopCounterMode(display=False) as counter:
+        step()
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    start = time.perf_counter()
+    step()
+    seconds = time.perf_counter() - start
+    if device.type == "cuda":
+        memory = torch.cuda.max_memory_allocated() / 2**20
+    else:
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"seconds": seconds, "flops": counter.get_total_flops(), "memory_mb": memory}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sizes", nargs="+", default=["small", "base"])
+    parser.add_argument(
+        "--adapters", nargs="+", default=["none", "standard", "tia", "dsta", "dsta_180"]
+    )
+    parser.add_argument("--frames", nargs="+", type=int, default=[309, 240], help="of each video")
+    parser.add_argument("--image-size", type=int, default=160)
+    parser.add_argument("--repeats", type=int, default=3)
+    arguments = parser.parse_args()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    rows = []
+    for size in arguments.sizes:
+        for adapter in arguments.adapters:
+            for training in (True, False):
+                cases: dict[bool, list[dict]] = {False: [], True: []}
+                for _ in range(arguments.repeats):
+                    for peers, measured in cases.items():
+                        config = config_of(
+                            size, adapter, image_size=arguments.image_size, peers=peers
+                        )
+                        batch = make_batch(
+                            arguments.frames, image_size=arguments.image_size, peers=peers
+                        )
+                        measured.append(measure(config, batch, training=training, device=device))
+                seconds = {k: statistics.median(m["seconds"] for m in v) for k, v in cases.items()}
+                for peers, measured in cases.items():
+                    total = PEER_WINDOW * len(arguments.frames) if peers else None
+                    clips = sum(-(-n // 16) * 16 for n in arguments.frames)
+                    rows.append(
+                        {
+                            "size": size,
+                            "adapter": adapter,
+                            "pass": "training" if training else "inference",
+                            "way": "pad_to_window" if peers else "packed",
+                            "seconds": round(seconds[peers], 4),
+                            "ratio_to_packed": round(seconds[peers] / seconds[False], 3),
+                            "gflops": round(measured[0]["flops"] / 1e9, 1),
+                            "peak_memory_mb": round(max(m["memory_mb"] for m in measured)),
+                            "padding_share": round(1 - sum(arguments.frames) / (total or clips), 3),
+                        }
+                    )
+                    print(rows[-1], flush=True)
+    print(write_rows("models", rows))
+
+
+if __name__ == "__main__":
+    main()

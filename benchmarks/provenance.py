@@ -1,0 +1,50 @@
+"""What a measurement was made on, and where it is kept."""
+
+import csv
+import os
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def hardware() -> str:
+    """The processor and its cores, or the GPU."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    name = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        lines = [line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        name = lines[0].partition(":")[2].strip() if lines else name
+    return f"{name}, {os.cpu_count()} cores"
+
+
+def commit() -> str:
+    """The commit that is checked out; "+" if files differ from it."""
+    folder = Path(__file__).parent
+
+    def git(*arguments: str) -> str:
+        command = ["git", *arguments]
+        return subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, check=False
+        ).stdout
+
+    name = git("rev-parse", "--short", "HEAD").strip() or "unknown"
+    return name + ("+" if git("status", "--porcelain", "--untracked-files=no").strip() else "")
+
+
+def write_rows(name: str, rows: Sequence[Mapping[str, object]]) -> Path:
+    """Write rows with commit and hardware to results/NAME.csv and return the path."""
+    path = RESULTS / f"{name}.csv"
+    path.parent.mkdir(exist_ok=True)
+    whole = [{"commit": commit(), "hardware": hardware(), **row} for row in rows]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(whole[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(whole)
+    return path

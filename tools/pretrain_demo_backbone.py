@@ -1,0 +1,172 @@
+"""Pre-train the demo's small backbone: which of the 52 actions is going on in each tubelet?
+
+The videos are synthetic and show people that no demo shows. Only the backbone is kept.
+
+    mmad synthesize pretrain/data --train 1100 --val 60 --test 0 --seed 77 --first-subject 5000 \
+        --videos-per-subject 4 --class-weights uniform --fps 15 --width 96 --height 96
+    python tools/pretrain_demo_backbone.py configs/demo_pretrain.yaml pretrain/run \
+        mmad/assets/demo_backbone.safetensors
+"""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mmad.checkpoint import save_tensors
+from mmad.config.run import RunConfig, load_config
+from mmad.data.samples import Batch
+from mmad.data.videos import FrameCache, TrainingVideos
+from mmad.engine.detection import read_data, records_of
+from mmad.engine.distributed import start_processes
+from mmad.engine.inference import window_batches
+from mmad.engine.loop import Loop
+from mmad.engine.run_folder import RunFolder, create_run
+from mmad.models.build import build_backbone, build_size
+from mmad.models.detector import VideoFeatures
+from mmad.models.losses import LossNormalizer
+from mmad.structures import Annotations, FeatureGrid, VideoRecord
+
+
+class Tagger(nn.Module):
+    """Backbone and a linear layer: logits of every class at every step, (B, T, K), and the mask."""
+
+    def __init__(self, config: RunConfig, *, num_classes: int) -> None:
+        super().__init__()
+        self.features = VideoFeatures(build_backbone(config.backbone), steps_per_tubelet=1)
+        width = build_size(config.backbone).width
+        self.norm = nn.LayerNorm(width)
+        self.head = nn.Linear(width, num_classes)
+        nn.init.constant_(self.head.bias, -3.0)
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        features_BCT, mask_BT = self.features(
+            batch.clips, batch.colours, batch.clips_per_window, batch.frames_per_window
+        )
+        return self.head(self.norm(features_BCT.transpose(1, 2))), mask_BT
+
+
+def tags(grid: FeatureGrid, annotations: Annotations, *, steps: int, num_classes: int) -> Tensor:
+    """1 where an instance of the class covers the middle of the step, shape (steps, K)."""
+    result = torch.zeros(steps, num_classes)
+    middle = np.arange(steps) + 0.5
+    segments = grid.to_grid(annotations.segments_seconds)
+    for (start, end), label in zip(segments, annotations.labels.tolist(), strict=True):
+        result[(middle > start) & (middle < end), label] = 1.0
+    return result
+
+
+@dataclass(frozen=True)
+class TaggedBatch:
+    batch: Batch
+    targets_BTK: Tensor
+    num_positives: Tensor
+
+
+class TaggingTask:
+    """Binary cross-entropy of every class at every step."""
+
+    def __init__(
+        self, config: RunConfig, validation: Sequence[VideoRecord], num_classes: int
+    ) -> None:
+        self._config = config
+        self._validation = validation
+        self._num_classes = num_classes
+        self._cache = FrameCache(budget_gb=2.0)
+
+    def prepare(self, batch: Batch, device: torch.device) -> TaggedBatch:
+        steps = max(batch.clips_per_window) * self._config.backbone.clip_frames // 2
+        targets = torch.stack(
+            [
+                tags(grid, item, steps=steps, num_classes=self._num_classes)
+                for grid, item in zip(batch.grids, batch.annotations, strict=True)
+            ]
+        )
+        # The loss is a mean over steps: they, not the tags, are what is counted.
+        counted = torch.tensor(float(sum(grid.num_steps for grid in batch.grids)))
+        return TaggedBatch(batch.to(device), targets.to(device), counted.to(device))
+
+    def losses(self, model: nn.Module, prepared: TaggedBatch) -> Mapping[str, Tensor]:
+        logits_BTK, mask_BT = model(prepared.batch)
+        weight = torch.tensor(3.0)
+        loss = functional.binary_cross_entropy_with_logits(
+            logits_BTK, prepared.targets_BTK, reduction="none", pos_weight=weight
+        )
+        total = (loss * mask_BT[..., None]).sum()
+        return {"loss": total, "loss_classification": total, "loss_regression": 0 * total}
+
+    @torch.no_grad()
+    def validate(self, model: nn.Module) -> tuple[float, dict[str, Any]]:
+        """Mean over classes of the average precision of steps."""
+        model.eval()
+        scores, truth = [], []
+        for batch, _ in window_batches(self._validation, self._config, fps=None, cache=self._cache):
+            assert batch is not None
+            prepared = self.prepare(batch, torch.device("cpu"))
+            logits_BTK, mask_BT = model(prepared.batch)
+            scores.append(logits_BTK[mask_BT])
+            truth.append(prepared.targets_BTK[mask_BT])
+        model.train()
+        figure = mean_average_precision(torch.cat(scores).numpy(), torch.cat(truth).numpy())
+        return figure, {"step_map": figure}
+
+
+def mean_average_precision(scores: np.ndarray, truth: np.ndarray) -> float:
+    """Of the classes that occur; (N, K) each."""
+    values = []
+    for k in np.flatnonzero(truth.sum(axis=0)):
+        hits = truth[np.argsort(-scores[:, k], kind="stable"), k]
+        precision = np.cumsum(hits) / np.arange(1, len(hits) + 1)
+        values.append(float((precision * hits).sum() / hits.sum()))
+    return float(np.mean(values))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("config")
+    parser.add_argument("run", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("overrides", nargs="*", help="key.sub=value")
+    arguments = parser.parse_args()
+    config = load_config(arguments.config, overrides=arguments.overrides)
+    annotations, labels = read_data(config)
+    torch.manual_seed(config.seed)
+    model = Tagger(config, num_classes=len(labels)).train()
+    training = records_of(config, annotations, ["train"])
+    rate = config.training.learning_rate
+    matrices = [p for p in model.parameters() if p.ndim > 1]
+    vectors = [p for p in model.parameters() if p.ndim <= 1]
+    folder: RunFolder = create_run(arguments.run, config)
+    loop = Loop(
+        model=model,
+        task=TaggingTask(config, records_of(config, annotations, ["val"]), len(labels)),
+        dataset=TrainingVideos(training, config.data, steps_per_tubelet=1, seed=config.seed),
+        num_videos=len(training),
+        groups=[
+            {"lr": rate, "weight_decay": config.training.weight_decay, "params": matrices},
+            {"lr": rate, "weight_decay": 0.0, "params": vectors},
+        ],
+        normalizer=LossNormalizer(initial=1.0, momentum=0.0),
+        settings=config.training,
+        seed=config.seed,
+        clip_frames=config.backbone.clip_frames,
+        folder=folder,
+        processes=start_processes(),
+        num_workers=config.data.num_workers,
+    )
+    loop.run()
+    prefix = "features.backbone."
+    average = {k: v for k, v in loop.state()["average"].items() if k.startswith(prefix)}
+    small = {name.removeprefix(prefix): value.half() for name, value in average.items()}
+    save_tensors(arguments.out, small, metadata={"made_by": "tools/pretrain_demo_backbone.py"})
+    print(f"{arguments.out}: {arguments.out.stat().st_size / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    main()
