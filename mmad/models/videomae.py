@@ -181,9 +181,12 @@ class VideoMAE(nn.Module):
         self.norm = nn.LayerNorm(size.width, eps=norm_eps) if final_norm else None
         for module in self.modules():
             if isinstance(module, nn.Linear):
-                nn.init.trunc_normal_(module.weight, std=0.02)
+                nn.init.xavier_uniform_(module.weight)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
+        # The projection of patches is a linear layer, and starts as one.
+        nn.init.xavier_uniform_(self.patch_embed.proj.weight.flatten(1))
+        nn.init.zeros_(self.patch_embed.proj.bias)  # type: ignore[arg-type]
 
     @property
     def clip_tubelets(self) -> int:
