@@ -1,6 +1,6 @@
 """Frames per second of reading whole videos at short side 160, from 1080p and from prepared copies.
 
-    python benchmarks/bench_loader.py [--videos FOLDER] [--repeats 5]
+    python -m benchmarks.bench_loader [--videos FOLDER] [--repeats 5]
 
 Every measurement runs in a process of its own, so that its peak memory is its own, and the cases
 take turns, so that a change in the load of the machine hits them all. The median of the repeats is
@@ -9,10 +9,7 @@ run.
 """
 
 import argparse
-import csv
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -22,13 +19,13 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.provenance import write_rows
 from mmad.video.find import find_videos
 from mmad.video.prepare import prepare_videos
 from mmad.video.reader import open_video
 from mmad.video.writer import VideoWriter
 
 SHORT_SIDE = 160
-RESULTS = Path(__file__).parent / "results" / "loader.csv"
 
 
 def make_video(path: Path, *, num_frames: int, seed: int) -> None:
@@ -64,27 +61,6 @@ def measure(reader: str, videos: list[str]) -> dict[str, float]:
     return {"frames_per_second": num_frames / seconds, "peak_memory_mb": peak_kb / 1024}
 
 
-def hardware() -> str:
-    """Name of the CPU and number of cores."""
-    cpu = platform.processor() or platform.machine()
-    information = Path("/proc/cpuinfo")
-    if information.exists():
-        for line in information.read_text().splitlines():
-            if line.startswith("model name"):
-                cpu = line.split(":", 1)[1].strip()
-                break
-    return f"{cpu}, {os.cpu_count()} cores"
-
-
-def commit() -> str:
-    """Short hash of the code that was measured."""
-    command = ["git", "rev-parse", "--short", "HEAD"]
-    folder = Path(__file__).parent
-    return subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, check=True
-    ).stdout.strip()
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--videos", type=Path, help="folder of videos instead of generated ones")
@@ -118,7 +94,14 @@ def main() -> None:
         measured: dict[tuple[str, str], list[dict[str, float]]] = {case: [] for case in cases}
         for _ in range(arguments.repeats):
             for case, paths in cases.items():
-                command = [sys.executable, __file__, "--measure", case[0], *map(str, paths)]
+                command = [
+                    sys.executable,
+                    "-m",
+                    "benchmarks.bench_loader",
+                    "--measure",
+                    case[0],
+                    *map(str, paths),
+                ]
                 result = subprocess.run(command, capture_output=True, text=True, check=True)
                 measured[case].append(json.loads(result.stdout))
     medians = {
@@ -126,25 +109,20 @@ def main() -> None:
         for case, runs in measured.items()
     }
     reference = medians["pyav", source_name]["frames_per_second"]
-    RESULTS.parent.mkdir(exist_ok=True)
-    with RESULTS.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(
-            [
-                "commit",
-                "hardware",
-                "reader",
-                "source",
-                "frames_per_second",
-                "peak_memory_mb",
-                "ratio",
-            ]
+    rows = []
+    for (reader, source), values in medians.items():
+        speed = values["frames_per_second"]
+        rows.append(
+            {
+                "reader": reader,
+                "source": source,
+                "frames_per_second": round(speed),
+                "peak_memory_mb": round(values["peak_memory_mb"]),
+                "ratio": round(speed / reference, 2),
+            }
         )
-        for (reader, source), values in medians.items():
-            speed = values["frames_per_second"]
-            row = [f"{speed:.0f}", f"{values['peak_memory_mb']:.0f}", f"{speed / reference:.2f}"]
-            writer.writerow([commit(), hardware(), reader, source, *row])
-    print(RESULTS.read_text(), end="")
+        print(rows[-1])
+    print(write_rows("loader", rows))
 
 
 if __name__ == "__main__":
