@@ -18,11 +18,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.data import Dataset
 
-from mmad.checkpoint import save_tensors
+from mmad.checkpoint import load_backbone, save_tensors
 from mmad.config.run import RunConfig, load_config
-from mmad.data.samples import Batch
-from mmad.data.videos import FrameCache, TrainingVideos
+from mmad.data.samples import Batch, Sample
+from mmad.data.transforms import colour_map, cut, random_box, subtract_background
+from mmad.data.videos import FrameCache, make_grid
+from mmad.data.windows import Window
 from mmad.engine.detection import read_data, records_of
 from mmad.engine.distributed import start_processes
 from mmad.engine.inference import window_batches
@@ -32,6 +35,8 @@ from mmad.models.build import build_backbone, build_size
 from mmad.models.detector import VideoFeatures
 from mmad.models.losses import LossNormalizer
 from mmad.structures import Annotations, FeatureGrid, VideoRecord
+from mmad.video.index import index_video
+from mmad.video.reader import open_video
 
 
 class Tagger(nn.Module):
@@ -127,17 +132,70 @@ def mean_average_precision(scores: np.ndarray, truth: np.ndarray) -> float:
     return float(np.mean(values))
 
 
+class OneClip(Dataset):
+    """A random clip of each video that shows an action, its background taken from the whole video.
+
+    Frames of all videos are kept in memory, small and without their background.
+    """
+
+    def __init__(self, records: Sequence[VideoRecord], config: RunConfig) -> None:
+        self._records = records
+        self._config = config
+        self._frames: dict[int, np.ndarray] = {}
+
+    def __getitem__(self, epoch_and_index: tuple[int, int]) -> Sample:
+        epoch, index = epoch_and_index
+        record, settings = self._records[index], self._config.data
+        assert record.path is not None
+        assert settings.augmentation is not None
+        rng = np.random.default_rng((self._config.seed, epoch, index))
+        video = index_video(record.path)
+        if index not in self._frames:
+            size = (settings.image_size, settings.image_size)
+            with open_video(record.path, size=size, threads=1) as reader:
+                self._frames[index] = subtract_background(reader.read(range(video.num_frames)))
+        clip_frames = self._config.backbone.clip_frames
+        # A window around a random moment of a random instance.
+        segment = record.annotations.segments_seconds[rng.integers(len(record.annotations))]
+        middle = rng.uniform(*segment) * video.fps
+        last = video.num_frames - clip_frames
+        start = int(np.clip(round(middle - clip_frames * rng.uniform(0.2, 0.8)), 0, last))
+        frames = self._frames[index][start : start + clip_frames]
+        augmentation = settings.augmentation
+        box = random_box(
+            *frames.shape[1:3],
+            area=augmentation.crop_area,
+            aspect=augmentation.crop_aspect,
+            rng=rng,
+        )
+        flip = bool(rng.random() < augmentation.flip)
+        colour = colour_map(
+            frames, contrast=augmentation.contrast, saturation=augmentation.saturation, rng=rng
+        )
+        grid = make_grid(
+            fps=video.fps,
+            frame_stride=1,
+            window=Window(start, start + clip_frames),
+            steps_per_tubelet=1,
+        )
+        cropped = cut(frames, box, size=settings.image_size, flip=flip)
+        return Sample(record.video_id, cropped, clip_frames, colour, grid, record.annotations)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("config")
     parser.add_argument("run", type=Path)
     parser.add_argument("out", type=Path)
+    parser.add_argument("--start", help="weights of an earlier pre-training to go on from")
     parser.add_argument("overrides", nargs="*", help="key.sub=value")
     arguments = parser.parse_args()
     config = load_config(arguments.config, overrides=arguments.overrides)
     annotations, labels = read_data(config)
     torch.manual_seed(config.seed)
     model = Tagger(config, num_classes=len(labels)).train()
+    if arguments.start:
+        print(load_backbone(model.features.backbone, arguments.start))
     training = records_of(config, annotations, ["train"])
     rate = config.training.learning_rate
     matrices = [p for p in model.parameters() if p.ndim > 1]
@@ -146,7 +204,7 @@ def main() -> None:
     loop = Loop(
         model=model,
         task=TaggingTask(config, records_of(config, annotations, ["val"]), len(labels)),
-        dataset=TrainingVideos(training, config.data, steps_per_tubelet=1, seed=config.seed),
+        dataset=OneClip(training, config),
         num_videos=len(training),
         groups=[
             {"lr": rate, "weight_decay": config.training.weight_decay, "params": matrices},
