@@ -25,6 +25,7 @@ FLOORS = {
     "data": 3,
     "engine": 4,
     "cli": 5,
+    "assets": 0,
     "__init__": 0,
     "__main__": 5,
 }
