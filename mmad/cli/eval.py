@@ -8,19 +8,18 @@ import typer
 import yaml
 from rich.console import Console
 
+from mmad.annotations.files import write_text
 from mmad.annotations.formats import read_annotations
 from mmad.errors import PredictionError
 from mmad.evaluation.detection import PROTOCOLS, DetectionReport, evaluate_detections, parse_tiou
 from mmad.evaluation.predictions import read_predictions
-from mmad.labels import MA52
 from mmad.report.tables import counts_text, paper_table, threshold_table
 
 app = typer.Typer()
 
 
 def newest_predictions(runs: Path, *, subset: str) -> Path:
-    """The newest file of predictions of a subset in the run folders below ``runs`` (or in the run
-    ``runs``).
+    """The newest predictions of a subset in the run folders below ``runs``, or in the run ``runs``.
 
     Raises: PredictionError if there is none.
     """
@@ -36,13 +35,18 @@ def newest_predictions(runs: Path, *, subset: str) -> Path:
 def annotations_of_run(predictions: Path) -> list[str]:
     """Where the run that ``predictions`` lie in has its annotations.
 
-    Raises: PredictionError if they do not lie in a run folder.
+    Raises: PredictionError if they do not lie in a run folder, or its config does not say.
     """
     config = predictions.parent.parent / "config.yaml"
     if not config.is_file():
         raise PredictionError(f"{predictions}: not in a run folder; say --annotations FILE")
-    paths = yaml.safe_load(config.read_text(encoding="utf-8"))["data"]["annotations"]
-    return [paths] if isinstance(paths, str) else list(paths)
+    try:
+        paths = yaml.safe_load(config.read_text(encoding="utf-8"))["data"]["annotations"]
+    except (yaml.YAMLError, KeyError, TypeError):
+        paths = None
+    if not paths:
+        raise PredictionError(f"{config}: has no data.annotations; say --annotations FILE")
+    return [paths] if isinstance(paths, str) else [str(path) for path in paths]
 
 
 def to_json(report: DetectionReport) -> dict[str, object]:
@@ -90,7 +94,7 @@ def evaluate(
         typer.echo(f"predictions: {predictions}")
     sources = [str(p) for p in annotations] if annotations else annotations_of_run(predictions)
     truth = read_annotations(sources if len(sources) > 1 else sources[0], subsets=[subset])
-    labels = truth.labels or MA52
+    labels = truth.labels
     report = evaluate_detections(
         read_predictions(predictions, labels=labels),
         truth.records,
@@ -104,4 +108,4 @@ def evaluate(
     console.print(paper_table(report))
     console.print(counts_text(report), highlight=False)
     if json_file is not None:
-        json_file.write_text(json.dumps(to_json(report), indent=1) + "\n", encoding="utf-8")
+        write_text(json_file, json.dumps(to_json(report), indent=1) + "\n")

@@ -1,7 +1,4 @@
-"""Detection mAP over tIoU thresholds.
-
-At action and body level, as the official evaluators compute it.
-"""
+"""Detection mAP over tIoU thresholds at action and body level, as the official evaluators do it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -46,7 +43,8 @@ class LevelReport:
         tiou: (Q,), thresholds.
         per_class: (Q, K) average precision; NaN for a class without annotations.
         labels: of this level.
-        num_annotations, num_detections: that were counted.
+        num_annotations: that were counted, after the protocol dropped some.
+        num_detections: that were counted.
     """
 
     tiou: Floats
@@ -73,7 +71,7 @@ class LevelReport:
         return float(self.map.mean())
 
     def map_at(self, tiou: float) -> float | None:
-        """MAP at a threshold, or None if it was not asked for."""
+        """The mAP at a threshold, or None if it was not asked for."""
         near = np.flatnonzero(np.abs(self.tiou - tiou) < 1e-6)
         return float(self.map[near[0]]) if len(near) else None
 
@@ -138,13 +136,26 @@ def evaluate_detections(
     protocol: str = "mma52",
     levels: Sequence[str] = ("action", "body"),
 ) -> DetectionReport:
-    """MAP of ``detections`` against the annotations of ``records``.
+    """The mAP of ``detections`` against the annotations of ``records``.
 
     The body level maps the labels of both to their parents; segments and scores stay, and nothing
-    is suppressed again.
+    is suppressed again. Labels without parents have the action level only.
 
-    Raises: PredictionError if a video of the detections is not among the records.
+    Args:
+        detections: of each video, by id; a video may be absent.
+        records: the annotated videos.
+        labels: that the indices in both refer to.
+        tiou: (Q,), thresholds; see `parse_tiou`.
+        protocol: name in `PROTOCOLS`.
+        levels: "action", "body" or both.
+
+    Raises: PredictionError if a video of the detections is not among the records, or if only the
+        body level is asked for and the labels have no parents.
     """
+    if not labels.has_parents and "action" not in levels:
+        raise PredictionError(
+            f"the {len(labels)} labels have no body parts to score; ask for the action level"
+        )
     known = {record.video_id: number for number, record in enumerate(records)}
     unknown = [video for video in detections if video not in known]
     raise_problems(
@@ -227,10 +238,7 @@ def _evaluate(
 
 
 def _duplicates(truth: Rows) -> NDArray[np.bool_]:
-    """Annotations whose video.
-
-    Class, start and end equal those of an earlier one, to a tolerance.
-    """
+    """Annotations whose video, class, start and end equal those of an earlier one, (M,)."""
     order = np.lexsort((np.arange(len(truth)), truth.labels, truth.videos))
     repeated = np.zeros(len(truth), dtype=bool)
     group = truth.videos[order] * (truth.labels.max(initial=0) + 1) + truth.labels[order]

@@ -1,5 +1,4 @@
-"""Which detection takes which annotation: the one matching function, whatever the protocol or
-level.
+"""Which detection takes which annotation: the one matching function, for all protocols and levels.
 
 A detection may take an annotation of its own video and class. Detections choose in falling order of
 score (stable: of equal scores the first in the file chooses first), each the free annotation with
@@ -63,7 +62,7 @@ class MatchTable:
 
 
 def paired_tiou(a: Floats, b: Floats, *, denominator: Denominator) -> Floats:
-    """TIoU of segments row by row, (E,); segments without a union have 0."""
+    """The tIoU of segments row by row, (E,); segments without a union have 0."""
     inner = np.maximum(np.minimum(a[:, 1], b[:, 1]) - np.maximum(a[:, 0], b[:, 0]), 0.0)
     union = (a[:, 1] - a[:, 0]) + (b[:, 1] - b[:, 0]) - inner
     if denominator == "union_plus_1e-4":
@@ -90,9 +89,10 @@ def pairs_of(detections: Rows, annotations: Rows) -> tuple[Ints, Ints]:
 def match(
     detections: Rows, annotations: Rows, *, tiou: Floats, denominator: Denominator
 ) -> MatchTable:
-    """The matching at every threshold. Memory grows with detections plus pairs.
+    """The matching at every threshold.
 
-    Not with their product.
+    Only pairs that share video and class are ever formed, so memory grows with the detections and
+    not with detections times annotations.
     """
     order = np.argsort(-detections.scores, kind="stable")
     rank = np.empty(len(order), dtype=np.int64)
@@ -119,9 +119,8 @@ def _choose(detection: Ints, annotation: Ints, rank: Ints, *, num_annotations: i
     """Annotation that each detection takes, or -1, given its options in order of preference.
 
     Choosing one after the other by rank is the stable matching in which every annotation prefers
-    the better rank, so it is
-    found by deferred acceptance: all free detections propose at once, and each annotation keeps the
-    best so far.
+    the better rank, so it is found by deferred acceptance: all free detections propose at once, and
+    each annotation keeps the best so far. The rounds are few, a loop over detections is not.
     """
     num_detections = len(rank)
     taken = np.full(num_detections, -1, dtype=np.int64)

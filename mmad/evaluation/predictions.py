@@ -7,23 +7,32 @@ import json
 import math
 import os
 import zipfile
-from collections.abc import Iterable, Mapping
+import zlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mmad.errors import PredictionError, raise_problems
 from mmad.labels import LabelMap
 from mmad.structures import Detections
 
 CSV_COLUMNS = ("video_id", "t_start", "t_end", "class", "score")
+_NAME_IN_ZIP = "prediction.csv"
+_JSON_FORM = '{"results": {video: [{"segment": [start, end], "label", "score"}]}}'
+
+# One list for each of CSV_COLUMNS, as long as the file has detections.
+_Columns = tuple[list[Any], list[Any], list[Any], list[Any], list[Any]]
 
 
 def read_predictions(path: str | Path, *, labels: LabelMap) -> dict[str, Detections]:
     """The detections of each video in a CSV (plain, .gz, or prediction.csv in a .zip) or JSON file.
 
-    A CSV with nothing but its header has no detections. Rows keep the order of the file.
+    A CSV with nothing but its header has no detections. Detections keep the order of the file, and
+    videos that of their first detection; a video that a JSON file lists without detections has an
+    empty entry.
 
     Raises: PredictionError, with every problem of the file in one message.
     """
@@ -31,105 +40,204 @@ def read_predictions(path: str | Path, *, labels: LabelMap) -> dict[str, Detecti
     if not path.is_file():
         raise PredictionError(f"{path}: there is no such file of predictions")
     text = _read_text(path)
-    rows = _json_rows(path, text) if text.lstrip()[:1] == "{" else _csv_rows(path, text)
-    columns: dict[str, list[tuple[float, float, int, float]]] = {}
-    problems = []
-    for place, video, start, end, label, score in rows:
-        problem, values = _judge(start, end, label, score, labels=labels)
-        if problem:
-            problems.append(f"{place}: video '{video}': {problem}")
-        else:
-            columns.setdefault(str(video), []).append(values)
-    raise_problems(PredictionError, source=str(path), problems=problems)
-    result = {}
-    for video, values_of_video in columns.items():
-        table = np.array(values_of_video, dtype=np.float64)
-        result[video] = Detections(table[:, :2], table[:, 2].astype(np.int64), table[:, 3])
-    return result
+    if text.lstrip()[:1] in ("{", "["):
+        videos, columns, place_of, problems = _parse_json(path, text)
+    else:
+        videos, columns, place_of, problems = _parse_csv(path, text)
+    return _detections_by_video(
+        columns, videos=videos, labels=labels, path=path, place_of=place_of, problems=problems
+    )
 
 
 def _read_text(path: Path) -> str:
     try:
-        if path.suffix == ".zip":
+        if path.suffix.lower() == ".zip":
             with zipfile.ZipFile(path) as archive:
-                if "prediction.csv" not in archive.namelist():
-                    names = ", ".join(archive.namelist()[:5])
+                names = [name for name in archive.namelist() if not name.endswith("/")]
+                if names.count(_NAME_IN_ZIP) != 1:
+                    listed = ", ".join(names[:5]) or "nothing"
                     raise PredictionError(
-                        f"{path}: expected prediction.csv in the zip, found {names}"
+                        f"{path}: expected one {_NAME_IN_ZIP} in the zip, found {listed}"
                     )
-                raw = archive.read("prediction.csv")
-        elif path.suffix == ".gz":
+                raw = archive.read(_NAME_IN_ZIP)
+        elif path.suffix.lower() == ".gz":
             raw = gzip.decompress(path.read_bytes())
         else:
             raw = path.read_bytes()
         return raw.decode("utf-8-sig")
-    except (OSError, EOFError, zipfile.BadZipFile, UnicodeDecodeError) as error:
+    # zipfile raises RuntimeError for an encrypted file and NotImplementedError for an unknown
+    # compression.
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, UnicodeDecodeError) as error:
         raise PredictionError(f"{path}: cannot be read: {error}") from None
+    except (RuntimeError, NotImplementedError) as error:
+        raise PredictionError(f"{path}: cannot be unpacked: {error}") from None
 
 
-def _csv_rows(path: Path, text: str) -> Iterable[tuple[Any, ...]]:
-    reader = csv.DictReader(io.StringIO(text))
-    missing = [name for name in CSV_COLUMNS if name not in (reader.fieldnames or [])]
-    if missing:
-        raise PredictionError(
-            f"{path}: expected the columns {', '.join(CSV_COLUMNS)}; "
-            f"missing {', '.join(missing)}, found {', '.join(reader.fieldnames or ['nothing'])}"
-        )
-    for row in reader:
-        yield (f"line {reader.line_num}", *(row[name] for name in CSV_COLUMNS))
+def _parse_csv(
+    path: Path, text: str
+) -> tuple[list[str], _Columns, Callable[[int], str], list[str]]:
+    reader = csv.reader(io.StringIO(text, newline=""))
+    problems: list[str] = []
+    lines: list[int] = []
+    rows: list[list[str]] = []
+    try:
+        header = [name.strip() for name in next(reader, [])]
+        missing = [name for name in CSV_COLUMNS if name not in header]
+        if missing:
+            found = ", ".join(repr(name) for name in header[:8]) or "nothing"
+            raise PredictionError(
+                f"{path}: expected the columns {', '.join(CSV_COLUMNS)}; "
+                f"missing {', '.join(missing)}, found {found}"
+            )
+        for row in reader:
+            if len(row) == len(header):
+                rows.append(row)
+                lines.append(reader.line_num)
+            elif row:
+                problems.append(
+                    f"line {reader.line_num}: expected {len(header)} cells, found {len(row)}"
+                )
+    except csv.Error as error:
+        raise PredictionError(f"{path}: line {reader.line_num}: {error}") from None
+    cells = list(zip(*rows, strict=True)) if rows else [()] * len(header)
+    video, start, end, label, score = (list(cells[header.index(name)]) for name in CSV_COLUMNS)
+    columns = (video, start, end, label, score)
+    return [], columns, lambda row: f"line {lines[row]}", problems
 
 
-def _json_rows(path: Path, text: str) -> Iterable[tuple[Any, ...]]:
+def _parse_json(
+    path: Path, text: str
+) -> tuple[list[str], _Columns, Callable[[int], str], list[str]]:
     try:
         results = json.loads(text)["results"]
-        items = [(video, item) for video, listed in results.items() for item in listed]
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise PredictionError(
-            f'{path}: expected {{"results": {{video: [{{"segment", "label", "score"}}]}}}}: '
-            f"{error!r}"
-        ) from None
-    for number, (video, item) in enumerate(items):
-        segment = item.get("segment") if isinstance(item, dict) else None
-        start, end = segment if isinstance(segment, list) and len(segment) == 2 else (None, None)
-        label, score = (
-            item.get(key) if isinstance(item, dict) else None for key in ("label", "score")
-        )
-        yield f"detection {number}", video, start, end, label, score
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise PredictionError(f"{path}: is no JSON: {error}") from None
+    except (KeyError, TypeError):
+        raise PredictionError(f"{path}: expected {_JSON_FORM}, found no results") from None
+    if not isinstance(results, dict):
+        raise PredictionError(f"{path}: expected {_JSON_FORM}, found {type(results).__name__}")
+    columns: _Columns = ([], [], [], [], [])
+    numbers: list[int] = []
+    problems = []
+    for video, listed in results.items():
+        if not isinstance(listed, list):
+            problems.append(f"video '{video}': expected a list of detections, found {listed!r}")
+            continue
+        for number, item in enumerate(listed):
+            segment = item.get("segment") if isinstance(item, dict) else None
+            if not isinstance(segment, list) or len(segment) != 2:
+                problems.append(
+                    f"detection {number}: video '{video}': expected segment [start, end], label "
+                    f"and score, found {item!r}"
+                )
+                continue
+            values = (video, *segment, item.get("label"), item.get("score"))
+            for column, value in zip(columns, values, strict=True):
+                column.append(value)
+            numbers.append(number)
+    return list(results), columns, lambda row: f"detection {numbers[row]}", problems
 
 
-def _judge(
-    start: Any, end: Any, label: Any, score: Any, *, labels: LabelMap
-) -> tuple[str, tuple[float, float, int, float]]:
-    """What is wrong with a detection (empty if nothing), and its values."""
-    nothing = (0.0, 0.0, 0, 0.0)
+def _detections_by_video(
+    columns: _Columns,
+    *,
+    videos: list[str],
+    labels: LabelMap,
+    path: Path,
+    place_of: Callable[[int], str],
+    problems: list[str],
+) -> dict[str, Detections]:
+    video, start, end, label, score = columns
+    times = np.stack([_numbers(start), _numbers(end)], axis=1)
+    scores = _numbers(score)
+    indices, unknown = _indices(label, labels)
+    nameless = np.array([not str(name).strip() for name in video], dtype=bool)
+    is_bad = ~np.isfinite(times).all(axis=1) | ~np.isfinite(scores)
+    is_bad |= (times[:, 1] < times[:, 0]) | (scores < 0) | (indices < 0) | nameless
+    for row in np.flatnonzero(is_bad):
+        place = f"{place_of(int(row))}: video '{video[row]}'"
+        raw = {"t_start": start[row], "t_end": end[row], "score": score[row]}
+        values = dict(zip(raw, (*times[row], scores[row]), strict=True))
+        told = _judge(raw, values) + ([unknown[int(row)]] if indices[row] < 0 else [])
+        problems += [f"{place}: {problem}" for problem in told]
+        if nameless[row]:
+            problems.append(f"{place}: the video has no name")
+    raise_problems(PredictionError, source=str(path), problems=problems)
+
+    names = list(dict.fromkeys([*videos, *video]))
+    number_of = {name: number for number, name in enumerate(names)}
+    numbers = np.array([number_of[name] for name in video], dtype=np.int64)
+    order = np.argsort(numbers, kind="stable")
+    bounds = np.searchsorted(numbers[order], np.arange(len(names) + 1))
+    result = {}
+    for number, name in enumerate(names):
+        mine = order[bounds[number] : bounds[number + 1]]
+        result[name] = Detections(times[mine], indices[mine], scores[mine])
+    return result
+
+
+def _judge(raw: Mapping[str, Any], values: Mapping[str, float]) -> list[str]:
+    """What is wrong with the numbers of a detection."""
+    told = []
+    for name, value in values.items():
+        if not math.isfinite(value):
+            told.append(f"{name} must be a finite number, found {raw[name]!r}")
+    if values["t_end"] < values["t_start"]:
+        told.append(f"ends ({values['t_end']} s) before it starts ({values['t_start']} s)")
+    if values["score"] < 0:
+        told.append(f"score must be at least 0, found {values['score']}")
+    return told
+
+
+def _numbers(values: list[Any]) -> NDArray[np.float64]:
+    """``values`` as floats, (N,); NaN for what is no number."""
+    if not any(isinstance(value, bool) for value in values):
+        try:
+            return np.array(list(map(float, values)), dtype=np.float64)
+        except (TypeError, ValueError, OverflowError):
+            pass
+    return np.array([_number(value) for value in values], dtype=np.float64)
+
+
+def _number(value: Any) -> float:
     try:
-        first, last, value = float(start), float(end), float(score)
-    except (TypeError, ValueError):
-        return f"start, end and score must be numbers, found {start}, {end}, {score}", nothing
-    if not all(math.isfinite(x) for x in (first, last, value)):
-        return f"start, end and score must be finite, found {start}, {end}, {score}", nothing
-    if last < first:
-        return f"ends ({last} s) before it starts ({first} s)", nothing
-    if value < 0:
-        return f"the score is negative: {value}", nothing
-    try:
-        return "", (first, last, labels.index(label), value)
-    except (KeyError, TypeError) as error:
-        return str(error.args[0]), nothing
+        return math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+
+
+def _indices(values: list[Any], labels: LabelMap) -> tuple[NDArray[np.int64], dict[int, str]]:
+    """Index of each label, (N,), -1 where it is unknown; and for these rows what is wrong."""
+    known: dict[Any, int] = {}
+    unknown: dict[int, str] = {}
+    indices = np.full(len(values), -1, dtype=np.int64)
+    for row, value in enumerate(values):
+        # 1, 1.0 and True are one key of a dictionary, and a list is none.
+        if isinstance(value, str) or type(value) is int:
+            if value not in known:
+                try:
+                    known[value] = labels.index(value)
+                except KeyError as error:
+                    unknown[row] = str(error.args[0])
+                    continue
+            indices[row] = known[value]
+        else:
+            unknown[row] = f"expected the name or index of a label, found {value!r}"
+    return indices, unknown
 
 
 def _write(path: str | Path, text: str) -> None:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    partial.write_text(text, encoding="utf-8")
+    partial.write_text(text, encoding="utf-8", newline="")
     os.replace(partial, path)
 
 
 def write_predictions_csv(path: str | Path, detections_by_video: Mapping[str, Detections]) -> None:
-    """Write the challenge's format: ``,video_id,t_start,t_end,class,score``.
+    """Write the challenge's format, ``,video_id,t_start,t_end,class,score``.
 
-    By video and falling score.
+    Video after video in the order of the mapping, in each by falling score, in full precision.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -137,21 +245,23 @@ def write_predictions_csv(path: str | Path, detections_by_video: Mapping[str, De
     row = 0
     for video, detections in detections_by_video.items():
         ranked = detections.by_score()
-        for (start, end), label, score in zip(
-            ranked.segments_seconds.tolist(),
+        rows = zip(
+            range(row, row + len(ranked)),
+            [video] * len(ranked),
+            *ranked.segments_seconds.T.tolist(),
             ranked.labels.tolist(),
             ranked.scores.tolist(),
             strict=True,
-        ):
-            writer.writerow((row, video, repr(start), repr(end), label, repr(score)))
-            row += 1
+        )
+        writer.writerows(rows)
+        row += len(ranked)
     _write(path, out.getvalue())
 
 
 def write_predictions_json(
     path: str | Path, detections_by_video: Mapping[str, Detections], labels: LabelMap
 ) -> None:
-    """Write ActivityNet-style results, labels by name, by falling score."""
+    """Write ActivityNet-style results, labels by name, in each video by falling score."""
     results = {}
     for video, detections in detections_by_video.items():
         ranked = detections.by_score()

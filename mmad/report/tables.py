@@ -17,7 +17,7 @@ def percent(value: float | None) -> str:
 
 
 def threshold_table(report: DetectionReport) -> Table:
-    """MAP (%) of each level at every threshold."""
+    """The mAP (%) of each level at every threshold."""
     table = Table(title=f"mAP (%) by tIoU, protocol {report.protocol}", title_justify="left")
     table.add_column("level")
     first = next(iter(report.levels.values()))

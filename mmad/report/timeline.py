@@ -1,21 +1,64 @@
-"""Picture of what happens when in a video: annotations and detections by body part."""
+"""Picture of what happens when in a video: annotations and detections by body part.
 
-from collections.abc import Sequence
+Two layouts. While every bar can carry its name, bars are packed into lanes, annotations above the
+detections of their body part. A picture that would grow too high for that (long videos) has one
+row for each action instead: annotations in its upper half, detections in its lower half.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 from numpy.typing import NDArray
 
 from mmad.labels import LabelMap
+from mmad.report.figures import save_figure
 from mmad.structures import Annotations, Detections
 
 # One colour for each body part, distinguishable with the common colour-blindnesses.
-COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#999999", "#995500")
-_BAR = 0.78
-_INCHES_PER_LANE = 0.24
+COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#888888", "#995500")
+_WIDTH_INCHES = 11.0
+_RIGHT_INCHES = 0.3
+_TITLE_INCHES = 0.35
+_AXIS_INCHES = 0.5
+_STRIP_INCHES = 0.95
+_LANE_INCHES = 0.24
+_ROW_INCHES = 0.2
+_MAX_LANES = 48
+_BAR_HEIGHT = 0.78
+_TEXT_POINTS = 6.5
+_TEXT_GAP_INCHES = 0.04
+_MIN_BAR_INCHES = 0.012
+_DPI = 130
+
+
+@dataclass(frozen=True)
+class _Bar:
+    """One annotation (score None) or detection."""
+
+    start: float
+    end: float
+    label: int
+    score: float | None
+    text: str
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """A bar in its lane, with its name from ``text_start`` on."""
+
+    bar: _Bar
+    lane: int
+    text_start: float
+    text_is_inside: bool
 
 
 def assign_lanes(segments_seconds: NDArray[np.float64], *, gap_seconds: float = 0.0) -> list[int]:
@@ -34,6 +77,19 @@ def assign_lanes(segments_seconds: NDArray[np.float64], *, gap_seconds: float = 
         ends[lane] = end
         lanes[row] = lane
     return lanes
+
+
+def format_seconds(seconds: float, *, with_hours: bool = False) -> str:
+    """A time as minutes and seconds, with hours if wanted.
+
+    >>> format_seconds(75), format_seconds(3675, with_hours=True)
+    ('1:15', '1:01:15')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    if with_hours:
+        hours, minutes = divmod(minutes, 60)
+        return f"{hours}:{minutes:02d}:{rest:02d}"
+    return f"{minutes}:{rest:02d}"
 
 
 def draw_timeline(
@@ -58,113 +114,282 @@ def draw_timeline(
             for each minute.
         labels: names and body parts.
         annotations: the truth, drawn outlined above the detections of its body part.
-        frames: pictures of the video with their times, drawn as a strip on top.
+        frames: pictures (H, W, 3) of the video with their times in seconds, drawn as a strip on
+            top.
+
+    Raises: MmadError if the suffix is none of these.
     """
-    limit = max_detections * max(1, round(duration_seconds / 60))
-    shown = detections[detections.scores >= min_score].by_score()
-    shown = shown[np.arange(min(limit, len(shown)))]
-    rows = _layout(shown, annotations or Annotations(), labels, duration_seconds)
-    num_lanes = max(sum(count for _, _, count in rows), 1)
-    strip = 0.9 if len(frames) else 0.0
-    height = 1.1 + strip + _INCHES_PER_LANE * num_lanes
-    figure = Figure(figsize=(11, height), layout="constrained")
-    if len(frames):
-        top, axes = figure.subplots(
-            2, 1, sharex=True, height_ratios=[strip, _INCHES_PER_LANE * num_lanes + 0.3]
+    # A video of unknown length still shows its bars.
+    last_end = float(detections.segments_seconds[:, 1].max(initial=0))
+    duration = duration_seconds if duration_seconds > 0 else max(last_end, 1.0)
+    sure = detections[detections.scores >= min_score].by_score()
+    limit = max_detections * max(1, round(duration / 60))
+    shown = sure[np.arange(min(limit, len(sure)))]
+    truth = annotations if annotations is not None else Annotations()
+    bars = _bars(shown, truth, labels)
+    title = video_id + "    " + _explain(len(shown), len(sure), min_score, bool(annotations))
+
+    names = [labels.title(bar.label) for bar in bars]
+    left_packed = 0.2 + _text_inches(8)(max(_part_names(bars, labels), key=len, default=""))
+    scale = (_WIDTH_INCHES - left_packed - _RIGHT_INCHES) / duration
+    groups = _pack(bars, labels, duration=duration, inches_per_second=scale)
+    num_lanes = sum(count for _, _, count in groups)
+    if num_lanes <= _MAX_LANES:
+        figure, axes, strip = _make_figure(
+            left=left_packed, body=_LANE_INCHES * max(num_lanes, 1), has_strip=bool(len(frames))
         )
-        _draw_strip(top, frames, duration_seconds, aspect=strip)
+        _draw_packed(axes, groups, labels)
     else:
-        axes = figure.subplots()
-    _draw_rows(axes, rows, shown, annotations or Annotations(), labels, duration_seconds)
-    kinds = (
-        "outlined: annotated; filled: detected, paler when less sure"
-        if annotations
-        else (f"detected with a score of at least {min_score:g}, paler when less sure")
+        left = 0.2 + _text_inches(7)(max(names, key=len))
+        rows = sorted({bar.label for bar in bars}, key=lambda label: (_part(label, labels), label))
+        figure, axes, strip = _make_figure(
+            left=left, body=_ROW_INCHES * len(rows), has_strip=bool(len(frames))
+        )
+        scale = (_WIDTH_INCHES - left - _RIGHT_INCHES) / duration
+        _draw_rows(axes, bars, rows, labels, inches_per_second=scale, has_truth=bool(len(truth)))
+    _finish_axes(axes, duration=duration)
+    if strip is not None:
+        _draw_strip(strip, frames, duration=duration, inches_per_second=scale)
+    height = figure.get_size_inches()[1]
+    figure.text(
+        0.1 / _WIDTH_INCHES, 1 - 0.1 / height, title, fontsize=9, va="top", parse_math=False
     )
-    figure.suptitle(f"{video_id}   ({kinds})", fontsize=9, x=0.01, ha="left")
-    figure.savefig(path, dpi=130)
+    save_figure(figure, path, dpi=_DPI)
+
+
+def _explain(num_shown: int, num_sure: int, min_score: float, has_truth: bool) -> str:
+    count = f"{num_shown}" if num_shown == num_sure else f"best {num_shown} of {num_sure}"
+    filled = f"{count} detections with a score of at least {min_score:g}, paler when less sure"
+    return f"outlined: annotated; filled: {filled}" if has_truth else filled
+
+
+def _bars(shown: Detections, truth: Annotations, labels: LabelMap) -> list[_Bar]:
+    bars = [
+        _Bar(float(start), float(end), int(label), None, labels.title(int(label)))
+        for (start, end), label in zip(truth.segments_seconds, truth.labels, strict=True)
+    ]
+    for (start, end), label, score in zip(
+        shown.segments_seconds, shown.labels, shown.scores, strict=True
+    ):
+        text = f"{labels.title(int(label))}  {score:.2f}"
+        bars.append(_Bar(float(start), float(end), int(label), float(score), text))
+    return bars
 
 
 def _part(label: int, labels: LabelMap) -> int:
     return labels.parents[label] if labels.has_parents else 0
 
 
-def _layout(
-    shown: Detections, truth: Annotations, labels: LabelMap, duration: float
-) -> list[tuple[int, list[tuple[bool, int, int]], int]]:
-    """For each body part that occurs: its number.
+def _part_name(part: int, labels: LabelMap) -> str:
+    return labels.parent_names[part] if labels.has_parents else "actions"
 
-    (is truth, row, lane) of its bars, and its lanes.
+
+def _part_names(bars: Sequence[_Bar], labels: LabelMap) -> list[str]:
+    return [_part_name(part, labels) for part in {_part(bar.label, labels) for bar in bars}]
+
+
+def _colour(label: int, labels: LabelMap) -> str:
+    return COLOURS[_part(label, labels) % len(COLOURS)]
+
+
+def _text_inches(points: float) -> Callable[[str], float]:
+    """A function that gives the width of a text of this size."""
+    renderer = FigureCanvasAgg(Figure(dpi=100)).get_renderer()
+    font = FontProperties(size=points)
+
+    def width(text: str) -> float:
+        return float(renderer.get_text_width_height_descent(text, font, ismath=False)[0]) / 100
+
+    return width
+
+
+def _pack(
+    bars: Sequence[_Bar], labels: LabelMap, *, duration: float, inches_per_second: float
+) -> list[tuple[int, list[_Placed], int]]:
+    """For each body part that occurs: its number, its bars in lanes, and the number of lanes.
+
+    The name of a bar stands inside it, or right of it, or left of it where the video ends; the lane
+    is kept free for both.
     """
-    gap = 0.012 * duration
-    parts = sorted({_part(int(label), labels) for label in (*shown.labels, *truth.labels)})
-    rows = []
-    for part in parts:
-        bars: list[tuple[bool, int, int]] = []
+    width = _text_inches(_TEXT_POINTS)
+    gap = _TEXT_GAP_INCHES / inches_per_second
+    groups = []
+    for part in sorted({_part(bar.label, labels) for bar in bars}):
+        placed: list[_Placed] = []
         used = 0
-        for is_truth, item in ((True, truth), (False, shown)):
-            mine = np.array(
-                [k for k, label in enumerate(item.labels) if _part(int(label), labels) == part],
-                dtype=np.int64,
-            )
-            lanes = assign_lanes(item.segments_seconds[mine], gap_seconds=gap)
-            bars += [(is_truth, int(k), used + lane) for k, lane in zip(mine, lanes, strict=True)]
+        for is_truth in (True, False):
+            mine = [
+                bar
+                for bar in bars
+                if _part(bar.label, labels) == part and (bar.score is None) == is_truth
+            ]
+            places = []
+            for bar in mine:
+                needed = width(bar.text) / inches_per_second
+                start, end = max(bar.start, 0.0), min(bar.end, duration)
+                is_inside = needed + 2 * gap <= end - start
+                text_start = start + gap if is_inside else end + gap
+                if text_start + needed > duration and start - gap - needed >= 0:
+                    text_start = start - gap - needed
+                places.append((is_inside, text_start, text_start + needed))
+            occupied = np.array(
+                [
+                    (min(bar.start, first), max(bar.end, last))
+                    for bar, (_, first, last) in zip(mine, places, strict=True)
+                ]
+            ).reshape(-1, 2)
+            lanes = assign_lanes(occupied, gap_seconds=2 * gap)
+            placed += [
+                _Placed(bar, used + lane, first, is_inside)
+                for bar, lane, (is_inside, first, _) in zip(mine, lanes, places, strict=True)
+            ]
             used += max(lanes, default=-1) + 1
-        rows.append((part, bars, used))
-    return rows
+        groups.append((part, placed, used))
+    return groups
+
+
+def _make_figure(*, left: float, body: float, has_strip: bool) -> tuple[Figure, Axes, Axes | None]:
+    """A figure with margins in inches, the axes of the bars and those of the strip of frames."""
+    strip_height = _STRIP_INCHES + 0.08 if has_strip else 0.0
+    height = _TITLE_INCHES + strip_height + body + _AXIS_INCHES
+    figure = Figure(figsize=(_WIDTH_INCHES, height))
+    x, width = left / _WIDTH_INCHES, (_WIDTH_INCHES - left - _RIGHT_INCHES) / _WIDTH_INCHES
+    axes = figure.add_axes((x, _AXIS_INCHES / height, width, body / height))
+    if not has_strip:
+        return figure, axes, None
+    bottom = (_AXIS_INCHES + body + 0.08) / height
+    return figure, axes, figure.add_axes((x, bottom, width, _STRIP_INCHES / height))
+
+
+def _draw_packed(
+    axes: Axes, groups: Sequence[tuple[int, list[_Placed], int]], labels: LabelMap
+) -> None:
+    top = 0
+    ticks, names = [], []
+    for index, (part, placed, count) in enumerate(groups):
+        if index % 2 == 0:
+            axes.axhspan(top, top + count, color="#f4f4f4", zorder=0, lw=0)
+        for item in placed:
+            y = top + item.lane
+            _draw_bar(axes, item.bar, y + (1 - _BAR_HEIGHT) / 2, _BAR_HEIGHT, labels)
+            colour = "black"
+            if item.text_is_inside and item.bar.score is not None:
+                colour = _readable_on(_colour(item.bar.label, labels), _opacity(item.bar.score))
+            axes.text(
+                item.text_start,
+                y + 0.52,
+                item.bar.text,
+                fontsize=_TEXT_POINTS,
+                va="center",
+                color=colour,
+                clip_on=True,
+                parse_math=False,
+            )
+        ticks.append(top + count / 2)
+        names.append(_part_name(part, labels))
+        top += count
+    axes.set_ylim(max(top, 1), 0)
+    axes.set_yticks(ticks, names, fontsize=8, parse_math=False)
+    if not groups:
+        axes.text(0.5, 0.5, "nothing to show", ha="center", va="center", transform=axes.transAxes)
 
 
 def _draw_rows(
     axes: Axes,
-    rows: list[tuple[int, list[tuple[bool, int, int]], int]],
-    shown: Detections,
-    truth: Annotations,
+    bars: Sequence[_Bar],
+    rows: Sequence[int],
     labels: LabelMap,
-    duration: float,
+    *,
+    inches_per_second: float,
+    has_truth: bool,
 ) -> None:
-    top = 0.0
-    ticks, names = [], []
-    for index, (part, bars, count) in enumerate(rows):
-        colour = COLOURS[part % len(COLOURS)]
+    """One row for each label: annotations in the upper half, detections in the lower."""
+    row_of = {label: row for row, label in enumerate(rows)}
+    parts = [_part(label, labels) for label in rows]
+    for index, part in enumerate(dict.fromkeys(parts)):
         if index % 2 == 0:
-            axes.axhspan(top, top + count, color="#f4f4f4", zorder=0, lw=0)
-        for is_truth, k, lane in bars:
-            item = truth if is_truth else shown
-            start, end = item.segments_seconds[k]
-            title = labels.title(int(item.labels[k]))
-            y = top + lane + (1 - _BAR) / 2
-            score = 1.0 if is_truth else float(shown.scores[k])
-            style = {"facecolor": "white", "edgecolor": colour, "lw": 1.4}
-            if not is_truth:
-                style = {"facecolor": colour, "edgecolor": "none", "alpha": 0.25 + 0.75 * score}
-                title = f"{title}  {score:.2f}"
-            axes.add_patch(Rectangle((start, y), end - start, _BAR, **style))  # type: ignore[arg-type]
-            if duration <= 120:
-                place = min(start, 0.82 * duration) + 0.004 * duration
-                axes.text(place, y + _BAR / 2, title, fontsize=6.5, va="center", clip_on=True)
-        ticks.append(top + count / 2)
-        names.append(labels.parent_names[part] if labels.has_parents else "actions")
-        top += count
-    axes.set(xlim=(0, duration), ylim=(max(top, 1.0), 0), xlabel="seconds")
-    axes.set_yticks(ticks, names, fontsize=8)
+            first = parts.index(part)
+            axes.axhspan(first, first + parts.count(part), color="#f4f4f4", zorder=0, lw=0)
+    half = 0.4 if has_truth else 0.8
+    # Weak detections first, so that the sure ones lie on top.
+    for bar in sorted(bars, key=lambda bar: (bar.score is None, bar.score or 0.0)):
+        y = row_of[bar.label] + 0.1 + (half if has_truth and bar.score is not None else 0.0)
+        # Bars of a second must not vanish in a video of an hour.
+        min_width = _MIN_BAR_INCHES / inches_per_second
+        _draw_bar(axes, bar, y, half, labels, min_width=min_width, line_width=0.6)
+    axes.set_ylim(len(rows), 0)
+    names = [labels.title(label) for label in rows]
+    axes.set_yticks(np.arange(len(rows)) + 0.5, names, fontsize=7, parse_math=False)
+
+
+def _opacity(score: float) -> float:
+    return 0.25 + 0.75 * min(score, 1.0)
+
+
+def _readable_on(colour: str, opacity: float) -> str:
+    """Black or white, whichever stands out more on ``colour`` over white."""
+    red, green, blue = (opacity * part + 1 - opacity for part in to_rgb(colour))
+    return "white" if 0.299 * red + 0.587 * green + 0.114 * blue < 0.5 else "black"
+
+
+def _draw_bar(
+    axes: Axes,
+    bar: _Bar,
+    y: float,
+    height: float,
+    labels: LabelMap,
+    *,
+    min_width: float = 0.0,
+    line_width: float = 1.4,
+) -> None:
+    colour = _colour(bar.label, labels)
+    width = max(bar.end - bar.start, min_width)
+    if bar.score is None:
+        patch = Rectangle(
+            (bar.start, y), width, height, facecolor="white", edgecolor=colour, lw=line_width
+        )
+    else:
+        patch = Rectangle(
+            (bar.start, y), width, height, facecolor=colour, lw=0, alpha=_opacity(bar.score)
+        )
+    axes.add_patch(patch)
+
+
+def _finish_axes(axes: Axes, *, duration: float) -> None:
+    axes.set_xlim(0, duration)
+    if duration <= 120:
+        axes.set_xlabel("seconds", fontsize=8)
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=12))
+    else:
+        steps = (15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)
+        step = next((step for step in steps if duration / step <= 14), duration / 10)
+        axes.xaxis.set_major_locator(MultipleLocator(step))
+        long = duration >= 3600
+        axes.xaxis.set_major_formatter(
+            FuncFormatter(lambda value, _: format_seconds(value, with_hours=long))
+        )
+        axes.set_xlabel("h:min:s" if long else "min:s", fontsize=8)
+    axes.tick_params(axis="x", labelsize=8)
     axes.tick_params(axis="y", length=0)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
-    if not rows:
-        axes.text(duration / 2, 0.5, "nothing to show", ha="center", va="center", color="#777777")
 
 
 def _draw_strip(
     axes: Axes,
     frames: Sequence[tuple[float, NDArray[np.uint8]]],
-    duration: float,
     *,
-    aspect: float,
+    duration: float,
+    inches_per_second: float,
 ) -> None:
-    """Frames side by side, each centred on its time."""
-    spacing = duration / max(len(frames), 1)
+    """Frames side by side, undistorted, each centred on its time."""
+    spacing_inches = 0.97 * inches_per_second * duration / len(frames)
     for seconds, frame in frames:
-        half = 0.48 * spacing
-        axes.imshow(frame, extent=(seconds - half, seconds + half, 0, 1), aspect="auto")
+        aspect = frame.shape[1] / frame.shape[0]
+        width_inches = min(spacing_inches, _STRIP_INCHES * aspect)
+        height = width_inches / aspect / _STRIP_INCHES
+        half = width_inches / inches_per_second / 2
+        centre = min(max(seconds, half), duration - half)
+        axes.imshow(frame, extent=(centre - half, centre + half, 0, height), aspect="auto")
     axes.set(xlim=(0, duration), ylim=(0, 1))
     axes.axis("off")

@@ -115,7 +115,7 @@ class VideoWriter:
                     "preset": preset,
                     "crf": str(crf),
                     # x264 starts look-ahead threads of its own unless it is told not to.
-                    "x264-params": f"open-gop=0:threads={threads}:lookahead-threads=1",
+                    "x264-params": f"open-gop=0:threads={threads}:lookahead-threads=1:sync-lookahead=0",
                 }
         except (OSError, av.error.FFmpegError, ValueError) as error:
             self._discard()
