@@ -47,7 +47,9 @@ def synthesize(
     first_subject: Annotated[
         int, typer.Option(help="Number of the first subject; sets far apart share none.")
     ] = _DEFAULT.first_subject,
-    seed: Annotated[int, typer.Option(help="Same seed, same videos.")] = _DEFAULT.seed,
+    seed: Annotated[
+        int, typer.Option(help="Same seed, same annotations and drawn pixels.")
+    ] = _DEFAULT.seed,
     width: Annotated[int, typer.Option(help="Pixels.")] = _DEFAULT.width,
     height: Annotated[int, typer.Option(help="Pixels.")] = _DEFAULT.height,
     fps: Annotated[int, typer.Option(help="Frames per second.")] = _DEFAULT.fps,

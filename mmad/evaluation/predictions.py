@@ -9,6 +9,7 @@ import os
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,8 @@ def _parse_csv(
     reader = csv.reader(io.StringIO(text, newline=""))
     problems: list[str] = []
     lines: list[int] = []
-    rows: list[list[str]] = []
+    # One flat list: a list of rows keeps the garbage collector busy for longer than the reading.
+    cells: list[str] = []
     try:
         header = [name.strip() for name in next(reader, [])]
         missing = [name for name in CSV_COLUMNS if name not in header]
@@ -89,9 +91,10 @@ def _parse_csv(
                 f"{path}: expected the columns {', '.join(CSV_COLUMNS)}; "
                 f"missing {', '.join(missing)}, found {found}"
             )
+        wanted = itemgetter(*(header.index(name) for name in CSV_COLUMNS))
         for row in reader:
             if len(row) == len(header):
-                rows.append(row)
+                cells.extend(wanted(row))
                 lines.append(reader.line_num)
             elif row:
                 problems.append(
@@ -99,9 +102,7 @@ def _parse_csv(
                 )
     except csv.Error as error:
         raise PredictionError(f"{path}: line {reader.line_num}: {error}") from None
-    cells = list(zip(*rows, strict=True)) if rows else [()] * len(header)
-    video, start, end, label, score = (list(cells[header.index(name)]) for name in CSV_COLUMNS)
-    columns = (video, start, end, label, score)
+    columns = (cells[0::5], cells[1::5], cells[2::5], cells[3::5], cells[4::5])
     return [], columns, lambda row: f"line {lines[row]}", problems
 
 
@@ -191,7 +192,7 @@ def _judge(raw: Mapping[str, Any], values: Mapping[str, float]) -> list[str]:
 
 def _numbers(values: list[Any]) -> NDArray[np.float64]:
     """``values`` as floats, (N,); NaN for what is no number."""
-    if not any(isinstance(value, bool) for value in values):
+    if bool not in set(map(type, values)):
         try:
             return np.array(list(map(float, values)), dtype=np.float64)
         except (TypeError, ValueError, OverflowError):

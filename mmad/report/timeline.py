@@ -29,7 +29,9 @@ _WIDTH_INCHES = 11.0
 _RIGHT_INCHES = 0.3
 _TITLE_INCHES = 0.35
 _AXIS_INCHES = 0.5
-_STRIP_INCHES = 0.95
+_MAX_STRIP_INCHES = 0.95
+# Share of the width that the frames fill; the rest lies between them.
+_FRAME_SPACING = 0.97
 _LANE_INCHES = 0.24
 _ROW_INCHES = 0.2
 _MAX_LANES = 48
@@ -136,20 +138,24 @@ def draw_timeline(
     num_lanes = sum(count for _, _, count in groups)
     if num_lanes <= _MAX_LANES:
         figure, axes, strip = _make_figure(
-            left=left_packed, body=_LANE_INCHES * max(num_lanes, 1), has_strip=bool(len(frames))
+            left=left_packed,
+            body=_LANE_INCHES * max(num_lanes, 1),
+            strip_height=_strip_inches(frames, left=left_packed),
         )
         _draw_packed(axes, groups, labels)
     else:
         left = 0.2 + _text_inches(7)(max(names, key=len))
         rows = sorted({bar.label for bar in bars}, key=lambda label: (_part(label, labels), label))
         figure, axes, strip = _make_figure(
-            left=left, body=_ROW_INCHES * len(rows), has_strip=bool(len(frames))
+            left=left,
+            body=_ROW_INCHES * len(rows),
+            strip_height=_strip_inches(frames, left=left),
         )
         scale = (_WIDTH_INCHES - left - _RIGHT_INCHES) / duration
         _draw_rows(axes, bars, rows, labels, inches_per_second=scale, has_truth=bool(len(truth)))
     _finish_axes(axes, duration=duration)
-    if strip is not None:
-        _draw_strip(strip, frames, duration=duration, inches_per_second=scale)
+    if len(frames):
+        _draw_strip(figure, strip, frames, duration=duration, inches_per_second=scale)
     height = figure.get_size_inches()[1]
     figure.text(
         0.1 / _WIDTH_INCHES, 1 - 0.1 / height, title, fontsize=9, va="top", parse_math=False
@@ -248,17 +254,26 @@ def _pack(
     return groups
 
 
-def _make_figure(*, left: float, body: float, has_strip: bool) -> tuple[Figure, Axes, Axes | None]:
+def _strip_inches(frames: Sequence[tuple[float, NDArray[np.uint8]]], *, left: float) -> float:
+    """Height of the strip in which the frames fit side by side undistorted; 0 without frames."""
+    if not len(frames):
+        return 0.0
+    spacing = _FRAME_SPACING * (_WIDTH_INCHES - left - _RIGHT_INCHES) / len(frames)
+    tallest = max(frame.shape[0] / frame.shape[1] for _, frame in frames)
+    return min(_MAX_STRIP_INCHES, spacing * tallest)
+
+
+def _make_figure(*, left: float, body: float, strip_height: float) -> tuple[Figure, Axes, Axes]:
     """A figure with margins in inches, the axes of the bars and those of the strip of frames."""
-    strip_height = _STRIP_INCHES + 0.08 if has_strip else 0.0
-    height = _TITLE_INCHES + strip_height + body + _AXIS_INCHES
+    strip_gap = 0.08 if strip_height else 0.0
+    height = _TITLE_INCHES + strip_height + strip_gap + body + _AXIS_INCHES
     figure = Figure(figsize=(_WIDTH_INCHES, height))
     x, width = left / _WIDTH_INCHES, (_WIDTH_INCHES - left - _RIGHT_INCHES) / _WIDTH_INCHES
     axes = figure.add_axes((x, _AXIS_INCHES / height, width, body / height))
-    if not has_strip:
-        return figure, axes, None
-    bottom = (_AXIS_INCHES + body + 0.08) / height
-    return figure, axes, figure.add_axes((x, bottom, width, _STRIP_INCHES / height))
+    bottom = (_AXIS_INCHES + body + strip_gap) / height
+    strip = figure.add_axes((x, bottom, width, strip_height / height))
+    strip.axis("off")
+    return figure, axes, strip
 
 
 def _draw_packed(
@@ -376,6 +391,7 @@ def _finish_axes(axes: Axes, *, duration: float) -> None:
 
 
 def _draw_strip(
+    figure: Figure,
     axes: Axes,
     frames: Sequence[tuple[float, NDArray[np.uint8]]],
     *,
@@ -383,13 +399,13 @@ def _draw_strip(
     inches_per_second: float,
 ) -> None:
     """Frames side by side, undistorted, each centred on its time."""
-    spacing_inches = 0.97 * inches_per_second * duration / len(frames)
+    spacing = _FRAME_SPACING * inches_per_second * duration / len(frames)
+    strip_height = axes.get_position().height * figure.get_size_inches()[1]
     for seconds, frame in frames:
         aspect = frame.shape[1] / frame.shape[0]
-        width_inches = min(spacing_inches, _STRIP_INCHES * aspect)
-        height = width_inches / aspect / _STRIP_INCHES
-        half = width_inches / inches_per_second / 2
+        width = min(spacing, strip_height * aspect)
+        half = width / inches_per_second / 2
         centre = min(max(seconds, half), duration - half)
-        axes.imshow(frame, extent=(centre - half, centre + half, 0, height), aspect="auto")
+        extent = (centre - half, centre + half, 0, width / aspect / strip_height)
+        axes.imshow(frame, extent=extent, aspect="auto")
     axes.set(xlim=(0, duration), ylim=(0, 1))
-    axes.axis("off")

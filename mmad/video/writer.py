@@ -10,6 +10,7 @@ from typing import cast
 
 import av
 import av.error
+import cv2
 import numpy as np
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -115,7 +116,8 @@ class VideoWriter:
                     "preset": preset,
                     "crf": str(crf),
                     # x264 starts look-ahead threads of its own unless it is told not to.
-                    "x264-params": f"open-gop=0:threads={threads}:lookahead-threads=1:sync-lookahead=0",
+                    "x264-params": f"open-gop=0:threads={threads}:lookahead-threads=1:"
+                    "sync-lookahead=0",
                 }
         except (OSError, av.error.FFmpegError, ValueError) as error:
             self._discard()
@@ -131,7 +133,9 @@ class VideoWriter:
                 f"{self.path}: frame {self.num_frames}: expected uint8 of shape {self._shape}, "
                 f"found {frame.dtype} of shape {frame.shape}"
             )
-        picture = VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+        # Converted here, so that the encoder gets the same bytes on every run.
+        planes = cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2YUV_I420)
+        picture = VideoFrame.from_ndarray(np.asarray(planes, dtype=np.uint8), format="yuv420p")
         picture.pts = self.num_frames if time is None else time
         picture.time_base = self._time_base
         self.num_frames += 1

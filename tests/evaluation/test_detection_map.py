@@ -206,12 +206,15 @@ def test_only_a_header_is_no_detections(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "expected"),
     [
-        ("0,a,nan,2,9,0.5", "must be finite"),
+        ("0,a,nan,2,9,0.5", "t_start must be a finite number, found 'nan'"),
+        ("0,a,1,inf,9,0.5", "t_end must be a finite number, found 'inf'"),
+        ("0,a,1,2,9,", "score must be a finite number, found ''"),
         ("0,a,3,2,9,0.5", r"ends \(2.0 s\) before it starts \(3.0 s\)"),
-        ("0,a,1,2,9,-0.5", "score is negative"),
+        ("0,a,1,2,9,-0.5", "score must be at least 0, found -0.5"),
         ("0,a,1,2,99,0.5", "unknown label 99"),
         ("0,a,1,2,noding,0.5", "did you mean 'nodding'"),
-        ("0,a,x,2,9,0.5", "must be numbers"),
+        ("0,a,x,2,9,0.5", "t_start must be a finite number, found 'x'"),
+        ("0,a,1,2,9.5,0.5", "unknown label '9.5'"),
     ],
 )
 def test_bad_rows(tmp_path: Path, row: str, expected: str) -> None:
@@ -232,3 +235,104 @@ def test_bad_files(tmp_path: Path) -> None:
     (tmp_path / "p.zip").write_bytes(b"nothing")
     with pytest.raises(PredictionError, match="cannot be read"):
         read_predictions(tmp_path / "p.zip", labels=MA52)
+
+
+def test_all_problems_of_a_file_come_in_one_message(tmp_path: Path) -> None:
+    rows = ["0,a,nan,2,9,-1", "1,b,1,2,9,0.5", "2,b,1,2,9", "3,,1,2,9,0.5"]
+    (tmp_path / "p.csv").write_text("\n".join([",video_id,t_start,t_end,class,score", *rows]))
+    with pytest.raises(PredictionError, match="4 problems") as caught:
+        read_predictions(tmp_path / "p.csv", labels=MA52)
+    told = str(caught.value)
+    assert "line 2: video 'a': t_start must be a finite number, found 'nan'" in told
+    assert "line 2: video 'a': score must be at least 0, found -1.0" in told
+    assert "line 4: expected 6 cells, found 5" in told
+    assert "line 5: video '': the video has no name" in told
+    assert "line 3" not in told
+
+
+def test_byte_order_mark_windows_lines_and_other_column_order(tmp_path: Path) -> None:
+    text = "score,class,t_end,t_start,video_id\r\n0.5,B1,2,1,a\r\n\r\n"
+    (tmp_path / "p.csv").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    back = read_predictions(tmp_path / "p.csv", labels=MA52)
+    assert back["a"].segments_seconds.tolist() == [[1.0, 2.0]]
+    assert back["a"].labels.tolist() == [9]
+
+
+def test_a_video_without_detections_survives_in_json(tmp_path: Path) -> None:
+    write_predictions_json(tmp_path / "p.json", {"a": Detections()}, MA52)
+    assert len(read_predictions(tmp_path / "p.json", labels=MA52)["a"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("item", "expected"),
+    [
+        ({"segment": [1, 2], "label": True, "score": 1}, "name or index of a label, found True"),
+        ({"segment": [1, 2], "label": 9.5, "score": 1}, "name or index of a label, found 9.5"),
+        ({"segment": [1, 2], "label": 9}, "score must be a finite number, found None"),
+        ({"segment": [1, True], "label": 9, "score": 1}, "t_end must be a finite number"),
+        ({"segment": [1], "label": 9, "score": 1}, r"expected segment \[start, end\]"),
+        ("nodding", r"expected segment \[start, end\]"),
+    ],
+)
+def test_bad_json_items(tmp_path: Path, item: object, expected: str) -> None:
+    (tmp_path / "p.json").write_text(json.dumps({"results": {"a": [item]}}))
+    with pytest.raises(PredictionError, match=f"p.json: detection 0: video 'a': .*{expected}"):
+        read_predictions(tmp_path / "p.json", labels=MA52)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("[1, 2]", "found no results"),
+        ('{"results": [1]}', "found list"),
+        ('{"results": {"a": 3}}', "expected a list of detections, found 3"),
+        ('{"results": ', "is no JSON"),
+        ("video_id;t_start;t_end;class;score\n", "missing video_id"),
+        ("", "missing video_id.*found nothing"),
+    ],
+)
+def test_bad_content(tmp_path: Path, content: str, expected: str) -> None:
+    (tmp_path / "p.txt").write_text(content)
+    with pytest.raises(PredictionError, match=expected):
+        read_predictions(tmp_path / "p.txt", labels=MA52)
+
+
+def test_bad_archives(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "p.zip", "w") as archive:
+        archive.writestr("../prediction.csv", "x")
+    with pytest.raises(
+        PredictionError, match=r"expected one prediction\.csv in the zip, found \.\./prediction"
+    ):
+        read_predictions(tmp_path / "p.zip", labels=MA52)
+    packed = gzip.compress(b"some text that is long enough to be damaged")
+    (tmp_path / "p.csv.gz").write_bytes(packed[:12] + b"\xff\xff" + packed[14:])
+    with pytest.raises(PredictionError, match="cannot be read"):
+        read_predictions(tmp_path / "p.csv.gz", labels=MA52)
+
+
+def test_body_level_of_labels_without_body_parts_is_an_error() -> None:
+    labels = flat_labels(["x"])
+    with pytest.raises(PredictionError, match="no body parts"):
+        evaluate_detections({}, [record("a")], labels=labels, tiou=HALF, levels=("body",))
+
+
+def test_zero_length_annotation_by_protocol() -> None:
+    truth = [record("a", (0, 10, 9), (3, 3, 9))]
+    one = {"a": found((0, 10, 9, 0.9))}
+    assert ap(one, truth, protocol="opentad") == 1.0
+    assert ap(one, truth, protocol="actionformer") == 1 / 2
+    assert ap(one, truth, protocol="mma52") == 1 / 2
+
+
+def test_many_identical_detections_take_one_annotation_each() -> None:
+    truth = [record("a", *[(0, 10 + k / 100, 9) for k in range(5)])]
+    same = {"a": found(*[(0, 10, 9, 0.5)] * 8)}
+    assert ap(same, truth, protocol="mma52") == 1.0
+
+
+def test_a_lower_scored_false_positive_never_raises_ap() -> None:
+    truth = [record("a", (0, 10, 9), (20, 30, 9))]
+    rows = [(0, 10, 9, 0.9), (50, 60, 9, 0.8), (20, 30, 9, 0.7)]
+    before = ap({"a": found(*rows)}, truth)
+    assert before == 1 / 2 * 1 + 1 / 2 * 2 / 3
+    assert ap({"a": found(*rows, (70, 80, 9, 0.1))}, truth) == before

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from mmad.errors import MmadError
 from mmad.evaluation.detection import evaluate_detections, parse_tiou
 from mmad.labels import MA52
 from mmad.report.curves import draw_training_curves
@@ -95,3 +96,57 @@ def test_curves_are_drawn(tmp_path: Path) -> None:
     draw_training_curves(tmp_path / "c.png", [*steps, validation])
     draw_training_curves(tmp_path / "d.png", [])
     assert (tmp_path / "c.png").stat().st_size > 5000
+
+
+def svg_of(path: Path, **options: object) -> str:
+    import matplotlib as mpl
+
+    with mpl.rc_context({"svg.fonttype": "none"}):
+        draw_timeline(path, **options)  # type: ignore[arg-type]
+    return path.read_text()
+
+
+def many(count: int, duration: float) -> Detections:
+    rng = np.random.default_rng(1)
+    start = rng.uniform(0, duration - 2, count)
+    return Detections(np.stack([start, start + 2], 1), np.arange(count) % 52, rng.random(count))
+
+
+def test_an_hour_has_one_row_for_each_action(tmp_path: Path) -> None:
+    path = tmp_path / "hour.svg"
+    text = svg_of(
+        path, video_id="v", duration_seconds=3600.0, detections=many(600, 3600.0), labels=MA52
+    )
+    assert text.count("B1 nodding") == 1
+    assert "1:00:00" in text
+    assert "G4 scratching feet" in text
+
+
+def test_names_with_dollars_are_no_formulas(tmp_path: Path) -> None:
+    text = svg_of(
+        tmp_path / "t.svg",
+        video_id="price_$5_to_$6_{",
+        duration_seconds=9.0,
+        detections=FOUND,
+        labels=MA52,
+    )
+    assert "price_$5_to_$6_{" in text
+
+
+def test_only_so_many_detections_a_minute(tmp_path: Path) -> None:
+    text = svg_of(
+        tmp_path / "t.svg",
+        video_id="v",
+        duration_seconds=60.0,
+        detections=many(200, 60.0),
+        labels=MA52,
+        min_score=0.0,
+        max_detections=30,
+    )
+    assert "best 30 of 200 detections" in text
+
+
+def test_wrong_suffix_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(MmadError, match=r"expected a picture ending in \.png, \.svg, \.pdf"):
+        draw_training_curves(tmp_path / "c.jpeg", [])
+    assert not list(tmp_path.iterdir())
