@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+import av
 import cv2
 import numpy as np
 from pydantic import Field, field_validator, model_validator
@@ -35,7 +36,7 @@ from mmad.synthetic.plan import (
 )
 from mmad.synthetic.render import Renderer
 from mmad.synthetic.subjects import make_subject
-from mmad.video.writer import VideoWriter
+from mmad.video.writer import VideoWriter, remove_leftovers
 
 SUBSETS = ("train", "val", "test")
 SETTINGS_FILE = "synthesize.json"
@@ -43,6 +44,8 @@ SETTINGS_FILE = "synthesize.json"
 # Increased when the same settings give other pixels or annotations, so that old folders are not
 # mixed with new.
 _GENERATOR_VERSION = 1
+# The same settings give the same bytes with the same versions of these; noted, never compared.
+_PACKAGES = {"av": av.__version__, "numpy": np.__version__, "opencv": cv2.__version__}
 
 
 class SynthesisSettings(Settings):
@@ -133,9 +136,11 @@ def synthesize(
     Finished videos are kept; annotations are written last.
 
     Raises: ConfigError if the folder holds something else, or a set with other settings, unless
-    ``overwrite``.
+    ``overwrite``, or if there is no worker.
     """
     out = Path(out)
+    if num_workers < 1:
+        raise ConfigError(f"workers: expected at least 1 process, found {num_workers}")
     _claim_folder(out, settings, overwrite=overwrite)
     videos, clips = plan_videos(settings, out=out), plan_clips(settings, out=out)
     missing = [job for job in (*videos, *clips) if not job.path.exists()]
@@ -214,29 +219,55 @@ def _subjects(settings: SynthesisSettings) -> dict[str, list[int]]:
 def _claim_folder(out: Path, settings: SynthesisSettings, *, overwrite: bool) -> None:
     wanted = {"version": _GENERATOR_VERSION, **settings.model_dump(mode="json")}
     marker = out / SETTINGS_FILE
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"{out}: is a file; choose a folder")
     if overwrite and marker.exists():
-        shutil.rmtree(out)
-    if marker.exists():
-        found = json.loads(marker.read_text(encoding="utf-8"))
-        differing = sorted(key for key in {*wanted, *found} if wanted.get(key) != found.get(key))
-        if differing:
-            changes = ", ".join(f"{k} {found.get(k)} -> {wanted.get(k)}" for k in differing)
-            raise ConfigError(
-                f"{out}: was made with other settings ({changes:.200}); choose another "
-                "folder or --overwrite"
-            )
+        _remove_set(out)
+    elif marker.exists():
+        _compare_settings(marker, wanted)
+        return
     elif out.exists() and any(out.iterdir()):
         raise ConfigError(
             f"{out}: is not empty and was not made by mmad synthesize; choose another folder"
         )
-    else:
-        out.mkdir(parents=True, exist_ok=True)
-        write_text(marker, json.dumps(wanted, indent=1) + "\n")
+    out.mkdir(parents=True, exist_ok=True)
+    write_text(marker, json.dumps({**wanted, "packages": _PACKAGES}, indent=1) + "\n")
+
+
+def _compare_settings(marker: Path, wanted: dict) -> None:
+    try:
+        found = json.loads(marker.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConfigError(
+            f"{marker}: cannot be read ({error}); --overwrite makes it anew"
+        ) from None
+    if not isinstance(found, dict):
+        raise ConfigError(f"{marker}: expected settings, found {found!r:.60}; --overwrite")
+    found.pop("packages", None)
+    differing = sorted(key for key in {*wanted, *found} if wanted.get(key) != found.get(key))
+    if differing:
+        changes = ", ".join(f"{k} {found.get(k)} -> {wanted.get(k)}" for k in differing)
+        raise ConfigError(
+            f"{marker.parent}: was made with other settings ({changes:.200}); choose another "
+            "folder or --overwrite"
+        )
+
+
+def _remove_set(out: Path) -> None:
+    """Remove what `synthesize` writes, and nothing that somebody else put beside it.
+
+    The settings stay until they are replaced: interrupted, the folder is still known to be ours.
+    """
+    for folder in (out / "videos", out / "clips", out / "annotations"):
+        if folder.exists():
+            shutil.rmtree(folder)
+    (out / "subjects.csv").unlink(missing_ok=True)
 
 
 def _write_video(task: tuple[Job, SynthesisSettings]) -> None:
     job, settings = task
     cv2.setNumThreads(1)
+    remove_leftovers(job.path)
     rng = np.random.default_rng(job.pixel_seed)
     subject = make_subject(job.subject)
     pushes_glasses = any(instance.label == GLASSES_LABEL for instance in job.plan.instances)

@@ -1,4 +1,5 @@
 import hashlib
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -72,6 +73,49 @@ def test_other_settings_are_refused(tmp_path: Path) -> None:
     (tmp_path / "mine" / "thesis.txt").write_text("")
     with pytest.raises(ConfigError, match="was not made by mmad synthesize"):
         synthesize(tmp_path / "mine", TINY)
+
+
+def test_overwriting_leaves_the_files_of_others(tmp_path: Path) -> None:
+    synthesize(tmp_path / "a", TINY)
+    (tmp_path / "a" / "run").mkdir()
+    (tmp_path / "a" / "run" / "best.safetensors").write_text("hours of training")
+    one = TINY.model_copy(update={"train": 1, "clips": 0})
+    summary = synthesize(tmp_path / "a", one, overwrite=True)
+    assert summary.num_written == 3
+    assert (tmp_path / "a" / "run" / "best.safetensors").read_text() == "hours of training"
+    assert not (tmp_path / "a" / "clips").exists()
+    assert len(list((tmp_path / "a" / "videos").iterdir())) == 3
+
+
+def test_a_killed_run_leaves_nothing_behind(tmp_path: Path) -> None:
+    synthesize(tmp_path / "a", TINY)
+    before = set(hashes(tmp_path / "a"))
+    video = tmp_path / "a" / "videos" / "val0000.mp4"
+    video.rename(video.with_name(".val0000.4711.partial.mp4"))
+    assert synthesize(tmp_path / "a", TINY).num_written == 1
+    assert set(hashes(tmp_path / "a")) == before
+
+
+def test_the_versions_are_noted_but_not_compared(tmp_path: Path) -> None:
+    synthesize(tmp_path / "a", TINY)
+    marker = tmp_path / "a" / "synthesize.json"
+    content = json.loads(marker.read_text())
+    assert content["packages"]["numpy"] == np.__version__
+    marker.write_text(json.dumps({**content, "packages": {"numpy": "1.0"}}))
+    assert synthesize(tmp_path / "a", TINY).num_written == 0
+
+
+@pytest.mark.parametrize("content", ["{", "[]"])
+def test_a_broken_settings_file_is_named(tmp_path: Path, content: str) -> None:
+    (tmp_path / "synthesize.json").write_text(content)
+    with pytest.raises(ConfigError, match=r"synthesize\.json: .*--overwrite"):
+        synthesize(tmp_path, TINY)
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("")
+    with pytest.raises(ConfigError, match="is a file; choose a folder"):
+        synthesize(tmp_path / "a", TINY)
 
 
 def test_files_agree_with_each_other(tmp_path: Path) -> None:
@@ -180,6 +224,7 @@ def test_there_is_a_motion_for_each_label() -> None:
         (["--min-seconds", "9", "--max-seconds", "8"], "is more than"),
         (["--class-weights", "none"], "class-weights"),
         (["--train", "-1"], "train"),
+        (["--workers", "0"], "workers: expected at least 1 process, found 0"),
     ],
 )
 def test_bad_options_give_one_message(tmp_path: Path, option: list[str], expected: str) -> None:
