@@ -131,7 +131,8 @@ def two_bones(
 
 
 SEAT_HEIGHT = 0.46
-HAND_LENGTH = 0.085
+# From the wrist to the parts of the fingers that touch.
+HAND_LENGTH = 0.12
 
 
 def solve(subject: Subject, pose: Pose) -> Joints:
@@ -154,21 +155,16 @@ def solve(subject: Subject, pose: Pose) -> Joints:
     elbows, wrists = [], []
     partial = (pelvis, neck, head, head_frame, torso_frame, shoulders, knees, ankles)
     for i in (0, 1):
-        rest = _rest(subject, partial, i)
+        hint = torso_frame @ np.array([SIDE_X[i] * 0.9, -0.8, -0.35])
+        target = rest = _rest(subject, partial, i)
         command = pose.hands[i]
-        target = rest
         if command is not None:
             goal = _place(subject, partial, command.place, i) + torso_frame @ command.offset
-            # The fingers arrive, not the wrist: it stays a hand's length back towards the elbow.
-            back = shoulders[i] + torso_frame @ np.array([SIDE_X[i] * 0.05, -0.3, 0.12]) - goal
-            goal = goal + HAND_LENGTH * back / (math.hypot(*back) or 1.0)
+            goal = _wrist_for(subject, shoulders[i], goal, hint)
             target = rest + command.weight * (goal - rest)
             # Around the body rather than through it: the path bows forward half way.
             target = target + np.array([0, 0, 0.22 * math.sin(math.pi * min(command.weight, 1.0))])
-        hint = torso_frame @ np.array([SIDE_X[i] * 0.9, -0.8, -0.35])
-        elbow, wrist = two_bones(
-            shoulders[i], target, first=subject.upper_arm, second=subject.forearm, hint=hint
-        )
+        elbow, wrist = _arm(subject, shoulders[i], target, hint)
         elbows.append(elbow)
         wrists.append(wrist)
     return Joints(
@@ -185,6 +181,24 @@ def solve(subject: Subject, pose: Pose) -> Joints:
         ankles,  # type: ignore[arg-type]
         toes,  # type: ignore[arg-type]
     )
+
+
+def _arm(
+    subject: Subject, shoulder: Vector, wrist: Vector, hint: Vector
+) -> tuple[Vector, Vector]:
+    """Elbow and wrist."""
+    first, second = subject.upper_arm, subject.forearm
+    return two_bones(shoulder, wrist, first=first, second=second, hint=hint)
+
+
+def _wrist_for(subject: Subject, shoulder: Vector, touched: Vector, hint: Vector) -> Vector:
+    """Where the wrist must be for the fingers, which go on along the forearm, to touch a point."""
+    wrist = touched
+    for _ in range(6):
+        elbow, reached = _arm(subject, shoulder, wrist, hint)
+        forearm = (reached - elbow) / subject.forearm
+        wrist = touched - HAND_LENGTH * forearm
+    return wrist
 
 
 def _leg(
