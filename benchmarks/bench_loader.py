@@ -45,10 +45,7 @@ def make_video(path: Path, *, num_frames: int, seed: int) -> None:
 
 
 def measure(reader: str, videos: list[str]) -> dict[str, float]:
-    """Frames per second and peak resident memory of reading all ``videos`` whole.
-
-    Frame by frame.
-    """
+    """Frames per second and peak resident memory of reading ``videos`` whole, frame by frame."""
     num_frames = 0
     start = time.perf_counter()
     for video in videos:

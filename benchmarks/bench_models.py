@@ -1,19 +1,28 @@
 """A training step and an inference pass of a detector, packed against the peers' way.
 
     python -m benchmarks.bench_models [--sizes small base] [--adapters none standard tia dsta]
-        [--repeats 3] [--frames 309 240]
+        [--repeats 3] [--frames 309 240] [--window 768]
 
-The peers' way (`pad_to_window`) repeats the last frame of each video up to a window of 768 frames
-and recomputes all activations; ours computes frames that exist. Cases take turns; the median of
-the repeats is kept. FLOPs (multiply-adds x 2) are counted by torch, attention included; the cheap
-element-wise temporal convolutions are not counted. Writes benchmarks/results/models.csv.
+The peers' way (`pad_to_window`) repeats the last frame of each video up to the window and
+recomputes all activations; ours computes frames that exist. On a CPU the whole takes hours; there,
+shorten frames and window alike: --frames 48 --window 128 --repeats 1 takes ten minutes.
+
+Every case runs in a process of its own, so that its peak memory is its own; cases take turns, and
+the median of the repeats is kept. FLOPs (multiply-adds x 2) are counted by torch, attention
+included; the cheap element-wise temporal convolutions are not counted. Writes
+benchmarks/results/models.csv.
 """
 
 import argparse
+import json
 import resource
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -33,16 +42,14 @@ from mmad.labels import MA52
 from mmad.models.build import build_detector
 from mmad.structures import Annotations
 
-PEER_WINDOW = 768
 
-
-def config_of(size: str, adapter: str, *, image_size: int, peers: bool) -> RunConfig:
+def config_of(size: str, adapter: str, *, image_size: int, window: int, peers: bool) -> RunConfig:
     return parse_config(
         {
             "data": {
                 "annotations": "-",
                 "videos": "-",
-                "window_frames": PEER_WINDOW,
+                "window_frames": window,
                 "image_size": image_size,
             },
             "backbone": {
@@ -56,7 +63,7 @@ def config_of(size: str, adapter: str, *, image_size: int, peers: bool) -> RunCo
     )
 
 
-def make_batch(frames: Sequence[int], *, image_size: int, peers: bool) -> Batch:
+def make_batch(frames: Sequence[int], *, image_size: int, window: int, peers: bool) -> Batch:
     rng = np.random.default_rng(0)
     samples = []
     for number, count in enumerate(frames):
@@ -64,7 +71,7 @@ def make_batch(frames: Sequence[int], *, image_size: int, peers: bool) -> Batch:
         samples.append(
             Sample(
                 f"v{number}",
-                pad_frames(pictures, num_frames=PEER_WINDOW) if peers else pictures,
+                pad_frames(pictures, num_frames=window) if peers else pictures,
                 count,
                 colour_map(pictures),
                 make_grid(fps=30, frame_stride=1, window=Window(0, count), steps_per_tubelet=2),
@@ -74,13 +81,16 @@ def make_batch(frames: Sequence[int], *, image_size: int, peers: bool) -> Batch:
     return pack(samples, clip_frames=16)
 
 
-def measure(config: RunConfig, batch: Batch, *, training: bool, device: torch.device) -> dict:
+def measure(config: RunConfig, batch: Batch, *, training: bool) -> dict[str, float]:
+    """Seconds, FLOPs and peak memory of one step."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = build_detector(config, num_classes=len(MA52)).to(device).train(training)
     processes = Processes(0, 1, device)
     task = DetectionTask(
-        config, labels=MA52, validation=[], processes=processes, folder=RunFolder(None)
+        config, labels=MA52, validation=[], processes=processes, folder=RunFolder(Path())
     )
     precision = choose_precision("auto", device)
+
     prepared = task.prepare(batch, device)
 
     def step() -> None:
@@ -89,24 +99,34 @@ def measure(config: RunConfig, batch: Batch, *, training: bool, device: torch.de
             torch.autocast(device.type, dtype=precision, enabled=precision is not None),
         ):
             loss = task.losses(model, prepared)["loss"]
-        if training and loss.requires_grad:
+        if training:
             loss.backward()
             model.zero_grad(set_to_none=True)
         if device.type == "cuda":
             torch.cuda.synchronize()
 
-    with FlopCounterMode(display=False) as counter:
-        step()
+    counter = FlopCounterMode(display=False)
+    timed: AbstractContextManager = counter
     if device.type == "cuda":
+        with counter:  # which warms the device up, too
+            step()
         torch.cuda.reset_peak_memory_stats()
+        timed = nullcontext()
     start = time.perf_counter()
-    step()
+    with timed:  # on a CPU, counting costs nothing beside the step itself
+        step()
     seconds = time.perf_counter() - start
     if device.type == "cuda":
         memory = torch.cuda.max_memory_allocated() / 2**20
     else:
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"seconds": seconds, "flops": counter.get_total_flops(), "memory_mb": memory}
+
+
+def measure_in_process(case: dict[str, object]) -> dict[str, float]:
+    command = [sys.executable, "-m", "benchmarks.bench_models", "--measure", json.dumps(case)]
+    result = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(result.stdout.splitlines()[-1])
 
 
 def main() -> None:
@@ -116,42 +136,49 @@ def main() -> None:
         "--adapters", nargs="+", default=["none", "standard", "tia", "dsta", "dsta_180"]
     )
     parser.add_argument("--frames", nargs="+", type=int, default=[309, 240], help="of each video")
+    parser.add_argument("--window", type=int, default=768, help="frames that the peers pad to")
     parser.add_argument("--image-size", type=int, default=160)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--measure", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    shape = {"image_size": arguments.image_size, "window": arguments.window}
+    if arguments.measure:
+        case = json.loads(arguments.measure)
+        training = case.pop("training")
+        frames = case.pop("frames")
+        config = config_of(**case)
+        batch = make_batch(
+            frames, image_size=case["image_size"], window=case["window"], peers=case["peers"]
+        )
+        print(json.dumps(measure(config, batch, training=training)))
+        return
     rows = []
+    clips = sum(-(-n // 16) for n in arguments.frames)
+    computed = {False: 16 * clips, True: arguments.window * len(arguments.frames)}
     for size in arguments.sizes:
         for adapter in arguments.adapters:
             for training in (True, False):
-                cases: dict[bool, list[dict]] = {False: [], True: []}
+                cases: dict[bool, list[dict[str, float]]] = {False: [], True: []}
                 for _ in range(arguments.repeats):
                     for peers, measured in cases.items():
-                        config = config_of(
-                            size, adapter, image_size=arguments.image_size, peers=peers
-                        )
-                        batch = make_batch(
-                            arguments.frames, image_size=arguments.image_size, peers=peers
-                        )
-                        measured.append(measure(config, batch, training=training, device=device))
+                        case = {"size": size, "adapter": adapter, "peers": peers, **shape}
+                        case |= {"training": training, "frames": arguments.frames}
+                        measured.append(measure_in_process(case))
                 seconds = {k: statistics.median(m["seconds"] for m in v) for k, v in cases.items()}
                 for peers, measured in cases.items():
-                    total = PEER_WINDOW * len(arguments.frames) if peers else None
-                    clips = sum(-(-n // 16) * 16 for n in arguments.frames)
-                    rows.append(
-                        {
-                            "size": size,
-                            "adapter": adapter,
-                            "pass": "training" if training else "inference",
-                            "way": "pad_to_window" if peers else "packed",
-                            "seconds": round(seconds[peers], 4),
-                            "ratio_to_packed": round(seconds[peers] / seconds[False], 3),
-                            "gflops": round(measured[0]["flops"] / 1e9, 1),
-                            "peak_memory_mb": round(max(m["memory_mb"] for m in measured)),
-                            "padding_share": round(1 - sum(arguments.frames) / (total or clips), 3),
-                        }
-                    )
-                    print(rows[-1], flush=True)
+                    row = {
+                        "size": size,
+                        "adapter": adapter,
+                        "pass": "training" if training else "inference",
+                        "way": "pad_to_window" if peers else "packed",
+                        "seconds": round(seconds[peers], 4),
+                        "ratio_to_packed": round(seconds[peers] / seconds[False], 3),
+                        "gflops": round(measured[0]["flops"] / 1e9, 1),
+                        "peak_memory_mb": round(max(m["memory_mb"] for m in measured)),
+                        "padding_share": round(1 - sum(arguments.frames) / computed[peers], 3),
+                    }
+                    rows.append(row)
+                    print(row, flush=True)
     print(write_rows("models", rows))
 
 

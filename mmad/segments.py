@@ -1,5 +1,7 @@
 """Arithmetic on temporal segments, arrays of shape (N, 2) holding start and end in seconds."""
 
+import heapq
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -69,3 +71,25 @@ def clip(segments_seconds: ArrayLike, *, duration_seconds: float) -> Segments:
     [[0.0, 2.0], [3.0, 5.0]]
     """
     return np.clip(as_segments(segments_seconds), 0.0, duration_seconds)
+
+
+def assign_lanes(segments: ArrayLike, *, gap: float = 0.0) -> list[int]:
+    """A lane for each segment so that none overlaps another in its lane; as few lanes as possible.
+
+    In order of start (then end), each takes the lowest lane that has been free for ``gap``.
+
+    >>> assign_lanes([[0.0, 2.0], [1.0, 3.0], [2.5, 4.0]])
+    [0, 1, 0]
+    """
+    places = as_segments(segments)
+    lanes = [0] * len(places)
+    free: list[int] = []
+    busy: list[tuple[float, int]] = []
+    for row in np.lexsort((places[:, 1], places[:, 0])).tolist():
+        start, end = places[row].tolist()
+        while busy and busy[0][0] + gap <= start:
+            heapq.heappush(free, heapq.heappop(busy)[1])
+        lane = heapq.heappop(free) if free else len(busy)
+        heapq.heappush(busy, (end, lane))
+        lanes[row] = lane
+    return lanes

@@ -1,7 +1,4 @@
-"""The values that cross a border between two parts of mmad. Seconds everywhere.
-
-Arrays read-only.
-"""
+"""The values that cross a border between two parts of mmad. Seconds; arrays are read-only."""
 
 import math
 from dataclasses import dataclass, field

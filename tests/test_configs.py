@@ -6,7 +6,8 @@ import pytest
 from synthetic_data import tiny_content
 
 from mmad.config.run import SHIPPED_CONFIGS, dump_config, load_config, parse_config
-from mmad.engine.detection import smoke_config, train_detector
+from mmad.engine.detection import train_detector
+from mmad.engine.smoke import smoke_config
 from mmad.errors import ConfigError
 
 CONFIGS = sorted(SHIPPED_CONFIGS.glob("*.yaml"))
@@ -22,9 +23,21 @@ def test_config_trains_a_step(path: Path, videos: Path, tmp_path: Path) -> None:
         f"data.annotations={videos / 'annotations' / 'mma52.json'}",
         f"data.videos={videos / 'videos'}",
     ]
-    config = smoke_config(load_config(path, overrides=places))
+    config = smoke_config(load_config(path, overrides=places), data=tmp_path / "unused")
     folder = train_detector(config, out=tmp_path / "run", quiet=True)
-    assert [row["step"] for row in folder.rows() if row["kind"] == "step"] == [1, 2]
+    assert [row["step"] for row in folder.rows() if row["kind"] == "step"] == [1]
+    assert not (tmp_path / "unused").exists()
+
+
+def test_smoke_draws_its_own_videos_where_there_are_none(tmp_path: Path) -> None:
+    overrides = ["data.annotations=nowhere.json", "data.videos=nowhere"]
+    for _ in range(2):  # the second time they are there
+        config = smoke_config(
+            load_config("configs/demo.yaml", overrides=overrides), data=tmp_path / "smoke_data"
+        )
+    folder = train_detector(config, out=tmp_path / "run", quiet=True)
+    assert [row["step"] for row in folder.rows() if row["kind"] == "step"] == [1]
+    assert {path.name for path in tmp_path.iterdir()} == {"smoke_data", "run"}
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

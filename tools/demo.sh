@@ -1,22 +1,27 @@
 #!/usr/bin/env bash
 # The main job in one go, on two CPU cores in under ten minutes: make videos, train a DSTA detector on them, score it on people
 # it has never seen, and find the micro-actions in one of their videos.
+#     tools/demo.sh [OUT] [--smoke]     OUT is "demo"; --smoke does everything on a handful of videos, to see that it runs
 set -euo pipefail
+here="$PWD"
 cd "$(dirname "$0")/.."
 started=$SECONDS
 bash tools/setup.sh
-mmad=.venv/bin/mmad
+mmad="$PWD/.venv/bin/mmad"
+cd "$here"
 out="${1:-demo}"
+train=280 val=70 test=10 smoke=()
+[ "${2:-}" = "--smoke" ] && train=4 val=2 test=2 smoke=(--smoke)
 
 # 20 of the 52 actions, from all seven body parts, that a picture of 96 x 96 pixels can tell apart.
 classes="A1,A5,B1,B2,B3,B4,B5,C4,C5,C7,C1,D3,D6,D8,D4,E5,F3,F1,G2,G4"
-"$mmad" synthesize "$out/data" --train 280 --val 70 --test 10 --classes "$classes" \
+"$mmad" synthesize "$out/data" --train $train --val $val --test $test --classes "$classes" \
     --class-weights uniform --fps 15 --width 96 --height 96 --workers 2
 "$mmad" data stats "$out/data/annotations/mma52.json" --subjects "$out/data/subjects.csv"
 
 rm -rf "$out/run"
 "$mmad" train configs/demo.yaml data.annotations="$out/data/annotations/mma52.json" \
-    data.videos="$out/data/videos" --out "$out/run"
+    data.videos="$out/data/videos" --out "$out/run" ${smoke[@]+"${smoke[@]}"}
 "$mmad" eval --runs "$out/run" --tiou 0.1:0.9
 
 "$mmad" detect "$out/data/videos/test0000.mp4" "$out/data/videos/test0001.mp4" --checkpoint "$out/run" \

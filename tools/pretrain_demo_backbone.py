@@ -1,8 +1,8 @@
-"""Pre-train the demo's small backbone: which of the 52 actions is going on in each tubelet?
+"""Pre-train the demo's small backbone: which actions, of which body parts, is each tubelet part of?
 
 The videos are synthetic and show people that no demo shows. Only the backbone is kept.
 
-    mmad synthesize pretrain/data --train 1100 --val 60 --test 0 --seed 77 --first-subject 5000 \
+    mmad synthesize pretrain/data --train 2200 --val 90 --test 0 --seed 77 --first-subject 5000 \
         --videos-per-subject 4 --class-weights uniform --fps 15 --width 96 --height 96
     python tools/pretrain_demo_backbone.py configs/demo_pretrain.yaml pretrain/run \
         mmad/assets/demo_backbone.safetensors
@@ -31,6 +31,7 @@ from mmad.engine.distributed import start_processes
 from mmad.engine.inference import window_batches
 from mmad.engine.loop import Loop
 from mmad.engine.run_folder import RunFolder, create_run
+from mmad.labels import LabelMap
 from mmad.models.build import build_backbone, build_size
 from mmad.models.detector import VideoFeatures
 from mmad.models.losses import LossNormalizer
@@ -40,15 +41,17 @@ from mmad.video.reader import open_video
 
 
 class Tagger(nn.Module):
-    """Backbone and a linear layer: logits of every class at every step, (B, T, K), and the mask."""
+    """Backbone and a linear layer: logits of every action and body part at every step.
 
-    def __init__(self, config: RunConfig, *, num_classes: int) -> None:
+    Shape (B, T, K + P), and the mask.
+    """
+
+    def __init__(self, config: RunConfig, *, num_outputs: int) -> None:
         super().__init__()
         self.features = VideoFeatures(build_backbone(config.backbone), steps_per_tubelet=1)
         width = build_size(config.backbone).width
         self.norm = nn.LayerNorm(width)
-        self.head = nn.Linear(width, num_classes)
-        nn.init.constant_(self.head.bias, -3.0)
+        self.head = nn.Linear(width, num_outputs)
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         features_BCT, mask_BT = self.features(
@@ -75,14 +78,18 @@ class TaggedBatch:
 
 
 class TaggingTask:
-    """Binary cross-entropy of every class at every step."""
+    """Cross-entropy of actions and of body parts at every step where something is going on.
+
+    The target is shared equally among actions that overlap.
+    """
 
     def __init__(
-        self, config: RunConfig, validation: Sequence[VideoRecord], num_classes: int
+        self, config: RunConfig, validation: Sequence[VideoRecord], labels: LabelMap
     ) -> None:
         self._config = config
         self._validation = validation
-        self._num_classes = num_classes
+        self._num_classes = len(labels)
+        self._parents = functional.one_hot(torch.tensor(labels.parents)).float()
         self._cache = FrameCache(budget_gb=2.0)
 
     def prepare(self, batch: Batch, device: torch.device) -> TaggedBatch:
@@ -93,18 +100,22 @@ class TaggingTask:
                 for grid, item in zip(batch.grids, batch.annotations, strict=True)
             ]
         )
-        # The loss is a mean over steps: they, not the tags, are what is counted.
-        counted = torch.tensor(float(sum(grid.num_steps for grid in batch.grids)))
+        counted = targets.any(dim=-1).sum().float()
         return TaggedBatch(batch.to(device), targets.to(device), counted.to(device))
 
     def losses(self, model: nn.Module, prepared: TaggedBatch) -> Mapping[str, Tensor]:
-        logits_BTK, mask_BT = model(prepared.batch)
-        weight = torch.tensor(3.0)
-        loss = functional.binary_cross_entropy_with_logits(
-            logits_BTK, prepared.targets_BTK, reduction="none", pos_weight=weight
-        )
-        total = (loss * mask_BT[..., None]).sum()
-        return {"loss": total, "loss_classification": total, "loss_regression": 0 * total}
+        logits, mask_BT = model(prepared.batch)
+        busy = prepared.targets_BTK.any(dim=-1) & mask_BT
+        actions = prepared.targets_BTK[busy]
+        actions = actions / actions.sum(dim=-1, keepdim=True)
+        of_actions, of_parts = logits[busy].tensor_split([self._num_classes], dim=-1)
+        action_loss = functional.cross_entropy(of_actions, actions, reduction="sum")
+        part_loss = functional.cross_entropy(of_parts, actions @ self._parents, reduction="sum")
+        return {
+            "loss": action_loss + part_loss,
+            "loss_classification": action_loss,
+            "loss_parts": part_loss,
+        }
 
     @torch.no_grad()
     def validate(self, model: nn.Module) -> tuple[float, dict[str, Any]]:
@@ -115,7 +126,7 @@ class TaggingTask:
             assert batch is not None
             prepared = self.prepare(batch, torch.device("cpu"))
             logits_BTK, mask_BT = model(prepared.batch)
-            scores.append(logits_BTK[mask_BT])
+            scores.append(logits_BTK[mask_BT][:, : self._num_classes])
             truth.append(prepared.targets_BTK[mask_BT])
         model.train()
         figure = mean_average_precision(torch.cat(scores).numpy(), torch.cat(truth).numpy())
@@ -193,7 +204,7 @@ def main() -> None:
     config = load_config(arguments.config, overrides=arguments.overrides)
     annotations, labels = read_data(config)
     torch.manual_seed(config.seed)
-    model = Tagger(config, num_classes=len(labels)).train()
+    model = Tagger(config, num_outputs=len(labels) + len(labels.parent_names)).train()
     if arguments.start:
         print(load_backbone(model.features.backbone, arguments.start))
     training = records_of(config, annotations, ["train"])
@@ -203,7 +214,7 @@ def main() -> None:
     folder: RunFolder = create_run(arguments.run, config)
     loop = Loop(
         model=model,
-        task=TaggingTask(config, records_of(config, annotations, ["val"]), len(labels)),
+        task=TaggingTask(config, records_of(config, annotations, ["val"]), labels),
         dataset=OneClip(training, config),
         num_videos=len(training),
         groups=[

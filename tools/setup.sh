@@ -9,6 +9,8 @@ python="${PYTHON:-python3}"
 }
 extras="${1:+[$1]}"
 stamp=".venv/.installed-${1:-plain}"
+# What was installed with extras holds the plain package, too.
+[ -n "$extras" ] || [ ! -f .venv/.installed-dev ] || stamp=.venv/.installed-dev
 if [ ! -f "$stamp" ] || [ pyproject.toml -nt "$stamp" ] || [ constraints.txt -nt "$stamp" ]; then
     [ -x .venv/bin/python ] || "$python" -m venv .venv
     .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".$extras"

@@ -14,6 +14,7 @@ from mmad.annotations.problems import (
 )
 from mmad.errors import VideoError, raise_problems
 from mmad.structures import VideoRecord
+from mmad.video.find import find_videos
 
 
 def attach_videos(
@@ -25,8 +26,6 @@ def attach_videos(
 
     Raises: VideoError, naming all missing videos, or if the folder cannot be searched.
     """
-    from mmad.video.find import find_videos
-
     found = find_videos(Path(folder))
     missing = [record.video_id for record in records if record.video_id not in found]
     if missing and not allow_missing:

@@ -13,6 +13,8 @@ from mmad.annotations.problems import OUTSIDE_VIDEO, Finding
 from mmad.annotations.raw import USUAL_FPS
 from mmad.errors import VideoError, raise_problems
 from mmad.structures import VideoRecord
+from mmad.video.find import find_videos
+from mmad.video.index import index_video
 
 MISSING_VIDEO = "missing video"
 UNREADABLE_VIDEO = "unreadable video"
@@ -57,8 +59,6 @@ def check_folder(
 
     Raises: VideoError if the folder cannot be searched.
     """
-    from mmad.video.find import find_videos
-
     files = find_videos(folder)
     present = [record for record in records if record.video_id in files]
     findings = [
@@ -103,8 +103,6 @@ def probe(path: Path) -> VideoFacts:
 
     Raises: VideoError if it cannot be opened.
     """
-    from mmad.video.index import index_video
-
     index = index_video(path)
     return VideoFacts(
         num_frames=index.num_frames,
@@ -205,8 +203,6 @@ def add_frame_rates(records: Sequence[VideoRecord], folder: str | Path) -> tuple
 
     Raises: VideoError with all videos that are missing or cannot be opened.
     """
-    from mmad.video.index import index_video
-
     attached = attach_videos(records, folder)
     found, problems = [], []
     for record in attached:

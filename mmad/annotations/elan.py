@@ -7,7 +7,6 @@ micro-actions do, also within a body part: so each body part has as many lanes a
 Source: ELAN Annotation Format 3.0, https://www.mpi.nl/tools/elan/EAFv3.0.xsd.
 """
 
-import heapq
 import mimetypes
 import os
 import xml.etree.ElementTree as ElementTree
@@ -21,6 +20,7 @@ from urllib.parse import quote
 from mmad.annotations.files import write_text
 from mmad.errors import AnnotationError
 from mmad.labels import LabelMap
+from mmad.segments import assign_lanes
 from mmad.structures import Detections
 
 TIER_PREFIX = "mmad:"
@@ -92,8 +92,7 @@ def write_elan(
         author: who is named as annotator of the model's tiers.
 
     Raises: AnnotationError if an existing file is no ELAN file, or if a tier made by hand depends
-    on a
-        tier of the model.
+        on a tier of the model.
     """
     path = Path(path)
     chosen = detections[detections.scores >= min_score]
@@ -106,7 +105,7 @@ def write_elan(
     names = count(_highest(_annotation_ids(root), prefix="a") + 1)
     time_order = root.find("TIME_ORDER")
     assert time_order is not None  # both ways to the document make one
-    for lane in assign_lanes(chosen, labels=labels):
+    for lane in tiers_of(chosen, labels=labels):
         tier = ElementTree.SubElement(
             root, "TIER", LINGUISTIC_TYPE_REF=_TYPE, TIER_ID=lane.tier, ANNOTATOR=author
         )
@@ -150,7 +149,7 @@ def whole_milliseconds(detections: Detections) -> list[tuple[int, int]]:
     return found
 
 
-def assign_lanes(detections: Detections, *, labels: LabelMap) -> list[Lane]:
+def tiers_of(detections: Detections, *, labels: LabelMap) -> list[Lane]:
     """The detections of each body part, spread over as few lanes as keep them apart.
 
     A label set without parents is one group, "action". In order of start, each detection goes to
@@ -159,7 +158,7 @@ def assign_lanes(detections: Detections, *, labels: LabelMap) -> list[Lane]:
 
     >>> from mmad.labels import MA52
     >>> found = Detections([[0, 2], [1, 3], [2, 4]], [9, 10, 9], [0.9, 0.8, 0.7])
-    >>> [(lane.tier, lane.indices) for lane in assign_lanes(found, labels=MA52)]
+    >>> [(lane.tier, lane.indices) for lane in tiers_of(found, labels=MA52)]
     [('mmad:head:1', (0, 2)), ('mmad:head:2', (1,))]
     """
     milliseconds = whole_milliseconds(detections)
@@ -170,23 +169,16 @@ def assign_lanes(detections: Detections, *, labels: LabelMap) -> list[Lane]:
     lanes = []
     for parent, indices in sorted(groups.items()):
         name = labels.parent_names[parent] if labels.has_parents else "action"
-        by_lane: list[list[int]] = []
-        free: list[int] = []
-        busy: list[tuple[int, int]] = []
-        for index in sorted(indices, key=lambda one: (milliseconds[one], one)):
-            start, end = milliseconds[index]
-            while busy and busy[0][0] <= start:
-                heapq.heappush(free, heapq.heappop(busy)[1])
-            if free:
-                lane = heapq.heappop(free)
-            else:
-                lane = len(by_lane)
-                by_lane.append([])
-            by_lane[lane].append(index)
-            heapq.heappush(busy, (end, lane))
+        by_lane: dict[int, list[int]] = {}
+        places = assign_lanes([milliseconds[index] for index in indices])
+        for lane, index in zip(places, indices, strict=True):
+            by_lane.setdefault(lane, []).append(index)
         lanes += [
-            Lane(f"{TIER_PREFIX}{name}:{number}", tuple(one))
-            for number, one in enumerate(by_lane, start=1)
+            Lane(
+                f"{TIER_PREFIX}{name}:{lane + 1}",
+                tuple(sorted(mine, key=lambda index: milliseconds[index])),
+            )
+            for lane, mine in sorted(by_lane.items())
         ]
     return lanes
 

@@ -1,5 +1,6 @@
 """``mmad detect``: micro-actions in any video file."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -84,6 +85,9 @@ def detect(
 ) -> None:
     """Find micro-actions: CSV, JSON, an ELAN file and a timeline picture for each video."""
     files = collect(videos)
+    # Read first, so that a mistake in it is said before the long work.
+    annotated = read_annotations(annotations).records if annotations is not None else ()
+    truth = {record.video_id: record.annotations for record in annotated}
     records, problems = [], []
     for file in files:
         try:
@@ -115,7 +119,7 @@ def detect(
                 ),
             )
         problems += [failure.message for failure in failures]
-        _write(out, records, detections, labels, min_score, annotations, pictures)
+        _write(out, records, detections, labels, min_score, truth, pictures)
     if problems:
         raise VideoError("\n".join(problems))
 
@@ -139,12 +143,9 @@ def _write(
     detections: dict[str, Detections],
     labels: LabelMap,
     min_score: float,
-    annotations: Path | None,
+    truth: Mapping[str, Annotations],
     pictures: bool,
 ) -> None:
-    truth: dict[str, Annotations] = {}
-    if annotations is not None:
-        truth = {r.video_id: r.annotations for r in read_annotations(annotations).records}
     out.mkdir(parents=True, exist_ok=True)
     write_predictions_csv(out / "detections.csv", detections)
     write_predictions_json(out / "detections.json", detections, labels)

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from mmad.config.run import dump_config, load_config
-from mmad.engine.detection import smoke_config, train_detector
+from mmad.engine.detection import train_detector
+from mmad.engine.smoke import smoke_config
 
 app = typer.Typer()
 
@@ -24,7 +25,7 @@ def train(
     ] = False,
     smoke: Annotated[
         bool,
-        typer.Option("--smoke", help="Two blocks, small pictures, one short epoch: does it run?"),
+        typer.Option("--smoke", help="Two tiny videos, two blocks, one step: does it run?"),
     ] = False,
     show_config: Annotated[
         bool, typer.Option("--show-config", help="Print all settings and stop.")
@@ -32,13 +33,13 @@ def train(
 ) -> None:
     """Train a model; checkpoints, log, curves and predictions go to the run folder."""
     settings = load_config(config, overrides=overrides or [])
+    folder = out or Path("runs") / config.stem
     if smoke:
-        settings = smoke_config(settings)
+        settings = smoke_config(settings, data=folder.parent / "smoke_data")
     if show_config:
         typer.echo(dump_config(settings), nl=False)
         return
-    folder = train_detector(settings, out=out or Path("runs") / config.stem, resume=resume)
+    run = train_detector(settings, out=folder, resume=resume)
     typer.echo(
-        f"{folder.path}: trained; mmad eval scores "
-        f"{folder.predictions(settings.data.val_subset, '.csv')}"
+        f"{run.path}: trained; mmad eval scores {run.predictions(settings.data.val_subset, '.csv')}"
     )

@@ -1,8 +1,8 @@
 """Settings of the backbone and its adapters."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from mmad.config.base import Settings
 
@@ -44,22 +44,28 @@ class StandardAdapterSettings(_Bottleneck):
     name: Literal["standard"] = "standard"
 
 
+def _odd(value: int) -> int:
+    if value % 2 == 0:
+        raise ValueError(f"a kernel needs an odd size to keep the length, found {value}")
+    return value
+
+
+OddKernel = Annotated[int, Field(ge=1), AfterValidator(_odd)]
+
+
 class TIASettings(_Bottleneck):
     """AdaTAD's temporal-informative adapter (paper, Eq. 2)."""
 
     name: Literal["tia"] = "tia"
-    temporal_kernel: int = Field(3, ge=1, description="tubelets, odd")
+    temporal_kernel: OddKernel = Field(3, description="tubelets")
 
 
 class DSTASettings(_Bottleneck):
-    """Dual-path spatial-temporal adapter.
-
-    Eq. 3: one down-projection, spatial 3x3 and point-wise.
-    """
+    """Dual-path spatial-temporal adapter, Eq. 3: one down-projection, spatial 3x3, point-wise."""
 
     name: Literal["dsta"] = "dsta"
-    temporal_kernel: int = Field(3, ge=1, description="tubelets, odd")
-    spatial_kernel: int = Field(3, ge=1, description="tokens, odd")
+    temporal_kernel: OddKernel = Field(3, description="tubelets")
+    spatial_kernel: OddKernel = Field(3, description="tokens")
     spatial_pointwise: bool = Field(
         True, description="point-wise convolution after the spatial one"
     )
@@ -68,13 +74,10 @@ class DSTASettings(_Bottleneck):
 
 
 class DSTA180Settings(DSTASettings):
-    """DSTA with the parameter count of the paper's Table 4: a down-projection for each path.
-
-    Spatial 1x1.
-    """
+    """DSTA with the parameter count of Table 4: a down-projection for each path, spatial 1x1."""
 
     name: Literal["dsta_180"] = "dsta_180"  # type: ignore[assignment]
-    spatial_kernel: int = Field(1, ge=1, description="tokens, odd")
+    spatial_kernel: OddKernel = Field(1, description="tokens")
     spatial_pointwise: bool = Field(
         False, description="point-wise convolution after the spatial one"
     )
@@ -88,12 +91,21 @@ AdapterSettings = Annotated[
 ]
 
 
+def _kind_of_size(value: Any) -> str:
+    return "dimensions" if isinstance(value, dict | CustomSize) else "published"
+
+
+BackboneSize = Annotated[
+    Annotated[Literal["small", "base", "large", "huge", "giant"], Tag("published")]
+    | Annotated[CustomSize, Tag("dimensions")],
+    Discriminator(_kind_of_size),
+]
+
+
 class BackboneSettings(Settings):
     """VideoMAE, its weights, and what of it is trained."""
 
-    size: Literal["small", "base", "large", "huge", "giant"] | CustomSize = Field(
-        description="published size, or dimensions of one's own"
-    )
+    size: BackboneSize = Field(description="published size, or dimensions of one's own")
     pretrained: str | None = Field(
         None, description="safetensors file with the weights of the backbone; null starts at random"
     )
@@ -104,6 +116,9 @@ class BackboneSettings(Settings):
     clip_frames: int = Field(16, ge=2, multiple_of=2, description="frames of a clip")
     position_image_size: int = Field(
         224, ge=16, description="picture size in pixels that the position table was made for"
+    )
+    learned_positions: bool = Field(
+        False, description="the position table is part of the weights, not fixed sinusoids"
     )
     drop_path: float = Field(0.1, ge=0, lt=1, description="rate at the last block")
     final_norm: bool = Field(

@@ -1,7 +1,4 @@
-"""What all settings have in common: unknown keys are errors.
-
-And a setting never changes once it is read.
-"""
+"""What all settings have in common: unknown keys are errors, and a setting never changes."""
 
 from pydantic import BaseModel, ConfigDict
 

@@ -74,6 +74,9 @@ class DataSettings(Settings):
         (0.9, 1.0),
         description="a training video that fits the window is cut to a random share of it",
     )
+    max_videos: int | None = Field(
+        None, ge=1, description="for tries: the first so many training and validation videos"
+    )
     image_size: int = Field(160, ge=16, description="side of the square picture in pixels")
     resize: Literal["crop", "squash"] = Field(
         "crop",

@@ -125,34 +125,43 @@ def _override(content: dict[str, Any], override: str) -> None:
 
 def _explain(item: Any) -> str:
     """One problem that pydantic found, in words."""
-    location = [str(part) for part in item["loc"]]
-    key = ".".join(location) or "config"
+    *parents, last = item["loc"] or ("config",)
     if item["type"] == "extra_forbidden":
-        known = _known_keys(location[:-1])
-        near = difflib.get_close_matches(location[-1], known, n=1, cutoff=0.5)
+        keys, models = _follow(parents)
+        known = sorted({name for model in models for name in model.model_fields})
+        near = difflib.get_close_matches(last, known, n=1, cutoff=0.5)
         hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}"
-        return f"{key}: there is no such setting; {hint}"
+        return f"{'.'.join([*keys, last])}: there is no such setting; {hint}"
+    key = ".".join(_follow(item["loc"])[0]) or "config"
     if item["type"] == "missing":
         return f"{key}: this setting is missing"
     message = item["msg"].removeprefix("Value error, ")
+    if item["type"] == "union_tag_invalid":
+        tag = item["ctx"]["tag"]
+        return f"{key}: there is no '{tag}'; known: {item['ctx']['expected_tags']}"
+    if item["type"] == "model_type":
+        return f"{key}: expected a group of settings; found {item['input']!r:.60}"
     if item["type"] == "value_error":
-        return f"{key}: {message}" if location else message
+        return f"{key}: {message}" if item["loc"] else message
     return f"{key}: {message[0].lower()}{message[1:]}; found {item['input']!r:.60}"
 
 
-def _known_keys(location: Sequence[str]) -> list[str]:
-    """Names of the settings at a place of the config."""
+def _follow(location: Sequence[str | int]) -> tuple[list[str], list[type[BaseModel]]]:
+    """The keys on the way to a place of the config, and the models that may stand there.
+
+    Pydantic's locations also name the members of unions that it tried; those are no keys.
+    """
+    keys: list[str] = []
     models: list[type[BaseModel]] = [RunConfig]
     for part in location:
-        inner = []
-        for model in models:
-            if part in model.model_fields:
-                inner += _models_in(model.model_fields[part].annotation)
-        if inner:
-            models = inner
-        else:  # the tag of a union, such as backbone.adapter.dsta
-            models = [m for m in models if _tag(m) == part or m.__name__ == part] or models
-    return sorted({name for model in models for name in model.model_fields})
+        annotations = [m.model_fields[part].annotation for m in models if part in m.model_fields]
+        if annotations:
+            models = [inner for one in annotations for inner in _models_in(one)]
+        elif isinstance(part, str):
+            models = [model for model in models if _tag(model) == part] or models
+            continue
+        keys.append(str(part))
+    return keys, models
 
 
 def _tag(model: type[BaseModel]) -> object:

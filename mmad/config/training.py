@@ -42,6 +42,9 @@ class TrainingSettings(Settings):
     checkpoint_steps: int = Field(
         200, ge=1, description="steps between checkpoints inside an epoch"
     )
+    tensorboard: bool = Field(
+        False, description="also write event files (needs pip install 'mmad[logging]')"
+    )
     threads: int | None = Field(None, ge=1, description="CPU threads; null leaves torch's choice")
 
     @model_validator(mode="after")

@@ -1,7 +1,4 @@
-"""Samples of real videos: random windows for training.
-
-A stream of sliding windows for inference.
-"""
+"""Samples of real videos: random windows for training, a stream of sliding ones for inference."""
 
 import itertools
 from collections import OrderedDict, deque

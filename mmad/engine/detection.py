@@ -20,7 +20,6 @@ from mmad.checkpoint import (
     load_state,
     load_tensors,
 )
-from mmad.config.backbone import CustomSize
 from mmad.config.run import RunConfig, load_config
 from mmad.data.samples import Batch
 from mmad.data.videos import FrameCache, TrainingVideos
@@ -28,6 +27,7 @@ from mmad.engine.distributed import Processes, start_processes
 from mmad.engine.inference import detect_videos
 from mmad.engine.loop import Loop, choose_precision
 from mmad.engine.run_folder import FROZEN_HASH, RunFolder, create_run, save_frozen
+from mmad.engine.tensorboard import TensorBoardLog, require_tensorboard
 from mmad.errors import AnnotationError, CheckpointError
 from mmad.evaluation.detection import DetectionReport, evaluate_detections, parse_tiou
 from mmad.evaluation.predictions import write_predictions_csv, write_predictions_json
@@ -36,7 +36,6 @@ from mmad.models.build import (
     build_criterion,
     build_detector,
     build_normalizer,
-    build_size,
     parameter_groups,
 )
 from mmad.models.detector import EndToEndDetector
@@ -165,7 +164,7 @@ def read_data(config: RunConfig) -> tuple[AnnotationSet, LabelMap]:
 def records_of(
     config: RunConfig, annotations: AnnotationSet, subsets: Sequence[str]
 ) -> list[VideoRecord]:
-    """Videos of some subsets, with their paths.
+    """Videos of some subsets (at most ``data.max_videos``), with their paths.
 
     Raises: AnnotationError if there are none, VideoError if files are missing.
     """
@@ -175,7 +174,7 @@ def records_of(
         raise AnnotationError(
             f"{config.data.annotations}: no videos of subset {', '.join(subsets)}; found: {present}"
         )
-    return list(attach_videos(chosen, config.data.videos))
+    return list(attach_videos(chosen[: config.data.max_videos], config.data.videos))
 
 
 def train_detector(
@@ -213,15 +212,18 @@ def _train(
         raise AnnotationError(f"{config.data.annotations}: the training videos have no instances")
 
     model = build_detector(config, num_classes=len(labels))
+    report = None
+    if config.backbone.pretrained is not None and not resume:
+        report = load_backbone(model.features.backbone, config.backbone.pretrained)
+    if config.training.tensorboard:
+        require_tensorboard()
     folder = _open_folder(config, out, resume=resume, processes=processes)
     if resume:
         frozen, _ = load_tensors(folder.frozen)
         load_exactly(model, frozen, source=str(folder.frozen))
-    elif config.backbone.pretrained is not None:
-        report = load_backbone(model.features.backbone, config.backbone.pretrained)
-        if processes.is_main:
+    elif processes.is_main:
+        if report is not None:
             folder.append({"kind": "weights", "step": 0, "report": str(report)})
-    if not resume and processes.is_main:
         save_frozen(folder, model)
         folder.append({"kind": "data", "step": 0, "fps": common_rate(training)})
     processes.wait()
@@ -262,7 +264,13 @@ def _train(
         _restore(loop, task, folder)
     else:
         loop.save()
-    loop.run()
+    if config.training.tensorboard and processes.is_main:
+        loop.tensorboard = TensorBoardLog(folder.tensorboard, first_step=loop.progress.step)
+    try:
+        loop.run()
+    finally:
+        if loop.tensorboard is not None:
+            loop.tensorboard.close()
     if processes.is_main:
         draw_training_curves(folder.curves, folder.rows())
     return folder
@@ -305,31 +313,3 @@ def _restore(loop: Loop, task: DetectionTask, folder: RunFolder) -> None:
     task.remember_best(loop.progress.best)
     if loop.processes.is_main:
         folder.keep_rows_until(loop.progress.step)
-
-
-def smoke_config(config: RunConfig) -> RunConfig:
-    """The settings made tiny: two blocks, no pre-training, one step of two videos.
-
-    All kinds of modules stay.
-    """
-    backbone = config.backbone
-    size = build_size(backbone)
-    tiny = CustomSize(width=48, depth=2, num_heads=4, patch=size.patch)
-    adapter = backbone.adapter
-    if adapter.name != "none":
-        adapter = adapter.model_copy(update={"blocks": "all"})
-    channels = 8 * config.detector.num_heads
-    return config.model_copy(
-        update={
-            "backbone": backbone.model_copy(
-                update={"size": tiny, "pretrained": None, "adapter": adapter}
-            ),
-            "detector": config.detector.model_copy(update={"channels": channels}),
-            "data": config.data.model_copy(
-                update={"image_size": 4 * size.patch, "window_frames": 64, "num_workers": 0}
-            ),
-            "training": config.training.model_copy(
-                update={"epochs": 1, "batch_videos": 2, "accumulate": 1, "warmup_epochs": 0.0}
-            ),
-        }
-    )

@@ -1,7 +1,4 @@
-"""Detections of videos: windows through the network.
-
-Candidates to seconds, suppression over the whole video.
-"""
+"""Detections of videos: windows, network, candidates in seconds, suppression over the video."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -107,10 +104,7 @@ def merge_windows(
     *,
     duration_seconds: float,
 ) -> Detections:
-    """Detections of one video from the candidates of its windows: segments in seconds.
-
-    Labels, scores.
-    """
+    """Detections of one video, in seconds, from the candidates of its windows."""
     if not parts:
         return Detections()
     segments, labels, scores = (np.concatenate(column) for column in zip(*parts, strict=True))

@@ -19,6 +19,7 @@ from mmad.data.samples import Batch, Packer, raise_failures
 from mmad.engine.distributed import Processes
 from mmad.engine.run_folder import FROZEN_HASH, RunFolder
 from mmad.engine.schedule import Averaged, WeightAverage, learning_rate
+from mmad.engine.tensorboard import TensorBoardLog
 from mmad.errors import ConfigError, MmadError
 from mmad.models.losses import LossNormalizer
 
@@ -38,10 +39,7 @@ class Task(Protocol):
         """The micro-batch on its device, with targets; runs before the network."""
 
     def losses(self, model: nn.Module, prepared: Any) -> Mapping[str, Tensor]:
-        """Sums of the losses of a micro-batch by name.
-
-        "loss" is what is minimised. Not yet normalised.
-        """
+        """Sums, not yet normalised, of the losses of a micro-batch; "loss" is what is minimised."""
 
     def validate(self, model: nn.Module) -> tuple[float, dict[str, Any]]:
         """The figure that chooses the best checkpoint (larger is better), and what to log."""
@@ -85,10 +83,7 @@ def epoch_order(num_videos: int, *, batch: int, seed: int, epoch: int) -> list[l
 def micro_batches(
     *, num_videos: int, settings: TrainingSettings, seed: int, processes: Processes, first_step: int
 ) -> Iterator[list[tuple[int, int]]]:
-    """(epoch.
-
-    Index) of the videos of every micro-batch of this process, from a step to the end of training.
-    """
+    """The videos, as (epoch, index), of every micro-batch of this process from a step on."""
     step = 0
     for epoch in range(settings.epochs):
         for videos in epoch_order(num_videos, batch=settings.batch_videos, seed=seed, epoch=epoch):
@@ -132,6 +127,7 @@ class Loop:
         processes: this one and the others.
         num_workers: processes that read videos.
         quiet: no progress bar.
+        tensorboard: gets every row of the log too.
     """
 
     model: nn.Module
@@ -147,6 +143,7 @@ class Loop:
     processes: Processes
     num_workers: int = 0
     quiet: bool = False
+    tensorboard: TensorBoardLog | None = None
     progress: Progress = field(default_factory=Progress)
 
     def __post_init__(self) -> None:
@@ -254,7 +251,7 @@ class Loop:
             while self.progress.step < self.num_steps:
                 row = self._step(batches)
                 bar.update()
-                bar.set_postfix_str(self._postfix(row))
+                bar.set_postfix_str(self._postfix(row), refresh=False)
                 end_of_epoch = self.progress.step % self.steps_per_epoch == 0
                 if end_of_epoch and self._is_validation_due(row["epoch"]):
                     self._validate(row["epoch"])
@@ -301,8 +298,7 @@ class Loop:
             "gradient_norm": norm,
             "seconds": round(time.perf_counter() - started, 4),
         }
-        if self.processes.is_main:
-            self.folder.append(row)
+        self._log(row)
         return row
 
     def _backward(
@@ -347,6 +343,12 @@ class Loop:
             group["lr"] = rate
         return rates
 
+    def _log(self, row: Mapping[str, Any]) -> None:
+        if self.processes.is_main:
+            self.folder.append(row)
+            if self.tensorboard is not None:
+                self.tensorboard.append(row)
+
     def _postfix(self, row: Mapping[str, Any]) -> str:
         text = f"loss {row['loss']:.3f} lr {row['learning_rate']:.1e}"
         if self.processes.device.type == "cuda":
@@ -368,7 +370,7 @@ class Loop:
             with Averaged(self.model, self._average):
                 figure, row = self.task.validate(self.model)
             row = {"kind": "validation", "step": self.progress.step, "epoch": epoch, **row}
-            self.folder.append(row)
+            self._log(row)
             if figure > self.progress.best:
                 self.progress.best, self.progress.best_step = figure, self.progress.step
                 information = {

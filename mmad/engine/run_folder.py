@@ -1,8 +1,8 @@
 """The folder of a run: what is in it, under which name.
 
 ``config.yaml``, ``environment.json``, ``log.jsonl``, ``curves.png``, ``frozen.safetensors`` (once),
-``last.pt`` (to resume), ``best.safetensors`` (what was trained, averaged, of the best validation)
-and ``predictions/``.
+``last.pt`` (to resume), ``best.safetensors`` (what was trained, averaged, of the best validation),
+``predictions/``, and ``tensorboard/`` if that is asked for.
 """
 
 import json
@@ -70,6 +70,11 @@ class RunFolder:
     def curves(self) -> Path:
         """Picture of losses and validation."""
         return self.path / "curves.png"
+
+    @property
+    def tensorboard(self) -> Path:
+        """Event files, if they are asked for."""
+        return self.path / "tensorboard"
 
     def predictions(self, subset: str, suffix: str) -> Path:
         """Detections of a subset."""

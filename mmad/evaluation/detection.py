@@ -112,19 +112,26 @@ def parse_tiou(text: str) -> Floats:
     """
     try:
         if ":" in text:
-            low, high, *step = (float(part) for part in text.split(":"))
-            count = round((high - low) / (step[0] if step else 0.1)) + 1
-            thresholds = np.linspace(low, high, count)
+            numbers = _steps(*(float(part) for part in text.split(":")))
         else:
-            thresholds = np.array([float(part) for part in text.split(",")])
-    except (ValueError, ZeroDivisionError):
-        thresholds = np.zeros(0)
-    if not len(thresholds) or not ((thresholds > 0) & (thresholds <= 1)).all():
+            numbers = [float(part) for part in text.split(",")]
+    except (ValueError, TypeError):  # not numbers, or too many of them
+        numbers = []
+    if not numbers or not all(0 < number <= 1 for number in numbers):
         raise PredictionError(
-            f"--tiou {text}: expected 0.1:0.9, a number or numbers with commas, above 0 and "
-            "at most 1"
+            f"--tiou {text}: expected a number, numbers with commas, or low:high or low:high:step "
+            "(such as 0.1:0.9) that ends on a step; all above 0 and at most 1"
         )
-    return thresholds
+    return np.array(numbers)
+
+
+def _steps(low: float, high: float, step: float = 0.1) -> list[float]:
+    """From ``low`` to ``high``; empty if that is outside (0, 1] or ``high`` is not on a step."""
+    if not (0 < low <= high <= 1 and 1e-4 < step <= 1):
+        return []
+    count = round((high - low) / step)
+    on_step = abs(count * step - (high - low)) < 1e-6
+    return np.linspace(low, high, count + 1).tolist() if on_step else []
 
 
 def evaluate_detections(
@@ -238,17 +245,21 @@ def _evaluate(
 
 
 def _duplicates(truth: Rows) -> NDArray[np.bool_]:
-    """Annotations whose video, class, start and end equal those of an earlier one, (M,)."""
+    """Annotations that repeat video, class, start and end of an earlier one that stays, (M,)."""
     order = np.lexsort((np.arange(len(truth)), truth.labels, truth.videos))
-    repeated = np.zeros(len(truth), dtype=bool)
     group = truth.videos[order] * (truth.labels.max(initial=0) + 1) + truth.labels[order]
+    close_pairs: list[tuple[int, int]] = []
     for distance in range(1, len(order)):
         same = group[distance:] == group[:-distance]
         if not same.any():
             break
         gap = np.abs(truth.segments[order[distance:]] - truth.segments[order[:-distance]])
-        close = same & (gap <= DUPLICATE_SECONDS).all(axis=1) & ~repeated[order[:-distance]]
-        repeated[order[distance:][close]] = True
+        later = distance + np.flatnonzero(same & (gap <= DUPLICATE_SECONDS).all(axis=1))
+        close_pairs += zip(later.tolist(), (later - distance).tolist(), strict=True)
+    repeated = np.zeros(len(truth), dtype=bool)
+    for later_place, earlier_place in sorted(close_pairs):
+        if not repeated[order[earlier_place]]:
+            repeated[order[later_place]] = True
     return repeated
 
 

@@ -63,10 +63,7 @@ class TemporalPath(nn.Module):
 
 
 class SpatialPath(nn.Module):
-    """Spatial depth-wise convolution inside each tubelet.
-
-    Optionally with a point-wise one after it.
-    """
+    """Spatial depth-wise convolution inside each tubelet, and perhaps a point-wise one after it."""
 
     def __init__(self, channels: int, *, kernel_size: int, pointwise: bool) -> None:
         super().__init__()

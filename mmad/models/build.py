@@ -43,6 +43,7 @@ def build_backbone(settings: BackboneSettings) -> VideoMAE:
         size,
         clip_frames=settings.clip_frames,
         position_image_size=settings.position_image_size,
+        learned_positions=settings.learned_positions,
         drop_path_rate=settings.drop_path,
         final_norm=settings.final_norm,
         activation_checkpointing=settings.activation_checkpointing,

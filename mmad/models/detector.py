@@ -188,10 +188,7 @@ class DenseCriterion:
         return PointTargets(torch.stack(classes), torch.stack(offsets))
 
     def __call__(self, outputs: DenseOutputs, targets: PointTargets) -> DenseLosses:
-        """Sums of focal loss over points and classes.
-
-        And of distance-IoU loss over positive points.
-        """
+        """Sums of focal loss over points and classes, and of DIoU loss over positive points."""
         classes_BPK = smooth_labels(targets.classes_BPK, smoothing=self.label_smoothing)
         focal = sigmoid_focal_loss(
             outputs.logits_BPK.float(), classes_BPK, alpha=self.focal_alpha, gamma=self.focal_gamma
@@ -207,10 +204,7 @@ class DenseCriterion:
 
 @dataclass(frozen=True)
 class WindowCandidates:
-    """Candidates of one window.
-
-    By falling score: segments in steps (N, 2), labels (N,), scores (N,).
-    """
+    """Candidates of one window by falling score: segments (N, 2) in steps, labels, scores."""
 
     segments_grid: Tensor
     labels: Tensor

@@ -61,10 +61,7 @@ class LossNormalizer(nn.Module):
         self.value: Tensor
 
     def update(self, num_positives: Tensor) -> Tensor:
-        """The new value.
-
-        At least 1 positive being assumed. Call it once a step, with the count of all ranks.
-        """
+        """The new value; call it once a step, with the count of all ranks (at least 1 is used)."""
         count = num_positives.to(self.value).clamp(min=1.0)
         self.value.copy_(self.momentum * self.value + (1 - self.momentum) * count)
         return self.value

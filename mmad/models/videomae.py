@@ -53,6 +53,16 @@ def sinusoid_table(num_positions: int, width: int) -> Tensor:
     return torch.where(channel % 2 == 0, angle.sin(), angle.cos()).float()
 
 
+def separable_table(num_tubelets: int, side: int, width: int) -> Tensor:
+    """Random sum of a vector for the tubelet, one for the row and one for the column.
+
+    What a learned table starts from; float32, shape (num_tubelets x side x side, width).
+    """
+    shapes = ((num_tubelets, 1, 1), (1, side, 1), (1, 1, side))
+    parts = [0.3 * torch.randn(*shape, width) for shape in shapes]
+    return (parts[0] + parts[1] + parts[2]).reshape(-1, width)
+
+
 class Attention(nn.Module):
     """Self-attention among the tokens of one clip; the key has no bias, as in VideoMAE."""
 
@@ -87,10 +97,7 @@ class MLP(nn.Module):
 
 
 def drop_path(x_NSD: Tensor, *, rate: float, training: bool) -> Tensor:
-    """``x_NSD`` with the residual of whole samples set to zero at random.
-
-    And the rest scaled up to keep the mean.
-    """
+    """Set whole samples of a residual to zero at random; the rest grows to keep the mean."""
     if rate == 0.0 or not training:
         return x_NSD
     shape = (len(x_NSD),) + (1,) * (x_NSD.ndim - 1)
@@ -147,6 +154,9 @@ class VideoMAE(nn.Module):
         position_image_size: side in pixels of the pictures that the position table was made for
             (224 for all published weights). At another size the table is interpolated (bicubic, per
             tubelet).
+        learned_positions: the table is a parameter, part of the weights, instead of fixed
+            sinusoids. Narrow models need it: sinusoids over all positions of a clip in a row tell
+            little about row and column in under a hundred channels.
         drop_path_rate: rate at the last block; it grows linearly from 0.
         final_norm: apply the layer norm after the last block. The published detectors do not.
         norm_eps: epsilon of the layer norms.
@@ -160,6 +170,7 @@ class VideoMAE(nn.Module):
         *,
         clip_frames: int = 16,
         position_image_size: int = 224,
+        learned_positions: bool = False,
         drop_path_rate: float = 0.0,
         final_norm: bool = False,
         norm_eps: float = 1e-6,
@@ -171,9 +182,13 @@ class VideoMAE(nn.Module):
         self.activation_checkpointing = activation_checkpointing
         self.patch_embed = PatchEmbed(size.width, patch=size.patch)
         self.position_side = position_image_size // size.patch
-        table = sinusoid_table(self.clip_tubelets * self.position_side**2, size.width)
-        self.register_buffer("pos_embed", table[None], persistent=False)
         self.pos_embed: Tensor
+        if learned_positions:
+            table = separable_table(self.clip_tubelets, self.position_side, size.width)
+            self.pos_embed = nn.Parameter(table[None])
+        else:
+            table = sinusoid_table(self.clip_tubelets * self.position_side**2, size.width)
+            self.register_buffer("pos_embed", table[None], persistent=False)
         rates = [drop_path_rate * i / max(size.depth - 1, 1) for i in range(size.depth)]
         self.blocks = nn.ModuleList(
             Block(size, drop_path_rate=rate, norm_eps=norm_eps) for rate in rates

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from mmad.labels import LabelMap
 from mmad.report.figures import save_figure
+from mmad.segments import assign_lanes
 from mmad.structures import Annotations, Detections
 
 # One colour for each body part, distinguishable with the common colour-blindnesses.
@@ -61,24 +62,6 @@ class _Placed:
     lane: int
     text_start: float
     text_is_inside: bool
-
-
-def assign_lanes(segments_seconds: NDArray[np.float64], *, gap_seconds: float = 0.0) -> list[int]:
-    """A lane for each segment so that none overlaps another in its lane; as few lanes as possible.
-
-    >>> assign_lanes(np.array([[0.0, 2.0], [1.0, 3.0], [2.5, 4.0]]))
-    [0, 1, 0]
-    """
-    lanes = [0] * len(segments_seconds)
-    ends: list[float] = []
-    for row in np.argsort(segments_seconds[:, 0], kind="stable"):
-        start, end = segments_seconds[row]
-        lane = next((k for k, last in enumerate(ends) if last + gap_seconds <= start), len(ends))
-        if lane == len(ends):
-            ends.append(0.0)
-        ends[lane] = end
-        lanes[row] = lane
-    return lanes
 
 
 def format_seconds(seconds: float, *, with_hours: bool = False) -> str:
@@ -244,7 +227,7 @@ def _pack(
                     for bar, (_, first, last) in zip(mine, places, strict=True)
                 ]
             ).reshape(-1, 2)
-            lanes = assign_lanes(occupied, gap_seconds=2 * gap)
+            lanes = assign_lanes(occupied, gap=2 * gap)
             placed += [
                 _Placed(bar, used + lane, first, is_inside)
                 for bar, lane, (is_inside, first, _) in zip(mine, lanes, places, strict=True)

@@ -117,10 +117,7 @@ class Job:
 
 @dataclass(frozen=True)
 class SynthesisSummary:
-    """What was done: videos and clips of the set.
-
-    How many of them were written now, and instances.
-    """
+    """What a data set holds, and how many of its files were written now."""
 
     num_videos: int
     num_clips: int

@@ -54,10 +54,7 @@ class Instance:
 
 @dataclass(frozen=True)
 class Moment:
-    """What a motion sees: the instance.
-
-    Envelope ``e``, seconds ``u`` since the start, and helpers on them.
-    """
+    """What a motion sees: its instance, the envelope ``e``, and seconds ``u`` since the start."""
 
     instance: Instance
     e: float

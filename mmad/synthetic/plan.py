@@ -40,10 +40,7 @@ _SHARE_SAME_PART = 0.2
 
 @dataclass(frozen=True)
 class VideoPlan:
-    """One video before it is drawn: frames per second.
-
-    Number of frames, and what is performed, by start.
-    """
+    """One video before it is drawn; ``instances`` is what is performed, by start."""
 
     fps: int
     num_frames: int
@@ -58,10 +55,7 @@ class VideoPlan:
 def class_weights(
     kind: str, *, classes: Sequence[int], counts: Sequence[int]
 ) -> NDArray[np.float64]:
-    """Probability of each of the 52 classes: 0 outside ``classes``.
-
-    Else uniform or as ``counts``.
-    """
+    """Probability of each of the 52 classes: 0 outside ``classes``, uniform or as ``counts``."""
     weights = np.zeros(len(MA52))
     chosen = np.asarray(classes, dtype=np.int64)
     weights[chosen] = 1.0 if kind == "uniform" else np.asarray(counts, dtype=np.float64)[chosen]

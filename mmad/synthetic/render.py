@@ -96,10 +96,7 @@ class Renderer:
         return np.asarray(cv2.add(picture, noise, dtype=cv2.CV_8U), dtype=np.uint8)
 
     def project(self, points: NDArray[np.float64]) -> tuple[NDArray, NDArray, NDArray]:
-        """Pixels (N, 2), nearness (N,.
-
-        Larger is nearer) and pixels per metre (N,) of points (N, 3).
-        """
+        """Pixels (N, 2), nearness (N,) and pixels per metre (N,) of points (N, 3)."""
         seen = (points.reshape(-1, 3) - self._centre) @ self._view.T
         near = seen[:, 2]
         scale = self._pixels * self._distance / (self._distance - near)

@@ -183,9 +183,7 @@ def solve(subject: Subject, pose: Pose) -> Joints:
     )
 
 
-def _arm(
-    subject: Subject, shoulder: Vector, wrist: Vector, hint: Vector
-) -> tuple[Vector, Vector]:
+def _arm(subject: Subject, shoulder: Vector, wrist: Vector, hint: Vector) -> tuple[Vector, Vector]:
     """Elbow and wrist."""
     first, second = subject.upper_arm, subject.forearm
     return two_bones(shoulder, wrist, first=first, second=second, hint=hint)

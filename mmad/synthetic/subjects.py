@@ -20,10 +20,7 @@ _HAIRS = ((30, 24, 20), (70, 45, 25), (120, 80, 40), (190, 150, 90), (90, 90, 95
 
 @dataclass(frozen=True)
 class Subject:
-    """Appearance of one person and of the room. Lengths in metres.
-
-    Angles in radians, colours RGB 0 to 255.
-    """
+    """Appearance of one person and of the room: metres, radians, RGB from 0 to 255."""
 
     number: int
     scale: float

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmad.annotations.elan import assign_lanes, write_elan
+from mmad.annotations.elan import tiers_of, write_elan
 from mmad.errors import AnnotationError
 from mmad.labels import MA52, flat_labels
 from mmad.structures import Detections
@@ -135,7 +135,7 @@ def test_annotations_of_one_tier_never_overlap(tmp_path: Path) -> None:
 
 def test_lanes_are_as_few_as_detections_under_way_at_once() -> None:
     found = Detections([[0, 4], [1, 2], [2, 3], [3, 5]], [0, 0, 0, 0], [1, 1, 1, 1])
-    lanes = assign_lanes(found, labels=flat_labels(["wave"]))
+    lanes = tiers_of(found, labels=flat_labels(["wave"]))
     assert [(lane.tier, lane.indices) for lane in lanes] == [
         ("mmad:action:1", (0,)),
         ("mmad:action:2", (1, 2, 3)),

@@ -63,6 +63,35 @@ def test_same_seed_same_losses(run: Path, videos: Path, tmp_path: Path) -> None:
     assert losses_of(tmp_path / "other") != losses_of(run)
 
 
+def test_tensorboard_gets_the_log(videos: Path, tmp_path: Path) -> None:
+    event_files = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    config = tiny_config(videos, training__tensorboard=True, training__epochs=1)
+    train_detector(config, out=tmp_path / "run", quiet=True)
+    events = event_files.EventAccumulator(str(tmp_path / "run/tensorboard"))
+    events.Reload()
+    losses = [event.value for event in events.Scalars("step/loss")]
+    assert losses == pytest.approx(losses_of(tmp_path / "run"))
+    assert len(events.Scalars("validation/action_map")) == 1
+
+
+def test_tensorboard_that_is_not_installed_is_named(
+    videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    config = tiny_config(videos, training__tensorboard=True)
+    with pytest.raises(ConfigError, match=r"pip install 'mmad\[logging\]'"):
+        train_detector(config, out=tmp_path / "run", quiet=True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_missing_weights_leave_no_run_folder(videos: Path, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="there is no such file"):
+        train_detector(
+            tiny_config(videos, backbone__pretrained="no.safetensors"), out=tmp_path / "run"
+        )
+    assert not (tmp_path / "run").exists()
+
+
 def test_frozen_weights_do_not_move(videos: Path, run: Path) -> None:
     config = tiny_config(videos)
     before = build_detector(config, num_classes=52)

@@ -91,6 +91,15 @@ def test_duplicate_annotations_differ_by_protocol() -> None:
     assert ap(one, truth, protocol="opentad") == 1.0
 
 
+def test_duplicates_are_counted_from_annotations_that_stay() -> None:
+    # The second repeats the first; the third repeats only the second, which is gone.
+    truth = [record("a", (0, 10, 9), (0, 10.0008, 9), (0, 10.0016, 9))]
+    three = {"a": found((0, 10, 9, 0.9), (0, 10, 9, 0.8))}
+    assert ap(three, truth, protocol="opentad") == 1.0
+    report = evaluate_detections(three, truth, labels=MA52, tiou=HALF, protocol="opentad")
+    assert report.levels["action"].num_annotations == 2
+
+
 def test_nothing_found_and_nothing_there() -> None:
     truth = [record("a", (0, 10, 9)), record("b")]
     report = evaluate_detections({}, truth, labels=MA52, tiou=HALF)
@@ -172,7 +181,7 @@ def test_against_a_plain_loop_on_random_data() -> None:
 def test_thresholds_have_the_official_floats() -> None:
     assert parse_tiou("0.1:0.9").tolist() == np.linspace(0.1, 0.9, 9).tolist()
     assert parse_tiou("0.5:0.95:0.05").tolist() == np.linspace(0.5, 0.95, 10).tolist()
-    for text in ("x", "0", "1.5", "0.1:0.9:0"):
+    for text in ("x", "0", "1.5", "0.1:0.9:0", "0.1:inf", "0.1:1e9", "0.1:0.95", "0.1:0.2:0.1:1"):
         with pytest.raises(PredictionError, match="--tiou"):
             parse_tiou(text)
 

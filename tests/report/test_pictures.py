@@ -9,7 +9,8 @@ from mmad.evaluation.detection import evaluate_detections, parse_tiou
 from mmad.labels import MA52
 from mmad.report.curves import draw_training_curves
 from mmad.report.tables import counts_text, paper_table, threshold_table
-from mmad.report.timeline import assign_lanes, draw_timeline
+from mmad.report.timeline import draw_timeline
+from mmad.segments import assign_lanes
 from mmad.structures import Annotations, Detections, VideoRecord
 
 FOUND = Detections([[0, 2], [1, 4], [3, 9]], [9, 8, 24], [0.9, 0.5, 0.05])
