@@ -20,7 +20,6 @@ import torch
 from benchmarks.provenance import write_rows
 from mmad.engine.inference import detect_videos
 from mmad.engine.run_folder import load_run
-from mmad.labels import MA52
 from mmad.structures import VideoRecord
 from mmad.synthetic.motions import Instance, pose_at
 from mmad.synthetic.render import Renderer
@@ -45,7 +44,7 @@ def make_video(path: Path, *, minutes: float, fps: int, side: int) -> None:
 
 
 def measure(run: str, video: str) -> dict[str, float]:
-    model, config = load_run(run, labels=MA52)
+    model, config, _ = load_run(run)
     index = index_video(video)
     record = VideoRecord("long", index.duration_seconds, "none", path=Path(video))
     began = time.perf_counter()

@@ -6,8 +6,7 @@ No file is ever unpickled: `torch.load` runs with ``weights_only=True``.
 import hashlib
 import os
 import pickle
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,6 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from mmad.errors import CheckpointError
-
-SHIPPED_WEIGHTS = Path(__file__).resolve().parent / "assets"
 
 
 def trainable_state(model: nn.Module) -> dict[str, Tensor]:
@@ -111,77 +108,14 @@ def load_exactly(model: nn.Module, state: Mapping[str, Tensor], *, source: str) 
     ]
     if unknown or wrong:
         raise CheckpointError(
-            f"{source}: does not fit this model; unknown: {_few(unknown)}; shapes: {_few(wrong)}"
+            f"{source}: does not fit this model; unknown: {few(unknown)}; shapes: {few(wrong)}"
         )
     with torch.no_grad():
         for name, value in state.items():
             own[name].copy_(value)
 
 
-@dataclass(frozen=True)
-class LoadReport:
-    """What became of the weights of a backbone: names of each kind, and the hash of the file."""
-
-    source: str
-    matched: tuple[str, ...]
-    ignored: tuple[str, ...]
-    file_sha256: str
-
-    def __str__(self) -> str:
-        return (
-            f"{self.source}: {len(self.matched)} tensors loaded, {len(self.ignored)} "
-            "ignored on purpose "
-            f"({_few(self.ignored)}), none missing or unexpected; sha256 {self.file_sha256[:12]}"
-        )
-
-
-# Parts of pre-trained files that a backbone does not have, ignored on purpose.
-_NOT_BACKBONE = ("head.", "decoder.", "mask_token", "encoder_to_decoder.", "fc_norm.")
-
-
-def find_weights(name: str) -> Path:
-    """The file itself, or the shipped one of that name.
-
-    Raises: CheckpointError that says how to get weights, if there is none.
-    """
-    for path in (Path(name), SHIPPED_WEIGHTS / name):
-        if path.is_file():
-            return path
-    shipped = ", ".join(sorted(file.name for file in SHIPPED_WEIGHTS.glob("*.safetensors")))
-    raise CheckpointError(
-        f"backbone.pretrained: {name}: there is no such file. Pretrained VideoMAE weights "
-        "are not shipped: "
-        "get them from their authors (see docs/weights.md), give the path of the file, or "
-        "train from random weights with "
-        f"backbone.pretrained=null. Shipped: {shipped or 'none'}"
-    )
-
-
-def load_backbone(backbone: nn.Module, name: str) -> LoadReport:
-    """Fill the backbone from a safetensors file in the official VideoMAE naming; adapters keep
-    their new weights.
-
-    Raises: CheckpointError if a tensor is missing, unexpected or of another shape.
-    """
-    path = find_weights(name)
-    tensors, _ = load_tensors(path)
-    tensors = {key.removeprefix("encoder."): value.float() for key, value in tensors.items()}
-    own = [key for key in backbone.state_dict() if ".adapter." not in key]
-    ignored = [key for key in tensors if key not in own and key.startswith(_NOT_BACKBONE)]
-    if "norm.weight" not in own:
-        ignored += [key for key in tensors if key.startswith("norm.")]
-    missing = sorted(set(own) - set(tensors))
-    unexpected = sorted(set(tensors) - set(own) - set(ignored))
-    if missing or unexpected:
-        raise CheckpointError(
-            f"{path}: does not fit the backbone; missing: {_few(missing)}; unexpected: "
-            f"{_few(unexpected)}"
-        )
-    load_exactly(backbone, {key: tensors[key] for key in own}, source=str(path))
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return LoadReport(str(path), tuple(own), tuple(sorted(ignored)), digest)
-
-
-def _few(names: list[str] | tuple[str, ...]) -> str:
+def few(names: Sequence[str]) -> str:
+    """The first of many names, and how many more there are."""
     shown = ", ".join(names[:4]) or "none"
     return shown + (f" and {len(names) - 4} more" if len(names) > 4 else "")

@@ -22,6 +22,7 @@ FLOORS = {
     "synthetic": 1,
     "models": 2,
     "checkpoint": 3,
+    "weights": 3,
     "data": 3,
     "engine": 4,
     "cli": 5,

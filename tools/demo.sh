@@ -25,7 +25,7 @@ rm -rf "$out/run"
 "$mmad" eval --runs "$out/run" --tiou 0.1:0.9
 
 "$mmad" detect "$out/data/videos/test0000.mp4" "$out/data/videos/test0001.mp4" --checkpoint "$out/run" \
-    --annotations "$out/data/annotations/mma52.json" --out "$out/detections"
+    --annotations "$out/data/annotations/mma52.json" --min-score 0.2 --out "$out/detections"
 
 echo
 echo "Done in $((SECONDS - started)) s. Made:"

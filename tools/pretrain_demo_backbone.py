@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import Dataset
 
-from mmad.checkpoint import load_backbone, save_tensors
+from mmad.checkpoint import save_tensors
 from mmad.config.run import RunConfig, load_config
 from mmad.data.samples import Batch, Sample
 from mmad.data.transforms import colour_map, cut, random_box, subtract_background
@@ -38,6 +38,7 @@ from mmad.models.losses import LossNormalizer
 from mmad.structures import Annotations, FeatureGrid, VideoRecord
 from mmad.video.index import index_video
 from mmad.video.reader import open_video
+from mmad.weights.load import load_backbone
 
 
 class Tagger(nn.Module):
@@ -211,7 +212,7 @@ def main() -> None:
     rate = config.training.learning_rate
     matrices = [p for p in model.parameters() if p.ndim > 1]
     vectors = [p for p in model.parameters() if p.ndim <= 1]
-    folder: RunFolder = create_run(arguments.run, config)
+    folder: RunFolder = create_run(arguments.run, config, labels=labels)
     loop = Loop(
         model=model,
         task=TaggingTask(config, records_of(config, annotations, ["val"]), labels),

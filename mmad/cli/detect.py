@@ -11,15 +11,13 @@ from tqdm import tqdm
 from mmad import __version__
 from mmad.annotations.elan import write_elan
 from mmad.annotations.formats import read_annotations
-from mmad.config.run import RunConfig, load_config
 from mmad.engine.distributed import start_processes
 from mmad.engine.inference import detect_videos
 from mmad.engine.loop import choose_precision
 from mmad.engine.run_folder import RunFolder, load_run
-from mmad.errors import CheckpointError, VideoError
+from mmad.errors import VideoError
 from mmad.evaluation.predictions import write_predictions_csv, write_predictions_json
-from mmad.labels import MA52, LabelMap
-from mmad.models.detector import EndToEndDetector
+from mmad.labels import LabelMap
 from mmad.report.timeline import draw_timeline
 from mmad.structures import Annotations, Detections, VideoRecord
 from mmad.video.find import find_videos
@@ -28,13 +26,6 @@ from mmad.video.reader import open_video
 from mmad.video.sampling import resample
 
 app = typer.Typer()
-
-
-def training_labels(config: RunConfig) -> LabelMap:
-    """The labels that a model was trained on."""
-    if config.data.labels == "ma52":
-        return MA52
-    return read_annotations(config.data.annotations, format=config.data.format).labels
 
 
 def collect(paths: list[Path]) -> list[Path]:
@@ -95,9 +86,9 @@ def detect(
         except VideoError as error:
             problems.append(str(error))
     if records:
-        model, config, labels = _load(checkpoint)
+        model, config, labels = load_run(checkpoint)
         device = start_processes().device
-        fps = _training_rate(checkpoint)
+        fps = RunFolder(checkpoint).training_fps()
         for record in records:
             if fps and record.path is not None:
                 _, _, notice = resample(
@@ -122,19 +113,6 @@ def detect(
         _write(out, records, detections, labels, min_score, truth, pictures)
     if problems:
         raise VideoError("\n".join(problems))
-
-
-def _load(checkpoint: Path) -> tuple[EndToEndDetector, RunConfig, LabelMap]:
-    path = RunFolder(checkpoint).config
-    if not path.is_file():
-        raise CheckpointError(f"{checkpoint}: is not a run folder (no config.yaml in it)")
-    labels = training_labels(load_config(path))
-    model, config = load_run(checkpoint, labels=labels)
-    return model, config, labels
-
-
-def _training_rate(checkpoint: Path) -> float | None:
-    return RunFolder(checkpoint).training_fps()
 
 
 def _write(

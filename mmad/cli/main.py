@@ -22,6 +22,7 @@ COMMANDS = {
     "train": "Train a model from a config.",
     "predict": "Write the detections of a trained model for a subset.",
     "detect": "Find micro-actions in video files.",
+    "weights": "Look into, convert, fetch and export weights of any of the known projects.",
     "eval": "Score detections: mAP per tIoU threshold, at action and body level.",
 }
 

@@ -33,12 +33,15 @@ def predict(
 ) -> None:
     """Write the detections of every video of a subset."""
     folder = RunFolder(checkpoint)
-    if not folder.config.is_file():
-        raise CheckpointError(f"{checkpoint}: is not a run folder (no config.yaml in it)")
+    model, _, labels = load_run(checkpoint)
     wanted = load_config(folder.config, overrides=overrides or [])
-    annotations, labels = read_data(wanted)
+    annotations, present = read_data(wanted)
+    if present != labels:
+        raise CheckpointError(
+            f"{wanted.data.annotations}: has other classes ({len(present)}) than {checkpoint} was "
+            f"trained on ({len(labels)})"
+        )
     records = records_of(wanted, annotations, [subset])
-    model, _ = load_run(checkpoint, labels=labels)
     device = start_processes().device
     with tqdm(total=len(records), desc="predict", unit="video") as bar:
         detections, failures = detect_videos(

@@ -107,7 +107,11 @@ class BackboneSettings(Settings):
 
     size: BackboneSize = Field(description="published size, or dimensions of one's own")
     pretrained: str | None = Field(
-        None, description="safetensors file with the weights of the backbone; null starts at random"
+        None,
+        description="weights: a file or folder of any naming, or a hub id; null starts at random",
+    )
+    pretrained_allow: list[str] = Field(
+        [], description="tensors (patterns such as fc_norm.*) that may be missing or unexpected"
     )
     adapter: AdapterSettings = Field(NoAdapter(), description="what is put after the blocks")
     freeze: bool = Field(

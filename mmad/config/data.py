@@ -60,6 +60,9 @@ class DataSettings(Settings):
         512, ge=16, description="most frames (after the stride) of a window; longer videos slide"
     )
     window_overlap: float = Field(0.5, ge=0, lt=1, description="overlap of sliding windows, share")
+    keep_tail: bool = Field(
+        True, description="sliding windows reach the end of every video (OpenTAD: false)"
+    )
     pad_to_window: bool = Field(
         False,
         description="repeat the last frame up to a full window, as the peers do; wastes compute",

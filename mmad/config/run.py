@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from mmad.config.backbone import BackboneSettings
 from mmad.config.base import Settings
+from mmad.config.compat import expand_compat
 from mmad.config.data import DataSettings
 from mmad.config.detectors import ActionFormerSettings, InferenceSettings
 from mmad.config.training import TrainingSettings
@@ -29,6 +30,9 @@ class RunConfig(Settings):
     """Everything that decides a run."""
 
     task: Literal["detection"] = Field("detection", description="what is learnt")
+    compat: Literal["opentad", "actionformer"] | None = Field(
+        None, description="preset of what a published code does otherwise; see docs/parity.md"
+    )
     seed: int = Field(0, ge=0, description="of all random choices")
     data: DataSettings
     backbone: BackboneSettings
@@ -38,6 +42,11 @@ class RunConfig(Settings):
     detector: ActionFormerSettings = ActionFormerSettings()
     training: TrainingSettings
     inference: InferenceSettings = InferenceSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _expand(cls, content: Any) -> Any:
+        return expand_compat(content) if isinstance(content, Mapping) else content
 
     @model_validator(mode="after")
     def _fits(self) -> "RunConfig":

@@ -10,6 +10,9 @@ from mmad.config.base import Settings
 class TrainingSettings(Settings):
     """Optimiser, schedule and bookkeeping."""
 
+    start: str | None = Field(
+        None, description="run folder whose weights, head included, training starts from"
+    )
     epochs: int = Field(ge=1, description="passes over the training videos")
     schedule_epochs: int | None = Field(
         None, ge=1, description="epochs at which the cosine would reach its end; null: epochs"

@@ -293,7 +293,10 @@ class WindowStream(IterableDataset):
         )
         frames = positions[:: settings.frame_stride]
         windows = sliding_windows(
-            len(frames), window_frames=settings.window_frames, overlap=settings.window_overlap
+            len(frames),
+            window_frames=settings.window_frames,
+            overlap=settings.window_overlap,
+            keep_tail=settings.keep_tail,
         )
         if self._use_cache and len(windows) == 1:
             parts: Iterator[NDArray[np.uint8]] = iter([self._source.read(path, frames, windows[0])])

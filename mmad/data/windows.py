@@ -29,19 +29,28 @@ def num_sampled_frames(num_frames: int, *, frame_stride: int) -> int:
     return math.ceil(num_frames / frame_stride)
 
 
-def sliding_windows(num_frames: int, *, window_frames: int, overlap: float) -> list[Window]:
+def sliding_windows(
+    num_frames: int, *, window_frames: int, overlap: float, keep_tail: bool = True
+) -> list[Window]:
     """Windows that cover all of a video; the last one is moved back to end with it.
+
+    Without ``keep_tail`` there are as many as steps fit into the video (OpenTAD's rule), which
+    leaves out the end of some videos if they overlap by less than half.
 
     >>> sliding_windows(100, window_frames=128, overlap=0.5)
     [Window(start=0, stop=100)]
     >>> [w.start for w in sliding_windows(300, window_frames=128, overlap=0.5)]
     [0, 64, 128, 172]
+    >>> [w.stop for w in sliding_windows(1000, window_frames=768, overlap=0.25, keep_tail=False)]
+    [768]
     """
     if num_frames <= window_frames:
         return [Window(0, num_frames)]
     step = max(1, round(window_frames * (1 - overlap)))
     last = num_frames - window_frames
     starts = [*range(0, last, step), last]
+    if not keep_tail:
+        starts = sorted({min(i * step, last) for i in range(max(1, num_frames // step))})
     return [Window(start, start + window_frames) for start in starts]
 
 

@@ -15,7 +15,6 @@ from mmad.annotations.formats import AnnotationSet, read_annotations
 from mmad.checkpoint import (
     frozen_state,
     hash_state,
-    load_backbone,
     load_exactly,
     load_state,
     load_tensors,
@@ -26,7 +25,7 @@ from mmad.data.videos import FrameCache, TrainingVideos
 from mmad.engine.distributed import Processes, start_processes
 from mmad.engine.inference import detect_videos
 from mmad.engine.loop import Loop, choose_precision
-from mmad.engine.run_folder import FROZEN_HASH, RunFolder, create_run, save_frozen
+from mmad.engine.run_folder import FROZEN_HASH, RunFolder, create_run, fill_from_run, save_frozen
 from mmad.engine.tensorboard import TensorBoardLog, require_tensorboard
 from mmad.errors import AnnotationError, CheckpointError
 from mmad.evaluation.detection import DetectionReport, evaluate_detections, parse_tiou
@@ -43,6 +42,7 @@ from mmad.models.targets import PointTargets
 from mmad.report.curves import draw_training_curves
 from mmad.structures import VideoRecord
 from mmad.video.index import index_video
+from mmad.weights.load import load_backbone
 
 
 @dataclass(frozen=True)
@@ -214,16 +214,24 @@ def _train(
     model = build_detector(config, num_classes=len(labels))
     report = None
     if config.backbone.pretrained is not None and not resume:
-        report = load_backbone(model.features.backbone, config.backbone.pretrained)
+        report = load_backbone(
+            model.features.backbone,
+            config.backbone.pretrained,
+            allow=config.backbone.pretrained_allow,
+        )
+        if processes.is_main and not quiet:
+            print(report)
+    if config.training.start is not None and not resume:
+        fill_from_run(model, config.training.start)
     if config.training.tensorboard:
         require_tensorboard()
-    folder = _open_folder(config, out, resume=resume, processes=processes)
+    folder = _open_folder(config, out, labels=labels, resume=resume, processes=processes)
     if resume:
         frozen, _ = load_tensors(folder.frozen)
         load_exactly(model, frozen, source=str(folder.frozen))
     elif processes.is_main:
         if report is not None:
-            folder.append({"kind": "weights", "step": 0, "report": str(report)})
+            folder.append({"kind": "weights", "step": 0, "report": report.lines()})
         save_frozen(folder, model)
         folder.append({"kind": "data", "step": 0, "fps": common_rate(training)})
     processes.wait()
@@ -284,11 +292,13 @@ def common_rate(records: Sequence[VideoRecord], *, num_videos: int = 50) -> floa
     return float(np.median(rates))
 
 
-def _open_folder(config: RunConfig, out: Path, *, resume: bool, processes: Processes) -> RunFolder:
+def _open_folder(
+    config: RunConfig, out: Path, *, labels: LabelMap, resume: bool, processes: Processes
+) -> RunFolder:
     folder = RunFolder(out)
     if not resume:
         if processes.is_main:
-            create_run(out, config)
+            create_run(out, config, labels=labels)
         processes.wait()
         return folder
     if not folder.last.is_file() or not folder.frozen.is_file():

@@ -109,17 +109,34 @@ def merge_windows(
         return Detections()
     segments, labels, scores = (np.concatenate(column) for column in zip(*parts, strict=True))
     settings = config.inference
+    segments = round_to(segments, settings.round_seconds)
+    scores = round_to(scores, settings.round_scores)
     kept = suppress(
         Candidates(segments, scores, labels, np.zeros(len(labels), dtype=np.int64)),
         method=settings.nms,
         iou_threshold=settings.iou_threshold,
         sigma=settings.sigma,
         min_score=settings.min_score,
+        keep_best=settings.keep_best,
         # A long video may hold more: the limit is for the length of one window.
         max_per_video=settings.max_detections * len(parts),
         per_class=settings.per_class,
         voting_threshold=settings.voting_threshold,
+        voting_weight=settings.voting_weight,
     )
     return Detections(
-        clip(kept.segments, duration_seconds=duration_seconds), kept.labels, kept.scores
+        clip(round_to(kept.segments, settings.round_seconds), duration_seconds=duration_seconds),
+        kept.labels,
+        round_to(kept.scores, settings.round_scores),
     )
+
+
+def round_to(values: np.ndarray, step: float | None) -> np.ndarray:
+    """``values`` rounded to multiples of ``step``, as Python's round does; unchanged for None.
+
+    >>> round_to(np.array([1.23456]), 0.01).tolist()
+    [1.23]
+    """
+    if step is None:
+        return values
+    return np.round(values, max(0, round(-np.log10(step))))

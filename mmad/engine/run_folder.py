@@ -1,24 +1,21 @@
-"""The folder of a run: what is in it, under which name.
-
-``config.yaml``, ``environment.json``, ``log.jsonl``, ``curves.png``, ``frozen.safetensors`` (once),
-``last.pt`` (to resume), ``best.safetensors`` (what was trained, averaged, of the best validation),
-``predictions/``, and ``tensorboard/`` if that is asked for.
-"""
+"""The folder of a run: what is in it, under which name; docs/train.md has a table."""
 
 import json
 import os
 import platform
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from mmad import __version__
 from mmad.checkpoint import (
+    few,
     frozen_state,
     hash_state,
     load_exactly,
@@ -45,6 +42,11 @@ class RunFolder:
     def config(self) -> Path:
         """The settings, complete."""
         return self.path / "config.yaml"
+
+    @property
+    def labels(self) -> Path:
+        """The classes."""
+        return self.path / "labels.json"
 
     @property
     def log(self) -> Path:
@@ -110,8 +112,8 @@ class RunFolder:
         os.replace(partial, self.log)
 
 
-def create_run(path: Path, config: RunConfig) -> RunFolder:
-    """A new run folder with its settings and environment.
+def create_run(path: Path, config: RunConfig, *, labels: LabelMap) -> RunFolder:
+    """A new run folder with its settings, classes and environment.
 
     Raises: ConfigError if the folder holds something already.
     """
@@ -120,6 +122,7 @@ def create_run(path: Path, config: RunConfig) -> RunFolder:
     path.mkdir(parents=True, exist_ok=True)
     folder = RunFolder(path)
     folder.config.write_text(dump_config(config), encoding="utf-8")
+    folder.labels.write_text(json.dumps(asdict(labels), indent=1) + "\n", encoding="utf-8")
     environment = json.dumps(describe_environment(), indent=1)
     (path / "environment.json").write_text(environment + "\n", encoding="utf-8")
     return folder
@@ -138,21 +141,16 @@ def describe_environment() -> dict[str, Any]:
     }
 
 
-def load_run(path: str | Path, *, labels: LabelMap) -> tuple[EndToEndDetector, RunConfig]:
-    """The trained detector of a run folder, ready to use, and its settings.
-
-    The best checkpoint, else the averaged weights of the last.
+def run_weights(folder: RunFolder) -> dict[str, Tensor]:
+    """All weights of a run by name: those of the best checkpoint, else the averaged of the last.
 
     Raises: CheckpointError if the folder is not a run, holds no checkpoint yet, or its files do not
-    belong together.
+        belong together.
     """
-    folder = RunFolder(Path(path))
     if not folder.config.is_file() or not folder.frozen.is_file():
         raise CheckpointError(
-            f"{path}: is not a run folder (no config.yaml or frozen.safetensors in it)"
+            f"{folder.path}: is not a run folder (no config.yaml or frozen.safetensors in it)"
         )
-    config = load_config(folder.config)
-    model = build_detector(config, num_classes=len(labels))
     frozen, _ = load_tensors(folder.frozen)
     if folder.best.is_file():
         trained, information = load_tensors(folder.best)
@@ -161,19 +159,53 @@ def load_run(path: str | Path, *, labels: LabelMap) -> tuple[EndToEndDetector, R
         content = load_state(folder.last)
         trained, expected = content["average"], content[FROZEN_HASH]
     else:
-        raise CheckpointError(f"{path}: has no checkpoint yet; train longer, or see log.jsonl")
+        raise CheckpointError(
+            f"{folder.path}: has no checkpoint yet; train longer, or see log.jsonl"
+        )
     if hash_state(frozen) != expected:
         raise CheckpointError(
             f"{folder.frozen}: these are not the frozen weights that the checkpoint was "
             "trained with"
         )
-    missing = sorted(set(model.state_dict()) - set(frozen) - set(trained))
+    return {**frozen, **trained}
+
+
+def fill_from_run(model: EndToEndDetector, path: str | Path) -> None:
+    """Give the model the weights of a run.
+
+    Raises: CheckpointError as `run_weights`, or if the run is of another kind of model.
+    """
+    weights = run_weights(RunFolder(Path(path)))
+    missing = sorted(set(model.state_dict()) - set(weights))
     if missing:
+        raise CheckpointError(f"{path}: the checkpoint lacks {few(missing)}")
+    load_exactly(model, weights, source=str(path))
+
+
+def labels_of(folder: RunFolder) -> LabelMap:
+    """The classes that a run was trained on.
+
+    Raises: CheckpointError if the folder is not a run.
+    """
+    if not folder.config.is_file() or not folder.labels.is_file():
         raise CheckpointError(
-            f"{path}: the checkpoint lacks {missing[0]} and {len(missing) - 1} more"
+            f"{folder.path}: is not a run folder (no config.yaml or labels.json in it)"
         )
-    load_exactly(model, {**frozen, **trained}, source=str(path))
-    return model.eval(), config
+    content = json.loads(folder.labels.read_text(encoding="utf-8"))
+    return LabelMap(**{name: tuple(values) for name, values in content.items()})
+
+
+def load_run(path: str | Path) -> tuple[EndToEndDetector, RunConfig, LabelMap]:
+    """The trained detector of a run folder, ready to use, its settings and its classes.
+
+    Raises: CheckpointError as `run_weights`.
+    """
+    folder = RunFolder(Path(path))
+    labels = labels_of(folder)
+    config = load_config(folder.config)
+    model = build_detector(config, num_classes=len(labels))
+    fill_from_run(model, path)
+    return model.eval(), config, labels
 
 
 def save_frozen(folder: RunFolder, model: EndToEndDetector) -> str:

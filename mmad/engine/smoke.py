@@ -35,7 +35,7 @@ def smoke_config(config: RunConfig, *, data: Path) -> RunConfig:
             "val_subset": "val",
         }
     few = {"max_videos": 2, "image_size": 4 * size.patch, "window_frames": 64, "num_workers": 0}
-    short = {"epochs": 1, "batch_videos": 2, "accumulate": 1, "warmup_epochs": 0.0}
+    short = {"start": None, "epochs": 1, "batch_videos": 2, "accumulate": 1, "warmup_epochs": 0.0}
     channels = 8 * config.detector.num_heads
     return config.model_copy(
         update={

@@ -144,7 +144,7 @@ class TransformerBlock(nn.Module):
 
     def _shortcut(self, x_BCT: Tensor, mask_BT: Tensor, out_mask: Tensor) -> Tensor:
         if self.stride == 1:
-            return x_BCT
+            return mask_steps(x_BCT, mask_BT)
         if not self.pool_sees_padding:
             x_BCT = x_BCT.masked_fill(~mask_BT[:, None], -math.inf)
         pooled = functional.max_pool1d(x_BCT, self.stride + 1, self.stride, (self.stride + 1) // 2)
@@ -356,8 +356,7 @@ class ActionFormer(nn.Module):
         """Predictions at every point.
 
         T may be anything: it is padded to a multiple of the coarsest stride, and padding changes
-            nothing inside a
-        video.
+        nothing inside a video.
         """
         tail = -features_BCT.shape[2] % 2 ** (self.pyramid.num_levels - 1)
         features_BCT = functional.pad(features_BCT, (0, tail))

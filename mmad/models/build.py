@@ -101,7 +101,9 @@ def build_detector(config: RunConfig, *, num_classes: int) -> EndToEndDetector:
     """The whole network at random weights, the same ones for the same seed."""
     torch.manual_seed(config.seed)
     features = VideoFeatures(
-        build_backbone(config.backbone), steps_per_tubelet=config.steps_per_tubelet
+        build_backbone(config.backbone),
+        steps_per_tubelet=config.steps_per_tubelet,
+        mask_padding=config.detector.mask_features,
     )
     network = build_network(
         config.detector, in_channels=build_size(config.backbone).width, num_classes=num_classes
@@ -131,7 +133,10 @@ def build_normalizer(settings: ActionFormerSettings) -> LossNormalizer:
 def build_decoder(settings: InferenceSettings) -> DenseDecoder:
     """Raw predictions to candidates."""
     return DenseDecoder(
-        score_threshold=settings.score_threshold, max_candidates=settings.max_candidates
+        score_threshold=settings.score_threshold,
+        max_candidates=settings.max_candidates,
+        per_level=settings.candidates_per_level,
+        min_length=settings.min_length,
     )
 
 

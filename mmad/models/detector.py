@@ -217,11 +217,22 @@ class DenseDecoder:
     Args:
         score_threshold: candidates at or below it are dropped.
         max_candidates: most candidates of a window, over all points and classes.
+        per_level: that limit holds for each level of the pyramid instead.
+        min_length: candidates of this many steps or fewer are dropped; 0 keeps all.
     """
 
-    def __init__(self, *, score_threshold: float, max_candidates: int) -> None:
+    def __init__(
+        self,
+        *,
+        score_threshold: float,
+        max_candidates: int,
+        per_level: bool = False,
+        min_length: float = 0.0,
+    ) -> None:
         self.score_threshold = score_threshold
         self.max_candidates = max_candidates
+        self.per_level = per_level
+        self.min_length = min_length
 
     def __call__(self, outputs: DenseOutputs) -> list[WindowCandidates]:
         """The candidates of each window of the batch."""
@@ -231,14 +242,24 @@ class DenseDecoder:
             (position_P - offsets_BP2[..., 0], position_P + offsets_BP2[..., 1]), dim=-1
         )
         scores_BPK = outputs.logits_BPK.float().sigmoid() * outputs.mask_BP[..., None]
-        num_classes = scores_BPK.shape[-1]
-        candidates = []
-        for segments_P2, scores_PK in zip(segments_BP2, scores_BPK, strict=True):
-            flat = scores_PK.flatten()
-            scores, index = flat.topk(min(self.max_candidates, len(flat)))
-            above = scores > self.score_threshold
-            scores, index = scores[above], index[above]
-            candidates.append(
-                WindowCandidates(segments_P2[index // num_classes], index % num_classes, scores)
-            )
-        return candidates
+        # Points come level by level.
+        points = [int(n) for n in torch.unique_consecutive(stride_P, return_counts=True)[1]]
+        parts = points if self.per_level else [len(stride_P)]
+        return [
+            self._of_window(segments_P2.split(parts), scores_PK.split(parts))
+            for segments_P2, scores_PK in zip(segments_BP2, scores_BPK, strict=True)
+        ]
+
+    def _of_window(self, segments: Sequence[Tensor], scores: Sequence[Tensor]) -> WindowCandidates:
+        num_classes = scores[0].shape[-1]
+        chosen = []
+        for segments_P2, scores_PK in zip(segments, scores, strict=True):
+            best, index = scores_PK.flatten().topk(min(self.max_candidates, scores_PK.numel()))
+            segments_N2 = segments_P2[index // num_classes]
+            kept = best > self.score_threshold
+            if self.min_length > 0:
+                kept &= segments_N2[:, 1] - segments_N2[:, 0] > self.min_length
+            chosen.append((segments_N2[kept], index[kept] % num_classes, best[kept]))
+        columns = [torch.cat(column) for column in zip(*chosen, strict=True)]
+        order = columns[2].argsort(descending=True, stable=True)
+        return WindowCandidates(*(column[order] for column in columns))

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Method = Literal["hard", "soft_gaussian", "soft_linear", "soft_hard"]
+Method = Literal["hard", "soft_gaussian", "soft_gaussian_by_length", "soft_linear", "soft_hard"]
 VotingWeight = Literal["score", "score_iou"]
 
 # The published C++ code adds this to each length, so that a segment of zero length has an area.
@@ -39,10 +39,26 @@ class Candidates:
         return Candidates(*(column[index] for column in columns))
 
 
-def _decay(overlap: NDArray, *, method: Method, iou_threshold: float, sigma: float) -> NDArray:
+@dataclass(frozen=True)
+class _Rule:
+    """How suppression treats overlaps; see `suppress`."""
+
+    method: Method
+    iou_threshold: float
+    sigma: float
+    length_threshold: tuple[float, float]
+    min_score: float
+
+
+def _decay(overlap: NDArray, picked_length: NDArray, rule: _Rule) -> NDArray:
     """Factor for the score of a segment that overlaps the one just picked."""
-    if method == "soft_gaussian":
-        return np.exp(-(overlap**2) / sigma)
+    method, iou_threshold = rule.method, rule.iou_threshold
+    if method.startswith("soft_gaussian"):
+        factor = np.exp(-(overlap**2) / rule.sigma)
+        if method == "soft_gaussian":
+            return factor
+        base, slope = rule.length_threshold
+        return np.where(overlap > base + slope * picked_length, factor, 1.0)
     over = overlap >= iou_threshold
     if method == "soft_linear":
         return np.where(over, 1.0 - overlap, 1.0)
@@ -67,15 +83,7 @@ def _rows(groups: NDArray, segments: NDArray) -> tuple[NDArray, NDArray]:
     return order, np.cumsum(breaks) - 1
 
 
-def _suppress_rows(
-    segments: NDArray,
-    scores: NDArray,
-    *,
-    method: Method,
-    iou_threshold: float,
-    sigma: float,
-    min_score: float,
-) -> NDArray:
+def _suppress_rows(segments: NDArray, scores: NDArray, rule: _Rule) -> NDArray:
     """Final score of every segment of a padded table; -inf where it was suppressed.
 
     Args:
@@ -103,12 +111,12 @@ def _suppress_rows(
         inner = np.minimum(end, end[row, best, None]) - np.maximum(start, start[row, best, None])
         np.maximum(inner, 0.0, out=inner)
         overlap = inner / (length + length[row, best, None] - inner)
-        factor = _decay(overlap, method=method, iou_threshold=iou_threshold, sigma=sigma)
+        factor = _decay(overlap, length[row, best, None], rule)
         with np.errstate(invalid="ignore"):
             scores = np.where(np.isneginf(scores), scores, scores * factor)
-        if method in ("hard", "soft_hard"):
+        if rule.method in ("hard", "soft_hard"):
             scores[factor == 0.0] = -np.inf
-        scores[scores < min_score] = -np.inf
+        scores[scores < rule.min_score] = -np.inf
     return final
 
 
@@ -144,13 +152,23 @@ def _vote(
     return Candidates(segments, kept.scores, kept.labels, kept.videos)
 
 
+def _best_of_groups(groups: NDArray, scores: NDArray) -> NDArray:
+    """Index of the highest score of each group."""
+    order = np.lexsort((-scores, groups))
+    first = np.ones(len(order), dtype=bool)
+    first[1:] = groups[order][1:] != groups[order][:-1]
+    return order[first]
+
+
 def suppress(
     candidates: Candidates,
     *,
     method: Method = "soft_gaussian",
     iou_threshold: float = 0.5,
     sigma: float = 0.5,
+    length_threshold: tuple[float, float] = (0.3, 0.05),
     min_score: float = 0.001,
+    keep_best: bool = False,
     max_per_video: int = 200,
     per_class: bool = True,
     voting_threshold: float | None = None,
@@ -162,19 +180,28 @@ def suppress(
         candidates: segments in any one unit; an empty set gives an empty set.
         method: "hard" removes what overlaps by ``iou_threshold`` or more; "soft_gaussian"
             multiplies its score by exp(-tIoU^2 / sigma), "soft_linear" by 1 - tIoU from
-            ``iou_threshold`` on, and "soft_hard" by 0 from there on.
+            ``iou_threshold`` on, and "soft_hard" by 0 from there on; "soft_gaussian_by_length"
+            is Gaussian from the tIoU a + b x length of the picked segment on.
+        length_threshold: these a and b.
         min_score: a score below it is dropped.
+        keep_best: except for the best candidate of each class (or video) before suppression, as
+            the published code.
         max_per_video: most detections of a video.
         per_class: suppress inside each class, or among all classes.
         voting_threshold: average the boundaries of each survivor with the candidates of its group
             that overlap it by this much; None does not.
         voting_weight: weight of a vote: its score, or score x tIoU.
     """
+    rule = _Rule(method, iou_threshold, sigma, length_threshold, min_score)
     order_in = np.arange(len(candidates))
     groups = candidates.videos * (int(candidates.labels.max(initial=0)) + 1) + candidates.labels
     if not per_class:
         groups = candidates.videos
     order, row = _rows(groups, candidates.segments)
+    scores_in = np.where(candidates.scores < min_score, -np.inf, candidates.scores)
+    if keep_best:
+        best = _best_of_groups(groups, candidates.scores)
+        scores_in[best] = candidates.scores[best]
     final = np.full(len(candidates), -np.inf)
     counts = np.bincount(row) if len(row) else np.zeros(0, dtype=np.int64)
     column = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
@@ -190,16 +217,8 @@ def suppress(
         table_scores = np.full((len(members), width), -np.inf)
         cells = (position[row[chosen]], column[chosen])
         table_segments[cells] = candidates.segments[order[chosen]]
-        table_scores[cells] = candidates.scores[order[chosen]]
-        table_scores[table_scores < min_score] = -np.inf
-        result = _suppress_rows(
-            table_segments,
-            table_scores,
-            method=method,
-            iou_threshold=iou_threshold,
-            sigma=sigma,
-            min_score=min_score,
-        )
+        table_scores[cells] = scores_in[order[chosen]]
+        result = _suppress_rows(table_segments, table_scores, rule)
         final[order[chosen]] = result[cells]
     survived = np.flatnonzero(final > -np.inf)
     ranked = survived[

@@ -19,7 +19,6 @@ from mmad.engine.detection import read_data, records_of, train_detector
 from mmad.engine.inference import detect_videos
 from mmad.engine.run_folder import RunFolder, load_run
 from mmad.errors import CheckpointError, ConfigError
-from mmad.labels import MA52
 from mmad.models.build import build_detector
 from mmad.models.detector import EndToEndDetector
 
@@ -48,7 +47,14 @@ def run(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_run_folder_is_complete(run: Path) -> None:
     names = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
     assert names == {
-        *("config.yaml", "environment.json", "log.jsonl", "curves.png", "frozen.safetensors"),
+        *(
+            "config.yaml",
+            "labels.json",
+            "environment.json",
+            "log.jsonl",
+            "curves.png",
+            "frozen.safetensors",
+        ),
         *("last.pt", "best.safetensors", "predictions/val.csv", "predictions/val.json"),
     }
     kinds = [row["kind"] for row in RunFolder(run).rows()]
@@ -95,7 +101,7 @@ def test_missing_weights_leave_no_run_folder(videos: Path, tmp_path: Path) -> No
 def test_frozen_weights_do_not_move(videos: Path, run: Path) -> None:
     config = tiny_config(videos)
     before = build_detector(config, num_classes=52)
-    after, _ = load_run(run, labels=MA52)
+    after, _, _ = load_run(run)
     moved = {
         name
         for (name, a), b in zip(before.named_parameters(), after.parameters(), strict=True)
@@ -120,13 +126,13 @@ def test_an_existing_folder_needs_resume(run: Path, videos: Path) -> None:
 def test_other_frozen_weights_are_refused(run: Path, tmp_path: Path) -> None:
     from mmad.checkpoint import load_tensors, save_tensors
 
-    for name in ("config.yaml", "best.safetensors", "frozen.safetensors"):
+    for name in ("config.yaml", "labels.json", "best.safetensors", "frozen.safetensors"):
         (tmp_path / name).write_bytes((run / name).read_bytes())
     frozen, _ = load_tensors(tmp_path / "frozen.safetensors")
     name = next(key for key in frozen if key.endswith("qkv.weight"))
     save_tensors(tmp_path / "frozen.safetensors", {**frozen, name: frozen[name] + 1})
     with pytest.raises(CheckpointError, match="not the frozen weights"):
-        load_run(tmp_path, labels=MA52)
+        load_run(tmp_path)
 
 
 def test_kill_and_resume_gives_the_same_losses(run: Path, videos: Path, tmp_path: Path) -> None:

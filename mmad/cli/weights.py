@@ -1,0 +1,166 @@
+"""``mmad weights``: looks into files of weights, converts, fetches and exports them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mmad.checkpoint import save_tensors
+from mmad.config.run import RunConfig, load_config
+from mmad.engine.detection import read_data
+from mmad.engine.import_run import import_run
+from mmad.engine.run_folder import load_run
+from mmad.errors import CheckpointError
+from mmad.models.build import build_backbone
+from mmad.weights.export import write_hugging_face
+from mmad.weights.files import WeightFile, read_weights
+from mmad.weights.hub import fetch as fetch_from_hub
+from mmad.weights.load import find_weights, load_backbone
+from mmad.weights.naming import backbone_names, detector_names
+
+app = typer.Typer()
+
+Source = Annotated[str, typer.Argument(help="File, Hugging Face folder, shipped file or hub id.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="key.sub=value", help="Change a setting of --config."),
+]
+Current = Annotated[
+    bool, typer.Option("--current", help="The weights themselves, not their moving average.")
+]
+
+
+@app.command()
+def inspect(
+    source: Source,
+    config: Annotated[
+        Path | None, typer.Option(help="Try to load it into the backbone of this config.")
+    ] = None,
+    change: Overrides = None,
+    keys: Annotated[bool, typer.Option("--keys", help="List every tensor.")] = False,
+    current: Current = False,
+) -> None:
+    """Say what a file of weights holds, and whether it fits a config. Nothing in it is run."""
+    file = read_weights(find_weights(source), averaged=not current)
+    for line in describe(file):
+        typer.echo(line)
+    if keys:
+        for name, value in file.tensors.items():
+            typer.echo(f"  {name}  {tuple(value.shape)}  {str(value.dtype).removeprefix('torch.')}")
+    if config is not None:
+        settings = load_config(config, overrides=change or [])
+        backbone = build_backbone(settings.backbone)
+        allow = settings.backbone.pretrained_allow
+        for line in load_backbone(backbone, source, allow=allow, averaged=not current).lines():
+            typer.echo(line)
+
+
+def describe(file: WeightFile) -> list[str]:
+    """A few lines about a file: what it is, and what for."""
+    lines = [
+        f"{file.source}: {len(file.tensors)} tensors, "
+        f"{sum(value.numel() for value in file.tensors.values()):,} numbers, "
+        f"from {file.container}; sha256 {file.sha256}"
+    ]
+    if file.other:
+        lines.append(f"  also in the file: {', '.join(file.other)}")
+    body = backbone_names(file.tensors)
+    if body is not None:
+        patches = body.tensors["patch_embed.proj.weight"]
+        blocks = {name.split(".")[1] for name in body.tensors if name.startswith("blocks.")}
+        text = f"  VideoMAE in {body.naming} naming: width {patches.shape[0]}, "
+        text += f"{len(blocks)} blocks, patches of {patches.shape[-1]} pixels"
+        if any(".adapter." in name for name in body.tensors):
+            text += ", with adapters"
+        lines.append(text)
+    head = detector_names(file.tensors)
+    if head is not None:
+        classes = head.tensors.get("classification.out.conv.bias")
+        count = f", {len(classes)} classes" if classes is not None else ""
+        lines.append(f"  temporal detector in {head.naming} naming{count}")
+    if body is None and head is None:
+        lines.append("  neither a VideoMAE nor a detector in a naming that is known")
+    return lines
+
+
+@app.command()
+def convert(
+    source: Source,
+    out: Annotated[Path, typer.Argument(help="A .safetensors file, or a new run folder.")],
+    config: Annotated[
+        Path | None,
+        typer.Option(help="Config of the whole detector in the file; makes a run folder."),
+    ] = None,
+    change: Overrides = None,
+    fps: Annotated[
+        float | None, typer.Option(help="Frames per second of the videos it was trained on.")
+    ] = None,
+    current: Current = False,
+) -> None:
+    """Convert a backbone to safetensors in VideoMAE's own naming, or a detector to a run folder."""
+    if config is not None:
+        settings: RunConfig = load_config(config, overrides=change or [])
+        report = import_run(
+            find_weights(source),
+            settings,
+            out=out,
+            labels=read_data(settings)[1],
+            fps=fps,
+            averaged=not current,
+        )
+        typer.echo(str(report))
+        typer.echo(f"{out}: a run folder; mmad predict, detect and train training.start={out}")
+        return
+    if out.suffix != ".safetensors":
+        raise CheckpointError(
+            f"{out}: expected a name that ends in .safetensors, or --config for a whole detector"
+        )
+    file = read_weights(find_weights(source), averaged=not current)
+    found = backbone_names(file.tensors)
+    if found is None:
+        raise CheckpointError(
+            f"{file.source}: holds no VideoMAE in a naming that is known; a whole detector needs "
+            "--config"
+        )
+    save_tensors(out, found.tensors, metadata={"source_sha256": file.sha256})
+    typer.echo(f"{out}: {len(found.tensors)} tensors, {found.naming} naming made VideoMAE's own")
+
+
+@app.command()
+def fetch(
+    name: Annotated[str, typer.Argument(help="Hub id, such as MCG-NJU/videomae-base.")],
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit.")] = None,
+) -> None:
+    """Download weights into the cache of the hub, so that they are there without a connection."""
+    folder = fetch_from_hub(name, revision=revision)
+    for line in describe(read_weights(folder)):
+        typer.echo(line)
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="Run folder of a trained model.")],
+    out: Annotated[Path, typer.Argument(help="New folder.")],
+    trained_only: Annotated[
+        bool,
+        typer.Option("--trained-only", help="Adapters and head alone, without the backbone."),
+    ] = False,
+) -> None:
+    """Write the merged model in Hugging Face's naming, or what was trained, with its config."""
+    if out.exists() and any(out.iterdir()):
+        raise CheckpointError(f"{out}: is there already; choose another folder")
+    model, config, _ = load_run(run)
+    out.mkdir(parents=True, exist_ok=True)
+    for name in ("config.yaml", "labels.json"):
+        (out / f"mmad-{name}").write_bytes((run / name).read_bytes())
+    if trained_only:
+        trained = {
+            name: value
+            for name, value in model.state_dict().items()
+            if ".adapter." in name or name.startswith("network.") or not config.backbone.freeze
+        }
+        save_tensors(out / "trained.safetensors", trained)
+    else:
+        head = {f"detector.{name}": value for name, value in model.network.state_dict().items()}
+        write_hugging_face(out, model.features.backbone, others=head)
+    typer.echo(f"{out}: {', '.join(sorted(path.name for path in out.iterdir()))}")

@@ -1,0 +1,58 @@
+"""Run folders out of checkpoints of other projects."""
+
+from pathlib import Path
+
+from mmad.checkpoint import frozen_state, hash_state, save_tensors, trainable_state
+from mmad.config.run import RunConfig
+from mmad.engine.run_folder import FROZEN_HASH, RunFolder, create_run, save_frozen
+from mmad.errors import CheckpointError
+from mmad.labels import LabelMap
+from mmad.models.build import build_detector
+from mmad.weights.files import read_weights
+from mmad.weights.load import LoadReport, load_detector
+from mmad.weights.naming import detector_names
+
+
+def import_run(
+    path: str | Path,
+    config: RunConfig,
+    *,
+    out: Path,
+    labels: LabelMap,
+    fps: float | None = None,
+    averaged: bool = True,
+) -> LoadReport:
+    """A run folder that predicts, evaluates, and starts a training, out of an AdaTAD checkpoint.
+
+    Args:
+        path: of the checkpoint.
+        config: sizes, adapters and settings; the file does not hold them.
+        out: the run folder, which must be new.
+        labels: the classes, in the order of the file.
+        fps: frames per second of the training videos, to which `detect` resamples; None leaves
+            videos as they are.
+        averaged: take the moving average of the weights.
+
+    Raises: CheckpointError if the file does not fit the config or the labels, ConfigError if the
+        folder holds something.
+    """
+    head = detector_names(read_weights(path, averaged=averaged).tensors)
+    if head is not None:
+        bias = head.tensors.get("classification.out.conv.bias")
+        if bias is not None and len(bias) != len(labels):
+            raise CheckpointError(
+                f"{path}: is a detector of {len(bias)} classes, the labels of the config are "
+                f"{len(labels)}; name the annotations that it was trained on in data.annotations "
+                "and data.labels"
+            )
+    model = build_detector(config, num_classes=len(labels))
+    report = load_detector(model, path, averaged=averaged)
+    folder: RunFolder = create_run(out, config, labels=labels)
+    save_frozen(folder, model)
+    digest = hash_state(frozen_state(model))
+    information = {FROZEN_HASH: digest, "step": "0", "imported_from": report.source}
+    save_tensors(folder.best, trainable_state(model), metadata=information)
+    folder.append({"kind": "weights", "step": 0, "report": report.lines()})
+    if fps is not None:
+        folder.append({"kind": "data", "step": 0, "fps": fps})
+    return report

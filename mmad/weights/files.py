@@ -1,0 +1,173 @@
+"""Files of weights of any project, read without running anything that is in them."""
+
+import argparse
+import codecs
+import hashlib
+import json
+import pickle
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from mmad.errors import CheckpointError
+
+# What official checkpoints hold besides tensors, and what is only data: settings of a training,
+# NumPy numbers and the parts that they are pickled with.
+_NUMPY_SCALAR = np.float64(0).__reduce__()[0]
+_NUMPY_ARRAY = np.zeros(0).__reduce__()[0]
+INERT_TYPES: tuple[Any, ...] = (
+    argparse.Namespace,
+    np.dtype,
+    np.ndarray,
+    *(type(np.dtype(name)) for name in ("f8", "f4", "f2", "i8", "i4", "i2", "u8", "u4", "u1", "?")),
+    (_NUMPY_SCALAR, "numpy.core.multiarray.scalar"),
+    (_NUMPY_SCALAR, "numpy._core.multiarray.scalar"),
+    (_NUMPY_ARRAY, "numpy.core.multiarray._reconstruct"),
+    (_NUMPY_ARRAY, "numpy._core.multiarray._reconstruct"),
+    codecs.encode,
+)
+# Where a checkpoint keeps its weights, in the order of preference: averaged ones first.
+AVERAGED = ("state_dict_ema", "model_ema")
+CURRENT = ("state_dict", "module", "model")
+_FOLDER_FILES = (
+    *("model.safetensors", "model.safetensors.index.json"),
+    *("pytorch_model.bin", "pytorch_model.bin.index.json"),
+)
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """The tensors of one file, or of the parts of one model.
+
+    Attributes:
+        source: path, for messages.
+        tensors: by the names that the file gives them, without the ``module.`` of wrapped models.
+        container: where in the file they were, such as "state_dict_ema".
+        sha256: of the bytes of the file (of its parts, one after another).
+        metadata: of a safetensors file.
+        other: names of what else is in the file, such as "optimizer".
+    """
+
+    source: str
+    tensors: Mapping[str, Tensor]
+    container: str
+    sha256: str
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    other: tuple[str, ...] = ()
+
+
+def read_weights(path: str | Path, *, averaged: bool = True) -> WeightFile:
+    """The weights in a file (.safetensors, .pth, .pt, .bin, .pth.tar) or a Hugging Face folder.
+
+    Args:
+        path: file or folder.
+        averaged: take the moving average of the weights, where a file holds both.
+
+    Raises: CheckpointError if there is no such file, it is damaged or no file of weights, or it
+        holds more than weights and plain values; nothing of it is run.
+    """
+    path = Path(path)
+    files = _files_of(path)
+    digest = hashlib.sha256()
+    tensors: dict[str, Tensor] = {}
+    metadata: dict[str, str] = {}
+    container = "safetensors"
+    other: tuple[str, ...] = ()
+    for file in files:
+        digest.update(file.read_bytes())
+        if file.suffix == ".safetensors":
+            found, information = _read_safetensors(file)
+            metadata |= information
+        else:
+            found, container, other = _choose(file, _read_pickle(file), averaged=averaged)
+        tensors |= found
+    if not tensors:
+        raise CheckpointError(f"{path}: holds no weights")
+    wrapped = all(name.startswith("module.") for name in tensors)
+    if wrapped:
+        tensors = {name.removeprefix("module."): value for name, value in tensors.items()}
+    return WeightFile(str(path), tensors, container, digest.hexdigest(), metadata, other)
+
+
+def _files_of(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise CheckpointError(f"{path}: there is no such file of weights")
+    for name in _FOLDER_FILES:
+        file = path / name
+        if not file.is_file():
+            continue
+        if file.suffix != ".json":
+            return [file]
+        try:
+            parts = sorted(set(json.loads(file.read_text(encoding="utf-8"))["weight_map"].values()))
+        except (ValueError, KeyError, AttributeError):
+            raise CheckpointError(f"{file}: is not an index of the parts of a model") from None
+        missing = [part for part in parts if not (path / part).is_file()]
+        if missing:
+            raise CheckpointError(
+                f"{path}: {missing[0]} is missing ({len(missing)} of {len(parts)} parts); "
+                "download the whole folder"
+            )
+        return [path / part for part in parts]
+    raise CheckpointError(f"{path}: a folder without {' or '.join(_FOLDER_FILES[::2])}")
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return tensors, dict(file.metadata() or {})
+    except SafetensorError as error:
+        raise CheckpointError(f"{path}: not a whole safetensors file ({error})") from None
+
+
+def _read_pickle(path: Path) -> Any:
+    try:
+        with torch.serialization.safe_globals(list(INERT_TYPES)):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if needed := re.search(r"GLOBAL ([\w.]+)", str(error)):
+            raise CheckpointError(
+                f"{path}: holds more than weights ({needed[1]}), which could run code when it is "
+                "read; nothing was read or run. Ask its authors for a safetensors file, or save "
+                "its state_dict alone where you trust it"
+            ) from None
+        raise CheckpointError(f"{path}: not a file of weights, or cut off") from None
+    except Exception as error:  # bytes that are no pickle can raise anything
+        reason = str(error).split("\n")[0]
+        raise CheckpointError(
+            f"{path}: not a file of weights, or cut off ({reason:.100}); download it again"
+        ) from None
+
+
+def _choose(
+    path: Path, content: Any, *, averaged: bool
+) -> tuple[dict[str, Tensor], str, tuple[str, ...]]:
+    """The tensors among what a checkpoint holds, the key they were under, and the other keys."""
+    if not isinstance(content, Mapping):
+        raise CheckpointError(f"{path}: holds a {type(content).__name__}, not named weights")
+    order = AVERAGED + CURRENT if averaged else CURRENT + AVERAGED
+    for key in order:
+        inner = content.get(key)
+        if isinstance(inner, Mapping) and _tensors_in(inner):
+            other = tuple(sorted(str(name) for name in content if name != key))
+            return _tensors_in(inner), key, other
+    found = _tensors_in(content)
+    if not found:
+        raise CheckpointError(
+            f"{path}: holds no weights; found {', '.join(map(str, content)) or 'nothing'}"
+        )
+    return found, "the file itself", tuple(sorted(str(k) for k in content if k not in found))
+
+
+def _tensors_in(content: Mapping[Any, Any]) -> dict[str, Tensor]:
+    return {str(name): value for name, value in content.items() if isinstance(value, Tensor)}

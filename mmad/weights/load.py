@@ -1,0 +1,256 @@
+"""Fills a model with weights of any naming, and says what became of every tensor."""
+
+import fnmatch
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mmad.checkpoint import few, load_exactly
+from mmad.errors import CheckpointError
+from mmad.models.detector import EndToEndDetector
+from mmad.models.videomae import VideoMAE, sinusoid_table
+from mmad.weights.files import WeightFile, read_weights
+from mmad.weights.hub import fetch, is_hub_id
+from mmad.weights.naming import backbone_names, detector_names
+
+SHIPPED_WEIGHTS = Path(__file__).resolve().parents[1] / "assets"
+
+# Parts of published files that a backbone does not have.
+_NOT_BACKBONE = (
+    *("head.", "fc_norm.", "classifier.", "cls_head.", "decoder.", "encoder_to_decoder."),
+    *("mask_token", "position_embeddings", "data_preprocessor.", "detector."),
+)
+# The parts of a whole detector after its backbone.
+_TEMPORAL_PARTS = ("projection.", "neck.", "rpn_head.")
+# State of a detector that is no weight: the running number of positives, which begins anew.
+_NOT_DETECTOR = ("rpn_head.loss_normalizer",)
+_POSITIONS = "pos_embed"
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What became of every tensor of a file.
+
+    Attributes:
+        source: path of the file.
+        container: where in the file the weights were.
+        naming: whose names they had.
+        sha256: of the bytes of the file.
+        matched: names that both sides have.
+        renamed: (our name, names in the file).
+        reshaped: (our name, what was done).
+        ignored: in the file, not wanted, on purpose.
+        missing: wanted, not in the file.
+        unexpected: in the file, not known.
+    """
+
+    source: str
+    container: str
+    naming: str
+    sha256: str
+    matched: tuple[str, ...]
+    renamed: tuple[tuple[str, tuple[str, ...]], ...]
+    reshaped: tuple[tuple[str, str], ...]
+    ignored: tuple[str, ...]
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return (
+            f"{self.source} ({self.naming} naming, from {self.container}): "
+            f"{len(self.matched)} tensors matched, {len(self.renamed)} renamed, "
+            f"{len(self.reshaped)} reshaped, {len(self.ignored)} ignored on purpose, "
+            f"{len(self.missing)} missing, {len(self.unexpected)} unexpected; "
+            f"sha256 {self.sha256[:12]}"
+        )
+
+    def lines(self) -> list[str]:
+        """The whole report, key by key."""
+        rows = [str(self)]
+        rows += [f"  matched     {name}" for name in self.matched]
+        rows += [f"  renamed     {name} <- {' + '.join(old)}" for name, old in self.renamed]
+        rows += [f"  reshaped    {name}: {what}" for name, what in self.reshaped]
+        rows += [f"  ignored     {name}" for name in self.ignored]
+        rows += [f"  missing     {name}" for name in self.missing]
+        rows += [f"  unexpected  {name}" for name in self.unexpected]
+        return rows
+
+
+def find_weights(name: str) -> Path:
+    """The file or folder itself, the shipped one of that name, or a download from the hub.
+
+    Raises: CheckpointError that says how to get weights, if there is none.
+    """
+    for path in (Path(name), SHIPPED_WEIGHTS / name):
+        if path.exists():
+            return path
+    if is_hub_id(name):
+        return fetch(name)
+    shipped = ", ".join(sorted(file.name for file in SHIPPED_WEIGHTS.glob("*.safetensors")))
+    raise CheckpointError(
+        f"backbone.pretrained: {name}: there is no such file. Pretrained VideoMAE weights "
+        "are not shipped: get them from their authors and give the path of the file or folder, or "
+        "give a hub id such as MCG-NJU/videomae-base (see docs/weights.md); or train from random "
+        "weights with backbone.pretrained=null. "
+        f"Shipped: {shipped or 'none'}"
+    )
+
+
+def load_backbone(
+    backbone: VideoMAE, name: str, *, allow: Sequence[str] = (), averaged: bool = True
+) -> LoadReport:
+    """Fill a backbone from a file of any naming; adapters that the file lacks keep their weights.
+
+    Args:
+        backbone: to be filled.
+        name: file, Hugging Face folder, shipped file or hub id.
+        allow: patterns (as of file names) of tensors that may be missing or unexpected.
+        averaged: take the moving average of the weights, where the file holds both.
+
+    Raises: CheckpointError if the file cannot be read, or a tensor is missing, unexpected or of
+        another shape, and not allowed.
+    """
+    file = read_weights(find_weights(name), averaged=averaged)
+    found = backbone_names(file.tensors)
+    if found is None:
+        raise CheckpointError(
+            f"{file.source}: holds no VideoMAE in a naming that is known (no patch embedding); "
+            f"found {few(list(file.tensors))}"
+        )
+    tensors = {key: value.float() for key, value in found.tensors.items()}
+    wanted = list(backbone.state_dict())
+    has_adapters = any(".adapter." in key for key in tensors)
+    if not has_adapters:
+        wanted = [key for key in wanted if ".adapter." not in key]
+    reshaped = _fit_positions(backbone, tensors, source=file.source)
+    ignored = {
+        key
+        for key in tensors
+        if key not in wanted and key.startswith((*_NOT_BACKBONE, *_TEMPORAL_PARTS))
+    }
+    ignored |= {key for key in tensors if key not in wanted and key.startswith("norm.")}
+    if _POSITIONS not in wanted and _POSITIONS in tensors:
+        ignored.add(_POSITIONS)
+    report = _report(file, found.naming, found.origins, wanted, tensors, reshaped, ignored)
+    require_complete(report, allow=allow)
+    chosen = {key: tensors[key] for key in wanted if key in tensors}
+    load_exactly(backbone, chosen, source=file.source)
+    return report
+
+
+def require_complete(report: LoadReport, *, allow: Sequence[str] = ()) -> None:
+    """Do nothing if nothing is missing or unexpected but what is allowed.
+
+    Raises: CheckpointError that names the tensors.
+    """
+
+    def left(names: Sequence[str]) -> list[str]:
+        return [n for n in names if not any(fnmatch.fnmatch(n, pattern) for pattern in allow)]
+
+    missing, unexpected = left(report.missing), left(report.unexpected)
+    if missing or unexpected:
+        raise CheckpointError(
+            f"{report.source} ({report.naming} naming): does not fit the model; missing: "
+            f"{few(missing)}; unexpected: {few(unexpected)}. Is it the size and kind of model "
+            "that the config asks for? What may be missing or unexpected can be allowed by name"
+        )
+
+
+def _report(
+    file: WeightFile,
+    naming: str,
+    origins: Mapping[str, tuple[str, ...]],
+    wanted: Sequence[str],
+    tensors: Mapping[str, Tensor],
+    reshaped: Mapping[str, str],
+    ignored: set[str],
+) -> LoadReport:
+    present = [key for key in wanted if key in tensors]
+    same = [key for key in present if origins.get(key, (key,)) == (key,) and key not in reshaped]
+    renamed = [key for key in present if key not in same and key not in reshaped]
+    return LoadReport(
+        file.source,
+        file.container,
+        naming,
+        file.sha256,
+        matched=tuple(same),
+        renamed=tuple((key, origins[key]) for key in renamed),
+        reshaped=tuple((key, what) for key, what in reshaped.items()),
+        ignored=tuple(sorted(ignored)),
+        missing=tuple(sorted(set(wanted) - set(tensors))),
+        unexpected=tuple(sorted(set(tensors) - set(wanted) - ignored)),
+    )
+
+
+def _fit_positions(
+    backbone: VideoMAE, tensors: dict[str, Tensor], *, source: str
+) -> dict[str, str]:
+    """Bring a position table of another picture size to the backbone's; what was done, by name.
+
+    Raises: CheckpointError if the file has a table of its own and the backbone has fixed sinusoids.
+    """
+    table = tensors.get(_POSITIONS)
+    if table is None:
+        return {}
+    if not isinstance(backbone.pos_embed, nn.Parameter):
+        fixed = sinusoid_table(table.shape[1], table.shape[2])[None]
+        if not torch.allclose(table, fixed, atol=1e-4):
+            raise CheckpointError(
+                f"{source}: has a position table of its own; set backbone.learned_positions=true"
+            )
+        return {}
+    own = backbone.pos_embed
+    tubelets = backbone.clip_tubelets
+    side = math.isqrt(table.shape[1] // tubelets)
+    if table.shape == own.shape or table.shape[1] != tubelets * side**2:
+        return {}
+    grid = table.reshape(tubelets, side, side, -1).permute(0, 3, 1, 2)
+    target = backbone.position_side
+    grid = functional.interpolate(grid, size=(target, target), mode="bicubic")
+    tensors[_POSITIONS] = grid.permute(0, 2, 3, 1).reshape(own.shape)
+    return {_POSITIONS: f"from {side} x {side} to {target} x {target} patches, bicubic"}
+
+
+def load_detector(
+    model: EndToEndDetector, path: str | Path, *, allow: Sequence[str] = (), averaged: bool = True
+) -> LoadReport:
+    """Fill a whole detector from an AdaTAD checkpoint of OpenTAD.
+
+    Args:
+        model: to be filled; its sizes, adapters and number of classes must be those of the file.
+        path: of the checkpoint.
+        allow, averaged: as `load_backbone`.
+
+    Raises: CheckpointError if the file cannot be read or holds no such detector, or a tensor is
+        missing, unexpected or of another shape, and not allowed.
+    """
+    file = read_weights(path, averaged=averaged)
+    body, head = backbone_names(file.tensors), detector_names(file.tensors)
+    if body is None or head is None:
+        lacking = "VideoMAE" if body is None else "pyramid and head"
+        raise CheckpointError(f"{file.source}: is not a whole detector, it has no {lacking}")
+    backbone = {
+        name: value.float()
+        for name, value in body.tensors.items()
+        if not name.startswith(_TEMPORAL_PARTS)
+    }
+    reshaped = _fit_positions(model.features.backbone, backbone, source=file.source)
+    tensors = {f"features.backbone.{name}": value for name, value in backbone.items()}
+    origins = {f"features.backbone.{name}": body.origins[name] for name in backbone}
+    tensors |= {f"network.{name}": value.float() for name, value in head.tensors.items()}
+    origins |= {f"network.{name}": old for name, old in head.origins.items()}
+    wanted = list(model.state_dict())
+    ignored = {f"network.{name}" for name in _NOT_DETECTOR if f"network.{name}" in tensors}
+    unused = [name for name in backbone if name.startswith((*_NOT_BACKBONE, "norm.", _POSITIONS))]
+    ignored |= {f"features.backbone.{name}" for name in unused} - set(wanted)
+    moved = {f"features.backbone.{name}": what for name, what in reshaped.items()}
+    report = _report(file, head.naming, origins, wanted, tensors, moved, ignored)
+    require_complete(report, allow=allow)
+    chosen = {key: tensors[key] for key in wanted if key in tensors}
+    load_exactly(model, chosen, source=file.source)
+    return report

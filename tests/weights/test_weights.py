@@ -1,0 +1,256 @@
+import argparse
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from detector_checkpoints import mmaction
+from safetensors.torch import save_file
+from torch import Tensor
+from typer.testing import CliRunner
+
+from mmad.cli.main import app
+from mmad.config.backbone import BackboneSettings
+from mmad.errors import CheckpointError
+from mmad.models.build import build_backbone
+from mmad.models.videomae import VideoMAE
+from mmad.weights.export import hugging_face_names, write_hugging_face
+from mmad.weights.files import read_weights
+from mmad.weights.load import load_backbone
+
+SIZE = {"width": 16, "depth": 2, "num_heads": 2}
+
+
+def make(seed: int = 0, **settings: object) -> VideoMAE:
+    torch.manual_seed(seed)
+    values = {"size": SIZE, "position_image_size": 32, "drop_path": 0.0, **settings}
+    model = build_backbone(BackboneSettings(**values)).eval()
+    with torch.no_grad():  # biases too, so that a forgotten one shows
+        for parameter in model.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    return model
+
+
+def features(model: VideoMAE) -> Tensor:
+    generator = torch.Generator().manual_seed(5)
+    clips = torch.randn(2, 3, 16, 32, 32, generator=generator)
+    with torch.no_grad():
+        return model(clips, torch.arange(2))
+
+
+def official(model: VideoMAE) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def hugging_face(model: VideoMAE, *, prefix: str, old: bool) -> dict[str, Tensor]:
+    names = hugging_face_names(model.state_dict())
+    if not old:
+        names = {
+            name.replace("q_bias", "query.bias").replace("v_bias", "value.bias"): value
+            for name, value in names.items()
+        }
+    return {prefix + name: value for name, value in names.items()}
+
+
+FILES = {
+    "official, fine-tuned": lambda m: {"model": official(m) | {"head.weight": torch.zeros(3, 16)}},
+    "official, pre-trained": lambda m: {
+        "model": {f"encoder.{name}": value for name, value in official(m).items()}
+        | {"encoder.norm.weight": torch.ones(16), "decoder.head.bias": torch.zeros(2)}
+        | {"mask_token": torch.zeros(1), "encoder_to_decoder.weight": torch.zeros(2, 2)},
+        "args": argparse.Namespace(lr=1e-3),
+        "epoch": 800,
+    },
+    "VideoMAEv2": lambda m: {"module": official(m) | {"fc_norm.weight": torch.ones(16)}},
+    "mmaction": lambda m: {
+        "meta": {"score": np.float64(0.5)},
+        "state_dict": mmaction(official(m)) | {"cls_head.fc_cls.bias": torch.zeros(3)},
+    },
+    "OpenTAD, of several GPUs": lambda m: {
+        "state_dict": {
+            f"module.{name}": value
+            for name, value in mmaction(official(m), prefix="backbone.model.backbone.").items()
+        }
+    },
+    "hugging face 4": lambda m: hugging_face(m, prefix="videomae.", old=True),
+    "hugging face 5": lambda m: hugging_face(m, prefix="", old=False),
+}
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_every_naming_gives_identical_features(kind: str, tmp_path: Path) -> None:
+    source = make(seed=1)
+    torch.save(FILES[kind](source), tmp_path / "w.pth")
+    target = make(seed=2)
+    report = load_backbone(target, str(tmp_path / "w.pth"))
+    assert not report.missing
+    assert not report.unexpected
+    assert len(report.matched) + len(report.renamed) == len(source.state_dict())
+    assert features(target).equal(features(source))
+
+
+def test_the_hugging_face_model_agrees(tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    source = make(seed=1)
+    write_hugging_face(tmp_path / "export", source)
+    theirs = transformers.VideoMAEModel.from_pretrained(tmp_path / "export").eval()
+    clips = torch.randn(2, 16, 3, 32, 32)
+    with torch.no_grad():
+        tokens = theirs(clips).last_hidden_state
+        ours = source.encode(source.embed(clips.transpose(1, 2)), torch.arange(2))
+    torch.testing.assert_close(ours.flatten(1, 2), tokens, atol=1e-4, rtol=1e-4)
+    theirs.save_pretrained(tmp_path / "again")
+    target = make(seed=2)
+    load_backbone(target, str(tmp_path / "again"))
+    assert features(target).equal(features(source))
+
+
+def test_a_model_in_parts_is_read_whole(tmp_path: Path) -> None:
+    source = make(seed=1)
+    names = hugging_face(source, prefix="", old=True)
+    first, second = dict(list(names.items())[:9]), dict(list(names.items())[9:])
+    where = {}
+    for number, part in enumerate((first, second), start=1):
+        file = f"model-{number}-of-2.safetensors"
+        save_file({name: value.contiguous() for name, value in part.items()}, tmp_path / file)
+        where |= dict.fromkeys(part, file)
+    index = json.dumps({"weight_map": where})
+    (tmp_path / "model.safetensors.index.json").write_text(index)
+    target = make(seed=2)
+    load_backbone(target, str(tmp_path))
+    assert features(target).equal(features(source))
+    (tmp_path / "model-2-of-2.safetensors").unlink()
+    with pytest.raises(CheckpointError, match=r"model-2-of-2\.safetensors is missing"):
+        load_backbone(target, str(tmp_path))
+
+
+def test_adapters_come_along(tmp_path: Path) -> None:
+    source = make(seed=1, adapter={"name": "tia"})
+    torch.save({"state_dict": mmaction(official(source))}, tmp_path / "w.pth")
+    target = make(seed=2, adapter={"name": "tia"})
+    load_backbone(target, str(tmp_path / "w.pth"))
+    assert features(target).equal(features(source))
+
+
+def test_averaged_weights_are_taken_unless_asked_otherwise(tmp_path: Path) -> None:
+    current, averaged = make(seed=1), make(seed=2)
+    content = {"state_dict": official(current), "state_dict_ema": official(averaged)}
+    torch.save(content, tmp_path / "w.pth")
+    target = make(seed=3)
+    assert load_backbone(target, str(tmp_path / "w.pth")).container == "state_dict_ema"
+    assert features(target).equal(features(averaged))
+    load_backbone(target, str(tmp_path / "w.pth"), averaged=False)
+    assert features(target).equal(features(current))
+
+
+def test_a_learned_position_table_is_brought_to_size(tmp_path: Path) -> None:
+    source = make(seed=1, learned_positions=True)
+    torch.save(official(source), tmp_path / "w.pth")
+    larger = make(seed=2, learned_positions=True, position_image_size=64)
+    report = load_backbone(larger, str(tmp_path / "w.pth"))
+    assert report.reshaped == (("pos_embed", "from 2 x 2 to 4 x 4 patches, bicubic"),)
+    # At its own size it gives what interpolation at run time gives.
+    torch.testing.assert_close(larger.pos_embed, source.positions((4, 4)))
+    with pytest.raises(CheckpointError, match=r"backbone\.learned_positions=true"):
+        load_backbone(make(seed=2), str(tmp_path / "w.pth"))
+
+
+# ---- what is wrong with a file ----
+
+
+class Bomb:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple:
+        return (Path.touch, (self.path,))
+
+
+def write_broken(kind: str, path: Path, trap: Path) -> None:
+    tensors = official(make(seed=1))
+    if kind == "one key removed":
+        del tensors["blocks.1.mlp.fc2.bias"]
+    elif kind == "one key renamed":
+        tensors["blocks.1.mlp.fc3.bias"] = tensors.pop("blocks.1.mlp.fc2.bias")
+    elif kind == "another shape":
+        tensors["blocks.0.norm1.weight"] = torch.ones(17)
+    elif kind == "other model":
+        tensors = {"conv1.weight": torch.zeros(3)}
+    torch.save({"model": tensors}, path)
+    if kind == "truncated":
+        path.write_bytes(path.read_bytes()[:-500])
+    elif kind == "text":
+        path.write_text("these are not weights\n")
+    elif kind == "empty":
+        path.write_bytes(b"")
+    elif kind == "pickle with code":
+        torch.save({"model": tensors, "hook": Bomb(trap)}, path)
+    elif kind == "plain pickle with code":
+        path.write_bytes(pickle.dumps({"model": Bomb(trap)}))
+    elif kind == "not weights":
+        torch.save({"epoch": 3}, path)
+
+
+BROKEN = {
+    "one key removed": r"missing: blocks\.1\.mlp\.fc2\.bias; unexpected: none",
+    "one key renamed": r"missing: blocks\.1\.mlp\.fc2\.bias; unexpected: blocks\.1\.mlp\.fc3\.bias",
+    "another shape": r"blocks\.0\.norm1\.weight \(17,\) for \(16,\)",
+    "other model": "holds no VideoMAE",
+    "truncated": "cut off",
+    "text": "not a file of weights",
+    "empty": "not a file of weights",
+    "pickle with code": "more than weights",
+    "plain pickle with code": "more than weights|not a file of weights",
+    "not weights": "holds no weights; found epoch",
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_broken_file_is_refused_and_nothing_of_it_runs(kind: str, tmp_path: Path) -> None:
+    path, trap = tmp_path / "w.pth", tmp_path / "it-ran"
+    write_broken(kind, path, trap)
+    before = official(model := make(seed=2))
+    with pytest.raises(CheckpointError, match=BROKEN[kind]):
+        load_backbone(model, str(path))
+    assert not trap.exists()
+    assert all(value.equal(before[name]) for name, value in model.state_dict().items())
+    config = "configs/dsta_videomae_s.yaml"
+    sizes = ("--set", "backbone.size={width: 16, depth: 2, num_heads: 2}")
+    arguments = ["weights", "inspect", str(path), "--config", config, *sizes]
+    result = CliRunner().invoke(app, arguments)
+    assert isinstance(result.exception, CheckpointError)
+
+
+def test_what_may_be_missing_is_allowed_by_name(tmp_path: Path) -> None:
+    write_broken("one key renamed", tmp_path / "w.pth", tmp_path / "trap")
+    report = load_backbone(make(), str(tmp_path / "w.pth"), allow=["blocks.1.mlp.fc*.bias"])
+    assert report.missing == ("blocks.1.mlp.fc2.bias",)
+    assert report.unexpected == ("blocks.1.mlp.fc3.bias",)
+
+
+def test_a_truncated_safetensors_file_is_refused(tmp_path: Path) -> None:
+    save_file(official(make()), tmp_path / "w.safetensors")
+    whole = (tmp_path / "w.safetensors").read_bytes()
+    (tmp_path / "w.safetensors").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(CheckpointError, match="not a whole safetensors file"):
+        read_weights(tmp_path / "w.safetensors")
+
+
+def test_inert_types_of_official_files_are_read(tmp_path: Path) -> None:
+    content = {
+        "model": official(make()),
+        "args": argparse.Namespace(model="vit", lr=0.1),
+        "best": np.float64(0.7),
+        "history": np.arange(3),
+    }
+    torch.save(content, tmp_path / "w.pth")
+    assert read_weights(tmp_path / "w.pth").other == ("args", "best", "history")
+
+
+def test_missing_weights_name_the_ways_to_get_them() -> None:
+    with pytest.raises(CheckpointError, match="get them from their authors"):
+        load_backbone(make(), "nowhere.pth")
