@@ -43,7 +43,7 @@ SETTINGS_FILE = "synthesize.json"
 
 # Increased when the same settings give other pixels or annotations, so that old folders are not
 # mixed with new.
-_GENERATOR_VERSION = 2
+_GENERATOR_VERSION = 3
 # The same settings give the same bytes with the same versions of these; noted, never compared.
 _PACKAGES = {"av": av.__version__, "numpy": np.__version__, "opencv": cv2.__version__}
 

@@ -115,9 +115,10 @@ class VideoWriter:
                 self._stream.options = {
                     "preset": preset,
                     "crf": str(crf),
-                    # x264 starts look-ahead threads of its own unless it is told not to.
+                    # x264 starts look-ahead threads of its own unless it is told not to. Its tree
+                    # of macroblocks makes one file in ten another one of the same frames.
                     "x264-params": f"open-gop=0:threads={threads}:lookahead-threads=1:"
-                    "sync-lookahead=0",
+                    "sync-lookahead=0:no-mbtree=1",
                 }
         except (OSError, av.error.FFmpegError, ValueError) as error:
             self._discard()
