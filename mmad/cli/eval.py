@@ -92,6 +92,8 @@ def evaluate(
     if predictions is None:
         predictions = newest_predictions(runs, subset=subset)
         typer.echo(f"predictions: {predictions}")
+    if not predictions.is_file():
+        raise PredictionError(f"{predictions}: there is no such file of predictions")
     sources = [str(p) for p in annotations] if annotations else annotations_of_run(predictions)
     truth = read_annotations(sources if len(sources) > 1 else sources[0], subsets=[subset])
     labels = truth.labels

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from mmad.checkpoint import load_tensors
 from mmad.errors import CheckpointError
 
 # What official checkpoints hold besides tensors, and what is only data: settings of a training,
@@ -83,7 +83,7 @@ def read_weights(path: str | Path, *, averaged: bool = True) -> WeightFile:
     for file in files:
         digest.update(file.read_bytes())
         if file.suffix == ".safetensors":
-            found, information = _read_safetensors(file)
+            found, information = load_tensors(file)
             metadata |= information
         else:
             found, container, other = _choose(file, _read_pickle(file), averaged=averaged)
@@ -119,15 +119,6 @@ def _files_of(path: Path) -> list[Path]:
             )
         return [path / part for part in parts]
     raise CheckpointError(f"{path}: a folder without {' or '.join(_FOLDER_FILES[::2])}")
-
-
-def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return tensors, dict(file.metadata() or {})
-    except SafetensorError as error:
-        raise CheckpointError(f"{path}: not a whole safetensors file ({error})") from None
 
 
 def _read_pickle(path: Path) -> Any:
