@@ -26,7 +26,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import (
+    FlopCounterMode,
+    sdpa_backward_flop_count,
+    sdpa_flop_count,
+)
 
 from benchmarks.provenance import write_rows
 from mmad.config.run import RunConfig, parse_config
@@ -81,6 +85,23 @@ def make_batch(frames: Sequence[int], *, image_size: int, window: int, peers: bo
     return pack(samples, clip_frames=16)
 
 
+def count_attention(q: tuple, k: tuple, v: tuple, *_: object, **__: object) -> int:
+    return sdpa_flop_count(q, k, v)
+
+
+def count_attention_backward(
+    grad: tuple, q: tuple, k: tuple, v: tuple, *_: object, **__: object
+) -> int:
+    return sdpa_backward_flop_count(grad, q, k, v)
+
+
+# Attention on a CPU, which torch does not count by itself.
+CPU_ATTENTION = {
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: count_attention,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: count_attention_backward,
+}
+
+
 def measure(config: RunConfig, batch: Batch, *, training: bool) -> dict[str, float]:
     """Seconds, FLOPs and peak memory of one step."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -105,7 +126,7 @@ def measure(config: RunConfig, batch: Batch, *, training: bool) -> dict[str, flo
         if device.type == "cuda":
             torch.cuda.synchronize()
 
-    counter = FlopCounterMode(display=False)
+    counter = FlopCounterMode(display=False, custom_mapping=CPU_ATTENTION)
     timed: AbstractContextManager = counter
     if device.type == "cuda":
         with counter:  # which warms the device up, too
