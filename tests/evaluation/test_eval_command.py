@@ -66,8 +66,9 @@ def test_one_level_and_chosen_thresholds(tmp_path: Path, annotations: Path) -> N
         (["--level", "leg"], PredictionError, "expected action, body or both"),
         (["--tiou", "0"], PredictionError, "--tiou 0: expected"),
         (["--runs", "nowhere"], PredictionError, "no run in it has"),
-        (["none.csv", "--annotations", "none.json"], AnnotationError, "none.json"),
-        (["none.csv"], PredictionError, "not in a run folder; say --annotations"),
+        (["none.csv"], PredictionError, "none.csv: there is no such file"),
+        ([__file__, "--annotations", "none.json"], AnnotationError, "none.json"),
+        ([__file__], PredictionError, "not in a run folder; say --annotations"),
     ],
 )
 def test_wrong_arguments(arguments: list[str], error: type[MmadError], expected: str) -> None:
