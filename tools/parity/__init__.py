@@ -1,0 +1,1 @@
+"""Comparisons with stored outputs of the published codes, by kind of file."""
