@@ -169,15 +169,13 @@ def tiers_of(detections: Detections, *, labels: LabelMap) -> list[Lane]:
     lanes = []
     for parent, indices in sorted(groups.items()):
         name = labels.parent_names[parent] if labels.has_parents else "action"
+        indices.sort(key=lambda index: milliseconds[index])
         by_lane: dict[int, list[int]] = {}
         places = assign_lanes([milliseconds[index] for index in indices])
         for lane, index in zip(places, indices, strict=True):
             by_lane.setdefault(lane, []).append(index)
         lanes += [
-            Lane(
-                f"{TIER_PREFIX}{name}:{lane + 1}",
-                tuple(sorted(mine, key=lambda index: milliseconds[index])),
-            )
+            Lane(f"{TIER_PREFIX}{name}:{lane + 1}", tuple(mine))
             for lane, mine in sorted(by_lane.items())
         ]
     return lanes

@@ -12,7 +12,7 @@ from mmad.engine.detection import read_data, records_of
 from mmad.engine.distributed import start_processes
 from mmad.engine.inference import detect_videos
 from mmad.engine.loop import choose_precision
-from mmad.engine.run_folder import RunFolder, load_run
+from mmad.engine.run_folder import RunFolder, labels_of, load_run
 from mmad.errors import CheckpointError
 from mmad.evaluation.predictions import write_predictions_csv, write_predictions_json
 
@@ -33,7 +33,7 @@ def predict(
 ) -> None:
     """Write the detections of every video of a subset."""
     folder = RunFolder(checkpoint)
-    model, _, labels = load_run(checkpoint)
+    labels = labels_of(folder)
     wanted = load_config(folder.config, overrides=overrides or [])
     annotations, present = read_data(wanted)
     if present != labels:
@@ -42,6 +42,7 @@ def predict(
             f"trained on ({len(labels)})"
         )
     records = records_of(wanted, annotations, [subset])
+    model, _, _ = load_run(checkpoint)
     device = start_processes().device
     with tqdm(total=len(records), desc="predict", unit="video") as bar:
         detections, failures = detect_videos(

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from mmad.checkpoint import save_tensors
-from mmad.config.run import RunConfig, load_config
+from mmad.config.run import load_config
 from mmad.engine.detection import read_data
 from mmad.engine.import_run import import_run
 from mmad.engine.run_folder import load_run
@@ -15,7 +15,7 @@ from mmad.models.build import build_backbone
 from mmad.weights.export import write_hugging_face
 from mmad.weights.files import WeightFile, read_weights
 from mmad.weights.hub import fetch as fetch_from_hub
-from mmad.weights.load import find_weights, load_backbone
+from mmad.weights.load import fill_backbone, find_weights
 from mmad.weights.naming import backbone_names, detector_names
 
 app = typer.Typer()
@@ -51,7 +51,7 @@ def inspect(
         settings = load_config(config, overrides=change or [])
         backbone = build_backbone(settings.backbone)
         allow = settings.backbone.pretrained_allow
-        for line in load_backbone(backbone, source, allow=allow, averaged=not current).lines():
+        for line in fill_backbone(backbone, file, allow=allow).lines():
             typer.echo(line)
 
 
@@ -99,7 +99,7 @@ def convert(
 ) -> None:
     """Convert a backbone to safetensors in VideoMAE's own naming, or a detector to a run folder."""
     if config is not None:
-        settings: RunConfig = load_config(config, overrides=change or [])
+        settings = load_config(config, overrides=change or [])
         report = import_run(
             find_weights(source),
             settings,

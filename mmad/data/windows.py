@@ -48,8 +48,9 @@ def sliding_windows(
         return [Window(0, num_frames)]
     step = max(1, round(window_frames * (1 - overlap)))
     last = num_frames - window_frames
-    starts = [*range(0, last, step), last]
-    if not keep_tail:
+    if keep_tail:
+        starts = [*range(0, last, step), last]
+    else:
         starts = sorted({min(i * step, last) for i in range(max(1, num_frames // step))})
     return [Window(start, start + window_frames) for start in starts]
 

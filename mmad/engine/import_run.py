@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from mmad.checkpoint import frozen_state, hash_state, save_tensors, trainable_state
+from mmad.checkpoint import save_tensors, trainable_state
 from mmad.config.run import RunConfig
-from mmad.engine.run_folder import FROZEN_HASH, RunFolder, create_run, save_frozen
+from mmad.engine.run_folder import FROZEN_HASH, create_run, save_frozen
 from mmad.errors import CheckpointError
 from mmad.labels import LabelMap
 from mmad.models.build import build_detector
 from mmad.weights.files import read_weights
-from mmad.weights.load import LoadReport, load_detector
+from mmad.weights.load import LoadReport, fill_detector
 from mmad.weights.naming import detector_names
 
 
@@ -36,7 +36,8 @@ def import_run(
     Raises: CheckpointError if the file does not fit the config or the labels, ConfigError if the
         folder holds something.
     """
-    head = detector_names(read_weights(path, averaged=averaged).tensors)
+    file = read_weights(path, averaged=averaged)
+    head = detector_names(file.tensors)
     if head is not None:
         bias = head.tensors.get("classification.out.conv.bias")
         if bias is not None and len(bias) != len(labels):
@@ -46,10 +47,9 @@ def import_run(
                 "and data.labels"
             )
     model = build_detector(config, num_classes=len(labels))
-    report = load_detector(model, path, averaged=averaged)
-    folder: RunFolder = create_run(out, config, labels=labels)
-    save_frozen(folder, model)
-    digest = hash_state(frozen_state(model))
+    report = fill_detector(model, file)
+    folder = create_run(out, config, labels=labels)
+    digest = save_frozen(folder, model)
     information = {FROZEN_HASH: digest, "step": "0", "imported_from": report.source}
     save_tensors(folder.best, trainable_state(model), metadata=information)
     folder.append({"kind": "weights", "step": 0, "report": report.lines()})

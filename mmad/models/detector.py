@@ -242,9 +242,9 @@ class DenseDecoder:
             (position_P - offsets_BP2[..., 0], position_P + offsets_BP2[..., 1]), dim=-1
         )
         scores_BPK = outputs.logits_BPK.float().sigmoid() * outputs.mask_BP[..., None]
-        # Points come level by level.
-        points = [int(n) for n in torch.unique_consecutive(stride_P, return_counts=True)[1]]
-        parts = points if self.per_level else [len(stride_P)]
+        parts = [len(stride_P)]
+        if self.per_level:  # points come level by level
+            parts = torch.unique_consecutive(stride_P, return_counts=True)[1].tolist()
         return [
             self._of_window(segments_P2.split(parts), scores_PK.split(parts))
             for segments_P2, scores_PK in zip(segments_BP2, scores_BPK, strict=True)

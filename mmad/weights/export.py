@@ -1,7 +1,6 @@
 """Weights in the form that other programs read: Hugging Face's names for VideoMAE."""
 
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,40 +8,7 @@ from torch import Tensor
 
 from mmad.checkpoint import save_tensors
 from mmad.models.videomae import TUBELET_FRAMES, VideoMAE
-
-_RULES = (
-    (r"^patch_embed\.proj\.", "embeddings.patch_embeddings.projection."),
-    (r"^blocks\.(\d+)\.norm1\.", r"encoder.layer.\1.layernorm_before."),
-    (r"^blocks\.(\d+)\.norm2\.", r"encoder.layer.\1.layernorm_after."),
-    (r"^blocks\.(\d+)\.attn\.proj\.", r"encoder.layer.\1.attention.output.dense."),
-    (r"^blocks\.(\d+)\.attn\.q_bias$", r"encoder.layer.\1.attention.attention.q_bias"),
-    (r"^blocks\.(\d+)\.attn\.v_bias$", r"encoder.layer.\1.attention.attention.v_bias"),
-    (r"^blocks\.(\d+)\.mlp\.fc1\.", r"encoder.layer.\1.intermediate.dense."),
-    (r"^blocks\.(\d+)\.mlp\.fc2\.", r"encoder.layer.\1.output.dense."),
-    (r"^blocks\.(\d+)\.adapter\.", r"encoder.layer.\1.adapter."),
-    (r"^norm\.", "layernorm."),
-)
-
-
-def hugging_face_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors of a backbone under the names of `transformers.VideoMAEModel`.
-
-    Adapters, which that model does not have, are ``encoder.layer.N.adapter.*``.
-
-    >>> list(hugging_face_names({"blocks.0.mlp.fc1.bias": Tensor()}))
-    ['encoder.layer.0.intermediate.dense.bias']
-    """
-    renamed = {}
-    for name, value in tensors.items():
-        if match := re.fullmatch(r"blocks\.(\d+)\.attn\.qkv\.weight", name):
-            prefix = f"encoder.layer.{match[1]}.attention.attention"
-            for part, matrix in zip(("query", "key", "value"), value.chunk(3), strict=True):
-                renamed[f"{prefix}.{part}.weight"] = matrix
-            continue
-        for pattern, replacement in _RULES:
-            name = re.sub(pattern, replacement, name)
-        renamed[name] = value
-    return renamed
+from mmad.weights.naming import hugging_face_names
 
 
 def hugging_face_config(backbone: VideoMAE) -> dict[str, object]:

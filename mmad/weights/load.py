@@ -24,6 +24,8 @@ SHIPPED_WEIGHTS = Path(__file__).resolve().parents[1] / "assets"
 _NOT_BACKBONE = (
     *("head.", "fc_norm.", "classifier.", "cls_head.", "decoder.", "encoder_to_decoder."),
     *("mask_token", "position_embeddings", "data_preprocessor.", "detector."),
+    # Some backbones have these; then they are wanted.
+    *("norm.", "pos_embed"),
 )
 # The parts of a whole detector after its backbone.
 _TEMPORAL_PARTS = ("projection.", "neck.", "rpn_head.")
@@ -104,18 +106,30 @@ def find_weights(name: str) -> Path:
 def load_backbone(
     backbone: VideoMAE, name: str, *, allow: Sequence[str] = (), averaged: bool = True
 ) -> LoadReport:
-    """Fill a backbone from a file of any naming; adapters that the file lacks keep their weights.
+    """Fill a backbone from a file of any naming.
 
     Args:
         backbone: to be filled.
         name: file, Hugging Face folder, shipped file or hub id.
-        allow: patterns (as of file names) of tensors that may be missing or unexpected.
+        allow: as `fill_backbone`.
         averaged: take the moving average of the weights, where the file holds both.
 
-    Raises: CheckpointError if the file cannot be read, or a tensor is missing, unexpected or of
-        another shape, and not allowed.
+    Raises: CheckpointError if the file cannot be read, or as `fill_backbone`.
     """
     file = read_weights(find_weights(name), averaged=averaged)
+    return fill_backbone(backbone, file, allow=allow)
+
+
+def fill_backbone(backbone: VideoMAE, file: WeightFile, *, allow: Sequence[str] = ()) -> LoadReport:
+    """Fill a backbone with what was read; adapters that the file lacks keep their weights.
+
+    Args:
+        backbone: to be filled.
+        file: of any naming.
+        allow: patterns (as of file names) of tensors that may be missing or unexpected.
+
+    Raises: CheckpointError if a tensor is missing, unexpected or of another shape, and not allowed.
+    """
     found = backbone_names(file.tensors)
     if found is None:
         raise CheckpointError(
@@ -128,14 +142,8 @@ def load_backbone(
     if not has_adapters:
         wanted = [key for key in wanted if ".adapter." not in key]
     reshaped = _fit_positions(backbone, tensors, source=file.source)
-    ignored = {
-        key
-        for key in tensors
-        if key not in wanted and key.startswith((*_NOT_BACKBONE, *_TEMPORAL_PARTS))
-    }
-    ignored |= {key for key in tensors if key not in wanted and key.startswith("norm.")}
-    if _POSITIONS not in wanted and _POSITIONS in tensors:
-        ignored.add(_POSITIONS)
+    known = (*_NOT_BACKBONE, *_TEMPORAL_PARTS)
+    ignored = {key for key in tensors if key not in wanted and key.startswith(known)}
     report = _report(file, found.naming, found.origins, wanted, tensors, reshaped, ignored)
     require_complete(report, allow=allow)
     chosen = {key: tensors[key] for key in wanted if key in tensors}
@@ -216,20 +224,19 @@ def _fit_positions(
     return {_POSITIONS: f"from {side} x {side} to {target} x {target} patches, bicubic"}
 
 
-def load_detector(
-    model: EndToEndDetector, path: str | Path, *, allow: Sequence[str] = (), averaged: bool = True
+def fill_detector(
+    model: EndToEndDetector, file: WeightFile, *, allow: Sequence[str] = ()
 ) -> LoadReport:
-    """Fill a whole detector from an AdaTAD checkpoint of OpenTAD.
+    """Fill a whole detector with what was read of an AdaTAD checkpoint of OpenTAD.
 
     Args:
         model: to be filled; its sizes, adapters and number of classes must be those of the file.
-        path: of the checkpoint.
-        allow, averaged: as `load_backbone`.
+        file: the checkpoint.
+        allow: as `fill_backbone`.
 
-    Raises: CheckpointError if the file cannot be read or holds no such detector, or a tensor is
-        missing, unexpected or of another shape, and not allowed.
+    Raises: CheckpointError if the file holds no such detector, or a tensor is missing, unexpected
+        or of another shape, and not allowed.
     """
-    file = read_weights(path, averaged=averaged)
     body, head = backbone_names(file.tensors), detector_names(file.tensors)
     if body is None or head is None:
         lacking = "VideoMAE" if body is None else "pyramid and head"
@@ -246,7 +253,7 @@ def load_detector(
     origins |= {f"network.{name}": old for name, old in head.origins.items()}
     wanted = list(model.state_dict())
     ignored = {f"network.{name}" for name in _NOT_DETECTOR if f"network.{name}" in tensors}
-    unused = [name for name in backbone if name.startswith((*_NOT_BACKBONE, "norm.", _POSITIONS))]
+    unused = [name for name in backbone if name.startswith(_NOT_BACKBONE)]
     ignored |= {f"features.backbone.{name}" for name in unused} - set(wanted)
     moved = {f"features.backbone.{name}": what for name, what in reshaped.items()}
     report = _report(file, head.naming, origins, wanted, tensors, moved, ignored)

@@ -29,19 +29,37 @@ _MMACTION: Rules = (
     (r"^(blocks\.\d+\.mlp)\.layers\.1\.", r"\1.fc2."),
     *_ADAPTER,
 )
-_HUGGING_FACE: Rules = (
-    (r"^embeddings\.patch_embeddings\.projection\.", "patch_embed.proj."),
-    (r"^encoder\.layer\.(\d+)\.layernorm_before\.", r"blocks.\1.norm1."),
-    (r"^encoder\.layer\.(\d+)\.layernorm_after\.", r"blocks.\1.norm2."),
-    (r"^encoder\.layer\.(\d+)\.attention\.output\.dense\.", r"blocks.\1.attn.proj."),
-    (r"^encoder\.layer\.(\d+)\.attention\.attention\.query\.bias$", r"blocks.\1.attn.q_bias"),
-    (r"^encoder\.layer\.(\d+)\.attention\.attention\.value\.bias$", r"blocks.\1.attn.v_bias"),
-    (r"^encoder\.layer\.(\d+)\.attention\.attention\.", r"blocks.\1.attn."),
-    (r"^encoder\.layer\.(\d+)\.intermediate\.dense\.", r"blocks.\1.mlp.fc1."),
-    (r"^encoder\.layer\.(\d+)\.output\.dense\.", r"blocks.\1.mlp.fc2."),
-    (r"^encoder\.layer\.(\d+)\.adapter\.", r"blocks.\1.adapter."),
-    (r"^layernorm\.", "norm."),
+# Ours and Hugging Face's, for both directions; {} is the number of the block. In transformers 5
+# the biases are query.bias and value.bias.
+_LAYER = "encoder.layer.{}"
+_HUGGING_FACE_PAIRS = (
+    ("patch_embed.proj.", "embeddings.patch_embeddings.projection."),
+    ("blocks.{}.norm1.", f"{_LAYER}.layernorm_before."),
+    ("blocks.{}.norm2.", f"{_LAYER}.layernorm_after."),
+    ("blocks.{}.attn.proj.", f"{_LAYER}.attention.output.dense."),
+    ("blocks.{}.attn.q_bias", f"{_LAYER}.attention.attention.q_bias"),
+    ("blocks.{}.attn.v_bias", f"{_LAYER}.attention.attention.v_bias"),
+    ("blocks.{}.attn.query.", f"{_LAYER}.attention.attention.query."),
+    ("blocks.{}.attn.key.", f"{_LAYER}.attention.attention.key."),
+    ("blocks.{}.attn.value.", f"{_LAYER}.attention.attention.value."),
+    ("blocks.{}.mlp.fc1.", f"{_LAYER}.intermediate.dense."),
+    ("blocks.{}.mlp.fc2.", f"{_LAYER}.output.dense."),
+    ("blocks.{}.adapter.", f"{_LAYER}.adapter."),
+    ("norm.", "layernorm."),
 )
+
+
+def _rule(old: str, new: str) -> tuple[str, str]:
+    """From the beginning of one name to that of another."""
+    return "^" + re.escape(old).replace(r"\{\}", r"(\d+)"), new.replace("{}", r"\1")
+
+
+_HUGGING_FACE: Rules = (
+    (r"\.attention\.query\.bias$", ".attention.q_bias"),
+    (r"\.attention\.value\.bias$", ".attention.v_bias"),
+    *(_rule(theirs, ours) for ours, theirs in _HUGGING_FACE_PAIRS),
+)
+_TO_HUGGING_FACE: Rules = tuple(_rule(*pair) for pair in _HUGGING_FACE_PAIRS)
 _OFFICIAL: Rules = ((r"^encoder\.", ""),)
 
 NAMINGS: Mapping[str, tuple[str, Rules]] = {
@@ -133,6 +151,24 @@ def detector_names(tensors: Mapping[str, Tensor]) -> Renamed | None:
         if value.ndim == 3 and value.shape[0] == value.shape[2] == 1 and "norm" in name:
             renamed[name] = value.reshape(-1)
     return Renamed(naming, renamed, origins)
+
+
+def hugging_face_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of a backbone under the names of `transformers.VideoMAEModel`.
+
+    Adapters, which that model does not have, are ``encoder.layer.N.adapter.*``.
+
+    >>> list(hugging_face_names({"blocks.0.mlp.fc1.bias": Tensor()}))
+    ['encoder.layer.0.intermediate.dense.bias']
+    """
+    split: dict[str, Tensor] = {}
+    for name, value in tensors.items():
+        if name.endswith(".attn.qkv.weight"):
+            for part, matrix in zip(("query", "key", "value"), value.chunk(3), strict=True):
+                split[name.replace("qkv", part)] = matrix
+        else:
+            split[name] = value
+    return {_rename(name, _TO_HUGGING_FACE): value for name, value in split.items()}
 
 
 def _rename(name: str, rules: Rules) -> str:

@@ -16,9 +16,10 @@ from mmad.config.backbone import BackboneSettings
 from mmad.errors import CheckpointError
 from mmad.models.build import build_backbone
 from mmad.models.videomae import VideoMAE
-from mmad.weights.export import hugging_face_names, write_hugging_face
+from mmad.weights.export import write_hugging_face
 from mmad.weights.files import read_weights
 from mmad.weights.load import load_backbone
+from mmad.weights.naming import hugging_face_names
 
 SIZE = {"width": 16, "depth": 2, "num_heads": 2}
 
