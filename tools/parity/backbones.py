@@ -9,35 +9,37 @@ from torch import Tensor
 from torch.nn import functional
 
 from mmad.config.backbone import BackboneSettings
-from mmad.models.build import (
-    build_backbone,
-)
+from mmad.models.build import build_backbone
 from mmad.models.detector import VideoFeatures
+from mmad.weights.load import fill_backbone
 from mmad.weights.naming import backbone_names
-from parity.common import Check, Checks, fill, largest
+from parity.common import Check, Checks, as_file, largest
 
 
-def read_backbone(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> VideoFeatures:
-    """OpenTAD's or mmaction's backbone as ours, with its adapters."""
-    inner = config["backbone"]
-    has_adapters = any(".adapter." in name for name in weights)
-    settings = BackboneSettings(
-        size={
+def backbone_settings(inner: Mapping[str, Any], *, has_adapters: bool = True) -> dict[str, Any]:
+    """OpenTAD's or mmaction's settings of a backbone as ours."""
+    tia = {"name": "tia", "blocks": inner.get("adapter_index", "all")}
+    return {
+        "size": {
             "width": inner["embed_dims"],
             "depth": inner["depth"],
             "num_heads": inner["num_heads"],
             "patch": inner["patch_size"],
             "mlp_ratio": inner["mlp_ratio"],
         },
-        position_image_size=inner["img_size"],
-        clip_frames=inner["num_frames"],
-        drop_path=inner["drop_path_rate"],
-        adapter={"name": "tia", "blocks": inner["adapter_index"]}
-        if has_adapters
-        else {"name": "none"},
-    )
-    backbone = build_backbone(settings)
-    fill(backbone, backbone_names(weights).tensors)  # type: ignore[union-attr]
+        "position_image_size": inner["img_size"],
+        "clip_frames": inner["num_frames"],
+        "drop_path": inner["drop_path_rate"],
+        "adapter": tia if has_adapters else {"name": "none"},
+    }
+
+
+def read_backbone(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> VideoFeatures:
+    """OpenTAD's or mmaction's backbone as ours, with its adapters."""
+    has_adapters = any(".adapter." in name for name in weights)
+    settings = backbone_settings(config["backbone"], has_adapters=has_adapters)
+    backbone = build_backbone(BackboneSettings(**settings))
+    fill_backbone(backbone, as_file(weights))
     return VideoFeatures(backbone, mask_padding=False)
 
 
@@ -168,7 +170,7 @@ def run_naming(
         size=size, position_image_size=x.shape[-1], clip_frames=x.shape[2], drop_path=0.0
     )
     backbone = build_backbone(settings).eval()
-    fill(backbone, found.tensors)
+    fill_backbone(backbone, as_file(data[naming]))
     with torch.no_grad():
         tokens = backbone.encode(backbone.embed(x), torch.zeros(len(x), dtype=torch.long))
         scale, shift = official["fc_norm.weight"], official["fc_norm.bias"]

@@ -17,22 +17,16 @@ from mmad.models.build import (
 )
 from mmad.models.detector import DenseOutputs, EndToEndDetector
 from mmad.structures import FeatureGrid
+from mmad.weights.load import fill_detector
 from mmad.weights.naming import backbone_names, detector_names
 from parity.backbones import fixed_colours, to_clips
-from parity.common import Check, Checks, fill, largest
+from parity.common import Check, Checks, as_file, largest
 from parity.temporal import detector_settings, same_detections
 
 
 def whole_detector(run: RunConfig, weights: Mapping[str, Tensor]) -> EndToEndDetector:
-    head = detector_names(weights)
-    body = backbone_names(weights)
-    assert head is not None
-    assert body is not None
-    num_classes = len(head.tensors["classification.out.conv.bias"])
-    model = build_detector(run, num_classes=num_classes)
-    tensors = {f"network.{name}": value for name, value in head.tensors.items()}
-    tensors |= {f"features.backbone.{name}": value for name, value in body.tensors.items()}
-    fill(model, tensors)
+    model = build_detector(run, num_classes=len(weights["rpn_head.cls_head.bias"]))
+    fill_detector(model, as_file(weights))
     return model
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mmad.checkpoint import load_exactly
 from mmad.config.run import RunConfig, parse_config
 from mmad.models.build import (
     build_criterion,
@@ -17,7 +18,8 @@ from mmad.models.build import (
 from mmad.models.detector import DenseOutputs
 from mmad.models.nms import Candidates, suppress
 from mmad.weights.naming import detector_names
-from parity.common import Check, Checks, fill, largest
+from parity.backbones import backbone_settings
+from parity.common import Check, Checks, largest
 
 
 def detector_settings(config: Mapping[str, Any], *, compat: str) -> RunConfig:
@@ -30,19 +32,7 @@ def detector_settings(config: Mapping[str, Any], *, compat: str) -> RunConfig:
     backbone: dict[str, Any] = {"size": {"width": 16, "depth": 1, "num_heads": 1}}
     data: dict[str, Any] = {"annotations": "-", "videos": "-"}
     if inner is not None:
-        backbone = {
-            "size": {
-                "width": inner["embed_dims"],
-                "depth": inner["depth"],
-                "num_heads": inner["num_heads"],
-                "patch": inner["patch_size"],
-                "mlp_ratio": inner["mlp_ratio"],
-            },
-            "position_image_size": inner["img_size"],
-            "clip_frames": inner["num_frames"],
-            "drop_path": inner["drop_path_rate"],
-            "adapter": {"name": "tia", "blocks": inner["adapter_index"]},
-        }
+        backbone = backbone_settings(inner)
         data |= {"window_frames": inner["total_frames"], "image_size": inner["img_size"]}
     radius = head["center_sample_radius"] if head["center_sample"] == "radius" else None
     return parse_config(
@@ -82,7 +72,8 @@ def temporal_network(
     assert found is not None
     num_classes = len(found.tensors["classification.out.conv.bias"])
     network = build_network(run.detector, in_channels=in_channels, num_classes=num_classes)
-    fill(network, found.tensors)
+    weights_by_name = {name: found.tensors[name] for name in network.state_dict()}
+    load_exactly(network, weights_by_name, source="the stored weights")
     return network
 
 
