@@ -74,3 +74,16 @@ def random_detector(videos: Path) -> EndToEndDetector:
         for parameter in model.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
     return model
+
+
+def actionformer_checkpoint() -> dict[str, dict[str, Tensor]]:
+    """Some tensors of each part of an ActionFormer, under its own names."""
+    theirs = {
+        "module.backbone.embd.0.conv.weight": torch.randn(8, 4, 3),
+        "module.backbone.embd_norm.0.weight": torch.randn(1, 8, 1),
+        "module.cls_head.head.0.conv.weight": torch.randn(8, 8, 3),
+        "module.cls_head.norm.0.bias": torch.randn(1, 8, 1),
+        "module.cls_head.cls_head.conv.bias": torch.randn(7),
+        "module.reg_head.scale.1.scale": torch.randn(1),
+    }
+    return {"state_dict": {}, "state_dict_ema": theirs}

@@ -13,7 +13,12 @@ from pathlib import Path
 import pytest
 import torch
 import typer
-from detector_checkpoints import opentad_checkpoint, random_detector, tiny_tia_config
+from detector_checkpoints import (
+    actionformer_checkpoint,
+    opentad_checkpoint,
+    random_detector,
+    tiny_tia_config,
+)
 
 from mmad.cli.main import COMMANDS as COMMANDS_OF_MMAD
 from mmad.config.run import dump_config
@@ -104,6 +109,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "mine.csv").write_text("\n".join([header, *rows]) + "\n")
     (folder / "broken.csv").write_text(f"{header}\n0,val0000,30,5,9,40,15\n")
     torch.save(opentad_checkpoint(random_detector(data)), folder / "epoch_59.pth")
+    torch.save(actionformer_checkpoint(), folder / "epoch_034.pth.tar")
     backbone = random_detector(data).features.backbone
     torch.save({"model": backbone.state_dict()}, folder / "videomae_k400.pth")
     with zipfile.ZipFile(folder / "submission.zip", "w") as archive:

@@ -22,8 +22,9 @@ from torch.utils.data import Dataset
 
 from mmad.checkpoint import save_tensors
 from mmad.config.run import RunConfig, load_config
+from mmad.data.change import draw_change
 from mmad.data.samples import Batch, Sample
-from mmad.data.transforms import colour_map, cut, random_box, subtract_background
+from mmad.data.transforms import colour_map, subtract_background
 from mmad.data.videos import FrameCache, make_grid
 from mmad.data.windows import Window
 from mmad.engine.detection import read_data, records_of
@@ -174,13 +175,14 @@ class OneClip(Dataset):
         start = int(np.clip(round(middle - clip_frames * rng.uniform(0.2, 0.8)), 0, last))
         frames = self._frames[index][start : start + clip_frames]
         augmentation = settings.augmentation
-        box = random_box(
+        change = draw_change(
+            augmentation,
             *frames.shape[1:3],
-            area=augmentation.crop_area,
-            aspect=augmentation.crop_aspect,
+            size=settings.image_size,
+            smooth=settings.resizing == "decoder",
+            seed=self._config.seed,
             rng=rng,
         )
-        flip = bool(rng.random() < augmentation.flip)
         colour = colour_map(
             frames, contrast=augmentation.contrast, saturation=augmentation.saturation, rng=rng
         )
@@ -190,8 +192,8 @@ class OneClip(Dataset):
             window=Window(start, start + clip_frames),
             steps_per_tubelet=1,
         )
-        cropped = cut(frames, box, size=settings.image_size, flip=flip)
-        return Sample(record.video_id, cropped, clip_frames, colour, grid, record.annotations)
+        changed = change(torch.from_numpy(frames)).numpy()
+        return Sample(record.video_id, changed, clip_frames, colour, grid, record.annotations)
 
 
 def main() -> None:

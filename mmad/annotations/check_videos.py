@@ -75,7 +75,7 @@ def check_folder(
             total=len(present),
             desc="videos",
             unit="video",
-            disable=not (progress and present),
+            disable=None if progress and present else True,
         )
         checked = list(results)
     for found in checked:

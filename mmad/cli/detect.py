@@ -97,7 +97,7 @@ def detect(
                 if notice:
                     typer.echo(notice)
         seconds = sum(record.duration_seconds for record in records)
-        with tqdm(total=round(seconds), desc="detect", unit="s of video") as bar:
+        with tqdm(total=round(seconds), desc="detect", unit="s of video", disable=None) as bar:
             detections, failures = detect_videos(
                 model.to(device),
                 records,

@@ -44,7 +44,7 @@ def predict(
     records = records_of(wanted, annotations, [subset])
     model, _, _ = load_run(checkpoint)
     device = start_processes().device
-    with tqdm(total=len(records), desc="predict", unit="video") as bar:
+    with tqdm(total=len(records), desc="predict", unit="video", disable=None) as bar:
         detections, failures = detect_videos(
             model.to(device),
             records,

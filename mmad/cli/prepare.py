@@ -40,7 +40,7 @@ def prepare(
     if not files:
         raise VideoError(f"no video file in {', '.join(map(str, videos))}")
     start = time.perf_counter()
-    with tqdm(total=len(files), unit="video", desc="prepare") as progress:
+    with tqdm(total=len(files), unit="video", desc="prepare", disable=None) as progress:
         summary = prepare_videos(
             files,
             out,

@@ -97,7 +97,9 @@ def convert(
     ] = None,
     current: Current = False,
 ) -> None:
-    """Convert a backbone to safetensors in VideoMAE's own naming, or a detector to a run folder."""
+    """Convert a backbone or an ActionFormer to safetensors in our naming, or a whole detector to a
+    run folder.
+    """
     if config is not None:
         settings = load_config(config, overrides=change or [])
         report = import_run(
@@ -116,14 +118,13 @@ def convert(
             f"{out}: expected a name that ends in .safetensors, or --config for a whole detector"
         )
     file = read_weights(find_weights(source), averaged=not current)
-    found = backbone_names(file.tensors)
+    found = backbone_names(file.tensors) or detector_names(file.tensors)
     if found is None:
         raise CheckpointError(
-            f"{file.source}: holds no VideoMAE in a naming that is known; a whole detector needs "
-            "--config"
+            f"{file.source}: holds neither a VideoMAE nor a detector in a naming that is known"
         )
     save_tensors(out, found.tensors, metadata={"source_sha256": file.sha256})
-    typer.echo(f"{out}: {len(found.tensors)} tensors, {found.naming} naming made VideoMAE's own")
+    typer.echo(f"{out}: {len(found.tensors)} tensors, {found.naming} naming made our own")
 
 
 @app.command()

@@ -6,7 +6,13 @@ from typing import Any
 # Group of settings -> setting -> value. docs/parity.md says why each differs.
 PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "opentad": {
-        "data": {"pad_to_window": True, "keep_tail": False},
+        "data": {
+            "pad_to_window": True,
+            "keep_tail": False,
+            "resizing": "opencv",
+            "truncate_annotations": True,
+            "augmentation": {"operations": 2, "fixed_signs": True},
+        },
         "detector": {
             "norm_eps": 1e-6,
             "mask_levels": False,
@@ -34,10 +40,14 @@ def expand_compat(content: Mapping[str, Any]) -> dict[str, Any]:
     >>> expand_compat({"compat": "opentad", "detector": {"norm_eps": 1.0}})["detector"]["norm_eps"]
     1.0
     """
-    preset = PRESETS.get(str(content.get("compat")), {})
-    expanded = dict(content)
-    for group, settings in preset.items():
-        given = content.get(group) or {}
-        if isinstance(given, Mapping):
-            expanded[group] = {**settings, **given}
-    return expanded
+    return _merged(PRESETS.get(str(content.get("compat")), {}), content)
+
+
+def _merged(preset: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    merged = {**preset, **given}
+    for key, value in preset.items():
+        if isinstance(value, Mapping):
+            # A group that the config leaves out takes the preset; one that it nulls stays null.
+            own = given.get(key, {})
+            merged[key] = _merged(value, own) if isinstance(own, Mapping) else own
+    return merged

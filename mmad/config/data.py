@@ -10,8 +10,8 @@ from mmad.config.base import Settings
 class Augmentation(Settings):
     """Random changes of a training window; the same for all of its frames.
 
-    The defaults are those of the published end-to-end detectors without their random set of extra
-    operations.
+    The defaults are those of the published end-to-end detectors, but without their random
+    operations: what a micro-action is can hang on a few pixels.
     """
 
     crop_area: tuple[float, float] = Field(
@@ -29,6 +29,14 @@ class Augmentation(Settings):
     saturation: float = Field(0.5, ge=0, description="largest relative change")
     hue: float = Field(
         0.1, ge=0, le=0.5, description="largest shift, in turns of the colour circle"
+    )
+    operations: int = Field(
+        0, ge=0, le=15, description="RandAugment operations on each window (OpenTAD: 2)"
+    )
+    magnitude: float = Field(0.9, ge=0, le=1, description="strength of the operations")
+    fixed_signs: bool = Field(
+        False,
+        description="directions of operations are drawn once for the run (OpenTAD: true)",
     )
 
     @model_validator(mode="after")
@@ -55,6 +63,10 @@ class DataSettings(Settings):
     labels: Literal["ma52", "file"] = Field(
         "ma52", description="the 52 micro-actions, or the labels of the annotation file"
     )
+    sampling: Literal["rate", "whole"] = Field(
+        "rate",
+        description="every n-th frame in windows, or window_frames of each video, evenly",
+    )
     frame_stride: int = Field(1, ge=1, description="use every n-th frame of a video")
     window_frames: int = Field(
         512, ge=16, description="most frames (after the stride) of a window; longer videos slide"
@@ -73,6 +85,9 @@ class DataSettings(Settings):
         le=1,
         description="an instance cut by a training window stays if this share is inside",
     )
+    truncate_annotations: bool = Field(
+        False, description="training: cut starts and ends to whole frames (OpenTAD: true)"
+    )
     shorten: tuple[float, float] = Field(
         (0.9, 1.0),
         description="a training video that fits the window is cut to a random share of it",
@@ -87,6 +102,10 @@ class DataSettings(Settings):
             "inference: centre crop of the short side, or the whole picture without "
             "keeping its aspect"
         ),
+    )
+    resizing: Literal["decoder", "opencv"] = Field(
+        "decoder",
+        description="resize while decoding, averaging; or as the peers: bilinear with OpenCV",
     )
     subtract_background: bool = Field(
         False,
@@ -111,8 +130,18 @@ class DataSettings(Settings):
         Augmentation(), description="random changes in training; null for none"
     )
 
+    augment_on: Literal["loader", "device"] = Field(
+        "loader",
+        description="crop and vary pictures in the processes that read them, or on the device",
+    )
+
     @model_validator(mode="after")
     def _ordered(self) -> "DataSettings":
+        if self.sampling == "whole" and self.frame_stride != 1:
+            raise ValueError(
+                f"frame_stride {self.frame_stride}: sampling=whole spreads window_frames over "
+                "each video, so there is no stride; set frame_stride=1"
+            )
         low, high = self.shorten
         if not 0 < low <= high <= 1:
             raise ValueError(

@@ -36,8 +36,11 @@ class RunConfig(Settings):
     seed: int = Field(0, ge=0, description="of all random choices")
     data: DataSettings
     backbone: BackboneSettings
-    steps_per_tubelet: Literal[1, 2] = Field(
-        2, description="feature steps for each tubelet of 2 frames; the features are interpolated"
+    steps_per_tubelet: float = Field(
+        2,
+        description=(
+            "feature steps for each tubelet of 2 frames: 0.5, 1 or 2; the features are interpolated"
+        ),
     )
     detector: ActionFormerSettings = ActionFormerSettings()
     training: TrainingSettings
@@ -50,6 +53,10 @@ class RunConfig(Settings):
 
     @model_validator(mode="after")
     def _fits(self) -> "RunConfig":
+        if self.steps_per_tubelet not in (0.5, 1, 2):
+            raise ValueError(
+                f"steps_per_tubelet: expected 0.5, 1 or 2; found {self.steps_per_tubelet}"
+            )
         clip = self.backbone.clip_frames
         if self.data.window_frames % clip:
             raise ValueError(

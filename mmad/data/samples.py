@@ -4,13 +4,14 @@ Shapes: N clips of all windows, F frames of a clip, H W pixels, V windows.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mmad.data.change import Change
 from mmad.errors import VideoError
 from mmad.structures import Annotations, FeatureGrid
 
@@ -26,6 +27,7 @@ class Sample:
         colour: affine map (3, 4) from raw to normalised colour.
         grid: where the feature steps of the window lie in the video.
         annotations: the true instances in it, in seconds of the video.
+        change: what is still to be done to the frames, on the device; None where it is done.
     """
 
     video_id: str
@@ -34,6 +36,7 @@ class Sample:
     colour: NDArray[np.float32]
     grid: FeatureGrid
     annotations: Annotations = field(default_factory=Annotations)
+    change: Change | None = None
 
 
 @dataclass(frozen=True)
@@ -72,8 +75,39 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """The batch with its tensors on ``device``."""
+        return replace(
+            self,
+            clips=self.clips.to(device, non_blocking=True),
+            colours=self.colours.to(device, non_blocking=True),
+        )
+
+    def pin_memory(self) -> "Batch":
+        """The batch with its tensors in pinned memory, for a fast copy to a GPU."""
+        return replace(self, clips=self.clips.pin_memory(), colours=self.colours.pin_memory())
+
+
+@dataclass(frozen=True, eq=False)
+class UncutBatch(Batch):
+    """Windows whose pictures are cut and changed on the device; until then ``clips`` is empty.
+
+    Attributes:
+        clip_frames: F.
+        windows: uint8, shape (frames, height, width, 3) of each window.
+        changes: of each window.
+    """
+
+    clip_frames: int
+    windows: tuple[Tensor, ...]
+    changes: tuple[Change, ...]
+
+    def to(self, device: torch.device) -> Batch:
+        """The batch on ``device``, with its clips."""
+        clips = [
+            to_clips(change(window.to(device, non_blocking=True)), clip_frames=self.clip_frames)
+            for window, change in zip(self.windows, self.changes, strict=True)
+        ]
         return Batch(
-            self.clips.to(device, non_blocking=True),
+            torch.cat(clips),
             self.clips_per_window,
             self.frames_per_window,
             self.colours.to(device, non_blocking=True),
@@ -82,17 +116,10 @@ class Batch:
             self.video_ids,
         )
 
-    def pin_memory(self) -> "Batch":
+    def pin_memory(self) -> "UncutBatch":
         """The batch with its tensors in pinned memory, for a fast copy to a GPU."""
-        return Batch(
-            self.clips.pin_memory(),
-            self.clips_per_window,
-            self.frames_per_window,
-            self.colours.pin_memory(),
-            self.grids,
-            self.annotations,
-            self.video_ids,
-        )
+        windows = tuple(window.pin_memory() for window in self.windows)
+        return replace(self, windows=windows, colours=self.colours.pin_memory())
 
 
 def pad_frames(frames: NDArray[np.uint8], *, num_frames: int) -> NDArray[np.uint8]:
@@ -103,23 +130,32 @@ def pad_frames(frames: NDArray[np.uint8], *, num_frames: int) -> NDArray[np.uint
     return np.concatenate((frames, np.repeat(frames[-1:], missing, axis=0)))
 
 
+def to_clips(frames_FHWC: Tensor, *, clip_frames: int) -> Tensor:
+    """Clips, shape (N, clip_frames, H, W, 3); the last one repeats its last frame."""
+    missing = -len(frames_FHWC) % clip_frames
+    if missing:
+        last = frames_FHWC[-1:].expand(missing, -1, -1, -1)
+        frames_FHWC = torch.cat((frames_FHWC, last))
+    return frames_FHWC.reshape(-1, clip_frames, *frames_FHWC.shape[1:])
+
+
 def pack(samples: Sequence[Sample], *, clip_frames: int) -> Batch:
     """The windows as clips of ``clip_frames``; the last clip of each repeats its last frame."""
-    clips, counts = [], []
-    for sample in samples:
-        count = -(-len(sample.frames) // clip_frames)
-        padded = pad_frames(sample.frames, num_frames=count * clip_frames)
-        clips.append(padded.reshape(count, clip_frames, *padded.shape[1:]))
-        counts.append(count)
-    return Batch(
-        clips=torch.from_numpy(np.concatenate(clips)),
-        clips_per_window=tuple(counts),
+    windows = tuple(torch.from_numpy(sample.frames) for sample in samples)
+    changes = tuple(sample.change for sample in samples if sample.change is not None)
+    clips = [] if changes else [to_clips(window, clip_frames=clip_frames) for window in windows]
+    batch = Batch(
+        clips=torch.cat(clips) if clips else torch.empty(0, clip_frames, 0, 0, 3),
+        clips_per_window=tuple(-(-len(window) // clip_frames) for window in windows),
         frames_per_window=tuple(sample.num_valid_frames for sample in samples),
         colours=torch.from_numpy(np.stack([sample.colour for sample in samples])),
         grids=tuple(sample.grid for sample in samples),
         annotations=tuple(sample.annotations for sample in samples),
         video_ids=tuple(sample.video_id for sample in samples),
     )
+    if not changes:
+        return batch
+    return UncutBatch(**vars(batch), clip_frames=clip_frames, windows=windows, changes=changes)
 
 
 class Packer:

@@ -1,29 +1,27 @@
 """Samples of real videos: random windows for training, a stream of sliding ones for inference."""
 
 import itertools
+import math
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
 from mmad.config.data import DataSettings
+from mmad.data.change import Change, draw_change
 from mmad.data.samples import FailedVideo, Sample, pad_frames
-from mmad.data.transforms import (
-    Box,
-    centre_box,
-    colour_map,
-    cut,
-    random_box,
-    subtract_background,
-)
+from mmad.data.transforms import Box, centre_box, colour_map, subtract_background
 from mmad.data.windows import (
     Window,
-    num_sampled_frames,
     sliding_windows,
+    spread_frames,
     training_window,
+    truncate_to_frames,
     visible_annotations,
 )
 from mmad.errors import VideoError
@@ -89,7 +87,11 @@ class FrameSource:
     def open(self, path: Path) -> VideoReader:
         """The open video, whose frames come in the size that is decoded."""
         return open_video(
-            path, reader=self._settings.reader, short_side=self.short_side, size=self.size
+            path,
+            reader=self._settings.reader,
+            short_side=self.short_side,
+            size=self.size,
+            resizing=self._settings.resizing,
         )
 
     def read(self, path: Path, frames: NDArray[np.int64], window: Window) -> NDArray[np.uint8]:
@@ -97,7 +99,7 @@ class FrameSource:
         if not self._settings.cache_gb:
             with self.open(path) as video:
                 return video.read(frames[window.start : window.stop].tolist())
-        key = (str(path), self.short_side, self.size, len(frames))
+        key = (str(path), self.short_side, self.size, frames.tobytes())
         stored = self._cache.get(key)
         if stored is None:
             with self.open(path) as video:
@@ -106,19 +108,29 @@ class FrameSource:
         return stored[window.start : window.stop]
 
 
+def choose_frames(
+    positions: NDArray[np.int64], settings: DataSettings
+) -> tuple[NDArray[np.int64], float]:
+    """The frames of a video that are looked at, and how many of ``positions`` each stands for."""
+    if settings.sampling == "whole":
+        count = settings.window_frames
+        return positions[spread_frames(len(positions), count=count)], len(positions) / count
+    return positions[:: settings.frame_stride], settings.frame_stride
+
+
 def make_grid(
     *,
     fps: float,
-    frame_stride: int,
+    frame_stride: float,
     window: Window,
-    steps_per_tubelet: int,
+    steps_per_tubelet: float,
     tubelet_frames: int = 2,
 ) -> FeatureGrid:
     """Where the feature steps of a window lie in its video."""
     return FeatureGrid(
         fps=fps,
         stride_frames=frame_stride * tubelet_frames / steps_per_tubelet,
-        num_steps=-(-len(window) * steps_per_tubelet // tubelet_frames),
+        num_steps=math.ceil(len(window) * steps_per_tubelet / tubelet_frames),
         offset_frames=float(window.start * frame_stride),
     )
 
@@ -147,7 +159,7 @@ class TrainingVideos(Dataset):
         records: Sequence[VideoRecord],
         settings: DataSettings,
         *,
-        steps_per_tubelet: int,
+        steps_per_tubelet: float,
         seed: int,
         cache: FrameCache | None = None,
     ) -> None:
@@ -174,73 +186,82 @@ class TrainingVideos(Dataset):
         settings = self._settings
         path = _path(record)
         video = index_video(path)
-        stride = settings.frame_stride
-        count = num_sampled_frames(video.num_frames, frame_stride=stride)
+        frames, stride = choose_frames(np.arange(video.num_frames), settings)
+        annotations = record.annotations
+        if settings.truncate_annotations:
+            annotations = truncate_to_frames(
+                annotations,
+                num_frames=video.num_frames,
+                duration_seconds=record.duration_seconds,
+                fps=video.fps,
+            )
         window, annotations = training_window(
-            count,
-            record.annotations,
+            len(frames),
+            annotations,
             window_frames=settings.window_frames,
             seconds_per_frame=stride / video.fps,
             min_visible=settings.min_visible,
-            shorten=settings.shorten,
+            shorten=(1.0, 1.0) if settings.sampling == "whole" else settings.shorten,
             rng=rng,
         )
-        frames = self._source.read(path, np.arange(count) * stride, window)
+        pictures = self._source.read(path, frames, window)
         if settings.subtract_background:
-            frames = subtract_background(frames)
-        colour = colour_map(frames)
-        box, flip = _whole(frames, settings), False
+            pictures = subtract_background(pictures)
+        change, colour = _whole(pictures, settings), colour_map(pictures)
         if (augmentation := settings.augmentation) is not None:
-            box = random_box(
-                *frames.shape[1:3],
-                area=augmentation.crop_area,
-                aspect=augmentation.crop_aspect,
+            change = draw_change(
+                augmentation,
+                *pictures.shape[1:3],
+                size=settings.image_size,
+                smooth=settings.resizing == "decoder",
+                seed=self._seed,
                 rng=rng,
             )
-            flip = bool(rng.random() < augmentation.flip)
             colour = colour_map(
-                frames,
+                pictures,
                 brightness=augmentation.brightness,
                 contrast=augmentation.contrast,
                 saturation=augmentation.saturation,
                 hue=augmentation.hue,
                 rng=rng,
             )
+        grid = make_grid(
+            fps=video.fps,
+            frame_stride=stride,
+            window=window,
+            steps_per_tubelet=self._steps_per_tubelet,
+        )
         return _finish(
-            record,
-            cut(frames, box, size=settings.image_size, flip=flip),
-            colour=colour,
-            grid=make_grid(
-                fps=video.fps,
-                frame_stride=stride,
-                window=window,
-                steps_per_tubelet=self._steps_per_tubelet,
-            ),
-            settings=settings,
-            annotations=annotations,
+            record, pictures, change, colour, grid, annotations, settings, on=settings.augment_on
         )
 
 
-def _whole(frames: NDArray[np.uint8], settings: DataSettings) -> Box:
+def _whole(frames: NDArray[np.uint8], settings: DataSettings) -> Change:
+    """What is done to pictures that nothing varies."""
     height, width = frames.shape[1:3]
-    if settings.resize == "squash":
-        return Box(0, 0, height, width)
-    return centre_box(height, width)
+    squash = settings.resize == "squash"
+    box = Box(0, 0, height, width) if squash else centre_box(height, width)
+    return Change(box, settings.image_size, smooth=settings.resizing == "decoder")
 
 
 def _finish(
     record: VideoRecord,
     frames: NDArray[np.uint8],
-    *,
+    change: Change,
     colour: NDArray[np.float32],
     grid: FeatureGrid,
-    settings: DataSettings,
     annotations: Annotations,
+    settings: DataSettings,
+    *,
+    on: Literal["loader", "device"] = "loader",
 ) -> Sample:
+    later = change if on == "device" else None
+    if later is None:
+        frames = change(torch.from_numpy(frames)).numpy()
     num_valid = len(frames)
     if settings.pad_to_window:
         frames = pad_frames(frames, num_frames=settings.window_frames)
-    return Sample(record.video_id, frames, num_valid, colour, grid, annotations)
+    return Sample(record.video_id, frames, num_valid, colour, grid, annotations, later)
 
 
 class WindowStream(IterableDataset):
@@ -262,7 +283,7 @@ class WindowStream(IterableDataset):
         records: Sequence[VideoRecord],
         settings: DataSettings,
         *,
-        steps_per_tubelet: int,
+        steps_per_tubelet: float,
         fps: float | None = None,
         cache: FrameCache | None = None,
     ) -> None:
@@ -291,7 +312,7 @@ class WindowStream(IterableDataset):
         positions, fps, _ = resample(
             video, fps=self._fps or video.fps, tolerance=settings.fps_tolerance
         )
-        frames = positions[:: settings.frame_stride]
+        frames, stride = choose_frames(positions, settings)
         windows = sliding_windows(
             len(frames),
             window_frames=settings.window_frames,
@@ -305,27 +326,20 @@ class WindowStream(IterableDataset):
         for window, part in zip(windows, parts, strict=True):
             grid = make_grid(
                 fps=fps,
-                frame_stride=settings.frame_stride,
+                frame_stride=stride,
                 window=window,
                 steps_per_tubelet=self._steps_per_tubelet,
             )
             annotations = visible_annotations(
                 record.annotations,
-                start_seconds=window.start * settings.frame_stride / fps,
-                stop_seconds=window.stop * settings.frame_stride / fps,
+                start_seconds=window.start * stride / fps,
+                stop_seconds=window.stop * stride / fps,
                 min_visible=settings.min_visible,
             )
             if settings.subtract_background:
                 part = subtract_background(part)
-            cropped = cut(part, _whole(part, settings), size=settings.image_size)
-            yield _finish(
-                record,
-                cropped,
-                colour=colour_map(part),
-                grid=grid,
-                settings=settings,
-                annotations=annotations,
-            )
+            change = _whole(part, settings)
+            yield _finish(record, part, change, colour_map(part), grid, annotations, settings)
 
     def _stream(
         self, path: Path, frames: NDArray[np.int64], windows: Sequence[Window]

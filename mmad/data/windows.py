@@ -1,9 +1,9 @@
 """Which part of a video a sample shows, counted in sampled frames (after the frame stride)."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mmad.segments import clip, intersections, lengths
 from mmad.structures import Annotations
@@ -20,13 +20,26 @@ class Window:
         return self.stop - self.start
 
 
-def num_sampled_frames(num_frames: int, *, frame_stride: int) -> int:
-    """Frames that remain when every ``frame_stride``-th is used, beginning with the first.
+def spread_frames(num_frames: int, *, count: int) -> NDArray[np.int64]:
+    """``count`` frames spread evenly over a video, each in the middle of its share; repeated where
+    the video has fewer. OpenTAD's rule for videos that are resized to one length.
 
-    >>> num_sampled_frames(301, frame_stride=2)
-    151
+    >>> spread_frames(8, count=4).tolist()
+    [0, 2, 4, 6]
+    >>> spread_frames(2, count=4).tolist()
+    [0, 0, 1, 1]
     """
-    return math.ceil(num_frames / frame_stride)
+    share = num_frames / count
+    middle = np.arange(share / 2 - 0.5, num_frames + share / 2 - 0.5, share)[:count]
+    return np.clip(np.round(middle), 0, num_frames - 1).astype(np.int64)
+
+
+def truncate_to_frames(
+    annotations: Annotations, *, num_frames: int, duration_seconds: float, fps: float
+) -> Annotations:
+    """Starts and ends cut down to whole frames, as OpenTAD counts them, in seconds again."""
+    frames = np.floor(annotations.segments_seconds / duration_seconds * num_frames)
+    return Annotations(frames / fps, annotations.labels)
 
 
 def sliding_windows(
@@ -90,13 +103,13 @@ def training_window(
 ) -> tuple[Window, Annotations]:
     """A random window and the instances in it.
 
-    A video that fits the window is cut to a random share of its length in ``shorten``; of a longer
-    one, a window with at least one instance is sought ``tries`` times, after which the last one is
-    taken as it is.
+    A video that fits the window is cut to a random length between the shares in ``shorten``; of a
+    longer one, a window with at least one instance is sought ``tries`` times, after which the last
+    one is taken as it is.
     """
     if num_frames <= window_frames:
-        share = rng.uniform(*shorten)
-        length = max(1, round(num_frames * share))
+        shortest, longest = (max(1, round(num_frames * share)) for share in shorten)
+        length = int(rng.integers(shortest, longest + 1))
     else:
         length = window_frames
     for _ in range(tries):

@@ -88,7 +88,7 @@ class DetectionTask:
     def prepare(self, batch: Batch, device: torch.device) -> PreparedBatch:
         """The batch on ``device`` with its targets."""
         per_tubelet = self._config.steps_per_tubelet
-        clip_steps = self._config.backbone.clip_frames // 2 * per_tubelet
+        clip_steps = int(self._config.backbone.clip_frames // 2 * per_tubelet)
         targets = self._criterion.targets(
             [
                 torch.from_numpy(grid.to_grid(item.segments_seconds))

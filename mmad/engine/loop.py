@@ -245,7 +245,8 @@ class Loop:
             initial=self.progress.step,
             desc="train",
             unit="step",
-            disable=self.quiet or not self.processes.is_main,
+            # None: no bar where the errors go to a file.
+            disable=True if self.quiet or not self.processes.is_main else None,
         )
         with bar:
             while self.progress.step < self.num_steps:

@@ -5,6 +5,7 @@ Shapes: N clips of all windows, F frames of a clip, V windows of the batch (B on
 T steps, C channels, P points, K classes.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,12 +25,12 @@ class VideoFeatures(nn.Module):
     Args:
         backbone: the video network.
         steps_per_tubelet: 2 interpolates to one step per frame, as the peers do; 1 keeps one per
-            tubelet.
+            tubelet; 0.5 averages two.
         mask_padding: set features beyond a window's end to zero; the peers do not.
     """
 
     def __init__(
-        self, backbone: VideoMAE, *, steps_per_tubelet: int = 2, mask_padding: bool = True
+        self, backbone: VideoMAE, *, steps_per_tubelet: float = 2, mask_padding: bool = True
     ) -> None:
         super().__init__()
         self.backbone = backbone
@@ -86,7 +87,7 @@ class VideoFeatures(nn.Module):
 
     def num_steps(self, num_frames: int) -> int:
         """Feature steps of ``num_frames`` frames; a step that a frame falls into counts."""
-        return -(-num_frames * self.steps_per_tubelet // TUBELET_FRAMES)
+        return math.ceil(num_frames * self.steps_per_tubelet / TUBELET_FRAMES)
 
 
 class EndToEndDetector(nn.Module):

@@ -144,7 +144,7 @@ def synthesize(
     for folder in {job.path.parent for job in missing}:
         folder.mkdir(parents=True, exist_ok=True)
     tasks = [(job, settings) for job in missing]
-    bar = tqdm(total=len(missing), desc="synthesize", unit="video", disable=not missing)
+    bar = tqdm(total=len(missing), desc="synthesize", unit="video", disable=None)
     with bar:
         if num_workers > 1 and len(tasks) > 1:
             context = multiprocessing.get_context("spawn")

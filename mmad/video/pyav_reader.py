@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mmad.errors import VideoError
 from mmad.video.index import VideoIndex, decode_packet, iterate_packets, open_container
-from mmad.video.reader import Frame, check_indices, warn_damaged
+from mmad.video.reader import Frame, check_indices, gather, warn_damaged
 
 # A seek costs the opening of the stream anew; below this many frames saved, decoding on is as fast.
 _MIN_FRAMES_SAVED = 8
@@ -58,14 +58,7 @@ class PyAVReader:
 
     def read(self, frame_indices: Sequence[int] | NDArray[np.int64]) -> Frame:
         """The frames at ``frame_indices`` (any order, repeats allowed), uint8 RGB (F, H, W, 3)."""
-        wanted = np.asarray(frame_indices, dtype=np.int64).reshape(-1)
-        unique, where = np.unique(wanted, return_inverse=True)
-        pictures = np.empty((len(unique), *self._size, 3), dtype=np.uint8)
-        for row, picture in enumerate(self.stream(unique.tolist())):
-            pictures[row] = picture
-        if len(unique) == len(wanted) and (where == np.arange(len(wanted))).all():
-            return pictures
-        return pictures[where.reshape(-1)]
+        return gather(self.stream, frame_indices, size=self._size)
 
     def stream(self, frame_indices: Iterable[int] | None = None) -> Iterator[Frame]:
         """The frames at ascending ``frame_indices`` (None: all), one uint8 (H, W, 3) at a time.

@@ -23,11 +23,13 @@ class VideoReader(Protocol):
 
     Attributes:
         index: times, rate and size of the video.
-        num_damaged: packets that were skipped and frames that were filled, so far.
     """
 
     index: VideoIndex
-    num_damaged: int
+
+    @property
+    def num_damaged(self) -> int:
+        """Packets that were skipped and frames that were filled, so far."""
 
     def read(self, frame_indices: Sequence[int] | NDArray[np.int64]) -> Frame:
         """The frames at ``frame_indices`` (any order, repeats allowed), uint8 RGB (F, H, W, 3)."""
@@ -49,7 +51,8 @@ class VideoReader(Protocol):
 
 
 def scaled_size(width: int, height: int, *, short_side: int) -> tuple[int, int]:
-    """(height, width) with ``short_side`` as the shorter side and the other in proportion.
+    """(height, width) with ``short_side`` as the shorter side and the other in proportion, halves
+    rounded up as OpenMMLab's codes do.
 
     >>> scaled_size(1920, 1080, short_side=160)
     (160, 284)
@@ -57,7 +60,7 @@ def scaled_size(width: int, height: int, *, short_side: int) -> tuple[int, int]:
     (320, 240)
     """
     scale = short_side / min(width, height)
-    return max(1, round(height * scale)), max(1, round(width * scale))
+    return max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5))
 
 
 def _pyav(index: VideoIndex, size: tuple[int, int], threads: int) -> VideoReader:
@@ -84,6 +87,7 @@ def open_video(
     reader: str = "pyav",
     short_side: int | None = None,
     size: tuple[int, int] | None = None,
+    resizing: str = "decoder",
     threads: int | None = None,
 ) -> VideoReader:
     """A reader of the video at ``path``.
@@ -93,6 +97,8 @@ def open_video(
         reader: "pyav", or "decord" for parity with pipelines that use it.
         short_side: resize so that the shorter side has this many pixels.
         size: resize to exactly (height, width) instead, whatever the proportions.
+        resizing: "decoder" averages pixels while decoding; "opencv" decodes at full size and
+            resizes each picture bilinearly with OpenCV, as the published codes do.
         threads: decoder threads; 0 uses every core; None is 1 in a worker process and 0 elsewhere.
 
     Raises: VideoError if the file cannot be read, the reader is unknown or not installed, or a size
@@ -111,7 +117,35 @@ def open_video(
         threads = 0 if multiprocessing.parent_process() is None else 1
     if short_side is not None:
         size = scaled_size(index.width, index.height, short_side=short_side)
-    return READERS[reader](index, size or (index.height, index.width), threads)
+    full = (index.height, index.width)
+    if resizing == "opencv" and size is not None and size != full:
+        from mmad.video.opencv_resizing import ResizingReader
+
+        return ResizingReader(READERS[reader](index, full, threads), size=size)
+    return READERS[reader](index, size or full, threads)
+
+
+def gather(
+    frames: Callable[[Iterable[int]], Iterator[Frame]],
+    frame_indices: Sequence[int] | NDArray[np.int64],
+    *,
+    size: tuple[int, int],
+) -> Frame:
+    """Frames in any order out of a stream of ascending ones, uint8 (F, height, width, 3).
+
+    Args:
+        frames: `VideoReader.stream`.
+        frame_indices: any order, repeats allowed.
+        size: (height, width) of a frame.
+    """
+    wanted = np.asarray(frame_indices, dtype=np.int64).reshape(-1)
+    unique, where = np.unique(wanted, return_inverse=True)
+    pictures = np.empty((len(unique), *size, 3), dtype=np.uint8)
+    for row, picture in enumerate(frames(unique.tolist())):
+        pictures[row] = picture
+    if len(unique) == len(wanted) and (where == np.arange(len(wanted))).all():
+        return pictures
+    return pictures[where.reshape(-1)]
 
 
 def check_indices(index: VideoIndex, frame_indices: NDArray[np.int64]) -> None:

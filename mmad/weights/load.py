@@ -95,8 +95,8 @@ def find_weights(name: str) -> Path:
         return fetch(name)
     shipped = ", ".join(sorted(file.name for file in SHIPPED_WEIGHTS.glob("*.safetensors")))
     raise CheckpointError(
-        f"backbone.pretrained: {name}: there is no such file. Pretrained VideoMAE weights "
-        "are not shipped: get them from their authors and give the path of the file or folder, or "
+        f"{name}: there is no such file of weights. Pretrained VideoMAE weights are "
+        "not shipped: get them from their authors and give the path of the file or folder, or "
         "give a hub id such as MCG-NJU/videomae-base (see docs/weights.md); or train from random "
         "weights with backbone.pretrained=null. "
         f"Shipped: {shipped or 'none'}"

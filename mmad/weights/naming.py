@@ -143,6 +143,9 @@ def detector_names(tensors: Mapping[str, Tensor]) -> Renamed | None:
     elif any(name.startswith("cls_head.head.") for name in tensors):
         naming, rules = "actionformer", _ACTIONFORMER
         mine = list(tensors)
+    elif any(name.startswith("classification.out.") for name in tensors):
+        naming, rules = "our own", ()
+        mine = list(tensors)
     else:
         return None
     origins = {_rename(name, rules): (name,) for name in mine}

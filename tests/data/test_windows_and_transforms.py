@@ -7,7 +7,6 @@ from mmad.data.transforms import (
     Box,
     centre_box,
     colour_map,
-    cut,
     random_box,
     subtract_background,
 )
@@ -63,14 +62,6 @@ def test_boxes_stay_inside() -> None:
         assert 0 <= box.top <= box.top + box.height <= 120
         assert 0 <= box.left <= box.left + box.width <= 200
     assert centre_box(200, 120) == Box(40, 0, 120, 120)
-
-
-def test_cut_and_flip() -> None:
-    frames = np.arange(2 * 4 * 6 * 3, dtype=np.uint8).reshape(2, 4, 6, 3)
-    box = Box(0, 1, 4, 4)
-    assert (cut(frames, box, size=4) == frames[:, :, 1:5]).all()
-    assert (cut(frames, box, size=4, flip=True) == frames[:, :, 4:0:-1]).all()
-    assert cut(frames, box, size=2).shape == (2, 2, 2, 3)
 
 
 def test_colours_without_jitter_are_normalised() -> None:

@@ -2,10 +2,17 @@ import numpy as np
 import pytest
 import torch
 
-from mmad.models.actionformer import ActionFormer, Pyramid, level_lengths, make_points
+from mmad.models.actionformer import (
+    ActionFormer,
+    DenseOutputs,
+    Pyramid,
+    level_lengths,
+    make_points,
+)
+from mmad.models.detector import DenseCriterion
 from mmad.models.losses import LossNormalizer, distance_iou_loss, sigmoid_focal_loss
 from mmad.models.nms import Candidates, suppress
-from mmad.models.targets import label_points
+from mmad.models.targets import PointTargets, label_points
 
 RANGES = [(0.0, 4.0), (4.0, 8.0), (8.0, 10000.0)]
 
@@ -102,6 +109,43 @@ def test_similar_lengths_share_a_point() -> None:
     assert classes[3].tolist() == [1, 1, 0]
     classes, _ = label_points(points, segments, labels, num_classes=3, shortest_labels_only=False)
     assert classes[3].tolist() == [1, 1, 1]
+
+
+def test_absolute_positions_are_sinusoids_over_the_root_of_the_width() -> None:
+    with_positions, without = network(absolute_positions=True), network()
+    with_positions.load_state_dict(without.state_dict())
+    steps, channels = 12, 16
+    rate = 10000.0 ** (-2 * (np.arange(channels) // 2) / channels)
+    angle = np.arange(steps)[:, None] * rate
+    table = np.where(np.arange(channels) % 2 == 0, np.sin(angle), np.cos(angle)) / 4.0
+    seen = []
+    for model in (with_positions, without):
+        hook = model.pyramid.stem[0].register_forward_pre_hook(
+            lambda _, inputs: seen.append(inputs[0].detach())
+        )
+        model(torch.randn(1, 6, steps, generator=torch.manual_seed(3)), torch.ones(1, steps) > 0)
+        hook.remove()
+    np.testing.assert_allclose((seen[0] - seen[1])[0].T, table, atol=1e-5)
+
+
+def test_smoothed_loss_by_hand() -> None:
+    targets = torch.tensor([[[1.0, 0.0, 1.0], [0.0, 0.0, 0.0]]])  # two labels at one point
+    logits = torch.tensor([[[0.3, -1.0, 2.0], [0.1, 0.2, -0.4]]])
+    criterion = DenseCriterion(num_classes=3, regression_ranges=RANGES, label_smoothing=0.1)
+    outputs = DenseOutputs(
+        logits,
+        torch.ones(1, 2, 2),
+        torch.tensor([[True, True]]),
+        torch.tensor([[0.0, 0, 4, 1], [1.0, 0, 4, 1]]),
+    )
+    losses = criterion(outputs, PointTargets(targets, torch.ones(1, 2, 2)))
+    smooth = targets.numpy()[0] * 0.9 + 0.1 / 4
+    p = 1 / (1 + np.exp(-logits.numpy()[0].astype(float)))
+    entropy = -(smooth * np.log(p) + (1 - smooth) * np.log(1 - p))
+    right = p * smooth + (1 - p) * (1 - smooth)
+    alpha = 0.25 * smooth + 0.75 * (1 - smooth)
+    assert losses.classification.item() == pytest.approx((alpha * (1 - right) ** 2 * entropy).sum())
+    assert losses.regression.item() == pytest.approx(0.0)
 
 
 def test_focal_loss_by_hand() -> None:

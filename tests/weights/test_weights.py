@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from detector_checkpoints import mmaction
+from detector_checkpoints import actionformer_checkpoint, mmaction
 from safetensors.torch import save_file
 from torch import Tensor
 from typer.testing import CliRunner
@@ -255,3 +255,19 @@ def test_inert_types_of_official_files_are_read(tmp_path: Path) -> None:
 def test_missing_weights_name_the_ways_to_get_them() -> None:
     with pytest.raises(CheckpointError, match="get them from their authors"):
         load_backbone(make(), "nowhere.pth")
+
+
+def test_an_actionformer_is_converted(tmp_path: Path) -> None:
+    checkpoint = actionformer_checkpoint()
+    theirs = checkpoint["state_dict_ema"]
+    file, out = tmp_path / "epoch_034.pth.tar", tmp_path / "actionformer.safetensors"
+    torch.save(checkpoint, file)
+    result = CliRunner().invoke(app, ["weights", "convert", str(file), str(out)])
+    assert result.exit_code == 0, result.output
+    ours = read_weights(out).tensors
+    assert ours["pyramid.embed.0.conv.conv.weight"].equal(
+        theirs["module.backbone.embd.0.conv.weight"]
+    )
+    assert ours["classification.convs.0.norm.bias"].shape == (8,)
+    result = CliRunner().invoke(app, ["weights", "inspect", str(out)])
+    assert "temporal detector in our own naming, 7 classes" in result.output

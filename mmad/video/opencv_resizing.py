@@ -1,0 +1,56 @@
+"""Frames resized as the published codes do it: decoded at full size, then bilinearly by OpenCV."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from types import TracebackType
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mmad.video.reader import Frame, VideoReader, gather
+
+
+class ResizingReader:
+    """Frames of another reader, resized one by one. See `mmad.video.reader.VideoReader`.
+
+    Args:
+        reader: of the frames at full size.
+        size: (height, width) in pixels.
+    """
+
+    def __init__(self, reader: VideoReader, *, size: tuple[int, int]) -> None:
+        self.index = reader.index
+        self._reader = reader
+        self._size = size
+
+    @property
+    def num_damaged(self) -> int:
+        """As of the other reader."""
+        return self._reader.num_damaged
+
+    def __enter__(self) -> "ResizingReader":
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._reader.close()
+
+    def read(self, frame_indices: Sequence[int] | NDArray[np.int64]) -> Frame:
+        """The frames at ``frame_indices`` (any order, repeats allowed), uint8 RGB (F, H, W, 3)."""
+        return gather(self.stream, frame_indices, size=self._size)
+
+    def stream(self, frame_indices: Iterable[int] | None = None) -> Iterator[Frame]:
+        """The frames at ascending ``frame_indices`` (None: all), one uint8 (H, W, 3) at a time."""
+        height, width = self._size
+        for frame in self._reader.stream(frame_indices):
+            yield np.asarray(
+                cv2.resize(frame, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.uint8
+            )
