@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.provenance import write_rows
-from mmad.evaluation.detection import average_precision, evaluate_detections, parse_tiou
+from mmad.evaluation.detection import evaluate_detections, parse_tiou
+from mmad.evaluation.matching import average_precision
 from mmad.labels import MA52, LabelMap
 from mmad.structures import Annotations, Detections, VideoRecord
 

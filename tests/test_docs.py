@@ -60,7 +60,9 @@ def test_command_is_understood(page: Path, command: str) -> None:
         return
     name, *rest = arguments
     assert name in COMMANDS_OF_MMAD, f"{page.name}: there is no mmad {name}"
-    command_of = typer.main.get_command(importlib.import_module(f"mmad.cli.{name}").app)
+    command_of = typer.main.get_command(
+        importlib.import_module(f"mmad.cli.{name.replace('-', '_')}").app
+    )
     if hasattr(command_of, "commands"):
         command_of, rest = command_of.commands[rest[0]], rest[1:]
     # Parses options and arguments without running anything; a wrong one raises.

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from mmad.annotations.activitynet import read_activitynet_json, write_activitynet_json
 from mmad.annotations.attach import attach_subjects, attach_videos
+from mmad.annotations.elan_reader import read_elan
 from mmad.annotations.files import parse_json, plain_subset, read_text
 from mmad.annotations.mma52 import (
     CLIP_LINE,
@@ -49,12 +50,12 @@ class Format(NamedTuple):
 
     Attributes:
         reader: function of a path; for videos it returns a `RawFile`, for clip lists the clips.
-        writer: function of a path and records.
+        writer: function of a path and records; None for a format that is only read.
         description: what the format looks like, for messages and pages.
     """
 
     reader: Callable[..., Any]
-    writer: Callable[..., None]
+    writer: Callable[..., None] | None
     description: str
 
 
@@ -75,6 +76,11 @@ FORMATS: dict[str, Format] = {
         read_activitynet_json,
         write_activitynet_json,
         'JSON {"database": {video_id: {subset, duration, annotations: [{segment, label}]}}}',
+    ),
+    "elan": Format(
+        read_elan,
+        None,
+        "ELAN file (.eaf) with one annotation per instance on the tiers of a person",
     ),
     CLIP_FORMAT: Format(
         read_clip_list,
@@ -116,16 +122,16 @@ def read_annotations(
 ) -> AnnotationSet:
     """The annotated videos of one file, of several files, or of a folder.
 
-    A folder holds train.csv, val.csv or test.csv, any of them, or one JSON file.
+    A folder holds train.csv, val.csv or test.csv, any of them, or one JSON file, or ELAN files.
 
     Args:
         path: where the annotations are.
         format: a name in `FORMATS`, or "auto" to tell it by the content.
         subsets: keep the videos of these subsets only; all by default. The whole file is checked
             anyway.
-        labels: the label set; by default the 52 micro-actions, and for an ActivityNet JSON about
-            other actions the set of the file itself (its ``classes``, else all its names, sorted,
-            over all subsets).
+        labels: the label set; by default the 52 micro-actions, and for an ActivityNet JSON or ELAN
+            files about other actions the set of the file itself (its ``classes``, else all its
+            names, sorted, over all subsets).
         fps: frame rate of the videos, for files that do not say it.
         strict: raise if anything is wrong; otherwise what is wrong is left out and told in
             ``problems``.
@@ -172,6 +178,8 @@ def detect_format(path: str | Path) -> str:
             return "activitynet-json"
         if any(isinstance(entry, dict) and "actions" in entry for entry in content.values()):
             return "mma52-json"
+    elif "<ANNOTATION_DOCUMENT" in text or path.suffix.lower() == ".eaf":
+        return "elan"
     elif "video_id" in first_lines[0].casefold():
         # A wrong separator or column is for the reader of the format to explain.
         return "mma52-csv"
@@ -191,11 +199,12 @@ def _find_files(path: str | Path | Sequence[str | Path]) -> list[Path]:
         return [path]
     by_subset = [path / f"{subset}.csv" for subset in ("train", "val", "test")]
     files = [file for file in by_subset if file.is_file()] or sorted(path.glob("*.json"))
+    files = files or sorted(path.glob("*.eaf"))
     if not files or (files[0].suffix == ".json" and len(files) > 1):
         found = ", ".join(file.name for file in files) or "none of them"
         raise AnnotationError(
-            f"{path}: expected a folder with train.csv, val.csv or test.csv, or with one JSON "
-            f"file; found {found}; name the file"
+            f"{path}: expected a folder with train.csv, val.csv or test.csv, with one JSON "
+            f"file, or with ELAN files; found {found}; name the file"
         )
     return files
 
@@ -216,7 +225,7 @@ def _name_of_format(file: Path, *, format: str) -> str:
 
 
 def _choose_labels(raw: RawFile, *, name: str) -> LabelMap:
-    if name != "activitynet-json":
+    if name not in ("activitynet-json", "elan"):
         return MA52
     if raw.classes is not None:
         return labels_of_names(raw.classes)

@@ -54,7 +54,8 @@ CLIP_LINE = re.compile(r"([^,]+\.[A-Za-z]\w{1,3})(?:\s+(\S.*))?")
 
 
 def read_mma52_csv(path: Path, *, fps: float | None = None) -> RawFile:
-    """What an MMA-52 CSV says; frames become seconds by the frame rate of each row.
+    """What an MMA-52 CSV says; frames become seconds by the frame rate of each row, rounded to four
+    places as in the published JSON, so that both give the same figures to the last digit.
 
     Columns are found by name, so that a missing or unnamed first column (``id``) and further
     columns do no harm. Without a column ``fps`` the argument ``fps`` is used, else 30, with a
@@ -102,6 +103,10 @@ def read_mma52_csv(path: Path, *, fps: float | None = None) -> RawFile:
     return raw
 
 
+def _seconds(frames: float, fps: float) -> float:
+    return round(frames / fps, _DECIMALS)
+
+
 def _read_row(
     row: dict[str, str],
     *,
@@ -141,7 +146,7 @@ def _read_row(
     subset = plain_subset(row.get("subset", "")) or guess_subset(path, video_id=video_id)
     new = RawVideo(
         video_id=video_id,
-        duration_seconds=num_frames / video_fps,
+        duration_seconds=_seconds(num_frames, video_fps),
         subset=subset or UNKNOWN_SUBSET,
         fps=video_fps,
         num_frames=num_frames,
@@ -159,8 +164,8 @@ def _read_row(
         video.instances.append(
             RawInstance(
                 where=f"{where}, frames {int(values['start_frame'])} to {int(values['end_frame'])}",
-                start_seconds=values["start_frame"] / video_fps,
-                end_seconds=values["end_frame"] / video_fps,
+                start_seconds=_seconds(values["start_frame"], video_fps),
+                end_seconds=_seconds(values["end_frame"], video_fps),
                 label=row["class"],
             )
         )

@@ -1,52 +1,49 @@
 """``mmad eval``: mAP of a file of detections."""
 
 import json
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
-import yaml
 from rich.console import Console
 
 from mmad.annotations.files import write_text
-from mmad.annotations.formats import read_annotations
+from mmad.annotations.mma52 import read_clip_list
+from mmad.cli.inputs import newest_predictions, parse_levels, read_truth
 from mmad.errors import PredictionError
+from mmad.evaluation.breakdown import Comparison, draw_videos, interval, resample
+from mmad.evaluation.breakdown import compare as compare_reports
 from mmad.evaluation.detection import PROTOCOLS, DetectionReport, evaluate_detections, parse_tiou
 from mmad.evaluation.predictions import read_predictions
-from mmad.report.tables import counts_text, paper_table, threshold_table
+from mmad.evaluation.recognition import (
+    F1_RULES,
+    evaluate_recognition,
+    read_recognitions,
+    recognition_json,
+)
+from mmad.evaluation.submission import guess_task
+from mmad.labels import MA52
+from mmad.report.recognition_tables import (
+    confusion_table,
+    recognition_counts_text,
+    recognition_table,
+)
+from mmad.report.tables import (
+    bootstrap_table,
+    class_table,
+    comparison_table,
+    counts_text,
+    frequency_table,
+    paper_table,
+    recall_table,
+    threshold_table,
+)
 
 app = typer.Typer()
 
-
-def newest_predictions(runs: Path, *, subset: str) -> Path:
-    """The newest predictions of a subset in the run folders below ``runs``, or in the run ``runs``.
-
-    Raises: PredictionError if there is none.
-    """
-    found = [*runs.glob(f"predictions/{subset}.csv"), *runs.glob(f"*/predictions/{subset}.csv")]
-    if not found:
-        raise PredictionError(
-            f"{runs}: no run in it has predictions/{subset}.csv; name a file, or train or "
-            "predict first"
-        )
-    return max(found, key=lambda path: path.stat().st_mtime)
-
-
-def annotations_of_run(predictions: Path) -> list[str]:
-    """Where the run that ``predictions`` lie in has its annotations.
-
-    Raises: PredictionError if they do not lie in a run folder, or its config does not say.
-    """
-    config = predictions.parent.parent / "config.yaml"
-    if not config.is_file():
-        raise PredictionError(f"{predictions}: not in a run folder; say --annotations FILE")
-    try:
-        paths = yaml.safe_load(config.read_text(encoding="utf-8"))["data"]["annotations"]
-    except (yaml.YAMLError, KeyError, TypeError):
-        paths = None
-    if not paths:
-        raise PredictionError(f"{config}: has no data.annotations; say --annotations FILE")
-    return [paths] if isinstance(paths, str) else [str(path) for path in paths]
+DEFAULT_RESAMPLES = 1000
 
 
 def to_json(report: DetectionReport) -> dict[str, object]:
@@ -81,33 +78,122 @@ def evaluate(
     subset: Annotated[str, typer.Option(help="Subset of the annotations.")] = "val",
     protocol: Annotated[str, typer.Option(help=f"One of {', '.join(PROTOCOLS)}.")] = "mma52",
     runs: Annotated[Path, typer.Option(help="Where to look for the newest run.")] = Path("runs"),
+    details: Annotated[
+        bool, typer.Option("--details", help="Each class, recall at k, frequent and rare classes.")
+    ] = False,
+    bootstrap: Annotated[
+        int, typer.Option(min=0, help="Resamples of the videos for intervals, such as 1000.")
+    ] = 0,
+    compare: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(metavar="A B", help="Is B better than A? Paired bootstrap, class by class."),
+    ] = None,
+    f1: Annotated[
+        str, typer.Option(help=f"Macro F1 of a recogniser: {' or '.join(F1_RULES)}.")
+    ] = F1_RULES[0],
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the numbers.")] = None,
 ) -> None:
-    """Score detections as the official evaluators do."""
+    """Score detections as the official evaluators do, or the guesses of a recogniser."""
     thresholds = parse_tiou(tiou)
     if protocol not in PROTOCOLS:
         raise PredictionError(f"--protocol {protocol}: expected one of {', '.join(PROTOCOLS)}")
-    if level not in ("action", "body", "both"):
-        raise PredictionError(f"--level {level}: expected action, body or both")
+    levels = parse_levels(level)
+    console = Console(width=120)
+    if compare is not None:
+        if predictions is not None:
+            raise PredictionError(f"--compare A B scores these two; leave out {predictions}")
+        predictions = compare[0]
     if predictions is None:
         predictions = newest_predictions(runs, subset=subset)
         typer.echo(f"predictions: {predictions}")
-    if not predictions.is_file():
-        raise PredictionError(f"{predictions}: there is no such file of predictions")
-    sources = [str(p) for p in annotations] if annotations else annotations_of_run(predictions)
-    truth = read_annotations(sources if len(sources) > 1 else sources[0], subsets=[subset])
-    labels = truth.labels
-    report = evaluate_detections(
-        read_predictions(predictions, labels=labels),
-        truth.records,
-        labels=labels,
-        tiou=thresholds,
-        protocol=protocol,
-        levels=("action", "body") if level == "both" else (level,),
-    )
-    console = Console(width=120)
-    console.print(threshold_table(report))
-    console.print(paper_table(report))
-    console.print(counts_text(report), highlight=False)
+    if guess_task(predictions) == "recognition":
+        score_recognition(predictions, annotations, f1=f1, json_file=json_file, console=console)
+        return
+    truth = read_truth(predictions, annotations, subset=subset)
+
+    def score(path: Path) -> DetectionReport:
+        return evaluate_detections(
+            read_predictions(path, labels=truth.labels),
+            truth.records,
+            labels=truth.labels,
+            tiou=thresholds,
+            protocol=protocol,
+            levels=levels,
+        )
+
+    report = score(predictions)
+    content = to_json(report)
+    if compare is not None:
+        copies = draw_videos(report.num_videos, num_resamples=bootstrap or DEFAULT_RESAMPLES)
+        for name, found in compare_reports(report, score(compare[1]), copies=copies).items():
+            shown = report.levels[name].labels
+            first, second = map(str, compare)
+            console.print(comparison_table(name, found, shown, first=first, second=second))
+            content[f"compare_{name}"] = comparison_json(found)
+    else:
+        console.print(threshold_table(report))
+        console.print(paper_table(report))
+        resamples = {}
+        if bootstrap:
+            copies = draw_videos(report.num_videos, num_resamples=bootstrap)
+            resamples = {name: resample(item, copies) for name, item in report.levels.items()}
+            console.print(bootstrap_table(report, resamples))
+            for name, item in report.levels.items():
+                limits = interval(resamples[name].average, item.average)
+                content[f"interval_{name}"] = list(limits)
+        if details:
+            console.print(recall_table(report))
+            console.print(frequency_table(report))
+            for name, item in report.levels.items():
+                console.print(class_table(name, item, resamples.get(name)))
+        console.print(counts_text(report), highlight=False)
     if json_file is not None:
-        write_text(json_file, json.dumps(to_json(report), indent=1) + "\n")
+        write_text(json_file, json.dumps(content, indent=1) + "\n")
+
+
+def comparison_json(comparison: Comparison) -> dict[str, object]:
+    """The numbers of a comparison: fractions, classes by index."""
+    return {
+        "difference": comparison.difference,
+        "interval": list(comparison.interval),
+        "share_not_better": comparison.share_not_better,
+        "per_class": {
+            str(label): {"difference": value, "interval": limits}
+            for label, (value, limits) in enumerate(
+                zip(
+                    comparison.per_class.tolist(),
+                    comparison.per_class_intervals.tolist(),
+                    strict=True,
+                )
+            )
+            if not math.isnan(value)
+        },
+    }
+
+
+def score_recognition(
+    predictions: Path,
+    annotations: Sequence[Path] | None,
+    *,
+    f1: str,
+    json_file: Path | None,
+    console: Console,
+) -> None:
+    """Score the guesses of a recogniser against lists of clips.
+
+    Raises: PredictionError if no list is given or the two do not fit.
+    """
+    if not annotations:
+        raise PredictionError(
+            f"{predictions}: guesses of clips; say --annotations LIST, a file with lines "
+            "'name.mp4 label'"
+        )
+    clips = [clip for path in annotations for clip in read_clip_list(path, labels=MA52)]
+    report = evaluate_recognition(
+        read_recognitions(predictions, labels=MA52), clips, labels=MA52, f1=f1
+    )
+    console.print(recognition_table(report))
+    console.print(confusion_table(report, MA52))
+    console.print(recognition_counts_text(report), highlight=False)
+    if json_file is not None:
+        write_text(json_file, json.dumps(recognition_json(report, MA52), indent=1) + "\n")

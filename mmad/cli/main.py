@@ -23,7 +23,11 @@ COMMANDS = {
     "predict": "Write the detections of a trained model for a subset.",
     "detect": "Find micro-actions in video files.",
     "weights": "Look into, convert, fetch and export weights of any of the known projects.",
-    "eval": "Score detections: mAP per tIoU threshold, at action and body level.",
+    "eval": "Score detections (mAP) or guesses of a recogniser (F1), at action and body level.",
+    "error-analysis": "Say where a detector errs, in tables and figures.",
+    "report": "Write one HTML page to look at: figures, classes, and the timeline of every video.",
+    "submit": "Write or check a submission to the challenge.",
+    "agreement": "Compare annotators, or a model and a person.",
 }
 
 

@@ -7,7 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmad.errors import PredictionError, raise_problems
-from mmad.evaluation.matching import Denominator, Floats, Ints, Rows, match
+from mmad.evaluation.matching import (
+    Denominator,
+    Floats,
+    Ints,
+    Matches,
+    Rows,
+    average_precision,
+    match,
+)
 from mmad.labels import LabelMap
 from mmad.structures import Annotations, Detections, VideoRecord
 
@@ -40,18 +48,19 @@ class LevelReport:
     """mAP at one level. Fractions.
 
     Attributes:
-        tiou: (Q,), thresholds.
         per_class: (Q, K) average precision; NaN for a class without annotations.
         labels: of this level.
-        num_annotations: that were counted, after the protocol dropped some.
-        num_detections: that were counted.
+        matches: what it was computed from; its annotations are those that the protocol counts.
     """
 
-    tiou: Floats
     per_class: Floats
     labels: LabelMap
-    num_annotations: int
-    num_detections: int
+    matches: Matches
+
+    @property
+    def tiou(self) -> Floats:
+        """The thresholds, (Q,)."""
+        return self.matches.table.tiou
 
     @property
     def left_out(self) -> list[int]:
@@ -163,25 +172,15 @@ def evaluate_detections(
         raise PredictionError(
             f"the {len(labels)} labels have no body parts to score; ask for the action level"
         )
-    known = {record.video_id: number for number, record in enumerate(records)}
-    unknown = [video for video in detections if video not in known]
-    raise_problems(
-        PredictionError,
-        source="predictions",
-        problems=[
-            f"video '{video}' is not in the ground truth of this subset" for video in unknown
-        ],
-    )
     rules = PROTOCOLS[protocol]
-    found = detection_rows([(known[video], item) for video, item in detections.items()])
-    truth = annotation_rows([(known[record.video_id], record.annotations) for record in records])
+    found, truth = rows_of(detections, records)
     reports = {}
     if "action" in levels:
         reports["action"] = _evaluate(found, truth, labels=labels, tiou=tiou, rules=rules)
     if "body" in levels and labels.has_parents:
         reports["body"] = _evaluate(
-            _to_parents(found, labels),
-            _to_parents(truth, labels),
+            to_parents(found, labels),
+            to_parents(truth, labels),
             labels=labels.parent_map,
             tiou=tiou,
             rules=rules,
@@ -190,11 +189,36 @@ def evaluate_detections(
         protocol=protocol,
         levels=reports,
         num_videos=len(records),
-        num_videos_without_detections=sum(not len(detections.get(video, ())) for video in known),
+        num_videos_without_detections=sum(
+            not len(detections.get(record.video_id, ())) for record in records
+        ),
     )
 
 
-def _to_parents(rows: Rows, labels: LabelMap) -> Rows:
+def rows_of(
+    detections: Mapping[str, Detections], records: Sequence[VideoRecord]
+) -> tuple[Rows, Rows]:
+    """Detections and annotations in a table each; videos are numbered as in ``records``.
+
+    Raises: PredictionError that names the videos of the detections that are not among the records.
+    """
+    known = {record.video_id: number for number, record in enumerate(records)}
+    raise_problems(
+        PredictionError,
+        source="predictions",
+        problems=[
+            f"video '{video}' is not in the ground truth of this subset"
+            for video in detections
+            if video not in known
+        ],
+    )
+    found = detection_rows([(known[video], item) for video, item in detections.items()])
+    truth = annotation_rows([(known[record.video_id], record.annotations) for record in records])
+    return found, truth
+
+
+def to_parents(rows: Rows, labels: LabelMap) -> Rows:
+    """The rows with the body parts of their labels."""
     return Rows(rows.segments, labels.to_parents(rows.labels), rows.videos, rows.scores)
 
 
@@ -232,16 +256,13 @@ def _evaluate(
     if rules.drop_duplicates:
         truth = truth.take(~_duplicates(truth))
     table = match(found, truth, tiou=tiou, denominator=rules.denominator)
-    counts = np.bincount(truth.labels, minlength=len(labels))
+    matches = Matches(found, truth, len(labels), table)
     per_class = np.full((len(tiou), len(labels)), np.nan)
-    # Detections by class, and by falling score inside a class.
-    by_class = table.order[np.argsort(found.labels[table.order], kind="stable")]
-    bounds = np.searchsorted(found.labels[by_class], np.arange(len(labels) + 1))
-    for label in np.flatnonzero(counts):
-        mine = by_class[bounds[label] : bounds[label + 1]]
-        hits = table.matched[mine] >= 0
-        per_class[:, label] = average_precision(hits, num_annotations=int(counts[label]))
-    return LevelReport(tiou, per_class, labels, len(truth), len(found))
+    for label in np.flatnonzero(matches.num_annotations):
+        hits = table.matched[matches.ranked[label]] >= 0
+        count = int(matches.num_annotations[label])
+        per_class[:, label] = average_precision(hits, num_annotations=count)
+    return LevelReport(per_class, labels, matches)
 
 
 def _duplicates(truth: Rows) -> NDArray[np.bool_]:
@@ -261,22 +282,3 @@ def _duplicates(truth: Rows) -> NDArray[np.bool_]:
         if not repeated[order[earlier_place]]:
             repeated[order[later_place]] = True
     return repeated
-
-
-def average_precision(hits: NDArray[np.bool_], *, num_annotations: int) -> Floats:
-    """Interpolated average precision at each threshold, (Q,).
-
-    Args:
-        hits: (N, Q), whether each detection took an annotation, by falling score.
-        num_annotations: of the class, at least 1.
-
-    >>> hits = np.array([[True], [False], [True]])
-    >>> average_precision(hits, num_annotations=2).tolist() == [1 / 2 * 1 + 1 / 2 * 2 / 3]
-    True
-    """
-    if not len(hits):
-        return np.zeros(hits.shape[1])
-    true = np.cumsum(hits, axis=0)
-    precision = true / np.arange(1, len(hits) + 1)[:, None]
-    best_from_here = np.maximum.accumulate(precision[::-1], axis=0)[::-1]
-    return (best_from_here * hits).sum(axis=0) / num_annotations

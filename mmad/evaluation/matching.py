@@ -8,7 +8,9 @@ Shapes: N detections, M annotations, Q thresholds, E pairs of a detection and an
 share video and class.
 """
 
+import itertools
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -59,6 +61,78 @@ class MatchTable:
     tiou: Floats
     matched: Ints
     order: Ints
+
+
+@dataclass(frozen=True, eq=False)
+class Matches:
+    """The matching at one level, with all that figures are made of.
+
+    Attributes:
+        found: the detections.
+        truth: the annotations that count.
+        num_labels: of the level.
+        table: who took what.
+    """
+
+    found: Rows
+    truth: Rows
+    num_labels: int
+    table: MatchTable
+
+    @cached_property
+    def num_annotations(self) -> Ints:
+        """Of each class, (K,)."""
+        return np.bincount(self.truth.labels, minlength=self.num_labels)
+
+    @property
+    def mean_count(self) -> float:
+        """Mean number of annotations of the classes that have any (DETAD's N)."""
+        return float(len(self.truth) / max((self.num_annotations > 0).sum(), 1))
+
+    @cached_property
+    def ranked(self) -> list[Ints]:
+        """Rows of the detections of each class, by falling score."""
+        by_class = self.table.order[np.argsort(self.found.labels[self.table.order], kind="stable")]
+        bounds = np.searchsorted(self.found.labels[by_class], np.arange(self.num_labels + 1))
+        return [by_class[a:b] for a, b in itertools.pairwise(bounds.tolist())]
+
+    @cached_property
+    def rank(self) -> Ints:
+        """Place of each detection in its class, from 0, (N,)."""
+        rank = np.empty(len(self.found), dtype=np.int64)
+        for mine in self.ranked:
+            rank[mine] = np.arange(len(mine))
+        return rank
+
+
+def average_precision(
+    hits: NDArray[np.bool_], *, num_annotations: int, weight: float = 1.0
+) -> Floats:
+    """Interpolated average precision at each threshold, (Q,).
+
+    Args:
+        hits: (N, Q), whether each detection took an annotation, by falling score.
+        num_annotations: of the class, at least 1.
+        weight: of a hit in the precision; 1 for the usual one, DETAD's normalised precision has the
+            mean number of annotations of all classes / that of this class.
+
+    >>> hits = np.array([[True], [False], [True]])
+    >>> average_precision(hits, num_annotations=2).tolist() == [1 / 2 * 1 + 1 / 2 * 2 / 3]
+    True
+    """
+    if not len(hits):
+        return np.zeros(hits.shape[1])
+    precision = running_precision(hits, weight=weight)
+    best_from_here = np.maximum.accumulate(precision[::-1], axis=0)[::-1]
+    return (best_from_here * hits).sum(axis=0) / num_annotations
+
+
+def running_precision(hits: NDArray[np.bool_], *, weight: float = 1.0) -> Floats:
+    """Precision after each detection, (N, Q); see `average_precision`."""
+    true = np.cumsum(hits, axis=0)
+    false = np.arange(1, len(hits) + 1)[:, None] - true
+    # 0 / 0 before a first hit is impossible: every detection is a hit or not.
+    return weight * true / (weight * true + false)
 
 
 def paired_tiou(a: Floats, b: Floats, *, denominator: Denominator) -> Floats:

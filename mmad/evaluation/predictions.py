@@ -38,9 +38,7 @@ def read_predictions(path: str | Path, *, labels: LabelMap) -> dict[str, Detecti
     Raises: PredictionError, with every problem of the file in one message.
     """
     path = Path(path)
-    if not path.is_file():
-        raise PredictionError(f"{path}: there is no such file of predictions")
-    text = _read_text(path)
+    text = read_text_file(path)
     if text.lstrip()[:1] in ("{", "["):
         videos, columns, place_of, problems = _parse_json(path, text)
     else:
@@ -50,17 +48,20 @@ def read_predictions(path: str | Path, *, labels: LabelMap) -> dict[str, Detecti
     )
 
 
-def _read_text(path: Path) -> str:
+def read_text_file(path: str | Path) -> str:
+    """The text of a file of predictions: plain, .gz, or prediction.csv in a .zip; without its BOM.
+
+    What macOS adds to a zip (``__MACOSX``) is passed over.
+
+    Raises: PredictionError if the file is missing or cannot be read, if a zip has an entry that
+    leads out of its folder, if it has no prediction.csv at its top level, or more than one CSV.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise PredictionError(f"{path}: there is no such file of predictions")
     try:
         if path.suffix.lower() == ".zip":
-            with zipfile.ZipFile(path) as archive:
-                names = [name for name in archive.namelist() if not name.endswith("/")]
-                if names.count(_NAME_IN_ZIP) != 1:
-                    listed = ", ".join(names[:5]) or "nothing"
-                    raise PredictionError(
-                        f"{path}: expected one {_NAME_IN_ZIP} in the zip, found {listed}"
-                    )
-                raw = archive.read(_NAME_IN_ZIP)
+            raw = _read_zip(path)
         elif path.suffix.lower() == ".gz":
             raw = gzip.decompress(path.read_bytes())
         else:
@@ -72,6 +73,30 @@ def _read_text(path: Path) -> str:
         raise PredictionError(f"{path}: cannot be read: {error}") from None
     except (RuntimeError, NotImplementedError) as error:
         raise PredictionError(f"{path}: cannot be unpacked: {error}") from None
+
+
+def _read_zip(path: Path) -> bytes:
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.namelist()
+        unsafe = [name for name in entries if _leads_out(name)]
+        if unsafe:
+            raise PredictionError(
+                f"{path}: expected one {_NAME_IN_ZIP} in the zip, found {', '.join(unsafe[:5])}, "
+                "which leads out of the folder it is unpacked in"
+            )
+        names = [name for name in entries if not name.startswith("__MACOSX/")]
+        names = [name for name in names if not name.endswith("/")]
+        tables = [name for name in names if name.lower().endswith(".csv")]
+        if tables != [_NAME_IN_ZIP]:
+            listed = ", ".join((tables or names)[:5]) or "nothing"
+            raise PredictionError(f"{path}: expected one {_NAME_IN_ZIP} in the zip, found {listed}")
+        return archive.read(_NAME_IN_ZIP)
+
+
+def _leads_out(entry: str) -> bool:
+    """Whether the name of an entry is an absolute path or climbs with ``..``."""
+    parts = entry.replace("\\", "/").split("/")
+    return not parts[0] or parts[0][1:2] == ":" or ".." in parts
 
 
 def _parse_csv(

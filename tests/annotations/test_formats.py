@@ -64,9 +64,9 @@ def test_csv_frames_become_seconds_by_the_rate_of_their_own_row(tmp_path: Path) 
     result = read_annotations(put(tmp_path, "val.csv", text))
     first, second = result.records
     assert result.format == "mma52-csv"
-    assert first.annotations.segments_seconds.tolist() == [[0.0, 309 / 29]]
+    assert first.annotations.segments_seconds.tolist() == [[0.0, round(309 / 29, 4)]]
     assert round(float(first.annotations.segments_seconds[0, 1]), 4) == 10.6552
-    assert first.duration_seconds == 342 / 29
+    assert first.duration_seconds == round(342 / 29, 4)
     assert second.annotations.segments_seconds.tolist() == [[63 / 30, 90 / 30]]
     assert second.annotations.labels.tolist() == [MA52.index("waving")]
     assert (second.fps, second.num_frames, second.subset) == (30.0, 150, "val")
@@ -130,7 +130,7 @@ def test_csv_round_trip_is_exact(tmp_path: Path, records: tuple[VideoRecord, ...
         "0,val0000,0,309,9,342,29",
     ]
     write_mma52_csv(tmp_path / "again" / "val.csv", first.records)
-    assert_same(first, AnnotationSet(records, MA52, tmp_path, "mma52-csv"), atol=1e-12)
+    assert_same(first, AnnotationSet(records, MA52, tmp_path, "mma52-csv"), atol=0.5e-4)
     assert (tmp_path / "again" / "val.csv").read_text() == (tmp_path / "val.csv").read_text()
 
 

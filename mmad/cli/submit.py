@@ -1,0 +1,70 @@
+"""``mmad submit``: builds and checks the zip that the micro-action challenge takes."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mmad.errors import PredictionError
+from mmad.evaluation.submission import (
+    TASKS,
+    SubmissionReport,
+    build_submission,
+    check_submission,
+    check_task,
+    expected_durations,
+    guess_task,
+)
+
+app = typer.Typer()
+
+
+def report_text(path: Path, report: SubmissionReport, *, verb: str) -> str:
+    """What a submission holds, what is odd about it, and what was not checked."""
+    rows = "detections" if report.task == "detection" else "clips"
+    of_videos = f" of {report.num_videos} videos" if report.task == "detection" else ""
+    lines = [f"warning: {warning}" for warning in report.warnings]
+    lines.append(f"{path}: {verb}, {report.task}, {report.num_rows} {rows}{of_videos}")
+    whose = "videos" if report.task == "detection" else "clips"
+    if report.num_expected is None:
+        lines.append(
+            f"not checked: whether the ids are known and all {whose} present; say --annotations"
+        )
+    else:
+        lines.append(f"all {report.num_expected} {whose} are present")
+    return "\n".join(lines)
+
+
+@app.command()
+def submit(
+    predictions: Annotated[
+        Path | None, typer.Argument(help="CSV (also .gz, .zip), or JSON of detections.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The zip to write.")] = None,
+    check: Annotated[
+        Path | None, typer.Option(metavar="FILE.zip", help="Check this zip, and write nothing.")
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option(help=f"{' or '.join(TASKS)}; default: told by the header.")
+    ] = None,
+    annotations: Annotated[
+        Path | None, typer.Option(help="Videos, or list of clips, that must be present.")
+    ] = None,
+    subset: Annotated[str, typer.Option(help="Subset of the annotations.")] = "test",
+) -> None:
+    """Build the challenge's zip from predictions, or check one before it is uploaded."""
+    if check is not None and (predictions is not None or out is not None):
+        raise PredictionError("--check FILE.zip goes without PREDICTIONS and --out")
+    source = check or predictions
+    if source is None or (check is None and out is None):
+        raise PredictionError("expected PREDICTIONS --out FILE.zip, or --check FILE.zip")
+    task = check_task(task) if task else guess_task(source)
+    expected = None
+    if annotations is not None:
+        expected = expected_durations(annotations, task=task, subset=subset)
+    if out is not None:
+        report = build_submission(source, out, task=task, expected=expected)
+        typer.echo(report_text(out, report, verb="written"))
+    else:
+        report = check_submission(source, task=task, expected=expected)
+        typer.echo(report_text(source, report, verb="in order"))

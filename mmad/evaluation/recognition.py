@@ -1,0 +1,398 @@
+"""Recognition of clips: files of ranked guesses, and accuracy and F1 at action and body level."""
+
+import csv
+import io
+import os
+import re
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmad.errors import AnnotationError, PredictionError, raise_problems
+from mmad.evaluation.predictions import read_text_file
+from mmad.labels import LabelMap
+from mmad.structures import ClipRecord
+
+TOP = 5
+ACTION_COLUMNS = tuple(f"action_pred_{rank}" for rank in range(1, TOP + 1))
+BODY_COLUMNS = tuple(f"body_pred_{rank}" for rank in range(1, TOP + 1))
+RECOGNITION_COLUMNS = ("vid", *ACTION_COLUMNS, *BODY_COLUMNS)
+F1_RULES = ("per_class", "harmonic")
+NAME_IN_ZIP = "prediction.csv"
+_ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can hold; equal files give equal bytes
+_SUFFIX = re.compile(r"\.[A-Za-z]\w{1,3}$")
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Recognitions:
+    """The ranked guesses for each clip.
+
+    Attributes:
+        clip_ids: file name of each clip.
+        action_top: int64, (N, up to 5), label indices by falling score; -1 where a rank is not
+            given.
+        body_top: the same of the body parts; (N, 0) if the labels have no parents.
+
+    Raises: ValueError if the lengths disagree or a clip is there twice.
+    """
+
+    clip_ids: tuple[str, ...]
+    action_top: Ints
+    body_top: Ints
+
+    def __post_init__(self) -> None:
+        for name in ("action_top", "body_top"):
+            table = np.array(getattr(self, name), dtype=np.int64)
+            if table.ndim != 2 or len(table) != len(self.clip_ids) or table.shape[1] > TOP:
+                raise ValueError(
+                    f"{name}: expected shape ({len(self.clip_ids)}, up to {TOP}), "
+                    f"found {table.shape}"
+                )
+            table.flags.writeable = False
+            object.__setattr__(self, name, table)
+        if len(set(self.clip_ids)) != len(self.clip_ids):
+            raise ValueError("clip_ids must differ")
+
+    def __len__(self) -> int:
+        return len(self.clip_ids)
+
+
+def with_suffix(clip_id: str) -> str:
+    """The name of a clip's file; without a suffix it is an mp4.
+
+    >>> with_suffix("0003_01_0005"), with_suffix("a.avi")
+    ('0003_01_0005.mp4', 'a.avi')
+    """
+    return clip_id if _SUFFIX.search(clip_id) else f"{clip_id}.mp4"
+
+
+def table_rows(path: Path, text: str) -> tuple[list[str], list[tuple[int, list[str]]], list[str]]:
+    """Header of a CSV text, its rows with their line numbers, and what is wrong with the others.
+
+    Blank lines are passed over; cells are as in the file.
+
+    Raises: PredictionError if the text is no CSV.
+    """
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    rows, problems = [], []
+    try:
+        header = next(reader, [])
+        for cells in reader:
+            if len(cells) == len(header):
+                rows.append((reader.line_num, cells))
+            elif cells:
+                problems.append(
+                    f"line {reader.line_num}: expected {len(header)} cells, found {len(cells)}"
+                )
+    except csv.Error as error:
+        raise PredictionError(f"{path}: line {reader.line_num}: {error}") from None
+    return header, rows, problems
+
+
+def read_recognitions(path: str | Path, *, labels: LabelMap) -> Recognitions:
+    """The guesses in a CSV ``vid,action_pred_1..5,body_pred_1..5`` (plain, .gz, or in a .zip).
+
+    Labels are indices, names or codes. Later ranks may be absent as columns or empty as cells.
+    Without body columns the bodies are the parents of the actions, rank by rank, repeats allowed;
+    for labels without parents body columns are passed over, as is any other column. Clips keep the
+    order of the file; an id without a suffix gets ``.mp4``.
+
+    Raises: PredictionError, with every problem of the file in one message.
+    """
+    path = Path(path)
+    header, rows, problems = table_rows(path, read_text_file(path))
+    header = [name.strip() for name in header]
+    actions = _ranked_columns(ACTION_COLUMNS, header)
+    bodies = _ranked_columns(BODY_COLUMNS, header) if labels.has_parents else []
+    _check_columns(path, header, wanted=["vid", *(actions or ACTION_COLUMNS[:1]), *bodies])
+    first_line: dict[str, int] = {}
+    for line, cells in rows:
+        name = cells[header.index("vid")].strip()
+        clip_id = with_suffix(name) if name else ""
+        if not name:
+            problems.append(f"line {line}: the clip has no name (vid is empty)")
+        elif clip_id in first_line:
+            problems.append(
+                f"line {line}: clip '{name}' is listed twice, first in line {first_line[clip_id]}"
+            )
+        first_line.setdefault(clip_id, line)
+    action_top = _guesses(actions, header, rows, labels=labels, problems=problems)
+    body_top = _guesses(bodies, header, rows, labels=labels.parent_map, problems=problems)
+    raise_problems(PredictionError, source=str(path), problems=problems)
+    if labels.has_parents and not bodies:
+        parents = labels.to_parents(np.maximum(action_top, 0))
+        body_top = np.where(action_top < 0, -1, parents)
+    return Recognitions(tuple(first_line), action_top, body_top)
+
+
+def _ranked_columns(names: Sequence[str], header: Sequence[str]) -> list[str]:
+    """Those of ``names`` up to the last that ``header`` has: an earlier one must not be missing."""
+    present = [rank for rank, name in enumerate(names) if name in header]
+    return list(names[: present[-1] + 1]) if present else []
+
+
+def _check_columns(path: Path, header: Sequence[str], *, wanted: Sequence[str]) -> None:
+    missing = [name for name in wanted if name not in header]
+    repeated = [name for name in wanted if header.count(name) > 1]
+    if not missing and not repeated:
+        return
+    told = [f"missing {', '.join(missing)}"] if missing else []
+    told += [f"more than once {', '.join(repeated)}"] if repeated else []
+    found = ", ".join(repr(name) for name in header[:8]) or "nothing"
+    separator = re.search(r"[;\t|]", header[0]) if len(header) == 1 else None
+    hint = f"; columns are separated by commas, not by {separator[0]!r}" if separator else ""
+    raise PredictionError(
+        f"{path}: expected the columns vid, action_pred_1 to {TOP} and, if bodies are given, "
+        f"body_pred_1 to {TOP}; {' and '.join(told)}, found {found}{hint}"
+    )
+
+
+def _guesses(
+    columns: Sequence[str],
+    header: Sequence[str],
+    rows: Sequence[tuple[int, list[str]]],
+    *,
+    labels: LabelMap,
+    problems: list[str],
+) -> Ints:
+    """The label index in each of ``columns``, (N, len(columns)); -1 for an empty cell."""
+    places = [header.index(name) for name in columns]
+    known: dict[str, int] = {"": -1}
+    found = np.full((len(rows), len(columns)), -1, dtype=np.int64)
+    for row, (line, cells) in enumerate(rows):
+        given = True
+        for rank, place in enumerate(places):
+            text = cells[place].strip()
+            where = f"line {line}: clip '{cells[header.index('vid')]}': {columns[rank]}"
+            if not text and rank == 0:
+                problems.append(f"{where} is empty")
+            elif text and not given:
+                problems.append(f"{where}: found '{text}' after an empty rank")
+            given = bool(text)
+            if text not in known:
+                try:
+                    known[text] = labels.index(text)
+                except KeyError as error:
+                    problems.append(f"{where}: {error.args[0]}")
+                    continue
+            found[row, rank] = known[text]
+    return found
+
+
+def write_recognitions(path: str | Path, recognitions: Recognitions) -> None:
+    """Write the challenge's CSV, or to a ``.zip`` path a zip that holds it as prediction.csv.
+
+    Its header and order, ids with a suffix, LF; a rank that is not given is an empty cell.
+
+    Raises: PredictionError if it cannot be written.
+    """
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(RECOGNITION_COLUMNS)
+    guesses = np.full((len(recognitions), 2 * TOP), -1)
+    guesses[:, : recognitions.action_top.shape[1]] = recognitions.action_top
+    guesses[:, TOP : TOP + recognitions.body_top.shape[1]] = recognitions.body_top
+    for clip_id, row in zip(recognitions.clip_ids, guesses.tolist(), strict=True):
+        writer.writerow([with_suffix(clip_id), *("" if cell < 0 else cell for cell in row)])
+    write_text_or_zip(path, out.getvalue())
+
+
+def write_text_or_zip(path: str | Path, text: str) -> None:
+    """Write ``text``, or to a ``.zip`` path a zip with it as prediction.csv; whole or not at all.
+
+    Equal texts give equal bytes. Folders on the way are made.
+
+    Raises: PredictionError if it cannot be written.
+    """
+    path = Path(path)
+    content = text.encode()
+    if path.suffix.lower() == ".zip":
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w") as archive:
+            entry = zipfile.ZipInfo(NAME_IN_ZIP, date_time=_ZIP_TIME)
+            entry.external_attr = 0o644 << 16
+            entry.create_system = 3  # Unix, wherever it is written
+            archive.writestr(entry, content, compress_type=zipfile.ZIP_DEFLATED)
+        content = out.getvalue()
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            partial.write_bytes(content)
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise PredictionError(f"{path}: cannot be written ({error.strerror})") from None
+
+
+@dataclass(frozen=True, eq=False)
+class RecognitionLevel:
+    """The numbers of one level with K labels. Fractions.
+
+    Attributes:
+        top1: share of clips whose first guess is right.
+        top5: share of clips with a right one among five guesses; None if the file gives fewer
+            ranks.
+        f1_macro: by the rule of the report.
+        f1_micro: of single-label clips this is the accuracy.
+        f1_per_class: (K,); NaN for a label that neither truth nor first guesses have.
+        confusion: (K, K) counts of clips, rows are truth, columns first guesses; clips without a
+            prediction are in no column.
+        num_clips_per_label: (K,), of the truth.
+    """
+
+    top1: float
+    top5: float | None
+    f1_macro: float
+    f1_micro: float
+    f1_per_class: NDArray[np.float64]
+    confusion: Ints
+    num_clips_per_label: Ints
+
+
+@dataclass(frozen=True, eq=False)
+class RecognitionReport:
+    """How good a set of recognitions is.
+
+    Attributes:
+        levels: "action" and, for labels with parents, "body".
+        f1: the rule of macro F1, one of `F1_RULES`.
+        num_clips: annotated clips.
+        num_missing: of these without a prediction; each counts as wrong.
+    """
+
+    levels: Mapping[str, RecognitionLevel]
+    f1: str
+    num_clips: int
+    num_missing: int
+
+    @property
+    def f1_mean(self) -> float:
+        """Mean of macro and micro F1 of all levels (four numbers for MA-52)."""
+        values = [(level.f1_macro, level.f1_micro) for level in self.levels.values()]
+        return float(np.mean(values))
+
+
+def evaluate_recognition(
+    recognitions: Recognitions,
+    clips: Sequence[ClipRecord],
+    *,
+    labels: LabelMap,
+    f1: str = "per_class",
+    allow_missing: bool = False,
+) -> RecognitionReport:
+    """Accuracy and F1 of ``recognitions`` against the labels of ``clips``.
+
+    The true body is the parent of the true action, the predicted body the first of ``body_top``.
+
+    Args:
+        recognitions: see `read_recognitions`.
+        clips: the annotated clips, all labelled.
+        labels: that the indices in both refer to.
+        f1: "per_class": macro F1 is the mean of the F1 of each label that truth or first guesses
+            have (scikit-learn's, and that of the published numbers). "harmonic": the harmonic mean
+            of mean precision and mean recall over the same labels (the formula the papers print).
+        allow_missing: count annotated clips without a prediction as wrong instead of raising.
+
+    Raises: PredictionError if clips are unknown or missing, or ``f1`` is none of the rules;
+    AnnotationError if there are no clips or some have no label.
+    """
+    if f1 not in F1_RULES:
+        raise PredictionError(f"F1 rule '{f1}': expected one of {', '.join(F1_RULES)}")
+    unlabelled = [clip.clip_id for clip in clips if clip.label is None]
+    if unlabelled or not clips:
+        found = f"{len(unlabelled)} without: {', '.join(unlabelled[:5])}" if clips else "no clips"
+        raise AnnotationError(f"recognition can be scored on clips with labels only, found {found}")
+    truth = np.array([clip.label for clip in clips], dtype=np.int64)
+    rows = _rows_of_clips(recognitions, clips, allow_missing=allow_missing)
+    guesses, size = recognitions.action_top, len(labels)
+    levels = {"action": _evaluate(guesses, truth, rows, num_labels=size, f1=f1)}
+    if labels.has_parents:
+        guesses, size = recognitions.body_top, len(labels.parent_names)
+        truth = labels.to_parents(truth)
+        levels["body"] = _evaluate(guesses, truth, rows, num_labels=size, f1=f1)
+    return RecognitionReport(levels, f1, len(clips), int((rows < 0).sum()))
+
+
+def _rows_of_clips(
+    recognitions: Recognitions, clips: Sequence[ClipRecord], *, allow_missing: bool
+) -> Ints:
+    """Row of each clip among the recognitions, (N,), -1 if it has none."""
+    row_of = {with_suffix(name): row for row, name in enumerate(recognitions.clip_ids)}
+    names = [with_suffix(clip.clip_id) for clip in clips]
+    known = set(names)
+    problems = [f"clip '{name}' is not in the ground truth" for name in row_of if name not in known]
+    missing = [name for name in names if name not in row_of]
+    if missing and not allow_missing:
+        dots = ", ..." if len(missing) > 5 else ""
+        problems.append(
+            f"{len(missing)} of {len(names)} annotated clips have no prediction: "
+            f"{', '.join(missing[:5])}{dots}"
+        )
+    raise_problems(PredictionError, source="predictions", problems=problems)
+    return np.array([row_of.get(name, -1) for name in names], dtype=np.int64)
+
+
+def _evaluate(
+    guesses: Ints, truth: Ints, rows: Ints, *, num_labels: int, f1: str
+) -> RecognitionLevel:
+    assert guesses.shape[1] > 0, "recognitions without guesses"
+    assert guesses.max(initial=-1) < num_labels, "guesses of another label set"
+    # Row -1, of a clip without a prediction, is the one added here.
+    guesses = np.concatenate([guesses, np.full((1, guesses.shape[1]), -1)])[rows]
+    first = guesses[:, 0]
+    given = first >= 0
+    pairs = truth[given] * num_labels + first[given]
+    confusion = np.bincount(pairs, minlength=num_labels**2).reshape(num_labels, num_labels)
+    num_true = np.bincount(truth, minlength=num_labels)
+    num_guessed = confusion.sum(axis=0)
+    hits = np.diagonal(confusion)
+    present = num_true + num_guessed > 0
+    per_class = np.full(num_labels, np.nan)
+    per_class[present] = 2 * hits[present] / (num_true + num_guessed)[present]
+    if f1 == "per_class":
+        macro = float(per_class[present].mean())
+    else:
+        precision = (hits / np.maximum(num_guessed, 1))[present].mean()
+        recall = (hits / np.maximum(num_true, 1))[present].mean()
+        macro = float(2 * precision * recall / (precision + recall)) if hits.any() else 0.0
+    top1 = float((first == truth).mean())
+    has_top5 = guesses.shape[1] >= min(TOP, num_labels)
+    return RecognitionLevel(
+        top1=top1,
+        top5=float((guesses == truth[:, None]).any(axis=1).mean()) if has_top5 else None,
+        f1_macro=macro,
+        f1_micro=top1,
+        f1_per_class=per_class,
+        confusion=confusion,
+        num_clips_per_label=num_true,
+    )
+
+
+def recognition_json(report: RecognitionReport, labels: LabelMap) -> dict[str, object]:
+    """The numbers of a report: fractions, classes by index; the confusion matrix as counts."""
+    content: dict[str, object] = {
+        "f1_rule": report.f1,
+        "f1_mean": report.f1_mean,
+        "num_clips": report.num_clips,
+        "num_missing": report.num_missing,
+    }
+    for name, level in report.levels.items():
+        content[name] = {
+            **{key: getattr(level, key) for key in ("top1", "top5", "f1_macro", "f1_micro")},
+            "f1_per_class": {
+                str(label): value
+                for label, value in enumerate(level.f1_per_class.tolist())
+                if not np.isnan(value)
+            },
+            "labels": list((labels if name == "action" else labels.parent_map).names),
+            "confusion": level.confusion.tolist(),
+        }
+    return content

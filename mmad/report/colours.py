@@ -1,0 +1,5 @@
+"""Colours that pictures and the page share."""
+
+# One for each outcome of a detection (true positive, double, wrong label, localisation, confusion,
+# background); apart for the common colour-blindnesses, also side by side in this order.
+OUTCOME_COLOURS = ("#228833", "#66ccee", "#aa3377", "#ccbb44", "#ee6677", "#bbbbbb")

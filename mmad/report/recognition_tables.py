@@ -1,0 +1,61 @@
+"""Tables of recognition results for the terminal."""
+
+import numpy as np
+from rich.table import Table
+
+from mmad.evaluation.recognition import RecognitionLevel, RecognitionReport
+from mmad.labels import LabelMap
+from mmad.report.tables import percent
+
+
+def recognition_table(report: RecognitionReport) -> Table:
+    """Accuracy and F1 (%) of each level, and F1_mean."""
+    rule = "" if report.f1 == "per_class" else f", macro F1 {report.f1}"
+    table = Table(title=f"Recognition (%){rule}", title_justify="left")
+    table.add_column("level")
+    for name in ("top-1", "top-5", "F1 macro", "F1 micro"):
+        table.add_column(name, justify="right")
+    table.add_column("F1_mean", justify="right", style="bold")
+    for name, level in report.levels.items():
+        numbers = (level.top1, level.top5, level.f1_macro, level.f1_micro)
+        table.add_row(name, *(percent(value) for value in numbers), "")
+    table.add_section()
+    table.add_row("all", "", "", "", "", percent(report.f1_mean))
+    return table
+
+
+def most_confused(level: RecognitionLevel, *, top: int = 10) -> list[tuple[int, int, int, float]]:
+    """Truth, first guess, number of clips and their share of the truth's, most clips first.
+
+    Pairs that are equally many stay in the order of their labels; right guesses are left out.
+    """
+    wrong = level.confusion.copy()
+    np.fill_diagonal(wrong, 0)
+    order = np.argsort(-wrong, axis=None, kind="stable")[:top]
+    pairs = zip(*np.unravel_index(order, wrong.shape), strict=True)
+    return [
+        (int(i), int(j), int(wrong[i, j]), float(wrong[i, j] / level.num_clips_per_label[i]))
+        for i, j in pairs
+        if wrong[i, j]
+    ]
+
+
+def confusion_table(
+    report: RecognitionReport, labels: LabelMap, *, level: str = "action", top: int = 10
+) -> Table:
+    """The pairs of labels that are confused most at a level; share is of the truth's clips (%)."""
+    names = labels if level == "action" else labels.parent_map
+    table = Table(title=f"Most confused ({level})", title_justify="left")
+    table.add_column("truth")
+    table.add_column("prediction")
+    table.add_column("clips", justify="right")
+    table.add_column("share (%)", justify="right")
+    for truth, guess, count, share in most_confused(report.levels[level], top=top):
+        table.add_row(names.title(truth), names.title(guess), str(count), percent(share))
+    return table
+
+
+def recognition_counts_text(report: RecognitionReport) -> str:
+    """What was counted, in words."""
+    missing = f" ({report.num_missing} without a prediction, counted as wrong)"
+    return f"{report.num_clips} clips" + (missing if report.num_missing else "")

@@ -1,0 +1,371 @@
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from mmad.annotations.formats import read_annotations
+from mmad.cli.agreement import app
+from mmad.errors import AnnotationError, MmadError, PredictionError
+from mmad.evaluation.agreement import AgreementReport, agreement_json, measure_agreement
+from mmad.evaluation.both_ways import match_both_ways
+from mmad.evaluation.consensus import DisputedInstance, find_consensus
+from mmad.evaluation.detection import annotation_rows
+from mmad.evaluation.matching import Rows
+from mmad.labels import MA52, flat_labels
+from mmad.segments import tiou as tiou_of
+from mmad.structures import Annotations
+
+NODDING, SHAKING_HEAD, WAVING = MA52.index("B1"), MA52.index("B2"), MA52.index("C5")
+HEAD = MA52.parent_names.index("head")
+
+
+def made(*instances: tuple[float, float, int]) -> Annotations:
+    return Annotations([(start, end) for start, end, _ in instances], [i[2] for i in instances])
+
+
+ADA = {"v": made((0, 4, NODDING), (5, 7, WAVING)), "w": made((1, 2, NODDING))}
+BEN = {"v": made((2, 6, NODDING), (5.5, 7, WAVING)), "w": made((1.2, 2.2, SHAKING_HEAD))}
+DURATIONS = {"v": 8.0, "w": 2.5}
+
+
+def compare(a: dict[str, Annotations], b: dict[str, Annotations], **options) -> AgreementReport:
+    options = {"labels": MA52, "durations_seconds": DURATIONS} | options
+    return measure_agreement({"ada": a, "ben": b}, **options)
+
+
+def test_matched_f1_and_deviations_by_hand() -> None:
+    report = compare(ADA, BEN, tiou=(0.3, 0.5))
+    (pair,) = report.pairs
+    assert (pair.first, pair.second) == ("ada", "ben")
+    action = pair.levels["action"]
+    assert action.num_instances[NODDING] == (2, 1)
+    loose, strict = action.matched
+    # tIoU of nodding is 2 / 6, of waving 1.5 / 2; three instances each.
+    assert (loose.num_matched, strict.num_matched) == (2, 1)
+    assert loose.f1 == 2 * 2 / (3 + 3)
+    assert strict.f1 == 2 * 1 / (3 + 3)
+    assert loose.f1_per_label[NODDING] == 2 * 1 / (2 + 1)
+    assert strict.f1_per_label[NODDING] == 0
+    assert strict.f1_per_label[SHAKING_HEAD] == 0
+    assert strict.f1_per_label[WAVING] == 1
+    assert strict.f1_per_label[0] is None
+    # Ben is 2 s later with both ends of nodding, and 0.5 s with the start of waving.
+    assert loose.start.mean == loose.start.mean_absolute == (2 + 0.5) / 2
+    assert loose.end.median_absolute == (2 + 0) / 2
+    assert (strict.start.mean, strict.end.mean) == (0.5, 0)
+    # At body level nodding and shaking the head are one: tIoU 0.8 / 1.2 in w.
+    body = pair.levels["body"].matched[1]
+    assert body.f1_per_label[HEAD] == 2 * 1 / (2 + 2)
+    assert body.num_matched == 2
+
+
+def test_kappa_by_hand() -> None:
+    a = {"v": made((0, 4, NODDING))}
+    b = {"v": made((2, 6, NODDING), (0, 10, WAVING))}
+    report = compare(a, b, durations_seconds={"v": 10.0}, step_seconds=1.0)
+    level = report.pairs[0].levels["action"]
+    # Ten samples at 0.5 to 9.5 s: both 2.5 and 3.5, only a 2, only b 2, neither 4.
+    observed, chance = (2 + 4) / 10, (4 * 4 + 6 * 6) / 10**2
+    assert level.kappa[NODDING] == pytest.approx((observed - chance) / (1 - chance))
+    # One always, the other never: they agree as little as chance would have it.
+    assert level.kappa[WAVING] == 0
+    assert level.kappa[SHAKING_HEAD] is None
+    assert level.mean_kappa == pytest.approx((level.kappa[NODDING] + 0) / 2)
+
+
+def test_kappa_takes_all_videos_as_one_series_and_overlaps_once() -> None:
+    a = {"v": made((0, 1, NODDING), (0.5, 2, NODDING)), "w": made()}
+    b = {"v": made((0, 2, NODDING)), "w": made((0, 2, NODDING))}
+    report = compare(a, b, durations_seconds={"v": 4.0, "w": 4.0}, step_seconds=1.0)
+    observed, chance = 6 / 8, (2 * 4 + 6 * 4) / 8**2
+    kappa = report.pairs[0].levels["action"].kappa[NODDING]
+    assert kappa == pytest.approx((observed - chance) / (1 - chance))
+
+
+def test_a_boundary_on_a_sample_belongs_to_what_starts_there() -> None:
+    # 0.15 / 0.1 is below 1.5 in floats. Samples at 0.05, 0.15, 0.25 and 0.35 s.
+    a, b = {"v": made((0.15, 0.35, NODDING))}, {"v": made((0.1, 0.3, NODDING))}
+    report = compare(a, b, durations_seconds={"v": 0.4})
+    assert report.pairs[0].levels["action"].kappa[NODDING] == 1
+
+
+def test_kappa_is_undefined_where_both_always_see_it() -> None:
+    always = {"v": made((0, 8, NODDING))}
+    level = compare(always, always).pairs[0].levels["action"]
+    assert level.kappa[NODDING] is None
+    assert level.mean_kappa is None
+    assert level.matched[0].f1 == 1
+
+
+def test_the_same_twice_agrees_fully() -> None:
+    (pair,) = compare(ADA, ADA, tiou=(0.5, 1.0)).pairs
+    for level in pair.levels.values():
+        assert [one.f1 for one in level.matched] == [1, 1]
+        assert level.mean_kappa == 1
+        assert level.matched[0].start.mean_absolute == 0
+
+
+def random_annotators(seed: int) -> tuple[dict[str, Annotations], dict[str, Annotations]]:
+    rng = np.random.default_rng(seed)
+
+    def one() -> dict[str, Annotations]:
+        # Whole numbers make equal tIoU frequent.
+        starts = rng.integers(0, 40, size=60)
+        segments = np.stack([starts, starts + rng.integers(1, 8, size=60)], axis=1)
+        return {"v": Annotations(segments, rng.integers(0, 3, size=60) + NODDING)}
+
+    return one(), one()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_exchanging_the_annotators_changes_only_the_sign(seed: int) -> None:
+    a, b = random_annotators(seed)
+    options = {"durations_seconds": {"v": 50.0}, "tiou": (0.3, 0.6)}
+    (there,), (back,) = (compare(*both, **options).pairs for both in ((a, b), (b, a)))
+    for name, level in there.levels.items():
+        other = back.levels[name]
+        assert level.kappa == other.kappa
+        for one, two in zip(level.matched, other.matched, strict=True):
+            assert 0 < one.num_matched == two.num_matched
+            assert one.f1_per_label == two.f1_per_label
+            assert one.start.mean == pytest.approx(-two.start.mean, abs=1e-12)
+            assert one.end.mean_absolute == pytest.approx(two.end.mean_absolute)
+            assert one.end.median_absolute == two.end.median_absolute
+
+
+def best_pairs_first(a: Rows, b: Rows, *, tiou: float) -> list[float]:
+    """tIoU of the matched pairs, found by looking at all pairs one after the other."""
+    overlaps = tiou_of(a.segments, b.segments)
+    overlaps[a.labels[:, None] != b.labels[None, :]] = 0
+    places = [(a.segments[i, 0], a.segments[i, 1], i) for i in range(len(a))]
+    others = [(b.segments[j, 0], b.segments[j, 1], j) for j in range(len(b))]
+    pairs = [(-overlaps[p[2], q[2]], p, q) for p in places for q in others]
+    used_a, used_b, found = set(), set(), []
+    for overlap, (*_, i), (*_, j) in sorted(pairs):
+        if -overlap >= tiou and i not in used_a and j not in used_b:
+            used_a.add(i)
+            used_b.add(j)
+            found.append(-overlap)
+    return found
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_pairs_are_matched_by_falling_overlap(seed: int) -> None:
+    a, b = (annotation_rows([(0, one["v"])]) for one in random_annotators(seed))
+    in_a, in_b, overlap = match_both_ways(a, b, tiou=0.2)
+    assert len(set(in_a)) == len(set(in_b)) == len(in_a)
+    assert (a.labels[in_a] == b.labels[in_b]).all()
+    assert sorted(overlap, reverse=True) == pytest.approx(best_pairs_first(a, b, tiou=0.2))
+
+
+def test_a_better_pair_is_not_lost_to_one_who_chooses_earlier() -> None:
+    # Of a, the second has the best partner (the first of b) and loses it to the first; before the
+    # third has its turn, it would take the second of b, which fits the third better.
+    a = annotation_rows([(0, made((0, 10, 0), (1, 12, 0), (12, 20, 0)))])
+    b = annotation_rows([(0, made((0, 10.5, 0), (9, 20, 0)))])
+    in_a, in_b, overlap = match_both_ways(a, b, tiou=0.1)
+    assert sorted(zip(in_a.tolist(), in_b.tolist(), strict=True)) == [(0, 0), (2, 1)]
+    assert sorted(overlap) == [8 / 11, 10 / 10.5]
+
+
+def test_only_common_videos_are_compared_and_the_others_named() -> None:
+    report = compare(ADA | {"x": made()}, {"w": BEN["w"], "y": made()})
+    assert report.videos == ("w",)
+    assert report.left_out == {"v": ("ada",), "x": ("ada",), "y": ("ben",)}
+    content = json.loads(json.dumps(agreement_json(report), allow_nan=False))
+    assert content["left_out"]["y"] == ["ben"]
+    level = content["pairs"][0]["action"]
+    assert level["num_instances"] == {"nodding": [1, 0], "shaking head": [0, 1]}
+    assert level["matched"][0]["f1_per_label"] == {"nodding": 0, "shaking head": 0}
+    assert level["matched"][0]["start"]["mean"] is None
+
+
+def test_three_annotators_are_three_pairs() -> None:
+    report = measure_agreement(
+        {"ada": ADA, "ben": BEN, "cy": ADA}, labels=MA52, durations_seconds=DURATIONS
+    )
+    names = [(pair.first, pair.second) for pair in report.pairs]
+    assert names == [("ada", "ben"), ("ada", "cy"), ("ben", "cy")]
+    assert report.pairs[1].levels["action"].matched[0].f1 == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"b": {"z": made()}}, "no video is annotated by all.*\n  ada: v, w\n  ben: z"),
+        ({"step_seconds": 0.0}, "step: expected seconds, at least 0.01, found 0.0"),
+        ({"step_seconds": float("nan")}, "found nan"),
+        ({"durations_seconds": {"v": 8.0}}, "the duration of video w is not known"),
+        ({"labels": flat_labels(["x"]), "levels": ("body",)}, "the 1 labels have no body"),
+    ],
+)
+def test_what_cannot_be_compared(options: dict, message: str) -> None:
+    with pytest.raises(AnnotationError, match=message):
+        compare(**({"a": ADA, "b": BEN} | options))
+    with pytest.raises(AnnotationError, match=r"expected at least two annotators.*found 1"):
+        measure_agreement({"ada": ADA}, labels=MA52, durations_seconds=DURATIONS)
+
+
+THREE = {
+    "ada": {"v": made((1, 2, NODDING), (4, 6, WAVING), (3, 4, SHAKING_HEAD))},
+    "ben": {"v": made((1, 2.02, NODDING), (4.5, 6.5, WAVING), (3.2, 4, SHAKING_HEAD))},
+    "cy": {"v": made((1, 1.98, NODDING), (8, 9, NODDING), (3, 4, SHAKING_HEAD))},
+}
+
+
+def test_consensus_of_three_by_hand() -> None:
+    found = find_consensus(THREE)
+    agreed = found.annotations["v"]
+    # Nodding: tIoU at least 0.98 / 1.02, all. Shaking head: all, but one pair has only 0.8.
+    # Waving: two of three, with 1.5 / 2.5.
+    expected = [
+        ((1 + 1 + 1) / 3, (2 + 2.02 + 1.98) / 3),
+        ((3 + 3.2 + 3) / 3, 4),
+        ((4 + 4.5) / 2, (6 + 6.5) / 2),
+    ]
+    np.testing.assert_allclose(agreed.segments_seconds, expected)
+    assert agreed.labels.tolist() == [NODDING, SHAKING_HEAD, WAVING]
+    assert (found.num_reliable, found.num_majority) == (1, 2)
+    assert found.disputed == (DisputedInstance("v", NODDING, 8, 9, ("cy",), ("ada", "ben")),)
+
+
+def test_consensus_asks_every_two_for_enough_overlap() -> None:
+    # Each is 6 / 10 on its neighbour, the first 1 / 3 on the last.
+    chain = {"a": made((0, 8, 0)), "b": made((2, 10, 0)), "c": made((4, 12, 0))}
+    found = find_consensus({name: {"v": one} for name, one in chain.items()})
+    np.testing.assert_allclose(found.annotations["v"].segments_seconds, [(1, 9)])
+    assert [(one.seen_by, one.start_seconds) for one in found.disputed] == [(("c",), 4)]
+
+
+def test_two_annotators_must_both_have_it() -> None:
+    found = find_consensus({"ada": ADA, "ben": BEN})
+    assert found.annotations["v"].labels.tolist() == [WAVING]
+    assert found.annotations["w"].labels.tolist() == []
+    assert len(found.disputed) == 4
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_order_of_annotators_makes_no_difference_to_the_consensus(seed: int) -> None:
+    a, b = random_annotators(seed)
+    c, _ = random_annotators(seed + 100)
+    one, two = find_consensus({"a": a, "b": b, "c": c}), find_consensus({"c": c, "a": a, "b": b})
+    np.testing.assert_allclose(
+        one.annotations["v"].segments_seconds, two.annotations["v"].segments_seconds
+    )
+    assert (one.num_reliable, one.num_majority) == (two.num_reliable, two.num_majority)
+
+
+def test_consensus_needs_a_possible_overlap() -> None:
+    with pytest.raises(AnnotationError, match=r"tIoU: expected .* found 0"):
+        find_consensus(THREE, majority_tiou=0)
+
+
+def write(path: Path, actions: Sequence, *, subset: str = "val", video: str = "v") -> Path:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps({video: {"subset": subset, "duration": 10, "actions": actions}}))
+    return path
+
+
+def call(*arguments: object) -> str:
+    result = CliRunner().invoke(app, [str(a) for a in arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_command_with_annotations_predictions_and_outputs(tmp_path: Path) -> None:
+    ada = write(tmp_path / "ada.json", [[NODDING, 0, 4], [WAVING, 5, 7]])
+    model = tmp_path / "model.csv"
+    model.write_text(
+        "video_id,t_start,t_end,class,score\n"
+        "v,0,4.2,nodding,0.9\nv,5,7,waving,0.2\nother,0,1,nodding,0.9\n"
+    )
+    agreed, numbers = tmp_path / "out/agreed.json", tmp_path / "numbers.json"
+    out = call(ada, model, "--consensus", agreed, "--json", numbers, "--level", "action")
+    assert "1 videos are annotated by all" in out
+    assert "1 videos are not and are left out: other (only model)" in out
+    assert "1 instances reliable" in out
+    assert "body level" not in out
+    level = json.loads(numbers.read_text())["pairs"][0]["action"]
+    assert level["matched"][0]["f1"] == 2 * 1 / (2 + 1)
+    assert level["matched"][0]["end"]["mean"] == pytest.approx(4.2 - 4)
+    (record,) = read_annotations(agreed).records
+    np.testing.assert_allclose(record.annotations.segments_seconds, [(0, (4 + 4.2) / 2)])
+    assert (record.subset, record.duration_seconds) == ("val", 10)
+    with open(tmp_path / "out/agreed_disputed.csv", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert row == {
+        "video_id": "v",
+        "start_seconds": "5.0",
+        "end_seconds": "7.0",
+        "label": "waving",
+        "seen_by": "ada",
+        "missed_by": "model",
+    }
+    low = call(ada, model, "--min-score", "0.1", "--json", numbers)
+    assert "body level" in low
+    assert json.loads(numbers.read_text())["pairs"][0]["action"]["matched"][0]["f1"] == 1
+
+
+def test_files_with_one_name_and_subsets(tmp_path: Path) -> None:
+    one = write(tmp_path / "ada/s.json", [[NODDING, 0, 4]])
+    two = write(tmp_path / "ben/s.json", [[NODDING, 0, 4]])
+    assert "ada/s and ben/s, action level" in call(one, two, "--subset", "validation")
+    with pytest.raises(AnnotationError, match="--subset train: no video of it; found val"):
+        call(one, two, "--subset", "train")
+
+
+def own_labels(path: Path, *names: str) -> Path:
+    annotations = [{"segment": [0, 1], "label": name} for name in names]
+    content = {"database": {"v": {"subset": "val", "duration": 9, "annotations": annotations}}}
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_label_sets_of_their_own(tmp_path: Path) -> None:
+    a = own_labels(tmp_path / "a.json", "smile", "frown", "blink")
+    b = own_labels(tmp_path / "b.json", "smile", "Frown", "jump")
+    with pytest.raises(AnnotationError, match=r"(?s)only .*a.json: blink\n.*b.json: jump"):
+        call(a, b)
+    truth = write(tmp_path / "truth.json", [[NODDING, 0, 4]])
+    with pytest.raises(AnnotationError, match=r"only .*a.json: blink, frown, smile$"):
+        call(truth, a)
+    own_labels(b, "Frown", "smile", "blink")
+    agreed = tmp_path / "agreed.json"
+    assert "3 instances reliable" in call(a, b, "--consensus", agreed)
+    # What rich would take for markup is shown as it is.
+    brackets = [own_labels(tmp_path / f"{name}.json", "[red] a") for name in "cd"]
+    assert "[red] a" in call(*brackets)
+    assert read_annotations(agreed).labels.names == ("blink", "frown", "smile")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (["truth.json"], AnnotationError, "at least two files to compare, found 1"),
+        (["truth.json", "none.json"], AnnotationError, "none.json: annotation file not found"),
+        (["p.csv", "p.csv"], AnnotationError, "all files are predictions, which do not tell"),
+        (["truth.json", "bad.csv"], PredictionError, "bad.csv: line 2: video 'v': ends"),
+        (["truth.json", "p.csv", "--level", "leg"], AnnotationError, "--level leg: expected"),
+        (["truth.json", "p.csv", "--tiou", "2"], PredictionError, "--tiou 2: expected"),
+        (["truth.json", "p.csv", "--json", "p.csv"], MmadError, "is one of the files to compare"),
+        (["truth.json", "p.csv", "--consensus", "a.eaf"], MmadError, "ends in .json"),
+    ],
+)
+def test_wrong_arguments(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    error: type[MmadError],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "truth.json", [[NODDING, 0, 4]])
+    header = "video_id,t_start,t_end,class,score\n"
+    (tmp_path / "p.csv").write_text(header + "v,0,4,9,0.9\n")
+    (tmp_path / "bad.csv").write_text(header + "v,4,0,9,0.9\n")
+    with pytest.raises(error, match=message):
+        call(*arguments)

@@ -1,0 +1,227 @@
+"""The report in a real browser: it opens, is quiet, and does what its controls say."""
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmad.evaluation.detection import evaluate_detections, parse_tiou
+from mmad.evaluation.error_analysis import analyse_errors
+from mmad.labels import MA52, LabelMap
+from mmad.report.web_page import page_content, write_web_page
+from mmad.structures import Annotations, Detections, VideoRecord
+
+NASTY = '</script><img src=x onerror="window.hacked=1"> & "b"'
+
+
+def make(num_videos: int = 4, *, names: str = "val") -> tuple[dict, list[VideoRecord]]:
+    rng = np.random.default_rng(2)
+    records, found = [], {}
+    for number in range(num_videos):
+        starts = rng.uniform(0, 8, 3)
+        segments = np.stack((starts, starts + rng.uniform(0.5, 3, 3)), axis=1)
+        labels = rng.integers(0, 52, 3)
+        video = f"{names}{number}"
+        records.append(VideoRecord(video, 12.0, "val", annotations=Annotations(segments, labels)))
+        guesses = np.concatenate((segments + 0.1, segments + 0.9, segments))
+        kinds = np.concatenate((labels, labels, (labels + 1) % 52))
+        # The more videos before it, the fewer right: the last one is worst.
+        scores = rng.uniform(0.1, 1, 9) * (1 - 0.5 * (np.arange(9) > 2))
+        found[video] = Detections(guesses, kinds, scores)
+    return found, records
+
+
+def write(path: Path, found: dict, records: list, labels: LabelMap = MA52, **more: object) -> Path:
+    tiou = parse_tiou("0.1:0.9")
+    write_web_page(
+        path,
+        title=f"run of {NASTY}",
+        records=records,
+        labels=labels,
+        scores=evaluate_detections(found, records, labels=labels, tiou=tiou),
+        errors=analyse_errors(found, records, labels=labels),
+        **more,  # type: ignore[arg-type]
+    )
+    return path
+
+
+def content_of(path: Path) -> dict:
+    text = path.read_text(encoding="utf-8")
+    match = re.search(r'id="content">(.*?)</script>', text, flags=re.DOTALL)
+    assert match is not None
+    return json.loads(match[1])
+
+
+def test_names_cannot_become_markup(tmp_path: Path) -> None:
+    found, records = make(names=NASTY)
+    path = write(tmp_path / "report.html", found, records)
+    text = path.read_text(encoding="utf-8")
+    assert "<img" not in text
+    assert content_of(path)["videos"][0]["id"] == f"{NASTY}0"
+
+
+def test_the_page_asks_for_nothing_from_outside(tmp_path: Path) -> None:
+    text = write(tmp_path / "report.html", *make()).read_text(encoding="utf-8")
+    assert not re.findall(r"""(?:src|href)\s*=\s*["'](?!#)""", text)
+    assert "http" not in text.replace("http://www.w3.org/2000/svg", "").replace("http-equiv", "")
+
+
+def test_rows_of_the_page_are_those_of_the_tables() -> None:
+    found, records = make()
+    scores = evaluate_detections(found, records, labels=MA52, tiou=parse_tiou("0.5"))
+    errors = analyse_errors(found, records, labels=MA52)
+    content = page_content(records=records, labels=MA52, scores=scores, errors=errors, links={})
+    rows = content["found"]
+    assert isinstance(rows, dict)
+    for number, record in enumerate(records):
+        mine = slice(rows["offsets"][number], rows["offsets"][number + 1])
+        expected = found[record.video_id]
+        np.testing.assert_allclose(
+            np.array(rows["start"][mine]) / 100, expected.segments_seconds[:, 0], atol=0.005
+        )
+        assert rows["label"][mine] == expected.labels.tolist()
+    assert content["levels"]["action"]["average"] == pytest.approx(scores.levels["action"].average)
+
+
+def test_videos_are_linked_from_where_the_page_is(tmp_path: Path) -> None:
+    found, records = make(2)
+    file = tmp_path / "my videos" / "val0.mp4"
+    file.parent.mkdir()
+    path = write(tmp_path / "out" / "report.html", found, records, videos={"val0": file})
+    files = [video["file"] for video in content_of(path)["videos"]]
+    assert files == ["../my%20videos/val0.mp4", None]
+
+
+def test_labels_without_parents_have_one_level(tmp_path: Path) -> None:
+    labels = LabelMap(("a", "b"))
+    records = [VideoRecord("v", 5.0, "val", annotations=Annotations([[0, 1]], [0]))]
+    found = {"v": Detections([[0, 1], [2, 2.5]], [0, 1], [0.9, 0.8])}
+    path = write(tmp_path / "report.html", found, records, labels)
+    assert list(content_of(path)["levels"]) == ["action"]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator:
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("there is no chromium on PATH")
+    with api.sync_playwright() as play:
+        running = play.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def page(browser, tmp_path: Path) -> Iterator:  # type: ignore[no-untyped-def]
+    path = write(tmp_path / "report.html", *make(6, names=NASTY))
+    opened = browser.new_page(viewport={"width": 1280, "height": 900})
+    troubles: list[str] = []
+    opened.on("console", lambda message: troubles.append(message.text))
+    opened.on("pageerror", lambda error: troubles.append(str(error)))
+    asked: list[str] = []
+    opened.on("request", lambda request: asked.append(request.url))
+    opened.goto(path.as_uri())
+    opened.wait_for_selector("#timeline svg")
+    yield opened
+    assert troubles == []
+    assert len(asked) == 1
+    assert opened.evaluate("window.hacked") is None
+    opened.close()
+
+
+def test_it_opens_on_the_worst_video(page) -> None:  # type: ignore[no-untyped-def]
+    choices = page.locator("#video-choice option").all_text_contents()
+    errors = [int(re.findall(r"\((\d+) errors\)", text)[0]) for text in choices]
+    assert errors == sorted(errors, reverse=True)
+    assert page.locator("#video-choice").input_value() == page.locator(
+        "#video-choice option"
+    ).first.get_attribute("value")
+    assert NASTY in page.locator("h1").text_content()
+
+
+def test_keys_go_from_video_to_video_and_bar_to_bar(page) -> None:  # type: ignore[no-untyped-def]
+    first = page.locator("#video-choice").input_value()
+    page.keyboard.press("n")
+    second = page.locator("#video-choice").input_value()
+    assert second != first
+    page.keyboard.press("p")
+    assert page.locator("#video-choice").input_value() == first
+    page.locator("#timeline").focus()
+    page.keyboard.press("ArrowRight")
+    one = page.locator("#about").text_content()
+    assert one.startswith(("annotated", "detected"))
+    assert page.locator("#timeline .chosen").count() == 1
+    page.keyboard.press("ArrowRight")
+    assert page.locator("#about").text_content() != one
+
+
+def test_every_control_is_reached_with_tab(page) -> None:  # type: ignore[no-untyped-def]
+    seen = set()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        seen.add(page.evaluate("document.activeElement.id || document.activeElement.textContent"))
+    assert {"theme", "video-choice", "find", "threshold", "timeline", "worse", "better"} <= seen
+
+
+def test_the_threshold_hides_detections(page) -> None:  # type: ignore[no-untyped-def]
+    slider = page.locator("#threshold")
+    counts = []
+    for value in ("0", "0.5", "1"):
+        slider.fill(value)
+        counts.append(page.locator("#timeline .found").count())
+    assert counts[0] == 9
+    assert counts[0] > counts[1] >= counts[2]
+    assert page.locator("#timeline .truth").count() == 3
+
+
+def test_classes_are_sorted_by_a_column(page) -> None:  # type: ignore[no-untyped-def]
+    def column(place: int) -> list[str]:
+        return page.locator(f"#classes tbody tr td:nth-child({place})").all_text_contents()
+
+    counts = [int(text) for text in column(2)]
+    assert counts == sorted(counts, reverse=True)
+    page.get_by_role("button", name="class", exact=True).click()
+    names = column(1)
+    assert names == sorted(names)
+    assert len(names) == 52
+    page.get_by_role("button", name="body", exact=True).click()
+    assert len(column(1)) == 7
+
+
+def test_search_leaves_what_fits(page) -> None:  # type: ignore[no-untyped-def]
+    page.locator("#find").fill('"b"3')
+    assert page.locator("#video-choice option").count() == 1
+    assert '"b"3' in page.locator("#about").text_content()
+
+
+@pytest.mark.parametrize("width", [360, 768, 1920])
+def test_nothing_is_wider_than_the_window(page, width: int) -> None:  # type: ignore[no-untyped-def]
+    page.set_viewport_size({"width": width, "height": 800})
+    page.wait_for_function(
+        "Number(document.querySelector('#timeline svg').getAttribute('width')) <= innerWidth"
+    )
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_light_and_dark(page) -> None:  # type: ignore[no-untyped-def]
+    def luminance(name: str) -> float:
+        colour = page.evaluate(f"getComputedStyle(document.body).{name}")
+        linear = [
+            c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4
+            for c in (int(part) / 255 for part in re.findall(r"\d+", colour)[:3])
+        ]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    backgrounds = []
+    for _ in range(2):
+        low, high = sorted((luminance("color"), luminance("backgroundColor")))
+        assert (high + 0.05) / (low + 0.05) > 7  # WCAG AAA
+        backgrounds.append(luminance("backgroundColor"))
+        page.locator("#theme").click()
+    assert min(backgrounds) < 0.05
+    assert max(backgrounds) > 0.9
