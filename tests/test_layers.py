@@ -58,6 +58,25 @@ def test_imports_come_from_the_same_floor_or_a_lower_one(path: Path) -> None:
             assert name.split(".")[0] != "torch", f"{path} imports torch"
 
 
-def test_eval_starts_without_torch() -> None:
-    code = "import sys, mmad.cli.eval; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+@pytest.mark.parametrize("name", ["eval", "error_analysis", "report", "submit", "agreement"])
+def test_what_judges_starts_without_torch_and_figures(name: str) -> None:
+    slow = ("torch", "pandas", "scipy", "matplotlib")
+    code = f"import sys, mmad.cli.{name}; print([m for m in {slow} if m in sys.modules])"
+    result = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    )
+    assert result.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("command", ["", "eval", "error-analysis", "report", "submit"])
+def test_help_imports_nothing_slow(command: str) -> None:
+    code = (
+        "import sys\nfrom mmad.cli.main import run\n"
+        f"sys.argv = ['mmad', *{command.split()!r}, '--help']\n"
+        "try:\n    run()\nexcept SystemExit as stop:\n    assert not stop.code\n"
+        "print([m for m in ('torch', 'pandas', 'scipy', 'matplotlib') if m in sys.modules])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    )
+    assert result.stdout.strip().endswith("[]"), command

@@ -1,6 +1,7 @@
 """``mmad error-analysis``: where a detector errs."""
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -11,10 +12,15 @@ from mmad.annotations.files import write_csv, write_text
 from mmad.cli.inputs import newest_predictions, parse_levels, read_truth
 from mmad.evaluation.detection import parse_tiou
 from mmad.evaluation.error_analysis import analyse_errors
+from mmad.evaluation.error_details import errors_by_video
 from mmad.evaluation.predictions import read_predictions
 from mmad.report.error_tables import error_json, error_tables
+from mmad.structures import Detections
 
 app = typer.Typer()
+
+# Pictures of the videos with the most errors.
+NUM_TIMELINES = 3
 
 
 @app.command()
@@ -44,8 +50,9 @@ def error_analysis(
         predictions = newest_predictions(runs, subset=subset)
         typer.echo(f"predictions: {predictions}")
     truth = read_truth(predictions, annotations, subset=subset)
+    found = read_predictions(predictions, labels=truth.labels)
     report = analyse_errors(
-        read_predictions(predictions, labels=truth.labels),
+        found,
         truth.records,
         labels=truth.labels,
         tiou=thresholds,
@@ -59,11 +66,35 @@ def error_analysis(
     if json_file is not None:
         write_text(json_file, content)
     if out is not None:
+        # Not at the top: matplotlib is slow to import, and only figures need it.
         from mmad.report.error_figures import write_error_figures
+        from mmad.report.figures import SUFFIXES
+        from mmad.report.timeline import draw_timeline
 
         for table in tables:
             write_csv(out / f"{table.name}.csv", header=table.header, rows=table.rows)
         write_text(out / "errors.json", content)
         for name, errors in report.levels.items():
             write_error_figures(out, name, errors)
+        records = {record.video_id: record for record in truth.records}
+        for row in errors_by_video(report, level=levels[0])[:NUM_TIMELINES]:
+            record = records[row.video_id]
+            for suffix in SUFFIXES:
+                draw_timeline(
+                    out / f"timeline_{safe_name(row.video_id)}{suffix}",
+                    video_id=row.video_id,
+                    duration_seconds=record.duration_seconds,
+                    detections=found.get(row.video_id, Detections()),
+                    labels=truth.labels,
+                    annotations=record.annotations,
+                )
         typer.echo(f"tables and figures: {out}")
+
+
+def safe_name(video_id: str) -> str:
+    """``video_id`` as part of a file name.
+
+    >>> safe_name("../a b")
+    '.._a_b'
+    """
+    return re.sub(r"[^\w.-]", "_", video_id)

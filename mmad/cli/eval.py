@@ -106,7 +106,7 @@ def evaluate(
     if predictions is None:
         predictions = newest_predictions(runs, subset=subset)
         typer.echo(f"predictions: {predictions}")
-    if guess_task(predictions) == "recognition":
+    if is_recognition(predictions):
         score_recognition(predictions, annotations, f1=f1, json_file=json_file, console=console)
         return
     truth = read_truth(predictions, annotations, subset=subset)
@@ -149,6 +149,14 @@ def evaluate(
         console.print(counts_text(report), highlight=False)
     if json_file is not None:
         write_text(json_file, json.dumps(content, indent=1) + "\n")
+
+
+def is_recognition(predictions: Path) -> bool:
+    """Whether a file holds guesses of clips; what is wrong with another, its reader says."""
+    try:
+        return guess_task(predictions) == "recognition"
+    except PredictionError:
+        return False
 
 
 def comparison_json(comparison: Comparison) -> dict[str, object]:

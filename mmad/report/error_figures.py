@@ -17,16 +17,12 @@ _BAR = "#4477aa"
 _MAX_CONFUSIONS = 15
 
 
-def write_error_figures(folder: Path, level: str, errors: LevelErrors) -> list[Path]:
-    """Every figure of a level as PNG, SVG and PDF; the paths."""
-    written = []
+def write_error_figures(folder: Path, level: str, errors: LevelErrors) -> None:
+    """Every figure of a level as PNG, SVG and PDF."""
     for name, draw in FIGURES.items():
         figure = draw(errors)
         for suffix in SUFFIXES:
-            path = folder / f"{level}_{name}{suffix}"
-            save_figure(figure, path, dpi=200)
-            written.append(path)
-    return written
+            save_figure(figure, folder / f"{level}_{name}{suffix}", dpi=200)
 
 
 def _new(width: float, height: float, columns: int = 1) -> tuple[Figure, list[Axes]]:
@@ -138,6 +134,31 @@ def draw_calibration(errors: LevelErrors) -> Figure:
     return figure
 
 
+def draw_class_ratio(errors: LevelErrors) -> Figure:
+    """Annotations of each class, the most frequent first (section 3 of the paper)."""
+    counts = errors.matches.num_annotations
+    order = [label for label in np.argsort(-counts, kind="stable").tolist() if counts[label]]
+    figure, (axis,) = _new(max(3.0, 1.2 + 0.17 * len(order)), 3.2)
+    share = 100 * counts[order] / max(counts.sum(), 1)
+    axis.bar(np.arange(len(order)), share, color=_BAR)
+    names = [errors.labels.title(label) for label in order]
+    axis.set_xticks(np.arange(len(order)), names, rotation=90, fontsize=6, parse_math=False)
+    axis.set_ylabel("share of annotations (%)")
+    return figure
+
+
+def draw_durations(errors: LevelErrors) -> Figure:
+    """Lengths of annotations (section 3 of the paper)."""
+    segments = errors.matches.truth.segments
+    lengths = segments[:, 1] - segments[:, 0]
+    figure, (axis,) = _new(4.2, 2.6)
+    axis.hist(lengths, bins=40, color=_BAR)
+    axis.axvline(lengths.mean(), color="black", lw=0.8, ls="--")
+    axis.set_title(f"mean {lengths.mean():.2f} s", fontsize=9)
+    axis.set(xlabel="length (s)", ylabel="annotations")
+    return figure
+
+
 FIGURES: Mapping[str, Callable[[LevelErrors], Figure]] = {
     "false_positives": draw_false_positives,
     "false_negatives": draw_false_negatives,
@@ -145,4 +166,6 @@ FIGURES: Mapping[str, Callable[[LevelErrors], Figure]] = {
     "confusions": draw_confusions,
     "boundaries": draw_boundaries,
     "calibration": draw_calibration,
+    "class_ratio": draw_class_ratio,
+    "durations": draw_durations,
 }

@@ -68,7 +68,11 @@ def test_one_level_and_chosen_thresholds(tmp_path: Path, annotations: Path) -> N
         (["--runs", "nowhere"], PredictionError, "no run in it has"),
         (["none.csv"], PredictionError, "none.csv: there is no such file"),
         ([__file__, "--annotations", "none.json"], AnnotationError, "none.json"),
-        ([__file__], PredictionError, "not in a run folder; say --annotations"),
+        (
+            [__file__],
+            PredictionError,
+            "not in a run folder that says data.annotations; say --annotations",
+        ),
     ],
 )
 def test_wrong_arguments(arguments: list[str], error: type[MmadError], expected: str) -> None:
@@ -79,5 +83,5 @@ def test_wrong_arguments(arguments: list[str], error: type[MmadError], expected:
 def test_a_run_without_annotations_in_its_config(tmp_path: Path, annotations: Path) -> None:
     path = make_run(tmp_path / "runs", "r", annotations, seconds=1000)
     (tmp_path / "runs" / "r" / "config.yaml").write_text("data: 3\n")
-    with pytest.raises(PredictionError, match=r"has no data\.annotations"):
+    with pytest.raises(PredictionError, match=r"not in a run folder that says data\.annotations"):
         call(path)
