@@ -9,11 +9,10 @@ import typer
 from rich.console import Console
 
 from mmad.annotations.files import write_csv, write_text
-from mmad.cli.inputs import newest_predictions, parse_levels, read_truth
+from mmad.cli.inputs import newest_predictions, parse_levels, read_found, read_truth
 from mmad.evaluation.detection import parse_tiou
 from mmad.evaluation.error_analysis import analyse_errors
 from mmad.evaluation.error_details import errors_by_video
-from mmad.evaluation.predictions import read_predictions
 from mmad.report.error_tables import error_json, error_tables
 from mmad.structures import Detections
 
@@ -50,7 +49,7 @@ def error_analysis(
         predictions = newest_predictions(runs, subset=subset)
         typer.echo(f"predictions: {predictions}")
     truth = read_truth(predictions, annotations, subset=subset)
-    found = read_predictions(predictions, labels=truth.labels)
+    found = read_found(predictions, truth)
     report = analyse_errors(
         found,
         truth.records,

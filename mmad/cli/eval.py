@@ -11,12 +11,11 @@ from rich.console import Console
 
 from mmad.annotations.files import write_text
 from mmad.annotations.mma52 import read_clip_list
-from mmad.cli.inputs import newest_predictions, parse_levels, read_truth
+from mmad.cli.inputs import newest_predictions, parse_levels, read_found, read_truth
 from mmad.errors import PredictionError
 from mmad.evaluation.breakdown import Comparison, draw_videos, interval, resample
 from mmad.evaluation.breakdown import compare as compare_reports
 from mmad.evaluation.detection import PROTOCOLS, DetectionReport, evaluate_detections, parse_tiou
-from mmad.evaluation.predictions import read_predictions
 from mmad.evaluation.recognition import (
     F1_RULES,
     evaluate_recognition,
@@ -113,7 +112,7 @@ def evaluate(
 
     def score(path: Path) -> DetectionReport:
         return evaluate_detections(
-            read_predictions(path, labels=truth.labels),
+            read_found(path, truth),
             truth.records,
             labels=truth.labels,
             tiou=thresholds,

@@ -8,6 +8,8 @@ import yaml
 
 from mmad.annotations.formats import AnnotationSet, read_annotations
 from mmad.errors import PredictionError
+from mmad.evaluation.predictions import read_predictions
+from mmad.structures import Detections
 
 
 def newest_predictions(runs: Path, *, subset: str) -> Path:
@@ -57,6 +59,15 @@ def read_truth(
         raise PredictionError(f"{predictions}: there is no such file of predictions")
     sources = [str(p) for p in annotations] if annotations else annotations_of_run(predictions)
     return read_annotations(sources if len(sources) > 1 else sources[0], subsets=[subset])
+
+
+def read_found(predictions: Path, truth: AnnotationSet) -> dict[str, Detections]:
+    """The detections of each video of ``truth`` that the file has.
+
+    Raises: PredictionError if something is wrong in it, also a video that is not in ``truth``.
+    """
+    known = [record.video_id for record in truth.records]
+    return read_predictions(predictions, labels=truth.labels, videos=known)
 
 
 def parse_levels(text: str) -> tuple[str, ...]:

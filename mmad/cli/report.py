@@ -5,11 +5,10 @@ from typing import Annotated
 
 import typer
 
-from mmad.cli.inputs import data_of_run, newest_predictions, parse_levels, read_truth
+from mmad.cli.inputs import data_of_run, newest_predictions, parse_levels, read_found, read_truth
 from mmad.errors import PredictionError
 from mmad.evaluation.detection import PROTOCOLS, evaluate_detections, parse_tiou
 from mmad.evaluation.error_analysis import analyse_errors
-from mmad.evaluation.predictions import read_predictions
 from mmad.report.web_page import write_web_page
 from mmad.video.find import find_videos
 
@@ -44,7 +43,7 @@ def report(
         raise PredictionError(f"--protocol {protocol}: expected one of {', '.join(PROTOCOLS)}")
     predictions = newest_predictions(source, subset=subset) if source.is_dir() else source
     truth = read_truth(predictions, annotations, subset=subset)
-    found = read_predictions(predictions, labels=truth.labels)
+    found = read_found(predictions, truth)
     folder = videos or data_of_run(predictions).get("videos")
     is_in_run = (predictions.parent.parent / "config.yaml").is_file()
     if out is None:

@@ -8,7 +8,7 @@ import math
 import os
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -28,24 +28,41 @@ _JSON_FORM = '{"results": {video: [{"segment": [start, end], "label", "score"}]}
 _Columns = tuple[list[Any], list[Any], list[Any], list[Any], list[Any]]
 
 
-def read_predictions(path: str | Path, *, labels: LabelMap) -> dict[str, Detections]:
+def read_predictions(
+    path: str | Path, *, labels: LabelMap, videos: Collection[str] | None = None
+) -> dict[str, Detections]:
     """The detections of each video in a CSV (plain, .gz, or prediction.csv in a .zip) or JSON file.
 
     A CSV with nothing but its header has no detections. Detections keep the order of the file, and
     videos that of their first detection; a video that a JSON file lists without detections has an
-    empty entry.
+    empty entry. If the known ``videos`` are given, another one is a problem.
 
     Raises: PredictionError, with every problem of the file in one message.
     """
     path = Path(path)
     text = read_text_file(path)
     if text.lstrip()[:1] in ("{", "["):
-        videos, columns, place_of, problems = _parse_json(path, text)
+        listed, columns, place_of, problems = _parse_json(path, text)
     else:
-        videos, columns, place_of, problems = _parse_csv(path, text)
+        listed, columns, place_of, problems = _parse_csv(path, text)
+    if videos is not None:
+        problems += _unknown_videos(columns[0], listed, set(videos), place_of)
     return _detections_by_video(
-        columns, videos=videos, labels=labels, path=path, place_of=place_of, problems=problems
+        columns, videos=listed, labels=labels, path=path, place_of=place_of, problems=problems
     )
+
+
+def _unknown_videos(
+    names: list[Any], listed: list[str], known: set[str], place_of: Callable[[int], str]
+) -> list[str]:
+    """A problem for each video that is not known, with the place of its first detection."""
+    first = {name: row for row, name in reversed(list(enumerate(names)))}
+    return [
+        (f"{place_of(first[name])}: " if name in first else "")
+        + f"video '{name}' is not in the ground truth of this subset"
+        for name in dict.fromkeys([*listed, *names])
+        if name not in known and str(name).strip()
+    ]
 
 
 def read_text_file(path: str | Path) -> str:

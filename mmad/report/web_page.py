@@ -135,8 +135,8 @@ def page_content(
             }
             for record in records
         ],
-        "truth": _truth_rows(errors, labels, num_videos=len(records)),
-        "found": _found_rows(errors, labels, num_videos=len(records)),
+        "truth": _truth_rows(errors, num_videos=len(records)),
+        "found": _found_rows(errors, num_videos=len(records)),
     }
 
 
@@ -234,7 +234,7 @@ def _actions(errors: ErrorReport) -> LevelErrors:
     return errors.levels.get("action", next(iter(errors.levels.values())))
 
 
-def _truth_rows(errors: ErrorReport, labels: LabelMap, *, num_videos: int) -> dict[str, object]:
+def _truth_rows(errors: ErrorReport, *, num_videos: int) -> dict[str, object]:
     truth = _actions(errors).matches.truth
     return {
         "offsets": _offsets(truth.videos, num_videos),
@@ -248,7 +248,7 @@ def _truth_rows(errors: ErrorReport, labels: LabelMap, *, num_videos: int) -> di
     }
 
 
-def _found_rows(errors: ErrorReport, labels: LabelMap, *, num_videos: int) -> dict[str, object]:
+def _found_rows(errors: ErrorReport, *, num_videos: int) -> dict[str, object]:
     level = _actions(errors)
     order = np.argsort(level.matches.found.videos, kind="stable")
     found = level.matches.found.take(order)

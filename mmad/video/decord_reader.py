@@ -6,13 +6,13 @@ and for MPEG-TS, and its batch read can hang; the default reader does neither.
 
 import importlib
 from collections.abc import Iterable, Iterator, Sequence
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmad.errors import VideoError
+from mmad.video.closing import Closing
 from mmad.video.index import VideoIndex
 from mmad.video.reader import Frame, check_indices, warn_damaged
 
@@ -21,7 +21,7 @@ from mmad.video.reader import Frame, check_indices, warn_damaged
 _FRAMES_PER_CALL = 16
 
 
-class DecordReader:
+class DecordReader(Closing):
     """Frames of one video, decoded by decord. See `mmad.video.reader.VideoReader`.
 
     Raises: VideoError if decord is not installed or cannot open the file.
@@ -48,17 +48,6 @@ class DecordReader:
                 f"{index.path}: decord cannot open this video; use reader=pyav"
             ) from error
         self._num_found = len(self._reader)
-
-    def __enter__(self) -> "DecordReader":
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Give the file back; the reader cannot be used afterwards."""

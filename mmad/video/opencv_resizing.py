@@ -1,16 +1,16 @@
 """Frames resized as the published codes do it: decoded at full size, then bilinearly by OpenCV."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from types import TracebackType
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mmad.video.closing import Closing
 from mmad.video.reader import Frame, VideoReader, gather
 
 
-class ResizingReader:
+class ResizingReader(Closing):
     """Frames of another reader, resized one by one. See `mmad.video.reader.VideoReader`.
 
     Args:
@@ -27,17 +27,6 @@ class ResizingReader:
     def num_damaged(self) -> int:
         """As of the other reader."""
         return self._reader.num_damaged
-
-    def __enter__(self) -> "ResizingReader":
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Give the file back."""

@@ -1,7 +1,6 @@
 """Frame-exact reading with PyAV: decode in order, seek only where it saves work, verify by time."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from types import TracebackType
 
 import numpy as np
 from av.container import InputContainer
@@ -12,6 +11,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from mmad.errors import VideoError
+from mmad.video.closing import Closing
 from mmad.video.index import VideoIndex, decode_packet, iterate_packets, open_container
 from mmad.video.reader import Frame, check_indices, gather, warn_damaged
 
@@ -19,7 +19,7 @@ from mmad.video.reader import Frame, check_indices, gather, warn_damaged
 _MIN_FRAMES_SAVED = 8
 
 
-class PyAVReader:
+class PyAVReader(Closing):
     """Frames of one video, decoded by FFmpeg through PyAV. See `mmad.video.reader.VideoReader`."""
 
     def __init__(self, index: VideoIndex, *, size: tuple[int, int], threads: int = 0) -> None:
@@ -35,17 +35,6 @@ class PyAVReader:
         self._last: tuple[int, Frame] | None = None
         self._can_seek = index.is_seekable
         self._warned = False
-
-    def __enter__(self) -> "PyAVReader":
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Give the file back; a later read opens it again."""

@@ -8,12 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from synthetic_data import make_videos
 
+from mmad.annotations.formats import read_annotations
 from mmad.evaluation.detection import evaluate_detections, parse_tiou
 from mmad.evaluation.error_analysis import analyse_errors
 from mmad.labels import MA52, LabelMap
 from mmad.report.web_page import page_content, write_web_page
 from mmad.structures import Annotations, Detections, VideoRecord
+from mmad.video.find import find_videos
 
 NASTY = '</script><img src=x onerror="window.hacked=1"> & "b"'
 
@@ -225,3 +228,41 @@ def test_light_and_dark(page) -> None:  # type: ignore[no-untyped-def]
         page.locator("#theme").click()
     assert min(backgrounds) < 0.05
     assert max(backgrounds) > 0.9
+
+
+def test_a_video_at_hand_plays_in_step(browser, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    videos = make_videos(tmp_path)
+    records = read_annotations(videos / "annotations" / "mma52.json", subsets=["val"]).records
+    found = {
+        record.video_id: Detections(
+            record.annotations.segments_seconds,
+            record.annotations.labels,
+            np.full(len(record.annotations), 0.9),
+        )
+        for record in records
+    }
+    files = find_videos(videos / "videos")
+    path = write(tmp_path / "report.html", found, list(records), videos=files)
+    opened = browser.new_page(viewport={"width": 1280, "height": 900})
+    opened.goto(path.as_uri())
+    opened.wait_for_selector("#player", state="visible")
+    opened.locator("#timeline").focus()
+    opened.keyboard.press("End")
+    last = opened.evaluate("state.drawn.bars[state.chosen].start")
+    opened.wait_for_function(
+        f"Math.abs(document.getElementById('player').currentTime - {last}) < 0.1"
+    )
+    opened.wait_for_function(
+        "document.querySelector('.playhead').getAttribute('visibility') === 'visible'"
+    )
+    opened.close()
+
+
+def test_a_video_that_is_gone_can_be_named(browser, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    found, records = make(1)
+    path = write(tmp_path / "r.html", found, records, videos={"val0": tmp_path / "gone.mp4"})
+    opened = browser.new_page()
+    opened.goto(path.as_uri())
+    opened.wait_for_selector("#no-video", state="visible")
+    assert opened.locator("#player").is_hidden()
+    opened.close()
