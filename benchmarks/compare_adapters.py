@@ -13,8 +13,8 @@ from pathlib import Path
 
 from benchmarks.provenance import write_rows
 from mmad.config.run import load_config
-from mmad.engine.detection import train_detector
 from mmad.engine.run_folder import RunFolder
+from mmad.engine.training import train_run
 from mmad.errors import CheckpointError
 from mmad.models.build import build_detector
 
@@ -51,7 +51,7 @@ def train_once(method: str, seed: int, *, data: Path, out: Path, epochs: int) ->
     rows = [row for row in folder.rows() if row["kind"] == "validation"]
     if not rows:
         try:
-            train_detector(config, out=folder.path, resume=folder.last.is_file())
+            train_run(config, out=folder.path, resume=folder.last.is_file())
         except CheckpointError as error:
             raise SystemExit(f"{error}; remove {folder.path}") from None
         rows = [row for row in folder.rows() if row["kind"] == "validation"]

@@ -2,16 +2,18 @@
 
 from pathlib import Path
 
-from mmad.config.run import RunConfig, parse_config
+from mmad.config.recognition import RecognitionConfig
+from mmad.config.run import RunConfig, parse_any_config, parse_config
 from mmad.synthetic.dataset import SynthesisSettings, synthesize
 
 
 def make_videos(folder: Path) -> Path:
-    """Six short videos, four to train on and two to validate on."""
+    """Four short videos and 24 clips to train on, two and 6 to validate on."""
     settings = SynthesisSettings(
         train=4,
         val=2,
         test=0,
+        clips=24,
         width=32,
         height=32,
         fps=15,
@@ -52,13 +54,42 @@ def tiny_content(folder: Path) -> dict:
     }
 
 
+def tiny_clip_content(folder: Path) -> dict:
+    """Settings of a recognition run on the clips of `make_videos`."""
+    lists = folder / "annotations"
+    return {
+        "task": "recognition",
+        "data": {
+            "clips": str(folder / "clips"),
+            "train": [str(lists / "ma52_train.txt")],
+            "val": [str(lists / "ma52_val.txt")],
+            "image_size": 32,
+            "resize": "squash",
+            "num_workers": 0,
+        },
+        "backbone": tiny_content(folder)["backbone"],
+        "heads": {"squeeze": 4},
+        "training": {"epochs": 2, "batch_videos": 8, "warmup_epochs": 1, "threads": 1},
+    }
+
+
 def tiny_config(folder: Path, **changes: object) -> RunConfig:
     """`tiny_content` with changes such as ``training__epochs=1``."""
-    content = tiny_content(folder)
+    return parse_config(change(tiny_content(folder), changes), source="test")
+
+
+def tiny_clip_config(folder: Path, **changes: object) -> RecognitionConfig:
+    """`tiny_clip_content` with changes such as ``heads__frame=False``."""
+    config = parse_any_config(change(tiny_clip_content(folder), changes), source="test")
+    assert isinstance(config, RecognitionConfig)
+    return config
+
+
+def change(content: dict, changes: dict[str, object]) -> dict:
     for key, value in changes.items():
         *parents, last = key.split("__")
         place = content
         for parent in parents:
             place = place.setdefault(parent, {})
         place[last] = value
-    return parse_config(content, source="test")
+    return content

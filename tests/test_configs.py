@@ -5,9 +5,15 @@ from pathlib import Path
 import pytest
 from synthetic_data import tiny_content
 
-from mmad.config.run import SHIPPED_CONFIGS, dump_config, load_config, parse_config
-from mmad.engine.detection import train_detector
+from mmad.config.run import (
+    SHIPPED_CONFIGS,
+    dump_config,
+    load_any_config,
+    load_config,
+    parse_config,
+)
 from mmad.engine.smoke import smoke_config
+from mmad.engine.training import train_run
 from mmad.errors import ConfigError
 
 CONFIGS = sorted(SHIPPED_CONFIGS.glob("*.yaml"))
@@ -19,32 +25,43 @@ def test_there_are_configs() -> None:
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_config_trains_a_step(path: Path, videos: Path, tmp_path: Path) -> None:
-    places = [
-        f"data.annotations={videos / 'annotations' / 'mma52.json'}",
-        f"data.videos={videos / 'videos'}",
-    ]
-    config = smoke_config(load_config(path, overrides=places), data=tmp_path / "unused")
-    folder = train_detector(config, out=tmp_path / "run", quiet=True)
+    lists = videos / "annotations"
+    if load_any_config(path).task == "detection":
+        places = [f"data.annotations={lists / 'mma52.json'}", f"data.videos={videos / 'videos'}"]
+    else:
+        places = [f"data.clips={videos / 'clips'}"]
+        places += [f"data.{name}=[{lists}/ma52_{name}.txt]" for name in ("train", "val")]
+    config = smoke_config(load_any_config(path, overrides=places), data=tmp_path / "unused")
+    folder = train_run(config, out=tmp_path / "run", quiet=True)
     assert [row["step"] for row in folder.rows() if row["kind"] == "step"] == [1]
     assert not (tmp_path / "unused").exists()
 
 
-def test_smoke_draws_its_own_videos_where_there_are_none(tmp_path: Path) -> None:
-    overrides = ["data.annotations=nowhere.json", "data.videos=nowhere"]
+@pytest.mark.parametrize(
+    ("name", "overrides"),
+    [
+        ("demo", ["data.annotations=nowhere.json", "data.videos=nowhere"]),
+        ("recognition_dsta_videomae_b", []),
+    ],
+)
+def test_smoke_draws_its_own_data_where_there_are_none(
+    name: str, overrides: list[str], tmp_path: Path
+) -> None:
     for _ in range(2):  # the second time they are there
         config = smoke_config(
-            load_config("configs/demo.yaml", overrides=overrides), data=tmp_path / "smoke_data"
+            load_any_config(f"configs/{name}.yaml", overrides=overrides),
+            data=tmp_path / "smoke_data",
         )
-    folder = train_detector(config, out=tmp_path / "run", quiet=True)
+    folder = train_run(config, out=tmp_path / "run", quiet=True)
     assert [row["step"] for row in folder.rows() if row["kind"] == "step"] == [1]
     assert {path.name for path in tmp_path.iterdir()} == {"smoke_data", "run"}
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_dump_is_read_back(path: Path, tmp_path: Path) -> None:
-    config = load_config(path)
+    config = load_any_config(path)
     (tmp_path / "c.yaml").write_text(dump_config(config))
-    assert load_config(tmp_path / "c.yaml") == config
+    assert load_any_config(tmp_path / "c.yaml") == config
 
 
 def test_a_shipped_config_is_found_from_anywhere(
@@ -126,4 +143,4 @@ def test_missing_weights_say_how_to_get_them(videos: Path, tmp_path: Path) -> No
         ],
     )
     with pytest.raises(ValueError, match="get them from their authors"):
-        train_detector(config, out=tmp_path / "run", quiet=True)
+        train_run(config, out=tmp_path / "run", quiet=True)

@@ -1,4 +1,7 @@
-"""``mmad data stats`` and ``mmad data check``: what a data set holds, and what is wrong with it."""
+"""``mmad data``: what a data set holds, what is wrong with it, and derived copies of its videos.
+
+``stats`` and ``check`` are here, ``crop`` and ``flow`` in files of their own.
+"""
 
 import json
 from collections.abc import Sequence
@@ -26,11 +29,13 @@ from mmad.annotations.statistics import (
     describe_clips,
     describe_records,
 )
+from mmad.cli.data_crop import crop
+from mmad.cli.data_flow import flow
 from mmad.errors import AnnotationError
 from mmad.labels import MA52, LabelMap
 
 app = typer.Typer(
-    help="Print statistics of annotations, or check them and their videos.",
+    help="Look into annotations and their videos; crop videos, or compute their optical flow.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -133,6 +138,10 @@ def check(
     _write_json(json_file, asdict(report))
     if report.num_errors:
         raise SystemExit(2)
+
+
+app.command()(crop)
+app.command()(flow)
 
 
 def _console() -> Console:

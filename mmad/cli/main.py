@@ -17,16 +17,18 @@ from mmad.errors import MmadError
 
 COMMANDS = {
     "synthesize": "Make a data set of micro-action videos, with annotations.",
-    "data": "Print statistics of annotations, or check them and their videos.",
+    "data": "Look at annotations, check them and their videos; crop videos, compute optical flow.",
     "prepare": "Write small copies of videos, for fast training.",
     "train": "Train a model from a config.",
     "predict": "Write the detections of a trained model for a subset.",
+    "recognize": "Name the micro-action of short clips.",
     "detect": "Find micro-actions in video files.",
     "weights": "Look into, convert, fetch and export weights of any of the known projects.",
     "eval": "Score detections (mAP) or guesses of a recogniser (F1), at action and body level.",
     "error-analysis": "Say where a detector errs, in tables and figures.",
     "report": "Write one HTML page to look at: figures, classes, and the timeline of every video.",
     "submit": "Write or check a submission to the challenge.",
+    "ensemble": "Join the predictions of several models.",
     "agreement": "Compare annotators, or a model and a person.",
 }
 

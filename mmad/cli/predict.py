@@ -1,4 +1,4 @@
-"""``mmad predict``: detections of a subset, with or without labels."""
+"""``mmad predict``: detections of videos or guesses of clips of a subset, labelled or not."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,15 +6,23 @@ from typing import Annotated
 import typer
 from tqdm import tqdm
 
-from mmad.config.run import load_config
+from mmad.config.recognition import RecognitionConfig
+from mmad.config.run import RunConfig, load_any_config
 from mmad.data.samples import raise_failures
 from mmad.engine.detection import read_data, records_of
 from mmad.engine.distributed import start_processes
 from mmad.engine.inference import detect_videos
 from mmad.engine.loop import choose_precision
-from mmad.engine.run_folder import RunFolder, labels_of, load_run
+from mmad.engine.recognition import (
+    raise_failed_clips,
+    read_clips,
+    recognize_clips,
+    write_answers,
+)
+from mmad.engine.run_folder import RunFolder, labels_of, load_recognizer, load_run
 from mmad.errors import CheckpointError
 from mmad.evaluation.predictions import write_predictions_csv, write_predictions_json
+from mmad.labels import LabelMap
 
 app = typer.Typer()
 
@@ -31,10 +39,21 @@ def predict(
         Path | None, typer.Option(help="CSV to write; default RUN/predictions/SUBSET.csv.")
     ] = None,
 ) -> None:
-    """Write the detections of every video of a subset."""
+    """Write the detections of every video of a subset, or the guesses of every clip."""
     folder = RunFolder(checkpoint)
     labels = labels_of(folder)
-    wanted = load_config(folder.config, overrides=overrides or [])
+    wanted = load_any_config(folder.config, overrides=overrides or [])
+    if isinstance(wanted, RecognitionConfig):
+        predict_clips(checkpoint, wanted, subset=subset, out=out)
+    else:
+        predict_videos(checkpoint, wanted, labels=labels, subset=subset, out=out)
+
+
+def predict_videos(
+    checkpoint: Path, wanted: RunConfig, *, labels: LabelMap, subset: str, out: Path | None
+) -> None:
+    """Detections of the videos of a subset."""
+    folder = RunFolder(checkpoint)
     annotations, present = read_data(wanted)
     if present != labels:
         raise CheckpointError(
@@ -60,3 +79,31 @@ def predict(
         f"{path}: {sum(map(len, detections.values()))} detections of {len(detections)} videos"
     )
     raise_failures(failures)
+
+
+def predict_clips(
+    checkpoint: Path, wanted: RecognitionConfig, *, subset: str, out: Path | None
+) -> None:
+    """Guesses of the clips of a subset."""
+    paths = {"train": wanted.data.train, "val": wanted.data.val, "test": wanted.data.test}
+    if not paths.get(subset):
+        raise CheckpointError(
+            f"{checkpoint}: data.{subset} names no list of clips; say data.{subset}=[FILE]"
+        )
+    clips = read_clips(wanted, paths[subset])
+    model, _, labels = load_recognizer(checkpoint)
+    device = start_processes().device
+    with tqdm(total=len(clips), desc="predict", unit="clip", disable=None) as bar:
+        scores, failures = recognize_clips(
+            model.to(device),
+            clips,
+            wanted,
+            labels=labels,
+            num_samples=wanted.data.test_clips,
+            device=device,
+            progress=bar.update,
+        )
+    path = out or RunFolder(checkpoint).predictions(subset, ".csv")
+    write_answers(path, scores)
+    typer.echo(f"{path}: {len(scores.clip_ids)} clips; all scores: {path.with_suffix('.npz')}")
+    raise_failed_clips(failures)

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from mmad.config.run import dump_config, load_config
-from mmad.engine.detection import train_detector
+from mmad.config.run import RunConfig, dump_config, load_any_config
 from mmad.engine.smoke import smoke_config
+from mmad.engine.training import train_run
 
 app = typer.Typer()
 
@@ -32,14 +32,13 @@ def train(
     ] = False,
 ) -> None:
     """Train a model; checkpoints, log, curves and predictions go to the run folder."""
-    settings = load_config(config, overrides=overrides or [])
+    settings = load_any_config(config, overrides=overrides or [])
     folder = out or Path("runs") / config.stem
     if smoke:
         settings = smoke_config(settings, data=folder.parent / "smoke_data")
     if show_config:
         typer.echo(dump_config(settings), nl=False)
         return
-    run = train_detector(settings, out=folder, resume=resume)
-    typer.echo(
-        f"{run.path}: trained; mmad eval scores {run.predictions(settings.data.val_subset, '.csv')}"
-    )
+    run = train_run(settings, out=folder, resume=resume)
+    subset = settings.data.val_subset if isinstance(settings, RunConfig) else "val"
+    typer.echo(f"{run.path}: trained; mmad eval scores {run.predictions(subset, '.csv')}")

@@ -26,6 +26,15 @@ PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
             "keep_best": True,
         },
     },
+    "released": {  # recognition
+        "heads": {
+            "shared_gate": False,
+            "gate": "replace",
+            "frame_rows": "channel_groups",
+            "margin_on": "all",
+        },
+        "losses": {"f1_constant": 2},
+    },
     "actionformer": {
         "data": {"pad_to_window": True},
         "detector": {"mask_after_norm": False, "mask_levels": False, "pool_sees_padding": True},

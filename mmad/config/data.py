@@ -39,9 +39,15 @@ class Augmentation(Settings):
         description="directions of operations are drawn once for the run (OpenTAD: true)",
     )
 
+    erase: float = Field(0.0, ge=0, le=1, description="chance of a grey box over all frames")
+    erase_area: tuple[float, float] = Field(
+        (0.02, 0.2), description="share of the picture that the box covers"
+    )
+    erase_aspect: tuple[float, float] = Field((0.3, 3.3), description="width / height of the box")
+
     @model_validator(mode="after")
     def _ordered(self) -> "Augmentation":
-        for name in ("crop_area", "crop_aspect"):
+        for name in ("crop_area", "crop_aspect", "erase_area", "erase_aspect"):
             low, high = getattr(self, name)
             if not 0 < low <= high:
                 raise ValueError(f"{name}: expected 0 < smallest <= largest, found [{low}, {high}]")
@@ -50,7 +56,46 @@ class Augmentation(Settings):
         return self
 
 
-class DataSettings(Settings):
+class PictureSettings(Settings):
+    """How pictures are read and varied, whatever is learnt from them."""
+
+    image_size: int = Field(160, ge=16, description="side of the square picture in pixels")
+    resize: Literal["crop", "squash"] = Field(
+        "crop",
+        description=(
+            "inference: centre crop of the short side, or the whole picture without "
+            "keeping its aspect"
+        ),
+    )
+    resizing: Literal["decoder", "opencv"] = Field(
+        "decoder",
+        description="resize while decoding, averaging; or as the peers: bilinear with OpenCV",
+    )
+    subtract_background: bool = Field(
+        False,
+        description="show what differs from the median picture of the window; for fixed cameras",
+    )
+    reader: Literal["pyav", "decord"] = Field("pyav", description="library that decodes")
+    num_workers: int = Field(
+        2, ge=0, description="processes that read videos; 0 reads in the main one"
+    )
+    cache_gb: float = Field(
+        0.0, ge=0, description="memory for decoded frames, kept between epochs (in each worker)"
+    )
+    augmentation: Augmentation | None = Field(
+        Augmentation(), description="random changes in training; null for none"
+    )
+    augment_on: Literal["loader", "device"] = Field(
+        "loader",
+        description="crop and vary pictures in the processes that read them, or on the device",
+    )
+
+
+# The peers decode a little larger than the picture they train on, so that crops are not enlarged.
+CROP_MARGIN = 182 / 160
+
+
+class DataSettings(PictureSettings):
     """Where videos and annotations are, and how windows are cut from them."""
 
     annotations: str | list[str] = Field(description="file, folder or several files of annotations")
@@ -95,29 +140,6 @@ class DataSettings(Settings):
     max_videos: int | None = Field(
         None, ge=1, description="for tries: the first so many training and validation videos"
     )
-    image_size: int = Field(160, ge=16, description="side of the square picture in pixels")
-    resize: Literal["crop", "squash"] = Field(
-        "crop",
-        description=(
-            "inference: centre crop of the short side, or the whole picture without "
-            "keeping its aspect"
-        ),
-    )
-    resizing: Literal["decoder", "opencv"] = Field(
-        "decoder",
-        description="resize while decoding, averaging; or as the peers: bilinear with OpenCV",
-    )
-    subtract_background: bool = Field(
-        False,
-        description="show what differs from the median picture of the window; for fixed cameras",
-    )
-    reader: Literal["pyav", "decord"] = Field("pyav", description="library that decodes")
-    num_workers: int = Field(
-        2, ge=0, description="processes that read videos; 0 reads in the main one"
-    )
-    cache_gb: float = Field(
-        0.0, ge=0, description="memory for decoded frames, kept between epochs (in each worker)"
-    )
     fps_tolerance: float = Field(
         0.05,
         ge=0,
@@ -126,14 +148,11 @@ class DataSettings(Settings):
             "resampled to the training rate"
         ),
     )
-    augmentation: Augmentation | None = Field(
-        Augmentation(), description="random changes in training; null for none"
-    )
 
-    augment_on: Literal["loader", "device"] = Field(
-        "loader",
-        description="crop and vary pictures in the processes that read them, or on the device",
-    )
+    def decoded_side(self, *, training: bool) -> int:
+        """Pixels of the short side of what is decoded."""
+        needs_margin = training and self.augmentation is not None
+        return round(self.image_size * CROP_MARGIN) if needs_margin else self.image_size
 
     @model_validator(mode="after")
     def _ordered(self) -> "DataSettings":

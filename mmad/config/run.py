@@ -15,6 +15,7 @@ from mmad.config.base import Settings
 from mmad.config.compat import expand_compat
 from mmad.config.data import DataSettings
 from mmad.config.detectors import ActionFormerSettings, InferenceSettings
+from mmad.config.recognition import RecognitionConfig
 from mmad.config.training import TrainingSettings
 from mmad.errors import ConfigError, raise_problems
 
@@ -66,8 +67,22 @@ class RunConfig(Settings):
         return self
 
 
+AnyConfig = RunConfig | RecognitionConfig
+
+
 def load_config(path: str | Path, *, overrides: Sequence[str] = ()) -> RunConfig:
-    """The settings of a YAML file, with ``key.sub=value`` overrides.
+    """The settings of a detection run; as `load_any_config`.
+
+    Raises: ConfigError, also if it is a run of another task.
+    """
+    config = load_any_config(path, overrides=overrides)
+    if not isinstance(config, RunConfig):
+        raise ConfigError(f"{path}: is a config of {config.task}; expected one of detection")
+    return config
+
+
+def load_any_config(path: str | Path, *, overrides: Sequence[str] = ()) -> AnyConfig:
+    """The settings of a YAML file, with ``key.sub=value`` overrides; ``task`` says of which kind.
 
     A path that does not exist but names a shipped file (``configs/NAME.yaml``) finds that file.
 
@@ -82,7 +97,7 @@ def load_config(path: str | Path, *, overrides: Sequence[str] = ()) -> RunConfig
         raise ConfigError(f"{source}: expected settings (key: value), found {content!r:.40}")
     for override in overrides:
         _override(content, override)
-    return parse_config(content, source=str(source))
+    return parse_any_config(content, source=str(source))
 
 
 def find_config(path: str | Path) -> Path:
@@ -103,19 +118,36 @@ def find_config(path: str | Path) -> Path:
 
 
 def parse_config(content: Mapping[str, Any], *, source: str) -> RunConfig:
-    """The settings in ``content``.
+    """The settings of a detection run in ``content``; as `parse_any_config`."""
+    config = parse_any_config({"task": "detection", **content}, source=source)
+    assert isinstance(config, RunConfig)
+    return config
+
+
+TASKS: Mapping[str, type[RunConfig] | type[RecognitionConfig]] = {
+    "detection": RunConfig,
+    "recognition": RecognitionConfig,
+}
+
+
+def parse_any_config(content: Mapping[str, Any], *, source: str) -> AnyConfig:
+    """The settings in ``content``, of the task that it names.
 
     Raises: ConfigError, with every problem in one message; ``source`` is the name it gives.
     """
+    task = content.get("task", "detection")
+    if task not in TASKS:
+        raise ConfigError(f"{source}: task: expected {' or '.join(TASKS)}; found {task!r}")
+    model = TASKS[task]
     try:
-        return RunConfig.model_validate(content)
+        return model.model_validate(content)
     except ValidationError as error:
-        problems = [_explain(item) for item in error.errors(include_url=False)]
+        problems = [_explain(item, model) for item in error.errors(include_url=False)]
         raise_problems(ConfigError, source=source, problems=problems)
         raise AssertionError("a validation error has at least one item") from error
 
 
-def dump_config(config: RunConfig) -> str:
+def dump_config(config: AnyConfig) -> str:
     """The settings as YAML that `load_config` reads back to an equal value."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
@@ -139,16 +171,16 @@ def _override(content: dict[str, Any], override: str) -> None:
         raise ConfigError(f"override '{override}': not a YAML value: {error}") from None
 
 
-def _explain(item: Any) -> str:
+def _explain(item: Any, root: type[BaseModel]) -> str:
     """One problem that pydantic found, in words."""
     *parents, last = item["loc"] or ("config",)
     if item["type"] == "extra_forbidden":
-        keys, models = _follow(parents)
+        keys, models = _follow(parents, root)
         known = sorted({name for model in models for name in model.model_fields})
         near = difflib.get_close_matches(last, known, n=1, cutoff=0.5)
         hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}"
         return f"{'.'.join([*keys, last])}: there is no such setting; {hint}"
-    key = ".".join(_follow(item["loc"])[0]) or "config"
+    key = ".".join(_follow(item["loc"], root)[0]) or "config"
     if item["type"] == "missing":
         return f"{key}: this setting is missing"
     message = item["msg"].removeprefix("Value error, ")
@@ -162,13 +194,15 @@ def _explain(item: Any) -> str:
     return f"{key}: {message[0].lower()}{message[1:]}; found {item['input']!r:.60}"
 
 
-def _follow(location: Sequence[str | int]) -> tuple[list[str], list[type[BaseModel]]]:
+def _follow(
+    location: Sequence[str | int], root: type[BaseModel]
+) -> tuple[list[str], list[type[BaseModel]]]:
     """The keys on the way to a place of the config, and the models that may stand there.
 
     Pydantic's locations also name the members of unions that it tried; those are no keys.
     """
     keys: list[str] = []
-    models: list[type[BaseModel]] = [RunConfig]
+    models: list[type[BaseModel]] = [root]
     for part in location:
         annotations = [m.model_fields[part].annotation for m in models if part in m.model_fields]
         if annotations:

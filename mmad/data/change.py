@@ -24,7 +24,8 @@ class Change:
         size: side of the result in pixels.
         flip: whether it is mirrored.
         smooth: average where the box is larger than the result; else plain bilinear, as OpenCV.
-        operations: applied in this order, last.
+        operations: applied in this order.
+        erase: a box of the result that is grey, last.
     """
 
     box: Box
@@ -32,6 +33,7 @@ class Change:
     flip: bool = False
     smooth: bool = True
     operations: tuple[Operation, ...] = ()
+    erase: Box | None = None
 
     def __call__(self, frames_FHWC: Tensor) -> Tensor:
         """The changed frames, uint8 of shape (F, size, size, 3), on the device they are on."""
@@ -44,7 +46,11 @@ class Change:
             part_FCHW = _resize(part_FCHW, self.size, smooth=self.smooth)
         for operation in self.operations:
             part_FCHW = OPERATIONS[operation.name](part_FCHW, operation)
-        return part_FCHW.permute(0, 2, 3, 1).contiguous()
+        changed = part_FCHW.permute(0, 2, 3, 1).contiguous()
+        if (grey := self.erase) is not None:
+            changed = changed.clone() if changed.data_ptr() == frames_FHWC.data_ptr() else changed
+            changed[:, grey.top : grey.top + grey.height, grey.left : grey.left + grey.width] = 128
+        return changed
 
 
 def _resize(frames_FCHW: Tensor, size: int, *, smooth: bool) -> Tensor:
@@ -97,4 +103,9 @@ def draw_change(
             )
             for index in chosen
         ]
-    return Change(box, size, flip=flip, smooth=smooth, operations=tuple(operations))
+    erase = None
+    if augmentation.erase and rng.random() < augmentation.erase:
+        erase = random_box(
+            size, size, area=augmentation.erase_area, aspect=augmentation.erase_aspect, rng=rng
+        )
+    return Change(box, size, flip=flip, smooth=smooth, operations=tuple(operations), erase=erase)

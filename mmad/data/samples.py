@@ -169,10 +169,18 @@ class Packer:
         self.clip_frames = clip_frames
 
     def __call__(
-        self, items: Sequence[Sample | FailedVideo]
+        self, items: Sequence[Sample | tuple[Sample, ...] | FailedVideo]
     ) -> tuple[Batch | None, list[FailedVideo]]:
-        """The batch of the samples (None if there are none) and the failures."""
-        samples = [item for item in items if isinstance(item, Sample)]
+        """The batch of the samples (None if there are none) and the failures.
+
+        The streams of an item are windows one behind the other.
+        """
+        samples = [
+            sample
+            for item in items
+            if not isinstance(item, FailedVideo)
+            for sample in (item if isinstance(item, tuple) else (item,))
+        ]
         failures = [item for item in items if isinstance(item, FailedVideo)]
         return (pack(samples, clip_frames=self.clip_frames) if samples else None), failures
 

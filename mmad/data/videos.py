@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
@@ -14,6 +14,7 @@ from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
 from mmad.config.data import DataSettings
 from mmad.data.change import Change, draw_change
+from mmad.data.frames import FrameCache, FrameSource
 from mmad.data.samples import FailedVideo, Sample, pad_frames
 from mmad.data.transforms import Box, centre_box, colour_map, subtract_background
 from mmad.data.windows import (
@@ -27,85 +28,7 @@ from mmad.data.windows import (
 from mmad.errors import VideoError
 from mmad.structures import Annotations, FeatureGrid, VideoRecord
 from mmad.video.index import index_video
-from mmad.video.reader import VideoReader, open_video
 from mmad.video.sampling import resample
-
-# The peers decode a little larger than the picture they train on, so that crops are not enlarged.
-_CROP_MARGIN = 182 / 160
-
-
-class FrameCache:
-    """Decoded frames of whole videos, kept up to a budget; the least recently used go first.
-
-    Args:
-        budget_gb: gigabytes; 0 keeps nothing.
-    """
-
-    def __init__(self, *, budget_gb: float) -> None:
-        self._budget = int(budget_gb * 1e9)
-        self._used = 0
-        self._videos: OrderedDict[tuple, NDArray[np.uint8]] = OrderedDict()
-
-    def get(self, key: tuple) -> NDArray[np.uint8] | None:
-        """The frames stored under ``key``, or None."""
-        if key in self._videos:
-            self._videos.move_to_end(key)
-        return self._videos.get(key)
-
-    def put(self, key: tuple, frames: NDArray[np.uint8]) -> None:
-        """Store ``frames`` if they fit the budget at all."""
-        if frames.nbytes > self._budget or key in self._videos:
-            return
-        self._videos[key] = frames
-        self._used += frames.nbytes
-        while self._used > self._budget:
-            _, dropped = self._videos.popitem(last=False)
-            self._used -= dropped.nbytes
-
-
-class FrameSource:
-    """Opens videos as the settings say, and remembers frames.
-
-    Args:
-        settings: of the data.
-        training: whether frames are decoded with a margin for random crops.
-        cache: shared by training and validation, so that one budget holds.
-    """
-
-    def __init__(self, settings: DataSettings, *, training: bool, cache: FrameCache) -> None:
-        self._settings = settings
-        self._cache = cache
-        size = settings.image_size
-        needs_margin = training and settings.augmentation is not None
-        self.short_side: int | None = round(size * _CROP_MARGIN) if needs_margin else size
-        self.size: tuple[int, int] | None = None
-        if settings.resize == "squash":
-            side = self.short_side
-            assert side is not None
-            self.short_side, self.size = None, (side, side)
-
-    def open(self, path: Path) -> VideoReader:
-        """The open video, whose frames come in the size that is decoded."""
-        return open_video(
-            path,
-            reader=self._settings.reader,
-            short_side=self.short_side,
-            size=self.size,
-            resizing=self._settings.resizing,
-        )
-
-    def read(self, path: Path, frames: NDArray[np.int64], window: Window) -> NDArray[np.uint8]:
-        """Frames of a window; ``frames`` are the positions of all sampled frames of the video."""
-        if not self._settings.cache_gb:
-            with self.open(path) as video:
-                return video.read(frames[window.start : window.stop].tolist())
-        key = (str(path), self.short_side, self.size, frames.tobytes())
-        stored = self._cache.get(key)
-        if stored is None:
-            with self.open(path) as video:
-                stored = video.read(frames.tolist())
-            self._cache.put(key, stored)
-        return stored[window.start : window.stop]
 
 
 def choose_frames(
@@ -204,7 +127,7 @@ class TrainingVideos(Dataset):
             shorten=(1.0, 1.0) if settings.sampling == "whole" else settings.shorten,
             rng=rng,
         )
-        pictures = self._source.read(path, frames, window)
+        pictures = self._source.read(path, frames, slice(window.start, window.stop))
         if settings.subtract_background:
             pictures = subtract_background(pictures)
         change, colour = _whole(pictures, settings), colour_map(pictures)
@@ -320,7 +243,8 @@ class WindowStream(IterableDataset):
             keep_tail=settings.keep_tail,
         )
         if self._use_cache and len(windows) == 1:
-            parts: Iterator[NDArray[np.uint8]] = iter([self._source.read(path, frames, windows[0])])
+            whole = self._source.read(path, frames, slice(None))
+            parts: Iterator[NDArray[np.uint8]] = iter([whole])
         else:
             parts = self._stream(path, frames, windows)
         for window, part in zip(windows, parts, strict=True):

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,22 +11,15 @@ from torch import Tensor, nn
 
 from mmad.annotations.attach import attach_videos
 from mmad.annotations.formats import AnnotationSet, read_annotations
-from mmad.checkpoint import (
-    frozen_state,
-    hash_state,
-    load_exactly,
-    load_state,
-    load_tensors,
-)
-from mmad.config.run import RunConfig, load_config
+from mmad.config.run import RunConfig
 from mmad.data.samples import Batch
 from mmad.data.videos import FrameCache, TrainingVideos
-from mmad.engine.distributed import Processes, start_processes
+from mmad.engine.distributed import Processes
+from mmad.engine.experiment import Experiment
 from mmad.engine.inference import detect_videos
-from mmad.engine.loop import Loop, choose_precision
-from mmad.engine.run_folder import FROZEN_HASH, RunFolder, create_run, fill_from_run, save_frozen
-from mmad.engine.tensorboard import TensorBoardLog, require_tensorboard
-from mmad.errors import AnnotationError, CheckpointError
+from mmad.engine.loop import choose_precision
+from mmad.engine.run_folder import RunFolder
+from mmad.errors import AnnotationError
 from mmad.evaluation.detection import DetectionReport, evaluate_detections, parse_tiou
 from mmad.evaluation.predictions import write_predictions_csv, write_predictions_json
 from mmad.labels import MA52, LabelMap
@@ -35,14 +27,11 @@ from mmad.models.build import (
     build_criterion,
     build_detector,
     build_normalizer,
-    parameter_groups,
 )
 from mmad.models.detector import EndToEndDetector
 from mmad.models.targets import PointTargets
-from mmad.report.curves import draw_training_curves
 from mmad.structures import VideoRecord
 from mmad.video.index import index_video
-from mmad.weights.load import load_backbone
 
 
 @dataclass(frozen=True)
@@ -177,32 +166,11 @@ def records_of(
     return list(attach_videos(chosen[: config.data.max_videos], config.data.videos))
 
 
-def train_detector(
-    config: RunConfig, *, out: Path, resume: bool = False, quiet: bool = False
-) -> RunFolder:
-    """Train as the settings say; the results are in the run folder.
+def prepare_detection(config: RunConfig, *, processes: Processes, folder: RunFolder) -> Experiment:
+    """Data, model, losses and validation of a detection run.
 
-    Args:
-        config: the run.
-        out: run folder; must be new or empty unless ``resume``.
-        resume: go on from the last checkpoint of ``out``; its own settings must be the same.
-        quiet: no progress bar.
-
-    Raises: MmadError of some kind for whatever is wrong with settings, annotations, videos or
-    weights.
+    Raises: MmadError of some kind for whatever is wrong with settings, annotations or videos.
     """
-    processes = start_processes()
-    try:
-        return _train(config, out=out, resume=resume, quiet=quiet, processes=processes)
-    finally:
-        processes.close()
-
-
-def _train(
-    config: RunConfig, *, out: Path, resume: bool, quiet: bool, processes: Processes
-) -> RunFolder:
-    if config.training.threads is not None:
-        torch.set_num_threads(config.training.threads)
     annotations, labels = read_data(config)
     training = records_of(config, annotations, config.data.train_subsets)
     has_validation = any(r.subset == config.data.val_subset for r in annotations.records)
@@ -210,45 +178,20 @@ def _train(
     validation = records_of(config, annotations, subsets) if subsets else []
     if not any(len(record.annotations) for record in training):
         raise AnnotationError(f"{config.data.annotations}: the training videos have no instances")
-
     model = build_detector(config, num_classes=len(labels))
-    report = None
-    if config.backbone.pretrained is not None and not resume:
-        report = load_backbone(
-            model.features.backbone,
-            config.backbone.pretrained,
-            allow=config.backbone.pretrained_allow,
-        )
-        if processes.is_main and not quiet:
-            print(report)
-    if config.training.start is not None and not resume:
-        fill_from_run(model, config.training.start)
-    if config.training.tensorboard:
-        require_tensorboard()
-    folder = _open_folder(config, out, labels=labels, resume=resume, processes=processes)
-    if resume:
-        frozen, _ = load_tensors(folder.frozen)
-        load_exactly(model, frozen, source=str(folder.frozen))
-    elif processes.is_main:
-        if report is not None:
-            folder.append({"kind": "weights", "step": 0, "report": report.lines()})
-        save_frozen(folder, model)
-        folder.append({"kind": "data", "step": 0, "fps": common_rate(training)})
-    processes.wait()
-    model.to(processes.device)
-
     cache = FrameCache(budget_gb=config.data.cache_gb)
-    task = DetectionTask(
-        config,
+    return Experiment(
+        model=model,
+        backbones=(model.features.backbone,),
         labels=labels,
-        validation=validation,
-        processes=processes,
-        folder=folder,
-        cache=cache if config.data.num_workers == 0 else None,
-    )
-    loop = Loop(
-        model=model.train(),
-        task=task,
+        task=DetectionTask(
+            config,
+            labels=labels,
+            validation=validation,
+            processes=processes,
+            folder=folder,
+            cache=cache if config.data.num_workers == 0 else None,
+        ),
         dataset=TrainingVideos(
             training,
             config.data,
@@ -256,32 +199,10 @@ def _train(
             seed=config.seed,
             cache=cache,
         ),
-        num_videos=len(training),
-        groups=parameter_groups(model, config),
-        normalizer=build_normalizer(config.detector).to(processes.device),
-        settings=config.training,
-        seed=config.seed,
-        clip_frames=config.backbone.clip_frames,
-        folder=folder,
-        processes=processes,
-        num_workers=config.data.num_workers,
-        quiet=quiet,
+        num_items=len(training),
+        normalizer=build_normalizer(config.detector),
+        facts={"fps": common_rate(training)},
     )
-    loop.set_frozen_hash(hash_state(frozen_state(model)))
-    if resume:
-        _restore(loop, task, folder)
-    else:
-        loop.save()
-    if config.training.tensorboard and processes.is_main:
-        loop.tensorboard = TensorBoardLog(folder.tensorboard, first_step=loop.progress.step)
-    try:
-        loop.run()
-    finally:
-        if loop.tensorboard is not None:
-            loop.tensorboard.close()
-    if processes.is_main:
-        draw_training_curves(folder.curves, folder.rows())
-    return folder
 
 
 def common_rate(records: Sequence[VideoRecord], *, num_videos: int = 50) -> float:
@@ -290,36 +211,3 @@ def common_rate(records: Sequence[VideoRecord], *, num_videos: int = 50) -> floa
         index_video(record.path).fps for record in records[:num_videos] if record.path is not None
     ]
     return float(np.median(rates))
-
-
-def _open_folder(
-    config: RunConfig, out: Path, *, labels: LabelMap, resume: bool, processes: Processes
-) -> RunFolder:
-    folder = RunFolder(out)
-    if not resume:
-        if processes.is_main:
-            create_run(out, config, labels=labels)
-        processes.wait()
-        return folder
-    if not folder.last.is_file() or not folder.frozen.is_file():
-        raise CheckpointError(
-            f"{out}: nothing to resume (no last.pt in it); start without --resume"
-        )
-    if load_config(folder.config) != config:
-        raise CheckpointError(
-            f"{out}: was started with other settings; resume with {folder.config}, or "
-            "choose another --out"
-        )
-    return folder
-
-
-def _restore(loop: Loop, task: DetectionTask, folder: RunFolder) -> None:
-    state = load_state(folder.last)
-    if state[FROZEN_HASH] != hash_state(frozen_state(loop.model)):
-        raise CheckpointError(
-            f"{folder.frozen}: are not the frozen weights that {folder.last} belongs to"
-        )
-    loop.restore(state)
-    task.remember_best(loop.progress.best)
-    if loop.processes.is_main:
-        folder.keep_rows_until(loop.progress.step)

@@ -36,6 +36,15 @@ class Processes:
         dist.all_reduce(value)
         return value
 
+    def gather(self, rows: Tensor) -> Tensor:
+        """The rows of all processes, as many of each; gradients flow to this one's own."""
+        if self.count == 1:
+            return rows
+        parts = [torch.empty_like(rows) for _ in range(self.count)]
+        dist.all_gather(parts, rows.detach().contiguous())
+        parts[self.rank] = rows
+        return torch.cat(parts)
+
     def wait(self) -> None:
         """Wait for all processes."""
         if self.count > 1:

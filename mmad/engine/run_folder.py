@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmad import __version__
 from mmad.checkpoint import (
@@ -23,11 +23,13 @@ from mmad.checkpoint import (
     load_tensors,
     save_tensors,
 )
-from mmad.config.run import RunConfig, dump_config, load_config
+from mmad.config.recognition import RecognitionConfig
+from mmad.config.run import AnyConfig, RunConfig, dump_config, load_any_config, load_config
 from mmad.errors import CheckpointError, ConfigError
 from mmad.labels import LabelMap
-from mmad.models.build import build_detector
+from mmad.models.build import build_detector, build_recognizer
 from mmad.models.detector import EndToEndDetector
+from mmad.models.recognition import Recognizer
 
 FROZEN_HASH = "frozen_sha256"
 
@@ -112,7 +114,7 @@ class RunFolder:
         os.replace(partial, self.log)
 
 
-def create_run(path: Path, config: RunConfig, *, labels: LabelMap) -> RunFolder:
+def create_run(path: Path, config: AnyConfig, *, labels: LabelMap) -> RunFolder:
     """A new run folder with its settings, classes and environment.
 
     Raises: ConfigError if the folder holds something already.
@@ -170,7 +172,7 @@ def run_weights(folder: RunFolder) -> dict[str, Tensor]:
     return {**frozen, **trained}
 
 
-def fill_from_run(model: EndToEndDetector, path: str | Path) -> None:
+def fill_from_run(model: nn.Module, path: str | Path) -> None:
     """Give the model the weights of a run.
 
     Raises: CheckpointError as `run_weights`, or if the run is of another kind of model.
@@ -178,7 +180,10 @@ def fill_from_run(model: EndToEndDetector, path: str | Path) -> None:
     weights = run_weights(RunFolder(Path(path)))
     missing = sorted(set(model.state_dict()) - set(weights))
     if missing:
-        raise CheckpointError(f"{path}: the checkpoint lacks {few(missing)}")
+        raise CheckpointError(
+            f"{path}: the checkpoint lacks {few(missing)}; a run of another task or head gives its "
+            "backbone and adapters with backbone.pretrained"
+        )
     load_exactly(model, weights, source=str(path))
 
 
@@ -208,7 +213,22 @@ def load_run(path: str | Path) -> tuple[EndToEndDetector, RunConfig, LabelMap]:
     return model.eval(), config, labels
 
 
-def save_frozen(folder: RunFolder, model: EndToEndDetector) -> str:
+def load_recognizer(path: str | Path) -> tuple[Recognizer, RecognitionConfig, LabelMap]:
+    """The trained recogniser of a run folder, ready to use, its settings and its classes.
+
+    Raises: CheckpointError as `run_weights`, or if the run is of another task.
+    """
+    folder = RunFolder(Path(path))
+    labels = labels_of(folder)
+    config = load_any_config(folder.config)
+    if not isinstance(config, RecognitionConfig):
+        raise CheckpointError(f"{path}: is a run of {config.task}; expected one of recognition")
+    model = build_recognizer(config, labels=labels)
+    fill_from_run(model, path)
+    return model.eval(), config, labels
+
+
+def save_frozen(folder: RunFolder, model: nn.Module) -> str:
     """Write the frozen weights and return their hash."""
     state = frozen_state(model)
     save_tensors(folder.frozen, state)

@@ -1,19 +1,23 @@
 """From settings to modules: the only file that knows both."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mmad.config.backbone import BackboneSettings, CustomSize
 from mmad.config.detectors import ActionFormerSettings, InferenceSettings
-from mmad.config.run import RunConfig
+from mmad.config.recognition import RecognitionConfig
+from mmad.config.run import AnyConfig, RunConfig
 from mmad.errors import ConfigError
+from mmad.labels import LabelMap
 from mmad.models.actionformer import ActionFormer, Pyramid
 from mmad.models.adapters import DualPathAdapter, StandardAdapter, TemporalInformationAdapter
 from mmad.models.detector import DenseCriterion, DenseDecoder, EndToEndDetector, VideoFeatures
 from mmad.models.losses import LossNormalizer
+from mmad.models.recognition import ArcFace, Gate, Heads, Linear, Recognizer
+from mmad.models.recognition_losses import RecognitionCriterion, body_weights
 from mmad.models.videomae import SIZES, VideoMAE, VideoMAESize
 
 # Name in the settings -> module; the settings besides `name`, `ratio` and `blocks` are its
@@ -111,6 +115,78 @@ def build_detector(config: RunConfig, *, num_classes: int) -> EndToEndDetector:
     return EndToEndDetector(features, network)
 
 
+def build_recognizer(config: RecognitionConfig, *, labels: LabelMap) -> Recognizer:
+    """The whole network at random weights, the same ones for the same seed."""
+    torch.manual_seed(config.seed)
+    backbone = build_backbone(config.backbone)
+    settings, width = config.heads, build_size(config.backbone).width
+    has_flow = config.data.flow is not None
+    flow_backbone = None
+    if has_flow and settings.flow_weights == "separate":
+        flow_backbone = build_backbone(config.backbone)
+    concatenate = has_flow and settings.flow_fusion == "concat"
+    width *= 2 if concatenate else 1
+    num_actions, num_parts = len(labels), len(labels.parent_names)
+    is_linear = settings.classifier == "linear" or settings.primary == "timesformer"
+
+    def classifier(num_classes: int) -> nn.Module:
+        if is_linear:
+            return Linear(width, num_classes)
+        return ArcFace(
+            width,
+            num_classes,
+            scale=settings.scale,
+            margin=settings.margin,
+            on_all=settings.margin_on == "all",
+        )
+
+    def gate() -> Gate:
+        return Gate(width, squeeze=settings.squeeze, multiply=settings.gate == "multiply")
+
+    fine_gate = gate() if settings.frame or settings.frame_coarse else None
+    coarse_gate = fine_gate if settings.shared_gate or not settings.frame_coarse else gate()
+    heads = Heads(
+        classifier(num_actions),
+        coarse=classifier(num_parts) if settings.coarse else None,
+        norm=nn.LayerNorm(width) if settings.primary == "timesformer" else None,
+        dropout=settings.dropout,
+        fine_frame=Linear(width, num_actions) if settings.frame else None,
+        coarse_frame=Linear(width, num_parts) if settings.frame_coarse else None,
+        fine_gate=fine_gate,
+        coarse_gate=coarse_gate,
+        frame_rows=settings.frame_rows,
+    )
+    return Recognizer(
+        backbone,
+        heads,
+        num_streams=2 if has_flow else 1,
+        flow_backbone=flow_backbone,
+        concatenate=concatenate,
+    )
+
+
+def build_recognition_criterion(
+    config: RecognitionConfig,
+    *,
+    labels: LabelMap,
+    counts: Sequence[int],
+    gather: Callable[[Tensor], Tensor],
+) -> RecognitionCriterion:
+    """The losses; ``counts`` are the training clips of each action."""
+    losses = config.losses
+    return RecognitionCriterion(
+        weights={
+            name: getattr(losses, name) for name in ("fine", "coarse", "fine_frame", "coarse_frame")
+        },
+        class_weights_K=body_weights(counts, labels.parents, exponent=losses.within_body_exponent),
+        f1=losses.f1 and config.heads.primary != "timesformer",
+        f1_constant=losses.f1_constant,
+        f1_present_only=losses.f1_present_only,
+        label_smoothing=losses.label_smoothing,
+        gather=gather,
+    )
+
+
 def build_criterion(settings: ActionFormerSettings, *, num_classes: int) -> DenseCriterion:
     """Targets and losses."""
     return DenseCriterion(
@@ -140,18 +216,19 @@ def build_decoder(settings: InferenceSettings) -> DenseDecoder:
     )
 
 
-def parameter_groups(model: EndToEndDetector, config: RunConfig) -> list[dict[str, Any]]:
+def parameter_groups(model: nn.Module, config: AnyConfig) -> list[dict[str, Any]]:
     """Groups of the optimiser: name, learning rate, weight decay and parameters of each.
 
     As in the published end-to-end detectors: all tensors of the adapters decay; of the detector
-    only the weights of linear layers and convolutions do. A backbone that is fine-tuned as a whole
+    As in the published end-to-end detectors: all tensors of the adapters decay; of the detector or
+    the heads only the weights of linear layers and convolutions do.
     follows the detector's rule.
     """
     training = config.training
     decaying = {
         id(module.weight)
         for module in model.modules()
-        if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv3d | nn.Conv2d)
+        if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv3d | nn.Conv2d | ArcFace)
     }
     rows: dict[str, tuple[float, float, list[nn.Parameter], list[str]]] = {
         "adapters": (training.adapter_learning_rate, training.weight_decay, [], []),

@@ -19,6 +19,22 @@ from mmad.models.targets import PointTargets, label_points
 from mmad.models.videomae import TUBELET_FRAMES, VideoMAE
 
 
+def embed_windows(
+    backbone: VideoMAE, clips_NFHWC: Tensor, colours_V34: Tensor, clips_per_window: Sequence[int]
+) -> Tensor:
+    """Patches of all clips, (N, D, T, h, w), with the colours of each window.
+
+    One window at a time: its float frames are the largest tensor of all, and live only here.
+    """
+    patches = []
+    windows = clips_NFHWC.split(list(clips_per_window))
+    for clips, colour in zip(windows, colours_V34, strict=True):
+        flat = torch.addmm(colour[:, 3], clips.reshape(-1, 3).float(), colour[:, :3].t())
+        frames = flat.view(clips.shape).permute(0, 4, 1, 2, 3)
+        patches.append(backbone.embed(frames))
+    return torch.cat(patches)
+
+
 class VideoFeatures(nn.Module):
     """Features of windows of different length: colours, backbone, interpolation, padding.
 
@@ -52,16 +68,10 @@ class VideoFeatures(nn.Module):
             clips_per_window: number of clips of each window.
             frames_per_window: number of frames that exist; what follows is padding.
         """
-        patches = []
-        # One window at a time: its float frames are the largest tensor of all, and live only here.
-        windows = clips_NFHWC.split(list(clips_per_window))
-        for clips, colour in zip(windows, colours_V34, strict=True):
-            flat = torch.addmm(colour[:, 3], clips.reshape(-1, 3).float(), colour[:, :3].t())
-            frames = flat.view(clips.shape).permute(0, 4, 1, 2, 3)
-            patches.append(self.backbone.embed(frames))
+        patches = embed_windows(self.backbone, clips_NFHWC, colours_V34, clips_per_window)
         counts = torch.tensor(list(clips_per_window), device=clips_NFHWC.device)
         video_of_clip_N = torch.arange(len(counts), device=counts.device).repeat_interleave(counts)
-        tokens_NTSD = self.backbone.encode(torch.cat(patches), video_of_clip_N)
+        tokens_NTSD = self.backbone.encode(patches, video_of_clip_N)
         features_LD = tokens_NTSD.mean(dim=2).flatten(0, 1)
 
         sequences = []

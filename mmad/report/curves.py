@@ -13,8 +13,18 @@ _LOSSES = {
     "loss": "total",
     "loss_classification": "classification",
     "loss_regression": "regression",
+    "loss_fine": "action",
+    "loss_coarse": "body part",
+    "loss_fine_frame": "action, frames",
+    "loss_coarse_frame": "body part, frames",
 }
-_MAPS = {"action_map": "action", "body_map": "body"}
+_FIGURES = {
+    "action_map": "mAP, action",
+    "body_map": "mAP, body",
+    "f1_mean": "F1_mean",
+    "action_top1": "top-1, action",
+    "body_top1": "top-1, body",
+}
 
 
 def draw_training_curves(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -22,10 +32,9 @@ def draw_training_curves(path: str | Path, rows: Sequence[Mapping[str, Any]]) ->
 
     Args:
         path: of the picture; the suffix (.png, .svg, .pdf) decides the kind.
-        rows: of the log; those of kind "step" have "step", "loss", "loss_classification",
-            "loss_regression" and "learning_rate", those of kind "validation" "step", "action_map"
-            and, for labels with parents, "body_map". Others are skipped, and so are values that a
-            row lacks.
+        rows: of the log; those of kind "step" have "step", the losses and "learning_rate", those of
+            kind "validation" "step" and the figures of the task. Others are skipped, and so are
+            values that a row lacks.
 
     Raises: MmadError if the suffix is none of these.
     """
@@ -38,8 +47,8 @@ def draw_training_curves(path: str | Path, rows: Sequence[Mapping[str, Any]]) ->
     _draw_lines(rate, steps, {"learning_rate": ""})
     rate.set_title("largest learning rate")
     rate.ticklabel_format(axis="y", style="sci", scilimits=(-2, 2))
-    _draw_lines(maps, validations, _MAPS, factor=100.0, marker="o")
-    maps.set_title("validation mAP, tIoU 0.1:0.9 (%)")
+    _draw_lines(maps, validations, _FIGURES, factor=100.0, marker="o")
+    maps.set_title("validation (%)")
     save_figure(figure, path, dpi=120)
 
 

@@ -43,7 +43,8 @@ SETTINGS_FILE = "synthesize.json"
 
 # Increased when the same settings give other pixels or annotations, so that old folders are not
 # mixed with new.
-_GENERATOR_VERSION = 3
+_GENERATOR_VERSION = 4
+CLIPS_PER_SUBJECT = 52
 # The same settings give the same bytes with the same versions of these; noted, never compared.
 _PACKAGES = {"av": av.__version__, "numpy": np.__version__, "opencv": cv2.__version__}
 
@@ -184,13 +185,17 @@ def plan_videos(settings: SynthesisSettings, *, out: Path) -> list[Job]:
     return jobs
 
 
+def num_clips(settings: SynthesisSettings, subset: str) -> int:
+    """Clips of a subset."""
+    return settings.clips if subset == "train" else settings.clips // 4
+
+
 def plan_clips(settings: SynthesisSettings, *, out: Path) -> list[Job]:
     """All clips that show a single action."""
     weights = class_weights(settings.class_weights, classes=settings.classes, counts=MA52_COUNTS)
     jobs = []
     for code, (subset, subjects) in enumerate(_subjects(settings).items()):
-        count = settings.clips if subset == "train" else settings.clips // 4
-        for index in range(count):
+        for index in range(num_clips(settings, subset)):
             rng = np.random.default_rng((settings.seed, 10 + code, index))
             label = int(rng.choice(len(weights), p=weights))
             plan = plan_clip(label, fps=settings.fps, rng=rng)
@@ -203,11 +208,13 @@ def plan_clips(settings: SynthesisSettings, *, out: Path) -> list[Job]:
 def _subjects(settings: SynthesisSettings) -> dict[str, list[int]]:
     """Numbers of the subjects of each subset, disjoint.
 
-    Sets that only have clips need subjects too.
+    Sets that only have clips need subjects too: one for as many clips as there are classes.
     """
     first, result = settings.first_subject, {}
     for subset in SUBSETS:
-        count = max(2, round(getattr(settings, subset) / settings.videos_per_subject))
+        for_videos = round(getattr(settings, subset) / settings.videos_per_subject)
+        for_clips = round(num_clips(settings, subset) / CLIPS_PER_SUBJECT)
+        count = max(2, for_videos, for_clips)
         result[subset] = list(range(first, first + count))
         first += count
     return result

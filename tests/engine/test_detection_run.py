@@ -15,9 +15,10 @@ from synthetic_data import tiny_config, tiny_content
 from mmad.config.run import dump_config
 from mmad.data.samples import Packer
 from mmad.data.videos import TrainingVideos, WindowStream
-from mmad.engine.detection import read_data, records_of, train_detector
+from mmad.engine.detection import read_data, records_of
 from mmad.engine.inference import detect_videos
 from mmad.engine.run_folder import RunFolder, load_run
+from mmad.engine.training import train_run
 from mmad.errors import CheckpointError, ConfigError
 from mmad.models.build import build_detector
 from mmad.models.detector import EndToEndDetector
@@ -40,7 +41,7 @@ def random_detector(config: object) -> EndToEndDetector:
 @pytest.fixture(scope="module")
 def run(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("run") / "run"
-    train_detector(tiny_config(videos), out=out, quiet=True)
+    train_run(tiny_config(videos), out=out, quiet=True)
     return out
 
 
@@ -63,16 +64,16 @@ def test_run_folder_is_complete(run: Path) -> None:
 
 
 def test_same_seed_same_losses(run: Path, videos: Path, tmp_path: Path) -> None:
-    train_detector(tiny_config(videos), out=tmp_path / "again", quiet=True)
+    train_run(tiny_config(videos), out=tmp_path / "again", quiet=True)
     assert losses_of(tmp_path / "again") == losses_of(run)
-    train_detector(tiny_config(videos, seed=5), out=tmp_path / "other", quiet=True)
+    train_run(tiny_config(videos, seed=5), out=tmp_path / "other", quiet=True)
     assert losses_of(tmp_path / "other") != losses_of(run)
 
 
 def test_tensorboard_gets_the_log(videos: Path, tmp_path: Path) -> None:
     event_files = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     config = tiny_config(videos, training__tensorboard=True, training__epochs=1)
-    train_detector(config, out=tmp_path / "run", quiet=True)
+    train_run(config, out=tmp_path / "run", quiet=True)
     events = event_files.EventAccumulator(str(tmp_path / "run/tensorboard"))
     events.Reload()
     losses = [event.value for event in events.Scalars("step/loss")]
@@ -86,15 +87,13 @@ def test_tensorboard_that_is_not_installed_is_named(
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     config = tiny_config(videos, training__tensorboard=True)
     with pytest.raises(ConfigError, match=r"pip install 'mmad\[logging\]'"):
-        train_detector(config, out=tmp_path / "run", quiet=True)
+        train_run(config, out=tmp_path / "run", quiet=True)
     assert not (tmp_path / "run").exists()
 
 
 def test_missing_weights_leave_no_run_folder(videos: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="there is no such file"):
-        train_detector(
-            tiny_config(videos, backbone__pretrained="no.safetensors"), out=tmp_path / "run"
-        )
+        train_run(tiny_config(videos, backbone__pretrained="no.safetensors"), out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -118,9 +117,9 @@ def test_frozen_weights_do_not_move(videos: Path, run: Path) -> None:
 
 def test_an_existing_folder_needs_resume(run: Path, videos: Path) -> None:
     with pytest.raises(ConfigError, match="exists already; choose another --out"):
-        train_detector(tiny_config(videos), out=run, quiet=True)
+        train_run(tiny_config(videos), out=run, quiet=True)
     with pytest.raises(CheckpointError, match="was started with other settings"):
-        train_detector(tiny_config(videos, seed=9), out=run, resume=True, quiet=True)
+        train_run(tiny_config(videos, seed=9), out=run, resume=True, quiet=True)
 
 
 def test_other_frozen_weights_are_refused(run: Path, tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 from mmad.checkpoint import load_tensors
 from mmad.cli.main import app
 from mmad.config.run import dump_config
-from mmad.engine.detection import train_detector
 from mmad.engine.import_run import import_run
 from mmad.engine.run_folder import RunFolder, load_run
+from mmad.engine.training import train_run
 from mmad.errors import CheckpointError
 from mmad.labels import MA52
 from mmad.models.build import build_detector
@@ -63,14 +63,14 @@ def test_it_is_fine_tuned_and_resumed(
     settings = config(
         videos, training__start=str(run), training__epochs=2, training__learning_rate=1e-9
     )
-    tuned = train_detector(settings, out=tmp_path / "tuned", quiet=True)
+    tuned = train_run(settings, out=tmp_path / "tuned", quiet=True)
     after, _, _ = load_run(tmp_path / "tuned")
     moved = max(
         float((value - after.state_dict()[name]).abs().max())
         for name, value in model.network.state_dict(prefix="network.").items()
     )
     assert moved < 1e-6  # it began at the imported weights, not at random ones
-    resumed = train_detector(settings, out=tmp_path / "tuned", resume=True, quiet=True)
+    resumed = train_run(settings, out=tmp_path / "tuned", resume=True, quiet=True)
     assert resumed.rows() == tuned.rows()
 
 

@@ -1,0 +1,150 @@
+"""``mmad data crop``: copies of videos cropped to the person, or a look at where the crops are."""
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from mmad.errors import MmadError, VideoError, raise_problems
+from mmad.video.find import find_videos
+
+# Imported where they are used: `mmad data stats` does not need to open videos.
+if TYPE_CHECKING:
+    from mmad.video.copies import CopySummary
+    from mmad.video.crop import Crop
+
+VideosArgument = Annotated[
+    list[Path], typer.Argument(help="Video files, or folders that are searched for them.")
+]
+WorkersOption = Annotated[int, typer.Option(min=1, help="Processes.")]
+
+
+def crop(
+    videos: VideosArgument,
+    out: Annotated[Path | None, typer.Option(help="Folder of the cropped copies.")] = None,
+    boxes: Annotated[
+        Path | None,
+        typer.Option(help="Boxes of persons: CSV, JSON or npz with left, top, right, bottom."),
+    ] = None,
+    motion: Annotated[
+        bool, typer.Option("--motion", help="Crop to what moves; for cameras that do not.")
+    ] = False,
+    expand: Annotated[
+        float, typer.Option(min=0.0, help="Share of the box added on each side.")
+    ] = 0.06,
+    preview: Annotated[
+        Path | None, typer.Option(help="Write a picture of up to 12 videos and their crops.")
+    ] = None,
+    short_side: Annotated[
+        int | None, typer.Option(help="Pixels of the shorter side of a copy.")
+    ] = None,
+    workers: WorkersOption = 1,
+    overwrite: Annotated[bool, typer.Option(help="Make finished copies again.")] = False,
+) -> None:
+    """Write copies of VIDEOS cropped to the person: same frames, same times, less background.
+
+    Run it again after an interruption: finished copies are left alone.
+    """
+    from mmad.video.person_box import read_boxes
+
+    if (boxes is None) != motion:
+        raise VideoError("crop: say --boxes FILE or --motion, one of them")
+    if out is None and preview is None:
+        raise VideoError("crop: say --out DIR to write copies, --preview FILE to look, or both")
+    if preview is not None:
+        from mmad.video.crop_sheet import check_sheet_path
+
+        check_sheet_path(preview)
+    files = video_files(videos)
+    of_videos = None if boxes is None else read_boxes(boxes)
+    if of_videos is not None:
+        _tell_without_boxes(files, of_videos)
+    if out is None:
+        crops, failed = _look(files, boxes=of_videos, expand=expand)
+    else:
+        from mmad.video.crop import crop_videos, read_crops
+
+        start = time.perf_counter()
+        with tqdm(total=len(files), unit="video", desc="crop", disable=None) as progress:
+            summary = crop_videos(
+                files,
+                out,
+                boxes=of_videos,
+                expand=expand,
+                short_side=short_side,
+                num_workers=workers,
+                overwrite=overwrite,
+                on_done=lambda _: progress.update(),
+            )
+        tell_copies(out, summary, seconds=time.perf_counter() - start)
+        failed = summary.failed
+        crops = read_crops([video for video in files if video not in failed], out)
+    if preview is not None and crops:
+        _write_preview(preview, crops, num_videos=len(files))
+    raise_problems(VideoError, source="crop", problems=list(failed.values()))
+
+
+def _tell_without_boxes(files: Sequence[Path], boxes: Mapping[str, NDArray[np.float64]]) -> None:
+    without = [file.stem for file in files if file.stem not in boxes]
+    if 0 < len(without) < len(files):
+        names = ", ".join(without[:3]) + (", ..." if len(without) > 3 else "")
+        typer.echo(
+            f"notice: {len(without)} of {len(files)} videos are not in the file of boxes: {names}",
+            err=True,
+        )
+
+
+def _look(
+    files: Sequence[Path], *, boxes: Mapping[str, NDArray[np.float64]] | None, expand: float
+) -> tuple[dict[Path, "Crop"], dict[Path, str]]:
+    """The crops of the videos that a preview shows, and the messages of those that failed."""
+    from mmad.video.crop import check_crop, crop_settings, find_crop
+    from mmad.video.crop_sheet import chosen_for_sheet
+
+    problems = check_crop(files, boxes=boxes, expand=expand)
+    raise_problems(VideoError, source="crop", problems=problems)
+    crops: dict[Path, Crop] = {}
+    failed: dict[Path, str] = {}
+    for video in tqdm(chosen_for_sheet(files), unit="video", desc="look", disable=None):
+        try:
+            crops[video] = find_crop(video, crop_settings(video, boxes=boxes, expand=expand))
+        except MmadError as error:
+            failed[video] = str(error)
+    return crops, failed
+
+
+def _write_preview(preview: Path, crops: Mapping[Path, "Crop"], *, num_videos: int) -> None:
+    from mmad.video.crop_sheet import chosen_for_sheet, draw_sheet, write_sheet
+
+    shown = chosen_for_sheet(list(crops))
+    write_sheet(preview, draw_sheet({video: crops[video] for video in shown}))
+    typer.echo(f"{preview}: {len(shown)} of {num_videos} videos with their crops")
+
+
+def video_files(given: Sequence[Path]) -> list[Path]:
+    """The files in ``given``, those of folders too.
+
+    Raises: VideoError if there is none.
+    """
+    files: list[Path] = []
+    for path in given:
+        files += find_videos(path).values() if path.is_dir() else [path]
+    if not files:
+        raise VideoError(f"no video file in {', '.join(map(str, given))}")
+    return files
+
+
+def tell_copies(out: Path, summary: "CopySummary", *, seconds: float) -> None:
+    """Print what was done, and the notices of the copies."""
+    for copy in summary.written:
+        for notice in copy.notices:
+            typer.echo(f"notice: {notice}", err=True)
+    typer.echo(
+        f"{out}: {len(summary.written)} videos written ({summary.num_frames} frames in "
+        f"{seconds:.1f} s), {len(summary.skipped)} already there, {len(summary.failed)} failed"
+    )

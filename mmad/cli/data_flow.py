@@ -1,0 +1,48 @@
+"""``mmad data flow``: the optical flow of videos, computed once into video files."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from tqdm import tqdm
+
+from mmad.cli.data_crop import VideosArgument, WorkersOption, tell_copies, video_files
+from mmad.errors import VideoError, raise_problems
+
+
+def flow(
+    videos: VideosArgument,
+    out: Annotated[Path, typer.Option(help="Folder of the flow videos.")],
+    scale: Annotated[
+        str, typer.Option(help="What is bright: fixed, a speed; per-frame, the fastest pixel.")
+    ] = "fixed",
+    max_pixels: Annotated[
+        float | None,
+        typer.Option(help="Brightest speed, pixels per frame [default: 2.5 % of the short side]."),
+    ] = None,
+    short_side: Annotated[
+        int | None, typer.Option(help="Pixels of the shorter side [default: of the video].")
+    ] = None,
+    workers: WorkersOption = 1,
+) -> None:
+    """Write the optical flow of VIDEOS as videos: as many frames, at the same times.
+
+    Run it again after an interruption: finished videos are left alone.
+    """
+    from mmad.video.flow import flow_videos
+
+    files = video_files(videos)
+    start = time.perf_counter()
+    with tqdm(total=len(files), unit="video", desc="flow", disable=None) as progress:
+        summary = flow_videos(
+            files,
+            out,
+            scale=scale,
+            max_pixels=max_pixels,
+            short_side=short_side,
+            num_workers=workers,
+            on_done=lambda _: progress.update(),
+        )
+    tell_copies(out, summary, seconds=time.perf_counter() - start)
+    raise_problems(VideoError, source="flow", problems=list(summary.failed.values()))

@@ -1,0 +1,280 @@
+"""``mmad ensemble``: several files of predictions as one."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from mmad.annotations.attach import read_subjects
+from mmad.annotations.mma52 import read_clip_list
+from mmad.errors import PredictionError
+from mmad.evaluation.ensemble import METRICS, EnsembleGain, fuse_scores, nested_gain
+from mmad.evaluation.predictions import (
+    read_predictions,
+    read_text_file,
+    write_predictions_csv,
+    write_predictions_json,
+)
+from mmad.evaluation.recognition import ACTION_COLUMNS, write_recognitions
+from mmad.evaluation.recognition_scores import (
+    RecognitionScores,
+    read_scores,
+    to_recognitions,
+    write_scores,
+)
+from mmad.labels import MA52
+from mmad.report.tables import percent
+
+app = typer.Typer()
+
+
+@app.command()
+def ensemble(
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="Scores of recognisers (.npz or CSV), or detections (CSV or JSON)."),
+    ],
+    out: Annotated[
+        Path, typer.Option(help="What to write: .npz (or .csv) of scores, .csv of detections.")
+    ],
+    weights: Annotated[
+        str | None, typer.Option(help="One for each file, such as 0.6,0.4; default: equal.")
+    ] = None,
+    search: Annotated[
+        bool, typer.Option("--search", help="Search weights, and say what they truly gain.")
+    ] = False,
+    annotations: Annotated[
+        list[Path] | None, typer.Option(help="For --search: list of clips, 'name.mp4 label'.")
+    ] = None,
+    subjects: Annotated[
+        Path | None,
+        typer.Option(help="For --search: CSV video_id,subject; subjects stay in one fold."),
+    ] = None,
+    folds: Annotated[int, typer.Option(min=2, help="For --search: of cross-validation.")] = 5,
+    metric: Annotated[
+        str, typer.Option(help=f"For --search: one of {', '.join(METRICS)}.")
+    ] = "f1_mean",
+    seed: Annotated[int, typer.Option(min=0, help="For --search: of the folds.")] = 0,
+) -> None:
+    """Fuse the scores of recognisers by weighted mean, or detections by Soft-NMS."""
+    if len(files) < 2:
+        raise PredictionError("an ensemble takes two files of predictions or more")
+    if not search and (annotations or subjects):
+        raise PredictionError("--annotations and --subjects are for --search; say --search too")
+    if search and weights is not None:
+        raise PredictionError("--search finds weights; leave out --weights")
+    given = parse_weights(weights, files=files)
+    if is_recognition_ensemble(files):
+        targets = outputs(files, out, suffixes=(".npz", ".csv"))
+        members = [read_scores(path, labels=MA52) for path in files]
+        if search:
+            gain = search_gain(
+                members, files, annotations, subjects, folds=folds, metric=metric, seed=seed
+            )
+            print_gain(gain, files)
+            given = gain.weights.tolist()
+        fuse_recognition(members, files, given, targets)
+        return
+    if search:
+        raise PredictionError(
+            "--search is for scores of recognisers: for detections equal weights are what is "
+            "proven to gain; leave out --search, or give others with --weights"
+        )
+    fuse_detection(files, given, outputs(files, out, suffixes=(".csv", ".json")))
+
+
+def parse_weights(text: str | None, *, files: Sequence[Path]) -> list[float] | None:
+    """The numbers of ``--weights``, one for each file; None if it is not given.
+
+    Raises: PredictionError if it has others than as many numbers as files.
+    """
+    if text is None:
+        return None
+    try:
+        weights = [float(part) for part in text.split(",")]
+    except ValueError:
+        raise PredictionError(
+            f"--weights {text}: expected numbers with commas between them, such as 0.6,0.4"
+        ) from None
+    if len(weights) != len(files):
+        raise PredictionError(
+            f"--weights {text}: expected one for each of the {len(files)} files, "
+            f"found {len(weights)}"
+        )
+    return weights
+
+
+def is_recognition_ensemble(files: Sequence[Path]) -> bool:
+    """Whether all files hold scores of clips; what is wrong with others, their reader says.
+
+    Raises: PredictionError if a file cannot be read or has guesses without scores, if some hold
+    scores and some detections, or a file is there twice.
+    """
+    repeated = sorted({str(path) for path in files if files.count(path) > 1})
+    if repeated:
+        raise PredictionError(
+            f"{', '.join(repeated)}: given twice; to count it more, say --weights"
+        )
+    found = [_holds_scores(path) for path in files]
+    if any(found) and not all(found):
+        scores, others = files[found.index(True)], files[found.index(False)]
+        raise PredictionError(
+            f"expected files of one task, found scores of clips in {scores} and detections in "
+            f"{others}"
+        )
+    return all(found)
+
+
+def _holds_scores(path: Path) -> bool:
+    if path.suffix.lower() == ".npz":
+        return True
+    text = read_text_file(path)
+    if text.lstrip()[:1] in ("{", "["):
+        return False
+    header = [name.strip() for name in next(csv.reader([text.partition("\n")[0]]), [])]
+    if ACTION_COLUMNS[0] in header:
+        raise PredictionError(
+            f"{path}: has the order of a recogniser's guesses, not their scores; expected the .npz "
+            "of its scores, or a CSV with the columns vid, action_0, ..., body_0, ..."
+        )
+    return "action_0" in header
+
+
+def outputs(files: Sequence[Path], out: Path, *, suffixes: tuple[str, str]) -> tuple[Path, Path]:
+    """The two files to write, ``out`` and one beside it, in the order of ``suffixes``.
+
+    Raises: PredictionError if ``out`` ends otherwise, or one of the two is an input.
+    """
+    if out.suffix.lower() not in suffixes:
+        raise PredictionError(f"--out {out}: expected a name that ends in {' or '.join(suffixes)}")
+    targets = [
+        out if out.suffix.lower() == suffix else out.with_suffix(suffix) for suffix in suffixes
+    ]
+    inputs = {path.resolve() for path in files}
+    overwritten = [str(path) for path in targets if path.resolve() in inputs]
+    if overwritten:
+        raise PredictionError(
+            f"--out {out}: would overwrite the input {overwritten[0]}; give another name"
+        )
+    return targets[0], targets[1]
+
+
+def search_gain(
+    members: Sequence[RecognitionScores],
+    files: Sequence[Path],
+    annotations: Sequence[Path] | None,
+    subjects: Path | None,
+    *,
+    folds: int,
+    metric: str,
+    seed: int,
+) -> EnsembleGain:
+    """The searched weights and what they gain, against lists of clips.
+
+    Raises: PredictionError if no list is given or the files do not fit; AnnotationError if a list
+    cannot be read.
+    """
+    if not annotations:
+        raise PredictionError(
+            "--search needs to know what is true; say --annotations LIST, a file with lines "
+            "'name.mp4 label'"
+        )
+    clips = [clip for path in annotations for clip in read_clip_list(path, labels=MA52)]
+    truth = {clip.clip_id: clip.label for clip in clips if clip.label is not None}
+    if len(truth) < len(clips):
+        found = f"{len(clips) - len(truth)} of {len(clips)} clips without a label, or twice"
+        raise PredictionError(f"{', '.join(map(str, annotations))}: {found}; see --annotations")
+    return nested_gain(
+        members,
+        truth,
+        labels=MA52,
+        metric=metric,
+        folds=folds,
+        seed=seed,
+        groups=None if subjects is None else read_subjects(subjects),
+        names=[str(path) for path in files],
+    )
+
+
+def gain_table(gain: EnsembleGain, files: Sequence[Path]) -> Table:
+    """The metric (%) of each member and of the ways to weigh them."""
+    folds = len(gain.fold_weights)
+    table = Table(title=f"{gain.metric} (%), {gain.num_clips} clips", title_justify="left")
+    table.add_column("")
+    table.add_column(gain.metric, justify="right")
+    table.add_column("weights are chosen on")
+    for path, value in zip(files, gain.members, strict=True):
+        table.add_row(str(path), percent(value), "")
+    table.add_section()
+    others = f"the other folds, {folds} folds"
+    table.add_row("equal weights", percent(gain.equal), "")
+    table.add_row("best single file", percent(gain.best_single), others)
+    table.add_row("searched, nested", percent(gain.searched), others, style="bold")
+    table.add_row("searched, in-sample", percent(gain.in_sample), "the same clips: optimistic")
+    return table
+
+
+def print_gain(gain: EnsembleGain, files: Sequence[Path]) -> None:
+    """Print `gain_table`, what it means and the weights."""
+    console = Console(width=120)
+    console.print(gain_table(gain, files))
+    console.print(
+        f"searched weights against the best single file: {100 * gain.gain:+.2f}, "
+        f"against equal weights: {100 * (gain.searched - gain.equal):+.2f}",
+        highlight=False,
+    )
+    if gain.searched <= gain.equal:
+        typer.echo(
+            "searched weights are no better than equal ones; without --search they are equal"
+        )
+    typer.echo("for other clips: --weights " + ",".join(f"{one:.4f}" for one in gain.weights))
+
+
+def fuse_recognition(
+    members: Sequence[RecognitionScores],
+    files: Sequence[Path],
+    weights: Sequence[float] | None,
+    targets: tuple[Path, Path],
+) -> None:
+    """Write the fused scores, and the challenge's CSV of them."""
+    fused = fuse_scores(members, weights, names=[str(path) for path in files])
+    write_scores(targets[0], fused)
+    write_recognitions(targets[1], to_recognitions(fused))
+    typer.echo(
+        f"{targets[0]} (scores) and {targets[1]} (for the challenge): written, {len(fused)} clips "
+        f"from {len(files)} files"
+    )
+
+
+def fuse_detection(
+    files: Sequence[Path], weights: Sequence[float] | None, targets: tuple[Path, Path]
+) -> None:
+    """Write the fused detections as CSV and as JSON.
+
+    Raises: PredictionError if a file cannot be read or written.
+    """
+    from mmad.engine.fusion import fuse_detections  # a floor of torch; recognition goes without
+
+    members = [read_predictions(path, labels=MA52) for path in files]
+    fused = fuse_detections(members, weights=weights)
+    for path, member in zip(files, members, strict=True):
+        missing = [name for name in fused if name not in member]
+        if missing:
+            typer.echo(
+                f"note: {path} has no detections of {len(missing)} of {len(fused)} videos, such as "
+                f"{missing[0]}"
+            )
+    try:
+        write_predictions_csv(targets[0], fused)
+        write_predictions_json(targets[1], fused, MA52)
+    except OSError as error:
+        raise PredictionError(f"{targets[0]}: cannot be written ({error.strerror})") from None
+    count = sum(map(len, fused.values()))
+    typer.echo(
+        f"{targets[0]} and {targets[1]}: written, {count} detections of {len(fused)} videos from "
+        f"{len(files)} files"
+    )

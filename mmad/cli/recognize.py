@@ -1,0 +1,68 @@
+"""``mmad recognize``: names the action of short clips."""
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from mmad.engine.distributed import start_processes
+from mmad.engine.recognition import raise_failed_clips, recognize_clips, write_answers
+from mmad.engine.run_folder import load_recognizer
+from mmad.errors import MmadError, VideoError
+from mmad.structures import ClipRecord
+
+app = typer.Typer()
+
+
+@app.command()
+def recognize(
+    videos: Annotated[list[Path], typer.Argument(help="Video files, each of one action.")],
+    checkpoint: Annotated[Path, typer.Option(help="Run folder of a trained recogniser.")],
+    top: Annotated[int, typer.Option(min=1, help="Guesses to show.")] = 5,
+    out: Annotated[
+        Path | None, typer.Option(help="Also write the challenge's CSV, and all scores as .npz.")
+    ] = None,
+) -> None:
+    """Name the micro-action of each clip: the best guesses with probabilities, and body parts."""
+    missing = [str(path) for path in videos if not path.is_file()]
+    if missing:
+        raise VideoError(f"there is no such video: {', '.join(missing)}")
+    if out is not None and out.suffix != ".csv":
+        raise MmadError(f"--out {out}: expected a name that ends in .csv")
+    names = [path.name for path in videos]
+    if len(set(names)) < len(names):
+        raise VideoError("two clips have the same name; recognise them one after the other")
+    model, config, labels = load_recognizer(checkpoint)
+    device = start_processes().device
+    scores, failures = recognize_clips(
+        model.to(device),
+        [ClipRecord(path.name, None, "test", path) for path in videos],
+        config,
+        labels=labels,
+        num_samples=config.data.test_clips,
+        device=device,
+    )
+    console = Console(width=110)
+    for row, name in enumerate(scores.clip_ids):
+        table = Table(title=name, title_justify="left")
+        for column in ("action", "", "body part", ""):
+            table.add_column(column, justify="left" if column else "right")
+        actions, parts = scores.action_scores[row], scores.body_scores[row]
+        best = np.argsort(-actions, kind="stable")[:top].tolist()
+        best_parts = np.argsort(-parts, kind="stable").tolist()
+        for place, label in enumerate(best):
+            part = best_parts[place] if place < len(best_parts) else None
+            table.add_row(
+                labels.title(label),
+                f"{100 * actions[label]:.1f} %",
+                labels.parent_names[part] if part is not None else "",
+                f"{100 * parts[part]:.1f} %" if part is not None else "",
+            )
+        console.print(table)
+    if out is not None and scores.clip_ids:
+        write_answers(out, scores)
+        typer.echo(f"written to {out}")
+    raise_failed_clips(failures)

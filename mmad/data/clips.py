@@ -1,0 +1,285 @@
+"""Samples of short clips of one action each: uniform segments of a clip, as video recognition has
+them.
+
+Sampling and crops are those of Li et al. (ACM MM 2024) and their configs of mmaction2.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import Dataset
+
+from mmad.config.recognition import ClipDataSettings
+from mmad.data.change import Change, draw_change
+from mmad.data.frames import FrameCache, FrameSource
+from mmad.data.samples import FailedVideo, Sample
+from mmad.data.transforms import Box, colour_map, subtract_background
+from mmad.errors import VideoError
+from mmad.structures import Annotations, ClipRecord, FeatureGrid
+from mmad.video.index import index_video
+
+
+def training_frames(num_frames: int, *, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """One random frame of each of ``count`` equal parts of a clip, ends included, ascending."""
+    edges = np.round((num_frames - 1) / count * np.arange(count + 1)).astype(np.int64)
+    return rng.integers(edges[:-1], edges[1:] + 1)
+
+
+def evaluation_frames(num_frames: int, *, count: int, num_samples: int) -> NDArray[np.int64]:
+    """Frames of ``num_samples`` samples of a clip, (num_samples, count).
+
+    Sample k lies (k + 1) / (num_samples + 1) of a part behind the start of each part.
+
+    >>> evaluation_frames(33, count=4, num_samples=1).tolist()
+    [[4, 12, 20, 28]]
+    """
+    part = (num_frames - 1) / count
+    starts = np.round(part * np.arange(count)).astype(np.int64)
+    offsets = [int(part / (num_samples + 1) * (k + 1)) for k in range(num_samples)]
+    return starts[None] + np.array(offsets)[:, None]
+
+
+def evaluation_box(height: int, width: int, *, size: int, least_aspect: float) -> Box:
+    """The middle of a picture, at most ``size`` wide and size / ``least_aspect`` high.
+
+    >>> evaluation_box(455, 256, size=224, least_aspect=0.6)
+    Box(top=41, left=16, height=373, width=224)
+    """
+    box_height, box_width = min(height, int(size / least_aspect)), min(width, size)
+    return Box((height - box_height) // 2, (width - box_width) // 2, box_height, box_width)
+
+
+def repeats(count: int, *, below: int | None) -> int:
+    """How often each clip of a class with ``count`` clips is listed.
+
+    >>> repeats(30, below=100), repeats(100, below=100), repeats(3, below=None)
+    (2, 1, 1)
+    """
+    if below is None or count >= below:
+        return 1
+    return int(math.log2(below // count)) + 1
+
+
+# A clip, or its pictures and its optical flow.
+Streams = Sample | tuple[Sample, Sample]
+
+
+class _Clips(Dataset):
+    """What training and test clips have in common."""
+
+    def __init__(
+        self,
+        records: Sequence[ClipRecord],
+        settings: ClipDataSettings,
+        *,
+        clip_frames: int,
+        training: bool,
+        cache: FrameCache | None = None,
+    ) -> None:
+        self.records = list(records)
+        self._settings = settings
+        self._clip_frames = clip_frames
+        cache = cache or FrameCache(budget_gb=settings.cache_gb)
+        self._source = FrameSource(settings, training=training, cache=cache)
+
+    def _read(self, path: Path, wanted: NDArray[np.int64]) -> NDArray[np.uint8]:
+        return self._source.read(path, np.arange(index_video(path).num_frames), wanted)
+
+    def _pictures(self, path: Path, wanted: NDArray[np.int64]) -> NDArray[np.uint8]:
+        pictures = self._read(path, wanted)
+        return subtract_background(pictures) if self._settings.subtract_background else pictures
+
+    def _with_flow(
+        self, sample: Sample, record: ClipRecord, wanted: NDArray[np.int64], change: Change
+    ) -> Streams:
+        """The sample, and if there is optical flow that of the same frames, cut the same way.
+
+        Its colours are directions, so nothing jitters them, and its background is black.
+        """
+        if self._settings.flow is None:
+            return sample
+        assert record.path is not None
+        path = Path(self._settings.flow) / record.path.name
+        found = index_video(path).num_frames
+        expected = index_video(record.path).num_frames
+        if found != expected:
+            raise VideoError(
+                f"{path}: has {found} frames, the clip itself {expected}; compute its flow again"
+            )
+        pictures = self._read(path, wanted)
+        # What is random about pixels (operations, a grey box) is for pictures.
+        cut = replace(change, operations=(), erase=None)
+        later = sample.change is not None
+        flow = replace(
+            sample,
+            frames=pictures if later else cut(torch.from_numpy(pictures)).numpy(),
+            colour=colour_map(pictures),
+            change=cut if later else None,
+        )
+        return (sample, flow)
+
+    def _sample(
+        self,
+        record: ClipRecord,
+        pictures: NDArray[np.uint8],
+        change: Change,
+        colour: NDArray[np.float32],
+        *,
+        later: bool,
+    ) -> Sample:
+        assert record.path is not None
+        video = index_video(record.path)
+        label = [] if record.label is None else [record.label]
+        return Sample(
+            record.clip_id,
+            pictures if later else change(torch.from_numpy(pictures)).numpy(),
+            len(pictures),
+            colour,
+            # The steps of a clip that is sampled as a whole are spread over all of it.
+            FeatureGrid(
+                video.fps, 2 * video.num_frames / self._clip_frames, self._clip_frames // 2
+            ),
+            Annotations(
+                np.array([[0.0, video.duration_seconds]] * len(label)).reshape(-1, 2),
+                np.array(label, dtype=np.int64),
+            ),
+            change if later else None,
+        )
+
+
+class TrainingClips(_Clips):
+    """Random frames of each clip; the same ones for the same seed, epoch and index.
+
+    Args:
+        records: labelled clips with their paths.
+        settings: of the data.
+        clip_frames: frames of a sample.
+        seed: of the run.
+        cache: of frames.
+    """
+
+    def __init__(
+        self,
+        records: Sequence[ClipRecord],
+        settings: ClipDataSettings,
+        *,
+        clip_frames: int,
+        seed: int,
+        cache: FrameCache | None = None,
+    ) -> None:
+        super().__init__(records, settings, clip_frames=clip_frames, training=True, cache=cache)
+        self._seed = seed
+        labels = np.array([record.label for record in self.records])
+        counts = np.bincount(labels)
+        listed = [repeats(int(counts[label]), below=settings.repeat_below) for label in labels]
+        self._order = np.repeat(np.arange(len(labels)), listed)
+        weights = counts[labels].astype(float) ** (settings.balance_exponent - 1)
+        self._chances = None
+        if settings.balance_exponent != 1:
+            self._chances = weights[self._order] / weights[self._order].sum()
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def __getitem__(self, epoch_and_index: tuple[int, int]) -> Streams | FailedVideo:
+        """Clip ``index`` in ``epoch``; one by chance where classes are balanced."""
+        rng = np.random.default_rng((self._seed, *epoch_and_index))
+        place = epoch_and_index[1]
+        if self._chances is not None:
+            place = int(rng.choice(len(self._order), p=self._chances))
+        record = self.records[self._order[place]]
+        try:
+            return self._training_sample(record, rng)
+        except VideoError as error:
+            return FailedVideo(record.clip_id, str(error))
+
+    def _training_sample(self, record: ClipRecord, rng: np.random.Generator) -> Streams:
+        assert record.path is not None
+        settings = self._settings
+        count = index_video(record.path).num_frames
+        wanted = training_frames(count, count=self._clip_frames, rng=rng)
+        pictures = self._pictures(record.path, wanted)
+        augmentation = settings.augmentation
+        if augmentation is None:
+            change = whole(pictures, settings)
+            sample = self._sample(record, pictures, change, colour_map(pictures), later=False)
+            return self._with_flow(sample, record, wanted, change)
+        change = draw_change(
+            augmentation,
+            *pictures.shape[1:3],
+            size=settings.image_size,
+            smooth=settings.resizing == "decoder",
+            seed=self._seed,
+            rng=rng,
+        )
+        colour = colour_map(
+            pictures,
+            brightness=augmentation.brightness,
+            contrast=augmentation.contrast,
+            saturation=augmentation.saturation,
+            hue=augmentation.hue,
+            rng=rng,
+        )
+        later = settings.augment_on == "device"
+        sample = self._sample(record, pictures, change, colour, later=later)
+        return self._with_flow(sample, record, wanted, change)
+
+
+class EvaluationClips(_Clips):
+    """Several samples of each clip, one behind the other in one `Sample`.
+
+    Args:
+        records: clips with their paths.
+        settings: of the data.
+        clip_frames: frames of a sample.
+        num_samples: of each clip.
+        cache: of frames.
+    """
+
+    def __init__(
+        self,
+        records: Sequence[ClipRecord],
+        settings: ClipDataSettings,
+        *,
+        clip_frames: int,
+        num_samples: int,
+        cache: FrameCache | None = None,
+    ) -> None:
+        super().__init__(records, settings, clip_frames=clip_frames, training=False, cache=cache)
+        self._num_samples = num_samples
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, index: int) -> Streams | FailedVideo:
+        """The samples of clip ``index``."""
+        record = self.records[index]
+        assert record.path is not None
+        try:
+            wanted = evaluation_frames(
+                index_video(record.path).num_frames,
+                count=self._clip_frames,
+                num_samples=self._num_samples,
+            ).reshape(-1)
+            pictures = self._pictures(record.path, wanted)
+            change = whole(pictures, self._settings)
+            sample = self._sample(record, pictures, change, colour_map(pictures), later=False)
+            return self._with_flow(sample, record, wanted, change)
+        except VideoError as error:
+            return FailedVideo(record.clip_id, str(error))
+
+
+def whole(pictures: NDArray[np.uint8], settings: ClipDataSettings) -> Change:
+    """What is done to pictures that nothing varies."""
+    height, width = pictures.shape[1:3]
+    box = Box(0, 0, height, width)
+    if settings.resize == "crop":
+        box = evaluation_box(
+            height, width, size=settings.image_size, least_aspect=settings.least_aspect
+        )
+    return Change(box, settings.image_size, smooth=settings.resizing == "decoder")

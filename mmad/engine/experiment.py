@@ -1,0 +1,45 @@
+"""What a task brings to a training: made by `prepare_detection` or `prepare_recognition`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from torch import nn
+from torch.utils.data import Dataset
+
+from mmad.engine.loop import Task
+from mmad.labels import LabelMap
+from mmad.models.losses import LossNormalizer
+from mmad.models.videomae import VideoMAE
+
+
+class ValidatingTask(Task, Protocol):
+    """A task that can be resumed."""
+
+    def remember_best(self, figure: float) -> None:
+        """The best figure of an earlier part of the run."""
+
+
+@dataclass
+class Experiment:
+    """Everything that `mmad.engine.training.train_run` needs to know of a task.
+
+    Attributes:
+        model: at random weights, with the right parameters frozen.
+        backbones: of it; all start from the same pretrained weights.
+        labels: what is learnt.
+        task: losses and validation.
+        dataset: indexed by (epoch, index).
+        num_items: length of the dataset.
+        normalizer: of the losses.
+        facts: about the data, for the log.
+    """
+
+    model: nn.Module
+    backbones: tuple[VideoMAE, ...]
+    labels: LabelMap
+    task: ValidatingTask
+    dataset: Dataset
+    num_items: int
+    normalizer: LossNormalizer
+    facts: Mapping[str, Any] = field(default_factory=dict)

@@ -1,0 +1,319 @@
+"""Recognition as a task of the training loop, and a recogniser at work."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.data import DataLoader
+
+from mmad.annotations.mma52 import read_clip_list
+from mmad.config.recognition import RecognitionConfig
+from mmad.data.clips import EvaluationClips, TrainingClips
+from mmad.data.frames import FrameCache
+from mmad.data.samples import Batch, FailedVideo, Packer
+from mmad.engine.distributed import Processes
+from mmad.engine.experiment import Experiment
+from mmad.engine.loop import choose_precision
+from mmad.engine.run_folder import RunFolder
+from mmad.errors import AnnotationError, VideoError, raise_problems
+from mmad.evaluation.hierarchy import combine_levels
+from mmad.evaluation.recognition import evaluate_recognition, write_recognitions
+from mmad.evaluation.recognition_scores import RecognitionScores, to_recognitions, write_scores
+from mmad.labels import MA52, LabelMap
+from mmad.models.build import build_recognition_criterion, build_recognizer
+from mmad.models.losses import LossNormalizer
+from mmad.models.recognition import Mix, Recognizer
+from mmad.models.recognition_losses import RecognitionTargets
+from mmad.structures import ClipRecord
+
+
+@dataclass(frozen=True)
+class PreparedClips:
+    """A batch on its device with its labels."""
+
+    batch: Batch
+    labels_N: Tensor
+    num_positives: Tensor
+
+
+class RecognitionTask:
+    """Losses and validation of a recogniser.
+
+    Args:
+        config: of the run.
+        labels: actions with their body parts.
+        counts: training clips of each action.
+        validation: labelled clips to validate on, with their paths; may be empty.
+        processes: of the run.
+        folder: predictions of the validation go there.
+        cache: of frames, for validation.
+    """
+
+    def __init__(
+        self,
+        config: RecognitionConfig,
+        *,
+        labels: LabelMap,
+        counts: Sequence[int],
+        validation: Sequence[ClipRecord],
+        processes: Processes,
+        folder: RunFolder,
+        cache: FrameCache | None = None,
+    ) -> None:
+        self._config = config
+        self._labels = labels
+        self._parents = torch.tensor(labels.parents)
+        self._validation = validation
+        self._processes = processes
+        self._folder = folder
+        self._cache = cache
+        self._criterion = build_recognition_criterion(
+            config, labels=labels, counts=counts, gather=processes.gather
+        )
+        self._best = -math.inf
+
+    def prepare(self, batch: Batch, device: torch.device) -> PreparedClips:
+        """The batch on ``device`` with its labels."""
+        step = num_streams(self._config)
+        labels = torch.tensor([int(item.labels[0]) for item in batch.annotations[::step]])
+        count = torch.tensor(float(len(labels)))
+        return PreparedClips(batch.to(device), labels.to(device), count.to(device))
+
+    def losses(self, model: nn.Module, prepared: PreparedClips) -> Mapping[str, Tensor]:
+        """Sums of the losses by name."""
+        batch, labels_N = prepared.batch, prepared.labels_N
+        parents_K = self._parents.to(labels_N.device)
+        targets_NK = functional.one_hot(labels_N, len(self._labels)).float()
+        mix = self._draw_mix(parents_K[labels_N])
+        if mix is not None:
+            share_N1 = mix.share_N[:, None]
+            targets_NK = share_N1 * targets_NK + (1 - share_N1) * targets_NK[mix.partner_N]
+            # The margin of ArcFace is for one class: that with the larger share.
+            labels_N = torch.where(mix.share_N >= 0.5, labels_N, labels_N[mix.partner_N])
+        outputs = model(
+            batch.clips,
+            batch.colours,
+            batch.clips_per_window,
+            labels_N,
+            parents_K[labels_N],
+            mix,
+        )
+        parts_KP = functional.one_hot(parents_K, len(self._labels.parent_names)).float()
+        return self._criterion(outputs, RecognitionTargets(targets_NK, targets_NK @ parts_KP))
+
+    def _draw_mix(self, parts_N: Tensor) -> Mix | None:
+        """Partners and shares; numbers come from torch's state, which the loop sets every step."""
+        strength = self._config.losses.mixup
+        if not strength:
+            return None
+        count = len(parts_N)
+        share = torch.distributions.Beta(strength, strength).sample((count,))
+        partner = torch.randperm(count)
+        inside = torch.rand(count) < self._config.losses.mixup_within_body
+        for row in torch.nonzero(inside).flatten().tolist():
+            same = torch.nonzero(parts_N.cpu() == parts_N[row].cpu()).flatten()
+            partner[row] = same[torch.randint(len(same), (1,))]
+        return Mix(partner.to(parts_N.device), share.to(parts_N.device))
+
+    def validate(self, model: nn.Module) -> tuple[float, dict[str, Any]]:
+        """F1_mean; predictions are written when they are the best so far."""
+        if not self._validation:
+            return 0.0, {}
+        assert isinstance(model, Recognizer)
+        device = self._processes.device
+        scores, failures = recognize_clips(
+            model,
+            self._validation,
+            self._config,
+            labels=self._labels,
+            num_samples=self._config.data.val_clips,
+            device=device,
+            cache=self._cache,
+        )
+        raise_failed_clips(failures)
+        report = evaluate_recognition(
+            to_recognitions(scores), self._validation, labels=self._labels
+        )
+        row = {"f1_mean": report.f1_mean, "num_failed_clips": len(failures)}
+        row |= {f"{name}_top1": level.top1 for name, level in report.levels.items()}
+        if report.f1_mean > self._best:
+            self._best = report.f1_mean
+            write_answers(self._folder.predictions("val", ".csv"), scores)
+        return report.f1_mean, row
+
+    def remember_best(self, figure: float) -> None:
+        """The best figure of an earlier part of the run."""
+        self._best = figure
+
+
+def num_streams(config: RecognitionConfig) -> int:
+    """Windows of a clip in a batch: its pictures, and its optical flow if there is any."""
+    return 1 if config.data.flow is None else 2
+
+
+def raise_failed_clips(failures: Sequence[FailedVideo]) -> None:
+    """Raise a `VideoError` with every failure in it; do nothing if there are none."""
+    raise_problems(VideoError, source="clips", problems=[item.message for item in failures])
+
+
+def write_answers(path: Path, scores: RecognitionScores) -> None:
+    """Write the challenge's CSV, and all scores beside it as .npz."""
+    write_recognitions(path, to_recognitions(scores))
+    write_scores(path.with_suffix(".npz"), scores)
+
+
+def recognize_clips(
+    model: Recognizer,
+    clips: Sequence[ClipRecord],
+    config: RecognitionConfig,
+    *,
+    labels: LabelMap,
+    num_samples: int,
+    device: torch.device,
+    cache: FrameCache | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> tuple[RecognitionScores, list[FailedVideo]]:
+    """Scores of the clips that could be read, and those that could not.
+
+    Args:
+        model: the recogniser; it is left in the mode it was in.
+        clips: with their paths.
+        config: of the model.
+        labels: of the model.
+        num_samples: of 16 frames of each clip, whose probabilities are averaged.
+        device: to compute on.
+        cache: of frames, for repeated validation.
+        progress: called with the number of clips after each batch.
+    """
+    precision = choose_precision(config.training.precision, device)
+    loader = DataLoader(
+        EvaluationClips(
+            clips,
+            config.data,
+            clip_frames=config.backbone.clip_frames,
+            num_samples=num_samples,
+            cache=cache,
+        ),
+        batch_size=config.inference.batch_clips,
+        collate_fn=Packer(clip_frames=config.backbone.clip_frames),
+        num_workers=0 if cache is not None else min(config.data.num_workers, len(clips)),
+    )
+    was_training = model.training
+    model.eval()
+    ids: list[str] = []
+    actions, parts, failures = [], [], []
+    with torch.inference_mode():
+        for batch, failed in loader:
+            failures += failed
+            if batch is None:
+                continue
+            on_device = batch.to(device)
+            with torch.autocast(device.type, dtype=precision, enabled=precision is not None):
+                outputs = model(on_device.clips, on_device.colours, on_device.clips_per_window)
+            ids += batch.video_ids[:: num_streams(config)]
+            actions.append(_mean_probability(outputs.fine, num_samples))
+            if outputs.coarse is not None:
+                parts.append(_mean_probability(outputs.coarse, num_samples))
+            if progress is not None:
+                progress(len(batch) // num_streams(config))
+    model.train(was_training)
+    empty = np.zeros((0, len(labels)))
+    fine = np.concatenate([empty, *actions])
+    coarse = np.concatenate(parts) if parts else None
+    if coarse is None and config.inference.hierarchy == "soft":
+        coarse = np.zeros((0, len(labels.parent_names)))
+    scores = combine_levels(fine, coarse, labels=labels, how=config.inference.hierarchy)
+    return RecognitionScores(tuple(ids), *scores), failures
+
+
+def _mean_probability(logits: Tensor, num_samples: int) -> np.ndarray:
+    probabilities = functional.softmax(logits.double(), dim=1)
+    return probabilities.unflatten(0, (-1, num_samples)).mean(dim=1).cpu().numpy()
+
+
+def read_clips(
+    config: RecognitionConfig, paths: Sequence[str], *, labels: LabelMap = MA52
+) -> list[ClipRecord]:
+    """The clips of some lists (at most ``data.max_clips`` of each), with their paths.
+
+    Raises: AnnotationError if a list is wrong or empty, VideoError that names the missing files.
+    """
+    folder = Path(config.data.clips)
+    if not folder.is_dir():
+        raise VideoError(f"data.clips: {folder}: there is no such folder of clips")
+    clips: list[ClipRecord] = []
+    for path in paths:
+        found = read_clip_list(Path(path), labels=labels)[: config.data.max_clips]
+        if not found:
+            raise AnnotationError(f"{path}: the list has no clips")
+        clips += [replace(clip, path=folder / clip.clip_id) for clip in found]
+    missing = [clip.clip_id for clip in clips if not (folder / clip.clip_id).is_file()]
+    raise_problems(
+        VideoError,
+        source=str(folder),
+        problems=[f"there is no clip {name}" for name in missing],
+    )
+    if config.data.flow is not None:
+        flow = Path(config.data.flow)
+        lacking = [clip.clip_id for clip in clips if not (flow / clip.clip_id).is_file()]
+        raise_problems(
+            VideoError,
+            source=f"data.flow: {flow}",
+            problems=[f"there is no flow of {name}; see mmad data flow" for name in lacking],
+        )
+    return clips
+
+
+def prepare_recognition(
+    config: RecognitionConfig, *, processes: Processes, folder: RunFolder
+) -> Experiment:
+    """Data, model, losses and validation of a recognition run.
+
+    Raises: MmadError of some kind for whatever is wrong with settings, lists or clips.
+    """
+    labels = MA52
+    training = read_clips(config, config.data.train)
+    validation = read_clips(config, config.data.val) if config.data.val else []
+    for path, clips in (("train", training), ("val", validation)):
+        if any(clip.label is None for clip in clips):
+            raise AnnotationError(f"data.{path}: a list without labels; expected 'name.mp4 label'")
+    counts = np.bincount([clip.label or 0 for clip in training], minlength=len(labels))
+    model = build_recognizer(config, labels=labels)
+    cache = FrameCache(budget_gb=config.data.cache_gb)
+    dataset = TrainingClips(
+        training,
+        config.data,
+        clip_frames=config.backbone.clip_frames,
+        seed=config.seed,
+        cache=cache,
+    )
+    keeps = config.data.cache_gb > 0 and config.data.num_workers == 0
+    return Experiment(
+        model=model,
+        backbones=tuple(
+            one
+            for one in (model.features.backbone, model.features.flow_backbone)
+            if one is not None
+        ),
+        labels=labels,
+        task=RecognitionTask(
+            config,
+            labels=labels,
+            counts=counts.tolist(),
+            validation=validation,
+            processes=processes,
+            folder=folder,
+            cache=cache if keeps else None,
+        ),
+        dataset=dataset,
+        num_items=len(dataset),
+        # The sum over the clips of a step is divided by their number.
+        normalizer=LossNormalizer(initial=1.0, momentum=0.0),
+        facts={"num_clips": len(training)},
+    )

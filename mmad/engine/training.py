@@ -1,0 +1,172 @@
+"""A whole training, of any task: from settings to a run folder."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+
+from mmad.checkpoint import frozen_state, hash_state, load_exactly, load_state, load_tensors
+from mmad.config.run import AnyConfig, load_any_config
+from mmad.engine.detection import prepare_detection
+from mmad.engine.distributed import Processes, start_processes
+from mmad.engine.experiment import Experiment, ValidatingTask
+from mmad.engine.loop import Loop
+from mmad.engine.recognition import prepare_recognition
+from mmad.engine.run_folder import (
+    FROZEN_HASH,
+    RunFolder,
+    create_run,
+    fill_from_run,
+    run_weights,
+    save_frozen,
+)
+from mmad.engine.tensorboard import TensorBoardLog, require_tensorboard
+from mmad.errors import CheckpointError
+from mmad.labels import LabelMap
+from mmad.models.build import parameter_groups
+from mmad.models.videomae import VideoMAE
+from mmad.report.curves import draw_training_curves
+from mmad.weights.files import WeightFile
+from mmad.weights.load import LoadReport, fill_backbone, load_backbone
+
+EXPERIMENTS: Mapping[str, Callable[..., Experiment]] = {
+    "detection": prepare_detection,
+    "recognition": prepare_recognition,
+}
+_BACKBONE = "features.backbone."
+
+
+def train_run(
+    config: AnyConfig, *, out: Path, resume: bool = False, quiet: bool = False
+) -> RunFolder:
+    """Train as the settings say; the results are in the run folder.
+
+    Args:
+        config: the run.
+        out: run folder; must be new or empty unless ``resume``.
+        resume: go on from the last checkpoint of ``out``; its own settings must be the same.
+        quiet: no progress bar.
+
+    Raises: MmadError of some kind for whatever is wrong with settings, annotations, videos or
+    weights.
+    """
+    processes = start_processes()
+    try:
+        return _train(config, out=out, resume=resume, quiet=quiet, processes=processes)
+    finally:
+        processes.close()
+
+
+def _train(
+    config: AnyConfig, *, out: Path, resume: bool, quiet: bool, processes: Processes
+) -> RunFolder:
+    if config.training.threads is not None:
+        torch.set_num_threads(config.training.threads)
+    folder = RunFolder(out)
+    experiment = EXPERIMENTS[config.task](config, processes=processes, folder=folder)
+    model = experiment.model
+    report = None
+    if config.backbone.pretrained is not None and not resume:
+        for backbone in experiment.backbones:
+            report = load_pretrained(backbone, config)
+        if processes.is_main and not quiet:
+            print(report)
+    if config.training.start is not None and not resume:
+        fill_from_run(model, config.training.start)
+    if config.training.tensorboard:
+        require_tensorboard()
+    _open_folder(config, folder, labels=experiment.labels, resume=resume, processes=processes)
+    if resume:
+        frozen, _ = load_tensors(folder.frozen)
+        load_exactly(model, frozen, source=str(folder.frozen))
+    elif processes.is_main:
+        if report is not None:
+            folder.append({"kind": "weights", "step": 0, "report": report.lines()})
+        save_frozen(folder, model)
+        folder.append({"kind": "data", "step": 0, **experiment.facts})
+    processes.wait()
+    model.to(processes.device)
+    loop = Loop(
+        model=model.train(),
+        task=experiment.task,
+        dataset=experiment.dataset,
+        num_videos=experiment.num_items,
+        groups=parameter_groups(model, config),
+        normalizer=experiment.normalizer.to(processes.device),
+        settings=config.training,
+        seed=config.seed,
+        clip_frames=config.backbone.clip_frames,
+        folder=folder,
+        processes=processes,
+        num_workers=config.data.num_workers,
+        quiet=quiet,
+    )
+    loop.set_frozen_hash(hash_state(frozen_state(model)))
+    if resume:
+        _restore(loop, experiment.task, folder)
+    else:
+        loop.save()
+    if config.training.tensorboard and processes.is_main:
+        loop.tensorboard = TensorBoardLog(folder.tensorboard, first_step=loop.progress.step)
+    try:
+        loop.run()
+    finally:
+        if loop.tensorboard is not None:
+            loop.tensorboard.close()
+    if processes.is_main:
+        draw_training_curves(folder.curves, folder.rows())
+    return folder
+
+
+def load_pretrained(backbone: VideoMAE, config: AnyConfig) -> LoadReport:
+    """Fill the backbone with ``backbone.pretrained``: a file, a hub id, or a run of any task, whose
+    adapters come along.
+
+    Raises: CheckpointError if the weights cannot be read or do not fit.
+    """
+    settings = config.backbone
+    assert settings.pretrained is not None
+    run = RunFolder(Path(settings.pretrained))
+    if not run.config.is_file():
+        return load_backbone(backbone, settings.pretrained, allow=settings.pretrained_allow)
+    weights = {
+        name.removeprefix(_BACKBONE): value
+        for name, value in run_weights(run).items()
+        if name.startswith(_BACKBONE)
+    }
+    file = WeightFile(
+        source=str(run.path), container="run", tensors=weights, sha256=hash_state(weights)
+    )
+    return fill_backbone(backbone, file, allow=settings.pretrained_allow)
+
+
+def _open_folder(
+    config: AnyConfig, folder: RunFolder, *, labels: LabelMap, resume: bool, processes: Processes
+) -> None:
+    out = folder.path
+    if not resume:
+        if processes.is_main:
+            create_run(out, config, labels=labels)
+        processes.wait()
+        return
+    if not folder.last.is_file() or not folder.frozen.is_file():
+        raise CheckpointError(
+            f"{out}: nothing to resume (no last.pt in it); start without --resume"
+        )
+    if load_any_config(folder.config) != config:
+        raise CheckpointError(
+            f"{out}: was started with other settings; resume with {folder.config}, or "
+            "choose another --out"
+        )
+
+
+def _restore(loop: Loop, task: ValidatingTask, folder: RunFolder) -> None:
+    state = load_state(folder.last)
+    if state[FROZEN_HASH] != hash_state(frozen_state(loop.model)):
+        raise CheckpointError(
+            f"{folder.frozen}: are not the frozen weights that {folder.last} belongs to"
+        )
+    loop.restore(state)
+    task.remember_best(loop.progress.best)
+    if loop.processes.is_main:
+        folder.keep_rows_until(loop.progress.step)

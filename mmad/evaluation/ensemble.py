@@ -1,0 +1,399 @@
+"""Ensembles of recognisers: weighted scores, weights searched for, and what the search truly gains.
+
+Weights that are searched and scored on the same clips look better than they are. `nested_gain`
+therefore searches on some of the clips and scores on the others, in turn.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmad.errors import PredictionError, raise_problems
+from mmad.evaluation.recognition import (
+    RecognitionReport,
+    Recognitions,
+    evaluate_recognition,
+    with_suffix,
+)
+from mmad.evaluation.recognition_scores import RecognitionScores
+from mmad.labels import LabelMap
+from mmad.structures import ClipRecord
+
+METRICS: Mapping[str, Callable[[RecognitionReport], float]] = {
+    "f1_mean": lambda report: report.f1_mean,
+    "f1_macro": lambda report: report.levels["action"].f1_macro,
+    "top1": lambda report: report.levels["action"].top1,
+}
+# Weights are multiples of about 1/60: with up to six members, equal weights are among them.
+GRID = 60
+_NAMED = 5
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+# A point of the grid: whole numbers with a fixed sum, one for each member.
+_Point = tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class EnsembleGain:
+    """What an ensemble of M members is worth, each number by ``metric``. Fractions.
+
+    Attributes:
+        metric: one of `METRICS`.
+        members: of each member alone.
+        equal: of all with equal weights.
+        best_single: the member that is best on the other folds, scored on the held-out fold.
+        searched: weights searched on the other folds, scored on the held-out fold: the honest one.
+        in_sample: weights searched and scored on the same, all clips: optimistic.
+        weights: (M,), searched on all clips, sum 1: those to use on other clips.
+        fold_weights: (folds, M), searched without the fold.
+        num_clips: of which ``best_single`` and ``searched`` are pooled before they are scored.
+    """
+
+    metric: str
+    members: tuple[float, ...]
+    equal: float
+    best_single: float
+    searched: float
+    in_sample: float
+    weights: Floats
+    fold_weights: Floats
+    num_clips: int
+
+    @property
+    def gain(self) -> float:
+        """How much better searched weights are than the best member, honestly."""
+        return self.searched - self.best_single
+
+
+def normalised_weights(weights: Sequence[float] | None, *, num_members: int) -> Floats:
+    """``weights`` with the sum 1, (num_members,); equal ones for None.
+
+    Raises: PredictionError if there are no members, or another number of weights, or a weight is
+    negative or not finite, or none is above 0.
+
+    >>> normalised_weights([3, 1], num_members=2).tolist()
+    [0.75, 0.25]
+    """
+    if not num_members:
+        raise PredictionError("an ensemble needs members, found none")
+    given = np.ones(num_members) if weights is None else np.array(weights, dtype=np.float64)
+    if given.shape != (num_members,):
+        raise PredictionError(f"expected {num_members} weights, found {given.size}")
+    if not (np.isfinite(given).all() and (given >= 0).all() and given.any()):
+        raise PredictionError(
+            f"weights must be at least 0 and not all 0, found {', '.join(map(str, given.tolist()))}"
+        )
+    return given / given.max() / (given / given.max()).sum()  # the largest may be close to overflow
+
+
+def fuse_scores(
+    members: Sequence[RecognitionScores],
+    weights: Sequence[float] | None = None,
+    *,
+    names: Sequence[str] | None = None,
+) -> RecognitionScores:
+    """The weighted mean of the scores of ``members``, actions and bodies; clips as in the first.
+
+    Args:
+        members: of the same clips, in any order.
+        weights: one for each member, at least 0, divided by their sum; by default equal.
+        names: of the members, for messages.
+
+    Raises: PredictionError if the clips or classes differ, with the differences, or the weights are
+    impossible (see `normalised_weights`).
+
+    Differs: the released code of the challenge's ensembles leaves weights as they are, with a sum
+    of 8.3 (the order of the classes is the same); the paper asks for the sum 1.
+    """
+    shares = normalised_weights(weights, num_members=len(members))
+    clip_ids, action, body = _aligned(members, names)
+    return RecognitionScores(
+        clip_ids, np.tensordot(shares, action, 1), np.tensordot(shares, body, 1)
+    )
+
+
+def _aligned(
+    members: Sequence[RecognitionScores], names: Sequence[str] | None
+) -> tuple[tuple[str, ...], Floats, Floats]:
+    """Clips of the first member, and scores of all in their order: (M, N, K) and (M, N, P).
+
+    Raises: PredictionError if their clips or classes differ.
+    """
+    titles = list(names) if names else [f"member {i}" for i in range(1, len(members) + 1)]
+    first = members[0]
+    ids = [with_suffix(name) for name in first.clip_ids]
+    known = set(ids)
+    problems, action, body = [], [], []
+    for title, member in zip(titles, members, strict=True):
+        row_of = {with_suffix(name): row for row, name in enumerate(member.clip_ids)}
+        missing = [name for name in ids if name not in row_of]
+        others = [name for name in row_of if name not in known]
+        if missing:
+            problems.append(f"{title} lacks {_some(missing)} of {titles[0]}")
+        if others:
+            problems.append(f"{title} has {_some(others)} that {titles[0]} lacks")
+        if (mine := _classes(member)) != (its := _classes(first)):
+            problems.append(f"{title} has {mine}, {titles[0]} {its}")
+        if not problems:
+            rows = np.array([row_of[name] for name in ids], dtype=np.int64)
+            action.append(member.action_scores[rows])
+            body.append(member.body_scores[rows])
+    raise_problems(PredictionError, source="the members do not fit", problems=problems)
+    return tuple(ids), np.stack(action), np.stack(body)
+
+
+def _classes(scores: RecognitionScores) -> str:
+    return f"{scores.action_scores.shape[1]} actions and {scores.body_scores.shape[1]} bodies"
+
+
+def _some(clip_ids: Sequence[str]) -> str:
+    dots, plural = ", ..." if len(clip_ids) > _NAMED else "", "s" if len(clip_ids) > 1 else ""
+    return f"{len(clip_ids)} clip{plural} ({', '.join(clip_ids[:_NAMED])}{dots})"
+
+
+@dataclass(frozen=True, eq=False)
+class _Judge:
+    """Scores points of the grid of weights, each guess computed once for all folds."""
+
+    clips: tuple[ClipRecord, ...]
+    action: Floats
+    body: Floats
+    labels: LabelMap
+    metric: Callable[[RecognitionReport], float]
+    known: dict[_Point, tuple[Ints, Ints]] = field(default_factory=dict)
+
+    def guesses(self, point: _Point) -> tuple[Ints, Ints]:
+        """First action (N, 1) and body (N, 1, or 0 without bodies) with the weights ``point``."""
+        if point not in self.known:
+            shares = np.array(point) / sum(point)
+            action = np.tensordot(shares, self.action, 1).argmax(axis=1)[:, None]
+            body = np.zeros((len(action), 0), dtype=np.int64)
+            if self.labels.has_parents:
+                body = np.tensordot(shares, self.body, 1).argmax(axis=1)[:, None]
+            self.known[point] = action, body
+        return self.known[point]
+
+    def score(self, guesses: tuple[Ints, Ints], rows: Ints) -> float:
+        """The metric of the guesses (of all clips) on the clips ``rows``."""
+        action, body = guesses
+        ids = tuple(self.clips[row].clip_id for row in rows)
+        report = evaluate_recognition(
+            Recognitions(ids, action[rows], body[rows]),
+            [self.clips[row] for row in rows],
+            labels=self.labels,
+        )
+        return self.metric(report)
+
+
+def _judge(
+    members: Sequence[RecognitionScores],
+    truth_labels: Mapping[str, int],
+    *,
+    labels: LabelMap,
+    metric: str,
+    names: Sequence[str] | None,
+) -> _Judge:
+    if metric not in METRICS:
+        raise PredictionError(f"metric '{metric}': expected one of {', '.join(METRICS)}")
+    normalised_weights(None, num_members=len(members))
+    clip_ids, action, body = _aligned(members, names)
+    truth = {with_suffix(name): label for name, label in truth_labels.items()}
+    scored = set(clip_ids)
+    told = {
+        "of the annotations have no scores": [name for name in truth if name not in scored],
+        "have no annotation": [name for name in clip_ids if name not in truth],
+        "have an unknown label": [name for name in truth if not 0 <= truth[name] < len(labels)],
+    }
+    problems = [f"{_some(found)} {what}" for what, found in told.items() if found]
+    problems += [] if truth else ["there are no annotated clips"]
+    expected = f"{len(labels)} actions and {len(labels.parent_names) * labels.has_parents} bodies"
+    if _classes(members[0]) != expected:
+        problems.append(f"the labels have {expected}, the scores {_classes(members[0])}")
+    raise_problems(PredictionError, source="scores and annotations do not fit", problems=problems)
+    clips = tuple(ClipRecord(name, truth[name], "") for name in clip_ids)
+    return _Judge(clips, action, body, labels, METRICS[metric])
+
+
+def search_weights(
+    members: Sequence[RecognitionScores],
+    truth_labels: Mapping[str, int],
+    *,
+    labels: LabelMap,
+    metric: str = "f1_mean",
+    names: Sequence[str] | None = None,
+) -> Floats:
+    """The weights, (M,) with the sum 1, with the best ``metric`` found; never worse than equal.
+
+    A greedy climb on the grid of weights that are multiples of about 1/60, without any chance: from
+    equal weights, and again from the best single member, the best of all moves of one share of
+    weight from one member to another is taken while it makes things better; then the share, at
+    first 1/M, is halved, down to one step of the grid. Of equally good ends the first is taken.
+
+    Args:
+        members: of the same clips, in any order.
+        truth_labels: index of the true action of each of these clips, by id.
+        labels: that the indices refer to.
+        metric: one of `METRICS`; F1 by the rule per_class.
+        names: of the members, for messages.
+
+    Raises: PredictionError if clips or classes do not fit, or the metric is unknown.
+    """
+    judge = _judge(members, truth_labels, labels=labels, metric=metric, names=names)
+    point = _search(judge, np.arange(len(judge.clips)))
+    return np.array(point) / sum(point)
+
+
+def _equal(num_members: int) -> _Point:
+    return (math.ceil(GRID / num_members),) * num_members
+
+
+def _single(member: int, num_members: int) -> _Point:
+    total = sum(_equal(num_members))
+    return tuple(total if other == member else 0 for other in range(num_members))
+
+
+def _best_single(judge: _Judge, rows: Ints) -> _Point:
+    """The first of the members that are best on the clips ``rows``."""
+    num_members = len(judge.action)
+    singles = [_single(member, num_members) for member in range(num_members)]
+    return max(singles, key=lambda point: judge.score(judge.guesses(point), rows))
+
+
+def _search(judge: _Judge, rows: Ints) -> _Point:
+    """See `search_weights`; on the clips ``rows``."""
+    known: dict[_Point, float] = {}
+
+    def value(point: _Point) -> float:
+        if point not in known:
+            known[point] = judge.score(judge.guesses(point), rows)
+        return known[point]
+
+    starts = (_equal(len(judge.action)), _best_single(judge, rows))
+    return max([_climb(start, value) for start in starts], key=value)
+
+
+def _climb(point: _Point, value: Callable[[_Point], float]) -> _Point:
+    share = sum(point) // len(point)
+    while share:
+        pairs = itertools.permutations(range(len(point)), 2)
+        moves = [_moved(point, *pair, share=share) for pair in pairs if point[pair[0]]]
+        best = max(moves, key=value, default=point)
+        if value(best) > value(point):
+            point = best
+        else:
+            share //= 2
+    return point
+
+
+def _moved(point: _Point, giver: int, taker: int, *, share: int) -> _Point:
+    weights, given = list(point), min(share, point[giver])
+    weights[giver] -= given
+    weights[taker] += given
+    return tuple(weights)
+
+
+def nested_gain(
+    members: Sequence[RecognitionScores],
+    truth_labels: Mapping[str, int],
+    *,
+    labels: LabelMap,
+    metric: str = "f1_mean",
+    folds: int = 5,
+    seed: int = 0,
+    groups: Mapping[str, str] | None = None,
+    names: Sequence[str] | None = None,
+) -> EnsembleGain:
+    """What weights searched by `search_weights` gain on clips they were not searched on.
+
+    Nested cross-validation: for each fold, weights (and the best member) are chosen on the other
+    folds and guess the clips of the fold; the guesses of all folds together are scored once. Each
+    class is spread over the folds as evenly as possible.
+
+    Args:
+        members: and truth_labels, labels, metric, names: see `search_weights`.
+        folds: how many, at least 2.
+        seed: of the split into folds.
+        groups: group of each clip by id, such as its subject; a group stays in one fold.
+
+    Raises: PredictionError if clips or classes do not fit, the metric is unknown, clips have no
+    group, or there are fewer clips (or groups) than folds.
+    """
+    judge = _judge(members, truth_labels, labels=labels, metric=metric, names=names)
+    truth = np.array([clip.label for clip in judge.clips], dtype=np.int64)
+    fold_of = split_folds(truth, folds=folds, seed=seed, groups=_groups_of(judge.clips, groups))
+    everyone = np.arange(len(truth))
+    single, searched = [], []
+    for fold in range(folds):
+        others = np.flatnonzero(fold_of != fold)
+        single.append(_best_single(judge, others))
+        searched.append(_search(judge, others))
+    best = _search(judge, everyone)
+
+    def score(points: Sequence[_Point]) -> float:
+        """Of guesses with a point for each fold, pooled."""
+        action, body = (
+            np.stack(tables)[fold_of, everyone]
+            for tables in zip(*map(judge.guesses, points), strict=True)
+        )
+        return judge.score((action, body), everyone)
+
+    size = len(members)
+    return EnsembleGain(
+        metric=metric,
+        members=tuple(score([_single(member, size)] * folds) for member in range(size)),
+        equal=score([_equal(size)] * folds),
+        best_single=score(single),
+        searched=score(searched),
+        in_sample=score([best] * folds),
+        weights=np.array(best) / sum(best),
+        fold_weights=np.array(searched) / sum(best),
+        num_clips=len(truth),
+    )
+
+
+def _groups_of(clips: Sequence[ClipRecord], groups: Mapping[str, str] | None) -> list[str] | None:
+    """Group of each clip; None without groups."""
+    if groups is None:
+        return None
+    group_of = {with_suffix(name): group for name, group in groups.items()}
+    if missing := [clip.clip_id for clip in clips if clip.clip_id not in group_of]:
+        raise PredictionError(f"{_some(missing)} have no group (subject)")
+    return [group_of[clip.clip_id] for clip in clips]
+
+
+def split_folds(
+    truth: Ints, *, folds: int, seed: int = 0, groups: Sequence[str] | None = None
+) -> Ints:
+    """The fold of each clip, (N,): groups stay together, each class is spread evenly.
+
+    Groups (or single clips) are dealt out, large ones first and equal ones in an order drawn with
+    ``seed``, each to the fold that has the smallest share of its classes, then to the smallest.
+
+    Raises: PredictionError if ``folds`` is below 2 or there are fewer groups than folds.
+    """
+    of_clip = np.arange(len(truth)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    num_groups = len(np.unique(of_clip))
+    what = "clips" if groups is None else "groups (subjects)"
+    if not 2 <= folds <= num_groups:
+        raise PredictionError(
+            f"expected from 2 folds to as many as there are {what}, {num_groups}, found {folds}"
+        )
+    num_labels = int(truth.max()) + 1
+    counts = np.zeros((num_groups, num_labels))
+    np.add.at(counts, (of_clip, truth), 1)
+    drawn = np.random.default_rng(seed).permutation(num_groups)
+    order = drawn[np.argsort(-counts.sum(axis=1)[drawn], kind="stable")]
+    share = counts / np.maximum(counts.sum(axis=0), 1)
+    held = np.zeros((folds, num_labels))
+    fold_of_group = np.zeros(num_groups, dtype=np.int64)
+    for group in order:
+        # Sorted by the last key first; of equal folds the lower number.
+        fold = np.lexsort((held.sum(axis=1), (held @ share[group]).round(12)))[0]
+        fold_of_group[group] = fold
+        held[fold] += counts[group]
+    return fold_of_group[of_clip]

@@ -1,0 +1,45 @@
+"""From scores of actions and body parts to one answer for both."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmad.labels import LabelMap
+
+Floats = NDArray[np.float64]
+
+
+def combine_levels(
+    actions_NK: Floats, parts_NP: Floats | None, *, labels: LabelMap, how: str
+) -> tuple[Floats, Floats]:
+    """Probabilities of actions (N, K) and body parts (N, P) that belong together.
+
+    Args:
+        actions_NK: of the fine head, rows sum to 1.
+        parts_NP: of the coarse head; needed for "soft" only.
+        labels: with parents.
+        how: "mapping": a body part is as likely as its likeliest action (so the best body part is
+            that of the best action); "summed": as all of its actions together; "soft": as the
+            coarse head says, and an action is P(body part) P(action | body part).
+
+    >>> from mmad.labels import LabelMap
+    >>> labels = LabelMap(("a", "b", "c"), parents=(0, 0, 1), parent_names=("p", "q"))
+    >>> actions = np.array([[0.3, 0.3, 0.4]])
+    >>> combine_levels(actions, None, labels=labels, how="summed")[1].round(3).tolist()
+    [[0.6, 0.4]]
+    >>> soft = combine_levels(actions, np.array([[0.9, 0.1]]), labels=labels, how="soft")
+    >>> soft[0].round(3).tolist()
+    [[0.45, 0.45, 0.1]]
+    """
+    parents = np.asarray(labels.parents)
+    num_parts = len(labels.parent_names)
+    member_KP = np.eye(num_parts)[parents]
+    summed = actions_NK @ member_KP
+    if how == "summed":
+        return actions_NK, summed
+    if how == "mapping":
+        best = np.where(member_KP.T[None] > 0, actions_NK[:, None], 0.0).max(axis=2)
+        return actions_NK, best / np.maximum(best.sum(axis=1, keepdims=True), 1e-12)
+    assert how == "soft"
+    assert parts_NP is not None
+    given_part = actions_NK / np.maximum(summed, 1e-12)[:, parents]
+    return parts_NP[:, parents] * given_part, parts_NP

@@ -1,0 +1,326 @@
+"""Copies of videos: made in parallel, whole or not at all, completed when called again.
+
+Small copies, cropped copies and optical flow are written this way.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass, field
+from fractions import Fraction
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmad.errors import VideoError
+from mmad.video.index import VideoIndex
+from mmad.video.reader import Frame, VideoReader, scaled_size
+from mmad.video.writer import VideoWriter, exact_fps, remove_leftovers
+
+PREPARE_MANIFEST = "prepared.json"
+CROP_MANIFEST = "cropped.json"
+FLOW_MANIFEST = "flow.json"
+
+# Copies of variable rate keep each frame's time to this precision, the usual clock of video.
+_TICK = Fraction(1, 90_000)
+# Writing the list of finished copies takes a while when there are thousands of them.
+_MANIFEST_EVERY_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class FinishedCopy:
+    """A finished copy.
+
+    Attributes:
+        path: of the copy.
+        num_frames: in the source and in the copy.
+        notices: what the user should know about it, such as damage.
+        found: what was found out while it was made, for the manifest; JSON values.
+    """
+
+    path: Path
+    num_frames: int
+    notices: tuple[str, ...] = ()
+    found: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class CopySummary:
+    """What `make_copies` did.
+
+    Attributes:
+        written: copies made now.
+        skipped: copies that were finished before, with the same settings and source.
+        failed: message for each video that gave no copy.
+    """
+
+    written: list[FinishedCopy] = field(default_factory=list)
+    skipped: list[Path] = field(default_factory=list)
+    failed: dict[Path, str] = field(default_factory=dict)
+
+    @property
+    def num_frames(self) -> int:
+        """Number of frames written now."""
+        return sum(copy.num_frames for copy in self.written)
+
+
+# Writes the copy at the second path of the video at the first, with a dataclass of settings. It is
+# a function of a module, so that worker processes find it.
+WriteCopy = Callable[[Path, Path, Any], FinishedCopy]
+
+
+def make_copies(
+    settings: Mapping[Path, Any],
+    out: Path,
+    write: WriteCopy,
+    *,
+    manifest_file: str,
+    num_workers: int = 1,
+    overwrite: bool = False,
+    on_done: Callable[[Path], object] | None = None,
+) -> CopySummary:
+    """What was done to write a copy of each video as ``out / (stem + ".mp4")``.
+
+    Args:
+        settings: of each video, a dataclass of JSON values; a finished copy is left alone if these
+            and the size and time of its source are those noted in the manifest.
+        out: folder of the copies; made if need be.
+        write: writes one copy; its VideoError or OSError is reported and does not stop the others.
+        manifest_file: name of the list of finished copies in ``out``.
+        num_workers: processes.
+        overwrite: make finished copies again.
+        on_done: called with each source when it is through.
+
+    Raises: VideoError if the manifest cannot be read.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    manifest = read_manifest(out / manifest_file)
+    summary = CopySummary()
+    jobs = {}
+    for video, wanted in settings.items():
+        copy = copy_path(video, out)
+        noted = {k: v for k, v in (manifest.get(copy.name) or {}).items() if k != "found"}
+        if not overwrite and copy.is_file() and noted and noted == _state(video, wanted):
+            summary.skipped.append(copy)
+            if on_done is not None:
+                on_done(video)
+        else:
+            jobs[video] = wanted
+    # What is made again is no longer what was noted, even if this process is killed.
+    remade = [manifest.pop(copy_path(video, out).name, None) for video in jobs]
+    if any(entry is not None for entry in remade):
+        _write_manifest(out / manifest_file, manifest)
+    last_written = float("-inf")
+    try:
+        for video, state, result in _results(jobs, out, write, num_workers=num_workers):
+            if isinstance(result, FinishedCopy):
+                summary.written.append(result)
+                found = {"found": dict(result.found)} if result.found else {}
+                manifest[result.path.name] = {**(state or {}), **found}
+                if time.monotonic() - last_written > _MANIFEST_EVERY_SECONDS:
+                    _write_manifest(out / manifest_file, manifest)
+                    last_written = time.monotonic()
+            else:
+                summary.failed[video] = result
+            if on_done is not None:
+                on_done(video)
+    finally:
+        if summary.written:
+            _write_manifest(out / manifest_file, manifest)
+    return summary
+
+
+def _results(
+    settings: Mapping[Path, Any], out: Path, write: WriteCopy, *, num_workers: int
+) -> Iterator[tuple[Path, dict | None, FinishedCopy | str]]:
+    """Source, its state before the copy, and the copy or a message; in order of completion."""
+    if num_workers <= 1 or len(settings) <= 1:
+        for video, wanted in settings.items():
+            yield video, _state(video, wanted), _copy_or_message(write, video, out, wanted)
+        return
+    # Spawned, because FFmpeg's threads do not survive a fork.
+    with ProcessPoolExecutor(num_workers, mp_context=get_context("spawn")) as pool:
+        jobs = {
+            pool.submit(_copy_or_message, write, video, out, wanted): (video, _state(video, wanted))
+            for video, wanted in settings.items()
+        }
+        for job in as_completed(jobs):
+            video, state = jobs[job]
+            try:
+                yield video, state, job.result()
+            except BrokenProcessPool:
+                message = f"{video}: a worker process was killed (out of memory?); run again"
+                yield video, state, message
+
+
+def _copy_or_message(write: WriteCopy, video: Path, out: Path, settings: Any) -> FinishedCopy | str:
+    """The copy of one video, or the message of the error that prevented it."""
+    copy = copy_path(video, out)
+    remove_leftovers(copy)
+    try:
+        return write(video, copy, settings)
+    except VideoError as error:
+        return str(error)
+    except OSError as error:
+        return f"{video}: its copy {copy} cannot be written ({error.strerror or error})"
+
+
+def write_frames(
+    frames: Iterable[Frame], copy: Path, index: VideoIndex, *, crf: int, gop_frames: int
+) -> None:
+    """Write ``frames``, one for each frame of the video of ``index``, at the times of those.
+
+    Args:
+        frames: uint8 RGB (H, W, 3), both sides even.
+        copy: path of the file.
+        index: of the source.
+        crf: quality of x264, lower is better.
+        gop_frames: most frames from one keyframe to the next.
+
+    Raises: VideoError if there is no frame or the file cannot be written.
+    """
+    ticks = _ticks(index)
+    iterator = iter(frames)
+    first = next(iterator, None)
+    if first is None:
+        raise VideoError(f"{index.path}: no frame could be read")
+    with VideoWriter(
+        copy,
+        fps=exact_fps(index.fps),
+        width=first.shape[1],
+        height=first.shape[0],
+        crf=crf,
+        gop_frames=gop_frames,
+        time_base=None if ticks is None else _TICK,
+    ) as writer:
+        writer.write(first, time=None if ticks is None else ticks[0])
+        for position, frame in enumerate(iterator, start=1):
+            writer.write(frame, time=None if ticks is None else ticks[position])
+
+
+def damage_notices(reader: VideoReader) -> list[str]:
+    """What the user should know of the damage of a video that was read to its end."""
+    index, notices = reader.index, []
+    if index.num_missing_frames:
+        notices.append(
+            f"{index.path}: the file is cut off, {index.num_missing_frames} of "
+            f"{index.num_frames + index.num_missing_frames} frames are not in it"
+        )
+    if reader.num_damaged:
+        notices.append(f"{index.path}: {reader.num_damaged} damaged packets or frames were filled")
+    return notices
+
+
+def copy_size(
+    width: int, height: int, *, short_side: int | None, name: str
+) -> tuple[int, int, list[str]]:
+    """Height and width of a copy, both even, and a notice if the picture is smaller than wanted.
+
+    >>> copy_size(1920, 1080, short_side=182, name="a.mp4")
+    (182, 324, [])
+    """
+    notices = []
+    if short_side is not None and min(height, width) > short_side:
+        height, width = scaled_size(width, height, short_side=short_side)
+    elif short_side is not None and min(height, width) < short_side:
+        notices.append(
+            f"{name}: {width} x {height} pixels is less than short side {short_side}; not enlarged"
+        )
+    return max(2, height // 2 * 2), max(2, width // 2 * 2), notices
+
+
+def _ticks(index: VideoIndex) -> list[int] | None:
+    """Time of each frame in ticks, or None if frames at the constant rate have the same times."""
+    spacing_seconds = 1 / float(exact_fps(index.fps))
+    regular = np.arange(index.num_frames) * spacing_seconds
+    if np.abs(index.times_seconds - regular).max() < 0.1 * spacing_seconds:
+        return None
+    ticks = np.round(index.times_seconds / float(_TICK)).astype(np.int64)
+    # Two frames within one tick would have one time; the container needs rising ones.
+    steps = np.arange(len(ticks))
+    return [int(tick) for tick in np.maximum.accumulate(ticks - steps) + steps]
+
+
+def check_encoding(*, short_side: int | None, crf: int, gop_frames: int) -> list[str]:
+    """What is impossible in these settings of copies."""
+    problems = []
+    if short_side is not None and short_side < 16:
+        problems.append(f"short_side: expected at least 16 pixels, found {short_side}")
+    if not 0 <= crf <= 51:
+        problems.append(f"crf: expected 0 (lossless) to 51, found {crf}")
+    if gop_frames < 1:
+        problems.append(f"gop_frames: expected at least 1, found {gop_frames}")
+    return problems
+
+
+def check_copies(videos: Sequence[Path], out: Path, *, manifest_file: str) -> list[str]:
+    """Why copies of ``videos`` cannot be written to ``out``; empty if they can."""
+    problems = []
+    sources: dict[str, Path] = {}
+    for video in videos:
+        copy = copy_path(video, out)
+        if copy.name in sources:
+            problems.append(f"{sources[copy.name]} and {video} would both become {copy}")
+        if copy.resolve() == video.resolve():
+            problems.append(f"{video} would be overwritten by its copy; choose another folder")
+        sources[copy.name] = video
+    for other in (PREPARE_MANIFEST, CROP_MANIFEST, FLOW_MANIFEST):
+        if other != manifest_file and (out / other).exists():
+            problems.append(
+                f"{out} holds the copies of another command, listed in {other}; choose another "
+                "folder"
+            )
+    return problems
+
+
+def copy_path(video: Path, out: Path) -> Path:
+    """Where the copy of ``video`` is."""
+    return out / f"{video.stem}.mp4"
+
+
+def _state(video: Path, settings: Any) -> dict | None:
+    """What a finished copy must agree with; None if the source is not there."""
+    try:
+        stat = video.stat()
+    except OSError:
+        return None
+    state = {
+        "source": str(video.resolve()),
+        "source_bytes": stat.st_size,
+        "source_mtime_ns": stat.st_mtime_ns,
+        **asdict(settings),
+    }
+    # As it comes back from the file: lists instead of tuples.
+    return dict(json.loads(json.dumps(state)))
+
+
+def read_manifest(path: Path) -> dict[str, dict | None]:
+    """What is noted of each finished copy, by its name; empty if there is no such file.
+
+    Raises: VideoError if the file holds something else.
+    """
+    if not path.exists():
+        return {}
+    try:
+        copies: dict[str, dict | None] = json.loads(path.read_text(encoding="utf-8"))["copies"]
+        if not isinstance(copies, dict):
+            raise TypeError(f"copies: {copies!r:.40}")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise VideoError(
+            f"{path}: expected the list of finished copies, found something else ({error}); "
+            "delete it to make all copies again"
+        ) from error
+    return copies
+
+
+def _write_manifest(path: Path, copies: dict[str, dict | None]) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(
+        json.dumps({"copies": copies}, indent=1, sort_keys=True) + "\n", encoding="utf-8"
+    )
+    os.replace(temporary, path)

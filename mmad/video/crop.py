@@ -1,0 +1,271 @@
+"""Cropped copies of videos, each around its person, and a picture of where the crops are."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mmad.errors import VideoError, raise_problems
+from mmad.video.copies import (
+    CROP_MANIFEST,
+    CopySummary,
+    FinishedCopy,
+    check_copies,
+    check_encoding,
+    copy_path,
+    copy_size,
+    damage_notices,
+    make_copies,
+    read_manifest,
+    write_frames,
+)
+from mmad.video.index import index_video
+from mmad.video.person_box import EXPAND, LEAST_ASPECT, PersonBox, motion_box, union_box
+from mmad.video.reader import Frame, open_video
+
+# Motion is looked for in pictures of this size; the box is in pixels of the full size.
+_MOTION_SHORT_SIDE = 240
+# A share of the picture that is little for a person.
+_SMALL = 0.1
+
+
+@dataclass(frozen=True)
+class CropSettings:
+    """What decides the content of a cropped copy, besides its source.
+
+    Attributes:
+        union: left, top, right, bottom of all boxes of the video together, empty if it has none;
+            None takes what moves.
+        expand: share of the width and height of the union that is added on each side.
+        least_aspect: least width / height.
+        short_side: pixels of the shorter side of the copy; None keeps the size of the crop.
+        crf: quality of x264, lower is better.
+        gop_frames: most frames from one keyframe to the next.
+    """
+
+    union: tuple[float, ...] | None
+    expand: float = EXPAND
+    least_aspect: float = LEAST_ASPECT
+    short_side: int | None = None
+    crf: int = 18
+    gop_frames: int = 16
+
+
+@dataclass(frozen=True)
+class Crop:
+    """The part of a video that is kept.
+
+    Attributes:
+        rows, columns: of the upright picture.
+        is_found: whether there was a person or motion; otherwise the part is the whole picture.
+    """
+
+    rows: slice
+    columns: slice
+    is_found: bool
+
+    @property
+    def width(self) -> int:
+        """In pixels."""
+        return int(self.columns.stop - self.columns.start)
+
+    @property
+    def height(self) -> int:
+        """In pixels."""
+        return int(self.rows.stop - self.rows.start)
+
+
+def crop_settings(
+    video: Path,
+    *,
+    boxes: Mapping[str, NDArray[np.float64]] | None,
+    expand: float = EXPAND,
+    least_aspect: float = LEAST_ASPECT,
+    short_side: int | None = None,
+    crf: int = 18,
+    gop_frames: int = 16,
+) -> CropSettings:
+    """The settings of one video, whose id is the stem of its file; see `crop_videos`."""
+    union: tuple[float, ...] | None = None
+    if boxes is not None:
+        found = boxes.get(video.stem, np.zeros((0, 4)))
+        union = ()
+        if len(found):
+            sides = np.concatenate((found[:, :2].min(axis=0), found[:, 2:].max(axis=0)))
+            union = tuple(sides.tolist())
+    return CropSettings(union, expand, least_aspect, short_side, crf, gop_frames)
+
+
+def find_crop(video: Path, settings: CropSettings) -> Crop:
+    """Which part of a video shows the person.
+
+    Raises: VideoError if the video cannot be read or its boxes lie outside of the picture.
+    """
+    index = index_video(video)
+    box: PersonBox
+    if settings.union is None:
+        small = min(index.width, index.height, _MOTION_SHORT_SIDE)
+        with open_video(video, short_side=small) as reader:
+            box, is_found = motion_box(
+                reader, expand=settings.expand, least_aspect=settings.least_aspect
+            )
+    else:
+        is_found = len(settings.union) > 0
+        try:
+            box = union_box(
+                np.array(settings.union, dtype=np.float64).reshape(-1, 4),
+                width=index.width,
+                height=index.height,
+                expand=settings.expand,
+                least_aspect=settings.least_aspect,
+            )
+        except VideoError as error:
+            raise VideoError(f"{video}: {error}") from None
+    rows, columns = box.pixels(width=index.width, height=index.height)
+    return Crop(rows, columns, is_found)
+
+
+def crop_videos(
+    videos: Sequence[Path],
+    out: Path,
+    *,
+    boxes: Mapping[str, NDArray[np.float64]] | None = None,
+    expand: float = EXPAND,
+    least_aspect: float = LEAST_ASPECT,
+    short_side: int | None = None,
+    num_workers: int = 1,
+    crf: int = 18,
+    gop_frames: int = 16,
+    overwrite: bool = False,
+    on_done: Callable[[Path], object] | None = None,
+) -> CopySummary:
+    """What was done to write a copy of each video, cropped to its person, as ``out / (stem +
+    ".mp4")``.
+
+    A copy has every frame of its source at its time, upright, both sides even. The part is the
+    same in all frames of a video; ``out / "cropped.json"`` has it. A video without boxes, or in
+    which nothing moves, keeps the whole picture, with a notice. A video that fails is reported and
+    does not stop the others. Calling again makes what is missing or has other boxes or settings.
+
+    Args:
+        videos: files.
+        out: folder of the copies.
+        boxes: (M, 4) left, top, right, bottom for each video id (the stem of its file), in pixels
+            of the upright video; None takes what moves, for cameras that do not.
+        expand: share of the width and height of the union that is added on each side.
+        least_aspect: least width / height.
+        short_side: pixels of the shorter side of a copy; smaller crops are not enlarged.
+        num_workers: processes.
+        crf: quality of x264, lower is better.
+        gop_frames: most frames from one keyframe to the next.
+        overwrite: make finished copies again.
+        on_done: called with each source when it is through.
+
+    Raises: VideoError if no video has boxes, two videos would give the same copy, a setting is
+    impossible, or ``out`` holds copies of another command.
+    """
+    problems = check_encoding(short_side=short_side, crf=crf, gop_frames=gop_frames)
+    problems += check_crop(videos, boxes=boxes, expand=expand, least_aspect=least_aspect)
+    problems += check_copies(videos, out, manifest_file=CROP_MANIFEST)
+    raise_problems(VideoError, source="crop", problems=problems)
+    settings = {
+        video: crop_settings(
+            video,
+            boxes=boxes,
+            expand=expand,
+            least_aspect=least_aspect,
+            short_side=short_side,
+            crf=crf,
+            gop_frames=gop_frames,
+        )
+        for video in videos
+    }
+    return make_copies(
+        settings,
+        out,
+        crop_video,
+        manifest_file=CROP_MANIFEST,
+        num_workers=num_workers,
+        overwrite=overwrite,
+        on_done=on_done,
+    )
+
+
+def check_crop(
+    videos: Sequence[Path],
+    *,
+    boxes: Mapping[str, NDArray[np.float64]] | None,
+    expand: float = EXPAND,
+    least_aspect: float = LEAST_ASPECT,
+) -> list[str]:
+    """What is impossible in these settings of crops, or if no video has boxes."""
+    problems = []
+    for name, value in (("expand", expand), ("least_aspect", least_aspect)):
+        if not 0 <= value < float("inf"):
+            problems.append(f"{name}: expected 0 or more, found {value}")
+    stems = [video.stem for video in videos]
+    if boxes is not None and stems and not set(stems) & set(boxes):
+        problems.append(
+            f"no video has boxes: the videos are {', '.join(stems[:3])}, ..., the boxes are of "
+            f"{', '.join(list(boxes)[:3])}, ...; the id of a video is its name without the ending"
+        )
+    return problems
+
+
+def crop_video(video: Path, copy: Path, settings: CropSettings) -> FinishedCopy:
+    """The cropped copy of one video.
+
+    Raises: VideoError or OSError if the video cannot be read or the copy cannot be written.
+    """
+    index = index_video(video)
+    crop = find_crop(video, settings)
+    height, width, notices = copy_size(
+        crop.width, crop.height, short_side=settings.short_side, name=f"{video}: the crop"
+    )
+    if not crop.is_found:
+        why = "nothing moves in it" if settings.union is None else "it has no boxes"
+        notices.append(f"{video}: {why}; the whole picture is kept")
+    elif settings.union is None and crop.width * crop.height < _SMALL * index.width * index.height:
+        notices.append(
+            f"{video}: only {crop.width} x {crop.height} pixels move, perhaps a part of a person "
+            "who otherwise keeps still; look at --preview, or give boxes"
+        )
+    with open_video(video, threads=1) as reader:
+        frames = _cut(reader.stream(), crop, height=height, width=width)
+        write_frames(frames, copy, index, crf=settings.crf, gop_frames=settings.gop_frames)
+        notices += damage_notices(reader)
+    found = {
+        "left": crop.columns.start,
+        "top": crop.rows.start,
+        "width": crop.width,
+        "height": crop.height,
+        "is_found": crop.is_found,
+    }
+    return FinishedCopy(copy, index.num_frames, tuple(notices), found)
+
+
+def _cut(frames: Iterator[Frame], crop: Crop, *, height: int, width: int) -> Iterator[Frame]:
+    for frame in frames:
+        part = frame[crop.rows, crop.columns]
+        if part.shape[:2] != (height, width):
+            yield np.asarray(
+                cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA), np.uint8
+            )
+        else:
+            yield part
+
+
+def read_crops(videos: Sequence[Path], out: Path) -> dict[Path, Crop]:
+    """The crop of each of ``videos`` that has a finished copy in ``out``."""
+    manifest = read_manifest(out / CROP_MANIFEST)
+    crops = {}
+    for video in videos:
+        found = (manifest.get(copy_path(video, out).name) or {}).get("found")
+        if found is not None:
+            rows = slice(found["top"], found["top"] + found["height"])
+            columns = slice(found["left"], found["left"] + found["width"])
+            crops[video] = Crop(rows, columns, found["is_found"])
+    return crops

@@ -1,0 +1,129 @@
+"""One picture to look at: videos with their crops beside them."""
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from mmad.errors import VideoError
+from mmad.video.crop import Crop
+from mmad.video.reader import Frame, open_video
+
+MAX_VIDEOS = 12
+
+# Pixels of the sheet.
+_HEIGHT = 200
+_WIDEST = 400
+_TITLE = 22
+_GAP = 12
+
+_PAPER = 245
+_INK = (30, 30, 30)
+_WARNING = (190, 30, 30)
+_BOX = (255, 210, 0)
+
+
+def chosen_for_sheet(videos: Sequence[Path]) -> list[Path]:
+    """At most `MAX_VIDEOS` of ``videos``, evenly spread.
+
+    >>> [path.name for path in chosen_for_sheet([Path(str(n)) for n in range(23)])][:4]
+    ['0', '2', '4', '6']
+    """
+    count = min(MAX_VIDEOS, len(videos))
+    return [videos[i] for i in np.linspace(0, len(videos) - 1, count).round().astype(int)]
+
+
+def draw_sheet(crops: Mapping[Path, Crop]) -> Frame:
+    """A sheet, uint8 RGB (H, W, 3): of each video the frame in its middle with the box, and the
+    crop.
+
+    Raises: VideoError if a video cannot be read or there is none.
+    """
+    if not crops:
+        raise VideoError("preview: there is no video to show")
+    cells = [_cell(video, crop) for video, crop in crops.items()]
+    num_columns = min(3, math.ceil(math.sqrt(len(cells))))
+    cells += [np.full_like(cells[0][:, :1], _PAPER)] * (-len(cells) % num_columns)
+    columns = []
+    for first in range(num_columns):
+        column = cells[first::num_columns]
+        width = max(cell.shape[1] for cell in column)
+        columns.append(np.concatenate([_padded(cell, width=width) for cell in column], axis=0))
+    sheet = np.concatenate(columns, axis=1)
+    return np.pad(sheet, ((_GAP, 0), (_GAP, 0), (0, 0)), constant_values=_PAPER)
+
+
+def write_sheet(path: Path, sheet: Frame) -> None:
+    """Write ``sheet`` as a PNG or JPEG; the old file is there until the new one is whole.
+
+    Raises: VideoError if the ending is another one or the file cannot be written.
+    """
+    check_sheet_path(path)
+    _, encoded = cv2.imencode(path.suffix.lower(), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(encoded.tobytes())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise VideoError(f"{path}: cannot be written ({error.strerror or error})") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def check_sheet_path(path: Path) -> None:
+    """Do nothing if ``path`` ends as a picture does.
+
+    Raises: VideoError otherwise.
+    """
+    if path.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+        raise VideoError(f"{path}: expected a picture that ends with .png or .jpg")
+
+
+def _cell(video: Path, crop: Crop) -> Frame:
+    """A title, below it the picture with the box, and the crop."""
+    with open_video(video) as reader:
+        picture = reader.read([reader.index.num_frames // 2])[0]
+    part = _fitted(picture[crop.rows, crop.columns])
+    shown = _fitted(picture)
+    scale = shown.shape[1] / picture.shape[1], shown.shape[0] / picture.shape[0]
+    corner = round(crop.columns.start * scale[0]), round(crop.rows.start * scale[1])
+    opposite = round(crop.columns.stop * scale[0]) - 1, round(crop.rows.stop * scale[1]) - 1
+    # Dark below bright, so that it is seen on any ground.
+    cv2.rectangle(shown, corner, opposite, _INK, 3)
+    cv2.rectangle(shown, corner, opposite, _BOX, 1)
+    between = np.full((_HEIGHT, 4, 3), _PAPER, dtype=np.uint8)
+    pictures = np.concatenate((_tall(shown), between, _tall(part)), axis=1)
+    title = np.full((_TITLE, pictures.shape[1], 3), _PAPER, dtype=np.uint8)
+    full = f"{picture.shape[1]}x{picture.shape[0]}"
+    size = f"{full} to {crop.width}x{crop.height}" if crop.is_found else f"{full}, nothing found"
+    colour = _INK if crop.is_found else _WARNING
+    name = video.stem if video.stem.isascii() else ascii(video.stem)[1:-1]
+    room = max(4, pictures.shape[1] // 8 - len(size) - 2)
+    name = name if len(name) <= room else f"{name[: room - 2]}.."
+    cv2.putText(
+        title, f"{name}  {size}", (0, 15), cv2.FONT_HERSHEY_SIMPLEX, 0.42, colour, 1, cv2.LINE_AA
+    )
+    cell = np.concatenate((title, pictures), axis=0)
+    return np.pad(cell, ((0, _GAP), (0, _GAP), (0, 0)), constant_values=_PAPER)
+
+
+def _fitted(picture: Frame) -> Frame:
+    """``picture`` as large as a cell has room for, in its proportions."""
+    height, width = picture.shape[:2]
+    scale = min(_HEIGHT / height, _WIDEST / width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    return np.array(cv2.resize(picture, size, interpolation=how), dtype=np.uint8)
+
+
+def _tall(picture: Frame) -> Frame:
+    below = _HEIGHT - picture.shape[0]
+    return np.pad(picture, ((0, below), (0, 0), (0, 0)), constant_values=_PAPER)
+
+
+def _padded(cell: Frame, *, width: int) -> Frame:
+    return np.pad(cell, ((0, 0), (0, width - cell.shape[1]), (0, 0)), constant_values=_PAPER)

@@ -1,0 +1,238 @@
+"""Optical flow of videos as pictures: the hue is the direction, the brightness the speed.
+
+Source: optical flow of multi_auxiliary_heads_hybrid_loss (grey frames, Farneback's method, a
+picture of magnitude and direction), with the parameters of its released code.
+"""
+
+import multiprocessing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mmad.errors import VideoError, raise_problems
+from mmad.video.copies import (
+    FLOW_MANIFEST,
+    CopySummary,
+    FinishedCopy,
+    check_copies,
+    check_encoding,
+    copy_size,
+    damage_notices,
+    make_copies,
+    read_manifest,
+    write_frames,
+)
+from mmad.video.index import index_video
+from mmad.video.reader import Frame, open_video
+
+SCALES = ("fixed", "per-frame")
+
+# pyr_scale, levels, winsize, iterations, poly_n, poly_sigma, flags of the released code.
+_FARNEBACK = (0.5, 3, 15, 3, 5, 1.2, 0)
+
+# Share of the shorter side that is the brightest speed per frame, unless told otherwise.
+_MOST_SHARE = 0.025
+
+
+@dataclass(frozen=True)
+class FlowSettings:
+    """What decides the content of a flow video, besides its source.
+
+    Attributes:
+        scale: "fixed" or "per-frame".
+        max_pixels: speed of full brightness in pixels per frame, with the scale "fixed"; None is
+            2.5 % of the shorter side.
+        short_side: pixels of the shorter side; None keeps the size.
+        crf: quality of x264, lower is better.
+        gop_frames: most frames from one keyframe to the next.
+    """
+
+    scale: str = "fixed"
+    max_pixels: float | None = None
+    short_side: int | None = None
+    crf: int = 18
+    gop_frames: int = 16
+
+
+def flow_between(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Flow (H, W, 2) from one grey picture (H, W) to the next: right and down, in pixels.
+
+    Source: Farneback's method with the parameters of the released code of
+    multi_auxiliary_heads_hybrid_loss.
+    """
+    start = np.zeros((*before.shape, 2), dtype=np.float32)
+    return np.asarray(
+        cv2.calcOpticalFlowFarneback(before, after, start, *_FARNEBACK), dtype=np.float32
+    )
+
+
+def flow_picture(
+    flow: NDArray[np.float32], *, scale: str = "fixed", max_pixels: float = 4.0
+) -> Frame:
+    """``flow`` (H, W, 2) as an RGB picture, uint8 (H, W, 3).
+
+    In terms of HSV, the hue is the direction (red right, then clockwise: yellow-green down, cyan
+    left, violet up), the saturation is full, and the value is the speed.
+
+    Args:
+        flow: pixels to the right and down.
+        scale: "fixed": value = min(speed / max_pixels, 1). "per-frame": the slowest pixel of the
+            picture is black and the fastest is bright, as in the released code.
+        max_pixels: of the scale "fixed".
+
+    Differs: the released code knows only the scale per frame, which makes the noise of frames in
+    which nobody moves as bright as motion; the default here is the fixed one.
+
+    >>> right = np.full((1, 1, 2), (2, 0), dtype=np.float32)
+    >>> flow_picture(right, max_pixels=4).tolist()  # half as bright as red can be
+    [[[127, 0, 0]]]
+    """
+    speed, degrees = cv2.cartToPolar(flow[..., 0], flow[..., 1], angleInDegrees=True)
+    hsv = np.full((*flow.shape[:2], 3), 255, dtype=np.uint8)
+    # OpenCV's hue of 8 bits counts steps of two degrees.
+    hsv[..., 0] = (np.asarray(degrees) / 2).astype(np.uint8) % 180
+    if scale == "fixed":
+        hsv[..., 2] = (np.minimum(np.asarray(speed) / max_pixels, 1) * 255).astype(np.uint8)
+    else:
+        low, high = float(np.min(speed)), float(np.max(speed))
+        spread = high - low
+        value = (np.asarray(speed) - low) * (255 / spread) if spread > 0 else np.zeros_like(speed)
+        hsv[..., 2] = np.clip(value, 0, 255).astype(np.uint8)
+    return np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB), dtype=np.uint8)
+
+
+def flow_frames(
+    frames: Iterable[Frame], *, scale: str = "fixed", max_pixels: float | None = None
+) -> Iterator[Frame]:
+    """A flow picture for each frame, one at a time: what moves from it to the next frame.
+
+    The last picture is there twice, so that frame and flow of the same number belong together. A
+    single frame has a black one.
+
+    Args:
+        frames: uint8 RGB (H, W, 3).
+        scale: as of `flow_picture`.
+        max_pixels: as of `flow_picture`; None is 2.5 % of the shorter side.
+
+    Differs: the released code has one picture less than the video has frames.
+    """
+    before: NDArray[np.uint8] | None = None
+    picture: Frame | None = None
+    for frame in frames:
+        grey = np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+        if before is None:
+            picture = np.zeros_like(frame)
+        else:
+            most = max_pixels or default_max_pixels(*grey.shape)
+            picture = flow_picture(flow_between(before, grey), scale=scale, max_pixels=most)
+            yield picture
+        before = grey
+    if picture is not None:
+        yield picture
+
+
+def default_max_pixels(height: int, width: int) -> float:
+    """The speed of full brightness in pixels per frame, for pictures of this size.
+
+    >>> default_max_pixels(160, 284)
+    4.0
+    """
+    return _MOST_SHARE * min(height, width)
+
+
+def flow_videos(
+    videos: Sequence[Path],
+    out: Path,
+    *,
+    scale: str = "fixed",
+    max_pixels: float | None = None,
+    short_side: int | None = None,
+    num_workers: int = 1,
+    crf: int = 18,
+    gop_frames: int = 16,
+    on_done: Callable[[Path], object] | None = None,
+) -> CopySummary:
+    """What was done to write the optical flow of each video as ``out / (stem + ".mp4")``.
+
+    A flow video has as many frames as its source, at the same times. A video that fails is
+    reported and does not stop the others. Calling again makes what is missing; ``out /
+    "flow.json"`` says how each was made.
+
+    Args:
+        videos: files.
+        out: folder of the flow videos.
+        scale: "fixed" or "per-frame"; see `flow_picture`.
+        max_pixels: speed of full brightness in pixels per frame, with the scale "fixed"; None is
+            2.5 % of the shorter side.
+        short_side: pixels of the shorter side at which the flow is computed; None is the size of
+            the source.
+        num_workers: processes.
+        crf: quality of x264, lower is better.
+        gop_frames: most frames from one keyframe to the next.
+        on_done: called with each source when it is through.
+
+    Raises: VideoError if two videos would give the same copy, a setting is impossible, or ``out``
+    holds flow of other settings or copies of another command.
+    """
+    settings = FlowSettings(scale, max_pixels, short_side, crf, gop_frames)
+    problems = check_encoding(short_side=short_side, crf=crf, gop_frames=gop_frames)
+    if scale not in SCALES:
+        problems.append(f"scale: expected {' or '.join(SCALES)}, found {scale!r}")
+    if max_pixels is not None and not 0 < max_pixels < float("inf"):
+        problems.append(f"max_pixels: expected more than 0, found {max_pixels}")
+    elif max_pixels is not None and scale == "per-frame":
+        problems.append("max_pixels: the scale per-frame does not use it; leave it out")
+    problems += check_copies(videos, out, manifest_file=FLOW_MANIFEST)
+    problems += _other_settings(out, settings)
+    raise_problems(VideoError, source="flow", problems=problems)
+    return make_copies(
+        dict.fromkeys(videos, settings),
+        out,
+        flow_video,
+        manifest_file=FLOW_MANIFEST,
+        num_workers=num_workers,
+        on_done=on_done,
+    )
+
+
+def flow_video(video: Path, copy: Path, settings: FlowSettings) -> FinishedCopy:
+    """The flow video of one video.
+
+    Raises: VideoError or OSError if the video cannot be read or the copy cannot be written.
+    """
+    if multiprocessing.parent_process() is not None:
+        # Workers already share the cores among themselves.
+        cv2.setNumThreads(1)
+    index = index_video(video)
+    height, width, notices = copy_size(
+        index.width, index.height, short_side=settings.short_side, name=str(video)
+    )
+    max_pixels = settings.max_pixels or default_max_pixels(height, width)
+    with open_video(video, size=(height, width), threads=1) as reader:
+        frames = flow_frames(reader.stream(), scale=settings.scale, max_pixels=max_pixels)
+        write_frames(frames, copy, index, crf=settings.crf, gop_frames=settings.gop_frames)
+        notices += damage_notices(reader)
+    found = {"max_pixels": max_pixels} if settings.scale == "fixed" else {}
+    return FinishedCopy(copy, index.num_frames, tuple(notices), found)
+
+
+def _other_settings(out: Path, settings: FlowSettings) -> list[str]:
+    """A problem if ``out`` holds flow of other settings; a model must not see a mixture."""
+    wanted = asdict(settings)
+    for name, noted in read_manifest(out / FLOW_MANIFEST).items():
+        other = {key: (noted or {}).get(key) for key in wanted}
+        if other != wanted:
+            texts = [
+                f"{key} {other[key]} instead of {wanted[key]}"
+                for key in wanted
+                if other[key] != wanted[key]
+            ]
+            return [
+                f"{out} holds flow of other settings ({name}: {', '.join(texts)}); choose another "
+                "folder or delete this one"
+            ]
+    return []
