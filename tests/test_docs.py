@@ -91,7 +91,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with tiny files under the names that the pages use, and one run."""
     folder = tmp_path_factory.mktemp("world")
     sizes = ("--train", "4", "--val", "2", "--test", "2")
-    run(mmad("synthesize", "demo/data", *sizes, *SMALL), folder)
+    run(mmad("synthesize", "demo/data", *sizes, *SMALL, "--clips", "8"), folder)
     data = folder / "demo/data"
     places = ["data.annotations=demo/data/annotations/mma52.json", "data.videos=demo/data/videos"]
     run(mmad("train", "configs/demo.yaml", *places, "--smoke", "--out", "demo/run"), folder)
@@ -103,6 +103,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("videos", "videos_182", "my_videos", "data/mma52/videos", "folder_of_videos"):
         shutil.copytree(data / "videos", folder / name)
     shutil.copy(data / "videos/test0000.mp4", folder / "interview.mp4")
+    for name in ("train", "val"):
+        shutil.copy(annotations / f"ma52_{name}.txt", folder / f"{name}.txt")
+    shutil.copy(data / "subjects.csv", folder / "subjects.csv")
+    shutil.copy(data / "clips/val_00000.mp4", folder / "clip.mp4")
     shutil.copytree(folder / "demo/run", folder / "runs/dsta_b")
     header, *rows = (annotations / "train.csv").read_text().splitlines()
     tiny = tiny_tia_config(data)  # of the detectors in epoch_59.pth

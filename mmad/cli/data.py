@@ -1,6 +1,6 @@
 """``mmad data``: what a data set holds, what is wrong with it, and derived copies of its videos.
 
-``stats`` and ``check`` are here, ``crop`` and ``flow`` in files of their own.
+``stats`` and ``check`` are here, ``crop``, ``flow`` and ``split`` in files of their own.
 """
 
 import json
@@ -31,6 +31,7 @@ from mmad.annotations.statistics import (
 )
 from mmad.cli.data_crop import crop
 from mmad.cli.data_flow import flow
+from mmad.cli.data_split import split
 from mmad.errors import AnnotationError
 from mmad.labels import MA52, LabelMap
 
@@ -142,6 +143,7 @@ def check(
 
 app.command()(crop)
 app.command()(flow)
+app.command()(split)
 
 
 def _console() -> Console:

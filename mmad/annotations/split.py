@@ -1,0 +1,109 @@
+"""Splits of clips in which nobody is on both sides."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+
+import numpy as np
+
+from mmad.errors import AnnotationError
+from mmad.structures import ClipRecord
+
+# MA-52 names its clips SUBJECT_RECORDING_NUMBER.mp4.
+SUBJECT_IN_NAME = r"^([^_]+)_"
+
+
+def subjects_of_names(
+    clips: Sequence[ClipRecord], pattern: str = SUBJECT_IN_NAME
+) -> dict[str, str]:
+    """The subject of each clip, the first group of ``pattern`` in its name.
+
+    Raises: AnnotationError if the pattern is none, or names that it does not fit.
+    """
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise AnnotationError(
+            f"--subject-pattern {pattern}: no regular expression: {error}"
+        ) from None
+    if not compiled.groups:
+        raise AnnotationError(
+            f"--subject-pattern {pattern}: expected a group in parentheses, the subject"
+        )
+    found = {clip.clip_id: compiled.search(clip.clip_id) for clip in clips}
+    lacking = [name for name, match in found.items() if match is None]
+    if lacking:
+        raise AnnotationError(
+            f"the pattern {pattern!r} finds no subject in {len(lacking)} of {len(found)} names, "
+            f"first {lacking[0]}; say --subject-pattern, or --subjects FILE"
+        )
+    return {name: match[1] for name, match in found.items() if match is not None}
+
+
+def subjects_of_table(clips: Sequence[ClipRecord], table: Mapping[str, str]) -> dict[str, str]:
+    """The subject of each clip by a table of names, with or without their suffix.
+
+    Raises: AnnotationError if the table lacks clips.
+    """
+    found = {
+        clip.clip_id: table.get(clip.clip_id, table.get(PurePath(clip.clip_id).stem))
+        for clip in clips
+    }
+    lacking = [name for name, subject in found.items() if subject is None]
+    if lacking:
+        raise AnnotationError(
+            f"the subjects of {len(lacking)} of {len(found)} clips are not known, "
+            f"first {lacking[0]}"
+        )
+    return {name: subject for name, subject in found.items() if subject is not None}
+
+
+def split_by_subject(
+    clips: Sequence[ClipRecord],
+    subjects: Mapping[str, str],
+    *,
+    val_share: float = 1 / 3,
+    seed: int = 0,
+) -> tuple[list[ClipRecord], list[ClipRecord]]:
+    """Training and validation clips that have no subject in common.
+
+    Subjects go to the side that is farther from its share of the classes they show, the largest
+    subjects first; so both sides have about the same mix of classes. Deterministic for a seed.
+
+    Raises: AnnotationError if a share is not between 0 and 1, a clip has no label, or there are
+        fewer than two subjects.
+    """
+    if not 0 < val_share < 1:
+        raise AnnotationError(f"--val-share: expected a share between 0 and 1, found {val_share}")
+    unlabelled = [clip.clip_id for clip in clips if clip.label is None]
+    if unlabelled:
+        raise AnnotationError(f"clip {unlabelled[0]} has no label, so it cannot be split by class")
+    names = sorted(set(subjects[clip.clip_id] for clip in clips))
+    if len(names) < 2:
+        raise AnnotationError(f"expected clips of at least two subjects, found {len(names)}")
+    num_classes = 1 + max(clip.label or 0 for clip in clips)
+    counts = np.zeros((len(names), num_classes))
+    place = {name: row for row, name in enumerate(names)}
+    for clip in clips:
+        counts[place[subjects[clip.clip_id]], clip.label] += 1
+    total = np.maximum(counts.sum(axis=0), 1)
+    wanted = np.array([1 - val_share, val_share])[:, None] * total
+    sides = np.zeros((2, num_classes))
+    chosen: dict[str, int] = {}
+    shuffled = np.random.default_rng(seed).permutation(len(names))
+    for row in sorted(shuffled.tolist(), key=lambda row: -counts[row].sum()):
+        # How far all classes would be from their shares, with the subject on either side.
+        cost = []
+        for side in (0, 1):
+            after = sides.copy()
+            after[side] += counts[row]
+            cost.append((((after - wanted) / total) ** 2).sum())
+        side = int(np.argmin(cost))
+        sides[side] += counts[row]
+        chosen[names[row]] = side
+    for side in {0, 1} - set(chosen.values()):  # of very few: the smallest subject goes there
+        chosen[next(reversed(chosen))] = side
+    parts: tuple[list[ClipRecord], list[ClipRecord]] = ([], [])
+    for clip in clips:
+        parts[chosen[subjects[clip.clip_id]]].append(clip)
+    return parts
