@@ -82,7 +82,9 @@ def make_data(work: Path, *, clips: int) -> None:
             make(videos, done, num_workers=2)
 
 
-def settings_of(work: Path, changes: tuple[str, ...], *, epochs: int, seed: int):  # type: ignore[no-untyped-def]
+def settings_of(
+    work: Path, changes: tuple[str, ...], *, epochs: int, seed: int
+) -> RecognitionConfig:
     lists = work / "data" / "annotations"
     places = [f"data.clips={work}/data/clips", f"training.epochs={epochs}", f"seed={seed}"]
     places += [f"data.{name}=[{lists}/ma52_{name}.txt]" for name in ("train", "val", "test")]
@@ -94,7 +96,7 @@ def settings_of(work: Path, changes: tuple[str, ...], *, epochs: int, seed: int)
 
 
 def scores_of(work: Path, name: str, config: RecognitionConfig) -> tuple[RecognitionScores, float]:
-    """Scores on the test clips and seconds of training, of a run that is made if it is not there."""
+    """Scores on the test clips and seconds of training; the run is made if it is not there."""
     run = work / "runs" / name.replace(" ", "_").replace(":", "").replace(",", "")
     answers, seconds = run / "test.npz", run / "seconds.txt"
     if not answers.is_file():
@@ -109,7 +111,7 @@ def scores_of(work: Path, name: str, config: RecognitionConfig) -> tuple[Recogni
 
 def recognize(run: Path, config: RecognitionConfig) -> RecognitionScores:
     model, _, labels = load_recognizer(run)
-    scores, failures = recognize_clips(
+    answers = recognize_clips(
         model,
         read_clips(config, config.data.test),
         config,
@@ -117,8 +119,8 @@ def recognize(run: Path, config: RecognitionConfig) -> RecognitionScores:
         num_samples=config.data.test_clips,
         device=start_processes().device,
     )
-    assert not failures
-    return scores
+    assert not answers.failures
+    return answers.scores
 
 
 def main() -> None:
@@ -143,7 +145,7 @@ def main() -> None:
                 "epochs": arguments.epochs,
                 "seed": arguments.seed,
                 "action_top1": round(100 * action.top1, 2),
-                "times_largest_class": round(action.top1 / largest, 1),
+                "times_largest_class": round(float(action.top1 / largest), 1),
                 "body_top1": round(100 * body.top1, 2),
                 "f1_mean": round(100 * report.f1_mean, 2),
                 "seconds": round(seconds),

@@ -22,6 +22,7 @@ from mmad.engine.recognition import (
 from mmad.engine.run_folder import RunFolder, labels_of, load_recognizer, load_run
 from mmad.errors import CheckpointError
 from mmad.evaluation.predictions import write_predictions_csv, write_predictions_json
+from mmad.evaluation.recognition_details import details_path, write_details
 from mmad.labels import LabelMap
 
 app = typer.Typer()
@@ -38,13 +39,17 @@ def predict(
     out: Annotated[
         Path | None, typer.Option(help="CSV to write; default RUN/predictions/SUBSET.csv.")
     ] = None,
+    details: Annotated[
+        bool,
+        typer.Option("--details", help="Of clips: also features and probabilities over time."),
+    ] = False,
 ) -> None:
     """Write the detections of every video of a subset, or the guesses of every clip."""
     folder = RunFolder(checkpoint)
     labels = labels_of(folder)
     wanted = load_any_config(folder.config, overrides=overrides or [])
     if isinstance(wanted, RecognitionConfig):
-        predict_clips(checkpoint, wanted, subset=subset, out=out)
+        predict_clips(checkpoint, wanted, subset=subset, out=out, details=details)
     else:
         predict_videos(checkpoint, wanted, labels=labels, subset=subset, out=out)
 
@@ -82,7 +87,7 @@ def predict_videos(
 
 
 def predict_clips(
-    checkpoint: Path, wanted: RecognitionConfig, *, subset: str, out: Path | None
+    checkpoint: Path, wanted: RecognitionConfig, *, subset: str, out: Path | None, details: bool
 ) -> None:
     """Guesses of the clips of a subset."""
     paths = {"train": wanted.data.train, "val": wanted.data.val, "test": wanted.data.test}
@@ -94,7 +99,7 @@ def predict_clips(
     model, _, labels = load_recognizer(checkpoint)
     device = start_processes().device
     with tqdm(total=len(clips), desc="predict", unit="clip", disable=None) as bar:
-        scores, failures = recognize_clips(
+        answers = recognize_clips(
             model.to(device),
             clips,
             wanted,
@@ -104,6 +109,9 @@ def predict_clips(
             progress=bar.update,
         )
     path = out or RunFolder(checkpoint).predictions(subset, ".csv")
-    write_answers(path, scores)
-    typer.echo(f"{path}: {len(scores.clip_ids)} clips; all scores: {path.with_suffix('.npz')}")
-    raise_failed_clips(failures)
+    write_answers(path, answers.scores)
+    if details:
+        write_details(details_path(path), answers.details)
+    count = len(answers.scores.clip_ids)
+    typer.echo(f"{path}: {count} clips; all scores: {path.with_suffix('.npz')}")
+    raise_failed_clips(answers.failures)

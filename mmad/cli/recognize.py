@@ -37,7 +37,7 @@ def recognize(
         raise VideoError("two clips have the same name; recognise them one after the other")
     model, config, labels = load_recognizer(checkpoint)
     device = start_processes().device
-    scores, failures = recognize_clips(
+    answers = recognize_clips(
         model.to(device),
         [ClipRecord(path.name, None, "test", path) for path in videos],
         config,
@@ -45,6 +45,7 @@ def recognize(
         num_samples=config.data.test_clips,
         device=device,
     )
+    scores = answers.scores
     console = Console(width=110)
     for row, name in enumerate(scores.clip_ids):
         table = Table(title=name, title_justify="left")
@@ -65,4 +66,4 @@ def recognize(
     if out is not None and scores.clip_ids:
         write_answers(out, scores)
         typer.echo(f"written to {out}")
-    raise_failed_clips(failures)
+    raise_failed_clips(answers.failures)

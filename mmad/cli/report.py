@@ -1,14 +1,22 @@
 """``mmad report``: one HTML page to look at."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from mmad.annotations.mma52 import read_clip_list
+from mmad.cli.eval import is_recognition
 from mmad.cli.inputs import data_of_run, newest_predictions, parse_levels, read_found, read_truth
 from mmad.errors import PredictionError
 from mmad.evaluation.detection import PROTOCOLS, evaluate_detections, parse_tiou
 from mmad.evaluation.error_analysis import analyse_errors
+from mmad.evaluation.recognition import evaluate_recognition
+from mmad.evaluation.recognition_details import details_path, read_details
+from mmad.evaluation.recognition_scores import read_scores, to_recognitions
+from mmad.labels import MA52
+from mmad.report.recognition_page import write_recognition_page
 from mmad.report.web_page import write_web_page
 from mmad.video.find import find_videos
 
@@ -42,19 +50,19 @@ def report(
     if protocol not in PROTOCOLS:
         raise PredictionError(f"--protocol {protocol}: expected one of {', '.join(PROTOCOLS)}")
     predictions = newest_predictions(source, subset=subset) if source.is_dir() else source
+    if is_recognition(predictions):
+        report_recognition(predictions, annotations, videos, subset=subset, out=out)
+        return
     truth = read_truth(predictions, annotations, subset=subset)
     found = read_found(predictions, truth)
     folder = videos or data_of_run(predictions).get("videos")
-    is_in_run = (predictions.parent.parent / "config.yaml").is_file()
-    if out is None:
-        name = f"report_{subset}.html" if is_in_run else f"{predictions.stem}_report.html"
-        out = (predictions.parents[1] if is_in_run else predictions.parent) / name
+    out = out or default_out(predictions, subset=subset)
     if videos is not None and not videos.is_dir():
         raise PredictionError(f"--videos {videos}: there is no such folder")
     files = find_videos(folder) if folder and Path(folder).is_dir() else {}
     write_web_page(
         out,
-        title=f"{predictions.parents[1].name if is_in_run else predictions.name}, {subset}",
+        title=title_of(predictions, subset=subset),
         records=truth.records,
         labels=truth.labels,
         scores=evaluate_detections(
@@ -75,3 +83,67 @@ def report(
         },
     )
     typer.echo(f"report: {out}")
+
+
+def is_in_run(predictions: Path) -> bool:
+    """Whether predictions lie in a run folder."""
+    return (predictions.parent.parent / "config.yaml").is_file()
+
+
+def default_out(predictions: Path, *, subset: str) -> Path:
+    """The report of a run is in it; that of another file lies beside the file."""
+    if is_in_run(predictions):
+        return predictions.parents[1] / f"report_{subset}.html"
+    return predictions.parent / f"{predictions.stem}_report.html"
+
+
+def title_of(predictions: Path, *, subset: str) -> str:
+    """Run or file, and subset."""
+    name = predictions.parents[1].name if is_in_run(predictions) else predictions.name
+    return f"{name}, {subset}"
+
+
+def report_recognition(
+    predictions: Path,
+    annotations: list[Path] | None,
+    videos: Path | None,
+    *,
+    subset: str,
+    out: Path | None,
+) -> None:
+    """Write the page of a recogniser, from the scores beside its guesses.
+
+    Raises: PredictionError if there are no scores, or no list says what is true.
+    """
+    settings = data_of_run(predictions)
+    lists = annotations or [Path(path) for path in settings.get(subset, [])]
+    if not lists:
+        raise PredictionError(
+            f"{predictions}: say --annotations LIST, a file with lines 'name.mp4 label'"
+        )
+    folder = videos or (Path(settings["clips"]) if "clips" in settings else None)
+    scores_file = predictions.with_suffix(".npz")
+    if not scores_file.is_file():
+        raise PredictionError(
+            f"{scores_file}: the scores of all actions are not beside {predictions.name}; "
+            "mmad predict writes both"
+        )
+    clips = [clip for path in lists for clip in read_clip_list(path, labels=MA52)]
+    if folder is not None:
+        clips = [
+            replace(clip, path=folder / clip.clip_id) if (folder / clip.clip_id).is_file() else clip
+            for clip in clips
+        ]
+    scores = read_scores(scores_file, labels=MA52)
+    details = details_path(predictions)
+    path = out or default_out(predictions, subset=subset)
+    write_recognition_page(
+        path,
+        title=title_of(predictions, subset=subset),
+        clips=clips,
+        labels=MA52,
+        report=evaluate_recognition(to_recognitions(scores), clips, labels=MA52),
+        scores=scores,
+        details=read_details(details) if details.is_file() else None,
+    )
+    typer.echo(f"report: {path}")

@@ -24,6 +24,7 @@ from mmad.engine.run_folder import RunFolder
 from mmad.errors import AnnotationError, VideoError, raise_problems
 from mmad.evaluation.hierarchy import combine_levels
 from mmad.evaluation.recognition import evaluate_recognition, write_recognitions
+from mmad.evaluation.recognition_details import RecognitionDetails
 from mmad.evaluation.recognition_scores import RecognitionScores, to_recognitions, write_scores
 from mmad.labels import MA52, LabelMap
 from mmad.models.build import build_recognition_criterion, build_recognizer
@@ -127,7 +128,7 @@ class RecognitionTask:
             return 0.0, {}
         assert isinstance(model, Recognizer)
         device = self._processes.device
-        scores, failures = recognize_clips(
+        answers = recognize_clips(
             model,
             self._validation,
             self._config,
@@ -136,20 +137,35 @@ class RecognitionTask:
             device=device,
             cache=self._cache,
         )
-        raise_failed_clips(failures)
+        raise_failed_clips(answers.failures)
         report = evaluate_recognition(
-            to_recognitions(scores), self._validation, labels=self._labels
+            to_recognitions(answers.scores), self._validation, labels=self._labels
         )
-        row = {"f1_mean": report.f1_mean, "num_failed_clips": len(failures)}
+        row = {"f1_mean": report.f1_mean}
         row |= {f"{name}_top1": level.top1 for name, level in report.levels.items()}
         if report.f1_mean > self._best:
             self._best = report.f1_mean
-            write_answers(self._folder.predictions("val", ".csv"), scores)
+            write_answers(self._folder.predictions("val", ".csv"), answers.scores)
         return report.f1_mean, row
 
     def remember_best(self, figure: float) -> None:
         """The best figure of an earlier part of the run."""
         self._best = figure
+
+
+@dataclass(frozen=True)
+class ClipAnswers:
+    """What a recogniser says of clips.
+
+    Attributes:
+        scores: of the clips that could be read.
+        details: features and curves of the same.
+        failures: the clips that could not be read.
+    """
+
+    scores: RecognitionScores
+    details: RecognitionDetails
+    failures: list[FailedVideo]
 
 
 def num_streams(config: RecognitionConfig) -> int:
@@ -178,8 +194,8 @@ def recognize_clips(
     device: torch.device,
     cache: FrameCache | None = None,
     progress: Callable[[int], object] | None = None,
-) -> tuple[RecognitionScores, list[FailedVideo]]:
-    """Scores of the clips that could be read, and those that could not.
+) -> ClipAnswers:
+    """Scores and details of the clips that could be read, and those that could not.
 
     Args:
         model: the recogniser; it is left in the mode it was in.
@@ -207,7 +223,8 @@ def recognize_clips(
     was_training = model.training
     model.eval()
     ids: list[str] = []
-    actions, parts, failures = [], [], []
+    actions, parts, features, curves = [], [], [], []
+    failures: list[FailedVideo] = []
     with torch.inference_mode():
         for batch, failed in loader:
             failures += failed
@@ -216,20 +233,33 @@ def recognize_clips(
             on_device = batch.to(device)
             with torch.autocast(device.type, dtype=precision, enabled=precision is not None):
                 outputs = model(on_device.clips, on_device.colours, on_device.clips_per_window)
-            ids += batch.video_ids[:: num_streams(config)]
+            names = batch.video_ids[:: num_streams(config)]
+            ids += names
             actions.append(_mean_probability(outputs.fine, num_samples))
+            features.append(outputs.pooled.float().unflatten(0, (-1, num_samples)).mean(dim=1))
+            curves.append(_middle_curves(outputs.fine_frame, len(names), num_samples))
             if outputs.coarse is not None:
                 parts.append(_mean_probability(outputs.coarse, num_samples))
             if progress is not None:
                 progress(len(batch) // num_streams(config))
     model.train(was_training)
-    empty = np.zeros((0, len(labels)))
-    fine = np.concatenate([empty, *actions])
-    coarse = np.concatenate(parts) if parts else None
-    if coarse is None and config.inference.hierarchy == "soft":
-        coarse = np.zeros((0, len(labels.parent_names)))
+    if not ids:
+        raise_failed_clips(failures)
+    fine, coarse = np.concatenate(actions), np.concatenate(parts) if parts else None
     scores = combine_levels(fine, coarse, labels=labels, how=config.inference.hierarchy)
-    return RecognitionScores(tuple(ids), *scores), failures
+    details = RecognitionDetails(
+        tuple(ids), torch.cat(features).cpu().numpy(), torch.cat(curves).cpu().numpy()
+    )
+    return ClipAnswers(RecognitionScores(tuple(ids), *scores), details, failures)
+
+
+def _middle_curves(logits: Tensor | None, num_clips: int, num_samples: int) -> Tensor:
+    """Probabilities over the tubelets of the middle sample of each clip, (V, T, K)."""
+    if logits is None:
+        return torch.zeros(num_clips, 0, 0)
+    probabilities = functional.softmax(logits.float(), dim=1)
+    by_sample = probabilities.unflatten(0, (num_clips, num_samples, -1))
+    return by_sample[:, num_samples // 2]
 
 
 def _mean_probability(logits: Tensor, num_samples: int) -> np.ndarray:

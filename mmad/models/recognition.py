@@ -104,12 +104,14 @@ class RecognitionOutputs:
     """Logits of the heads; None for those that are switched off.
 
     Attributes:
+        pooled: (N, D), the vector that the primary head reads.
         fine: (N, K).
         coarse: (N, P).
         fine_frame: (N x T, K).
         coarse_frame: (N x T, P).
     """
 
+    pooled: Tensor
     fine: Tensor
     coarse: Tensor | None = None
     fine_frame: Tensor | None = None
@@ -177,7 +179,7 @@ class Heads(nn.Module):
         if self.coarse_frame is not None:
             assert self.coarse_gate is not None
             coarse_frame = self.coarse_frame(self.coarse_gate(rows))
-        return RecognitionOutputs(fine, coarse, fine_frame, coarse_frame)
+        return RecognitionOutputs(pooled_ND, fine, coarse, fine_frame, coarse_frame)
 
     def _rows(self, frames_NTD: Tensor) -> Tensor:
         if self.frame_rows == "frames":

@@ -20,12 +20,11 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 from numpy.typing import NDArray
 
 from mmad.labels import LabelMap
+from mmad.report.colours import PART_COLOURS
 from mmad.report.figures import save_figure
 from mmad.segments import assign_lanes
 from mmad.structures import Annotations, Detections
 
-# One colour for each body part, distinguishable with the common colour-blindnesses.
-COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#888888", "#995500")
 _WIDTH_INCHES = 11.0
 _RIGHT_INCHES = 0.3
 _TITLE_INCHES = 0.35
@@ -178,7 +177,7 @@ def _part_names(bars: Sequence[_Bar], labels: LabelMap) -> list[str]:
 
 
 def _colour(label: int, labels: LabelMap) -> str:
-    return COLOURS[_part(label, labels) % len(COLOURS)]
+    return PART_COLOURS[_part(label, labels) % len(PART_COLOURS)]
 
 
 def _text_inches(points: float) -> Callable[[str], float]:

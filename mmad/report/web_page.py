@@ -4,19 +4,14 @@ The numbers go in as JSON, and the scripts of ``page/`` draw them. Nothing is fe
 anywhere, and names of files and labels are only ever shown as text.
 """
 
-import html
-import json
 import os
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from pathlib import Path
-from string import Template
 from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mmad.annotations.files import write_text
 from mmad.evaluation.detection import DetectionReport, LevelReport
 from mmad.evaluation.error_analysis import CHARACTERISTICS, OUTCOMES, ErrorReport, LevelErrors
 from mmad.evaluation.error_details import (
@@ -30,7 +25,8 @@ from mmad.evaluation.error_details import (
 )
 from mmad.labels import LabelMap
 from mmad.report.colours import OUTCOME_COLOURS
-from mmad.report.error_tables import bucket_names, plain
+from mmad.report.error_tables import bucket_names
+from mmad.report.html_page import write_page
 from mmad.report.tables import PAPER_TIOU
 from mmad.structures import VideoRecord
 
@@ -68,22 +64,12 @@ def write_web_page(
         labels=labels,
         scores=scores,
         errors=errors,
-        links=_links(videos or {}, folder=path.parent),
+        links=links_from(videos or {}, folder=path.parent),
     )
-    page = resources.files("mmad.report") / "page"
-    # "</script>" in a name must not end the script it stands in.
-    text = json.dumps(plain(content), separators=(",", ":"), ensure_ascii=False)
-    text = text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
-    written = Template((page / "page.html").read_text(encoding="utf-8")).substitute(
-        title=html.escape(title),
-        style=(page / "style.css").read_text(encoding="utf-8"),
-        content=text,
-        script="\n".join((page / name).read_text(encoding="utf-8") for name in _SCRIPTS),
-    )
-    write_text(path, written)
+    write_page(path, template="page.html", title=title, content=content, scripts=_SCRIPTS)
 
 
-def _links(videos: Mapping[str, Path], *, folder: Path) -> dict[str, str]:
+def links_from(videos: Mapping[str, Path], *, folder: Path) -> dict[str, str]:
     """Address of each video as seen from the page."""
     links = {}
     for video_id, file in videos.items():

@@ -6,6 +6,7 @@ import hashlib
 import json
 import pickle
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -123,7 +124,8 @@ def _files_of(path: Path) -> list[Path]:
 
 def _read_pickle(path: Path) -> Any:
     try:
-        with torch.serialization.safe_globals(list(INERT_TYPES)):
+        with torch.serialization.safe_globals(list(INERT_TYPES)), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about pickle protocols; what is wrong is told below
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if needed := re.search(r"GLOBAL ([\w.]+)", str(error)):

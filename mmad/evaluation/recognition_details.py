@@ -1,0 +1,74 @@
+"""What a recogniser says of a clip beyond its scores: features, and probabilities over time."""
+
+import os
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmad.errors import PredictionError
+
+
+@dataclass(frozen=True, eq=False)
+class RecognitionDetails:
+    """Features and curves of clips.
+
+    Attributes:
+        clip_ids: N names.
+        features: (N, D), pooled over the clip.
+        curves: (N, T, K), probability of each action at each tubelet of the middle sample; (N, 0,
+            0) of a recogniser without frame head.
+    """
+
+    clip_ids: tuple[str, ...]
+    features: NDArray[np.floating]
+    curves: NDArray[np.floating]
+
+    def __post_init__(self) -> None:
+        shapes = self.features.shape, self.curves.shape
+        if not len(self.clip_ids) == shapes[0][0] == shapes[1][0] or [len(s) for s in shapes] != [
+            2,
+            3,
+        ]:
+            raise ValueError(
+                f"expected (N, D) and (N, T, K) of {len(self.clip_ids)}, found {shapes}"
+            )
+
+
+def details_path(predictions: Path) -> Path:
+    """Where the details of a file of predictions are.
+
+    >>> details_path(Path("predictions/val.csv")).name
+    'val_details.npz'
+    """
+    return predictions.with_name(f"{predictions.stem}_details.npz")
+
+
+def write_details(path: Path, details: RecognitionDetails) -> None:
+    """Write an .npz, whole or not at all, in half precision."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.stem}.{os.getpid()}.npz")
+    np.savez_compressed(
+        partial,
+        clip_ids=np.array(details.clip_ids),
+        features=details.features.astype(np.float16),
+        curves=details.curves.astype(np.float16),
+    )
+    os.replace(partial, path)
+
+
+def read_details(path: Path) -> RecognitionDetails:
+    """What `write_details` wrote; nothing in the file is run.
+
+    Raises: PredictionError if it is missing, damaged or something else.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            ids = tuple(arrays["clip_ids"].tolist())
+            return RecognitionDetails(ids, arrays["features"], arrays["curves"])
+    except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile) as error:
+        raise PredictionError(
+            f"{path}: expected what mmad predict --details writes ({error})"
+        ) from None

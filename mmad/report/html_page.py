@@ -1,0 +1,36 @@
+"""Self-contained HTML pages: numbers as JSON beside the scripts of ``page/`` that draw them."""
+
+import html
+import json
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from string import Template
+
+from mmad.annotations.files import write_text
+from mmad.report.error_tables import plain
+
+
+def write_page(
+    path: Path, *, template: str, title: str, content: object, scripts: Sequence[str]
+) -> None:
+    """Write one HTML file that asks for nothing from outside.
+
+    Args:
+        path: of the file.
+        template: file in ``page/`` with $title, $style, $content and $script.
+        title: of the page; escaped.
+        content: JSON values; NaN becomes null.
+        scripts: files in ``page/``, in order.
+    """
+    page = resources.files("mmad.report") / "page"
+    # "</script>" in a name must not end the script it stands in.
+    text = json.dumps(plain(content), separators=(",", ":"), ensure_ascii=False)
+    text = text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+    written = Template((page / template).read_text(encoding="utf-8")).substitute(
+        title=html.escape(title),
+        style=(page / "style.css").read_text(encoding="utf-8"),
+        content=text,
+        script="\n".join((page / name).read_text(encoding="utf-8") for name in scripts),
+    )
+    write_text(path, written)

@@ -1,0 +1,170 @@
+"""One HTML page about a recogniser: confusion, classes, features, clips.
+
+These are figures 4 to 6 of Guo et al. (TCSVT 2024).
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmad.evaluation.recognition import RecognitionLevel, RecognitionReport, with_suffix
+from mmad.evaluation.recognition_details import RecognitionDetails
+from mmad.evaluation.recognition_scores import RecognitionScores
+from mmad.labels import LabelMap
+from mmad.report.colours import PART_COLOURS
+from mmad.report.html_page import write_page
+from mmad.report.web_page import links_from
+from mmad.structures import ClipRecord
+
+NUM_GUESSES = 5
+NUM_CURVES = 3
+
+
+def write_recognition_page(
+    path: str | Path,
+    *,
+    title: str,
+    clips: Sequence[ClipRecord],
+    labels: LabelMap,
+    report: RecognitionReport,
+    scores: RecognitionScores,
+    details: RecognitionDetails | None = None,
+    seed: int = 0,
+) -> None:
+    """Write the page.
+
+    Args:
+        path: of the HTML file.
+        title: of the page.
+        clips: the labelled clips; those with a path are linked relatively.
+        labels: of the clips.
+        report: of the scores.
+        scores: of the clips.
+        details: features and probabilities over time, if they were written.
+        seed: of the picture of the features.
+    """
+    path = Path(path)
+    files = {clip.clip_id: clip.path for clip in clips if clip.path is not None}
+    content = {
+        "facts": f"{report.num_clips} clips; macro F1 is the mean over classes.",
+        "f1_mean": report.f1_mean,
+        "colours": list(PART_COLOURS),
+        "parents": list(labels.parents),
+        "levels": {
+            name: _level(level, labels if name == "action" else labels.parent_map)
+            for name, level in report.levels.items()
+        },
+        "clips": _clips(clips, scores, details, links_from(files, folder=path.parent)),
+        "features": None if details is None else _features(clips, details, seed=seed),
+    }
+    scripts = ("charts.js", "recognition.js")
+    write_page(path, template="recognition.html", title=title, content=content, scripts=scripts)
+
+
+def _level(level: RecognitionLevel, labels: LabelMap) -> dict[str, object]:
+    confusion = np.asarray(level.confusion)
+    clips, guessed, right = confusion.sum(axis=1), confusion.sum(axis=0), np.diag(confusion)
+    titles = [labels.title(label) for label in range(len(labels))]
+    wrong = confusion - np.diag(right)
+    return {
+        "labels": titles,
+        "top1": level.top1,
+        "top5": level.top5,
+        "f1_macro": level.f1_macro,
+        "f1_micro": level.f1_micro,
+        "confusion": confusion.tolist(),
+        "classes": [
+            {
+                "name": titles[label],
+                "clips": int(clips[label]),
+                "guessed": int(guessed[label]),
+                "recall": right[label] / clips[label] if clips[label] else None,
+                "precision": right[label] / guessed[label] if guessed[label] else None,
+                "f1": 2 * right[label] / (clips[label] + guessed[label])
+                if clips[label] + guessed[label]
+                else None,
+                "taken": titles[int(wrong[label].argmax())] if wrong[label].any() else "",
+            }
+            for label in range(len(labels))
+        ],
+    }
+
+
+def _clips(
+    clips: Sequence[ClipRecord],
+    scores: RecognitionScores,
+    details: RecognitionDetails | None,
+    links: Mapping[str, str],
+) -> list[dict[str, object]]:
+    row_of = {with_suffix(name): row for row, name in enumerate(scores.clip_ids)}
+    detail_of = {} if details is None else _rows(details)
+    found: list[dict[str, object]] = []
+    for clip in clips:
+        row = row_of[with_suffix(clip.clip_id)]
+        actions = scores.action_scores[row]
+        best = np.argsort(-actions, kind="stable")[:NUM_GUESSES]
+        curves = None
+        if details is not None and details.curves.size:
+            curves = _curves(details.curves[detail_of[with_suffix(clip.clip_id)]], clip.label)
+        found.append(
+            {
+                "id": clip.clip_id,
+                "truth": clip.label,
+                "guesses": best.tolist(),
+                "scores": actions[best].round(4).tolist(),
+                "curves": curves,
+                "file": links.get(clip.clip_id),
+            }
+        )
+    return found
+
+
+def _rows(details: RecognitionDetails) -> dict[str, int]:
+    return {with_suffix(name): row for row, name in enumerate(details.clip_ids)}
+
+
+def _curves(curves_TK: NDArray[np.floating], truth: int | None) -> dict[str, object]:
+    """The actions that are likeliest at some time, and the annotated one; thousandths."""
+    best = np.argsort(-curves_TK.max(axis=0), kind="stable")[:NUM_CURVES].tolist()
+    if truth is not None and truth not in best:
+        best.append(truth)
+    values = np.round(1000 * curves_TK[:, best].T.astype(float)).astype(int)
+    return {"labels": best, "values": values.tolist()}
+
+
+def _features(
+    clips: Sequence[ClipRecord], details: RecognitionDetails, *, seed: int
+) -> dict[str, object]:
+    """Places of the clips in a plane, 0 to 1."""
+    rows = _rows(details)
+    features = details.features[[rows[with_suffix(clip.clip_id)] for clip in clips]]
+    plane, how = flatten(features.astype(np.float64), seed=seed)
+    low, high = plane.min(axis=0), plane.max(axis=0)
+    plane = (plane - low) / np.maximum(high - low, 1e-12)
+    return {"how": how, "x": plane[:, 0].round(4).tolist(), "y": plane[:, 1].round(4).tolist()}
+
+
+def flatten(features_ND: NDArray[np.float64], *, seed: int) -> tuple[NDArray[np.float64], str]:
+    """Points in a plane (N, 2), and in words how they were found.
+
+    By t-SNE, or two principal components where scikit-learn is not installed or clips are few.
+    """
+    centred = features_ND - features_ND.mean(axis=0)
+    scaled = centred / np.maximum(centred.std(axis=0), 1e-12)
+    if len(scaled) > 10:
+        try:
+            from sklearn.manifold import TSNE
+
+            perplexity = min(30.0, (len(scaled) - 1) / 3)
+            model = TSNE(perplexity=perplexity, init="pca", random_state=seed)
+            how = f"t-SNE of the pooled features, perplexity {perplexity:g}, seed {seed}."
+            return model.fit_transform(scaled).astype(np.float64), how
+        except ImportError:
+            pass
+    _, _, axes = np.linalg.svd(scaled, full_matrices=False)
+    plane = scaled @ axes[:2].T
+    plane = np.pad(plane, ((0, 0), (0, 2 - plane.shape[1])))
+    how = "Two principal components of the pooled features (for t-SNE: pip install scikit-learn)."
+    return plane, how
