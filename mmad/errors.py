@@ -28,6 +28,10 @@ class PredictionError(MmadError):
     """A file of predictions cannot be read or does not fit the annotations."""
 
 
+class OutputError(MmadError):
+    """A file cannot be written."""
+
+
 class CheckpointError(MmadError):
     """Weights or a run folder cannot be read or do not fit the model."""
 

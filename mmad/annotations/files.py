@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mmad.errors import AnnotationError
+from mmad.errors import AnnotationError, OutputError
 
 _SUBSET_NAMES = {"training": "train", "validation": "val", "testing": "test"}
 _SUBSET = r"(train|val|test|training|validation|testing)"
@@ -92,23 +92,28 @@ def parse_csv(path: Path, text: str) -> tuple[list[str], list[tuple[int, list[st
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write ``text`` to ``path`` so that a reader sees either the old file or the whole new one.
+    """Write ``text`` in UTF-8; as `write_bytes`."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Write ``content`` to ``path`` so that a reader sees either the old file or the whole new one.
 
     Folders on the way are made.
 
-    Raises: AnnotationError if it cannot be written.
+    Raises: OutputError if it cannot be written.
     """
     target = Path(path)
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            partial.write_text(text, encoding="utf-8", newline="")
+            partial.write_bytes(content)
             os.replace(partial, target)
         finally:
             partial.unlink(missing_ok=True)
     except OSError as error:
-        raise AnnotationError(f"{target}: cannot be written ({error.strerror})") from None
+        raise OutputError(f"{target}: cannot be written ({error.strerror})") from None
 
 
 def write_csv(path: str | Path, *, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.random import Generator
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from mmad.config.data import Augmentation
+from mmad.config.data import Augmentation, PictureSettings
 from mmad.data.operations import OPERATIONS, Operation
-from mmad.data.transforms import Box, random_box
+from mmad.data.transforms import Box, Frames, colour_map, random_box
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,40 @@ def _resize(frames_FCHW: Tensor, size: int, *, smooth: bool) -> Tensor:
     return resized.round_().clamp_(0, 255).to(torch.uint8) if on_gpu else resized
 
 
+def draw_look(
+    pictures: Frames, settings: PictureSettings, unvaried: Change, *, seed: int, rng: Generator
+) -> tuple[Change, NDArray[np.float32]]:
+    """What is done to the pictures and colours of a training window, as the settings say.
+
+    Args:
+        pictures: of the window.
+        settings: of pictures.
+        unvaried: the change if nothing is to be varied.
+        seed: of the run.
+        rng: of this window.
+    """
+    augmentation = settings.augmentation
+    if augmentation is None:
+        return unvaried, colour_map(pictures)
+    change = draw_change(
+        augmentation,
+        *pictures.shape[1:3],
+        size=settings.image_size,
+        smooth=settings.resizing == "decoder",
+        seed=seed,
+        rng=rng,
+    )
+    colour = colour_map(
+        pictures,
+        brightness=augmentation.brightness,
+        contrast=augmentation.contrast,
+        saturation=augmentation.saturation,
+        hue=augmentation.hue,
+        rng=rng,
+    )
+    return change, colour
+
+
 def draw_change(
     augmentation: Augmentation,
     height: int,
@@ -73,7 +109,7 @@ def draw_change(
     size: int,
     smooth: bool,
     seed: int,
-    rng: np.random.Generator,
+    rng: Generator,
 ) -> Change:
     """A random change of pictures of (height, width).
 

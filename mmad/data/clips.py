@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from mmad.config.recognition import ClipDataSettings
-from mmad.data.change import Change, draw_change
+from mmad.data.change import Change, draw_look
 from mmad.data.frames import FrameCache, FrameSource
 from mmad.data.samples import FailedVideo, Sample
 from mmad.data.transforms import Box, colour_map, subtract_background
@@ -204,26 +204,8 @@ class TrainingClips(_Clips):
         count = index_video(record.path).num_frames
         wanted = training_frames(count, count=self._clip_frames, rng=rng)
         pictures = self._pictures(record.path, wanted)
-        augmentation = settings.augmentation
-        if augmentation is None:
-            change = whole(pictures, settings)
-            sample = self._sample(record, pictures, change, colour_map(pictures), later=False)
-            return self._with_flow(sample, record, wanted, change)
-        change = draw_change(
-            augmentation,
-            *pictures.shape[1:3],
-            size=settings.image_size,
-            smooth=settings.resizing == "decoder",
-            seed=self._seed,
-            rng=rng,
-        )
-        colour = colour_map(
-            pictures,
-            brightness=augmentation.brightness,
-            contrast=augmentation.contrast,
-            saturation=augmentation.saturation,
-            hue=augmentation.hue,
-            rng=rng,
+        change, colour = draw_look(
+            pictures, settings, whole(pictures, settings), seed=self._seed, rng=rng
         )
         later = settings.augment_on == "device"
         sample = self._sample(record, pictures, change, colour, later=later)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
 from mmad.config.data import DataSettings
-from mmad.data.change import Change, draw_change
+from mmad.data.change import Change, draw_look
 from mmad.data.frames import FrameCache, FrameSource
 from mmad.data.samples import FailedVideo, Sample, pad_frames
 from mmad.data.transforms import Box, centre_box, colour_map, subtract_background
@@ -130,24 +130,9 @@ class TrainingVideos(Dataset):
         pictures = self._source.read(path, frames, slice(window.start, window.stop))
         if settings.subtract_background:
             pictures = subtract_background(pictures)
-        change, colour = _whole(pictures, settings), colour_map(pictures)
-        if (augmentation := settings.augmentation) is not None:
-            change = draw_change(
-                augmentation,
-                *pictures.shape[1:3],
-                size=settings.image_size,
-                smooth=settings.resizing == "decoder",
-                seed=self._seed,
-                rng=rng,
-            )
-            colour = colour_map(
-                pictures,
-                brightness=augmentation.brightness,
-                contrast=augmentation.contrast,
-                saturation=augmentation.saturation,
-                hue=augmentation.hue,
-                rng=rng,
-            )
+        change, colour = draw_look(
+            pictures, settings, _whole(pictures, settings), seed=self._seed, rng=rng
+        )
         grid = make_grid(
             fps=video.fps,
             frame_stride=stride,

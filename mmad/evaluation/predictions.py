@@ -5,7 +5,6 @@ import gzip
 import io
 import json
 import math
-import os
 import zipfile
 import zlib
 from collections.abc import Callable, Collection, Mapping
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmad.annotations.files import write_text
 from mmad.errors import PredictionError, raise_problems
 from mmad.labels import LabelMap
 from mmad.structures import Detections
@@ -269,14 +269,6 @@ def _indices(values: list[Any], labels: LabelMap) -> tuple[NDArray[np.int64], di
     return indices, unknown
 
 
-def _write(path: str | Path, text: str) -> None:
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    partial.write_text(text, encoding="utf-8", newline="")
-    os.replace(partial, path)
-
-
 def write_predictions_csv(path: str | Path, detections_by_video: Mapping[str, Detections]) -> None:
     """Write the challenge's format, ``,video_id,t_start,t_end,class,score``.
 
@@ -298,7 +290,7 @@ def write_predictions_csv(path: str | Path, detections_by_video: Mapping[str, De
         )
         writer.writerows(rows)
         row += len(ranked)
-    _write(path, out.getvalue())
+    write_text(path, out.getvalue())
 
 
 def write_predictions_json(
@@ -318,4 +310,4 @@ def write_predictions_json(
             )
         ]
     content = {"version": "1.3", "results": results, "external_data": {}}
-    _write(path, json.dumps(content, indent=1))
+    write_text(path, json.dumps(content, indent=1))

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import os
 import re
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mmad.annotations.files import write_bytes
 from mmad.errors import AnnotationError, PredictionError, raise_problems
 from mmad.evaluation.predictions import read_text_file
 from mmad.labels import LabelMap
@@ -208,7 +208,7 @@ def write_text_or_zip(path: str | Path, text: str) -> None:
 
     Equal texts give equal bytes. Folders on the way are made.
 
-    Raises: PredictionError if it cannot be written.
+    Raises: OutputError if it cannot be written.
     """
     path = Path(path)
     content = text.encode()
@@ -220,16 +220,7 @@ def write_text_or_zip(path: str | Path, text: str) -> None:
             entry.create_system = 3  # Unix, wherever it is written
             archive.writestr(entry, content, compress_type=zipfile.ZIP_DEFLATED)
         content = out.getvalue()
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            partial.write_bytes(content)
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise PredictionError(f"{path}: cannot be written ({error.strerror})") from None
+    write_bytes(path, content)
 
 
 @dataclass(frozen=True, eq=False)

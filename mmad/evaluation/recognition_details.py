@@ -1,6 +1,6 @@
 """What a recogniser says of a clip beyond its scores: features, and probabilities over time."""
 
-import os
+import io
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mmad.annotations.files import write_bytes
 from mmad.errors import PredictionError
 
 
@@ -48,15 +49,14 @@ def details_path(predictions: Path) -> Path:
 
 def write_details(path: Path, details: RecognitionDetails) -> None:
     """Write an .npz, whole or not at all, in half precision."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.npz")
+    out = io.BytesIO()
     np.savez_compressed(
-        partial,
+        out,
         clip_ids=np.array(details.clip_ids),
         features=details.features.astype(np.float16),
         curves=details.curves.astype(np.float16),
     )
-    os.replace(partial, path)
+    write_bytes(path, out.getvalue())
 
 
 def read_details(path: Path) -> RecognitionDetails:

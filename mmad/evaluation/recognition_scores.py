@@ -2,7 +2,6 @@
 
 import csv
 import io
-import os
 import re
 import zipfile
 import zlib
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mmad.annotations.files import write_bytes
 from mmad.errors import PredictionError, raise_problems
 from mmad.evaluation.predictions import read_text_file
 from mmad.evaluation.recognition import TOP, Recognitions, table_rows, with_suffix
@@ -105,23 +105,14 @@ def write_scores(path: str | Path, scores: RecognitionScores) -> None:
     The CSV has the columns ``vid,action_0,...,body_0,...``; both keep full precision, and ids get
     a suffix. Equal scores give equal bytes. Folders on the way are made.
 
-    Raises: PredictionError if the name ends otherwise or the file cannot be written.
+    Raises: PredictionError if the name ends otherwise, OutputError if it cannot be written.
     """
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in (".npz", ".csv"):
         raise PredictionError(f"{path}: expected a name that ends in .npz or .csv")
     content = _npz_bytes(scores) if suffix == ".npz" else _csv_text(scores).encode()
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            partial.write_bytes(content)
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise PredictionError(f"{path}: cannot be written ({error.strerror})") from None
+    write_bytes(path, content)
 
 
 def _npz_bytes(scores: RecognitionScores) -> bytes:

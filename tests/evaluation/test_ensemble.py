@@ -265,7 +265,7 @@ def test_files_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(PredictionError, match=r"ends in \.npz or \.csv"):
         write_scores(tmp_path / "s.pt", scores_of(one_hot([0])))
     (tmp_path / "s.npz").mkdir()
-    with pytest.raises(PredictionError, match="cannot be written"):
+    with pytest.raises(OutputError, match="cannot be written"):
         write_scores(tmp_path / "s.npz", scores_of(one_hot([0])))
     assert [item.name for item in tmp_path.iterdir()] == ["s.npz"]
 

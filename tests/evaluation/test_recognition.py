@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from mmad.errors import AnnotationError, PredictionError
+from mmad.errors import AnnotationError, OutputError, PredictionError
 from mmad.evaluation.recognition import (
     RECOGNITION_COLUMNS,
     Recognitions,
@@ -293,7 +293,7 @@ def test_written_files(tmp_path: Path) -> None:
 
 def test_writing_where_nothing_can_be_written(tmp_path: Path) -> None:
     write(tmp_path / "file", "")
-    with pytest.raises(PredictionError, match="cannot be written"):
+    with pytest.raises(OutputError, match="cannot be written"):
         write_recognitions(tmp_path / "file" / "p.csv", guesses(0))
 
 
