@@ -1,6 +1,9 @@
 """A recognition run: it trains, resumes, predicts, and shares its backbone with detection."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -120,6 +123,24 @@ def test_a_run_that_stopped_goes_on_to_the_same_losses(
     assert losses(resumed) == losses(RunFolder(run))
 
 
+def test_two_processes_give_the_losses_of_one(videos: Path, tmp_path: Path) -> None:
+    """Also those of soft F1, which is a figure of the whole batch."""
+    config = tiny_clip_config(videos, heads__dropout=0.0, backbone__drop_path=0.0)
+    (tmp_path / "c.yaml").write_text(dump_config(config))
+    arguments = ["-m", "mmad", "train", str(tmp_path / "c.yaml"), "--out"]
+    single, double = tmp_path / "single", tmp_path / "double"
+    subprocess.run([sys.executable, *arguments, str(single)], check=True, capture_output=True)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    subprocess.run(
+        [*torchrun, "--master-port", "29618", *arguments, str(double)],
+        check=True,
+        capture_output=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    found, expected = losses(RunFolder(double)), losses(RunFolder(single))
+    np.testing.assert_allclose(found, expected, rtol=2e-5)
+
+
 def test_predict_eval_and_recognize(run: Path, videos: Path, tmp_path: Path) -> None:
     def call(*arguments: str) -> str:
         result = CliRunner().invoke(app, list(arguments))
@@ -138,6 +159,9 @@ def test_predict_eval_and_recognize(run: Path, videos: Path, tmp_path: Path) -> 
     said = call(
         "recognize", str(clip), "--checkpoint", str(run), "--out", str(tmp_path / "one.csv")
     )
+    call("predict", str(run), "--subset", "val", "--details")
+    assert "report_val.html" in call("report", str(run))
+    assert clip.name in (run / "report_val.html").read_text()
     best = int(scores.action_scores[scores.clip_ids.index(clip.name)].argmax())
     assert MA52.title(best) in said
     assert (tmp_path / "one.npz").is_file()

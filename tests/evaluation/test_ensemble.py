@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from mmad.cli.ensemble import app
 from mmad.engine.fusion import fuse_detections
-from mmad.errors import MmadError, PredictionError
+from mmad.errors import MmadError, OutputError, PredictionError
 from mmad.evaluation.ensemble import (
     METRICS,
     fuse_scores,

@@ -107,6 +107,22 @@ def plain_f1(truth: list[int], guessed: list[int], *, rule: str) -> float:
     return 2 * p * r / (p + r)
 
 
+def test_agrees_with_scikit_learn() -> None:
+    metrics = pytest.importorskip("sklearn.metrics")
+    rng = np.random.default_rng(3)
+    truth, guessed = rng.integers(0, 20, 200), rng.integers(0, 25, 200)
+    ids = tuple(f"{n}.mp4" for n in range(200))
+    clips = [ClipRecord(name, int(label), "val") for name, label in zip(ids, truth, strict=True)]
+    parents = np.array(MA52.parents)
+    report = evaluate_recognition(
+        Recognitions(ids, guessed[:, None], parents[guessed][:, None]), clips, labels=MA52
+    )
+    for name, y, p in (("action", truth, guessed), ("body", parents[truth], parents[guessed])):
+        for kind in ("macro", "micro"):
+            expected = metrics.f1_score(y, p, average=kind)
+            assert getattr(report.levels[name], f"f1_{kind}") == pytest.approx(expected, abs=1e-12)
+
+
 @pytest.mark.parametrize("rule", ["per_class", "harmonic"])
 def test_agrees_with_a_plain_computation(rule: str) -> None:
     random = np.random.default_rng(3)
