@@ -61,7 +61,11 @@ ROWS: dict[str, tuple[str, ...]] = {
     "sampling: balanced, exponent 0.5": ("data.balance_exponent=0.5",),
     "mixup inside body parts": ("losses.mixup=0.3",),
     "crop: motion": ("data.clips=WORK/crops", "data.resize=crop", "data.short_side=110"),
-    "flow alone": ("data.clips=WORK/flow", "data.subtract_background=false"),
+    # Mirrored pictures of flow would show the colours of the other direction.
+    "flow alone": (
+        *("data.clips=WORK/flow", "data.subtract_background=false"),
+        "data.augmentation.flip=0.0",
+    ),
     "RGB and flow, shared weights, add": ("data.flow=WORK/flow",),
 }
 # Predictions of the base run, answered in another way.

@@ -30,14 +30,17 @@ def subjects_of_names(
         raise AnnotationError(
             f"--subject-pattern {pattern}: expected a group in parentheses, the subject"
         )
-    found = {clip.clip_id: compiled.search(clip.clip_id) for clip in clips}
-    lacking = [name for name, match in found.items() if match is None]
+    found = {
+        clip.clip_id: match[1] if (match := compiled.search(PurePath(clip.clip_id).name)) else None
+        for clip in clips
+    }
+    lacking = [name for name, subject in found.items() if not subject]
     if lacking:
         raise AnnotationError(
             f"the pattern {pattern!r} finds no subject in {len(lacking)} of {len(found)} names, "
             f"first {lacking[0]}; say --subject-pattern, or --subjects FILE"
         )
-    return {name: match[1] for name, match in found.items() if match is not None}
+    return {name: subject for name, subject in found.items() if subject}
 
 
 def subjects_of_table(clips: Sequence[ClipRecord], table: Mapping[str, str]) -> dict[str, str]:

@@ -41,6 +41,11 @@ def split(
     else:
         found = subjects_of_table(clips, read_subjects(subjects))
     parts = split_by_subject(clips, found, val_share=val_share, seed=seed)
+    targets = {(out / f"{name}.txt").resolve() for name in ("train", "val")}
+    if overwritten := sorted(str(path) for path in lists if path.resolve() in targets):
+        raise AnnotationError(
+            f"--out {out}: would write over {', '.join(overwritten)}; choose another folder"
+        )
     for name, part in zip(("train", "val"), parts, strict=True):
         write_ma52_list(out / f"{name}.txt", part)
         people = {found[clip.clip_id] for clip in part}

@@ -76,11 +76,12 @@ def error_analysis(
         for name, errors in report.levels.items():
             write_error_figures(out, name, errors)
         records = {record.video_id: record for record in truth.records}
-        for row in errors_by_video(report, level=levels[0])[:NUM_TIMELINES]:
+        worst = errors_by_video(report, level=levels[0])[:NUM_TIMELINES]
+        for place, row in enumerate(worst, start=1):
             record = records[row.video_id]
             for suffix in SUFFIXES:
                 draw_timeline(
-                    out / f"timeline_{safe_name(row.video_id)}{suffix}",
+                    out / f"timeline_{place}_{safe_name(row.video_id)}{suffix}",
                     video_id=row.video_id,
                     duration_seconds=record.duration_seconds,
                     detections=found.get(row.video_id, Detections()),

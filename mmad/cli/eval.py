@@ -24,6 +24,7 @@ from mmad.evaluation.recognition import (
 )
 from mmad.evaluation.submission import guess_task
 from mmad.labels import MA52
+from mmad.report.error_tables import plain
 from mmad.report.recognition_tables import (
     confusion_table,
     recognition_counts_text,
@@ -106,6 +107,11 @@ def evaluate(
         predictions = newest_predictions(runs, subset=subset)
         typer.echo(f"predictions: {predictions}")
     if is_recognition(predictions):
+        if compare is not None or details or bootstrap:
+            raise PredictionError(
+                f"{predictions}: guesses of clips; --compare, --details and --bootstrap are for "
+                "detections (mmad ensemble --search compares recognisers)"
+            )
         score_recognition(predictions, annotations, f1=f1, json_file=json_file, console=console)
         return
     truth = read_truth(predictions, annotations, subset=subset)
@@ -147,7 +153,7 @@ def evaluate(
                 console.print(class_table(name, item, resamples.get(name)))
         console.print(counts_text(report), highlight=False)
     if json_file is not None:
-        write_text(json_file, json.dumps(content, indent=1) + "\n")
+        write_text(json_file, json.dumps(plain(content), indent=1) + "\n")
 
 
 def is_recognition(predictions: Path) -> bool:

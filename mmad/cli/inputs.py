@@ -26,9 +26,19 @@ def newest_predictions(runs: Path, *, subset: str) -> Path:
     return max(found, key=lambda path: path.stat().st_mtime)
 
 
+def run_of(predictions: Path) -> Path | None:
+    """The run folder that holds ``predictions`` in its folder of that name, or None."""
+    folder = predictions.absolute().parent
+    run = folder.parent
+    return run if folder.name == "predictions" and (run / "config.yaml").is_file() else None
+
+
 def data_of_run(predictions: Path) -> Mapping[str, Any]:
     """The settings of the data of the run that ``predictions`` lie in; empty outside of a run."""
-    config = predictions.parent.parent / "config.yaml"
+    run = run_of(predictions)
+    if run is None:
+        return {}
+    config = run / "config.yaml"
     try:
         return dict(yaml.safe_load(config.read_text(encoding="utf-8"))["data"])
     except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):

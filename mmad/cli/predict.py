@@ -1,5 +1,6 @@
 """``mmad predict``: detections of videos or guesses of clips of a subset, labelled or not."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -7,7 +8,7 @@ import typer
 from tqdm import tqdm
 
 from mmad.config.recognition import RecognitionConfig
-from mmad.config.run import RunConfig, load_any_config
+from mmad.config.run import AnyConfig, RunConfig, load_any_config
 from mmad.data.samples import raise_failures
 from mmad.engine.detection import read_data, records_of
 from mmad.engine.distributed import start_processes
@@ -22,7 +23,6 @@ from mmad.engine.recognition import (
 from mmad.engine.run_folder import RunFolder, labels_of, load_recognizer, load_run
 from mmad.errors import CheckpointError
 from mmad.evaluation.predictions import write_predictions_csv, write_predictions_json
-from mmad.evaluation.recognition_details import details_path, write_details
 from mmad.labels import LabelMap
 
 app = typer.Typer()
@@ -54,6 +54,21 @@ def predict(
         predict_videos(checkpoint, wanted, labels=labels, subset=subset, out=out)
 
 
+def require_same_model(
+    checkpoint: Path, trained: AnyConfig, wanted: AnyConfig, groups: Sequence[str]
+) -> None:
+    """Do nothing if the settings that make the model are those it was trained with.
+
+    Raises: CheckpointError that names the groups of settings that differ.
+    """
+    differing = [name for name in groups if getattr(trained, name) != getattr(wanted, name)]
+    if differing:
+        raise CheckpointError(
+            f"{checkpoint}: was trained with other settings of {', '.join(differing)}; change "
+            "those of data and inference only"
+        )
+
+
 def predict_videos(
     checkpoint: Path, wanted: RunConfig, *, labels: LabelMap, subset: str, out: Path | None
 ) -> None:
@@ -66,7 +81,8 @@ def predict_videos(
             f"trained on ({len(labels)})"
         )
     records = records_of(wanted, annotations, [subset])
-    model, _, _ = load_run(checkpoint)
+    model, config, _ = load_run(checkpoint)
+    require_same_model(checkpoint, config, wanted, ("backbone", "detector", "steps_per_tubelet"))
     device = start_processes().device
     with tqdm(total=len(records), desc="predict", unit="video", disable=None) as bar:
         detections, failures = detect_videos(
@@ -95,8 +111,13 @@ def predict_clips(
         raise CheckpointError(
             f"{checkpoint}: data.{subset} names no list of clips; say data.{subset}=[FILE]"
         )
+    if out is not None and out.suffix.lower() not in (".csv", ".zip"):
+        raise CheckpointError(f"--out {out}: expected a name that ends in .csv or .zip")
     clips = read_clips(wanted, paths[subset])
-    model, _, labels = load_recognizer(checkpoint)
+    model, config, labels = load_recognizer(checkpoint)
+    require_same_model(checkpoint, config, wanted, ("backbone", "heads"))
+    if (config.data.flow is None) != (wanted.data.flow is None):
+        raise CheckpointError(f"{checkpoint}: data.flow makes another model; train it anew")
     device = start_processes().device
     with tqdm(total=len(clips), desc="predict", unit="clip", disable=None) as bar:
         answers = recognize_clips(
@@ -109,9 +130,13 @@ def predict_clips(
             progress=bar.update,
         )
     path = out or RunFolder(checkpoint).predictions(subset, ".csv")
-    write_answers(path, answers.scores)
-    if details:
-        write_details(details_path(path), answers.details)
+    write_answers(
+        path,
+        answers.scores,
+        config=wanted,
+        labels=labels,
+        details=answers.details if details else None,
+    )
     count = len(answers.scores.clip_ids)
     typer.echo(f"{path}: {count} clips; all scores: {path.with_suffix('.npz')}")
     raise_failed_clips(answers.failures)

@@ -6,6 +6,7 @@ from typing import Annotated
 import numpy as np
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from mmad.engine.distributed import start_processes
@@ -48,7 +49,7 @@ def recognize(
     scores = answers.scores
     console = Console(width=110)
     for row, name in enumerate(scores.clip_ids):
-        table = Table(title=name, title_justify="left")
+        table = Table(title=escape(name), title_justify="left")
         for column in ("action", "", "body part", ""):
             table.add_column(column, justify="left" if column else "right")
         actions, parts = scores.action_scores[row], scores.body_scores[row]
@@ -64,6 +65,6 @@ def recognize(
             )
         console.print(table)
     if out is not None and scores.clip_ids:
-        write_answers(out, scores)
+        write_answers(out, scores, config=config, labels=labels)
         typer.echo(f"written to {out}")
     raise_failed_clips(answers.failures)

@@ -8,7 +8,14 @@ import typer
 
 from mmad.annotations.mma52 import read_clip_list
 from mmad.cli.eval import is_recognition
-from mmad.cli.inputs import data_of_run, newest_predictions, parse_levels, read_found, read_truth
+from mmad.cli.inputs import (
+    data_of_run,
+    newest_predictions,
+    parse_levels,
+    read_found,
+    read_truth,
+    run_of,
+)
 from mmad.errors import PredictionError
 from mmad.evaluation.detection import PROTOCOLS, evaluate_detections, parse_tiou
 from mmad.evaluation.error_analysis import analyse_errors
@@ -50,6 +57,8 @@ def report(
     if protocol not in PROTOCOLS:
         raise PredictionError(f"--protocol {protocol}: expected one of {', '.join(PROTOCOLS)}")
     predictions = newest_predictions(source, subset=subset) if source.is_dir() else source
+    if videos is not None and not videos.is_dir():
+        raise PredictionError(f"--videos {videos}: there is no such folder")
     if is_recognition(predictions):
         report_recognition(predictions, annotations, videos, subset=subset, out=out)
         return
@@ -57,8 +66,6 @@ def report(
     found = read_found(predictions, truth)
     folder = videos or data_of_run(predictions).get("videos")
     out = out or default_out(predictions, subset=subset)
-    if videos is not None and not videos.is_dir():
-        raise PredictionError(f"--videos {videos}: there is no such folder")
     files = find_videos(folder) if folder and Path(folder).is_dir() else {}
     write_web_page(
         out,
@@ -85,22 +92,18 @@ def report(
     typer.echo(f"report: {out}")
 
 
-def is_in_run(predictions: Path) -> bool:
-    """Whether predictions lie in a run folder."""
-    return (predictions.parent.parent / "config.yaml").is_file()
-
-
 def default_out(predictions: Path, *, subset: str) -> Path:
     """The report of a run is in it; that of another file lies beside the file."""
-    if is_in_run(predictions):
-        return predictions.parents[1] / f"report_{subset}.html"
+    run = run_of(predictions)
+    if run is not None:
+        return run / f"report_{subset}.html"
     return predictions.parent / f"{predictions.stem}_report.html"
 
 
 def title_of(predictions: Path, *, subset: str) -> str:
     """Run or file, and subset."""
-    name = predictions.parents[1].name if is_in_run(predictions) else predictions.name
-    return f"{name}, {subset}"
+    run = run_of(predictions)
+    return f"{predictions.name if run is None else run.name}, {subset}"
 
 
 def report_recognition(
@@ -128,7 +131,9 @@ def report_recognition(
             f"{scores_file}: the scores of all actions are not beside {predictions.name}; "
             "mmad predict writes both"
         )
-    clips = [clip for path in lists for clip in read_clip_list(path, labels=MA52)]
+    # A run that was tried on the first clips of each list has predicted those.
+    most = None if annotations else settings.get("max_clips")
+    clips = [clip for path in lists for clip in read_clip_list(path, labels=MA52)[:most]]
     if folder is not None:
         clips = [
             replace(clip, path=folder / clip.clip_id) if (folder / clip.clip_id).is_file() else clip

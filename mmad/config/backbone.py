@@ -23,6 +23,10 @@ class CustomSize(Settings):
         return self
 
 
+# Sides of patches in pixels, where a published size has others than 16.
+_PATCHES = {"giant": 14}
+
+
 class _Bottleneck(Settings):
     ratio: float = Field(
         0.25, gt=0, le=1, description="width of the bottleneck / width of the backbone"
@@ -131,3 +135,17 @@ class BackboneSettings(Settings):
     activation_checkpointing: bool = Field(
         False, description="less memory, about a third more time: recompute activations"
     )
+
+    def require_whole_patches(self, image_size: int) -> None:
+        """Do nothing if pictures of ``image_size`` pixels are cut into whole patches.
+
+        Raises: ValueError if not.
+        """
+        patch = (
+            self.size.patch if isinstance(self.size, CustomSize) else _PATCHES.get(self.size, 16)
+        )
+        if image_size % patch:
+            raise ValueError(
+                f"data.image_size {image_size} is not a multiple of the backbone's patches of "
+                f"{patch} pixels"
+            )

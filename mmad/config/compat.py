@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 # Group of settings -> setting -> value. docs/parity.md says why each differs.
-PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+Presets = Mapping[str, Mapping[str, Mapping[str, Any]]]
+
+PRESETS_OF_DETECTION: Presets = {
     "opentad": {
         "data": {
             "pad_to_window": True,
@@ -26,7 +28,15 @@ PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
             "keep_best": True,
         },
     },
-    "released": {  # recognition
+    "actionformer": {
+        "data": {"pad_to_window": True},
+        "detector": {"mask_after_norm": False, "mask_levels": False, "pool_sees_padding": True},
+        "inference": {"candidates_per_level": True, "min_length": 0.05, "keep_best": True},
+    },
+}
+
+PRESETS_OF_RECOGNITION: Presets = {
+    "released": {
         "heads": {
             "shared_gate": False,
             "gate": "replace",
@@ -35,21 +45,17 @@ PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         },
         "losses": {"f1_constant": 2},
     },
-    "actionformer": {
-        "data": {"pad_to_window": True},
-        "detector": {"mask_after_norm": False, "mask_levels": False, "pool_sees_padding": True},
-        "inference": {"candidates_per_level": True, "min_length": 0.05, "keep_best": True},
-    },
 }
 
 
-def expand_compat(content: Mapping[str, Any]) -> dict[str, Any]:
+def expand_compat(content: Mapping[str, Any], presets: Presets) -> dict[str, Any]:
     """``content`` with the settings of its ``compat`` preset, where it does not say otherwise.
 
-    >>> expand_compat({"compat": "opentad", "detector": {"norm_eps": 1.0}})["detector"]["norm_eps"]
+    >>> content = {"compat": "opentad", "detector": {"norm_eps": 1.0}}
+    >>> expand_compat(content, PRESETS_OF_DETECTION)["detector"]["norm_eps"]
     1.0
     """
-    return _merged(PRESETS.get(str(content.get("compat")), {}), content)
+    return _merged(presets.get(str(content.get("compat")), {}), content)
 
 
 def _merged(preset: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

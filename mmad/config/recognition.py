@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from mmad.config.backbone import BackboneSettings
 from mmad.config.base import Settings
-from mmad.config.compat import expand_compat
+from mmad.config.compat import PRESETS_OF_RECOGNITION, expand_compat
 from mmad.config.data import Augmentation, PictureSettings
 from mmad.config.training import TrainingSettings
 
@@ -151,10 +151,15 @@ class RecognitionConfig(Settings):
     @model_validator(mode="before")
     @classmethod
     def _expand(cls, content: Any) -> Any:
-        return expand_compat(content) if isinstance(content, Mapping) else content
+        return (
+            expand_compat(content, PRESETS_OF_RECOGNITION)
+            if isinstance(content, Mapping)
+            else content
+        )
 
     @model_validator(mode="after")
     def _fits(self) -> "RecognitionConfig":
+        self.backbone.require_whole_patches(self.data.image_size)
         if self.inference.hierarchy == "soft" and not self.heads.coarse:
             raise ValueError(
                 "inference.hierarchy soft needs the coarse head; set heads.coarse=true"

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from mmad.config.backbone import BackboneSettings
 from mmad.config.base import Settings
-from mmad.config.compat import expand_compat
+from mmad.config.compat import PRESETS_OF_DETECTION, expand_compat
 from mmad.config.data import DataSettings
 from mmad.config.detectors import ActionFormerSettings, InferenceSettings
 from mmad.config.recognition import RecognitionConfig
@@ -50,7 +50,11 @@ class RunConfig(Settings):
     @model_validator(mode="before")
     @classmethod
     def _expand(cls, content: Any) -> Any:
-        return expand_compat(content) if isinstance(content, Mapping) else content
+        return (
+            expand_compat(content, PRESETS_OF_DETECTION)
+            if isinstance(content, Mapping)
+            else content
+        )
 
     @model_validator(mode="after")
     def _fits(self) -> "RunConfig":
@@ -58,6 +62,7 @@ class RunConfig(Settings):
             raise ValueError(
                 f"steps_per_tubelet: expected 0.5, 1 or 2; found {self.steps_per_tubelet}"
             )
+        self.backbone.require_whole_patches(self.data.image_size)
         clip = self.backbone.clip_frames
         if self.data.window_frames % clip:
             raise ValueError(
@@ -136,7 +141,7 @@ def parse_any_config(content: Mapping[str, Any], *, source: str) -> AnyConfig:
     Raises: ConfigError, with every problem in one message; ``source`` is the name it gives.
     """
     task = content.get("task", "detection")
-    if task not in TASKS:
+    if not isinstance(task, str) or task not in TASKS:
         raise ConfigError(f"{source}: task: expected {' or '.join(TASKS)}; found {task!r}")
     model = TASKS[task]
     try:

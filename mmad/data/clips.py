@@ -65,6 +65,15 @@ def repeats(count: int, *, below: int | None) -> int:
     return int(math.log2(below // count)) + 1
 
 
+def flow_path(folder: str | Path, clip_id: str) -> Path:
+    """Where `mmad data flow` has put the optical flow of a clip.
+
+    >>> flow_path("flow", "a/b.avi").as_posix()
+    'flow/b.mp4'
+    """
+    return Path(folder) / f"{Path(clip_id).stem}.mp4"
+
+
 # A clip, or its pictures and its optical flow.
 Streams = Sample | tuple[Sample, Sample]
 
@@ -104,7 +113,7 @@ class _Clips(Dataset):
         if self._settings.flow is None:
             return sample
         assert record.path is not None
-        path = Path(self._settings.flow) / record.path.name
+        path = flow_path(self._settings.flow, record.clip_id)
         found = index_video(path).num_frames
         expected = index_video(record.path).num_frames
         if found != expected:
@@ -178,7 +187,8 @@ class TrainingClips(_Clips):
         counts = np.bincount(labels)
         listed = [repeats(int(counts[label]), below=settings.repeat_below) for label in labels]
         self._order = np.repeat(np.arange(len(labels)), listed)
-        weights = counts[labels].astype(float) ** (settings.balance_exponent - 1)
+        # Where classes are drawn by chance, repeats change nothing.
+        weights = counts[labels].astype(float) ** (settings.balance_exponent - 1) / listed
         self._chances = None
         if settings.balance_exponent != 1:
             self._chances = weights[self._order] / weights[self._order].sum()
@@ -207,6 +217,9 @@ class TrainingClips(_Clips):
         change, colour = draw_look(
             pictures, settings, whole(pictures, settings), seed=self._seed, rng=rng
         )
+        if settings.flow is not None:
+            # Mirrored pictures of flow would show the colours of the other direction.
+            change = replace(change, flip=False)
         later = settings.augment_on == "device"
         sample = self._sample(record, pictures, change, colour, later=later)
         return self._with_flow(sample, record, wanted, change)

@@ -369,10 +369,11 @@ class Loop:
         """Validate the averaged weights, in the main process; keep them if they are the best."""
         if self.processes.is_main:
             with Averaged(self.model, self._average):
-                figure, row = self.task.validate(self.model)
-            row = {"kind": "validation", "step": self.progress.step, "epoch": epoch, **row}
+                figure, found = self.task.validate(self.model)
+            row = {"kind": "validation", "step": self.progress.step, "epoch": epoch, **found}
             self._log(row)
-            if figure > self.progress.best:
+            # Without anything to validate on there is no best: the last weights are used.
+            if found and figure > self.progress.best:
                 self.progress.best, self.progress.best_step = figure, self.progress.step
                 information = {
                     FROZEN_HASH: self._frozen_hash,

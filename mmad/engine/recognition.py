@@ -1,6 +1,7 @@
 """Recognition as a task of the training loop, and a recogniser at work."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from torch.utils.data import DataLoader
 
 from mmad.annotations.mma52 import read_clip_list
 from mmad.config.recognition import RecognitionConfig
-from mmad.data.clips import EvaluationClips, TrainingClips
+from mmad.data.clips import EvaluationClips, TrainingClips, flow_path
 from mmad.data.frames import FrameCache
 from mmad.data.samples import Batch, FailedVideo, Packer
 from mmad.engine.distributed import Processes
@@ -24,7 +25,11 @@ from mmad.engine.run_folder import RunFolder
 from mmad.errors import AnnotationError, VideoError, raise_problems
 from mmad.evaluation.hierarchy import combine_levels
 from mmad.evaluation.recognition import evaluate_recognition, write_recognitions
-from mmad.evaluation.recognition_details import RecognitionDetails
+from mmad.evaluation.recognition_details import (
+    RecognitionDetails,
+    details_path,
+    write_details,
+)
 from mmad.evaluation.recognition_scores import RecognitionScores, to_recognitions, write_scores
 from mmad.labels import MA52, LabelMap
 from mmad.models.build import build_recognition_criterion, build_recognizer
@@ -137,15 +142,19 @@ class RecognitionTask:
             device=device,
             cache=self._cache,
         )
-        raise_failed_clips(answers.failures)
         report = evaluate_recognition(
-            to_recognitions(answers.scores), self._validation, labels=self._labels
+            to_recognitions(answers.scores),
+            self._validation,
+            labels=self._labels,
+            allow_missing=True,
         )
-        row = {"f1_mean": report.f1_mean}
+        row = {"f1_mean": report.f1_mean, "num_failed_clips": len(answers.failures)}
         row |= {f"{name}_top1": level.top1 for name, level in report.levels.items()}
         if report.f1_mean > self._best:
             self._best = report.f1_mean
-            write_answers(self._folder.predictions("val", ".csv"), answers.scores)
+            write_answers(
+                self._folder.predictions("val", ".csv"), answers.scores, config=self._config
+            )
         return report.f1_mean, row
 
     def remember_best(self, figure: float) -> None:
@@ -178,10 +187,26 @@ def raise_failed_clips(failures: Sequence[FailedVideo]) -> None:
     raise_problems(VideoError, source="clips", problems=[item.message for item in failures])
 
 
-def write_answers(path: Path, scores: RecognitionScores) -> None:
-    """Write the challenge's CSV, and all scores beside it as .npz."""
-    write_recognitions(path, to_recognitions(scores))
+def write_answers(
+    path: Path,
+    scores: RecognitionScores,
+    *,
+    config: RecognitionConfig,
+    labels: LabelMap = MA52,
+    details: RecognitionDetails | None = None,
+) -> None:
+    """Write the challenge's CSV, and all scores (and details) beside it as .npz.
+
+    With the hierarchy "mapping" the five body parts are those of the five actions, as published.
+    """
+    answers = to_recognitions(scores)
+    if config.inference.hierarchy == "mapping":
+        answers = replace(answers, body_top=labels.to_parents(answers.action_top))
+    write_recognitions(path, answers)
     write_scores(path.with_suffix(".npz"), scores)
+    details_path(path).unlink(missing_ok=True)  # those of older scores
+    if details is not None:
+        write_details(details_path(path), details)
 
 
 def recognize_clips(
@@ -237,7 +262,9 @@ def recognize_clips(
             ids += names
             actions.append(_mean_probability(outputs.fine, num_samples))
             features.append(outputs.pooled.float().unflatten(0, (-1, num_samples)).mean(dim=1))
-            curves.append(_middle_curves(outputs.fine_frame, len(names), num_samples))
+            # Groups of channels are no times.
+            rows = outputs.fine_frame if config.heads.frame_rows == "frames" else None
+            curves.append(_middle_curves(rows, len(names), num_samples))
             if outputs.coarse is not None:
                 parts.append(_mean_probability(outputs.coarse, num_samples))
             if progress is not None:
@@ -283,6 +310,12 @@ def read_clips(
         if not found:
             raise AnnotationError(f"{path}: the list has no clips")
         clips += [replace(clip, path=folder / clip.clip_id) for clip in found]
+    repeated = [name for name, n in Counter(clip.clip_id for clip in clips).items() if n > 1]
+    if repeated:
+        raise AnnotationError(
+            f"{', '.join(map(str, paths))}: {len(repeated)} clips are in more than one of the "
+            f"lists, first {repeated[0]}"
+        )
     missing = [clip.clip_id for clip in clips if not (folder / clip.clip_id).is_file()]
     raise_problems(
         VideoError,
@@ -291,7 +324,7 @@ def read_clips(
     )
     if config.data.flow is not None:
         flow = Path(config.data.flow)
-        lacking = [clip.clip_id for clip in clips if not (flow / clip.clip_id).is_file()]
+        lacking = [clip.clip_id for clip in clips if not flow_path(flow, clip.clip_id).is_file()]
         raise_problems(
             VideoError,
             source=f"data.flow: {flow}",

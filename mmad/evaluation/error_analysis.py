@@ -197,6 +197,10 @@ def analyse_errors(
     Raises: PredictionError if a video of the detections is not among the records, or there is
         nothing annotated.
     """
+    if not labels.has_parents and "action" not in levels:
+        raise PredictionError(
+            f"the {len(labels)} labels have no body parts; ask for the action level"
+        )
     found, truth = rows_of(detections, records)
     if not len(truth):
         raise PredictionError(

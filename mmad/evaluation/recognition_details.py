@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,12 @@ from numpy.typing import NDArray
 
 from mmad.annotations.files import write_bytes
 from mmad.errors import PredictionError
+
+# What numpy and zipfile raise for damaged files and for files of something else.
+_UNREADABLE = (
+    *(OSError, ValueError, KeyError, IndexError, TypeError, EOFError, NotImplementedError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +75,7 @@ def read_details(path: Path) -> RecognitionDetails:
         with np.load(path, allow_pickle=False) as arrays:
             ids = tuple(arrays["clip_ids"].tolist())
             return RecognitionDetails(ids, arrays["features"], arrays["curves"])
-    except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
         raise PredictionError(
             f"{path}: expected what mmad predict --details writes ({error})"
         ) from None

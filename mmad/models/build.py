@@ -143,8 +143,10 @@ def build_recognizer(config: RecognitionConfig, *, labels: LabelMap) -> Recogniz
     def gate() -> Gate:
         return Gate(width, squeeze=settings.squeeze, multiply=settings.gate == "multiply")
 
-    fine_gate = gate() if settings.frame or settings.frame_coarse else None
-    coarse_gate = fine_gate if settings.shared_gate or not settings.frame_coarse else gate()
+    # No gate that nothing uses: its missing gradients would stop training on several processes.
+    shares = settings.shared_gate and settings.frame_coarse
+    fine_gate = gate() if settings.frame or shares else None
+    coarse_gate = gate() if settings.frame_coarse and not settings.shared_gate else fine_gate
     heads = Heads(
         classifier(num_actions),
         coarse=classifier(num_parts) if settings.coarse else None,

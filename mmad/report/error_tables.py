@@ -1,9 +1,10 @@
 """The error analysis as tables, for the terminal and as CSV, and as JSON."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from rich.markup import escape
 from rich.table import Table
 
 from mmad.evaluation.error_analysis import (
@@ -56,7 +57,7 @@ class NamedTable:
 def _shown(cell: Cell) -> str:
     if isinstance(cell, float):
         return "-" if math.isnan(cell) else f"{cell:.2f}"
-    return str(cell)
+    return escape(str(cell))
 
 
 def error_tables(report: ErrorReport) -> list[NamedTable]:
@@ -235,9 +236,9 @@ def error_json(report: ErrorReport) -> dict[str, object]:
 
 
 def plain(value: object) -> object:
-    """``value`` with None for NaN, which JSON does not have."""
-    if isinstance(value, dict):
+    """``value`` with None for NaN and infinity, which JSON does not have, and lists for tuples."""
+    if isinstance(value, Mapping):
         return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [plain(item) for item in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -25,7 +25,7 @@ def write_page(
     """
     page = resources.files("mmad.report") / "page"
     # "</script>" in a name must not end the script it stands in.
-    text = json.dumps(plain(content), separators=(",", ":"), ensure_ascii=False)
+    text = json.dumps(plain(content), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     text = text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
     written = Template((page / template).read_text(encoding="utf-8")).substitute(
         title=html.escape(title),

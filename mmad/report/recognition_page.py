@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mmad.errors import PredictionError
 from mmad.evaluation.recognition import RecognitionLevel, RecognitionReport, with_suffix
 from mmad.evaluation.recognition_details import RecognitionDetails
 from mmad.evaluation.recognition_scores import RecognitionScores
@@ -46,6 +47,12 @@ def write_recognition_page(
         seed: of the picture of the features.
     """
     path = Path(path)
+    if details is not None:
+        lacking = {with_suffix(clip.clip_id) for clip in clips} - set(_rows(details))
+        if lacking or details.curves.shape[2] not in (0, len(labels)):
+            raise PredictionError(
+                "the details are not of these clips and classes; run mmad predict --details again"
+            )
     files = {clip.clip_id: clip.path for clip in clips if clip.path is not None}
     content = {
         "facts": f"{report.num_clips} clips; macro F1 is the mean over classes.",

@@ -95,11 +95,13 @@ def page_content(
     return {
         "facts": (
             f"{len(records)} videos, {len(truth)} annotations, {len(found)} detections. mAP by "
-            f"protocol {scores.protocol}; errors at tIoU {first.matches.table.tiou[0]:g}."
+            f"protocol {scores.protocol}; errors at tIoU "
+            f"{', '.join(f'{tiou:g}' for tiou in first.matches.table.tiou)}."
         ),
         "tiou": next(iter(scores.levels.values())).tiou.tolist(),
         "shown_tiou": _shown_tiou(next(iter(scores.levels.values()))),
         "threshold": _sensible_threshold(found.scores, len(truth)),
+        "highest": max(1.0, float(found.scores.max(initial=0.0))),
         "colours": list(OUTCOME_COLOURS),
         "letters": list(OUTCOME_LETTERS),
         "outcomes": list(OUTCOMES),

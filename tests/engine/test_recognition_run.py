@@ -13,12 +13,16 @@ from synthetic_data import tiny_clip_config, tiny_config
 from typer.testing import CliRunner
 
 from mmad.cli.main import app
-from mmad.config.run import dump_config
+from mmad.config.run import dump_config, parse_any_config
+from mmad.data.clips import TrainingClips
+from mmad.data.samples import Sample
+from mmad.engine.recognition import read_clips
 from mmad.engine.run_folder import RunFolder, load_recognizer, load_run
 from mmad.engine.training import train_run
-from mmad.errors import CheckpointError, ConfigError, MmadError, VideoError
+from mmad.errors import AnnotationError, CheckpointError, ConfigError, MmadError, VideoError
 from mmad.evaluation.recognition_scores import read_scores
 from mmad.labels import MA52
+from mmad.models.build import build_recognizer
 from mmad.video.find import find_videos
 from mmad.video.flow import flow_videos
 
@@ -214,3 +218,77 @@ def test_a_start_of_another_task_says_what_to_do(run: Path, videos: Path, tmp_pa
         train_run(tiny_config(videos, training__start=str(run)), out=tmp_path / "run", quiet=True)
     config = tiny_clip_config(videos)
     assert "task: recognition" in dump_config(config)
+
+
+def test_without_validation_the_last_weights_are_used(videos: Path, tmp_path: Path) -> None:
+    folder = train_run(tiny_clip_config(videos, data__val=[]), out=tmp_path / "run", quiet=True)
+    assert not folder.best.is_file()
+    last = torch.load(folder.last, weights_only=True)["average"]
+    model = load_recognizer(folder.path)[0]
+    assert model.heads.fine.weight.equal(last["heads.fine.weight"])
+
+
+@pytest.mark.parametrize("frame", [False, True])
+@pytest.mark.parametrize("frame_coarse", [False, True])
+@pytest.mark.parametrize("shared", [False, True])
+def test_every_trained_tensor_gets_a_gradient(
+    frame: bool, frame_coarse: bool, shared: bool, videos: Path
+) -> None:
+    """Training on several processes waits for all of them."""
+    config = tiny_clip_config(
+        videos, heads__frame=frame, heads__frame_coarse=frame_coarse, heads__shared_gate=shared
+    )
+    model = build_recognizer(config, labels=MA52)
+    clips = torch.zeros(2, 16, 32, 32, 3, dtype=torch.uint8)
+    outputs = model(clips, torch.eye(3, 4).expand(2, 3, 4), [1, 1])
+    parts = (outputs.fine, outputs.coarse, outputs.fine_frame, outputs.coarse_frame)
+    torch.stack([part.sum() for part in parts if part is not None]).sum().backward()
+    heads = {name: p.grad is not None for name, p in model.heads.named_parameters()}
+    assert all(heads.values()), heads
+
+
+def test_other_models_are_refused_by_predict(run: Path, videos: Path, tmp_path: Path) -> None:
+    flow = tmp_path / "flow"
+    flow_videos(list(find_videos(videos / "clips").values()), flow)
+    for change, expected in (
+        ("heads.primary=timesformer", "other settings of heads"),
+        (f"data.flow={flow}", "makes another model"),
+    ):
+        result = CliRunner().invoke(app, ["predict", str(run), change, "--subset", "val"])
+        assert isinstance(result.exception, CheckpointError)
+        assert expected in str(result.exception)
+    with pytest.raises(ConfigError, match="multiple of the backbone's patches"):
+        tiny_clip_config(videos, data__image_size=40)
+    with pytest.raises(ConfigError, match="task: expected detection or recognition"):
+        parse_any_config({"task": ["recognition"]}, source="test")
+    with pytest.raises(ConfigError, match=r"^test: compat: .*found 'opentad'$"):
+        tiny_clip_config(videos, compat="opentad")
+
+
+def test_clips_in_two_lists_and_stale_details(run: Path, videos: Path, tmp_path: Path) -> None:
+    lists = videos / "annotations" / "ma52_val.txt"
+    config = tiny_clip_config(videos, data__val=[str(lists), str(lists)])
+    with pytest.raises(AnnotationError, match="in more than one of the lists"):
+        train_run(config, out=tmp_path / "run", quiet=True)
+    call = ["predict", str(run), "--subset", "val"]
+    details = run / "predictions" / "val_details.npz"
+    assert CliRunner().invoke(app, [*call, "--details"]).exit_code == 0
+    assert details.is_file()
+    assert CliRunner().invoke(app, call).exit_code == 0
+    assert not details.is_file()
+
+
+def test_a_mirrored_clip_keeps_its_flow(videos: Path, tmp_path: Path) -> None:
+    flow = tmp_path / "flow"
+    flow_videos(list(find_videos(videos / "clips").values()), flow)
+    config = tiny_clip_config(
+        videos, data__flow=str(flow), data__augmentation={"flip": 1.0, "crop_area": [1.0, 1.0]}
+    )
+    data = TrainingClips(read_clips(config, config.data.train), config.data, clip_frames=16, seed=0)
+    pair = data[(0, 0)]
+    assert isinstance(pair, tuple)
+    plain = tiny_clip_config(videos, data__augmentation={"flip": 0.0, "crop_area": [1.0, 1.0]})
+    same = TrainingClips(read_clips(plain, plain.data.train), plain.data, clip_frames=16, seed=0)
+    alone = same[(0, 0)]
+    assert isinstance(alone, Sample)
+    assert (pair[0].frames == alone.frames).all()

@@ -86,9 +86,11 @@ function chooseVideo(number) {
   find("video-choice").value = String(number);
   const player = find("player");
   const { file, id } = content.videos[number];
+  player.pause();
   player.hidden = true;
   find("no-video").hidden = file !== null;
   player.removeAttribute("src");
+  player.load();
   if (file !== null) player.src = file;
   history.replaceState(null, "", `#video=${encodeURIComponent(id)}`);
   drawVideo();
@@ -132,6 +134,8 @@ function everyFrame() {
 function connect() {
   Object.keys(content.levels).forEach((name) => find("levels").append(make("button", { type: "button", "aria-pressed": String(name === state.level), onclick: () => { state.level = name; drawAll(); } }, name)));
   find("legend").replaceChildren(...legend(content.outcomes.map((name, i) => `${content.letters[i]} ${name}`)).childNodes);
+  find("threshold").max = content.highest;
+  find("threshold").step = content.highest / 100;
   find("threshold").value = state.threshold;
   find("threshold").addEventListener("input", (event) => { state.threshold = Number(event.target.value); drawVideo(); });
   find("video-choice").addEventListener("change", (event) => chooseVideo(Number(event.target.value)));
@@ -145,7 +149,7 @@ function connect() {
   });
   const player = find("player");
   player.addEventListener("loadedmetadata", () => { player.hidden = false; find("no-video").hidden = true; followVideo(); });
-  player.addEventListener("error", () => { player.hidden = true; find("no-video").hidden = false; });
+  player.addEventListener("error", () => { if (!player.hasAttribute("src")) return; player.hidden = true; find("no-video").hidden = false; });
   player.addEventListener("play", everyFrame);
   player.addEventListener("timeupdate", followVideo);
   find("file").addEventListener("change", (event) => { if (event.target.files.length) player.src = URL.createObjectURL(event.target.files[0]); });
@@ -176,8 +180,8 @@ function drawAll() {
 }
 
 connect();
-const asked = decodeURIComponent((location.hash.match(/^#video=(.*)$/) || [])[1] || "");
-const place = content.videos.findIndex((video) => video.id === asked);
+const asked = (location.hash.match(/^#video=(.*)$/) || [])[1];
+const place = content.videos.findIndex((video) => encodeURIComponent(video.id) === asked || video.id === asked);
 state.video = place >= 0 ? place : orderOfVideos()[0] ?? 0;
 if (content.videos.length) chooseVideo(state.video);
 drawAll();

@@ -94,8 +94,10 @@ function choose(number) {
   const clip = content.clips[number];
   const labels = content.levels.action.labels;
   const player = find("player");
+  player.pause();
   player.hidden = true;
   player.removeAttribute("src");
+  player.load();
   if (clip.file !== null) player.src = clip.file;
   const bars = rowChart({ rows: clip.guesses.map((guess, k) => ({ name: labels[guess], value: Number((100 * clip.scores[k]).toFixed(1)), colour: guess === clip.truth ? 0 : 1 })), colours: ["#228833", "#aa3377"], label: "best guesses" });
   const cards = [make("div", { class: "chart" }, make("h3", {}, `${clip.id}: ${labels[clip.truth]}`), bars, make("p", { class: "note" }, "Best guesses in %; green: what is annotated."))];
