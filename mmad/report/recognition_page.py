@@ -66,7 +66,7 @@ def write_recognition_page(
         "clips": _clips(clips, scores, details, links_from(files, folder=path.parent)),
         "features": None if details is None else _features(clips, details, seed=seed),
     }
-    scripts = ("charts.js", "recognition.js")
+    scripts = ("charts.js", "parts.js", "recognition.js")
     write_page(path, template="recognition.html", title=title, content=content, scripts=scripts)
 
 

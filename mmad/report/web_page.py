@@ -32,7 +32,7 @@ from mmad.structures import VideoRecord
 
 # What a bar says where it is wide enough, beside its colour.
 OUTCOME_LETTERS = ("✓", "D", "W", "L", "C", "B")
-_SCRIPTS = ("charts.js", "timeline.js", "app.js")
+_SCRIPTS = ("charts.js", "parts.js", "timeline.js", "app.js")
 _NUM_BINS = 41
 _NUM_CONFUSIONS = 15
 

@@ -47,16 +47,7 @@ function drawCharts() {
 const COLUMNS = [["name", "class", null], ["annotations", "annotations", 0], ["detections", "detections", 0], ["ap", "AP, mean (%)", 2], ...content.shown_tiou.map((tiou, i) => [`ap${i}`, `AP @${tiou} (%)`, 2]), ["missed", "missed (%)", 1]];
 
 function drawClasses() {
-  const { column, falling } = state.sort;
-  const value = (row) => (row[column] === null ? -Infinity : row[column]);
-  const rows = [...content.levels[state.level].classes].sort((a, b) => {
-    const order = typeof value(a) === "string" ? value(a).localeCompare(value(b)) : value(a) - value(b);
-    return falling ? -order : order;
-  });
-  const head = make("tr", {}, ...COLUMNS.map(([key, title]) => make("th", { scope: "col", "aria-sort": key === column ? (falling ? "descending" : "ascending") : "none" },
-    make("button", { type: "button", onclick: () => { state.sort = { column: key, falling: key === column ? !falling : key !== "name" }; drawClasses(); find("classes").querySelector(`[data-key="${key}"]`).focus(); }, "data-key": key }, `${title}${key === column ? (falling ? " ↓" : " ↑") : ""}`))));
-  const body = rows.map((row) => make("tr", {}, ...COLUMNS.map(([key, , digits]) => make("td", {}, key === "name" ? row.name : digits === 0 ? String(row[key]) : isKnown(row[key]) ? (100 * row[key]).toFixed(digits) : "–"))));
-  find("classes").replaceChildren(make("thead", {}, head), make("tbody", {}, ...body));
+  drawTable(find("classes"), COLUMNS, content.levels[state.level].classes, state.sort);
 }
 
 // Videos with the most errors first, at this level; only those that the search leaves.
@@ -142,11 +133,7 @@ function connect() {
   find("find").addEventListener("input", fillChoice);
   find("better").addEventListener("click", () => step(1));
   find("worse").addEventListener("click", () => step(-1));
-  find("theme").addEventListener("click", () => {
-    const root = document.documentElement;
-    const isDark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-    root.dataset.theme = isDark ? "light" : "dark";
-  });
+  connectTheme(find("theme"));
   const player = find("player");
   player.addEventListener("loadedmetadata", () => { player.hidden = false; find("no-video").hidden = true; followVideo(); });
   player.addEventListener("error", () => { if (!player.hasAttribute("src")) return; player.hidden = true; find("no-video").hidden = false; });

@@ -37,16 +37,7 @@ function drawConfusion() {
 const COLUMNS = [["name", "class", null], ["clips", "clips", 0], ["guessed", "guessed", 0], ["recall", "recall (%)", 1], ["precision", "precision (%)", 1], ["f1", "F1 (%)", 1], ["taken", "most often taken for", null]];
 
 function drawClasses() {
-  const { column, falling } = state.sort;
-  const value = (row) => (row[column] === null ? -Infinity : row[column]);
-  const rows = [...content.levels[state.level].classes].sort((a, b) => {
-    const order = typeof value(a) === "string" ? value(a).localeCompare(value(b)) : value(a) - value(b);
-    return falling ? -order : order;
-  });
-  const head = make("tr", {}, ...COLUMNS.map(([key, title]) => make("th", { scope: "col", "aria-sort": key === column ? (falling ? "descending" : "ascending") : "none" },
-    make("button", { type: "button", "data-key": key, onclick: () => { state.sort = { column: key, falling: key === column ? !falling : !["name", "taken"].includes(key) }; drawClasses(); find("classes").querySelector(`[data-key="${key}"]`).focus(); } }, `${title}${key === column ? (falling ? " ↓" : " ↑") : ""}`))));
-  const body = rows.map((row) => make("tr", {}, ...COLUMNS.map(([key, , digits]) => make("td", {}, digits === null ? row[key] || "–" : digits === 0 ? String(row[key]) : isKnown(row[key]) ? (100 * row[key]).toFixed(digits) : "–"))));
-  find("classes").replaceChildren(make("thead", {}, head), make("tbody", {}, ...body));
+  drawTable(find("classes"), COLUMNS, content.levels[state.level].classes, state.sort);
 }
 
 function drawFeatures() {
@@ -119,11 +110,7 @@ function drawAll() {
 }
 
 Object.keys(content.levels).forEach((name) => find("levels").append(make("button", { type: "button", onclick: () => { state.level = name; drawAll(); } }, name)));
-find("theme").addEventListener("click", () => {
-  const root = document.documentElement;
-  const isDark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-  root.dataset.theme = isDark ? "light" : "dark";
-});
+connectTheme(find("theme"));
 find("player").addEventListener("loadedmetadata", () => { find("player").hidden = false; });
 find("clip-choice").addEventListener("change", (event) => choose(Number(event.target.value)));
 find("find").addEventListener("input", fillChoice);
