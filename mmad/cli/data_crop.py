@@ -10,18 +10,12 @@ import typer
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from mmad.cli.copies import VideosArgument, WorkersOption, tell_copies, video_files
 from mmad.errors import MmadError, VideoError, raise_problems
-from mmad.video.find import find_videos
 
 # Imported where they are used: `mmad data stats` does not need to open videos.
 if TYPE_CHECKING:
-    from mmad.video.copies import CopySummary
     from mmad.video.crop import Crop
-
-VideosArgument = Annotated[
-    list[Path], typer.Argument(help="Video files, or folders that are searched for them.")
-]
-WorkersOption = Annotated[int, typer.Option(min=1, help="Processes.")]
 
 
 def crop(
@@ -124,27 +118,3 @@ def _write_preview(preview: Path, crops: Mapping[Path, "Crop"], *, num_videos: i
     shown = chosen_for_sheet(list(crops))
     write_sheet(preview, draw_sheet({video: crops[video] for video in shown}))
     typer.echo(f"{preview}: {len(shown)} of {num_videos} videos with their crops")
-
-
-def video_files(given: Sequence[Path]) -> list[Path]:
-    """The files in ``given``, those of folders too.
-
-    Raises: VideoError if there is none.
-    """
-    files: list[Path] = []
-    for path in given:
-        files += find_videos(path).values() if path.is_dir() else [path]
-    if not files:
-        raise VideoError(f"no video file in {', '.join(map(str, given))}")
-    return files
-
-
-def tell_copies(out: Path, summary: "CopySummary", *, seconds: float) -> None:
-    """Print what was done, and the notices of the copies."""
-    for copy in summary.written:
-        for notice in copy.notices:
-            typer.echo(f"notice: {notice}", err=True)
-    typer.echo(
-        f"{out}: {len(summary.written)} videos written ({summary.num_frames} frames in "
-        f"{seconds:.1f} s), {len(summary.skipped)} already there, {len(summary.failed)} failed"
-    )

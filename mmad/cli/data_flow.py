@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from tqdm import tqdm
 
-from mmad.cli.data_crop import VideosArgument, WorkersOption, tell_copies, video_files
+from mmad.cli.copies import VideosArgument, WorkersOption, tell_copies, video_files
 from mmad.errors import VideoError, raise_problems
 
 

@@ -103,15 +103,32 @@ class _Clips(Dataset):
         pictures = self._read(path, wanted)
         return subtract_background(pictures) if self._settings.subtract_background else pictures
 
-    def _with_flow(
-        self, sample: Sample, record: ClipRecord, wanted: NDArray[np.int64], change: Change
+    def _streams(
+        self,
+        record: ClipRecord,
+        wanted: NDArray[np.int64],
+        pictures: NDArray[np.uint8],
+        change: Change,
+        colour: NDArray[np.float32],
+        *,
+        later: bool = False,
     ) -> Streams:
-        """The sample, and if there is optical flow that of the same frames, cut the same way.
+        """The sample of ``pictures``, and if there is optical flow that of the same frames."""
+        if self._settings.flow is None:
+            return self._sample(record, pictures, change, colour, later=later)
+        # Mirrored pictures of flow would show the colours of the other direction.
+        change = replace(change, flip=False)
+        sample = self._sample(record, pictures, change, colour, later=later)
+        return sample, self._flow(sample, record, wanted, change)
+
+    def _flow(
+        self, sample: Sample, record: ClipRecord, wanted: NDArray[np.int64], change: Change
+    ) -> Sample:
+        """The optical flow of the frames of a sample, cut the same way.
 
         Its colours are directions, so nothing jitters them, and its background is black.
         """
-        if self._settings.flow is None:
-            return sample
+        assert self._settings.flow is not None
         assert record.path is not None
         path = flow_path(self._settings.flow, record.clip_id)
         found = index_video(path).num_frames
@@ -124,13 +141,12 @@ class _Clips(Dataset):
         # What is random about pixels (operations, a grey box) is for pictures.
         cut = replace(change, operations=(), erase=None)
         later = sample.change is not None
-        flow = replace(
+        return replace(
             sample,
             frames=pictures if later else cut(torch.from_numpy(pictures)).numpy(),
             colour=colour_map(pictures),
             change=cut if later else None,
         )
-        return (sample, flow)
 
     def _sample(
         self,
@@ -217,12 +233,8 @@ class TrainingClips(_Clips):
         change, colour = draw_look(
             pictures, settings, whole(pictures, settings), seed=self._seed, rng=rng
         )
-        if settings.flow is not None:
-            # Mirrored pictures of flow would show the colours of the other direction.
-            change = replace(change, flip=False)
         later = settings.augment_on == "device"
-        sample = self._sample(record, pictures, change, colour, later=later)
-        return self._with_flow(sample, record, wanted, change)
+        return self._streams(record, wanted, pictures, change, colour, later=later)
 
 
 class EvaluationClips(_Clips):
@@ -263,8 +275,7 @@ class EvaluationClips(_Clips):
             ).reshape(-1)
             pictures = self._pictures(record.path, wanted)
             change = whole(pictures, self._settings)
-            sample = self._sample(record, pictures, change, colour_map(pictures), later=False)
-            return self._with_flow(sample, record, wanted, change)
+            return self._streams(record, wanted, pictures, change, colour_map(pictures))
         except VideoError as error:
             return FailedVideo(record.clip_id, str(error))
 

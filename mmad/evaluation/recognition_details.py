@@ -1,8 +1,6 @@
 """What a recogniser says of a clip beyond its scores: features, and probabilities over time."""
 
 import io
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,12 +9,9 @@ from numpy.typing import NDArray
 
 from mmad.annotations.files import write_bytes
 from mmad.errors import PredictionError
+from mmad.evaluation.recognition_scores import load_arrays
 
-# What numpy and zipfile raise for damaged files and for files of something else.
-_UNREADABLE = (
-    *(OSError, ValueError, KeyError, IndexError, TypeError, EOFError, NotImplementedError),
-    *(zipfile.BadZipFile, zlib.error),
-)
+ARRAYS = ("clip_ids", "features", "curves")
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,11 +66,13 @@ def read_details(path: Path) -> RecognitionDetails:
 
     Raises: PredictionError if it is missing, damaged or something else.
     """
+    expected = "expected what mmad predict --details writes"
+    arrays = load_arrays(path, ARRAYS, expected=expected)
+    missing = [name for name in ARRAYS if name not in arrays]
+    if missing:
+        raise PredictionError(f"{path}: {expected}; missing {', '.join(missing)}")
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            ids = tuple(arrays["clip_ids"].tolist())
-            return RecognitionDetails(ids, arrays["features"], arrays["curves"])
-    except _UNREADABLE as error:
-        raise PredictionError(
-            f"{path}: expected what mmad predict --details writes ({error})"
-        ) from None
+        ids = tuple(arrays["clip_ids"].tolist())
+        return RecognitionDetails(ids, arrays["features"], arrays["curves"])
+    except (ValueError, IndexError, TypeError) as error:  # arrays of other shapes
+        raise PredictionError(f"{path}: {expected} ({error})") from None

@@ -170,20 +170,19 @@ def read_scores(path: str | Path, *, labels: LabelMap) -> RecognitionScores:
     return RecognitionScores(names, tables["action_scores"], tables["body_scores"])
 
 
-def _load_arrays(path: Path) -> dict[str, NDArray]:
-    """Those of `ARRAYS` that a file has.
+def load_arrays(path: Path, names: Sequence[str], *, expected: str) -> dict[str, NDArray]:
+    """Those arrays of an .npz that are among ``names``; no pickle is ever executed.
 
-    Raises: PredictionError if it cannot be read.
+    Raises: PredictionError that says what was ``expected``, if the file cannot be read.
     """
     if not path.is_file():
         raise PredictionError(f"{path}: there is no such file of scores")
-    expected = f"expected a zip of the arrays {', '.join(ARRAYS)}"
     try:
         with path.open("rb") as file:
             archive = np.load(file, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise PredictionError(f"{path}: {expected}, found a single array")
-            arrays = {name: archive[name] for name in ARRAYS if name in archive.files}
+            arrays = {name: archive[name] for name in names if name in archive.files}
     except PredictionError:
         raise
     # zipfile raises RuntimeError for an encrypted file and NotImplementedError for an unknown
@@ -199,7 +198,8 @@ def _from_npz(
     path: Path, widths: Mapping[str, int]
 ) -> tuple[list[str], dict[str, Floats], list[str]]:
     """Ids, tables and problems; a table with a wrong shape is a problem and not returned."""
-    arrays = _load_arrays(path)
+    expected = f"expected a zip of the arrays {', '.join(ARRAYS)}"
+    arrays = load_arrays(path, ARRAYS, expected=expected)
     missing = [name for name in ARRAYS if name not in arrays]
     if missing:
         found = ", ".join(arrays) or "none of them"

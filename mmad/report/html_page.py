@@ -12,13 +12,13 @@ from mmad.report.error_tables import plain
 
 
 def write_page(
-    path: Path, *, template: str, title: str, content: object, scripts: Sequence[str]
+    path: Path, *, body: str, title: str, content: object, scripts: Sequence[str]
 ) -> None:
     """Write one HTML file that asks for nothing from outside.
 
     Args:
         path: of the file.
-        template: file in ``page/`` with $title, $style, $content and $script.
+        body: file in ``page/``, what stands between the frame that all pages share; it has $title.
         title: of the page; escaped.
         content: JSON values; NaN becomes null.
         scripts: files in ``page/``, in order.
@@ -27,10 +27,16 @@ def write_page(
     # "</script>" in a name must not end the script it stands in.
     text = json.dumps(plain(content), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     text = text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
-    written = Template((page / template).read_text(encoding="utf-8")).substitute(
-        title=html.escape(title),
-        style=(page / "style.css").read_text(encoding="utf-8"),
+
+    def part(name: str) -> str:
+        return (page / name).read_text(encoding="utf-8")
+
+    escaped = html.escape(title)
+    written = Template(part("frame.html")).substitute(
+        title=escaped,
+        style=part("style.css"),
+        body=Template(part(body)).substitute(title=escaped),
         content=text,
-        script="\n".join((page / name).read_text(encoding="utf-8") for name in scripts),
+        script="\n".join(map(part, scripts)),
     )
     write_text(path, written)

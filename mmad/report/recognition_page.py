@@ -67,7 +67,7 @@ def write_recognition_page(
         "features": None if details is None else _features(clips, details, seed=seed),
     }
     scripts = ("charts.js", "parts.js", "recognition.js")
-    write_page(path, template="recognition.html", title=title, content=content, scripts=scripts)
+    write_page(path, body="recognition.html", title=title, content=content, scripts=scripts)
 
 
 def _level(level: RecognitionLevel, labels: LabelMap) -> dict[str, object]:

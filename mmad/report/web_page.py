@@ -66,7 +66,7 @@ def write_web_page(
         errors=errors,
         links=links_from(videos or {}, folder=path.parent),
     )
-    write_page(path, template="page.html", title=title, content=content, scripts=_SCRIPTS)
+    write_page(path, body="detection.html", title=title, content=content, scripts=_SCRIPTS)
 
 
 def links_from(videos: Mapping[str, Path], *, folder: Path) -> dict[str, str]:

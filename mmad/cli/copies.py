@@ -1,0 +1,43 @@
+"""What the commands that write copies of videos have in common."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mmad.errors import VideoError
+from mmad.video.find import find_videos
+
+# Imported where it is used: `mmad data stats` does not need to open videos.
+if TYPE_CHECKING:
+    from mmad.video.copies import CopySummary
+
+VideosArgument = Annotated[
+    list[Path], typer.Argument(help="Video files, or folders that are searched for them.")
+]
+WorkersOption = Annotated[int, typer.Option(min=1, help="Processes.")]
+
+
+def video_files(given: Sequence[Path]) -> list[Path]:
+    """The files in ``given``, those of folders too.
+
+    Raises: VideoError if there is none.
+    """
+    files: list[Path] = []
+    for path in given:
+        files += find_videos(path).values() if path.is_dir() else [path]
+    if not files:
+        raise VideoError(f"no video file in {', '.join(map(str, given))}")
+    return files
+
+
+def tell_copies(out: Path, summary: "CopySummary", *, seconds: float, what: str = "videos") -> None:
+    """Print what was done, and the notices of the copies; ``what`` is what they are called."""
+    for copy in summary.written:
+        for notice in copy.notices:
+            typer.echo(f"notice: {notice}", err=True)
+    typer.echo(
+        f"{out}: {len(summary.written)} {what} written ({summary.num_frames} frames in "
+        f"{seconds:.1f} s), {len(summary.skipped)} already there, {len(summary.failed)} failed"
+    )
