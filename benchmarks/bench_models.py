@@ -119,7 +119,7 @@ def measure(config: RunConfig, batch: Batch, *, training: bool) -> dict[str, flo
             torch.set_grad_enabled(training),
             torch.autocast(device.type, dtype=precision, enabled=precision is not None),
         ):
-            loss = task.losses(model, prepared)["loss"]
+            loss = task.losses(model, prepared)[0]["loss"]
         if training:
             loss.backward()
             model.zero_grad(set_to_none=True)

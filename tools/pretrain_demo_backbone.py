@@ -23,7 +23,7 @@ from torch.utils.data import Dataset
 from mmad.checkpoint import save_tensors
 from mmad.config.run import RunConfig, load_config
 from mmad.data.change import draw_change
-from mmad.data.samples import Batch, Sample
+from mmad.data.samples import Batch, Packer, Sample
 from mmad.data.transforms import colour_map, subtract_background
 from mmad.data.videos import FrameCache, make_grid
 from mmad.data.windows import Window
@@ -76,7 +76,6 @@ def tags(grid: FeatureGrid, annotations: Annotations, *, steps: int, num_classes
 class TaggedBatch:
     batch: Batch
     targets_BTK: Tensor
-    num_positives: Tensor
 
 
 class TaggingTask:
@@ -102,10 +101,11 @@ class TaggingTask:
                 for grid, item in zip(batch.grids, batch.annotations, strict=True)
             ]
         )
-        counted = targets.any(dim=-1).sum().float()
-        return TaggedBatch(batch.to(device), targets.to(device), counted.to(device))
+        return TaggedBatch(batch.to(device), targets.to(device))
 
-    def losses(self, model: nn.Module, prepared: TaggedBatch) -> Mapping[str, Tensor]:
+    def losses(
+        self, model: nn.Module, prepared: TaggedBatch
+    ) -> tuple[Mapping[str, Tensor], Tensor]:
         logits, mask_BT = model(prepared.batch)
         busy = prepared.targets_BTK.any(dim=-1) & mask_BT
         actions = prepared.targets_BTK[busy]
@@ -113,11 +113,12 @@ class TaggingTask:
         of_actions, of_parts = logits[busy].tensor_split([self._num_classes], dim=-1)
         action_loss = functional.cross_entropy(of_actions, actions, reduction="sum")
         part_loss = functional.cross_entropy(of_parts, actions @ self._parents, reduction="sum")
-        return {
+        losses = {
             "loss": action_loss + part_loss,
             "loss_classification": action_loss,
             "loss_parts": part_loss,
         }
+        return losses, prepared.targets_BTK.any(dim=-1).sum()
 
     @torch.no_grad()
     def validate(self, model: nn.Module) -> tuple[float, dict[str, Any]]:
@@ -227,7 +228,7 @@ def main() -> None:
         normalizer=LossNormalizer(initial=1.0, momentum=0.0),
         settings=config.training,
         seed=config.seed,
-        clip_frames=config.backbone.clip_frames,
+        collate=Packer(clip_frames=config.backbone.clip_frames),
         folder=folder,
         processes=start_processes(),
         num_workers=config.data.num_workers,

@@ -1,22 +1,37 @@
-"""Settings of the temporal detectors: network, targets and losses, decoding."""
+"""Settings of the temporal detectors: network, targets and losses. Lengths are in steps of the
+feature grid.
+"""
 
-from typing import Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from mmad.config.base import Settings
 
 
-class ActionFormerSettings(Settings):
-    """ActionFormer's pyramid and head. Lengths are in steps of the feature grid."""
+class FamilySettings(Settings):
+    """What the settings of every detector have."""
 
-    name: Literal["actionformer"] = "actionformer"
+    mask_features: bool = Field(
+        True, description="features beyond a video's end are zero (OpenTAD: false)"
+    )
+    normalizer: float = Field(
+        1.0, gt=0, description="initial number of positives the losses are divided by"
+    )
+    normalizer_momentum: float = Field(0.0, ge=0, lt=1, description="of the running mean")
+
+    def tiny(self) -> Self:
+        """The same modules, as small as they can be, to see whether they run."""
+        raise NotImplementedError
+
+
+class DenseSettings(FamilySettings):
+    """A pyramid with predictions at every point, whatever its blocks are."""
+
     channels: int = Field(512, ge=8, description="channels of pyramid and head")
-    num_embedding: int = Field(3, ge=1, description="convolutions before the blocks")
+    num_embedding: int = Field(3, ge=0, description="convolutions before the blocks")
     num_stem: int = Field(0, ge=0, description="blocks at full resolution")
     num_branch: int = Field(5, ge=0, description="blocks that halve the resolution")
-    num_heads: int = Field(4, ge=1, description="attention heads")
-    attention_window: int | None = Field(None, ge=3, description="steps a query sees; null for all")
     drop_path: float = Field(0.1, ge=0, lt=1, description="rate of every block")
     absolute_positions: bool = Field(
         False, description="add sinusoid positions after the embedding"
@@ -37,9 +52,6 @@ class ActionFormerSettings(Settings):
     pool_sees_padding: bool = Field(
         False, description="max-pool shortcuts see padding (peers: true)"
     )
-    mask_features: bool = Field(
-        True, description="features beyond a video's end are zero (OpenTAD: false)"
-    )
 
     centre_radius: float | None = Field(
         1.5, gt=0, description="strides; null: anywhere in the instance"
@@ -58,17 +70,17 @@ class ActionFormerSettings(Settings):
     )
     normalizer_momentum: float = Field(0.9, ge=0, lt=1, description="of the running mean")
 
+    def tiny(self) -> Self:
+        """32 channels."""
+        return self.model_copy(update={"channels": 32})
+
     @model_validator(mode="after")
-    def _consistent(self) -> "ActionFormerSettings":
+    def _ranges(self) -> Self:
         if len(self.regression_ranges) != self.num_branch + 1:
             raise ValueError(
                 f"regression_ranges: expected one for each of {self.num_branch + 1} levels "
                 "(num_branch + 1), "
                 f"found {len(self.regression_ranges)}"
-            )
-        if self.channels % self.num_heads:
-            raise ValueError(
-                f"channels {self.channels} is not a multiple of num_heads {self.num_heads}"
             )
         for low, high in self.regression_ranges:
             if not 0 <= low < high:
@@ -78,43 +90,52 @@ class ActionFormerSettings(Settings):
         return self
 
 
-class InferenceSettings(Settings):
-    """From raw predictions to detections."""
+class ActionFormerSettings(DenseSettings):
+    """ActionFormer: transformer blocks."""
 
-    score_threshold: float = Field(0.001, ge=0, le=1, description="candidates below it are dropped")
-    max_candidates: int = Field(2000, ge=1, description="best candidates of a window before NMS")
-    candidates_per_level: bool = Field(
-        False, description="max_candidates of each level, as ActionFormer, not of a window"
+    name: Literal["actionformer"] = "actionformer"
+    num_heads: int = Field(4, ge=1, description="attention heads")
+    attention_window: int | None = Field(None, ge=3, description="steps a query sees; null for all")
+
+    def tiny(self) -> Self:
+        """Eight channels a head."""
+        return self.model_copy(update={"channels": 8 * self.num_heads})
+
+    @model_validator(mode="after")
+    def _heads(self) -> Self:
+        if self.channels % self.num_heads:
+            raise ValueError(
+                f"channels {self.channels} is not a multiple of num_heads {self.num_heads}"
+            )
+        return self
+
+
+class SimOTASettings(Settings):
+    """Targets by cost: each annotation takes the points that predict it best."""
+
+    name: Literal["simota"] = "simota"
+    iou_weight: float = Field(2.0, ge=0, description="of -log tIoU in the cost")
+    class_weight: float = Field(1.0, ge=0, description="of the classification in the cost")
+
+
+class TemporalMaxerSettings(DenseSettings):
+    """TemporalMaxer: max-pooling instead of attention; targets by SimOTA."""
+
+    name: Literal["temporalmaxer"] = "temporalmaxer"
+    num_embedding: int = Field(2, ge=0, description="convolutions before the blocks")
+    assigner: SimOTASettings | None = Field(
+        SimOTASettings(), description="null: centre sampling, as ActionFormer"
     )
-    min_length: float = Field(
-        0.0, ge=0, description="steps; shorter candidates are dropped (ActionFormer: 0.05)"
-    )
-    round_seconds: float | None = Field(
-        None, gt=0, description="round times to a multiple before and after NMS (OpenTAD: 0.01)"
-    )
-    round_scores: float | None = Field(
-        None, gt=0, description="round scores to a multiple before and after NMS (OpenTAD: 0.0001)"
-    )
-    nms: Literal["soft_gaussian", "soft_gaussian_by_length", "soft_linear", "soft_hard", "hard"] = (
-        Field("soft_gaussian", description="kind of suppression")
-    )
-    sigma: float = Field(0.5, gt=0, description="width of Gaussian Soft-NMS")
-    iou_threshold: float = Field(0.5, ge=0, le=1, description="tIoU of hard and linear NMS")
-    per_class: bool = Field(True, description="suppress inside each class only")
-    min_score: float = Field(
-        0.001, ge=0, description="after Soft-NMS, detections below it are dropped"
-    )
-    keep_best: bool = Field(
-        False, description="keep the best candidate of a class even below min_score (peers: true)"
-    )
-    max_detections: int = Field(200, ge=1, description="most detections of a video of one window")
-    voting_threshold: float | None = Field(
-        None,
-        gt=0,
-        le=1,
-        description="average boundaries of candidates with this tIoU; null: no voting",
-    )
-    voting_weight: Literal["score_iou", "score"] = Field(
-        "score_iou", description="weight of a vote (OpenTAD: score)"
-    )
-    batch_windows: int = Field(2, ge=1, description="windows in a batch")
+
+
+def _name_of(value: Any) -> str:
+    if isinstance(value, Settings):
+        return str(getattr(value, "name", "actionformer"))
+    return str(value.get("name", "actionformer")) if isinstance(value, dict) else "actionformer"
+
+
+DetectorSettings = Annotated[
+    Annotated[ActionFormerSettings, Tag("actionformer")]
+    | Annotated[TemporalMaxerSettings, Tag("temporalmaxer")],
+    Discriminator(_name_of),
+]

@@ -14,7 +14,8 @@ from mmad.config.backbone import BackboneSettings
 from mmad.config.base import Settings
 from mmad.config.compat import PRESETS_OF_DETECTION, expand_compat
 from mmad.config.data import DataSettings
-from mmad.config.detectors import ActionFormerSettings, InferenceSettings
+from mmad.config.detectors import ActionFormerSettings, DetectorSettings
+from mmad.config.inference import InferenceSettings
 from mmad.config.recognition import RecognitionConfig
 from mmad.config.training import TrainingSettings
 from mmad.errors import ConfigError, raise_problems
@@ -43,7 +44,7 @@ class RunConfig(Settings):
             "feature steps for each tubelet of 2 frames: 0.5, 1 or 2; the features are interpolated"
         ),
     )
-    detector: ActionFormerSettings = ActionFormerSettings()
+    detector: DetectorSettings = ActionFormerSettings()
     training: TrainingSettings
     inference: InferenceSettings = InferenceSettings()
 

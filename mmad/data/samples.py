@@ -73,6 +73,11 @@ class Batch:
     def __len__(self) -> int:
         return len(self.video_ids)
 
+    @property
+    def inputs(self) -> tuple[Tensor, Tensor, tuple[int, ...], tuple[int, ...]]:
+        """The arguments of a detector."""
+        return self.clips, self.colours, self.clips_per_window, self.frames_per_window
+
     def to(self, device: torch.device) -> "Batch":
         """The batch with its tensors on ``device``."""
         return replace(

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from mmad.annotations.attach import attach_videos
 from mmad.annotations.formats import AnnotationSet, read_annotations
 from mmad.config.run import RunConfig
-from mmad.data.samples import Batch
+from mmad.data.samples import Batch, Packer
 from mmad.data.videos import FrameCache, TrainingVideos
 from mmad.engine.distributed import Processes
 from mmad.engine.experiment import Experiment
@@ -23,24 +23,20 @@ from mmad.errors import AnnotationError
 from mmad.evaluation.detection import DetectionReport, evaluate_detections, parse_tiou
 from mmad.evaluation.predictions import write_predictions_csv, write_predictions_json
 from mmad.labels import MA52, LabelMap
-from mmad.models.build import (
-    build_criterion,
-    build_detector,
-    build_normalizer,
-)
+from mmad.models.build import build_detector
+from mmad.models.build_detectors import build_criterion, build_normalizer
 from mmad.models.detector import EndToEndDetector
-from mmad.models.targets import PointTargets
 from mmad.structures import VideoRecord
 from mmad.video.index import index_video
 
 
 @dataclass(frozen=True)
 class PreparedBatch:
-    """A batch on its device with its targets."""
+    """A batch on its device, and its instances in steps of the grid of each window."""
 
     batch: Batch
-    targets: PointTargets
-    num_positives: Tensor
+    segments_grid: list[Tensor]
+    labels: list[Tensor]
 
 
 class DetectionTask:
@@ -75,33 +71,22 @@ class DetectionTask:
         self._best = -math.inf
 
     def prepare(self, batch: Batch, device: torch.device) -> PreparedBatch:
-        """The batch on ``device`` with its targets."""
-        per_tubelet = self._config.steps_per_tubelet
-        clip_steps = int(self._config.backbone.clip_frames // 2 * per_tubelet)
-        targets = self._criterion.targets(
-            [
-                torch.from_numpy(grid.to_grid(item.segments_seconds))
-                for grid, item in zip(batch.grids, batch.annotations, strict=True)
-            ],
-            [torch.from_numpy(item.labels.copy()) for item in batch.annotations],
-            steps_per_window=[grid.num_steps for grid in batch.grids],
-            padded_steps=max(batch.clips_per_window) * clip_steps,
-        )
-        positives = targets.positive_BP.sum()
-        on_device = PointTargets(targets.classes_BPK.to(device), targets.offsets_BP2.to(device))
-        return PreparedBatch(batch.to(device), on_device, positives.to(device))
+        """The batch and its instances on ``device``."""
+        segments = [
+            torch.from_numpy(grid.to_grid(item.segments_seconds)).float().to(device)
+            for grid, item in zip(batch.grids, batch.annotations, strict=True)
+        ]
+        labels = [torch.from_numpy(item.labels.copy()).to(device) for item in batch.annotations]
+        return PreparedBatch(batch.to(device), segments, labels)
 
-    def losses(self, model: nn.Module, prepared: PreparedBatch) -> Mapping[str, Tensor]:
-        """Sums of the losses by name."""
-        batch = prepared.batch
-        outputs = model(batch.clips, batch.colours, batch.clips_per_window, batch.frames_per_window)
-        parts = self._criterion(outputs, prepared.targets)
-        weight = self._criterion.regression_weight
-        return {
-            "loss": parts.classification + weight * parts.regression,
-            "loss_classification": parts.classification,
-            "loss_regression": parts.regression,
-        }
+    def losses(
+        self, model: nn.Module, prepared: PreparedBatch
+    ) -> tuple[Mapping[str, Tensor], Tensor]:
+        """Sums of the losses by name, and the number of positives."""
+        outputs = model(*prepared.batch.inputs)
+        losses = self._criterion(outputs, prepared.segments_grid, prepared.labels)
+        parts = {f"loss_{name}": value for name, value in losses.parts.items()}
+        return {"loss": losses.total, **parts}, losses.num_positives
 
     def validate(self, model: nn.Module) -> tuple[float, dict[str, Any]]:
         """Average mAP at action level; predictions are written when they are the best so far."""
@@ -200,6 +185,7 @@ def prepare_detection(config: RunConfig, *, processes: Processes, folder: RunFol
             cache=cache,
         ),
         num_items=len(training),
+        collate=Packer(clip_frames=config.backbone.clip_frames),
         normalizer=build_normalizer(config.detector),
         facts={"fps": common_rate(training)},
     )

@@ -1,6 +1,6 @@
 """What a task brings to a training: made by `prepare_detection` or `prepare_recognition`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -31,6 +31,7 @@ class Experiment:
         task: losses and validation.
         dataset: indexed by (epoch, index).
         num_items: length of the dataset.
+        collate: makes (batch, failures) of samples.
         normalizer: of the losses.
         facts: about the data, for the log.
     """
@@ -41,5 +42,6 @@ class Experiment:
     task: ValidatingTask
     dataset: Dataset
     num_items: int
+    collate: Callable[[Any], tuple[Any, list]]
     normalizer: LossNormalizer
     facts: Mapping[str, Any] = field(default_factory=dict)

@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader
 from mmad.config.run import RunConfig
 from mmad.data.samples import Batch, FailedVideo, Packer
 from mmad.data.videos import FrameCache, WindowStream
-from mmad.models.build import build_decoder
+from mmad.models.build_detectors import build_decoder
 from mmad.models.detector import EndToEndDetector
 from mmad.models.nms import Candidates, suppress
 from mmad.segments import clip
@@ -40,7 +40,7 @@ def detect_videos(
         cache: of frames, for repeated validation.
         progress: called after each batch.
     """
-    decoder = build_decoder(config.inference)
+    decoder = build_decoder(config.detector, config.inference)
     parts: dict[str, list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = {}
     failures: list[FailedVideo] = []
     was_training = model.training
@@ -51,12 +51,7 @@ def detect_videos(
             continue
         on_device = batch.to(device)
         with torch.autocast(device.type, dtype=precision, enabled=precision is not None):
-            outputs = model(
-                on_device.clips,
-                on_device.colours,
-                on_device.clips_per_window,
-                on_device.frames_per_window,
-            )
+            outputs = model(*on_device.inputs)
         for video_id, grid, found in zip(
             batch.video_ids, batch.grids, decoder(outputs), strict=True
         ):

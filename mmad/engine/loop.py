@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from mmad.checkpoint import save_state, save_tensors, trainable_state
 from mmad.config.training import TrainingSettings
-from mmad.data.samples import Batch, Packer, raise_failures
+from mmad.data.samples import raise_failures
 from mmad.engine.distributed import Processes
 from mmad.engine.run_folder import FROZEN_HASH, RunFolder
 from mmad.engine.schedule import Averaged, WeightAverage, learning_rate
@@ -24,22 +24,16 @@ from mmad.errors import ConfigError, MmadError
 from mmad.models.losses import LossNormalizer
 
 
-class Prepared(Protocol):
-    """A micro-batch whose targets are known."""
-
-    @property
-    def num_positives(self) -> Tensor:
-        """Number of points that have a target."""
-
-
 class Task(Protocol):
     """What the loop needs to know of a task."""
 
-    def prepare(self, batch: Batch, device: torch.device) -> Prepared:
-        """The micro-batch on its device, with targets; runs before the network."""
+    def prepare(self, batch: Any, device: torch.device) -> Any:
+        """The micro-batch on its device, as `losses` wants it."""
 
-    def losses(self, model: nn.Module, prepared: Any) -> Mapping[str, Tensor]:
-        """Sums, not yet normalised, of the losses of a micro-batch; "loss" is what is minimised."""
+    def losses(self, model: nn.Module, prepared: Any) -> tuple[Mapping[str, Tensor], Tensor]:
+        """Sums, not yet normalised, of the losses of a micro-batch ("loss" is what is minimised), and
+        what they are to be divided by: the number of its positives.
+        """
 
     def validate(self, model: nn.Module) -> tuple[float, dict[str, Any]]:
         """The figure that chooses the best checkpoint (larger is better), and what to log."""
@@ -122,7 +116,7 @@ class Loop:
         normalizer: of the losses.
         settings: of the training.
         seed: of order, augmentation and drop-path.
-        clip_frames: of the backbone.
+        collate: makes (batch, failures) of samples.
         folder: of the run.
         processes: this one and the others.
         num_workers: processes that read videos.
@@ -138,7 +132,7 @@ class Loop:
     normalizer: LossNormalizer
     settings: TrainingSettings
     seed: int
-    clip_frames: int
+    collate: Callable[[Any], tuple[Any, list]]
     folder: RunFolder
     processes: Processes
     num_workers: int = 0
@@ -235,7 +229,7 @@ class Loop:
                     first_step=self.progress.step,
                 )
             ),
-            collate_fn=Packer(clip_frames=self.clip_frames),
+            collate_fn=self.collate,
             num_workers=self.num_workers,
             pin_memory=self.processes.device.type == "cuda",
         )
@@ -259,7 +253,7 @@ class Loop:
                 if end_of_epoch or self.progress.step % self.settings.checkpoint_steps == 0:
                     self.save()
 
-    def _step(self, batches: Iterator[tuple[Batch, list]]) -> dict[str, Any]:
+    def _step(self, batches: Iterator[tuple[Any, list]]) -> dict[str, Any]:
         started = time.perf_counter()
         step = self.progress.step
         rates = self._set_rates(step)
@@ -268,16 +262,23 @@ class Loop:
             batch, failures = next(batches)
             raise_failures(failures)
             micro.append(self.task.prepare(batch, self.processes.device))
-        positives = self.processes.total(sum(p.num_positives for p in micro))  # type: ignore[arg-type]
-        normalizer = self.normalizer.update(positives).item()
+        # Some detectors know their positives only after the network has run, and micro-batches run
+        # one after the other. So gradients are made with the old divisor and corrected at the end.
+        divisor = self.normalizer.value.item()
         sums: dict[str, Tensor] = {}
+        positives: list[Tensor] = []
         for number, prepared in enumerate(micro):
             # The random state is a function of the step alone, so that a resumed run draws the same
             # numbers.
             torch.manual_seed(_mix(self.seed, step, self.processes.rank, number))
             is_last = number == len(micro) - 1
-            for name, value in self._backward(prepared, normalizer, synchronise=is_last).items():
+            losses, count = self._backward(prepared, divisor, synchronise=is_last)
+            positives.append(count)
+            for name, value in losses.items():
                 sums[name] = sums.get(name, torch.zeros_like(value)) + value
+        normalizer = self.normalizer.update(
+            self.processes.total(torch.stack(positives).sum())
+        ).item()
         values = {
             name: self.processes.total(value).item() / normalizer for name, value in sums.items()
         }
@@ -287,7 +288,7 @@ class Loop:
                 f"{self.folder.last}. "
                 "Lower the learning rates, or train with training.precision=bf16 or fp32"
             )
-        norm = self._update()
+        norm = self._update(divisor / normalizer)
         self.progress.step = step + 1
         row: dict[str, Any] = {
             "kind": "step",
@@ -303,22 +304,26 @@ class Loop:
         return row
 
     def _backward(
-        self, prepared: Any, normalizer: float, *, synchronise: bool
-    ) -> dict[str, Tensor]:
+        self, prepared: Any, divisor: float, *, synchronise: bool
+    ) -> tuple[dict[str, Tensor], Tensor]:
         model = self._wrapped
         if isinstance(model, DistributedDataParallel):
             model.require_backward_grad_sync = synchronise
         device = self.processes.device.type
         with torch.autocast(device, dtype=self.precision, enabled=self.precision is not None):
-            losses = self.task.losses(model, prepared)
+            losses, num_positives = self.task.losses(model, prepared)
         # DDP averages gradients over processes; the loss is a sum over all of them.
-        scaled = losses["loss"] / normalizer * self.processes.count
+        scaled = losses["loss"] / divisor * self.processes.count
         self._scaler.scale(scaled).backward()
-        return {name: value.detach() for name, value in losses.items()}
+        return {name: value.detach() for name, value in losses.items()}, num_positives.detach()
 
-    def _update(self) -> float:
+    def _update(self, correction: float) -> float:
+        """One step of the optimiser with the gradients times ``correction``; their norm."""
         self._scaler.unscale_(self.optimizer)
         parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        for parameter in parameters:
+            if parameter.grad is not None:
+                parameter.grad.mul_(correction)
         limit = self.settings.clip_gradient or math.inf
         norm = torch.nn.utils.clip_grad_norm_(parameters, limit)
         self._scaler.step(self.optimizer)

@@ -45,7 +45,6 @@ class PreparedClips:
 
     batch: Batch
     labels_N: Tensor
-    num_positives: Tensor
 
 
 class RecognitionTask:
@@ -88,11 +87,12 @@ class RecognitionTask:
         """The batch on ``device`` with its labels."""
         step = num_streams(self._config)
         labels = torch.tensor([int(item.labels[0]) for item in batch.annotations[::step]])
-        count = torch.tensor(float(len(labels)))
-        return PreparedClips(batch.to(device), labels.to(device), count.to(device))
+        return PreparedClips(batch.to(device), labels.to(device))
 
-    def losses(self, model: nn.Module, prepared: PreparedClips) -> Mapping[str, Tensor]:
-        """Sums of the losses by name."""
+    def losses(
+        self, model: nn.Module, prepared: PreparedClips
+    ) -> tuple[Mapping[str, Tensor], Tensor]:
+        """Sums of the losses by name, and the number of clips."""
         batch, labels_N = prepared.batch, prepared.labels_N
         parents_K = self._parents.to(labels_N.device)
         targets_NK = functional.one_hot(labels_N, len(self._labels)).float()
@@ -111,7 +111,8 @@ class RecognitionTask:
             mix,
         )
         parts_KP = functional.one_hot(parents_K, len(self._labels.parent_names)).float()
-        return self._criterion(outputs, RecognitionTargets(targets_NK, targets_NK @ parts_KP))
+        targets = RecognitionTargets(targets_NK, targets_NK @ parts_KP)
+        return self._criterion(outputs, targets), targets_NK.sum().round()
 
     def _draw_mix(self, parts_N: Tensor) -> Mix | None:
         """Partners and shares; numbers come from torch's state, which the loop sets every step."""
@@ -376,6 +377,7 @@ def prepare_recognition(
         ),
         dataset=dataset,
         num_items=len(dataset),
+        collate=Packer(clip_frames=config.backbone.clip_frames),
         # The sum over the clips of a step is divided by their number.
         normalizer=LossNormalizer(initial=1.0, momentum=0.0),
         facts={"num_clips": len(training)},

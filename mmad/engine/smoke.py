@@ -33,8 +33,7 @@ def smoke_config(config: AnyConfig, *, data: Path) -> AnyConfig:
     }
     few: dict[str, Any] = {"image_size": 4 * size.patch, "num_workers": 0}
     if isinstance(config, RunConfig):
-        channels = 8 * config.detector.num_heads
-        update["detector"] = config.detector.model_copy(update={"channels": channels})
+        update["detector"] = config.detector.tiny()
         few |= {"max_videos": 2, "window_frames": 64} | _video_places(config, data)
     else:
         few |= {"max_clips": 2} | _clip_places(config, data)

@@ -95,7 +95,7 @@ def _train(
         normalizer=experiment.normalizer.to(processes.device),
         settings=config.training,
         seed=config.seed,
-        clip_frames=config.backbone.clip_frames,
+        collate=experiment.collate,
         folder=folder,
         processes=processes,
         num_workers=config.data.num_workers,

@@ -7,15 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from mmad.config.backbone import BackboneSettings, CustomSize
-from mmad.config.detectors import ActionFormerSettings, InferenceSettings
 from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import AnyConfig, RunConfig
 from mmad.errors import ConfigError
 from mmad.labels import LabelMap
-from mmad.models.actionformer import ActionFormer, Pyramid
 from mmad.models.adapters import DualPathAdapter, StandardAdapter, TemporalInformationAdapter
-from mmad.models.detector import DenseCriterion, DenseDecoder, EndToEndDetector, VideoFeatures
-from mmad.models.losses import LossNormalizer
+from mmad.models.build_detectors import build_network
+from mmad.models.detector import EndToEndDetector, VideoFeatures
 from mmad.models.recognition import ArcFace, Gate, Heads, Linear, Recognizer
 from mmad.models.recognition_losses import RecognitionCriterion, body_weights
 from mmad.models.videomae import SIZES, VideoMAE, VideoMAESize
@@ -68,37 +66,6 @@ def build_backbone(settings: BackboneSettings) -> VideoMAE:
             module = ADAPTERS[adapter.name](size.width, channels=channels, **arguments)
             backbone.blocks[block].adapter = module
     return backbone
-
-
-def build_network(
-    settings: ActionFormerSettings, *, in_channels: int, num_classes: int
-) -> nn.Module:
-    """The temporal detector: features in, raw predictions out."""
-    pyramid = Pyramid(
-        in_channels,
-        channels=settings.channels,
-        num_embedding=settings.num_embedding,
-        num_stem=settings.num_stem,
-        num_branch=settings.num_branch,
-        num_heads=settings.num_heads,
-        window=settings.attention_window,
-        drop_path_rate=settings.drop_path,
-        absolute_positions=settings.absolute_positions,
-        norm_eps=settings.norm_eps,
-        mask_after_norm=settings.mask_after_norm,
-        mask_levels=settings.mask_levels,
-        pool_sees_padding=settings.pool_sees_padding,
-    )
-    return ActionFormer(
-        pyramid,
-        channels=settings.channels,
-        num_classes=num_classes,
-        regression_ranges=settings.regression_ranges,
-        num_convs=settings.num_convs,
-        prior=settings.prior,
-        norm_eps=settings.norm_eps,
-        mask_after_norm=settings.mask_after_norm,
-    )
 
 
 def build_detector(config: RunConfig, *, num_classes: int) -> EndToEndDetector:
@@ -189,42 +156,12 @@ def build_recognition_criterion(
     )
 
 
-def build_criterion(settings: ActionFormerSettings, *, num_classes: int) -> DenseCriterion:
-    """Targets and losses."""
-    return DenseCriterion(
-        num_classes=num_classes,
-        regression_ranges=settings.regression_ranges,
-        centre_radius=settings.centre_radius,
-        shortest_labels_only=settings.shortest_labels_only,
-        label_smoothing=settings.label_smoothing,
-        focal_alpha=settings.focal_alpha,
-        focal_gamma=settings.focal_gamma,
-        regression_weight=settings.regression_weight,
-    )
-
-
-def build_normalizer(settings: ActionFormerSettings) -> LossNormalizer:
-    """Running number of positives."""
-    return LossNormalizer(initial=settings.normalizer, momentum=settings.normalizer_momentum)
-
-
-def build_decoder(settings: InferenceSettings) -> DenseDecoder:
-    """Raw predictions to candidates."""
-    return DenseDecoder(
-        score_threshold=settings.score_threshold,
-        max_candidates=settings.max_candidates,
-        per_level=settings.candidates_per_level,
-        min_length=settings.min_length,
-    )
-
-
 def parameter_groups(model: nn.Module, config: AnyConfig) -> list[dict[str, Any]]:
     """Groups of the optimiser: name, learning rate, weight decay and parameters of each.
 
-    As in the published end-to-end detectors: all tensors of the adapters decay; of the detector
     As in the published end-to-end detectors: all tensors of the adapters decay; of the detector or
-    the heads only the weights of linear layers and convolutions do.
-    follows the detector's rule.
+    the heads, and of a backbone that is trained, only the weights of linear layers and convolutions
+    do.
     """
     training = config.training
     decaying = {

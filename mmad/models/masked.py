@@ -3,6 +3,8 @@
 Shapes: B batch, C channels, T steps; `mask_BT` is true where a step belongs to its video.
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -16,6 +18,21 @@ def mask_steps(x_BCT: Tensor, mask_BT: Tensor) -> Tensor:
 def downsample_mask(mask_BT: Tensor, *, stride: int) -> Tensor:
     """The mask of every ``stride``-th step."""
     return mask_BT[:, ::stride]
+
+
+def masked_max_pool(
+    x_BCT: Tensor, mask_BT: Tensor, *, stride: int, sees_padding: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Maxima over ``stride + 1`` neighbours, (B, C, T / stride), and their mask.
+
+    Args:
+        sees_padding: pool the zeros beyond a video's end too, as the released codes do.
+    """
+    out_mask = downsample_mask(mask_BT, stride=stride)
+    if not sees_padding:
+        x_BCT = x_BCT.masked_fill(~mask_BT[:, None], -math.inf)
+    pooled = functional.max_pool1d(x_BCT, stride + 1, stride, (stride + 1) // 2)
+    return pooled.masked_fill(~out_mask[:, None], 0.0), out_mask
 
 
 class ChannelNorm(nn.Module):

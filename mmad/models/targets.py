@@ -6,10 +6,13 @@ Source: centre sampling and regression ranges of ActionFormer (arXiv 2202.07925,
 released code.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from mmad.models.points import DenseOutputs
 
 SIMILAR_LENGTH_STEPS = 1e-3
 
@@ -85,3 +88,46 @@ def label_points(
     rows = torch.arange(num_points, device=points_P4.device)
     offsets_P2 = torch.stack((left[rows, chosen_P], right[rows, chosen_P]), dim=1)
     return classes_PK, offsets_P2 / stride
+
+
+class CentreSampling:
+    """The targets of a batch by centre sampling and regression ranges; see `label_points`.
+
+    Args:
+        num_classes, centre_radius, shortest_labels_only: as `label_points`.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_classes: int,
+        centre_radius: float | None = 1.5,
+        shortest_labels_only: bool = True,
+    ) -> None:
+        self.num_classes = num_classes
+        self.centre_radius = centre_radius
+        self.shortest_labels_only = shortest_labels_only
+
+    def __call__(
+        self, outputs: DenseOutputs, segments_grid: Sequence[Tensor], labels: Sequence[Tensor]
+    ) -> PointTargets:
+        """Targets of every point; points beyond a window's end have none.
+
+        Args:
+            outputs: of the network; only their points and mask are looked at.
+            segments_grid: (N, 2) of each window, in steps of its grid.
+            labels: (N,) of each window.
+        """
+        classes, offsets = [], []
+        for segments, label, mask_P in zip(segments_grid, labels, outputs.mask_BP, strict=True):
+            classes_PK, offsets_P2 = label_points(
+                outputs.points_P4,
+                segments.float(),
+                label,
+                num_classes=self.num_classes,
+                centre_radius=self.centre_radius,
+                shortest_labels_only=self.shortest_labels_only,
+            )
+            classes.append(classes_PK * mask_P[:, None])
+            offsets.append(offsets_P2)
+        return PointTargets(torch.stack(classes), torch.stack(offsets))

@@ -2,27 +2,29 @@ import numpy as np
 import pytest
 import torch
 
-from mmad.models.actionformer import (
-    ActionFormer,
-    DenseOutputs,
-    Pyramid,
-    level_lengths,
-    make_points,
-)
-from mmad.models.detector import DenseCriterion
+from mmad.models.actionformer import TransformerBlock
+from mmad.models.dense import DenseCriterion, DenseDetector
 from mmad.models.losses import LossNormalizer, distance_iou_loss, sigmoid_focal_loss
 from mmad.models.nms import Candidates, suppress
-from mmad.models.targets import PointTargets, label_points
+from mmad.models.points import DenseOutputs, make_points
+from mmad.models.pyramid import Pyramid
+from mmad.models.targets import CentreSampling, PointTargets, label_points
 
 RANGES = [(0.0, 4.0), (4.0, 8.0), (8.0, 10000.0)]
 
 
-def network(**settings: object) -> ActionFormer:
+def network(*, absolute_positions: bool = False, **settings: object) -> DenseDetector:
     torch.manual_seed(0)
+    blocks = [TransformerBlock(16, num_heads=2, stride=s, **settings) for s in (1, 2, 2)]
     pyramid = Pyramid(
-        6, channels=16, num_embedding=2, num_stem=1, num_branch=2, num_heads=2, **settings
+        6,
+        channels=16,
+        num_embedding=2,
+        stem=blocks[:1],
+        branch=blocks[1:],
+        absolute_positions=absolute_positions,
     )
-    model = ActionFormer(pyramid, channels=16, num_classes=3, regression_ranges=RANGES).eval()
+    model = DenseDetector(pyramid, channels=16, num_classes=3, regression_ranges=RANGES).eval()
     for parameter in model.parameters():  # so that no path is switched off by its first value
         torch.nn.init.normal_(parameter, std=0.3)
     return model
@@ -69,7 +71,7 @@ def test_local_attention_with_a_wide_window_is_global() -> None:
 
 
 def test_points_of_a_pyramid() -> None:
-    points = make_points(level_lengths(5, num_levels=2), regression_ranges=torch.tensor(RANGES[:2]))
+    points = make_points([6, 3], regression_ranges=torch.tensor(RANGES[:2]))
     assert points[:, 0].tolist() == [0, 1, 2, 3, 4, 5, 0, 2, 4]
     assert points[:, 3].tolist() == [1] * 6 + [2] * 3
 
@@ -131,21 +133,23 @@ def test_absolute_positions_are_sinusoids_over_the_root_of_the_width() -> None:
 def test_smoothed_loss_by_hand() -> None:
     targets = torch.tensor([[[1.0, 0.0, 1.0], [0.0, 0.0, 0.0]]])  # two labels at one point
     logits = torch.tensor([[[0.3, -1.0, 2.0], [0.1, 0.2, -0.4]]])
-    criterion = DenseCriterion(num_classes=3, regression_ranges=RANGES, label_smoothing=0.1)
+    criterion = DenseCriterion(assign=CentreSampling(num_classes=3), label_smoothing=0.1)
     outputs = DenseOutputs(
         logits,
         torch.ones(1, 2, 2),
         torch.tensor([[True, True]]),
         torch.tensor([[0.0, 0, 4, 1], [1.0, 0, 4, 1]]),
     )
-    losses = criterion(outputs, PointTargets(targets, torch.ones(1, 2, 2)))
+    losses = criterion.losses(outputs, PointTargets(targets, torch.ones(1, 2, 2)))
     smooth = targets.numpy()[0] * 0.9 + 0.1 / 4
     p = 1 / (1 + np.exp(-logits.numpy()[0].astype(float)))
     entropy = -(smooth * np.log(p) + (1 - smooth) * np.log(1 - p))
     right = p * smooth + (1 - p) * (1 - smooth)
     alpha = 0.25 * smooth + 0.75 * (1 - smooth)
-    assert losses.classification.item() == pytest.approx((alpha * (1 - right) ** 2 * entropy).sum())
-    assert losses.regression.item() == pytest.approx(0.0)
+    assert losses.parts["classification"].item() == pytest.approx(
+        (alpha * (1 - right) ** 2 * entropy).sum()
+    )
+    assert losses.parts["regression"].item() == pytest.approx(0.0)
 
 
 def test_focal_loss_by_hand() -> None:

@@ -10,12 +10,10 @@ from torch import Tensor, nn
 
 from mmad.config.run import RunConfig
 from mmad.engine.inference import merge_windows
-from mmad.models.build import (
-    build_criterion,
-    build_detector,
-    parameter_groups,
-)
-from mmad.models.detector import DenseOutputs, EndToEndDetector
+from mmad.models.build import build_detector, parameter_groups
+from mmad.models.build_detectors import build_criterion
+from mmad.models.detector import EndToEndDetector
+from mmad.models.points import DenseOutputs
 from mmad.structures import FeatureGrid
 from mmad.weights.load import fill_detector
 from mmad.weights.naming import backbone_names, detector_names
@@ -64,18 +62,14 @@ def check_detector(path: Path) -> Checks:
         features, _ = model.features(clips, colours, per_window, [total] * count)
         return model.network(features, mask)
 
-    targets = criterion.targets(
-        [x.float() for x in data["gt_segments"]],
-        [x.long() for x in data["gt_labels"]],
-        steps_per_window=mask.sum(dim=1).tolist(),
-        padded_steps=mask.shape[1],
-    )
+    segments = [x.float() for x in data["gt_segments"]]
+    labels = [x.long() for x in data["gt_labels"]]
     for number, stored in enumerate(data["steps"]):
         out = outputs()
-        losses = criterion(out, targets)
-        positive = max(int((targets.positive_BP & out.mask_BP).sum()), 1)
+        losses = criterion(out, segments, labels)
+        positive = max(int(losses.num_positives), 1)
         normalizer = momentum * normalizer + (1 - momentum) * positive
-        cost = (losses.classification + losses.regression) / normalizer
+        cost = losses.total / normalizer
         optimizer.zero_grad()
         cost.backward()
         parameters = [p for group in groups for p in group["params"]]

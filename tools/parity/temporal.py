@@ -10,13 +10,10 @@ from torch import Tensor, nn
 
 from mmad.checkpoint import load_exactly
 from mmad.config.run import RunConfig, parse_config
-from mmad.models.build import (
-    build_criterion,
-    build_decoder,
-    build_network,
-)
-from mmad.models.detector import DenseOutputs
+from mmad.models.build_detectors import build_criterion, build_decoder, build_network
+from mmad.models.dense import DenseCriterion
 from mmad.models.nms import Candidates, suppress
+from mmad.models.points import DenseOutputs
 from mmad.weights.naming import detector_names
 from parity.backbones import backbone_settings
 from parity.common import Check, Checks, largest
@@ -90,18 +87,17 @@ def check_losses(
     """Targets and losses of the fixture's batch; also the loss to differentiate."""
     num_classes = outputs.logits_BPK.shape[-1]
     criterion = build_criterion(run.detector, num_classes=num_classes)
-    targets = criterion.targets(
+    assert isinstance(criterion, DenseCriterion)
+    targets = criterion.assign(
+        outputs,
         [segments.float() for segments in data["gt_segments"]],
         [labels.long() for labels in data["gt_labels"]],
-        steps_per_window=data["mask"].sum(dim=1).tolist(),
-        padded_steps=data["mask"].shape[1],
     )
-    positive = (targets.positive_BP & outputs.mask_BP).sum()
-    losses = criterion(outputs, targets)
+    losses = criterion.losses(outputs, targets)
+    positive = losses.num_positives
     settings = run.detector
     normalizer = settings.normalizer_momentum * settings.normalizer
     normalizer += (1 - settings.normalizer_momentum) * max(int(positive), 1)
-    weight = settings.regression_weight
 
     def compared() -> Checks:
         if "target_cls" in data:
@@ -119,16 +115,15 @@ def check_losses(
                 continue
             stored = data[f"{kind}_losses"]
             for name, value in (
-                ("classification", losses.classification / divisor),
-                ("regression", weight * losses.regression / divisor),
+                ("classification", losses.parts["classification"] / divisor),
+                ("regression", losses.parts["regression"] / divisor),
             ):
                 theirs = stored[names[name]]
                 # ActionFormer weighs the regression only in the sum.
                 yield Check(f"{kind} loss, {name}", largest(value, theirs), 1e-4)
         yield Check("normaliser", largest(normalizer, data["loss_normalizer_after"]), 1e-3)
 
-    total = (losses.classification + weight * losses.regression) / normalizer
-    return compared(), total
+    return compared(), losses.total / normalizer
 
 
 def check_actionformer(path: Path) -> Checks:
@@ -211,7 +206,7 @@ def check_original_detections(
     """The original's own inference: candidates of each level, Soft-NMS on the grid, seconds."""
     meta = data["detections_meta"]
     settings = run.inference.model_copy(update={"max_candidates": 5000})
-    found = build_decoder(settings)(outputs)
+    found = build_decoder(run.detector, settings)(outputs)
     stride, frames, fps = (meta[k] for k in ("feat_stride", "feat_num_frames", "fps"))
     for number, (candidates, theirs) in enumerate(zip(found, data["detections"], strict=True)):
         kept = suppress(

@@ -1,0 +1,45 @@
+"""The points of a temporal pyramid, and what a dense detector predicts at them.
+
+Shapes: B batch, P points over all levels, K classes. Lengths are in steps of the feature grid.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class DenseOutputs:
+    """What a dense detector predicts at every point of its pyramid.
+
+    Attributes:
+        logits_BPK: class logits.
+        offsets_BP2: distance to start and end in units of the point's stride, at least 0.
+        mask_BP: whether the point belongs to its video.
+        points_P4: position, smallest and largest regression range and stride, in steps of the grid.
+    """
+
+    logits_BPK: Tensor
+    offsets_BP2: Tensor
+    mask_BP: Tensor
+    points_P4: Tensor
+
+
+def make_points(level_lengths: Sequence[int], *, regression_ranges: Tensor) -> Tensor:
+    """Points of all levels, shape (P, 4): position, smallest and largest range, stride; finest
+    level first.
+
+    Args:
+        level_lengths: steps of each level; level l has stride 2^l.
+        regression_ranges: (levels, 2), in steps of the finest level.
+    """
+    rows = []
+    for level, length in enumerate(level_lengths):
+        stride = 2**level
+        position = torch.arange(length, device=regression_ranges.device) * stride
+        low, high = regression_ranges[level]
+        columns = (position.to(low), low.expand(length), high.expand(length))
+        rows.append(torch.stack((*columns, torch.full_like(columns[0], stride)), dim=1))
+    return torch.cat(rows)
