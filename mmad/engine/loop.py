@@ -31,8 +31,8 @@ class Task(Protocol):
         """The micro-batch on its device, as `losses` wants it."""
 
     def losses(self, model: nn.Module, prepared: Any) -> tuple[Mapping[str, Tensor], Tensor]:
-        """Sums, not yet normalised, of the losses of a micro-batch ("loss" is what is minimised), and
-        what they are to be divided by: the number of its positives.
+        """Sums of the losses of a micro-batch ("loss" is what is minimised), not yet divided by
+        anything, and the number of its positives, by a mean of which they will be.
         """
 
     def validate(self, model: nn.Module) -> tuple[float, dict[str, Any]]:

@@ -1,7 +1,7 @@
 """Dense detectors: a head that predicts at every point of a pyramid, its criterion and its decoder.
 
-Shapes: B batch, C channels, T steps, P points over all levels, K classes, N annotations. Lengths and
-offsets are in steps of the feature grid, never in seconds.
+Shapes: B batch, C channels, T steps, P points over all levels, K classes, N annotations. Lengths
+and offsets are in steps of the feature grid, never in seconds.
 
 Source: ActionFormer (arXiv 2202.07925) and its released code.
 """

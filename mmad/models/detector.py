@@ -170,7 +170,7 @@ class Criterion(Protocol):
 
         Args:
             outputs: of the network.
-            segments_grid: (N, 2) of each window, in steps of its grid, on the device of the outputs.
+            segments_grid: (N, 2) of each window, in steps of its grid, on the outputs' device.
             labels: (N,) of each window.
         """
 

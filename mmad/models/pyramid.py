@@ -2,8 +2,8 @@
 
 Shapes: B batch, C channels, T steps of the finest level.
 
-Source: ActionFormer (arXiv 2202.07925) and its released code; TemporalMaxer, TriDet, DyFADet and the
-VideoMamba detector put other blocks into the same pyramid.
+Source: ActionFormer (arXiv 2202.07925) and its released code; TemporalMaxer, TriDet, DyFADet and
+the VideoMamba detector put other blocks into the same pyramid.
 """
 
 import math

@@ -1,9 +1,10 @@
-"""Targets by cost, as TemporalMaxer's authors use it: points are chosen by centre sampling, and what
-they regress to is the annotation that they already predict best.
+"""Targets by cost, as TemporalMaxer's authors use it: points are chosen by centre sampling, and
+what they regress to is the annotation that they already predict best.
 
 Shapes: P points, N annotations, K classes.
 
-Source: TemporalMaxer (arXiv 2303.09055) as released in OpenTAD; SimOTA is of YOLOX (arXiv 2107.08430).
+Source: TemporalMaxer (arXiv 2303.09055) as released in OpenTAD; SimOTA is of YOLOX (arXiv
+2107.08430).
 """
 
 from collections.abc import Sequence
