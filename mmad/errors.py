@@ -36,6 +36,10 @@ class CheckpointError(MmadError):
     """Weights or a run folder cannot be read or do not fit the model."""
 
 
+class FeatureError(MmadError):
+    """Stored features cannot be read, or are not those that are needed."""
+
+
 def raise_problems(
     error: type[MmadError], *, source: str, problems: Sequence[str], limit: int = 20
 ) -> None:

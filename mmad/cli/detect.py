@@ -14,7 +14,8 @@ from mmad.annotations.formats import read_annotations
 from mmad.engine.distributed import start_processes
 from mmad.engine.inference import detect_videos
 from mmad.engine.loop import choose_precision
-from mmad.engine.run_folder import RunFolder, load_run
+from mmad.engine.run_folder import RunFolder
+from mmad.engine.stored_features import load_video_run
 from mmad.errors import VideoError
 from mmad.evaluation.predictions import write_predictions_csv, write_predictions_json
 from mmad.labels import LabelMap
@@ -86,13 +87,14 @@ def detect(
         except VideoError as error:
             problems.append(str(error))
     if records:
-        model, config, labels = load_run(checkpoint)
+        model, config, labels = load_video_run(checkpoint)
+        data, _ = config.of_videos()
         device = start_processes().device
         fps = RunFolder(checkpoint).training_fps()
         for record in records:
             if fps and record.path is not None:
                 _, _, notice = resample(
-                    index_video(record.path), fps=fps, tolerance=config.data.fps_tolerance
+                    index_video(record.path), fps=fps, tolerance=data.fps_tolerance
                 )
                 if notice:
                     typer.echo(notice)

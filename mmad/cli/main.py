@@ -23,6 +23,8 @@ COMMANDS = {
     "predict": "Write the detections of a trained model for a subset.",
     "recognize": "Name the micro-action of short clips.",
     "detect": "Find micro-actions in video files.",
+    "extract-features": "Write the features of videos, for detectors that learn from stored ones.",
+    "features": "Look into stored features, convert them from and to folders of arrays.",
     "weights": "Look into, convert, fetch and export weights of any of the known projects.",
     "eval": "Score detections (mAP) or guesses of a recogniser (F1), at action and body level.",
     "error-analysis": "Say where a detector errs, in tables and figures.",

@@ -7,12 +7,13 @@ from typing import Annotated
 import typer
 from tqdm import tqdm
 
+from mmad.config.features import FeatureDataSettings
 from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import AnyConfig, RunConfig, load_any_config
 from mmad.data.samples import raise_failures
-from mmad.engine.detection import read_data, records_of
+from mmad.engine.detection import read_data, records_of, require_features
 from mmad.engine.distributed import start_processes
-from mmad.engine.inference import detect_videos
+from mmad.engine.inference import detect_videos, feature_reader
 from mmad.engine.loop import choose_precision
 from mmad.engine.recognition import (
     raise_failed_clips,
@@ -21,6 +22,7 @@ from mmad.engine.recognition import (
     write_answers,
 )
 from mmad.engine.run_folder import RunFolder, labels_of, load_recognizer, load_run
+from mmad.engine.stored_features import load_video_run, require_features_of
 from mmad.errors import CheckpointError
 from mmad.evaluation.predictions import write_predictions_csv, write_predictions_json
 from mmad.labels import LabelMap
@@ -81,8 +83,18 @@ def predict_videos(
             f"trained on ({len(labels)})"
         )
     records = records_of(wanted, annotations, [subset])
-    model, config, _ = load_run(checkpoint)
-    require_same_model(checkpoint, config, wanted, ("backbone", "detector", "steps_per_tubelet"))
+    groups = ["detector", "steps_per_tubelet"]
+    if isinstance(wanted.data, FeatureDataSettings):
+        reader = feature_reader(wanted)
+        manifest = reader.source.manifest
+        require_features(reader, records)
+        require_features_of(folder, manifest, source=wanted.data.features)
+        model, config, _ = load_run(checkpoint, features=manifest)
+    else:
+        reader = None
+        model, config, _ = load_video_run(checkpoint)
+        groups.append("backbone")
+    require_same_model(checkpoint, config, wanted, groups)
     device = start_processes().device
     with tqdm(total=len(records), desc="predict", unit="video", disable=None) as bar:
         detections, failures = detect_videos(
@@ -91,6 +103,7 @@ def predict_videos(
             wanted,
             device=device,
             precision=choose_precision(wanted.training.precision, device),
+            reader=reader,
             progress=lambda batch: bar.update(len(batch)),
         )
     path = out or folder.predictions(subset, ".csv")

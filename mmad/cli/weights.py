@@ -9,7 +9,7 @@ from mmad.checkpoint import save_tensors
 from mmad.config.run import load_config
 from mmad.engine.detection import read_data
 from mmad.engine.import_run import import_run
-from mmad.engine.run_folder import load_run
+from mmad.engine.stored_features import load_video_run
 from mmad.errors import CheckpointError
 from mmad.models.build import build_backbone
 from mmad.weights.export import write_hugging_face
@@ -49,8 +49,9 @@ def inspect(
             typer.echo(f"  {name}  {tuple(value.shape)}  {str(value.dtype).removeprefix('torch.')}")
     if config is not None:
         settings = load_config(config, overrides=change or [])
-        backbone = build_backbone(settings.backbone)
-        allow = settings.backbone.pretrained_allow
+        _, wanted = settings.of_videos()
+        backbone = build_backbone(wanted)
+        allow = wanted.pretrained_allow
         for line in fill_backbone(backbone, file, allow=allow).lines():
             typer.echo(line)
 
@@ -150,7 +151,8 @@ def export(
     """Write the merged model in Hugging Face's naming, or what was trained, with its config."""
     if out.exists() and any(out.iterdir()):
         raise CheckpointError(f"{out}: is there already; choose another folder")
-    model, config, _ = load_run(run)
+    model, config, _ = load_video_run(run)
+    _, backbone = config.of_videos()
     out.mkdir(parents=True, exist_ok=True)
     for name in ("config.yaml", "labels.json"):
         (out / f"mmad-{name}").write_bytes((run / name).read_bytes())
@@ -158,7 +160,7 @@ def export(
         trained = {
             name: value
             for name, value in model.state_dict().items()
-            if ".adapter." in name or name.startswith("network.") or not config.backbone.freeze
+            if ".adapter." in name or name.startswith("network.") or not backbone.freeze
         }
         save_tensors(out / "trained.safetensors", trained)
     else:

@@ -1,6 +1,6 @@
 """Settings of the data: annotations, videos, how frames are read and varied."""
 
-from typing import Literal
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -56,6 +56,10 @@ class Augmentation(Settings):
         return self
 
 
+# The peers decode a little larger than the picture they train on, so that crops are not enlarged.
+CROP_MARGIN = 182 / 160
+
+
 class PictureSettings(Settings):
     """How pictures are read and varied, whatever is learnt from them."""
 
@@ -90,23 +94,57 @@ class PictureSettings(Settings):
         description="crop and vary pictures in the processes that read them, or on the device",
     )
 
+    def decoded_side(self, *, training: bool) -> int:
+        """Pixels of the short side of what is decoded."""
+        needs_margin = training and self.augmentation is not None
+        return round(self.image_size * CROP_MARGIN) if needs_margin else self.image_size
 
-# The peers decode a little larger than the picture they train on, so that crops are not enlarged.
-CROP_MARGIN = 182 / 160
 
-
-class DataSettings(PictureSettings):
-    """Where videos and annotations are, and how windows are cut from them."""
+class AnnotatedSettings(Settings):
+    """Which instances are learnt, and what of a long sequence is seen at once."""
 
     annotations: str | list[str] = Field(description="file, folder or several files of annotations")
     format: str = Field("auto", description="format of the annotations; auto looks at the content")
-    videos: str = Field(
-        description="folder of the video files, original or prepared; name = video id"
-    )
     train_subsets: list[str] = Field(["train"], min_length=1, description="subsets to train on")
     val_subset: str = Field("val", description="subset that chooses the best checkpoint")
     labels: Literal["ma52", "file"] = Field(
         "ma52", description="the 52 micro-actions, or the labels of the annotation file"
+    )
+    window_overlap: float = Field(0.5, ge=0, lt=1, description="overlap of sliding windows, share")
+    keep_tail: bool = Field(
+        True, description="sliding windows reach the end of every video (OpenTAD: false)"
+    )
+    min_visible: float = Field(
+        0.75,
+        gt=0,
+        le=1,
+        description="an instance cut by a training window stays if this share is inside",
+    )
+    shorten: tuple[float, float] = Field(
+        (0.9, 1.0),
+        description="a training video that fits the window is cut to a random share of it",
+    )
+    max_videos: int | None = Field(
+        None, ge=1, description="for tries: the first so many training and validation videos"
+    )
+
+    @model_validator(mode="after")
+    def _shares(self) -> Self:
+        low, high = self.shorten
+        if not 0 < low <= high <= 1:
+            raise ValueError(
+                f"shorten: expected 0 < smallest <= largest <= 1, found [{low}, {high}]"
+            )
+        return self
+
+
+class DataSettings(PictureSettings, AnnotatedSettings):
+    """Where videos and annotations are, and how windows are cut from them."""
+
+    TAG: ClassVar[str] = "of_videos"
+
+    videos: str = Field(
+        description="folder of the video files, original or prepared; name = video id"
     )
     sampling: Literal["rate", "whole"] = Field(
         "rate",
@@ -116,29 +154,12 @@ class DataSettings(PictureSettings):
     window_frames: int = Field(
         512, ge=16, description="most frames (after the stride) of a window; longer videos slide"
     )
-    window_overlap: float = Field(0.5, ge=0, lt=1, description="overlap of sliding windows, share")
-    keep_tail: bool = Field(
-        True, description="sliding windows reach the end of every video (OpenTAD: false)"
-    )
     pad_to_window: bool = Field(
         False,
         description="repeat the last frame up to a full window, as the peers do; wastes compute",
     )
-    min_visible: float = Field(
-        0.75,
-        gt=0,
-        le=1,
-        description="an instance cut by a training window stays if this share is inside",
-    )
     truncate_annotations: bool = Field(
         False, description="training: cut starts and ends to whole frames (OpenTAD: true)"
-    )
-    shorten: tuple[float, float] = Field(
-        (0.9, 1.0),
-        description="a training video that fits the window is cut to a random share of it",
-    )
-    max_videos: int | None = Field(
-        None, ge=1, description="for tries: the first so many training and validation videos"
     )
     fps_tolerance: float = Field(
         0.05,
@@ -149,21 +170,11 @@ class DataSettings(PictureSettings):
         ),
     )
 
-    def decoded_side(self, *, training: bool) -> int:
-        """Pixels of the short side of what is decoded."""
-        needs_margin = training and self.augmentation is not None
-        return round(self.image_size * CROP_MARGIN) if needs_margin else self.image_size
-
     @model_validator(mode="after")
-    def _ordered(self) -> "DataSettings":
+    def _stride(self) -> Self:
         if self.sampling == "whole" and self.frame_stride != 1:
             raise ValueError(
                 f"frame_stride {self.frame_stride}: sampling=whole spreads window_frames over "
                 "each video, so there is no stride; set frame_stride=1"
-            )
-        low, high = self.shorten
-        if not 0 < low <= high <= 1:
-            raise ValueError(
-                f"shorten: expected 0 < smallest <= largest <= 1, found [{low}, {high}]"
             )
         return self

@@ -1,131 +1,20 @@
-"""Settings of the temporal detectors: network, targets and losses. Lengths are in steps of the
-feature grid.
-"""
+"""Settings of every temporal detector, told apart by their name."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Tag
 
 from mmad.config.base import Settings
-
-
-class FamilySettings(Settings):
-    """What the settings of every detector have."""
-
-    mask_features: bool = Field(
-        True, description="features beyond a video's end are zero (OpenTAD: false)"
-    )
-    normalizer: float = Field(
-        1.0, gt=0, description="initial number of positives the losses are divided by"
-    )
-    normalizer_momentum: float = Field(0.0, ge=0, lt=1, description="of the running mean")
-
-    def tiny(self) -> Self:
-        """The same modules, as small as they can be, to see whether they run."""
-        raise NotImplementedError
-
-
-class DenseSettings(FamilySettings):
-    """A pyramid with predictions at every point, whatever its blocks are."""
-
-    channels: int = Field(512, ge=8, description="channels of pyramid and head")
-    num_embedding: int = Field(3, ge=0, description="convolutions before the blocks")
-    num_stem: int = Field(0, ge=0, description="blocks at full resolution")
-    num_branch: int = Field(5, ge=0, description="blocks that halve the resolution")
-    drop_path: float = Field(0.1, ge=0, lt=1, description="rate of every block")
-    absolute_positions: bool = Field(
-        False, description="add sinusoid positions after the embedding"
-    )
-    regression_ranges: list[tuple[float, float]] = Field(
-        [(0, 4), (4, 8), (8, 16), (16, 32), (32, 64), (64, 10000)],
-        description=(
-            "of each level, on the longer distance from a point to the ends of its instance"
-        ),
-    )
-    num_convs: int = Field(2, ge=0, description="convolutions in each tower of the head")
-    prior: float = Field(0.01, gt=0, lt=1, description="score of every class before training")
-    norm_eps: float = Field(
-        1e-5, gt=0, description="epsilon of the norms of embedding, levels and head"
-    )
-    mask_after_norm: bool = Field(True, description="padding stays zero after norms (peers differ)")
-    mask_levels: bool = Field(True, description="padding stays zero in each level (peers: false)")
-    pool_sees_padding: bool = Field(
-        False, description="max-pool shortcuts see padding (peers: true)"
-    )
-
-    centre_radius: float | None = Field(
-        1.5, gt=0, description="strides; null: anywhere in the instance"
-    )
-    shortest_labels_only: bool = Field(
-        True, description="class targets of the shortest instances at a point only"
-    )
-    label_smoothing: float = Field(0.0, ge=0, lt=1, description="share moved to a uniform guess")
-    focal_alpha: float = Field(
-        0.25, ge=0, le=1, description="weight of positives in the focal loss"
-    )
-    focal_gamma: float = Field(2.0, ge=0, description="focus of the focal loss on hard points")
-    regression_weight: float = Field(1.0, ge=0, description="weight of the regression loss")
-    normalizer: float = Field(
-        100.0, gt=0, description="initial number of positives the losses are divided by"
-    )
-    normalizer_momentum: float = Field(0.9, ge=0, lt=1, description="of the running mean")
-
-    def tiny(self) -> Self:
-        """32 channels."""
-        return self.model_copy(update={"channels": 32})
-
-    @model_validator(mode="after")
-    def _ranges(self) -> Self:
-        if len(self.regression_ranges) != self.num_branch + 1:
-            raise ValueError(
-                f"regression_ranges: expected one for each of {self.num_branch + 1} levels "
-                "(num_branch + 1), "
-                f"found {len(self.regression_ranges)}"
-            )
-        for low, high in self.regression_ranges:
-            if not 0 <= low < high:
-                raise ValueError(
-                    f"regression_ranges: expected 0 <= low < high, found [{low}, {high}]"
-                )
-        return self
-
-
-class ActionFormerSettings(DenseSettings):
-    """ActionFormer: transformer blocks."""
-
-    name: Literal["actionformer"] = "actionformer"
-    num_heads: int = Field(4, ge=1, description="attention heads")
-    attention_window: int | None = Field(None, ge=3, description="steps a query sees; null for all")
-
-    def tiny(self) -> Self:
-        """Eight channels a head."""
-        return self.model_copy(update={"channels": 8 * self.num_heads})
-
-    @model_validator(mode="after")
-    def _heads(self) -> Self:
-        if self.channels % self.num_heads:
-            raise ValueError(
-                f"channels {self.channels} is not a multiple of num_heads {self.num_heads}"
-            )
-        return self
-
-
-class SimOTASettings(Settings):
-    """Targets by cost: each annotation takes the points that predict it best."""
-
-    name: Literal["simota"] = "simota"
-    iou_weight: float = Field(2.0, ge=0, description="of -log tIoU in the cost")
-    class_weight: float = Field(1.0, ge=0, description="of the classification in the cost")
-
-
-class TemporalMaxerSettings(DenseSettings):
-    """TemporalMaxer: max-pooling instead of attention; targets by SimOTA."""
-
-    name: Literal["temporalmaxer"] = "temporalmaxer"
-    num_embedding: int = Field(2, ge=0, description="convolutions before the blocks")
-    assigner: SimOTASettings | None = Field(
-        SimOTASettings(), description="null: centre sampling, as ActionFormer"
-    )
+from mmad.config.dense_detectors import (
+    ActionFormerSettings,
+    TemporalMaxerSettings,
+)
+from mmad.config.detectors_dyfadet import DyFADetSettings
+from mmad.config.detectors_mamba import VideoMambaSettings
+from mmad.config.detectors_mstct import MSTCTSettings
+from mmad.config.detectors_pointtad import PointTADSettings
+from mmad.config.detectors_tadtr import TadTRSettings
+from mmad.config.detectors_tridet import TriDetSettings
 
 
 def _name_of(value: Any) -> str:
@@ -136,6 +25,12 @@ def _name_of(value: Any) -> str:
 
 DetectorSettings = Annotated[
     Annotated[ActionFormerSettings, Tag("actionformer")]
-    | Annotated[TemporalMaxerSettings, Tag("temporalmaxer")],
+    | Annotated[TemporalMaxerSettings, Tag("temporalmaxer")]
+    | Annotated[TriDetSettings, Tag("tridet")]
+    | Annotated[VideoMambaSettings, Tag("videomamba")]
+    | Annotated[PointTADSettings, Tag("pointtad")]
+    | Annotated[TadTRSettings, Tag("tadtr")]
+    | Annotated[MSTCTSettings, Tag("mstct")]
+    | Annotated[DyFADetSettings, Tag("dyfadet")],
     Discriminator(_name_of),
 ]

@@ -5,16 +5,18 @@ import types
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError, model_validator
 
 from mmad.config.backbone import BackboneSettings
 from mmad.config.base import Settings
-from mmad.config.compat import PRESETS_OF_DETECTION, expand_compat
+from mmad.config.compat import PRESETS_OF_DETECTION, PRESETS_OF_FEATURES, expand_compat
 from mmad.config.data import DataSettings
-from mmad.config.detectors import ActionFormerSettings, DetectorSettings
+from mmad.config.dense_detectors import ActionFormerSettings
+from mmad.config.detectors import DetectorSettings
+from mmad.config.features import FeatureDataSettings
 from mmad.config.inference import InferenceSettings
 from mmad.config.recognition import RecognitionConfig
 from mmad.config.training import TrainingSettings
@@ -28,6 +30,20 @@ SHIPPED_CONFIGS = next(
 )
 
 
+def _kind_of_data(value: Any) -> str:
+    has_features = isinstance(value, FeatureDataSettings) or (
+        isinstance(value, Mapping) and "features" in value
+    )
+    return FeatureDataSettings.TAG if has_features else DataSettings.TAG
+
+
+AnyData = Annotated[
+    Annotated[DataSettings, Tag(DataSettings.TAG)]
+    | Annotated[FeatureDataSettings, Tag(FeatureDataSettings.TAG)],
+    Discriminator(_kind_of_data),
+]
+
+
 class RunConfig(Settings):
     """Everything that decides a run."""
 
@@ -36,26 +52,41 @@ class RunConfig(Settings):
         None, description="preset of what a published code does otherwise; see docs/parity.md"
     )
     seed: int = Field(0, ge=0, description="of all random choices")
-    data: DataSettings
-    backbone: BackboneSettings
+    data: AnyData
+    backbone: BackboneSettings | None = Field(
+        None, description="the video network; stored features need none"
+    )
     steps_per_tubelet: float = Field(
         2,
         description=(
-            "feature steps for each tubelet of 2 frames: 0.5, 1 or 2; the features are interpolated"
+            "feature steps for each tubelet of 2 frames: 0.5, 1 or 2; the features are "
+            "interpolated. Of stored features: for each stored step, and 1 if not given"
         ),
     )
     detector: DetectorSettings = ActionFormerSettings()
     training: TrainingSettings
     inference: InferenceSettings = InferenceSettings()
 
+    def of_videos(self) -> tuple[DataSettings, BackboneSettings]:
+        """Data and backbone of a run on videos.
+
+        Raises: ConfigError if it is a run on stored features.
+        """
+        if isinstance(self.data, FeatureDataSettings) or self.backbone is None:
+            raise ConfigError(
+                "this is a run on stored features, which has no videos and no backbone; expected "
+                "one on videos"
+            )
+        return self.data, self.backbone
+
     @model_validator(mode="before")
     @classmethod
     def _expand(cls, content: Any) -> Any:
-        return (
-            expand_compat(content, PRESETS_OF_DETECTION)
-            if isinstance(content, Mapping)
-            else content
-        )
+        if not isinstance(content, Mapping):
+            return content
+        if _kind_of_data(content.get("data")) == DataSettings.TAG:
+            return expand_compat(content, PRESETS_OF_DETECTION)
+        return {"steps_per_tubelet": 1, **expand_compat(content, PRESETS_OF_FEATURES)}
 
     @model_validator(mode="after")
     def _fits(self) -> "RunConfig":
@@ -63,6 +94,10 @@ class RunConfig(Settings):
             raise ValueError(
                 f"steps_per_tubelet: expected 0.5, 1 or 2; found {self.steps_per_tubelet}"
             )
+        if isinstance(self.data, FeatureDataSettings):
+            return self
+        if self.backbone is None:
+            raise ValueError("backbone: videos need one; stored features (data.features) do not")
         self.backbone.require_whole_patches(self.data.image_size)
         clip = self.backbone.clip_frames
         if self.data.window_frames % clip:
@@ -221,7 +256,9 @@ def _follow(
 
 
 def _tag(model: type[BaseModel]) -> object:
-    return model.model_fields["name"].default if "name" in model.model_fields else None
+    if "name" in model.model_fields:
+        return model.model_fields["name"].default
+    return getattr(model, "TAG", None)
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

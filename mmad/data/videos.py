@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
-from mmad.config.data import DataSettings
+from mmad.config.data import DataSettings, PictureSettings
 from mmad.data.change import Change, draw_look
 from mmad.data.frames import FrameCache, FrameSource
 from mmad.data.samples import FailedVideo, Sample, pad_frames
@@ -58,12 +58,41 @@ def make_grid(
     )
 
 
-def _path(record: VideoRecord) -> Path:
+def path_of(record: VideoRecord) -> Path:
+    """Its file. Raises: VideoError if it is not known."""
     if record.path is None:
         raise VideoError(
             f"video '{record.video_id}': its file is not known; attach the videos first"
         )
     return record.path
+
+
+def stream_windows(
+    source: FrameSource, path: Path, frames: NDArray[np.int64], windows: Iterable[Window]
+) -> Iterator[NDArray[np.uint8]]:
+    """The pictures of each window; they are decoded once and kept only while a window needs them.
+
+    Args:
+        source: opens the video.
+        path: of the video.
+        frames: positions in the video that windows count in.
+        windows: in order; starts and stops never fall.
+    """
+    with source.open(path) as video:
+        decoded = video.stream(frames.tolist())
+        kept: deque[NDArray[np.uint8]] = deque()
+        start = stop = 0
+        for window in windows:
+            while start < window.start and kept:
+                kept.popleft()
+                start += 1
+            if start < window.start:  # a gap between windows
+                for _ in itertools.islice(decoded, window.start - start):
+                    pass
+                start = stop = window.start
+            kept.extend(itertools.islice(decoded, window.stop - stop))
+            stop = window.stop
+            yield np.stack(kept)
 
 
 class TrainingVideos(Dataset):
@@ -107,7 +136,7 @@ class TrainingVideos(Dataset):
 
     def _sample(self, record: VideoRecord, rng: np.random.Generator) -> Sample:
         settings = self._settings
-        path = _path(record)
+        path = path_of(record)
         video = index_video(path)
         frames, stride = choose_frames(np.arange(video.num_frames), settings)
         annotations = record.annotations
@@ -131,7 +160,7 @@ class TrainingVideos(Dataset):
         if settings.subtract_background:
             pictures = subtract_background(pictures)
         change, colour = draw_look(
-            pictures, settings, _whole(pictures, settings), seed=self._seed, rng=rng
+            pictures, settings, unvaried(pictures, settings), seed=self._seed, rng=rng
         )
         grid = make_grid(
             fps=video.fps,
@@ -144,7 +173,7 @@ class TrainingVideos(Dataset):
         )
 
 
-def _whole(frames: NDArray[np.uint8], settings: DataSettings) -> Change:
+def unvaried(frames: NDArray[np.uint8], settings: PictureSettings) -> Change:
     """What is done to pictures that nothing varies."""
     height, width = frames.shape[1:3]
     squash = settings.resize == "squash"
@@ -215,7 +244,7 @@ class WindowStream(IterableDataset):
 
     def _windows(self, record: VideoRecord) -> Iterator[Sample]:
         settings = self._settings
-        path = _path(record)
+        path = path_of(record)
         video = index_video(path)
         positions, fps, _ = resample(
             video, fps=self._fps or video.fps, tolerance=settings.fps_tolerance
@@ -231,7 +260,7 @@ class WindowStream(IterableDataset):
             whole = self._source.read(path, frames, slice(None))
             parts: Iterator[NDArray[np.uint8]] = iter([whole])
         else:
-            parts = self._stream(path, frames, windows)
+            parts = stream_windows(self._source, path, frames, windows)
         for window, part in zip(windows, parts, strict=True):
             grid = make_grid(
                 fps=fps,
@@ -247,21 +276,5 @@ class WindowStream(IterableDataset):
             )
             if settings.subtract_background:
                 part = subtract_background(part)
-            change = _whole(part, settings)
+            change = unvaried(part, settings)
             yield _finish(record, part, change, colour_map(part), grid, annotations, settings)
-
-    def _stream(
-        self, path: Path, frames: NDArray[np.int64], windows: Sequence[Window]
-    ) -> Iterator[NDArray[np.uint8]]:
-        """The frames of each window; a frame is kept only while a window needs it."""
-        with self._source.open(path) as video:
-            decoded = video.stream(frames.tolist())
-            kept: deque[NDArray[np.uint8]] = deque()
-            start = stop = 0
-            for window in windows:
-                while start < window.start and kept:
-                    kept.popleft()
-                    start += 1
-                kept.extend(itertools.islice(decoded, window.stop - stop))
-                stop = window.stop
-                yield np.stack(kept)

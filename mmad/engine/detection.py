@@ -11,21 +11,23 @@ from torch import Tensor, nn
 
 from mmad.annotations.attach import attach_videos
 from mmad.annotations.formats import AnnotationSet, read_annotations
+from mmad.config.features import FeatureDataSettings
 from mmad.config.run import RunConfig
-from mmad.data.samples import Batch, Packer
+from mmad.data.features import TrainingFeatures, WindowReader, stack_features
+from mmad.data.samples import Packer
 from mmad.data.videos import FrameCache, TrainingVideos
 from mmad.engine.distributed import Processes
 from mmad.engine.experiment import Experiment
-from mmad.engine.inference import detect_videos
+from mmad.engine.inference import AnyBatch, detect_videos, feature_reader
 from mmad.engine.loop import choose_precision
 from mmad.engine.run_folder import RunFolder
-from mmad.errors import AnnotationError
+from mmad.errors import AnnotationError, FeatureError, raise_problems
 from mmad.evaluation.detection import DetectionReport, evaluate_detections, parse_tiou
 from mmad.evaluation.predictions import write_predictions_csv, write_predictions_json
 from mmad.labels import MA52, LabelMap
 from mmad.models.build import build_detector
 from mmad.models.build_detectors import build_criterion, build_normalizer
-from mmad.models.detector import EndToEndDetector
+from mmad.models.detector import EndToEndDetector, FeatureDetector
 from mmad.structures import VideoRecord
 from mmad.video.index import index_video
 
@@ -34,7 +36,7 @@ from mmad.video.index import index_video
 class PreparedBatch:
     """A batch on its device, and its instances in steps of the grid of each window."""
 
-    batch: Batch
+    batch: AnyBatch
     segments_grid: list[Tensor]
     labels: list[Tensor]
 
@@ -49,6 +51,7 @@ class DetectionTask:
         processes: of the run.
         folder: predictions of the validation go there.
         cache: of frames, for validation.
+        reader: of stored features, for the same.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class DetectionTask:
         processes: Processes,
         folder: RunFolder,
         cache: FrameCache | None = None,
+        reader: WindowReader | None = None,
     ) -> None:
         self._config = config
         self._labels = labels
@@ -67,10 +71,11 @@ class DetectionTask:
         self._processes = processes
         self._folder = folder
         self._cache = cache
+        self._reader = reader
         self._criterion = build_criterion(config.detector, num_classes=len(labels))
         self._best = -math.inf
 
-    def prepare(self, batch: Batch, device: torch.device) -> PreparedBatch:
+    def prepare(self, batch: AnyBatch, device: torch.device) -> PreparedBatch:
         """The batch and its instances on ``device``."""
         segments = [
             torch.from_numpy(grid.to_grid(item.segments_seconds)).float().to(device)
@@ -92,7 +97,7 @@ class DetectionTask:
         """Average mAP at action level; predictions are written when they are the best so far."""
         if not self._validation:
             return 0.0, {}
-        assert isinstance(model, EndToEndDetector)
+        assert isinstance(model, EndToEndDetector | FeatureDetector)
         device = self._processes.device
         detections, failures = detect_videos(
             model,
@@ -101,6 +106,7 @@ class DetectionTask:
             device=device,
             precision=choose_precision(self._config.training.precision, device),
             cache=self._cache,
+            reader=self._reader,
         )
         report = score(detections, self._validation, labels=self._labels)
         action = report.levels["action"].average
@@ -138,7 +144,7 @@ def read_data(config: RunConfig) -> tuple[AnnotationSet, LabelMap]:
 def records_of(
     config: RunConfig, annotations: AnnotationSet, subsets: Sequence[str]
 ) -> list[VideoRecord]:
-    """Videos of some subsets (at most ``data.max_videos``), with their paths.
+    """Videos of some subsets (at most ``data.max_videos``), with their paths if they are wanted.
 
     Raises: AnnotationError if there are none, VideoError if files are missing.
     """
@@ -148,7 +154,10 @@ def records_of(
         raise AnnotationError(
             f"{config.data.annotations}: no videos of subset {', '.join(subsets)}; found: {present}"
         )
-    return list(attach_videos(chosen[: config.data.max_videos], config.data.videos))
+    chosen = chosen[: config.data.max_videos]
+    if isinstance(config.data, FeatureDataSettings):
+        return chosen
+    return list(attach_videos(chosen, config.data.videos))
 
 
 def prepare_detection(config: RunConfig, *, processes: Processes, folder: RunFolder) -> Experiment:
@@ -163,8 +172,14 @@ def prepare_detection(config: RunConfig, *, processes: Processes, folder: RunFol
     validation = records_of(config, annotations, subsets) if subsets else []
     if not any(len(record.annotations) for record in training):
         raise AnnotationError(f"{config.data.annotations}: the training videos have no instances")
+    if isinstance(config.data, FeatureDataSettings):
+        return _on_features(
+            config, training, validation, labels=labels, processes=processes, folder=folder
+        )
+    data, backbone = config.of_videos()
     model = build_detector(config, num_classes=len(labels))
-    cache = FrameCache(budget_gb=config.data.cache_gb)
+    assert isinstance(model, EndToEndDetector)
+    cache = FrameCache(budget_gb=data.cache_gb)
     return Experiment(
         model=model,
         backbones=(model.features.backbone,),
@@ -175,19 +190,71 @@ def prepare_detection(config: RunConfig, *, processes: Processes, folder: RunFol
             validation=validation,
             processes=processes,
             folder=folder,
-            cache=cache if config.data.num_workers == 0 else None,
+            cache=cache if data.num_workers == 0 else None,
         ),
         dataset=TrainingVideos(
             training,
-            config.data,
+            data,
             steps_per_tubelet=config.steps_per_tubelet,
             seed=config.seed,
             cache=cache,
         ),
         num_items=len(training),
-        collate=Packer(clip_frames=config.backbone.clip_frames),
+        collate=Packer(clip_frames=backbone.clip_frames),
         normalizer=build_normalizer(config.detector),
         facts={"fps": common_rate(training)},
+    )
+
+
+def _on_features(
+    config: RunConfig,
+    training: Sequence[VideoRecord],
+    validation: Sequence[VideoRecord],
+    *,
+    labels: LabelMap,
+    processes: Processes,
+    folder: RunFolder,
+) -> Experiment:
+    assert isinstance(config.data, FeatureDataSettings)
+    reader = feature_reader(config)
+    require_features(reader, [*training, *validation])
+    manifest = reader.source.manifest
+    rates = [reader.grid(record).fps for record in training[:50]]
+    return Experiment(
+        model=build_detector(config, num_classes=len(labels), feature_channels=manifest.channels),
+        backbones=(),
+        labels=labels,
+        task=DetectionTask(
+            config,
+            labels=labels,
+            validation=validation,
+            processes=processes,
+            folder=folder,
+            reader=reader,
+        ),
+        dataset=TrainingFeatures(training, reader, config.data, seed=config.seed),
+        num_items=len(training),
+        collate=stack_features,
+        normalizer=build_normalizer(config.detector),
+        facts={"fps": float(np.median(rates))},
+        features=manifest,
+    )
+
+
+def require_features(reader: WindowReader, records: Sequence[VideoRecord]) -> None:
+    """Do nothing if there are features of every video.
+
+    Raises: FeatureError that names those that are missing.
+    """
+    known = set(reader.source.video_ids())
+    raise_problems(
+        FeatureError,
+        source=str(reader.source.path),
+        problems=[
+            f"has no features of video '{record.video_id}'"
+            for record in records
+            if record.video_id not in known
+        ],
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from torch import nn
 from torch.utils.data import Dataset
 
+from mmad.data.feature_manifest import FeatureManifest
 from mmad.engine.loop import Task
 from mmad.labels import LabelMap
 from mmad.models.losses import LossNormalizer
@@ -34,6 +35,7 @@ class Experiment:
         collate: makes (batch, failures) of samples.
         normalizer: of the losses.
         facts: about the data, for the log.
+        features: manifest of the stored features that are learnt from; None for videos.
     """
 
     model: nn.Module
@@ -45,3 +47,4 @@ class Experiment:
     collate: Callable[[Any], tuple[Any, list]]
     normalizer: LossNormalizer
     facts: Mapping[str, Any] = field(default_factory=dict)
+    features: FeatureManifest | None = None

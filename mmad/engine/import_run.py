@@ -8,6 +8,7 @@ from mmad.engine.run_folder import FROZEN_HASH, create_run, save_frozen
 from mmad.errors import CheckpointError
 from mmad.labels import LabelMap
 from mmad.models.build import build_detector
+from mmad.models.detector import EndToEndDetector
 from mmad.weights.files import read_weights
 from mmad.weights.load import LoadReport, fill_detector
 from mmad.weights.naming import detector_names
@@ -47,6 +48,7 @@ def import_run(
                 "and data.labels"
             )
     model = build_detector(config, num_classes=len(labels))
+    assert isinstance(model, EndToEndDetector)
     report = fill_detector(model, file)
     folder = create_run(out, config, labels=labels)
     digest = save_frozen(folder, model)

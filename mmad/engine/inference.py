@@ -6,19 +6,30 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
+from mmad.config.features import FeatureDataSettings
 from mmad.config.run import RunConfig
+from mmad.data.features import (
+    FeatureBatch,
+    FeatureStream,
+    WindowReader,
+    open_features,
+    stack_features,
+)
 from mmad.data.samples import Batch, FailedVideo, Packer
 from mmad.data.videos import FrameCache, WindowStream
+from mmad.errors import FeatureError
 from mmad.models.build_detectors import build_decoder
-from mmad.models.detector import EndToEndDetector
+from mmad.models.detector import Detector
 from mmad.models.nms import Candidates, suppress
 from mmad.segments import clip
 from mmad.structures import Detections, VideoRecord
 
+AnyBatch = Batch | FeatureBatch
+
 
 @torch.no_grad()
 def detect_videos(
-    model: EndToEndDetector,
+    model: Detector,
     records: Sequence[VideoRecord],
     config: RunConfig,
     *,
@@ -26,7 +37,8 @@ def detect_videos(
     precision: torch.dtype | None = None,
     fps: float | None = None,
     cache: FrameCache | None = None,
-    progress: Callable[[Batch], object] | None = None,
+    reader: WindowReader | None = None,
+    progress: Callable[[AnyBatch], object] | None = None,
 ) -> tuple[dict[str, Detections], list[FailedVideo]]:
     """Detections of each video by falling score, and the videos that could not be read.
 
@@ -38,6 +50,7 @@ def detect_videos(
         precision: of autocast, or None.
         fps: rate to resample other videos to; None takes each video's own.
         cache: of frames, for repeated validation.
+        reader: of stored features, for the same.
         progress: called after each batch.
     """
     decoder = build_decoder(config.detector, config.inference)
@@ -45,7 +58,7 @@ def detect_videos(
     failures: list[FailedVideo] = []
     was_training = model.training
     model.eval()
-    for batch, failed in window_batches(records, config, fps=fps, cache=cache):
+    for batch, failed in window_batches(records, config, fps=fps, cache=cache, reader=reader):
         failures += failed
         if batch is None:
             continue
@@ -76,21 +89,51 @@ def window_batches(
     records: Sequence[VideoRecord],
     config: RunConfig,
     *,
-    fps: float | None,
-    cache: FrameCache | None,
-) -> Iterator[tuple[Batch | None, list[FailedVideo]]]:
-    """Packed windows of all videos, and those that failed."""
-    stream = WindowStream(
-        records, config.data, steps_per_tubelet=config.steps_per_tubelet, fps=fps, cache=cache
-    )
+    fps: float | None = None,
+    cache: FrameCache | None = None,
+    reader: WindowReader | None = None,
+) -> Iterator[tuple[AnyBatch | None, list[FailedVideo]]]:
+    """Windows of all videos, of their frames or of their stored features, and those that failed."""
+    stream: FeatureStream | WindowStream
+    if isinstance(config.data, FeatureDataSettings):
+        reader = reader or feature_reader(config)
+        stream, collate = FeatureStream(records, reader, config.data), stack_features
+    else:
+        data, backbone = config.of_videos()
+        collate = Packer(clip_frames=backbone.clip_frames)  # type: ignore[assignment]
+        stream = WindowStream(
+            records, data, steps_per_tubelet=config.steps_per_tubelet, fps=fps, cache=cache
+        )
     return iter(
         DataLoader(
             stream,
             batch_size=config.inference.batch_windows,
-            collate_fn=Packer(clip_frames=config.backbone.clip_frames),
+            collate_fn=collate,
             num_workers=min(config.data.num_workers, len(records)),
         )
     )
+
+
+def feature_reader(config: RunConfig) -> WindowReader:
+    """The stored features of a run.
+
+    Raises: FeatureError if they cannot be read, or are not those that the settings describe.
+    """
+    settings = config.data
+    assert isinstance(settings, FeatureDataSettings)
+    source = open_features(
+        settings.features,
+        grid=settings.grid,
+        file_name=settings.file_name,
+        channels_first=settings.channels_first,
+    )
+    found = source.manifest.weights_sha256
+    if settings.weights_sha256 is not None and found != settings.weights_sha256:
+        raise FeatureError(
+            f"{settings.features}: was made by weights {found}; data.weights_sha256 says "
+            f"{settings.weights_sha256}"
+        )
+    return WindowReader(source, steps_per_stored=config.steps_per_tubelet)
 
 
 def merge_windows(

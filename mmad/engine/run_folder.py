@@ -25,13 +25,15 @@ from mmad.checkpoint import (
 )
 from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import AnyConfig, RunConfig, dump_config, load_any_config, load_config
+from mmad.data.feature_manifest import FeatureManifest, read_manifest
 from mmad.errors import CheckpointError, ConfigError
 from mmad.labels import LabelMap
 from mmad.models.build import build_detector, build_recognizer
-from mmad.models.detector import EndToEndDetector
+from mmad.models.detector import Detector, FeatureDetector
 from mmad.models.recognition import Recognizer
 
 FROZEN_HASH = "frozen_sha256"
+_BACKBONE = "features."
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,11 @@ class RunFolder:
         return self.path / "best.safetensors"
 
     @property
+    def features(self) -> Path:
+        """Manifest of the stored features that it was trained on; not there if on videos."""
+        return self.path / "features.json"
+
+    @property
     def curves(self) -> Path:
         """Picture of losses and validation."""
         return self.path / "curves.png"
@@ -79,6 +86,12 @@ class RunFolder:
     def tensorboard(self) -> Path:
         """Event files, if they are asked for."""
         return self.path / "tensorboard"
+
+    def manifest(self) -> FeatureManifest | None:
+        """Of the stored features that it was trained on; None if on videos."""
+        if not self.features.is_file():
+            return None
+        return read_manifest(self.features.read_text(encoding="utf-8"), source=str(self.features))
 
     def predictions(self, subset: str, suffix: str) -> Path:
         """Detections of a subset."""
@@ -172,13 +185,24 @@ def run_weights(folder: RunFolder) -> dict[str, Tensor]:
     return {**frozen, **trained}
 
 
-def fill_from_run(model: nn.Module, path: str | Path) -> None:
+def fill_from_run(model: nn.Module, path: str | Path, *, keeps_backbone: bool = False) -> None:
     """Give the model the weights of a run.
+
+    A detector on features takes the temporal part of one on videos.
+
+    Args:
+        keeps_backbone: of a run on features, which has none, a detector on videos may take the
+            temporal part and keep its own backbone.
 
     Raises: CheckpointError as `run_weights`, or if the run is of another kind of model.
     """
     weights = run_weights(RunFolder(Path(path)))
-    missing = sorted(set(model.state_dict()) - set(weights))
+    wanted = set(model.state_dict())
+    if isinstance(model, FeatureDetector):
+        weights = {name: value for name, value in weights.items() if name in wanted}
+    elif keeps_backbone and not any(name.startswith(_BACKBONE) for name in weights):
+        wanted = {name for name in wanted if not name.startswith(_BACKBONE)}
+    missing = sorted(wanted - set(weights))
     if missing:
         raise CheckpointError(
             f"{path}: the checkpoint lacks {few(missing)}; a run of another task or head gives its "
@@ -200,15 +224,27 @@ def labels_of(folder: RunFolder) -> LabelMap:
     return LabelMap(**{name: tuple(values) for name, values in content.items()})
 
 
-def load_run(path: str | Path) -> tuple[EndToEndDetector, RunConfig, LabelMap]:
+def load_run(
+    path: str | Path, *, features: FeatureManifest | None = None
+) -> tuple[Detector, RunConfig, LabelMap]:
     """The trained detector of a run folder, ready to use, its settings and its classes.
+
+    Args:
+        path: the run folder.
+        features: use its temporal part on such features, also if it was trained on videos.
 
     Raises: CheckpointError as `run_weights`.
     """
     folder = RunFolder(Path(path))
     labels = labels_of(folder)
     config = load_config(folder.config)
-    model = build_detector(config, num_classes=len(labels))
+    if features is None:
+        features = folder.manifest()
+    model = build_detector(
+        config,
+        num_classes=len(labels),
+        feature_channels=None if features is None else features.channels,
+    )
     fill_from_run(model, path)
     return model.eval(), config, labels
 

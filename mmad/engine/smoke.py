@@ -6,39 +6,54 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from mmad.config.backbone import CustomSize
+import torch
+
+from mmad.config.backbone import BackboneSettings, CustomSize
+from mmad.config.data import DataSettings
+from mmad.config.features import ExtractionSettings, FeatureDataSettings
 from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import AnyConfig, RunConfig
-from mmad.models.build import build_size
+from mmad.engine.extraction import FeatureBackbone, extract_to_file
+from mmad.models.build import build_backbone, build_size
 from mmad.synthetic.dataset import SynthesisSettings, synthesize
+from mmad.video.find import find_videos
 
 
 def smoke_config(config: AnyConfig, *, data: Path) -> AnyConfig:
     """The settings with two blocks, small pictures, no pre-training, one step of two videos.
 
-    All kinds of modules stay. The videos or clips are the first of the config's own data; if its
-    annotations are not there, drawn ones, which are put into the folder ``data``.
+    All kinds of modules stay. The videos, clips or features are the first of the config's own data;
+    if they are not there, drawn ones (features of a backbone that knows nothing), which are put
+    into the folder ``data``.
     """
-    backbone = config.backbone
-    size = build_size(backbone)
-    tiny = CustomSize(width=48, depth=2, num_heads=4, patch=size.patch)
+    short = {"start": None, "epochs": 1, "batch_videos": 2, "accumulate": 1, "warmup_epochs": 0.0}
+    update: dict[str, Any] = {"training": config.training.model_copy(update=short)}
+    if isinstance(config, RunConfig):
+        update["detector"] = config.detector.tiny()
+    if isinstance(config, RunConfig) and isinstance(config.data, FeatureDataSettings):
+        few = {"max_videos": 2, "window_steps": 64, "num_workers": 0}
+        few |= _feature_places(config, config.data, data)
+    else:
+        assert config.backbone is not None
+        update["backbone"], side = _tiny(config.backbone)
+        few = {"image_size": side, "num_workers": 0}
+        if isinstance(config, RunConfig):
+            few |= {"max_videos": 2, "window_frames": 64} | _video_places(config, data)
+        else:
+            few |= {"max_clips": 2} | _clip_places(config, data)
+    update["data"] = config.data.model_copy(update=few)
+    return config.model_copy(update=update)
+
+
+def _tiny(backbone: BackboneSettings) -> tuple[BackboneSettings, int]:
+    """Two blocks at random weights, and the side of the pictures for them."""
+    patch = build_size(backbone).patch
+    tiny = CustomSize(width=48, depth=2, num_heads=4, patch=patch)
     adapter = backbone.adapter
     if adapter.name != "none":
         adapter = adapter.model_copy(update={"blocks": "all"})
-    small = backbone.model_copy(update={"size": tiny, "pretrained": None, "adapter": adapter})
-    short = {"start": None, "epochs": 1, "batch_videos": 2, "accumulate": 1, "warmup_epochs": 0.0}
-    update: dict[str, Any] = {
-        "backbone": small,
-        "training": config.training.model_copy(update=short),
-    }
-    few: dict[str, Any] = {"image_size": 4 * size.patch, "num_workers": 0}
-    if isinstance(config, RunConfig):
-        update["detector"] = config.detector.tiny()
-        few |= {"max_videos": 2, "window_frames": 64} | _video_places(config, data)
-    else:
-        few |= {"max_clips": 2} | _clip_places(config, data)
-    update["data"] = config.data.model_copy(update=few)
-    return config.model_copy(update=update)
+    update = {"size": tiny, "pretrained": None, "adapter": adapter}
+    return backbone.model_copy(update=update), 4 * patch
 
 
 def _video_places(config: RunConfig, data: Path) -> dict[str, Any]:
@@ -53,6 +68,33 @@ def _video_places(config: RunConfig, data: Path) -> dict[str, Any]:
         "train_subsets": ["train"],
         "val_subset": "val",
     }
+
+
+def _feature_places(config: RunConfig, settings: FeatureDataSettings, data: Path) -> dict[str, Any]:
+    places = _video_places(config, data)
+    places.pop("videos", None)
+    if Path(settings.features).exists() and not places:
+        return {}
+    features = data.with_name(f"{data.name}_features.h5")
+    if not features.exists():
+        draw_videos(data)
+        draw_features(data / "videos", features)
+    return {**places, "features": str(features), "grid": None, "weights_sha256": None}
+
+
+def draw_features(videos: Path, out: Path) -> None:
+    """Features of videos, of a tiny backbone at random weights; they appear all at once."""
+    backbone = BackboneSettings(size=CustomSize(width=48, depth=2, num_heads=4), drop_path=0.0)
+    torch.manual_seed(0)
+    source = FeatureBackbone(
+        build_backbone(backbone).eval(),
+        backbone,
+        DataSettings(annotations="none", videos=str(videos), image_size=64, augmentation=None),
+        weights_source="None",
+    )
+    partial = out.with_name(f".{out.name}.{os.getpid()}")
+    extract_to_file(sorted(find_videos(videos).items()), source, ExtractionSettings(), out=partial)
+    os.replace(partial, out)
 
 
 def _clip_places(config: RecognitionConfig, data: Path) -> dict[str, Any]:

@@ -11,29 +11,26 @@ from mmad.engine.detection import prepare_detection
 from mmad.engine.distributed import Processes, start_processes
 from mmad.engine.experiment import Experiment, ValidatingTask
 from mmad.engine.loop import Loop
+from mmad.engine.pretrained import load_pretrained
 from mmad.engine.recognition import prepare_recognition
 from mmad.engine.run_folder import (
     FROZEN_HASH,
     RunFolder,
     create_run,
     fill_from_run,
-    run_weights,
     save_frozen,
 )
+from mmad.engine.stored_features import require_features_of
 from mmad.engine.tensorboard import TensorBoardLog, require_tensorboard
 from mmad.errors import CheckpointError
 from mmad.labels import LabelMap
 from mmad.models.build import parameter_groups
-from mmad.models.videomae import VideoMAE
 from mmad.report.curves import draw_training_curves
-from mmad.weights.files import WeightFile
-from mmad.weights.load import LoadReport, fill_backbone, load_backbone
 
 EXPERIMENTS: Mapping[str, Callable[..., Experiment]] = {
     "detection": prepare_detection,
     "recognition": prepare_recognition,
 }
-_BACKBONE = "features.backbone."
 
 
 def train_run(
@@ -66,13 +63,15 @@ def _train(
     experiment = EXPERIMENTS[config.task](config, processes=processes, folder=folder)
     model = experiment.model
     report = None
-    if config.backbone.pretrained is not None and not resume:
+    if config.backbone is not None and config.backbone.pretrained is not None and not resume:
         for backbone in experiment.backbones:
             report = load_pretrained(backbone, config)
-        if processes.is_main and not quiet:
+        if report is not None and processes.is_main and not quiet:
             print(report)
     if config.training.start is not None and not resume:
-        fill_from_run(model, config.training.start)
+        _start_from(config, experiment)
+    if experiment.features is not None and resume:
+        require_features_of(folder, experiment.features, source=_features(config))
     if config.training.tensorboard:
         require_tensorboard()
     _open_folder(config, folder, labels=experiment.labels, resume=resume, processes=processes)
@@ -83,6 +82,8 @@ def _train(
         if report is not None:
             folder.append({"kind": "weights", "step": 0, "report": report.lines()})
         save_frozen(folder, model)
+        if experiment.features is not None:
+            folder.features.write_text(experiment.features.to_json(), encoding="utf-8")
         folder.append({"kind": "data", "step": 0, **experiment.facts})
     processes.wait()
     model.to(processes.device)
@@ -118,26 +119,21 @@ def _train(
     return folder
 
 
-def load_pretrained(backbone: VideoMAE, config: AnyConfig) -> LoadReport:
-    """Fill the backbone with ``backbone.pretrained``: a file, a hub id, or a run of any task, whose
-    adapters come along.
+def _features(config: AnyConfig) -> str:
+    return getattr(config.data, "features", "")
 
-    Raises: CheckpointError if the weights cannot be read or do not fit.
+
+def _start_from(config: AnyConfig, experiment: Experiment) -> None:
+    """Weights of ``training.start``.
+
+    Raises: CheckpointError if they do not fit, FeatureError if they belong to other features.
     """
-    settings = config.backbone
-    assert settings.pretrained is not None
-    run = RunFolder(Path(settings.pretrained))
-    if not run.config.is_file():
-        return load_backbone(backbone, settings.pretrained, allow=settings.pretrained_allow)
-    weights = {
-        name.removeprefix(_BACKBONE): value
-        for name, value in run_weights(run).items()
-        if name.startswith(_BACKBONE)
-    }
-    file = WeightFile(
-        source=str(run.path), container="run", tensors=weights, sha256=hash_state(weights)
-    )
-    return fill_backbone(backbone, file, allow=settings.pretrained_allow)
+    assert config.training.start is not None
+    start = RunFolder(Path(config.training.start))
+    if experiment.features is not None and start.config.is_file():
+        require_features_of(start, experiment.features, source=_features(config))
+    pretrained = config.backbone is not None and config.backbone.pretrained is not None
+    fill_from_run(experiment.model, start.path, keeps_backbone=pretrained)
 
 
 def _open_folder(

@@ -13,7 +13,7 @@ from mmad.errors import ConfigError
 from mmad.labels import LabelMap
 from mmad.models.adapters import DualPathAdapter, StandardAdapter, TemporalInformationAdapter
 from mmad.models.build_detectors import build_network
-from mmad.models.detector import EndToEndDetector, VideoFeatures
+from mmad.models.detector import Detector, EndToEndDetector, FeatureDetector, VideoFeatures
 from mmad.models.recognition import ArcFace, Gate, Heads, Linear, Recognizer
 from mmad.models.recognition_losses import RecognitionCriterion, body_weights
 from mmad.models.videomae import SIZES, VideoMAE, VideoMAESize
@@ -68,16 +68,29 @@ def build_backbone(settings: BackboneSettings) -> VideoMAE:
     return backbone
 
 
-def build_detector(config: RunConfig, *, num_classes: int) -> EndToEndDetector:
-    """The whole network at random weights, the same ones for the same seed."""
+def build_detector(
+    config: RunConfig, *, num_classes: int, feature_channels: int | None = None
+) -> Detector:
+    """The whole network at random weights, the same ones for the same seed.
+
+    Args:
+        config: of the run.
+        num_classes: of the data.
+        feature_channels: build the temporal part alone, for stored features of so many channels.
+    """
     torch.manual_seed(config.seed)
+    if feature_channels is not None:
+        return FeatureDetector(
+            build_network(config.detector, in_channels=feature_channels, num_classes=num_classes)
+        )
+    _, backbone = config.of_videos()
     features = VideoFeatures(
-        build_backbone(config.backbone),
+        build_backbone(backbone),
         steps_per_tubelet=config.steps_per_tubelet,
         mask_padding=config.detector.mask_features,
     )
     network = build_network(
-        config.detector, in_channels=build_size(config.backbone).width, num_classes=num_classes
+        config.detector, in_channels=build_size(backbone).width, num_classes=num_classes
     )
     return EndToEndDetector(features, network)
 

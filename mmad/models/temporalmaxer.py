@@ -27,7 +27,8 @@ class MaxPoolBlock(nn.Module):
         """Sequence (B, C, T / stride) and its mask.
 
         Differs: the released code marks a step as existing where any step that it pools does; here,
-        as in all other blocks, every second step of the mask. Only a last odd step tells.
+        as in all other blocks, every second step of the mask. A padded video of even length has one
+        step more at each level there.
         """
         if self.stride == 1:
             return x_BCT, mask_BT

@@ -231,19 +231,22 @@ class VideoMAE(nn.Module):
             )
         return self.patch_embed(clips_NCFHW)
 
-    def encode(self, patches_NDThw: Tensor, video_of_clip_N: Tensor) -> Tensor:
+    def encode(
+        self, patches_NDThw: Tensor, video_of_clip_N: Tensor, *, before_block: int | None = None
+    ) -> Tensor:
         """Tokens after the last block, shape (N, T, S, D).
 
         Args:
             patches_NDThw: what `embed` gives; the clips of a video are neighbours, in order.
             video_of_clip_N: which video each clip belongs to, for the temporal adapters.
+            before_block: give the tokens as they enter this block instead.
         """
         grid_hw = (patches_NDThw.shape[3], patches_NDThw.shape[4])
         x_NSD = patches_NDThw.flatten(2).transpose(1, 2)
         x_NSD = x_NSD + self.positions(grid_hw).to(x_NSD.dtype)
         video_of_tubelet_L = video_of_clip_N.repeat_interleave(self.clip_tubelets)
         recompute = self.activation_checkpointing and self.training and torch.is_grad_enabled()
-        for block in self.blocks:
+        for block in self.blocks[:before_block]:
             if recompute:
                 x_NSD = checkpoint(
                     block,
@@ -254,7 +257,7 @@ class VideoMAE(nn.Module):
                 )
             else:
                 x_NSD = block(x_NSD, video_of_tubelet_L=video_of_tubelet_L, grid_hw=grid_hw)
-        if self.norm is not None:
+        if self.norm is not None and before_block is None:
             x_NSD = self.norm(x_NSD)
         return x_NSD.unflatten(1, (self.clip_tubelets, math.prod(grid_hw)))
 

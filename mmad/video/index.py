@@ -100,6 +100,19 @@ def _index_cached(path: str, _size: int, _mtime_ns: int) -> VideoIndex:
         return _build_index(Path(path), container, container.streams.video[0])
 
 
+def announced_frames(path: Path) -> int:
+    """How many frames the file says that it has, without reading it; 0 if it does not say."""
+    try:
+        with open_container(path) as container:
+            stream = container.streams.video[0]
+            if stream.frames:
+                return int(stream.frames)
+            seconds = (container.duration or 0) / av.time_base
+            return round(seconds * float(stream.average_rate or 0))
+    except (VideoError, OSError, av.error.FFmpegError):
+        return 0
+
+
 def open_container(path: Path) -> InputContainer:
     """The opened file, which is sure to have a video stream.
 

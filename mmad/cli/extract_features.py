@@ -1,0 +1,202 @@
+"""``mmad extract-features``: what a backbone says of videos, on disk."""
+
+import time
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+import typer
+from pydantic import ValidationError
+from tqdm import tqdm
+
+from mmad.cli.copies import VideosArgument, video_files
+from mmad.cli.features import describe_file
+from mmad.config.features import ExtractionSettings
+from mmad.data.feature_parts import FeatureParts
+from mmad.engine.extraction import (
+    Extracted,
+    describe_features,
+    extract_parts,
+    plan_clips,
+    share_of_process,
+)
+from mmad.engine.feature_backbone import open_backbone
+from mmad.engine.loop import PRECISIONS, choose_precision
+from mmad.errors import ConfigError, VideoError, raise_problems
+from mmad.video.index import announced_frames
+
+app = typer.Typer()
+
+
+@app.command()
+def extract_features(
+    source: Annotated[Path, typer.Argument(help="Config, or run folder of a trained model.")],
+    videos: VideosArgument,
+    out: Annotated[Path, typer.Option(help="HDF5 file to write or to complete.")],
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="key.sub=value", help="Change a setting of the config."),
+    ] = None,
+    window: Annotated[
+        int | None, typer.Option(help="Frames of a window; without it, dense features.")
+    ] = None,
+    stride: Annotated[int | None, typer.Option(help="Frames from one window to the next.")] = None,
+    spatial: Annotated[
+        str, typer.Option(help="pooled, tokens, or a number n for a grid of n x n cells.")
+    ] = "pooled",
+    before_block: Annotated[
+        int | None, typer.Option(help="Tokens as they enter this block, from 0.")
+    ] = None,
+    dtype: Annotated[str, typer.Option(help="Of the stored numbers: float32 or float16.")] = (
+        "float32"
+    ),
+    precision: Annotated[
+        str, typer.Option(help="Of the computation: auto, fp32, bf16 or fp16.")
+    ] = "auto",
+    fps: Annotated[
+        float | None, typer.Option(help="Resample videos of other rates to this one.")
+    ] = None,
+    block_clips: Annotated[
+        int | None, typer.Option(min=1, help="Clips computed at once; 8 on a CPU, 64 on a GPU.")
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=0, help="Processes that decode ahead; 0 on a CPU, 8 beside a GPU."),
+    ] = None,
+    share: Annotated[
+        str | None,
+        typer.Option(metavar="I/N", help="Do the I-th of N shares; torchrun says it by itself."),
+    ] = None,
+    random_weights: Annotated[
+        bool, typer.Option("--random-weights", help="For tries: a backbone that knows nothing.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Make features again that are in --out.")
+    ] = False,
+) -> None:
+    """Write the features of videos. A run that was killed goes on where it stopped."""
+    rank, count = parse_share(share) if share is not None else share_of_process()
+    settings = extraction_settings(
+        window=window,
+        stride=stride,
+        spatial=int(spatial) if spatial.isdigit() else spatial,
+        before_block=before_block,
+        dtype=dtype,
+        fps=fps,
+    )
+    if precision not in ("auto", *PRECISIONS):
+        raise ConfigError(f"--precision {precision}: expected auto, {', '.join(PRECISIONS)}")
+    files = named_videos(video_files(videos))
+    device = torch.device("cuda", rank % torch.cuda.device_count()) if _has_gpu() else _CPU
+    backbone = open_backbone(source, device=device, change=change or [], random=random_weights)
+    layout = plan_clips(
+        backbone, settings, block_clips=block_clips or (64 if device.type == "cuda" else 8)
+    )
+    number = choose_precision(precision, device)
+    manifest = describe_features(backbone, settings, layout=layout, precision=number)
+    parts = FeatureParts(out, manifest, files, overwrite=overwrite)
+    my_share = parts.shares(count=count)[rank]
+    mine = parts.begin(my_share)
+    typer.echo(f"{len(mine)} videos to do, {len(my_share) - len(mine)} parts there; {backbone}")
+    began = time.perf_counter()
+    total = sum(announced_frames(path) for _, path in mine)
+    with tqdm(total=total, desc="extract", unit="frame", disable=_no_bar(rank)) as bar:
+        done = extract_parts(
+            mine,
+            backbone,
+            settings,
+            manifest=manifest,
+            layout=layout,
+            precision=number,
+            part_of={name: parts.path(name) for name, _ in mine},
+            num_workers=(8 if device.type == "cuda" else 0) if workers is None else workers,
+            progress=bar.update,
+        )
+    for failure in done.failed:
+        parts.note_failure(failure.video_id, failure.message)
+    finish(parts, done, seconds=time.perf_counter() - began, waits=share is None and count > 1)
+
+
+_CPU = torch.device("cpu")
+
+
+def _has_gpu() -> bool:
+    return torch.cuda.is_available()
+
+
+def _no_bar(rank: int) -> bool | None:
+    # None: no bar where the errors go to a file.
+    return True if rank else None
+
+
+def parse_share(text: str) -> tuple[int, int]:
+    """Number from 0 and count of a share written as ``I/N``, from 1.
+
+    Raises: ConfigError if it is no share.
+
+    >>> parse_share("2/8")
+    (1, 8)
+    """
+    first, _, second = text.partition("/")
+    if not (first.isdigit() and second.isdigit() and 1 <= int(first) <= int(second)):
+        raise ConfigError(f"--share {text}: expected I/N with I from 1 to N, such as 2/8")
+    return int(first) - 1, int(second)
+
+
+def extraction_settings(**given: Any) -> ExtractionSettings:
+    """The settings that the options say.
+
+    Raises: ConfigError if they are impossible.
+    """
+    mode: Literal["dense", "windows"] = "dense"
+    if given["window"] is not None or given["stride"] is not None:
+        mode = "windows"
+    try:
+        return ExtractionSettings(mode=mode, **given)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = str(first["loc"][0]).replace("_", "-") if first["loc"] else None
+        message = first["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"--{name}: {message}" if name else message) from None
+
+
+def named_videos(files: list[Path]) -> list[tuple[str, Path]]:
+    """Id and path of each video, sorted.
+
+    Raises: VideoError if two would have the same id.
+    """
+    by_id: dict[str, Path] = {}
+    for path in files:
+        if path.stem in by_id and by_id[path.stem].resolve() != path.resolve():
+            raise VideoError(
+                f"{by_id[path.stem]} and {path} would both be video '{path.stem}'; give them "
+                "different names"
+            )
+        by_id[path.stem] = path
+    return sorted(by_id.items())
+
+
+def finish(parts: FeatureParts, done: Extracted, *, seconds: float, waits: bool) -> None:
+    """Say what was done, and join the parts if all of them are there.
+
+    Args:
+        waits: for the other processes of torchrun, which would be stopped if this one ended with an
+            error.
+
+    Raises: VideoError that names the videos of this process that could not be read.
+    """
+    if done.written:
+        rate = done.num_frames / max(seconds, 1e-9)
+        typer.echo(
+            f"{len(done.written)} videos, {done.num_frames} frames in {seconds:.1f} s "
+            f"({rate:.1f} frames/s)"
+        )
+    while waits and not parts.is_complete():
+        time.sleep(0.5)
+    if parts.is_complete() and parts.merge() and parts.out.is_file():
+        typer.echo(describe_file(parts.out))
+    elif not parts.is_complete():
+        typer.echo(f"{parts.folder}: waits for the other shares")
+    raise_problems(
+        VideoError, source="extract-features", problems=[item.message for item in done.failed]
+    )

@@ -1,0 +1,152 @@
+"""``mmad features``: looks into stored features, converts them from and to folders of arrays."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from tqdm import tqdm
+
+from mmad.config.features import StoredGrid
+from mmad.data.feature_files import FeatureFile, FeatureSource, PartWriter, merge_parts
+from mmad.data.feature_folders import FOLDER_MANIFEST, FOLDER_VIDEOS, SUFFIXES, write_array
+from mmad.data.features import open_features
+from mmad.errors import FeatureError
+
+app = typer.Typer()
+
+Source = Annotated[Path, typer.Argument(help="File of features, or a folder of arrays.")]
+StrideFrames = Annotated[
+    float | None, typer.Option(help="Of a folder: frames from one step to the next.")
+]
+OffsetFrames = Annotated[
+    float, typer.Option(help="Of a folder: frame of step 0; half a window for windows.")
+]
+Fps = Annotated[
+    float | None, typer.Option(help="Of a folder: rate of all videos; without it, their own.")
+]
+FileName = Annotated[
+    str, typer.Option(help="Of a folder: names of its files, without their ending.")
+]
+ChannelsFirst = Annotated[
+    bool, typer.Option("--channels-first", help="Of a folder: arrays are (channels, steps).")
+]
+
+
+def _open(
+    source: Path,
+    stride_frames: float | None,
+    offset_frames: float,
+    fps: float | None,
+    file_name: str,
+    channels_first: bool,
+) -> FeatureSource:
+    if "{video_id}" not in file_name:
+        raise FeatureError(f"--file-name {file_name}: expected {{video_id}} in it")
+    grid = None
+    if stride_frames is not None:
+        if stride_frames <= 0:
+            raise FeatureError(f"--stride-frames {stride_frames}: expected more than 0")
+        grid = StoredGrid(stride_frames=stride_frames, offset_frames=offset_frames, fps=fps)
+    return open_features(source, grid=grid, file_name=file_name, channels_first=channels_first)
+
+
+@app.command()
+def inspect(
+    source: Source,
+    stride_frames: StrideFrames = None,
+    offset_frames: OffsetFrames = 0.0,
+    fps: Fps = None,
+    file_name: FileName = "{video_id}",
+    channels_first: ChannelsFirst = False,
+    videos: Annotated[bool, typer.Option("--videos", help="List every video.")] = False,
+) -> None:
+    """Say what stored features are, and of which videos."""
+    found = _open(source, stride_frames, offset_frames, fps, file_name, channels_first)
+    names = found.video_ids()
+    steps = sum(found.video(name).num_steps for name in names)
+    shape = " x ".join(map(str, found.manifest.step_shape))
+    typer.echo(f"{source}: {len(names)} videos, {steps} steps of {shape}")
+    for line in found.manifest.to_json().splitlines()[1:-1]:
+        typer.echo(f" {line}")
+    if videos:
+        for name in names:
+            video = found.video(name)
+            rate = "?" if video.fps is None else f"{video.fps:.3f}"
+            typer.echo(
+                f"  {name}: {video.num_steps} steps, every {video.stride_frames:g} frames from "
+                f"{video.offset_frames:g} on, at {rate} frames/s"
+            )
+
+
+@app.command()
+def convert(
+    source: Source,
+    out: Annotated[Path, typer.Argument(help="A .h5 file, or a new folder for arrays.")],
+    suffix: Annotated[
+        str, typer.Option("--format", help="Of the arrays: npy, npz, pt, csv or pkl.")
+    ] = "npy",
+    stride_frames: StrideFrames = None,
+    offset_frames: OffsetFrames = 0.0,
+    fps: Fps = None,
+    file_name: FileName = "{video_id}",
+    channels_first: ChannelsFirst = False,
+) -> None:
+    """Write features as a folder of arrays (steps, channels), or a folder as one file."""
+    found = _open(source, stride_frames, offset_frames, fps, file_name, channels_first)
+    if out.exists() and (out.is_file() or any(out.iterdir())):
+        raise FeatureError(f"{out}: is there already; choose another name")
+    if out.suffix == ".h5":
+        _to_file(found, out)
+    elif f".{suffix}" in SUFFIXES:
+        _to_folder(found, out, suffix=f".{suffix}")
+    else:
+        known = ", ".join(name.removeprefix(".") for name in SUFFIXES)
+        raise FeatureError(f"--format {suffix}: expected one of {known}")
+    typer.echo(f"{out}: features of {len(found.video_ids())} videos")
+
+
+def _to_folder(found: FeatureSource, out: Path, *, suffix: str) -> None:
+    """Only steps that belong to their video are written; what is known of it goes beside them."""
+    out.mkdir(parents=True, exist_ok=True)
+    known = {}
+    for name in tqdm(found.video_ids(), desc="convert", unit="video", disable=None):
+        video = found.video(name)
+        rows = found.read(name, 0, video.num_steps)
+        write_array(out / f"{name}{suffix}", np.ascontiguousarray(rows))
+        known[name] = asdict(video)
+    flat = found.manifest.model_copy(update={"step_shape": [found.manifest.channels]})
+    (out / FOLDER_VIDEOS).write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+    (out / FOLDER_MANIFEST).write_text(flat.to_json() + "\n", encoding="utf-8")
+
+
+def _to_file(found: FeatureSource, out: Path) -> None:
+    parts: dict[str, Path] = {}
+    folder = out.with_name(f"{out.name}.parts")
+    folder.mkdir(parents=True, exist_ok=True)
+    manifest = found.manifest.model_copy(update={"step_shape": [found.manifest.channels]})
+    try:
+        for name in tqdm(found.video_ids(), desc="convert", unit="video", disable=None):
+            video = found.video(name)
+            parts[name] = folder / f"{name}.h5"
+            writer = PartWriter(
+                parts[name], manifest=manifest, video_id=name, video=video, dtype="float32"
+            )
+            writer.write(found.read(name, 0, video.num_rows))
+            writer.close()
+        merge_parts(parts, out, manifest=manifest)
+    finally:
+        for part in folder.iterdir():
+            part.unlink()
+        folder.rmdir()
+
+
+def describe_file(path: Path) -> str:
+    """One line about a file of features."""
+    file = FeatureFile(path)
+    steps = sum(file.video(name).num_steps for name in file.video_ids())
+    shape = " x ".join(map(str, file.manifest.step_shape))
+    size = path.stat().st_size / 2**20
+    return f"{path}: {len(file.video_ids())} videos, {steps} steps of {shape}, {size:.1f} MiB"

@@ -1,0 +1,86 @@
+"""Settings of stored features: how they are made, and how a detector learns from them."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from mmad.config.base import Settings
+from mmad.config.data import AnnotatedSettings
+
+
+class StoredGrid(Settings):
+    """Where the steps of stored features lie in their videos."""
+
+    stride_frames: float = Field(gt=0, description="distance of two steps in frames")
+    offset_frames: float = Field(
+        0.0, ge=0, description="position of step 0; half a window where a window makes a step"
+    )
+    fps: float | None = Field(
+        None, gt=0, description="rate that the frames are counted at; null: of each video"
+    )
+
+
+class FeatureDataSettings(AnnotatedSettings):
+    """Where stored features and annotations are, and how windows are cut from them."""
+
+    TAG: ClassVar[str] = "of_features"
+
+    features: str = Field(
+        description="file of mmad extract-features, or a folder of .npy, .npz, .pt, .csv or .pkl"
+    )
+    grid: StoredGrid | None = Field(
+        None, description="a folder needs it; of a file that knows its grid, what it must be"
+    )
+    weights_sha256: str | None = Field(
+        None, description="refuse features that other weights have made"
+    )
+    file_name: str = Field(
+        "{video_id}", description="of a folder: names of the files without their ending"
+    )
+    channels_first: bool = Field(False, description="of a folder: arrays are (channels, steps)")
+    window_steps: int = Field(
+        1024, ge=1, description="most stored steps of a window; longer videos slide"
+    )
+    num_workers: int = Field(
+        0, ge=0, description="processes that read features; 0 reads in the main one"
+    )
+
+    @model_validator(mode="after")
+    def _pattern(self) -> "FeatureDataSettings":
+        if "{video_id}" not in self.file_name:
+            raise ValueError(
+                f"file_name: expected a name with {{video_id}} in it, found '{self.file_name}'"
+            )
+        return self
+
+
+class ExtractionSettings(Settings):
+    """What is kept of a backbone's tokens, and at which times."""
+
+    mode: Literal["dense", "windows"] = Field(
+        "dense",
+        description="clips side by side, a step for each tubelet; or a step for each window",
+    )
+    window: int | None = Field(
+        None, ge=1, description="frames of a window; a multiple of the backbone's clip"
+    )
+    stride: int | None = Field(None, ge=1, description="frames from one window to the next")
+    spatial: Literal["pooled", "tokens"] | int = Field(
+        "pooled", description="mean over the picture, every token, or a grid of n x n cells"
+    )
+    before_block: int | None = Field(
+        None, ge=0, description="tokens as they enter this block; null: after the last"
+    )
+    dtype: Literal["float32", "float16"] = Field("float32", description="of the stored numbers")
+    fps: float | None = Field(None, gt=0, description="resample videos to this rate; null: as is")
+
+    @model_validator(mode="after")
+    def _windows(self) -> "ExtractionSettings":
+        given = self.window is not None, self.stride is not None
+        if self.mode == "windows" and not all(given):
+            raise ValueError("windows need both --window and --stride, in frames")
+        if self.mode == "dense" and any(given):
+            raise ValueError("dense features have no window and stride; leave them out")
+        if isinstance(self.spatial, int) and not 1 <= self.spatial <= 64:
+            raise ValueError(f"spatial: expected 1 to 64 cells a side, found {self.spatial}")
+        return self

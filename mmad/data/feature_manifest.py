@@ -1,0 +1,112 @@
+"""What stored features are: the manifest of a file of them, and what of two files must agree."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from mmad.config.backbone import BackboneSettings
+from mmad.config.base import Settings
+from mmad.config.data import PictureSettings
+from mmad.config.features import ExtractionSettings, StoredGrid
+from mmad.errors import FeatureError
+
+
+class FeatureManifest(Settings):
+    """How features were made.
+
+    Two files may stand for each other if all but `weights_source` and `versions` are equal.
+    """
+
+    format: Literal["mmad-features"] = "mmad-features"
+    version: Literal[1] = 1
+    grid: StoredGrid | None = Field(description="of all videos; null: each video has its own")
+    step_shape: list[int] = Field(
+        min_length=1, description="[channels], or [rows, columns, channels] of a spatial grid"
+    )
+    extraction: ExtractionSettings | None = Field(None, description="null: made by other software")
+    backbone: BackboneSettings | None = Field(None, description="null: not known")
+    weights_sha256: str | None = Field(
+        None, description="of names, types, shapes and values of all weights of the backbone"
+    )
+    weights_source: str | None = Field(None, description="where the weights were read")
+    pictures: PictureSettings | None = Field(None, description="how frames were made pictures")
+    sampling: dict[str, Any] = Field({}, description="which frames were looked at")
+    precision: str | None = Field(None, description="of the computation")
+    versions: dict[str, str] = Field({}, description="of the software")
+
+    @property
+    def channels(self) -> int:
+        """Numbers of a step; the cells of a spatial grid one behind the other."""
+        count = 1
+        for size in self.step_shape:
+            count *= size
+        return count
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether a step is a tubelet, as the end-to-end detector has it."""
+        return self.extraction is not None and self.extraction.mode == "dense"
+
+    @property
+    def is_end_to_end(self) -> bool:
+        """Whether the steps are what an end-to-end detector with that backbone sees."""
+        kept = self.extraction
+        return (
+            kept is not None
+            and self.is_dense
+            and kept.spatial == "pooled"
+            and kept.before_block is None
+        )
+
+    def to_json(self) -> str:
+        """As text that `read_manifest` reads back to an equal value."""
+        return self.model_dump_json(indent=1)
+
+    def differences(self, other: "FeatureManifest") -> list[str]:
+        """What of the two does not agree, in words; empty if features of both may be mixed."""
+        ours, theirs = _flat(self.model_dump(mode="json")), _flat(other.model_dump(mode="json"))
+        return [
+            f"{key}: {_short(ours.get(key))} and {_short(theirs.get(key))}"
+            for key in sorted({*ours, *theirs})
+            if ours.get(key) != theirs.get(key) and not key.startswith(_ONLY_TOLD)
+        ]
+
+
+# What features do not depend on, or, for readers and their processes, should not.
+_ONLY_TOLD = (
+    *("weights_source", "versions", "pictures.num_workers", "pictures.cache_gb"),
+    *("pictures.augment", "backbone.pretrained", "backbone.drop_path", "backbone.freeze"),
+    "backbone.activation_checkpointing",
+)
+
+
+def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in content.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 24 else f"{text[:12]}..."
+
+
+def read_manifest(text: str, *, source: str) -> FeatureManifest:
+    """The manifest in ``text``.
+
+    Raises: FeatureError if it is not one, or of another version.
+    """
+    try:
+        return FeatureManifest.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"])) or "the whole"
+        raise FeatureError(
+            f"{source}: its manifest cannot be read ({place}: {first['msg']}); it is of another "
+            "version of mmad: extract the features again"
+        ) from None
