@@ -106,7 +106,8 @@ class FeatureFolder:
     def read(self, video_id: str, start: int, stop: int) -> NDArray[np.float32]:
         """As `FeatureSource`."""
         rows = self._load(video_id)[start:stop]
-        return np.asarray(rows, dtype=np.float32).reshape(len(rows), -1)
+        # A copy: what is mapped from the disk cannot be written to.
+        return np.array(rows, dtype=np.float32).reshape(len(rows), -1)
 
     def _load(self, video_id: str) -> NDArray:
         file = self._files[video_id]

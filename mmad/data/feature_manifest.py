@@ -68,7 +68,7 @@ class FeatureManifest(Settings):
         ours, theirs = _flat(self.model_dump(mode="json")), _flat(other.model_dump(mode="json"))
         return [
             f"{key}: {_short(ours.get(key))} and {_short(theirs.get(key))}"
-            for key in sorted({*ours, *theirs})
+            for key in sorted({*ours, *theirs}, key=lambda key: (key != "weights_sha256", key))
             if ours.get(key) != theirs.get(key) and not key.startswith(_ONLY_TOLD)
         ]
 

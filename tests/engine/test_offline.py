@@ -1,0 +1,360 @@
+"""Training on stored features: the same as end to end without the backbone."""
+
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from synthetic_data import change, tiny_config, tiny_content
+from test_extraction import files_of, random_backbone
+
+from mmad.config.features import ExtractionSettings, StoredGrid
+from mmad.config.run import RunConfig, dump_config, load_config, parse_config
+from mmad.data.feature_files import FeatureFile
+from mmad.data.feature_folders import FeatureFolder
+from mmad.data.features import WindowReader, open_features
+from mmad.data.windows import Window
+from mmad.engine.detection import read_data, records_of
+from mmad.engine.extraction import FeatureBackbone, extract_to_file
+from mmad.engine.feature_backbone import open_backbone
+from mmad.engine.inference import detect_videos
+from mmad.engine.run_folder import RunFolder, load_run
+from mmad.engine.stored_features import load_video_run
+from mmad.engine.training import train_run
+from mmad.errors import CheckpointError, ConfigError, FeatureError
+from mmad.structures import Annotations, VideoRecord
+
+CPU = torch.device("cpu")
+
+
+def offline_config(videos: Path, features: Path, **changes: object) -> RunConfig:
+    content = tiny_content(videos)
+    content["data"] = {
+        "annotations": content["data"]["annotations"],
+        "features": str(features),
+        "window_steps": 64,
+    }
+    del content["backbone"], content["steps_per_tubelet"]
+    return parse_config(change(content, changes), source="test")
+
+
+@pytest.fixture(scope="module")
+def whole_run(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An end-to-end run."""
+    out = tmp_path_factory.mktemp("whole") / "run"
+    train_run(tiny_config(videos, training__epochs=1), out=out, quiet=True)
+    return out
+
+
+@pytest.fixture(scope="module")
+def its_features(whole_run: Path, videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("features") / "features.h5"
+    source = open_backbone(whole_run, device=CPU)
+    extract_to_file(files_of(videos), source, ExtractionSettings(), out=out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def offline_run(videos: Path, its_features: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("offline") / "run"
+    train_run(offline_config(videos, its_features), out=out, quiet=True)
+    return out
+
+
+def mmad(*arguments: object, code: int = 0) -> str:
+    words = [sys.executable, "-m", "mmad", *map(str, arguments)]
+    result = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert result.returncode == code, result.stdout + result.stderr
+    assert "Traceback" not in result.stderr
+    return result.stdout + result.stderr
+
+
+def rows_of(path: Path) -> np.ndarray:
+    lines = path.read_text().splitlines()[1:]
+    return np.array([[float(x) for x in line.split(",")[2:]] for line in lines])
+
+
+def losses_of(folder: Path) -> list[float]:
+    return [row["loss"] for row in RunFolder(folder).rows() if row["kind"] == "step"]
+
+
+def test_an_offline_run_is_a_run(offline_run: Path) -> None:
+    names = {str(path.relative_to(offline_run)) for path in offline_run.rglob("*")}
+    assert {"features.json", "best.safetensors", "frozen.safetensors", "curves.png"} <= names
+    assert "predictions/val.csv" in names
+    trained = torch.nn.Module.state_dict(load_run(offline_run)[0])
+    assert all(name.startswith("network.") for name in trained)
+    rates = [row["fps"] for row in RunFolder(offline_run).rows() if row["kind"] == "data"]
+    assert rates == [15.0]
+
+
+def test_eval_error_analysis_and_report_take_it(offline_run: Path, tmp_path: Path) -> None:
+    assert "action" in mmad("eval", "--runs", offline_run)
+    mmad("error-analysis", offline_run / "predictions" / "val.csv")
+    mmad("report", offline_run, "--out", tmp_path / "report.html")
+    assert (tmp_path / "report.html").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("steps", [1, 2, 0.5])
+def test_a_detector_finds_the_same_in_videos_and_their_features(
+    steps: float, whole_run: Path, its_features: Path, videos: Path, tmp_path: Path
+) -> None:
+    """The weights of an end-to-end run, on features that it made itself."""
+    content = tiny_content(videos)
+    content["steps_per_tubelet"] = steps
+    content["training"]["epochs"] = 1
+    run = tmp_path / "run"
+    train_run(parse_config(content, source="test"), out=run, quiet=True)
+    features = tmp_path / "f.h5"
+    source = open_backbone(run, device=CPU)
+    extract_to_file(files_of(videos), source, ExtractionSettings(), out=features)
+    detector, config, _ = load_run(run)
+    records = records_of(config, read_data(config)[0], ["train", "val"])
+    expected, _ = detect_videos(detector, records, config, device=CPU)
+    on_features = offline_config(videos, features, steps_per_tubelet=steps)
+    reader = WindowReader(open_features(features), steps_per_stored=steps)
+    alone, _, _ = load_run(run, features=reader.source.manifest)
+    found, _ = detect_videos(alone, records, on_features, device=CPU, reader=reader)
+    for record in records:
+        one, other = expected[record.video_id], found[record.video_id]
+        assert len(one) > 0
+        np.testing.assert_array_equal(one.labels, other.labels)
+        np.testing.assert_allclose(one.scores, other.scores, atol=1e-5)
+        np.testing.assert_allclose(one.segments_seconds, other.segments_seconds, atol=1e-4)
+
+
+def test_predict_on_features_with_an_end_to_end_run(
+    whole_run: Path, its_features: Path, videos: Path, tmp_path: Path
+) -> None:
+    annotations = videos / "annotations" / "mma52.json"
+    one, other = tmp_path / "videos.csv", tmp_path / "features.csv"
+    mmad("predict", whole_run, "--subset", "val", "--out", one)
+    data = f"data={{annotations: {annotations}, features: {its_features}}}"
+    mmad("predict", whole_run, data, "--subset", "val", "--out", other)
+    np.testing.assert_allclose(rows_of(one), rows_of(other), atol=1e-4)
+
+
+def test_an_offline_run_detects_in_videos(offline_run: Path, videos: Path, tmp_path: Path) -> None:
+    """The backbone is put back from where it was; nothing else tells it what it is."""
+    mmad("predict", offline_run, "--subset", "val", "--out", tmp_path / "features.csv")
+    names = [name for name, _ in files_of(videos) if name.startswith("val")]
+    files = [videos / "videos" / f"{name}.mp4" for name in names]
+    mmad("detect", *files, "--checkpoint", offline_run, "--out", tmp_path / "d")
+    np.testing.assert_allclose(
+        rows_of(tmp_path / "features.csv"), rows_of(tmp_path / "d/detections.csv"), atol=1e-4
+    )
+
+
+def test_heads_go_from_features_to_videos_and_back(
+    offline_run: Path, whole_run: Path, its_features: Path, videos: Path, tmp_path: Path
+) -> None:
+    config = tiny_config(
+        videos,
+        training__epochs=1,
+        training__learning_rate=1e-9,
+        training__adapter_learning_rate=1e-9,
+        training__start=str(offline_run),
+        backbone__pretrained=str(whole_run),
+    )
+    train_run(config, out=tmp_path / "whole", quiet=True)
+    head = dict(load_run(offline_run)[0].named_parameters())
+    moved = load_run(tmp_path / "whole")[0]
+    for name, value in moved.network.named_parameters():
+        torch.testing.assert_close(value, head[f"network.{name}"], atol=1e-6, rtol=0)
+    back = offline_config(
+        videos,
+        its_features,
+        training__epochs=1,
+        training__learning_rate=1e-9,
+        training__start=str(whole_run),
+    )
+    train_run(back, out=tmp_path / "offline", quiet=True)
+    own = dict(load_run(whole_run)[0].network.named_parameters())
+    for name, value in load_run(tmp_path / "offline")[0].network.named_parameters():
+        torch.testing.assert_close(value, own[name], atol=1e-6, rtol=0)
+    lacking = tiny_config(videos, training__start=str(offline_run))
+    with pytest.raises(CheckpointError, match="the checkpoint lacks"):
+        train_run(lacking, out=tmp_path / "no", quiet=True)
+
+
+def test_it_resumes_to_the_same_losses(
+    offline_run: Path, its_features: Path, videos: Path, tmp_path: Path
+) -> None:
+    train_run(offline_config(videos, its_features), out=tmp_path / "again", quiet=True)
+    assert losses_of(tmp_path / "again") == losses_of(offline_run)
+    config = offline_config(videos, its_features, data__num_workers=1)
+    train_run(config, out=tmp_path / "workers", quiet=True)
+    np.testing.assert_allclose(losses_of(tmp_path / "workers"), losses_of(offline_run), rtol=1e-6)
+
+
+# ---- features that do not fit ----
+
+
+def other_features(videos: Path, out: Path, *, seed: int) -> Path:
+    config = tiny_config(videos, backbone__adapter={"name": "standard"})
+    torch.manual_seed(seed)
+    data, settings = config.of_videos()
+    source = FeatureBackbone(random_backbone(config), settings, data, weights_source="test")
+    extract_to_file(files_of(videos), source, ExtractionSettings(), out=out)
+    return out
+
+
+def test_other_features_are_refused(
+    offline_run: Path, whole_run: Path, its_features: Path, videos: Path, tmp_path: Path
+) -> None:
+    other = other_features(videos, tmp_path / "other.h5", seed=5)
+    said = mmad("predict", offline_run, f"data.features={other}", "--subset", "val", code=2)
+    assert "is not what" in said
+    assert "weights_sha256" in said
+    start = offline_config(videos, other, training__start=str(whole_run))
+    with pytest.raises(FeatureError, match="are not the features that"):
+        train_run(start, out=tmp_path / "a", quiet=True)
+    wish = offline_config(videos, other, data__weights_sha256="abc")
+    with pytest.raises(FeatureError, match=r"data\.weights_sha256 says abc"):
+        train_run(wish, out=tmp_path / "b", quiet=True)
+    grid = offline_config(videos, its_features, data__grid={"stride_frames": 4})
+    with pytest.raises(FeatureError, match=r"a step every 2 frames.*says a step every 4 frames"):
+        train_run(grid, out=tmp_path / "c", quiet=True)
+    assert not any((tmp_path / name).exists() for name in "abc")
+
+
+def test_features_that_changed_stop_a_resume(
+    its_features: Path, videos: Path, tmp_path: Path
+) -> None:
+    mine = tmp_path / "mine.h5"
+    mine.write_bytes(its_features.read_bytes())
+    config = offline_config(videos, mine, training__epochs=1)
+    train_run(config, out=tmp_path / "run", quiet=True)
+    mine.unlink()
+    other_features(videos, mine, seed=5)
+    with pytest.raises(FeatureError, match=r"is not what .* was trained on"):
+        train_run(config, out=tmp_path / "run", resume=True, quiet=True)
+
+
+def test_missing_videos_and_broken_files_are_named(
+    its_features: Path, videos: Path, tmp_path: Path
+) -> None:
+    few = tmp_path / "few.h5"
+    source = FeatureBackbone(
+        random_backbone(tiny_config(videos)),
+        tiny_config(videos).of_videos()[1],
+        tiny_config(videos).of_videos()[0],
+        weights_source="test",
+    )
+    extract_to_file(files_of(videos)[:2], source, ExtractionSettings(), out=few)
+    with pytest.raises(FeatureError, match="has no features of video"):
+        train_run(offline_config(videos, few), out=tmp_path / "a", quiet=True)
+    with pytest.raises(FeatureError, match="there is no such file of features"):
+        train_run(offline_config(videos, tmp_path / "none.h5"), out=tmp_path / "a", quiet=True)
+    cut = tmp_path / "cut.h5"
+    cut.write_bytes(its_features.read_bytes()[:1000])
+    with pytest.raises(FeatureError, match="not a whole file of features"):
+        FeatureFile(cut)
+    (tmp_path / "text.h5").write_text("hello")
+    with pytest.raises(FeatureError, match="not a whole file of features"):
+        FeatureFile(tmp_path / "text.h5")
+
+
+def test_a_config_says_what_is_wrong() -> None:
+    with pytest.raises(ConfigError, match=r"data\.window_frames: there is no such setting"):
+        load_config("configs/features_tridet.yaml", overrides=["data.window_frames=64"])
+    with pytest.raises(ConfigError, match="backbone: videos need one"):
+        load_config("configs/demo.yaml", overrides=["backbone=null"])
+    config = load_config("configs/features_tridet.yaml", overrides=["compat=opentad"])
+    assert config.data.keep_tail is False
+    assert config.steps_per_tubelet == 1
+
+
+# ---- folders of arrays ----
+
+
+@pytest.mark.parametrize("suffix", ["npy", "npz", "pt", "csv", "pkl"])
+def test_folders_go_there_and_back(suffix: str, its_features: Path, tmp_path: Path) -> None:
+    folder, back = tmp_path / "folder", tmp_path / "back.h5"
+    mmad("features", "convert", its_features, folder, "--format", suffix)
+    one, other = FeatureFile(its_features), FeatureFolder(folder)
+    assert other.video_ids() == one.video_ids()
+    assert not one.manifest.differences(other.manifest)
+    for name in one.video_ids():
+        steps = one.video(name).num_steps
+        np.testing.assert_allclose(one.read(name, 0, steps), other.read(name, 0, 10_000), rtol=1e-6)
+        assert other.video(name).num_frames == one.video(name).num_frames
+    mmad("features", "convert", folder, back)
+    assert FeatureFile(back).video(name).fps == one.video(name).fps
+    assert "6 videos" in mmad("features", "inspect", back, "--videos")
+
+
+def test_a_folder_of_others_trains(its_features: Path, videos: Path, tmp_path: Path) -> None:
+    """As ActionFormer's users have them: arrays, and a grid that only the paper knows."""
+    folder = tmp_path / "feats"
+    folder.mkdir()
+    source = FeatureFile(its_features)
+    for name in source.video_ids():
+        array = source.read(name, 0, source.video(name).num_steps)
+        np.save(folder / f"v_{name}-rgb.npy", array.T)
+    settings = {"file_name": "v_{video_id}-rgb", "channels_first": True}
+    config = offline_config(
+        videos,
+        folder,
+        data__grid={"stride_frames": 2.0, "fps": 15.0},
+        **{f"data__{key}": value for key, value in settings.items()},
+    )
+    train_run(config, out=tmp_path / "run", quiet=True)
+    assert RunFolder(tmp_path / "run").manifest().weights_sha256 is None
+    with pytest.raises(FeatureError, match=r"do not say where their steps lie"):
+        open_features(folder, **settings)
+    with pytest.raises(FeatureError, match=r"arrays named '\{video_id\}_x'"):
+        open_features(folder, file_name="{video_id}_x")
+    with pytest.raises(FeatureError, match="so it cannot take videos"):
+        load_video_run(tmp_path / "run")
+    np.save(folder / "v_val0000-rgb.npy", np.zeros((7, 20), dtype=np.float32))
+    found = open_features(folder, grid=StoredGrid(stride_frames=2.0), **settings)
+    with pytest.raises(FeatureError, match="has 7 channels, the others 16"):
+        found.read("val0000", 0, 5)
+
+
+class _Code:
+    def __reduce__(self) -> tuple:
+        return (print, ("this must not run",))
+
+
+def test_a_pickle_with_code_is_not_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps(_Code()))
+    with pytest.raises(FeatureError, match="could run code"):
+        FeatureFolder(tmp_path, grid=StoredGrid(stride_frames=1.0))
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps([1, 2]))
+    with pytest.raises(FeatureError, match="expected an array, found list"):
+        FeatureFolder(tmp_path, grid=StoredGrid(stride_frames=1.0))
+    assert capsys.readouterr().out == ""
+
+
+def test_values_that_are_no_numbers_are_named(videos: Path, tmp_path: Path) -> None:
+    array = np.zeros((5, 4), dtype=np.float32)
+    array[3, 1] = np.nan
+    np.save(tmp_path / "v.npy", array)
+    source = FeatureFolder(tmp_path, grid=StoredGrid(stride_frames=2.0, fps=10.0))
+    reader = WindowReader(source, steps_per_stored=1)
+    record = VideoRecord("v", 1.0, "val")
+    with pytest.raises(FeatureError, match="not finite"):
+        reader.sample(record, Window(0, 5), Annotations())
+
+
+def test_steps_of_windows_stand_for_their_middles(tmp_path: Path) -> None:
+    """Windows of 32 frames, every 4 frames, at 25 frames a second; step 10 of a later window."""
+    np.save(tmp_path / "v.npy", np.arange(80, dtype=np.float32).reshape(40, 2))
+    stored = StoredGrid(stride_frames=4.0, offset_frames=16.0, fps=25.0)
+    reader = WindowReader(FeatureFolder(tmp_path, grid=stored), steps_per_stored=1)
+    record = VideoRecord("v", 7.0, "val")
+    sample = reader.sample(record, Window(8, 40), Annotations())
+    assert sample.features_CT[:, 10].tolist() == [2 * 18, 2 * 18 + 1]
+    seconds = sample.grid.to_seconds([[10.0, 11.0]])
+    assert seconds[0].tolist() == [(16 + 18 * 4) / 25, (16 + 19 * 4) / 25]
+
+
+def test_dump_of_an_offline_config_is_read_back(videos: Path, tmp_path: Path) -> None:
+    config = offline_config(videos, tmp_path / "f.h5")
+    (tmp_path / "c.yaml").write_text(dump_config(config))
+    assert load_config(tmp_path / "c.yaml") == config
