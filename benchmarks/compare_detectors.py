@@ -66,7 +66,7 @@ ROWS: dict[str, tuple[str, tuple[str, ...], float]] = {
     ),
     "DyFADet": (
         "dyfadet",
-        (*PYRAMID, "detector.num_stem=1", "detector.hidden=192"),
+        (*PYRAMID, "detector.num_stem=1", "detector.hidden_channels=192"),
         1e-3,
     ),
     "VideoMamba": ("videomamba", (*PYRAMID, "detector.num_stem=1"), 1e-3),

@@ -193,10 +193,12 @@ def finish(parts: FeatureParts, done: Extracted, *, seconds: float, waits: bool)
         )
     while waits and not parts.is_complete():
         time.sleep(0.5)
-    if parts.is_complete() and parts.merge() and parts.out.is_file():
-        typer.echo(describe_file(parts.out))
-    elif not parts.is_complete():
+    if not parts.is_complete():
         typer.echo(f"{parts.folder}: waits for the other shares")
+    elif not parts.merge():
+        typer.echo(f"{parts.out}: another process joins the parts")
+    elif parts.out.is_file():
+        typer.echo(describe_file(parts.out))
     raise_problems(
         VideoError, source="extract-features", problems=[item.message for item in done.failed]
     )

@@ -98,8 +98,8 @@ def convert(
     ] = None,
     current: Current = False,
 ) -> None:
-    """Convert a backbone or an ActionFormer to safetensors in our naming, or a whole detector to a
-    run folder.
+    """Convert a backbone or an ActionFormer to safetensors in our naming, or a whole detector (an
+    ActionFormer, if the config names stored features) to a run folder.
     """
     if config is not None:
         settings = load_config(config, overrides=change or [])

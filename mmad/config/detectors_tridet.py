@@ -1,4 +1,4 @@
-"""Settings of TriDet."""
+"""Settings of TriDet, and those of its blocks, which DyFADet has too."""
 
 from typing import Literal, Self
 
@@ -10,10 +10,9 @@ from mmad.config.dense_detectors import DenseSettings
 GROUPS_OF_CHANNELS = 16
 
 
-class TriDetSettings(DenseSettings):
-    """TriDet: scalable-granularity blocks, and boundaries as distributions over steps."""
+class SGPSettings(DenseSettings):
+    """A pyramid of scalable-granularity blocks."""
 
-    name: Literal["tridet"] = "tridet"
     num_embedding: int = Field(2, ge=0, description="convolutions before the blocks")
     num_stem: int = Field(
         2, ge=0, description="blocks at full resolution, whose narrow convolution has 1 step"
@@ -43,16 +42,6 @@ class TriDetSettings(DenseSettings):
     input_noise: float = Field(
         0.0, ge=0, description="standard deviation of the noise on the features in training"
     )
-    num_bins: int = Field(
-        16, ge=1, description="largest distance from a point to its boundaries, in strides"
-    )
-    iou_weight_power: float = Field(
-        0.2, ge=0, description="of the tIoU, a factor of the focal loss of positives"
-    )
-    iou_weight_gradient: bool = Field(
-        True,
-        description="the focal loss teaches the boundaries through that factor (peers: true)",
-    )
 
     def tiny(self) -> Self:
         """32 channels everywhere."""
@@ -68,3 +57,19 @@ class TriDetSettings(DenseSettings):
         if self.window % 2 == 0:
             raise ValueError(f"window: expected an odd number of steps, found {self.window}")
         return self
+
+
+class TriDetSettings(SGPSettings):
+    """TriDet: scalable-granularity blocks, and boundaries as distributions over steps."""
+
+    name: Literal["tridet"] = "tridet"
+    num_bins: int = Field(
+        16, ge=1, description="largest distance from a point to its boundaries, in strides"
+    )
+    iou_weight_power: float = Field(
+        0.2, ge=0, description="of the tIoU, a factor of the focal loss of positives"
+    )
+    iou_weight_gradient: bool = Field(
+        True,
+        description="the focal loss teaches the boundaries through that factor (peers: true)",
+    )

@@ -6,12 +6,18 @@ Any number of processes on any number of machines may write parts; they share on
 import glob
 import os
 import shutil
-from collections.abc import Sequence
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from mmad.data.feature_files import FeatureFile, merge_parts
 from mmad.data.feature_manifest import FeatureManifest
 from mmad.errors import FeatureError
+
+# A lock of another machine that is older than this is of a process that was killed.
+_ABANDONED_SECONDS = 600.0
 
 
 def assign_shares(
@@ -50,6 +56,7 @@ class FeatureParts:
     ) -> None:
         self.out = out
         self.folder = out.with_name(f"{out.name}.parts")
+        self._lock = self.folder / "joining"
         self._manifest = manifest
         self._videos = dict(videos)
         self._old: set[str] = set()
@@ -80,13 +87,14 @@ class FeatureParts:
         Parts of other settings or of another video file are thrown away, and what failed is tried
         again.
         """
-        self._take_back()
         self.folder.mkdir(parents=True, exist_ok=True)
-        for name, _ in share:
+        mine = {name for name, _ in share}
+        for name in mine:
             self._note(name).unlink(missing_ok=True)
-            for leftover in self.folder.glob(f".{glob.escape(name)}.h5.*.part"):
-                if not _is_alive(leftover.name.split(".")[-2]):
-                    leftover.unlink(missing_ok=True)
+        for leftover in self.folder.glob(".*.part"):
+            # Written by a process that was killed: the videos of a share are this process's alone.
+            if leftover.name.removeprefix(".").rsplit(".", 3)[0] in mine:
+                leftover.unlink(missing_ok=True)
         return [(name, path) for name, path in share if not self._has_part(name)]
 
     def note_failure(self, video_id: str, message: str) -> None:
@@ -101,19 +109,47 @@ class FeatureParts:
         )
 
     def merge(self) -> bool:
-        """Join old file and parts, and remove the parts; False if another process is doing it."""
-        mine = self.folder.with_name(f"{self.out.name}.merging.{os.getpid()}")
-        try:
-            self.folder.rename(mine)
-        except OSError:
-            return False
-        new = {name: mine / f"{name}.h5" for name in self._videos}
-        new = {name: path for name, path in new.items() if path.is_file()}
-        if new:
-            old = dict.fromkeys(self._old, self.out)
-            merge_parts({**old, **new}, self.out, manifest=self._manifest)
-        shutil.rmtree(mine)
+        """Join old file and parts, and remove the parts; False if another process does or did."""
+        with self._locked() as mine:
+            if not mine:
+                return False
+            for leftover in self.out.parent.glob(f".{glob.escape(self.out.name)}.*.part"):
+                leftover.unlink(missing_ok=True)
+            new = {name: self.path(name) for name in self._videos if self.path(name).is_file()}
+            if new:
+                old = {name: self.out for name in self._old - set(new)}
+                merge_parts({**old, **new}, self.out, manifest=self._manifest)
+        shutil.rmtree(self.folder, ignore_errors=True)
         return True
+
+    @contextmanager
+    def _locked(self) -> Iterator[bool]:
+        """Whether this process is the one that joins the parts."""
+        try:
+            if self._lock.is_file() and self._is_abandoned():
+                self._lock.unlink(missing_ok=True)
+            with self._lock.open("x", encoding="utf-8") as lock:
+                lock.write(f"{socket.gethostname()} {os.getpid()}")
+        except OSError:  # it is there, or the folder is not: another process was faster
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            self._lock.unlink(missing_ok=True)
+
+    def _is_abandoned(self) -> bool:
+        """Whether the process that holds the lock was killed, as far as can be told from here."""
+        host, _, pid = self._lock.read_text(encoding="utf-8").partition(" ")
+        if host == socket.gethostname() and os.name == "posix" and pid.isdigit():
+            try:
+                os.kill(int(pid), 0)
+            except ProcessLookupError:
+                return True
+            except OSError:
+                return False
+            return int(pid) == os.getpid()
+        return time.time() - self._lock.stat().st_mtime > _ABANDONED_SECONDS
 
     def _note(self, video_id: str) -> Path:
         return self.folder / f"{video_id}.failed"
@@ -146,29 +182,3 @@ class FeatureParts:
                 f"{self.out}: holds features that were made otherwise (asked and found: "
                 f"{'; '.join(differing[:4])}); choose another --out, or say --overwrite"
             )
-
-    def _take_back(self) -> None:
-        """Parts of a process that was killed while it joined them."""
-        for left in self.out.parent.glob(f"{self.out.name}.merging.*"):
-            if _is_alive(left.name.rpartition(".")[2]):
-                continue
-            self.folder.mkdir(parents=True, exist_ok=True)
-            for part in left.iterdir():
-                os.replace(part, self.folder / part.name)
-            left.rmdir()
-        for partial in self.out.parent.glob(f".{self.out.name}.*.part"):
-            if not _is_alive(partial.name.split(".")[-2]):
-                partial.unlink(missing_ok=True)
-
-
-def _is_alive(pid: str) -> bool:
-    """Whether a process of that number runs on this machine."""
-    if not pid.isdigit() or int(pid) == os.getpid():
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True

@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from mmad.checkpoint import save_tensors, trainable_state
+from mmad.config.features import FeatureDataSettings
 from mmad.config.run import RunConfig
+from mmad.engine.inference import feature_reader
 from mmad.engine.run_folder import FROZEN_HASH, create_run, save_frozen
 from mmad.errors import CheckpointError
 from mmad.labels import LabelMap
 from mmad.models.build import build_detector
-from mmad.models.detector import EndToEndDetector
 from mmad.weights.files import read_weights
 from mmad.weights.load import LoadReport, fill_detector
 from mmad.weights.naming import detector_names
@@ -23,7 +24,8 @@ def import_run(
     fps: float | None = None,
     averaged: bool = True,
 ) -> LoadReport:
-    """A run folder that predicts, evaluates, and starts a training, out of an AdaTAD checkpoint.
+    """A run folder that predicts, evaluates, and starts a training, out of a checkpoint: AdaTAD of
+    OpenTAD, or an ActionFormer, if the config names stored features.
 
     Args:
         path: of the checkpoint.
@@ -47,11 +49,19 @@ def import_run(
                 f"{len(labels)}; name the annotations that it was trained on in data.annotations "
                 "and data.labels"
             )
-    model = build_detector(config, num_classes=len(labels))
-    assert isinstance(model, EndToEndDetector)
+    features = None
+    if isinstance(config.data, FeatureDataSettings):
+        features = feature_reader(config).source.manifest
+    model = build_detector(
+        config,
+        num_classes=len(labels),
+        feature_channels=None if features is None else features.channels,
+    )
     report = fill_detector(model, file)
     folder = create_run(out, config, labels=labels)
     digest = save_frozen(folder, model)
+    if features is not None:
+        folder.features.write_text(features.to_json(), encoding="utf-8")
     information = {FROZEN_HASH: digest, "step": "0", "imported_from": report.source}
     save_tensors(folder.best, trainable_state(model), metadata=information)
     folder.append({"kind": "weights", "step": 0, "report": report.lines()})

@@ -13,7 +13,7 @@ from mmad.config.dense_detectors import (
 )
 from mmad.config.inference import InferenceSettings
 from mmad.models.actionformer import TransformerBlock
-from mmad.models.dense import DenseCriterion, DenseDecoder, DenseDetector
+from mmad.models.dense import DenseCriterion, DenseDecoder, DenseDetector, Tower
 from mmad.models.detector import Criterion, Decoder
 from mmad.models.pyramid import Pyramid
 from mmad.models.simota import SimOTA
@@ -53,17 +53,25 @@ def build_pyramid(
     )
 
 
+def build_tower(settings: DenseSettings, out_channels: int, *, prior: float | None = None) -> Tower:
+    """A tower of ActionFormer's head."""
+    return Tower(
+        settings.channels,
+        out_channels,
+        num_convs=settings.num_convs,
+        prior=prior,
+        norm_eps=settings.norm_eps,
+        mask_after_norm=settings.mask_after_norm,
+    )
+
+
 def build_dense(settings: DenseSettings, pyramid: Pyramid, num_classes: int) -> DenseDetector:
     """ActionFormer's head on a pyramid."""
     return DenseDetector(
         pyramid,
-        channels=settings.channels,
-        num_classes=num_classes,
+        classification=build_tower(settings, num_classes, prior=settings.prior),
+        regression=build_tower(settings, 2),
         regression_ranges=settings.regression_ranges,
-        num_convs=settings.num_convs,
-        prior=settings.prior,
-        norm_eps=settings.norm_eps,
-        mask_after_norm=settings.mask_after_norm,
     )
 
 

@@ -1,40 +1,48 @@
-"""From the settings of TriDet to its network, criterion and decoder."""
+"""From the settings of TriDet to its network, criterion and decoder, and to its blocks."""
 
-from torch import nn
+from functools import partial
 
-from mmad.config.detectors_tridet import TriDetSettings
-from mmad.config.inference import InferenceSettings
-from mmad.models.build_dense import Family, build_pyramid, centre_sampling
+from mmad.config.detectors_tridet import SGPSettings, TriDetSettings
+from mmad.models.build_dense import (
+    Family,
+    build_pyramid,
+    build_tower,
+    centre_sampling,
+    dense_decoder,
+)
 from mmad.models.sgp import SGPBlock
-from mmad.models.tridet import TridentCriterion, TridentDecoder, TridentDetector
+from mmad.models.tridet import TridentCriterion, TridentDetector
+
+
+def build_block(
+    settings: SGPSettings, stride: int, *, rectify_context: bool = False, norm_eps: float = 1e-5
+) -> SGPBlock:
+    """A block of the pyramid."""
+    in_stem = stride == 1  # there the released codes have one step, no drop-path and no factors
+    return SGPBlock(
+        settings.channels,
+        hidden_channels=settings.hidden_channels,
+        window=1 if in_stem else settings.window,
+        window_ratio=settings.window_ratio,
+        stride=stride,
+        drop_path_rate=0.0 if in_stem else settings.drop_path,
+        residual_scale=None if in_stem else 1e-4,
+        kernel_std=settings.kernel_std,
+        rectify_context=rectify_context,
+        norm_eps=norm_eps,
+        sees_padding=settings.pool_sees_padding,
+    )
 
 
 def _network(settings: TriDetSettings, in_channels: int, num_classes: int) -> TridentDetector:
-    def block(stride: int) -> nn.Module:
-        in_stem = stride == 1  # there the released code has no drop-path and no factors
-        return SGPBlock(
-            settings.channels,
-            hidden_channels=settings.hidden_channels,
-            window=1 if in_stem else settings.window,
-            window_ratio=settings.window_ratio,
-            stride=stride,
-            drop_path_rate=0.0 if in_stem else settings.drop_path,
-            residual_scale=None if in_stem else 1e-4,
-            kernel_std=settings.kernel_std,
-            sees_padding=settings.pool_sees_padding,
-        )
-
     return TridentDetector(
-        build_pyramid(settings, in_channels, block),
-        channels=settings.channels,
-        num_classes=num_classes,
+        build_pyramid(settings, in_channels, partial(build_block, settings)),
+        classification=build_tower(settings, num_classes, prior=settings.prior),
+        start=build_tower(settings, num_classes),
+        end=build_tower(settings, num_classes),
+        distances=build_tower(settings, 2 * (settings.num_bins + 1)),
         regression_ranges=settings.regression_ranges,
-        num_bins=settings.num_bins,
-        num_convs=settings.num_convs,
         input_noise=settings.input_noise,
-        prior=settings.prior,
-        norm_eps=settings.norm_eps,
-        mask_after_norm=settings.mask_after_norm,
     )
 
 
@@ -50,13 +58,4 @@ def _criterion(settings: TriDetSettings, num_classes: int) -> TridentCriterion:
     )
 
 
-def _decoder(_: TriDetSettings, inference: InferenceSettings) -> TridentDecoder:
-    return TridentDecoder(
-        score_threshold=inference.score_threshold,
-        max_candidates=inference.max_candidates,
-        per_level=inference.candidates_per_level,
-        min_length=inference.min_length,
-    )
-
-
-FAMILY = Family(_network, _criterion, _decoder)
+FAMILY = Family(_network, _criterion, dense_decoder)

@@ -182,37 +182,10 @@ def align_segments(
     return aligned.unflatten(1, weights_BQNT.shape[1:3])
 
 
-class MaskedGroupNorm(nn.Module):
-    """Group norm over the steps of each video alone.
-
-    Differs: the released codes count padding as steps, so it changes mean and variance.
-    """
-
-    def __init__(self, channels: int, *, num_groups: int, eps: float = 1e-5) -> None:
-        super().__init__()
-        assert channels % num_groups == 0, f"{channels} channels in {num_groups} groups"
-        self.num_groups = num_groups
-        self.eps = eps
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
-
-    def forward(self, x_BCT: Tensor, mask_BT: Tensor) -> Tensor:
-        """Normalised sequence, zero beyond each video's end."""
-        x_BGDT = x_BCT.float().unflatten(1, (self.num_groups, -1))
-        mask_B11T = mask_BT[:, None, None]
-        count = mask_B11T.sum(dim=-1, keepdim=True).clamp(min=1) * x_BGDT.shape[2]
-        mean = (x_BGDT * mask_B11T).sum(dim=(2, 3), keepdim=True) / count
-        centred = (x_BGDT - mean) * mask_B11T
-        variance = centred.square().sum(dim=(2, 3), keepdim=True) / count
-        normal_BCT = (centred * torch.rsqrt(variance + self.eps)).flatten(1, 2)
-        scaled = normal_BCT * self.weight[:, None] + self.bias[:, None]
-        return scaled * mask_BT[:, None]
-
-
-def perceptron(channels: int, out_channels: int) -> nn.Sequential:
+def perceptron(in_channels: int, channels: int, out_channels: int) -> nn.Sequential:
     """Three linear layers, the first two followed by ReLU."""
     return nn.Sequential(
-        nn.Linear(channels, channels),
+        nn.Linear(in_channels, channels),
         nn.ReLU(),
         nn.Linear(channels, channels),
         nn.ReLU(),

@@ -6,17 +6,22 @@ and offsets are in steps of the feature grid, never in seconds.
 Source: ActionFormer (arXiv 2202.07925) and its released code.
 """
 
-import math
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mmad.models.candidates import best_pairs, select_candidates
 from mmad.models.detector import Losses, WindowCandidates
-from mmad.models.losses import distance_iou_loss, sigmoid_focal_loss, smooth_labels
-from mmad.models.masked import ConvNormReLU, MaskedConv1d
-from mmad.models.points import DenseOutputs, make_points
+from mmad.models.losses import distance_iou_loss, set_prior, sigmoid_focal_loss, smooth_labels
+from mmad.models.masked import ConvNormReLU, MaskedConv1d, add_noise
+from mmad.models.points import (
+    DenseOutputs,
+    PointOutputs,
+    join_levels,
+    make_points,
+)
 from mmad.models.pyramid import Pyramid
 from mmad.models.targets import PointTargets
 
@@ -24,16 +29,25 @@ Assigner = Callable[[DenseOutputs, Sequence[Tensor], Sequence[Tensor]], PointTar
 
 
 class Tower(nn.Module):
-    """Convolutions of the head, shared by all levels, and the last one that gives the output."""
+    """Convolutions of the head, shared by all levels, and the last one that gives the output.
+
+    Args:
+        channels: C.
+        out_channels: of the output.
+        num_convs: convolutions before the last.
+        prior: score of every class before training, of a tower that classifies.
+        norm_eps, mask_after_norm: as `Pyramid`.
+    """
 
     def __init__(
         self,
         channels: int,
         out_channels: int,
         *,
-        num_convs: int,
-        norm_eps: float,
-        mask_after_norm: bool,
+        num_convs: int = 2,
+        prior: float | None = None,
+        norm_eps: float = 1e-5,
+        mask_after_norm: bool = True,
     ) -> None:
         super().__init__()
         self.convs = nn.ModuleList(
@@ -41,12 +55,28 @@ class Tower(nn.Module):
             for _ in range(num_convs)
         )
         self.out = MaskedConv1d(channels, out_channels, kernel_size=3)
+        if prior is not None:
+            set_prior(self.out.conv, prior)
 
-    def forward(self, x_BCT: Tensor, mask_BT: Tensor) -> Tensor:
-        """Raw output of one level, shape (B, out_channels, T)."""
-        for conv in self.convs:
-            x_BCT = conv(x_BCT, mask_BT)
-        return self.out(x_BCT, mask_BT)[0]
+    def forward(self, levels: Sequence[Tensor], masks: Sequence[Tensor]) -> list[Tensor]:
+        """Raw output of each level, (B, out_channels, T)."""
+        outputs = []
+        for x_BCT, mask_BT in zip(levels, masks, strict=True):
+            for conv in self.convs:
+                x_BCT = conv(x_BCT, mask_BT)
+            outputs.append(self.out(x_BCT, mask_BT)[0])
+        return outputs
+
+
+class LevelScales(nn.ParameterList):
+    """The factor of each level that makes distances of raw outputs."""
+
+    def __init__(self, num_levels: int) -> None:
+        super().__init__(nn.Parameter(torch.ones(())) for _ in range(num_levels))
+
+    def distances(self, levels: Sequence[Tensor]) -> list[Tensor]:
+        """Raw outputs times the factor of their level, at least 0."""
+        return [functional.relu(x * scale) for x, scale in zip(levels, self, strict=True)]
 
 
 class DenseDetector(nn.Module):
@@ -54,65 +84,46 @@ class DenseDetector(nn.Module):
 
     Args:
         pyramid: the temporal pyramid.
-        channels: its C.
-        num_classes: K.
+        classification, regression: from all levels and their masks to class logits and to two
+            offsets of each; a `Tower` for example.
         regression_ranges: (low, high) of each level in steps of the grid, on the longer of the two
-            offsets.
-        num_convs: convolutions in each tower of the head.
-        prior: score of every class before training.
-        norm_eps, mask_after_norm: as `Pyramid`.
+            offsets; only the targets use them.
+        input_noise: standard deviation of the noise on the features in training; the padding has
+            none.
     """
 
     def __init__(
         self,
         pyramid: Pyramid,
         *,
-        channels: int,
-        num_classes: int,
+        classification: nn.Module,
+        regression: nn.Module,
         regression_ranges: Sequence[tuple[float, float]],
-        num_convs: int = 2,
-        prior: float = 0.01,
-        norm_eps: float = 1e-5,
-        mask_after_norm: bool = True,
+        input_noise: float = 0.0,
     ) -> None:
         super().__init__()
         assert len(regression_ranges) == pyramid.num_levels, "one regression range per level"
         self.pyramid = pyramid
-        keywords = {
-            "num_convs": num_convs,
-            "norm_eps": norm_eps,
-            "mask_after_norm": mask_after_norm,
-        }
-        self.classification = Tower(channels, num_classes, **keywords)  # type: ignore[arg-type]
-        self.regression = Tower(channels, 2, **keywords)  # type: ignore[arg-type]
-        self.level_scales = nn.ParameterList(
-            nn.Parameter(torch.ones(())) for _ in range(pyramid.num_levels)
-        )
-        nn.init.constant_(self.classification.out.conv.bias, -math.log((1 - prior) / prior))  # type: ignore[arg-type]
+        self.input_noise = input_noise
+        self.classification = classification
+        self.regression = regression
+        self.level_scales = LevelScales(pyramid.num_levels)
         ranges = torch.tensor(regression_ranges, dtype=torch.float32)
         self.register_buffer("regression_ranges", ranges, persistent=False)
         self.regression_ranges: Tensor
 
     def forward(self, features_BCT: Tensor, mask_BT: Tensor) -> DenseOutputs:
-        """Predictions at every point.
-
-        T may be anything: it is padded to a multiple of the coarsest stride, and padding changes
-        nothing inside a video.
-        """
-        tail = -features_BCT.shape[2] % 2 ** (self.pyramid.num_levels - 1)
-        features_BCT = functional.pad(features_BCT, (0, tail))
-        mask_BT = functional.pad(mask_BT, (0, tail))
-        levels = self.pyramid(features_BCT, mask_BT)
-        logits, offsets = [], []
-        for scale, (x, mask) in zip(self.level_scales, levels, strict=True):
-            logits.append(self.classification(x, mask))
-            offsets.append(functional.relu(self.regression(x, mask) * scale))
+        """Predictions at every point; any T, as `Pyramid.forward`."""
+        if self.training and self.input_noise > 0:
+            features_BCT = add_noise(features_BCT, mask_BT, std=self.input_noise)
+        levels, masks = zip(*self.pyramid(features_BCT, mask_BT), strict=True)
+        logits, raw = self.classification(levels, masks), self.regression(levels, masks)
         return DenseOutputs(
-            logits_BPK=torch.cat(logits, dim=2).transpose(1, 2),
-            offsets_BP2=torch.cat(offsets, dim=2).transpose(1, 2),
-            mask_BP=torch.cat([mask for _, mask in levels], dim=1),
+            logits_BPK=join_levels(logits),
+            offsets_BP2=join_levels(self.level_scales.distances(raw)),
+            mask_BP=torch.cat(masks, dim=1),
             points_P4=make_points(
-                [x.shape[2] for x, _ in levels], regression_ranges=self.regression_ranges
+                [x.shape[2] for x in levels], regression_ranges=self.regression_ranges
             ),
         )
 
@@ -190,32 +201,36 @@ class DenseDecoder:
         self.per_level = per_level
         self.min_length = min_length
 
-    def __call__(self, outputs: DenseOutputs) -> list[WindowCandidates]:
+    def __call__(self, outputs: PointOutputs) -> list[WindowCandidates]:
         """The candidates of each window of the batch."""
-        position_P, stride_P = outputs.points_P4[:, 0], outputs.points_P4[:, 3]
-        offsets_BP2 = outputs.offsets_BP2.float() * stride_P[None, :, None]
-        segments_BP2 = torch.stack(
-            (position_P - offsets_BP2[..., 0], position_P + offsets_BP2[..., 1]), dim=-1
-        )
         scores_BPK = outputs.logits_BPK.float().sigmoid() * outputs.mask_BP[..., None]
-        parts = [len(stride_P)]
+        parts = [len(outputs.points_P4)]
         if self.per_level:  # points come level by level
+            stride_P = outputs.points_P4[:, 3]
             parts = torch.unique_consecutive(stride_P, return_counts=True)[1].tolist()
         return [
-            self._of_window(segments_P2.split(parts), scores_PK.split(parts))
-            for segments_P2, scores_PK in zip(segments_BP2, scores_BPK, strict=True)
+            self._of_window(outputs, window, scores_PK.split(parts))
+            for window, scores_PK in enumerate(scores_BPK)
         ]
 
-    def _of_window(self, segments: Sequence[Tensor], scores: Sequence[Tensor]) -> WindowCandidates:
-        num_classes = scores[0].shape[-1]
-        chosen = []
-        for segments_P2, scores_PK in zip(segments, scores, strict=True):
-            best, index = scores_PK.flatten().topk(min(self.max_candidates, scores_PK.numel()))
-            segments_N2 = segments_P2[index // num_classes]
-            kept = best > self.score_threshold
-            if self.min_length > 0:
-                kept &= segments_N2[:, 1] - segments_N2[:, 0] > self.min_length
-            chosen.append((segments_N2[kept], index[kept] % num_classes, best[kept]))
-        columns = [torch.cat(column) for column in zip(*chosen, strict=True)]
-        order = columns[2].argsort(descending=True, stable=True)
-        return WindowCandidates(*(column[order] for column in columns))
+    def _of_window(
+        self, outputs: PointOutputs, window: int, scores: Sequence[Tensor]
+    ) -> WindowCandidates:
+        first_point, rows = 0, []
+        for scores_PK in scores:
+            score_N, point_N, label_N = best_pairs(scores_PK, self.max_candidates)
+            rows.append((score_N, first_point + point_N, label_N))
+            first_point += len(scores_PK)
+        score_M, point_M, label_M = (torch.cat(column) for column in zip(*rows, strict=True))
+        window_M = torch.full_like(point_M, window)
+        offsets_M2 = outputs.offsets_at(window_M=window_M, point_M=point_M, label_M=label_M)
+        position_M, stride_M = outputs.points_P4[point_M, 0], outputs.points_P4[point_M, 3]
+        start_M = position_M - offsets_M2[:, 0] * stride_M
+        end_M = position_M + offsets_M2[:, 1] * stride_M
+        return select_candidates(
+            torch.stack((start_M, end_M), dim=1),
+            label_M,
+            score_M,
+            score_threshold=self.score_threshold,
+            min_length=self.min_length,
+        )

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from mmad.models.candidates import select_candidates
 from mmad.models.detector import WindowCandidates
 from mmad.models.mstct import FrameOutputs
 
@@ -163,13 +164,14 @@ class RunDecoder:
         )
         if self.centre_weight > 0:
             score_N = score_N * self._centredness(heatmap_TK, label_N, first_N, last_N)
-        kept_N = (score_N > self.score_threshold) & (last_N + 1 - first_N > self.min_length)
-        label_N, first_N, last_N, score_N = (
-            column[kept_N] for column in (label_N, first_N, last_N, score_N)
+        return select_candidates(
+            torch.stack((first_N - 0.5, last_N + 0.5), dim=1),
+            label_N,
+            score_N,
+            score_threshold=self.score_threshold,
+            min_length=self.min_length,
+            max_candidates=self.max_candidates,
         )
-        order = score_N.argsort(descending=True, stable=True)[: self.max_candidates]
-        segments_N2 = torch.stack((first_N - 0.5, last_N + 0.5), dim=1)
-        return WindowCandidates(segments_N2[order], label_N[order], score_N[order])
 
     def _centredness(
         self, heatmap_TK: Tensor, label_N: Tensor, first_N: Tensor, last_N: Tensor

@@ -1,8 +1,7 @@
 """The head of DyFADet: every level of the pyramid takes from its neighbours, and the features say
 how much.
 
-Shapes: B batch, C channels, T steps of a level, k steps of a kernel, S = C k shifted channels, P
-points over all levels, K classes.
+Shapes: B batch, C channels, T steps of a level, k steps of a kernel, S = C k shifted channels.
 
 Source: DyFADet (arXiv 2407.03197, dynamic head) and its released code, also in OpenTAD; the gate
 and the routes between levels come from arXiv 2012.03519, which does so for pictures.
@@ -15,9 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mmad.models.losses import set_prior
 from mmad.models.masked import ChannelNorm, MaskedConv1d, mask_steps
-from mmad.models.points import DenseOutputs, make_points
-from mmad.models.pyramid import Pyramid
 
 
 def open_gate(x: Tensor, *, tau: float) -> Tensor:
@@ -170,6 +168,7 @@ class NeighbourFusion(nn.Module):
         mask_inside: bool,
     ) -> None:
         super().__init__()
+        assert kernel_size % 2 == 1, "kernels are odd, so that they have a middle"
         self.mask_inside = mask_inside
         self.from_finer, self.from_coarser = (
             GatedConv(
@@ -218,11 +217,18 @@ class DynamicTower(nn.Module):
         channels: C.
         out_channels: of the output.
         num_layers: fusions.
+        prior: score of every class before training, of a tower that classifies.
         keywords: of `NeighbourFusion`.
     """
 
     def __init__(
-        self, channels: int, out_channels: int, *, num_layers: int, **keywords: object
+        self,
+        channels: int,
+        out_channels: int,
+        *,
+        num_layers: int,
+        prior: float | None = None,
+        **keywords: object,
     ) -> None:
         super().__init__()
         self.layers = nn.ModuleList(
@@ -230,102 +236,12 @@ class DynamicTower(nn.Module):
             for _ in range(num_layers)
         )
         self.out = MaskedConv1d(channels, out_channels, kernel_size=3)
+        if prior is not None:
+            set_prior(self.out.conv, prior)
 
     def forward(self, levels: Sequence[Tensor], masks: Sequence[Tensor]) -> list[Tensor]:
-        """Raw output of each level, (B, out_channels, T)."""
+        """Raw output of each level, (B, out_channels, T); there are two levels at least."""
+        assert len(levels) > 1, "a single level has no neighbours"
         for layer in self.layers:
             levels = layer(levels, masks)
         return [self.out(x, mask)[0] for x, mask in zip(levels, masks, strict=True)]
-
-
-class DynamicDetector(nn.Module):
-    """Pyramid and dynamic head: features in, logits and offsets at every point out.
-
-    Args:
-        pyramid: the temporal pyramid; at least two levels, so that each has a neighbour.
-        channels: its C.
-        num_classes: K.
-        regression_ranges: as `mmad.models.dense.DenseDetector`.
-        num_layers: fusions in each tower.
-        kernel_size: k, odd.
-        gate_tau: as `open_gate`.
-        initial_gate, square: as `GatedConv`.
-        prior: score of every class before training.
-        input_noise: deviation of the noise added to the features in training.
-        norm_eps: of the head's norms.
-        mask_inside: keep padding zero between the steps of the head; the released code does not.
-    """
-
-    def __init__(
-        self,
-        pyramid: Pyramid,
-        *,
-        channels: int,
-        num_classes: int,
-        regression_ranges: Sequence[tuple[float, float]],
-        num_layers: int = 2,
-        kernel_size: int = 3,
-        gate_tau: float = 1.5,
-        initial_gate: float | None = 0.1,
-        square: bool = True,
-        prior: float = 0.01,
-        input_noise: float = 0.0,
-        norm_eps: float = 1e-5,
-        mask_inside: bool = True,
-    ) -> None:
-        super().__init__()
-        assert len(regression_ranges) == pyramid.num_levels, "one regression range per level"
-        assert pyramid.num_levels > 1, "a single level has no neighbours"
-        assert kernel_size % 2 == 1, "kernels are odd, so that they have a middle"
-        self.pyramid = pyramid
-        self.input_noise = input_noise
-        self.classification, self.regression = (
-            DynamicTower(
-                channels,
-                out_channels,
-                num_layers=num_layers,
-                kernel_size=kernel_size,
-                gate_tau=gate_tau,
-                initial_gate=initial_gate,
-                square=square,
-                norm_eps=norm_eps,
-                mask_inside=mask_inside,
-            )
-            for out_channels in (num_classes, 2)
-        )
-        self.level_scales = nn.ParameterList(
-            nn.Parameter(torch.ones(())) for _ in range(pyramid.num_levels)
-        )
-        nn.init.constant_(self.classification.out.conv.bias, -math.log((1 - prior) / prior))  # type: ignore[arg-type]
-        ranges = torch.tensor(regression_ranges, dtype=torch.float32)
-        self.register_buffer("regression_ranges", ranges, persistent=False)
-        self.regression_ranges: Tensor
-
-    def forward(self, features_BCT: Tensor, mask_BT: Tensor) -> DenseOutputs:
-        """Predictions at every point.
-
-        T may be anything: it is padded to a multiple of the coarsest stride, and padding changes
-        nothing inside a video.
-        """
-        if self.training and self.input_noise > 0:
-            noise = torch.randn_like(features_BCT) * self.input_noise
-            features_BCT = features_BCT + mask_steps(noise, mask_BT)
-        tail = -features_BCT.shape[2] % 2 ** (self.pyramid.num_levels - 1)
-        features_BCT = functional.pad(features_BCT, (0, tail))
-        mask_BT = functional.pad(mask_BT, (0, tail))
-        pairs = self.pyramid(features_BCT, mask_BT)
-        levels, masks = [x for x, _ in pairs], [mask for _, mask in pairs]
-        logits = self.classification(levels, masks)
-        raw_offsets = self.regression(levels, masks)
-        offsets = [
-            functional.relu(x * scale)
-            for x, scale in zip(raw_offsets, self.level_scales, strict=True)
-        ]
-        return DenseOutputs(
-            logits_BPK=torch.cat(logits, dim=2).transpose(1, 2),
-            offsets_BP2=torch.cat(offsets, dim=2).transpose(1, 2),
-            mask_BP=torch.cat(masks, dim=1),
-            points_P4=make_points(
-                [x.shape[2] for x in levels], regression_ranges=self.regression_ranges
-            ),
-        )

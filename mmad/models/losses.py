@@ -1,8 +1,10 @@
-"""Losses of the dense detector, as sums over points; whoever calls them divides by the normaliser.
+"""Losses of dense detectors, as sums over points; whoever calls them divides by the normaliser.
 
-Sources: focal loss (arXiv 1708.02002, Eq. 5); distance-IoU loss (arXiv 1911.08287, Eq. 7) on
-segments.
+Sources: focal loss (arXiv 1708.02002, Eq. 5) and the prior that goes with it (Sec. 3.3);
+distance-IoU loss (arXiv 1911.08287, Eq. 7) on segments.
 """
+
+import math
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +22,18 @@ def sigmoid_focal_loss(
     return balance * cross_entropy * miss**gamma
 
 
+def set_prior(layer: nn.Conv1d | nn.Linear, prior: float) -> None:
+    """Let every class score ``prior`` before training, so that the many negatives weigh little."""
+    nn.init.constant_(layer.bias, -math.log((1 - prior) / prior))  # type: ignore[arg-type]
+
+
+def offsets_iou(offsets_M2: Tensor, targets_M2: Tensor, *, eps: float = 1e-8) -> Tensor:
+    """The tIoU of each pair, shape (M,); arguments as in `distance_iou_loss`."""
+    inner_M = torch.minimum(offsets_M2, targets_M2).sum(dim=-1)
+    union_M = offsets_M2.sum(dim=-1) + targets_M2.sum(dim=-1) - inner_M
+    return inner_M / union_M.clamp(min=eps)
+
+
 def distance_iou_loss(offsets_M2: Tensor, targets_M2: Tensor, *, eps: float = 1e-8) -> Tensor:
     """1 - tIoU + (distance of the centres / length of the hull)^2 of each pair, shape (M,).
 
@@ -27,11 +41,9 @@ def distance_iou_loss(offsets_M2: Tensor, targets_M2: Tensor, *, eps: float = 1e
     """
     left, right = offsets_M2.unbind(-1)
     target_left, target_right = targets_M2.unbind(-1)
-    inner = torch.minimum(left, target_left) + torch.minimum(right, target_right)
-    union = (left + right) + (target_left + target_right) - inner
-    hull = torch.maximum(left, target_left) + torch.maximum(right, target_right)
+    hull = torch.maximum(offsets_M2, targets_M2).sum(dim=-1)
     centre_distance = 0.5 * ((right - left) - (target_right - target_left))
-    iou = inner / union.clamp(min=eps)
+    iou = offsets_iou(offsets_M2, targets_M2, eps=eps)
     return 1 - iou + (centre_distance / hull.clamp(min=eps)) ** 2
 
 

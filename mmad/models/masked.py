@@ -1,6 +1,7 @@
 """Layers for sequences of different length in one batch: what lies beyond a video's end stays zero.
 
-Shapes: B batch, C channels, T steps; `mask_BT` is true where a step belongs to its video.
+Shapes: B batch, C channels, T steps, G groups of channels, c channels of a group; `mask_BT` is true
+where a step belongs to its video.
 """
 
 import math
@@ -18,6 +19,23 @@ def mask_steps(x_BCT: Tensor, mask_BT: Tensor) -> Tensor:
 def downsample_mask(mask_BT: Tensor, *, stride: int) -> Tensor:
     """The mask of every ``stride``-th step."""
     return mask_BT[:, ::stride]
+
+
+def add_noise(x_BCT: Tensor, mask_BT: Tensor, *, std: float) -> Tensor:
+    """``x_BCT`` with normal noise on the steps of each video."""
+    return x_BCT + mask_steps(torch.randn_like(x_BCT) * std, mask_BT)
+
+
+def pad_steps(x_BCT: Tensor, mask_BT: Tensor, *, multiple: int) -> tuple[Tensor, Tensor]:
+    """The sequence and its mask, with padding up to a multiple of ``multiple`` steps."""
+    tail = -x_BCT.shape[2] % multiple
+    return functional.pad(x_BCT, (0, tail)), functional.pad(mask_BT, (0, tail))
+
+
+def masked_mean(x_BCT: Tensor, mask_BT: Tensor) -> Tensor:
+    """Mean over the steps of each video, shape (B, C, 1); 0 for a video of no steps."""
+    count_B11 = mask_BT.sum(dim=1).clamp(min=1)[:, None, None]
+    return mask_steps(x_BCT, mask_BT).sum(dim=2, keepdim=True) / count_B11
 
 
 def masked_max_pool(
@@ -49,6 +67,37 @@ class ChannelNorm(nn.Module):
         x_BTC = x_BCT.transpose(1, 2)
         shape = self.weight.shape
         return functional.layer_norm(x_BTC, shape, self.weight, self.bias, self.eps).transpose(1, 2)
+
+
+class MaskedGroupNorm(nn.Module):
+    """Group norm over the channels of a group and the steps of each video.
+
+    Differs: the released codes count padding as steps, so it changes mean and variance.
+
+    Args:
+        channels: C, a multiple of ``num_groups``.
+        num_groups: G.
+        eps: added to the variance.
+    """
+
+    def __init__(self, channels: int, *, num_groups: int, eps: float = 1e-5) -> None:
+        super().__init__()
+        assert channels % num_groups == 0, f"{channels} channels in {num_groups} groups"
+        self.num_groups = num_groups
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x_BCT: Tensor, mask_BT: Tensor) -> Tensor:
+        """Normalised sequence, same shape, zero beyond each video's end."""
+        mask_B11T = mask_BT[:, None, None].float()
+        x_BGcT = x_BCT.float().unflatten(1, (self.num_groups, -1))
+        count = mask_B11T.sum(dim=3, keepdim=True).clamp(min=1) * x_BGcT.shape[2]
+        mean = (x_BGcT * mask_B11T).sum(dim=(2, 3), keepdim=True) / count
+        centred = (x_BGcT - mean) * mask_B11T
+        variance = centred.square().sum(dim=(2, 3), keepdim=True) / count
+        y_BCT = (centred * (variance + self.eps).rsqrt()).flatten(1, 2)
+        return mask_steps(y_BCT * self.weight[:, None] + self.bias[:, None], mask_BT)
 
 
 class MaskedConv1d(nn.Module):

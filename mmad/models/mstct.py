@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mmad.models.detector import interpolate_steps
-from mmad.models.masked import MaskedConv1d, mask_steps
+from mmad.models.masked import MaskedConv1d, mask_steps, pad_steps
 
 INITIAL_STD = 0.02
 
@@ -275,18 +275,17 @@ class MSTCT(nn.Module):
         nothing inside a video.
         """
         steps = features_BCT.shape[2]
-        tail = -steps % 2 ** (len(self.stages) - 1)
-        x_BCT = functional.pad(self.input_dropout(features_BCT), (0, tail))
-        mask_BT = functional.pad(mask_BT, (0, tail))
-        levels = [(x_BCT, mask_BT)]
+        x_BCT = self.input_dropout(features_BCT)
+        levels = [pad_steps(x_BCT, mask_BT, multiple=2 ** (len(self.stages) - 1))]
         for stage in self.stages:
             levels.append(stage(*levels[-1]))
+        padded_BT = levels[0][1]
         mixed_BCT, plain_BCT = self.mixer(levels[1:])
         logits_BKT = self.classification(self.head_dropout(self.fuse(mixed_BCT)))
-        hidden_BCT, _ = self.heatmap_conv(mask_steps(plain_BCT, mask_BT), mask_BT)
+        hidden_BCT, _ = self.heatmap_conv(mask_steps(plain_BCT, padded_BT), padded_BT)
         heatmap_BKT = self.heatmap(functional.relu(hidden_BCT))
         return FrameOutputs(
             logits_BTK=logits_BKT.transpose(1, 2)[:, :steps],
             heatmap_BTK=heatmap_BKT.transpose(1, 2)[:, :steps],
-            mask_BT=mask_BT[:, :steps],
+            mask_BT=mask_BT,
         )

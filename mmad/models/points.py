@@ -5,9 +5,31 @@ Shapes: B batch, P points over all levels, K classes. Lengths are in steps of th
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
+
+
+class PointOutputs(Protocol):
+    """What every dense detector predicts; the attributes are those of `DenseOutputs`."""
+
+    @property
+    def logits_BPK(self) -> Tensor:
+        """Class logits."""
+
+    @property
+    def mask_BP(self) -> Tensor:
+        """Whether the point belongs to its video."""
+
+    @property
+    def points_P4(self) -> Tensor:
+        """Position, smallest and largest regression range and stride."""
+
+    def offsets_at(self, *, window_M: Tensor, point_M: Tensor, label_M: Tensor) -> Tensor:
+        """Distance to start and end for chosen windows, points and classes, shape (M, 2), in units
+        of the point's stride.
+        """
 
 
 @dataclass(frozen=True)
@@ -26,6 +48,10 @@ class DenseOutputs:
     mask_BP: Tensor
     points_P4: Tensor
 
+    def offsets_at(self, *, window_M: Tensor, point_M: Tensor, label_M: Tensor) -> Tensor:
+        """The offsets of chosen windows and points, (M, 2); they are the same for all classes."""
+        return self.offsets_BP2[window_M, point_M].float()
+
 
 def make_points(level_lengths: Sequence[int], *, regression_ranges: Tensor) -> Tensor:
     """Points of all levels, shape (P, 4): position, smallest and largest range, stride; finest
@@ -43,3 +69,8 @@ def make_points(level_lengths: Sequence[int], *, regression_ranges: Tensor) -> T
         columns = (position.to(low), low.expand(length), high.expand(length))
         rows.append(torch.stack((*columns, torch.full_like(columns[0], stride)), dim=1))
     return torch.cat(rows)
+
+
+def join_levels(levels: Sequence[Tensor]) -> Tensor:
+    """What a head predicts at the points of all levels, (B, P, C), from (B, C, T) of each."""
+    return torch.cat(list(levels), dim=2).transpose(1, 2)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from mmad.models.candidates import select_candidates
 from mmad.models.detector import Losses, WindowCandidates
 from mmad.models.pointtad import PointTADOutputs
 from mmad.models.set_matching import match, pairwise_iou, to_centre_width
@@ -209,9 +210,11 @@ class PointTADDecoder:
         per_query = min(self.labels_per_query, scores_QK.shape[1])
         scores, labels = (x.flatten() for x in scores_QK.topk(per_query, dim=1))
         segments_N2 = segments_Q2.repeat_interleave(per_query, dim=0)
-        kept = scores > self.score_threshold
-        if self.min_length > 0:
-            kept &= segments_N2[:, 1] - segments_N2[:, 0] > self.min_length
-        order = scores.masked_fill(~kept, -1.0).argsort(descending=True, stable=True)
-        order = order[: min(self.max_candidates, int(kept.sum()))]
-        return WindowCandidates(segments_N2[order], labels[order], scores[order])
+        return select_candidates(
+            segments_N2,
+            labels,
+            scores,
+            score_threshold=self.score_threshold,
+            min_length=self.min_length,
+            max_candidates=self.max_candidates,
+        )

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from mmad.models.masked import ChannelNorm, ConvNormReLU, mask_steps
+from mmad.models.masked import ChannelNorm, ConvNormReLU, mask_steps, pad_steps
 from mmad.models.videomae import sinusoid_table
 
 
@@ -64,8 +64,12 @@ class Pyramid(nn.Module):
         )
 
     def forward(self, features_BCT: Tensor, mask_BT: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Features and mask of each level, finest first."""
-        x = features_BCT
+        """Features and mask of each level, finest first.
+
+        T may be anything: it is padded to a multiple of the coarsest stride, and padding changes
+        nothing inside a video.
+        """
+        x, mask_BT = pad_steps(features_BCT, mask_BT, multiple=2 ** len(self.branch))
         for layer in self.embed:
             x = layer(x, mask_BT)
         if self.absolute_positions:

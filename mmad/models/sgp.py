@@ -1,15 +1,24 @@
-"""The block of TriDet: convolutions of two widths and a mean over the video instead of attention.
+"""The block of TriDet and DyFADet: convolutions of two widths and a mean over the video instead of
+attention.
 
-Shapes: B batch, C channels, T steps, G groups of channels.
+Shapes: B batch, C channels, T steps.
 
-Source: scalable-granularity perception of TriDet (arXiv 2303.07347) and its released code.
+Source: scalable-granularity perception of TriDet (arXiv 2303.07347), the dynamic encoder of DyFADet
+(arXiv 2407.03197), and their released codes.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mmad.models.masked import ChannelNorm, downsample_mask, mask_steps, masked_max_pool
+from mmad.models.masked import (
+    ChannelNorm,
+    MaskedGroupNorm,
+    downsample_mask,
+    mask_steps,
+    masked_max_pool,
+    masked_mean,
+)
 from mmad.models.videomae import drop_path
 
 NUM_GROUPS = 16
@@ -23,41 +32,6 @@ def wide_kernel_size(window: int, *, ratio: float) -> int:
     """
     size = round((window + 1) * ratio)
     return size + 1 - size % 2
-
-
-def masked_mean(x_BCT: Tensor, mask_BT: Tensor) -> Tensor:
-    """Mean over the steps of each video, shape (B, C, 1); 0 for a video of no steps."""
-    count_B11 = mask_BT.sum(dim=1).clamp(min=1)[:, None, None]
-    return mask_steps(x_BCT, mask_BT).sum(dim=2, keepdim=True) / count_B11
-
-
-class MaskedGroupNorm(nn.Module):
-    """Group norm over the channels of a group and the steps of a video; padding counts for nothing.
-
-    Args:
-        channels: C, a multiple of ``num_groups``.
-        num_groups: G.
-        eps: added to the variance.
-    """
-
-    def __init__(self, channels: int, *, num_groups: int = NUM_GROUPS, eps: float = 1e-5) -> None:
-        super().__init__()
-        assert channels % num_groups == 0, f"{channels} channels in {num_groups} groups"
-        self.num_groups = num_groups
-        self.eps = eps
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
-
-    def forward(self, x_BCT: Tensor, mask_BT: Tensor) -> Tensor:
-        """Normalised sequence, same shape, zero beyond each video's end."""
-        mask_B11T = mask_BT[:, None, None].float()
-        x_BGcT = x_BCT.float().unflatten(1, (self.num_groups, -1))
-        count = mask_B11T.sum(dim=3, keepdim=True).clamp(min=1) * x_BGcT.shape[2]
-        mean = (x_BGcT * mask_B11T).sum(dim=(2, 3), keepdim=True) / count
-        centred = (x_BGcT - mean) * mask_B11T
-        variance = centred.square().sum(dim=(2, 3), keepdim=True) / count
-        y_BCT = (centred * (variance + self.eps).rsqrt()).flatten(1, 2)
-        return mask_steps(y_BCT * self.weight[:, None] + self.bias[:, None], mask_BT)
 
 
 class SGPBlock(nn.Module):
@@ -77,17 +51,19 @@ class SGPBlock(nn.Module):
         stride: 2 halves the sequence.
         drop_path_rate: chance to drop a residual of a sample in training.
         residual_scale: first value of a factor for each channel of both residuals; None: no factor,
-            as in the stem of the released code.
+            as in the stem of the released codes.
         kernel_std: standard deviation of the first weights of the convolutions. 0 leaves them at
-            0 for ever, as every one is multiplied by another; the released code does so on THUMOS14
-            and EPIC-KITCHENS, where what learns is the point-wise layers.
-        rectify_context: ReLU on the sum of narrow and wide (DyFADet).
+            0 for ever, as every one is multiplied by another; TriDet's code does so on THUMOS14 and
+            EPIC-KITCHENS, DyFADet's on THUMOS14, where what learns is the point-wise layers.
+        rectify_context: ReLU on the sum of narrow and wide, so that each step opens or closes the
+            convolutions over its neighbours (DyFADet).
         norm_eps: epsilon of the norms.
         sees_padding: let what lies beyond a video's end into the max-pool, the convolutions, the
-            mean and the group norm, as the released code does; by default it is zero to the
+            mean and the group norm, as the released codes do; by default it is zero to the
             convolutions and counts for nothing in the others.
 
-    Differs: the released code drops the factors together with drop-path, where its rate is 0.
+    Differs: the released codes drop the factors together with drop-path, where its rate is 0, and
+    OpenTAD's mask of DyFADet's halved sequence is a step longer.
     """
 
     def __init__(
@@ -129,7 +105,7 @@ class SGPBlock(nn.Module):
         self.instant, self.video_gate = depthwise(1), depthwise(1)
         self.narrow, self.context_gate = depthwise(window), depthwise(window)
         self.wide = depthwise(wide_kernel_size(window, ratio=window_ratio))
-        self.group_norm = MaskedGroupNorm(channels, eps=norm_eps)
+        self.group_norm = MaskedGroupNorm(channels, num_groups=NUM_GROUPS, eps=norm_eps)
         self.fc1 = nn.Conv1d(channels, hidden_channels, 1)
         self.fc2 = nn.Conv1d(hidden_channels, channels, 1)
         for layer in (self.fc1, self.fc2):

@@ -19,13 +19,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mmad.models.deformable import (
-    MaskedGroupNorm,
     Residual,
     SlowLinear,
     TemporalDeformableAttention,
     align_segments,
     perceptron,
 )
+from mmad.models.losses import set_prior
+from mmad.models.masked import MaskedGroupNorm
 from mmad.models.set_matching import to_bounds
 
 FIRST_WIDTH_LOGIT = -2.0  # queries start as segments of 0.12 of the video
@@ -49,17 +50,21 @@ class QueryOutputs:
     lengths_B: Tensor
 
 
+def places_of_steps(mask_BT: Tensor) -> Tensor:
+    """The middle of each step as a share of its video's length, (B, T)."""
+    length_B1 = mask_BT.sum(dim=1, keepdim=True).clamp(min=1)
+    return (torch.arange(mask_BT.shape[1], device=mask_BT.device) + 0.5) / length_B1
+
+
 def relative_positions(mask_BT: Tensor, channels: int) -> Tensor:
     """Sine (even channels) and cosine (odd) of each step's place in its video, (B, T, C).
 
     The fastest wave turns once over the video: the angle of channel c is
     2 pi (t + 0.5) / length / 10000^(2 (c // 2) / C).
     """
-    length_B1 = mask_BT.sum(dim=1, keepdim=True).clamp(min=1)
-    place_BT = (torch.arange(mask_BT.shape[1], device=mask_BT.device) + 0.5) / length_B1
     channel = torch.arange(channels, device=mask_BT.device)
     rate_C = 10000.0 ** (-2 * (channel // 2) / channels)
-    angle = 2 * math.pi * place_BT[..., None] * rate_C
+    angle = 2 * math.pi * places_of_steps(mask_BT)[..., None] * rate_C
     return torch.where(channel % 2 == 0, angle.sin(), angle.cos())
 
 
@@ -214,32 +219,25 @@ class TadTR(nn.Module):
         weight = nn.init.xavier_uniform_(torch.empty(1, channels))
         self.centre.start_from(weight, torch.zeros(1))
         self.classification = nn.ModuleList(nn.Linear(channels, num_classes) for _ in decoder)
-        self.regression = nn.ModuleList(perceptron(channels, 2) for _ in decoder)
+        self.regression = nn.ModuleList(perceptron(channels, channels, 2) for _ in decoder)
         for layer, (classes, segments) in enumerate(
             zip(self.classification, self.regression, strict=True)
         ):
-            nn.init.constant_(classes.bias, -math.log((1 - prior) / prior))  # type: ignore[arg-type]
+            set_prior(classes, prior)  # type: ignore[arg-type]
             last = segments[-1]  # type: ignore[index]
             nn.init.zeros_(last.weight)
             nn.init.zeros_(last.bias)
             if layer == 0:
                 nn.init.constant_(last.bias[1:], FIRST_WIDTH_LOGIT)
-        self.actionness = nn.Sequential(
-            nn.Linear(num_bins * channels, channels),
-            nn.ReLU(),
-            nn.Linear(channels, channels),
-            nn.ReLU(),
-            nn.Linear(channels, 1),
-        )
+        self.actionness = perceptron(num_bins * channels, channels, 1)
 
     def encode(self, features_BCT: Tensor, mask_BT: Tensor) -> Tensor:
         """What the queries read, (B, T, C); beyond a video's end it means nothing."""
         x_BTC = self.input_norm(self.input(features_BCT), mask_BT).transpose(1, 2)
         positions_BTC = relative_positions(mask_BT, x_BTC.shape[-1]) + self.level
-        length_B1 = mask_BT.sum(dim=1, keepdim=True).clamp(min=1)
-        place_BT = (torch.arange(mask_BT.shape[1], device=mask_BT.device) + 0.5) / length_B1
+        reference_BT1 = places_of_steps(mask_BT)[..., None]
         for layer in self.encoder:
-            x_BTC = layer(x_BTC, positions_BTC, mask_BT, place_BT[..., None])
+            x_BTC = layer(x_BTC, positions_BTC, mask_BT, reference_BT1)
         return x_BTC
 
     def forward(self, features_BCT: Tensor, mask_BT: Tensor) -> QueryOutputs:

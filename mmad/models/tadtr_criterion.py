@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from mmad.models.candidates import best_pairs, select_candidates
 from mmad.models.detector import Losses, WindowCandidates
 from mmad.models.losses import sigmoid_focal_loss
 from mmad.models.set_matching import match, pairwise_iou, to_bounds, to_centre_width
@@ -169,10 +170,11 @@ class QueryDecoder:
         ]
 
     def _of_window(self, segments_Q2: Tensor, scores_QK: Tensor) -> WindowCandidates:
-        num_classes = scores_QK.shape[1]
-        best, index = scores_QK.flatten().topk(min(self.max_candidates, scores_QK.numel()))
-        segments_N2 = segments_Q2[index // num_classes]
-        kept = best > self.score_threshold
-        if self.min_length > 0:
-            kept &= segments_N2[:, 1] - segments_N2[:, 0] > self.min_length
-        return WindowCandidates(segments_N2[kept], index[kept] % num_classes, best[kept])
+        score_N, query_N, label_N = best_pairs(scores_QK, self.max_candidates)
+        return select_candidates(
+            segments_Q2[query_N],
+            label_N,
+            score_N,
+            score_threshold=self.score_threshold,
+            min_length=self.min_length,
+        )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mmad.models.points import DenseOutputs
+from mmad.models.points import PointOutputs
 
 SIMILAR_LENGTH_STEPS = 1e-3
 
@@ -109,7 +109,7 @@ class CentreSampling:
         self.shortest_labels_only = shortest_labels_only
 
     def __call__(
-        self, outputs: DenseOutputs, segments_grid: Sequence[Tensor], labels: Sequence[Tensor]
+        self, outputs: PointOutputs, segments_grid: Sequence[Tensor], labels: Sequence[Tensor]
     ) -> PointTargets:
         """Targets of every point; points beyond a window's end have none.
 

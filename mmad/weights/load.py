@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from mmad.checkpoint import few, load_exactly
 from mmad.errors import CheckpointError
-from mmad.models.detector import EndToEndDetector
+from mmad.models.detector import Detector, EndToEndDetector
 from mmad.models.videomae import VideoMAE, sinusoid_table
 from mmad.weights.files import WeightFile, read_weights
 from mmad.weights.hub import fetch, is_hub_id
@@ -27,6 +27,7 @@ _NOT_BACKBONE = (
     # Some backbones have these; then they are wanted.
     *("norm.", "pos_embed"),
 )
+_BACKBONE = "features.backbone."
 # The parts of a whole detector after its backbone.
 _TEMPORAL_PARTS = ("projection.", "neck.", "rpn_head.")
 # State of a detector that is no weight: the running number of positives, which begins anew.
@@ -224,40 +225,54 @@ def _fit_positions(
     return {_POSITIONS: f"from {side} x {side} to {target} x {target} patches, bicubic"}
 
 
-def fill_detector(
-    model: EndToEndDetector, file: WeightFile, *, allow: Sequence[str] = ()
-) -> LoadReport:
-    """Fill a whole detector with what was read of an AdaTAD checkpoint of OpenTAD.
+def fill_detector(model: Detector, file: WeightFile, *, allow: Sequence[str] = ()) -> LoadReport:
+    """Fill a detector with what was read of a checkpoint of OpenTAD or ActionFormer.
 
     Args:
-        model: to be filled; its sizes, adapters and number of classes must be those of the file.
+        model: to be filled; its sizes, adapters and number of classes must be those of the file. A
+            detector on stored features takes the temporal part alone.
         file: the checkpoint.
         allow: as `fill_backbone`.
 
     Raises: CheckpointError if the file holds no such detector, or a tensor is missing, unexpected
         or of another shape, and not allowed.
     """
-    body, head = backbone_names(file.tensors), detector_names(file.tensors)
-    if body is None or head is None:
-        lacking = "VideoMAE" if body is None else "pyramid and head"
-        raise CheckpointError(f"{file.source}: is not a whole detector, it has no {lacking}")
-    backbone = {
-        name: value.float()
-        for name, value in body.tensors.items()
-        if not name.startswith(_TEMPORAL_PARTS)
-    }
-    reshaped = _fit_positions(model.features.backbone, backbone, source=file.source)
-    tensors = {f"features.backbone.{name}": value for name, value in backbone.items()}
-    origins = {f"features.backbone.{name}": body.origins[name] for name in backbone}
-    tensors |= {f"network.{name}": value.float() for name, value in head.tensors.items()}
-    origins |= {f"network.{name}": old for name, old in head.origins.items()}
-    wanted = list(model.state_dict())
+    head = detector_names(file.tensors)
+    if head is None:
+        raise CheckpointError(f"{file.source}: is not a detector, it has no pyramid and head")
+    tensors = {f"network.{name}": value.float() for name, value in head.tensors.items()}
+    origins = {f"network.{name}": old for name, old in head.origins.items()}
     ignored = {f"network.{name}" for name in _NOT_DETECTOR if f"network.{name}" in tensors}
-    unused = [name for name in backbone if name.startswith(_NOT_BACKBONE)]
-    ignored |= {f"features.backbone.{name}" for name in unused} - set(wanted)
-    moved = {f"features.backbone.{name}": what for name, what in reshaped.items()}
+    wanted = list(model.state_dict())
+    moved: dict[str, str] = {}
+    if isinstance(model, EndToEndDetector):
+        backbone, renamed, reshaped = _backbone_of_detector(model.features.backbone, file)
+        tensors |= {_BACKBONE + name: value for name, value in backbone.items()}
+        origins |= {_BACKBONE + name: renamed[name] for name in backbone}
+        unused = [name for name in backbone if name.startswith(_NOT_BACKBONE)]
+        ignored |= {_BACKBONE + name for name in unused} - set(wanted)
+        moved = {_BACKBONE + name: what for name, what in reshaped.items()}
     report = _report(file, head.naming, origins, wanted, tensors, moved, ignored)
     require_complete(report, allow=allow)
     chosen = {key: tensors[key] for key in wanted if key in tensors}
     load_exactly(model, chosen, source=file.source)
     return report
+
+
+def _backbone_of_detector(
+    backbone: VideoMAE, file: WeightFile
+) -> tuple[dict[str, Tensor], Mapping[str, tuple[str, ...]], dict[str, str]]:
+    """Weights of the backbone in a whole detector, their old names, and what was reshaped."""
+    body = backbone_names(file.tensors)
+    if body is None:
+        raise CheckpointError(
+            f"{file.source}: is not a whole detector, it has no VideoMAE; a detector on stored "
+            "features takes it with a config of data.features"
+        )
+    weights = {
+        name: value.float()
+        for name, value in body.tensors.items()
+        if not name.startswith(_TEMPORAL_PARTS)
+    }
+    reshaped = _fit_positions(backbone, weights, source=file.source)
+    return weights, body.origins, reshaped

@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -318,3 +319,30 @@ def test_no_weights_is_an_error(config_file: Path, videos: Path, tmp_path: Path)
     arguments = command(config_file, videos / "videos", tmp_path / "f.h5")
     arguments.remove("--random-weights")
     assert "backbone.pretrained is null" in run(arguments, code=2).stderr
+
+
+def test_parts_of_a_killed_join_are_joined_again(
+    config_file: Path, videos: Path, tmp_path: Path
+) -> None:
+    """As it lies there if the process is killed while it writes the joined file."""
+    whole, out = tmp_path / "whole.h5", tmp_path / "f.h5"
+    run(command(config_file, videos / "videos", whole))
+    run(command(config_file, videos / "videos", out, "--share", "1/2"))
+    folder = tmp_path / "f.h5.parts"
+    (folder / "joining").write_text(f"{socket.gethostname()} 999999")
+    (tmp_path / ".f.h5.999999.part").write_bytes(b"half a file")
+    run(command(config_file, videos / "videos", out, "--share", "2/2"))
+    assert out.read_bytes() == whole.read_bytes()
+    assert {path.name for path in tmp_path.iterdir()} == {"whole.h5", "f.h5"}
+
+
+def test_another_process_that_joins_is_left_alone(
+    config_file: Path, videos: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "f.h5"
+    run(command(config_file, videos / "videos", out, "--share", "1/2"))
+    (tmp_path / "f.h5.parts" / "joining").write_text(f"{socket.gethostname()} {os.getpid()}")
+    said = run(command(config_file, videos / "videos", out, "--share", "2/2")).stdout
+    assert "joins the parts" in said
+    assert not out.exists()
+    assert len(list((tmp_path / "f.h5.parts").glob("*.h5"))) == 6

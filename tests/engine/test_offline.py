@@ -1,6 +1,7 @@
 """Training on stored features: the same as end to end without the backbone."""
 
 import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,7 @@ from mmad.engine.run_folder import RunFolder, load_run
 from mmad.engine.stored_features import load_video_run
 from mmad.engine.training import train_run
 from mmad.errors import CheckpointError, ConfigError, FeatureError
+from mmad.models.build import build_detector
 from mmad.structures import Annotations, VideoRecord
 
 CPU = torch.device("cpu")
@@ -358,3 +360,48 @@ def test_dump_of_an_offline_config_is_read_back(videos: Path, tmp_path: Path) ->
     config = offline_config(videos, tmp_path / "f.h5")
     (tmp_path / "c.yaml").write_text(dump_config(config))
     assert load_config(tmp_path / "c.yaml") == config
+
+
+def test_an_actionformer_of_its_authors_becomes_a_run(
+    its_features: Path, videos: Path, tmp_path: Path
+) -> None:
+    config = offline_config(videos, its_features, compat="actionformer")
+    model = build_detector(config, num_classes=52, feature_channels=16)
+    names = {
+        **{f"pyramid.embed.{i}.conv.conv.": f"backbone.embd.{i}.conv." for i in range(1)},
+        **{f"pyramid.embed.{i}.norm.": f"backbone.embd_norm.{i}." for i in range(1)},
+        "pyramid.level_norms.": "neck.fpn_norms.",
+        "pyramid.": "backbone.",
+        "classification.convs.": "cls_head.head.",
+        "classification.out.": "cls_head.cls_head.",
+        "regression.convs.": "reg_head.head.",
+        "regression.out.": "reg_head.offset_head.",
+        "level_scales.": "reg_head.scale.",
+    }
+    theirs = {}
+    for ours, value in model.network.state_dict().items():
+        name = next(
+            theirs_of + ours.removeprefix(start)
+            for start, theirs_of in names.items()
+            if ours.startswith(start)
+        )
+        for part in ("cls_head", "reg_head"):
+            name = re.sub(rf"^{part}\.head\.(\d)\.norm\.", rf"{part}.norm.\1.", name)
+            name = re.sub(rf"^({part}\.head\.\d)\.conv\.conv\.", r"\1.conv.", name)
+        name = re.sub(r"(scale\.\d)$", r"\1.scale", name)
+        name = re.sub(r"\.norm([12])\.", r".ln\1.", name)
+        name = re.sub(r"\.fc1\.", ".mlp.0.", re.sub(r"\.fc2\.", ".mlp.3.", name))
+        name = re.sub(r"\.scale_(attn|mlp)$", r".drop_path_\1.scale", name)
+        theirs[f"module.{name}"] = value
+    torch.save({"epoch": 34, "state_dict_ema": theirs}, tmp_path / "epoch_034.pth.tar")
+    (tmp_path / "c.yaml").write_text(dump_config(config))
+    source, run = tmp_path / "epoch_034.pth.tar", tmp_path / "run"
+    mmad("weights", "convert", source, run, "--config", tmp_path / "c.yaml", "--fps", "15")
+    loaded = load_run(run)[0].network.state_dict()
+    for name, value in model.network.state_dict().items():
+        assert torch.equal(loaded[name], value), name
+    mmad("predict", run, "--subset", "val")
+    whole = tmp_path / "whole.yaml"
+    whole.write_text(dump_config(tiny_config(videos)))
+    said = mmad("weights", "convert", source, tmp_path / "b", "--config", whole, code=2)
+    assert "it has no VideoMAE" in said

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 import torch
+from detector_batches import assert_points_do_not_see_padding, shaken
 
 from mmad.models.actionformer import TransformerBlock
-from mmad.models.dense import DenseCriterion, DenseDetector
+from mmad.models.dense import DenseCriterion, DenseDetector, Tower
 from mmad.models.losses import LossNormalizer, distance_iou_loss, sigmoid_focal_loss
 from mmad.models.nms import Candidates, suppress
 from mmad.models.points import DenseOutputs, make_points
@@ -24,29 +25,20 @@ def network(*, absolute_positions: bool = False, **settings: object) -> DenseDet
         branch=blocks[1:],
         absolute_positions=absolute_positions,
     )
-    model = DenseDetector(pyramid, channels=16, num_classes=3, regression_ranges=RANGES).eval()
-    for parameter in model.parameters():  # so that no path is switched off by its first value
-        torch.nn.init.normal_(parameter, std=0.3)
-    return model
+    model = DenseDetector(
+        pyramid,
+        classification=Tower(16, 3, prior=0.01),
+        regression=Tower(16, 2),
+        regression_ranges=RANGES,
+    )
+    return shaken(model).eval()
 
 
 @pytest.mark.parametrize("window", [None, 5])
 @pytest.mark.parametrize("positions", [False, True])
 def test_padding_changes_nothing(window: int | None, positions: bool) -> None:
     model = network(window=window, absolute_positions=positions)
-    lengths = [23, 40]
-    features = [torch.randn(6, n) for n in lengths]
-    batch = torch.zeros(2, 6, 40)
-    mask = torch.zeros(2, 40, dtype=torch.bool)
-    for row, (x, n) in enumerate(zip(features, lengths, strict=True)):
-        batch[row, :, :n], mask[row, :n] = x, True
-    together = model(batch, mask)
-    for row, x in enumerate(features):
-        alone = model(x[None], torch.ones(1, x.shape[1], dtype=torch.bool))
-        ours, theirs = together.mask_BP[row], alone.mask_BP[0]
-        for name in ("logits_BPK", "offsets_BP2"):
-            a, b = getattr(together, name)[row][ours], getattr(alone, name)[0][theirs]
-            torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+    assert_points_do_not_see_padding(model, [23, 40])
 
 
 def test_peers_pooling_sees_padding() -> None:

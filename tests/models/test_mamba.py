@@ -3,6 +3,7 @@ import types
 import numpy as np
 import pytest
 import torch
+from detector_batches import assert_points_do_not_see_padding
 from torch.nn import functional
 
 from mmad.config.detectors_mamba import VideoMambaSettings
@@ -167,20 +168,7 @@ def test_block_equals_numpy(mixer: str, expand: int, stride: int) -> None:
 
 @pytest.mark.parametrize("mixer", ["dbm", "vim"])
 def test_padding_changes_nothing(mixer: str) -> None:
-    model = network(mixer=mixer)
-    lengths = [23, 40, 3]
-    features = [torch.randn(6, n) for n in lengths]
-    batch = torch.zeros(3, 6, 40)
-    mask = torch.zeros(3, 40, dtype=torch.bool)
-    for row, (x, n) in enumerate(zip(features, lengths, strict=True)):
-        batch[row, :, :n], mask[row, :n] = x, True
-    together = model(batch, mask)
-    for row, x in enumerate(features):
-        alone = model(x[None], torch.ones(1, x.shape[1], dtype=torch.bool))
-        ours, theirs = together.mask_BP[row], alone.mask_BP[0]
-        for name in ("logits_BPK", "offsets_BP2"):
-            a, b = getattr(together, name)[row][ours], getattr(alone, name)[0][theirs]
-            torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+    assert_points_do_not_see_padding(network(mixer=mixer), [23, 40, 3])
 
 
 def test_peers_scan_sees_padding() -> None:

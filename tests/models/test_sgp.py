@@ -5,25 +5,9 @@ import math
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from detector_batches import padded, shaken
 
-from mmad.models.sgp import MaskedGroupNorm, SGPBlock, wide_kernel_size
-
-
-def shaken(module: torch.nn.Module, *, std: float = 0.3) -> torch.nn.Module:
-    """So that no path is switched off by its first value."""
-    torch.manual_seed(0)
-    for parameter in module.parameters():
-        torch.nn.init.normal_(parameter, std=std)
-    return module
-
-
-def padded(videos: list[Tensor], length: int) -> tuple[Tensor, Tensor]:
-    features = torch.zeros(len(videos), videos[0].shape[0], length)
-    mask = torch.zeros(len(videos), length, dtype=torch.bool)
-    for row, video in enumerate(videos):
-        features[row, :, : video.shape[1]], mask[row, : video.shape[1]] = video, True
-    return features, mask
+from mmad.models.sgp import SGPBlock, wide_kernel_size
 
 
 def plain_norm(x: np.ndarray, *, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
@@ -71,11 +55,19 @@ def plain_sgp(x: np.ndarray, block: SGPBlock) -> np.ndarray:
 
 
 @pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("options", [{}, {"residual_scale": None}, {"rectify_context": True}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"residual_scale": None},
+        {"rectify_context": True},
+        {"rectify_context": True, "window": 1},
+        {"rectify_context": True, "window": 5},
+    ],
+)
 def test_block_equals_plain_loops(stride: int, options: dict) -> None:
-    block = shaken(
-        SGPBlock(32, hidden_channels=8, window=3, window_ratio=1.5, stride=stride, **options)
-    )
+    sizes = {"hidden_channels": 8, "window": 3, "window_ratio": 1.5}
+    block = shaken(SGPBlock(32, stride=stride, **(sizes | options)))
     assert (block.scale_sgp is None) == ("residual_scale" in options)
     videos = [torch.randn(32, 13), torch.randn(32, 20)]
     found, mask = block(*padded(videos, 20))
@@ -85,15 +77,6 @@ def test_block_equals_plain_loops(stride: int, options: dict) -> None:
         assert mask[row].sum() == steps == -(-video.shape[1] // stride)
         np.testing.assert_allclose(found[row, :, :steps].detach(), expected, atol=2e-5)
         assert found[row, :, steps:].abs().sum() == 0
-
-
-def test_group_norm_sees_no_padding() -> None:
-    norm = shaken(MaskedGroupNorm(32))
-    videos = [torch.randn(32, 7) * 3 + 5, torch.randn(32, 12)]
-    found = norm(*padded(videos, 12))
-    for row, video in enumerate(videos):
-        alone = torch.nn.functional.group_norm(video[None], 16, norm.weight, norm.bias, 1e-5)
-        torch.testing.assert_close(found[row, :, : video.shape[1]], alone[0], rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -115,9 +98,16 @@ def test_wide_kernel(window: int, window_ratio: float, size: int) -> None:
 
 
 @pytest.mark.parametrize("std", [0.0, 0.1])
-def test_convolutions_that_start_at_zero_never_learn(std: float) -> None:
+@pytest.mark.parametrize("rectify_context", [False, True])
+def test_convolutions_that_start_at_zero_never_learn(std: float, rectify_context: bool) -> None:
     torch.manual_seed(0)
-    block = SGPBlock(16, hidden_channels=8, residual_scale=None, kernel_std=std)
+    block = SGPBlock(
+        16,
+        hidden_channels=8,
+        residual_scale=None,
+        kernel_std=std,
+        rectify_context=rectify_context,
+    )
     x, mask = torch.randn(2, 16, 9), torch.ones(2, 9) > 0
     (block(x, mask)[0] * torch.randn(2, 16, 9)).sum().backward()
     layers = (block.instant, block.video_gate, block.narrow, block.wide, block.context_gate)

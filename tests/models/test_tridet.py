@@ -3,19 +3,19 @@
 import numpy as np
 import pytest
 import torch
+from detector_batches import assert_points_do_not_see_padding, padded, shaken
 from torch import Tensor
 
 from mmad.config.detectors_tridet import TriDetSettings
 from mmad.config.inference import InferenceSettings
 from mmad.models.build_tridet import FAMILY
+from mmad.models.dense import DenseDecoder
 from mmad.models.points import make_points
 from mmad.models.targets import PointTargets
 from mmad.models.tridet import (
     TridentCriterion,
-    TridentDecoder,
     TridentDetector,
     TridentOutputs,
-    expected_offsets,
 )
 
 RANGES = [(0, 4), (4, 8), (8, 10000)]
@@ -34,26 +34,10 @@ def settings(**changes: object) -> TriDetSettings:
     return TriDetSettings(**(SMALL | changes))
 
 
-def shaken(module: torch.nn.Module, *, std: float = 0.3) -> torch.nn.Module:
-    """So that no path is switched off by its first value."""
-    torch.manual_seed(0)
-    for parameter in module.parameters():
-        torch.nn.init.normal_(parameter, std=std)
-    return module
-
-
 def network(**changes: object) -> TridentDetector:
     model = FAMILY.network(settings(**changes), 6, 3)
     assert isinstance(model, TridentDetector)
     return shaken(model).eval()
-
-
-def padded(videos: list[Tensor], length: int) -> tuple[Tensor, Tensor]:
-    features = torch.zeros(len(videos), videos[0].shape[0], length)
-    mask = torch.zeros(len(videos), length, dtype=torch.bool)
-    for row, video in enumerate(videos):
-        features[row, :, : video.shape[1]], mask[row, : video.shape[1]] = video, True
-    return features, mask
 
 
 # ---- the head ----
@@ -104,7 +88,7 @@ def plain_offsets(outputs: TridentOutputs, window: int, point: int, label: int) 
 def test_expected_offsets_equal_plain_loops() -> None:
     outputs = random_outputs()
     window, point, label = torch.ones_like(outputs.logits_BPK).nonzero(as_tuple=True)
-    found = expected_offsets(outputs, window_M=window, point_M=point, label_M=label)
+    found = outputs.offsets_at(window_M=window, point_M=point, label_M=label)
     expected = [
         plain_offsets(outputs, *row)
         for row in zip(window.tolist(), point.tolist(), label.tolist(), strict=True)
@@ -150,19 +134,11 @@ NAMES = ("logits_BPK", "start_logits_BPK", "end_logits_BPK", "distance_logits_BP
 
 def test_padding_changes_nothing() -> None:
     model = network()
-    videos = [torch.randn(6, 23), torch.randn(6, 41)]
-    together = model(*padded(videos, 41))
-    decoder = TridentDecoder(score_threshold=0.0, max_candidates=20)
-    found = decoder(together)
-    for row, video in enumerate(videos):
-        alone = model(video[None], torch.ones(1, video.shape[1], dtype=torch.bool))
-        for name in NAMES:
-            ours = getattr(together, name)[row][together.mask_BP[row]]
-            theirs = getattr(alone, name)[0][alone.mask_BP[0]]
-            torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
-        torch.testing.assert_close(
-            found[row].segments_grid, decoder(alone)[0].segments_grid, rtol=1e-4, atol=1e-4
-        )
+    videos, together = assert_points_do_not_see_padding(model, [23, 41], names=NAMES)
+    decoder = DenseDecoder(score_threshold=0.0, max_candidates=20)
+    for found, video in zip(decoder(together), videos, strict=True):
+        (alone,) = decoder(model(*padded([video], video.shape[1])))
+        torch.testing.assert_close(found.segments_grid, alone.segments_grid, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("theirs", [{"mask_after_norm": False}, {"pool_sees_padding": True}])
@@ -292,7 +268,7 @@ def test_every_parameter_has_a_gradient(windows: list) -> None:
 @pytest.mark.parametrize("min_length", [0.0, 6.0])
 def test_decoder_equals_plain_loops(per_level: bool, min_length: float) -> None:
     outputs = random_outputs()
-    decoder = TridentDecoder(
+    decoder = DenseDecoder(
         score_threshold=0.4, max_candidates=7, per_level=per_level, min_length=min_length
     )
     for window, found in enumerate(decoder(outputs)):
@@ -316,7 +292,7 @@ def test_decoder_equals_plain_loops(per_level: bool, min_length: float) -> None:
 
 
 def test_decoder_without_candidates() -> None:
-    found = TridentDecoder(score_threshold=1.0, max_candidates=7)(random_outputs())[0]
+    found = DenseDecoder(score_threshold=1.0, max_candidates=7)(random_outputs())[0]
     assert found.segments_grid.shape == (0, 2)
     assert len(found.scores) == len(found.labels) == 0
 
