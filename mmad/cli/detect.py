@@ -73,6 +73,9 @@ def detect(
     annotations: Annotated[
         Path | None, typer.Option(help="Truth to draw beside the detections.")
     ] = None,
+    backbone: Annotated[
+        str | None, typer.Option(help="Of a run on features: where their backbone is now.")
+    ] = None,
     pictures: Annotated[bool, typer.Option(help="Draw a timeline of each video.")] = True,
 ) -> None:
     """Find micro-actions: CSV, JSON, an ELAN file and a timeline picture for each video."""
@@ -87,7 +90,7 @@ def detect(
         except VideoError as error:
             problems.append(str(error))
     if records:
-        model, config, labels = load_video_run(checkpoint)
+        model, config, labels = load_video_run(checkpoint, backbone=backbone)
         data, _ = config.of_videos()
         device = start_processes().device
         fps = RunFolder(checkpoint).training_fps()

@@ -1,10 +1,12 @@
 """``mmad extract-features``: what a backbone says of videos, on disk."""
 
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
+import torch.distributed as dist
 import typer
 from pydantic import ValidationError
 from tqdm import tqdm
@@ -79,7 +81,7 @@ def extract_features(
     settings = extraction_settings(
         window=window,
         stride=stride,
-        spatial=int(spatial) if spatial.isdigit() else spatial,
+        spatial=int(spatial) if spatial.isascii() and spatial.isdigit() else spatial,
         before_block=before_block,
         dtype=dtype,
         fps=fps,
@@ -94,13 +96,22 @@ def extract_features(
     )
     number = choose_precision(precision, device)
     manifest = describe_features(backbone, settings, layout=layout, precision=number)
-    parts = FeatureParts(out, manifest, files, overwrite=overwrite)
-    my_share = parts.shares(count=count)[rank]
-    mine = parts.begin(my_share)
-    typer.echo(f"{len(mine)} videos to do, {len(my_share) - len(mine)} parts there; {backbone}")
+    parts = FeatureParts(out, manifest, files, share=(rank, count), overwrite=overwrite)
+    mine = parts.begin()
+    typer.echo(f"{len(mine)} videos to do, {len(parts.share) - len(mine)} parts there; {backbone}")
+    # Processes of torchrun wait for each other, for it stops all when one ends with an error.
+    together = share is None and count > 1
+    if together:
+        dist.init_process_group("gloo", timeout=timedelta(days=30))
     began = time.perf_counter()
     total = sum(announced_frames(path) for _, path in mine)
-    with tqdm(total=total, desc="extract", unit="frame", disable=_no_bar(rank)) as bar:
+    # None: no bar where the errors go to a file.
+    with tqdm(total=total, desc="extract", unit="frame", disable=True if rank else None) as bar:
+
+        def progress(num_frames: int) -> None:
+            bar.update(num_frames)
+            parts.refresh()
+
         done = extract_parts(
             mine,
             backbone,
@@ -110,11 +121,22 @@ def extract_features(
             precision=number,
             part_of={name: parts.path(name) for name, _ in mine},
             num_workers=(8 if device.type == "cuda" else 0) if workers is None else workers,
-            progress=bar.update,
+            progress=progress,
         )
     for failure in done.failed:
         parts.note_failure(failure.video_id, failure.message)
-    finish(parts, done, seconds=time.perf_counter() - began, waits=share is None and count > 1)
+    parts.end()
+    tell(done, seconds=time.perf_counter() - began)
+    if together:
+        dist.barrier()
+    if not together or rank == 0:
+        join(parts)
+    if together:
+        dist.barrier()
+        dist.destroy_process_group()
+    raise_problems(
+        VideoError, source="extract-features", problems=[item.message for item in done.failed]
+    )
 
 
 _CPU = torch.device("cpu")
@@ -122,11 +144,6 @@ _CPU = torch.device("cpu")
 
 def _has_gpu() -> bool:
     return torch.cuda.is_available()
-
-
-def _no_bar(rank: int) -> bool | None:
-    # None: no bar where the errors go to a file.
-    return True if rank else None
 
 
 def parse_share(text: str) -> tuple[int, int]:
@@ -176,29 +193,21 @@ def named_videos(files: list[Path]) -> list[tuple[str, Path]]:
     return sorted(by_id.items())
 
 
-def finish(parts: FeatureParts, done: Extracted, *, seconds: float, waits: bool) -> None:
-    """Say what was done, and join the parts if all of them are there.
-
-    Args:
-        waits: for the other processes of torchrun, which would be stopped if this one ended with an
-            error.
-
-    Raises: VideoError that names the videos of this process that could not be read.
-    """
+def tell(done: Extracted, *, seconds: float) -> None:
+    """Say what was done."""
+    for notice in done.notices:
+        typer.echo(f"notice: {notice}", err=True)
     if done.written:
         rate = done.num_frames / max(seconds, 1e-9)
         typer.echo(
             f"{len(done.written)} videos, {done.num_frames} frames in {seconds:.1f} s "
             f"({rate:.1f} frames/s)"
         )
-    while waits and not parts.is_complete():
-        time.sleep(0.5)
-    if not parts.is_complete():
+
+
+def join(parts: FeatureParts) -> None:
+    """Join the parts if all of them are there, and say so."""
+    if not parts.join():
         typer.echo(f"{parts.folder}: waits for the other shares")
-    elif not parts.merge():
-        typer.echo(f"{parts.out}: another process joins the parts")
     elif parts.out.is_file():
         typer.echo(describe_file(parts.out))
-    raise_problems(
-        VideoError, source="extract-features", problems=[item.message for item in done.failed]
-    )

@@ -1,6 +1,7 @@
 """``mmad features``: looks into stored features, converts them from and to folders of arrays."""
 
 import json
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -49,6 +50,8 @@ def _open(
     if stride_frames is not None:
         if stride_frames <= 0:
             raise FeatureError(f"--stride-frames {stride_frames}: expected more than 0")
+        if offset_frames < 0 or (fps is not None and fps <= 0):
+            raise FeatureError("--offset-frames: expected at least 0; --fps: more than 0")
         grid = StoredGrid(stride_frames=stride_frames, offset_frames=offset_frames, fps=fps)
     return open_features(source, grid=grid, file_name=file_name, channels_first=channels_first)
 
@@ -98,7 +101,7 @@ def convert(
     found = _open(source, stride_frames, offset_frames, fps, file_name, channels_first)
     if out.exists() and (out.is_file() or any(out.iterdir())):
         raise FeatureError(f"{out}: is there already; choose another name")
-    if out.suffix == ".h5":
+    if out.suffix in (".h5", ".hdf5"):
         _to_file(found, out)
     elif f".{suffix}" in SUFFIXES:
         _to_folder(found, out, suffix=f".{suffix}")
@@ -124,23 +127,25 @@ def _to_folder(found: FeatureSource, out: Path, *, suffix: str) -> None:
 
 def _to_file(found: FeatureSource, out: Path) -> None:
     parts: dict[str, Path] = {}
-    folder = out.with_name(f"{out.name}.parts")
-    folder.mkdir(parents=True, exist_ok=True)
-    manifest = found.manifest.model_copy(update={"step_shape": [found.manifest.channels]})
-    try:
-        for name in tqdm(found.video_ids(), desc="convert", unit="video", disable=None):
+    stored = found.manifest.extraction
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as folder:
+        for number, name in enumerate(
+            tqdm(found.video_ids(), desc="convert", unit="video", disable=None)
+        ):
             video = found.video(name)
-            parts[name] = folder / f"{name}.h5"
+            parts[name] = Path(folder) / f"{number}.h5"
             writer = PartWriter(
-                parts[name], manifest=manifest, video_id=name, video=video, dtype="float32"
+                parts[name],
+                manifest=found.manifest,
+                video_id=name,
+                video=video,
+                dtype="float32" if stored is None else stored.dtype,
             )
-            writer.write(found.read(name, 0, video.num_rows))
-            writer.close()
-        merge_parts(parts, out, manifest=manifest)
-    finally:
-        for part in folder.iterdir():
-            part.unlink()
-        folder.rmdir()
+            rows = found.read(name, 0, video.num_rows)
+            writer.write(rows.reshape(len(rows), *found.manifest.step_shape))
+            writer.close(notices=video.notices)
+        merge_parts(parts, out, manifest=found.manifest)
 
 
 def describe_file(path: Path) -> str:

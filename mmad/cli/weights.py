@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from mmad.checkpoint import save_tensors
-from mmad.config.run import load_config
+from mmad.config.run import dump_config, load_config
 from mmad.engine.detection import read_data
 from mmad.engine.import_run import import_run
 from mmad.engine.stored_features import load_video_run
@@ -147,20 +147,23 @@ def export(
         bool,
         typer.Option("--trained-only", help="Adapters and head alone, without the backbone."),
     ] = False,
+    backbone: Annotated[
+        str | None, typer.Option(help="Of a run on features: where their backbone is now.")
+    ] = None,
 ) -> None:
     """Write the merged model in Hugging Face's naming, or what was trained, with its config."""
     if out.exists() and any(out.iterdir()):
         raise CheckpointError(f"{out}: is there already; choose another folder")
-    model, config, _ = load_video_run(run)
-    _, backbone = config.of_videos()
+    model, config, _ = load_video_run(run, backbone=backbone)
+    _, settings = config.of_videos()
     out.mkdir(parents=True, exist_ok=True)
-    for name in ("config.yaml", "labels.json"):
-        (out / f"mmad-{name}").write_bytes((run / name).read_bytes())
+    (out / "mmad-config.yaml").write_text(dump_config(config), encoding="utf-8")
+    (out / "mmad-labels.json").write_bytes((run / "labels.json").read_bytes())
     if trained_only:
         trained = {
             name: value
             for name, value in model.state_dict().items()
-            if ".adapter." in name or name.startswith("network.") or not backbone.freeze
+            if ".adapter." in name or name.startswith("network.") or not settings.freeze
         }
         save_tensors(out / "trained.safetensors", trained)
     else:

@@ -38,7 +38,8 @@ PRESETS_OF_DETECTION: Presets = {
 # Of stored features no picture is read, and padding is told by the mask.
 PRESETS_OF_FEATURES: Presets = {
     name: {
-        **{group: values for group, values in preset.items() if group != "data"},
+        "detector": {k: v for k, v in preset["detector"].items() if k != "mask_features"},
+        "inference": preset["inference"],
         **({"data": {"keep_tail": False}} if name == "opentad" else {}),
     }
     for name, preset in PRESETS_OF_DETECTION.items()

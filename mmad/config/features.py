@@ -72,7 +72,9 @@ class ExtractionSettings(Settings):
         None, ge=0, description="tokens as they enter this block; null: after the last"
     )
     dtype: Literal["float32", "float16"] = Field("float32", description="of the stored numbers")
-    fps: float | None = Field(None, gt=0, description="resample videos to this rate; null: as is")
+    fps: float | None = Field(
+        None, gt=0, le=1000, description="resample videos to this rate; null: as is"
+    )
 
     @model_validator(mode="after")
     def _windows(self) -> "ExtractionSettings":

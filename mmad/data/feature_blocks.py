@@ -23,6 +23,7 @@ from mmad.data.videos import choose_frames, stream_windows, unvaried
 from mmad.data.windows import Window
 from mmad.errors import VideoError
 from mmad.models.videomae import TUBELET_FRAMES
+from mmad.video.copies import damage_notices
 from mmad.video.index import index_video
 from mmad.video.sampling import resample
 
@@ -38,8 +39,9 @@ class FeatureBlock:
         starts: (N,), first frame of each clip; frames beyond the last stand for the last.
         colour: affine map (3, 4) from raw to normalised colour.
         kept: the clips whose features are wanted; the others are there for their neighbours.
-        num_new_frames: frames that no block before it had.
+        num_new_frames: frames of the video file that are behind us with it.
         is_last: of its video.
+        notices: what the user should know of the video, with its last block.
     """
 
     video_id: str
@@ -50,6 +52,7 @@ class FeatureBlock:
     kept: slice
     num_new_frames: int
     is_last: bool
+    notices: tuple[str, ...] = ()
 
     def pin_memory(self) -> "FeatureBlock":
         """The block with its frames in pinned memory, for a fast copy to a GPU."""
@@ -65,7 +68,10 @@ class ClipLayout:
         window: frames that a clip spans; the clip shows every (window / clip_frames)-th.
         stride: frames from one clip to the next.
         rows_per_clip: steps that are stored of each.
-        block_clips: clips of a block.
+        block_clips: most clips of a block; fewer, if they lie so far apart that as many clips side
+            by side had fewer frames.
+        is_dense: clips lie side by side and cover all frames; else they are windows, which do not
+            reach beyond the end.
         context: clips on either side that a block sees besides its own.
     """
 
@@ -74,15 +80,11 @@ class ClipLayout:
     stride: int
     rows_per_clip: int
     block_clips: int
+    is_dense: bool
     context: int = 0
 
-    @property
-    def is_dense(self) -> bool:
-        """Whether clips lie side by side."""
-        return self.rows_per_clip > 1
-
     def num_clips(self, num_frames: int) -> int:
-        """Side by side they cover all frames; windows do not reach beyond the end."""
+        """Clips of a video of so many frames."""
         if self.is_dense:
             return math.ceil(num_frames / self.stride)
         return max(0, num_frames - self.window) // self.stride + 1
@@ -90,8 +92,10 @@ class ClipLayout:
     def blocks(self, num_frames: int) -> Iterator[tuple[Window, list[int], slice]]:
         """Frames of each block, starts of its clips in them, and the clips that are kept."""
         count = self.num_clips(num_frames)
-        for first in range(0, count, self.block_clips):
-            last = min(first + self.block_clips, count)
+        apart = max(self.block_clips * self.clip_frames - self.window, 0) // self.stride + 1
+        size = min(self.block_clips, apart)
+        for first in range(0, count, size):
+            last = min(first + size, count)
             low, high = max(first - self.context, 0), min(last + self.context, count)
             begin = low * self.stride
             end = min((high - 1) * self.stride + self.window, num_frames)
@@ -146,9 +150,16 @@ class FeatureBlocks(IterableDataset):
 
     def _blocks(self, video_id: str, path: Path) -> Iterator[FeatureBlock]:
         data, layout = self._data, self._layout
+        try:
+            video_id.encode("utf-8")
+        except UnicodeEncodeError:
+            raise VideoError(
+                f"{str(path)!r}: the name is not UTF-8, so features cannot be stored under it; "
+                "rename the file"
+            ) from None
         state = path.stat() if path.exists() else None
         index = index_video(path)
-        positions, fps, _ = resample(
+        positions, fps, resampled = resample(
             index, fps=self._settings.fps or index.fps, tolerance=data.fps_tolerance
         )
         frames, frame_stride = choose_frames(positions, data)
@@ -167,20 +178,25 @@ class FeatureBlocks(IterableDataset):
             source_mtime_ns=None if state is None else state.st_mtime_ns,
         )
         plan = list(layout.blocks(len(frames)))
-        parts = stream_windows(self._source, path, frames, (span for span, _, _ in plan))
-        seen = 0
-        for number, ((span, starts, kept), part) in enumerate(zip(plan, parts, strict=True)):
-            if data.subtract_background:
-                part = subtract_background(part)
-            pictures = unvaried(part, data)(torch.from_numpy(part))
-            yield FeatureBlock(
-                video_id=video_id,
-                video=video,
-                frames=pictures,
-                starts=torch.tensor(starts),
-                colour=torch.from_numpy(colour_map(np.asarray(pictures))),
-                kept=kept,
-                num_new_frames=span.stop - max(seen, span.start),
-                is_last=number == len(plan) - 1,
-            )
-            seen = span.stop
+        behind = 0
+        with self._source.open(path) as reader:
+            parts = stream_windows(reader, frames, (span for span, _, _ in plan))
+            for number, ((_, starts, kept), part) in enumerate(zip(plan, parts, strict=True), 1):
+                if data.subtract_background:
+                    part = subtract_background(part)
+                pictures = unvaried(part, data)(torch.from_numpy(part))
+                is_last = number == len(plan)
+                told = [*([resampled] if resampled else []), *damage_notices(reader)]
+                done = round(index.num_frames * number / len(plan))
+                yield FeatureBlock(
+                    video_id=video_id,
+                    video=video,
+                    frames=pictures,
+                    starts=torch.tensor(starts),
+                    colour=torch.from_numpy(colour_map(np.asarray(pictures))),
+                    kept=kept,
+                    num_new_frames=done - behind,
+                    is_last=is_last,
+                    notices=tuple(told) if is_last else (),
+                )
+                behind = done

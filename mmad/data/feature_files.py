@@ -3,9 +3,11 @@
 Shapes: T stored steps of a video, C channels of a step.
 """
 
+import contextlib
+import itertools
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -82,6 +84,24 @@ def _opened(path: Path) -> Iterator[h5py.File]:
         yield file
 
 
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Turns what h5py and the system raise for a full disk and the like into our error."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        raise FeatureError(
+            f"{path}: cannot be written ({str(error).splitlines()[0]:.80}); is the disk full?"
+        ) from None
+
+
+def _publish(partial: Path, path: Path) -> None:
+    """Give a file its name once it is on the disk."""
+    with partial.open("r+b") as file:
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+
+
 def _facts(dataset: h5py.Dataset) -> StoredVideo:
     content = json.loads(dataset.attrs["video"])
     return StoredVideo(**{**content, "notices": tuple(content["notices"])})
@@ -140,7 +160,11 @@ class PartWriter:
         manifest: of the extraction.
         video_id, video: whose features; rows are written in order until there are all of them.
         dtype: of the stored numbers.
+
+    Raises: FeatureError here and in `write` and `close` if the disk does not take it.
     """
+
+    _count = itertools.count()
 
     def __init__(
         self,
@@ -152,47 +176,83 @@ class PartWriter:
         dtype: str,
     ) -> None:
         self._path = path
-        self._partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-        self._file = h5py.File(self._partial, "w", libver="v110", locking=False)
-        self._file.attrs[MANIFEST] = manifest.to_json()
-        group = self._file.create_group(_VIDEOS)
-        # Contiguous and of known length: rows go straight to the disk, whatever the video's length.
-        self._rows = group.create_dataset(
-            video_id, shape=(video.num_rows, *manifest.step_shape), dtype=dtype, track_times=False
-        )
+        # Not the name of the video, which may be as long as names can be.
+        self._partial = path.with_name(f".{os.getpid()}.{next(self._count)}.part")
         self._video = video
         self.num_written = 0
+        with _writing(path):
+            self._file = h5py.File(self._partial, "w", libver="v110", locking=False)
+            self._file.attrs[MANIFEST] = manifest.to_json()
+            # Contiguous and of known length: rows go straight to the disk, however long the video.
+            self._rows = self._file.create_group(_VIDEOS).create_dataset(
+                video_id,
+                shape=(video.num_rows, *manifest.step_shape),
+                dtype=dtype,
+                track_times=False,
+            )
 
     def write(self, rows: NDArray) -> None:
         """Append rows."""
-        self._rows[self.num_written : self.num_written + len(rows)] = rows
+        with _writing(self._path):
+            self._rows[self.num_written : self.num_written + len(rows)] = rows
         self.num_written += len(rows)
 
     def close(self, *, notices: Sequence[str] = ()) -> None:
         """Give the file its name."""
         assert self.num_written == self._video.num_rows, "rows are missing"
         facts = {**asdict(self._video), "notices": list(notices)}
-        self._rows.attrs["video"] = json.dumps(facts)
-        self._file.close()
-        with self._partial.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(self._partial, self._path)
+        with _writing(self._path):
+            self._rows.attrs["video"] = json.dumps(facts)
+            self._file.close()
+            _publish(self._partial, self._path)
 
     def drop(self) -> None:
         """Give up: nothing is left."""
-        self._file.close()
+        with contextlib.suppress(OSError, RuntimeError):
+            self._file.close()
         self._partial.unlink(missing_ok=True)
 
 
-def merge_parts(parts: Mapping[str, Path], out: Path, *, manifest: FeatureManifest) -> None:
-    """One file of all parts, in the order of their names; the same parts give the same bytes."""
+def require_storable(rows: NDArray, *, dtype: str, video_id: str) -> None:
+    """Do nothing if the numbers are finite in the type that is stored.
+
+    Raises: FeatureError if not.
+    """
+    with np.errstate(over="ignore"):
+        stored = rows.astype(dtype)
+    if not np.isfinite(stored).all():
+        largest = np.abs(rows[np.isfinite(rows)]).max(initial=0.0)
+        raise FeatureError(
+            f"video '{video_id}': its features are not finite as {dtype} (largest {largest:.3g}); "
+            "use --dtype float32 and --precision fp32"
+        )
+
+
+def merge_parts(
+    parts: Mapping[str, Path],
+    out: Path,
+    *,
+    manifest: FeatureManifest,
+    progress: Callable[[], object] | None = None,
+) -> None:
+    """One file of all parts, in the order of their names; the same parts give the same bytes.
+
+    Args:
+        parts: file that holds each video.
+        out: the joined file; it may be among the parts.
+        manifest: of all.
+        progress: called after each video.
+
+    Raises: FeatureError if a part cannot be read, or the disk does not take the file.
+    """
     partial = out.with_name(f".{out.name}.{os.getpid()}.part")
-    with h5py.File(partial, "w", libver="v110", locking=False) as file:
-        file.attrs[MANIFEST] = manifest.to_json()
-        group = file.create_group(_VIDEOS)
-        for video_id in sorted(parts):
-            with _opened(parts[video_id]) as part:
-                part.copy(part[_VIDEOS][video_id], group, name=video_id)
-    with partial.open("rb") as written:
-        os.fsync(written.fileno())
-    os.replace(partial, out)
+    with _writing(out):
+        with h5py.File(partial, "w", libver="v110", locking=False) as file:
+            file.attrs[MANIFEST] = manifest.to_json()
+            group = file.create_group(_VIDEOS)
+            for video_id in sorted(parts):
+                with _opened(parts[video_id]) as part:
+                    part.copy(part[_VIDEOS][video_id], group, name=video_id)
+                if progress is not None:
+                    progress()
+        _publish(partial, out)

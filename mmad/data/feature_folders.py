@@ -3,12 +3,15 @@
 Shapes: T stored steps of a video, C channels of a step.
 """
 
+import codecs
 import csv
 import io
 import json
 import os
 import pickle
+import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,11 @@ from mmad.errors import FeatureError
 
 FOLDER_MANIFEST = "manifest.json"
 FOLDER_VIDEOS = "videos.json"
+# What damaged or foreign files make their readers raise.
+_UNREADABLE = (
+    *(OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, IndexError),
+    *(EOFError, pickle.UnpicklingError, zipfile.BadZipFile),
+)
 SUFFIXES = (".npy", ".npz", ".pt", ".csv", ".pkl")
 
 
@@ -76,10 +84,10 @@ class FeatureFolder:
                 )
             first = self._load(next(iter(self._files)))
             self.manifest = FeatureManifest(grid=grid, step_shape=list(first.shape[1:]))
-        self._own: Mapping[str, Any] = {}
+        self._own: Mapping[str, StoredVideo] = {}
         facts = self.path / FOLDER_VIDEOS
         if facts.is_file():
-            self._own = json.loads(facts.read_text(encoding="utf-8"))
+            self._own = _read_facts(facts)
         self._known: dict[str, StoredVideo] = {}
 
     def video_ids(self) -> list[str]:
@@ -94,8 +102,7 @@ class FeatureFolder:
             rows = len(self._load(video_id))
             grid = self.manifest.grid
             if video_id in self._own:
-                content = {**self._own[video_id], "num_rows": rows, "num_steps": rows}
-                known = StoredVideo(**{**content, "notices": tuple(content["notices"])})
+                known = replace(self._own[video_id], num_rows=rows, num_steps=rows)
             elif grid is None:
                 raise FeatureError(f"{self.path}: videos.json lacks the grid of '{video_id}'")
             else:
@@ -107,16 +114,18 @@ class FeatureFolder:
         """As `FeatureSource`."""
         rows = self._load(video_id)[start:stop]
         # A copy: what is mapped from the disk cannot be written to.
-        return np.array(rows, dtype=np.float32).reshape(len(rows), -1)
+        return np.array(rows, dtype=np.float32).reshape(len(rows), self.manifest.channels)
 
     def _load(self, video_id: str) -> NDArray:
         file = self._files[video_id]
         try:
             array = read_array(file)
-        except (OSError, ValueError, KeyError, pickle.UnpicklingError, EOFError) as error:
+        except _UNREADABLE as error:
             raise FeatureError(f"{file}: cannot be read as an array ({error!s:.100})") from None
         if self._channels_first:
             array = array.swapaxes(0, -1)
+        if not np.issubdtype(array.dtype, np.number):
+            raise FeatureError(f"{file}: expected numbers, found {array.dtype}")
         if array.ndim < 2:
             raise FeatureError(
                 f"{file}: expected (steps, channels), found an array of shape {array.shape}"
@@ -145,7 +154,7 @@ def read_array(file: Path) -> NDArray:
         tensor = torch.load(file, map_location="cpu", weights_only=True)
         if not isinstance(tensor, torch.Tensor):
             raise ValueError(f"expected a tensor, found {type(tensor).__name__}")
-        return tensor.float().numpy()
+        return tensor.detach().float().numpy()
     if file.suffix == ".csv":
         with file.open(newline="", encoding="utf-8") as text:
             _, *rows = csv.reader(text)
@@ -153,9 +162,23 @@ def read_array(file: Path) -> NDArray:
     return _read_pickle(file)
 
 
+def _read_facts(path: Path) -> dict[str, StoredVideo]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return {
+            name: StoredVideo(**{**facts, "notices": tuple(facts.get("notices", ()))})
+            for name, facts in content.items()
+        }
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise FeatureError(
+            f"{path}: cannot be read ({error!s:.100}); delete or restore it"
+        ) from None
+
+
 _PICKLED_ARRAYS: Mapping[tuple[str, str], Any] = {
     ("numpy", "ndarray"): np.ndarray,
     ("numpy", "dtype"): np.dtype,
+    ("_codecs", "encode"): codecs.encode,
     **{
         (module, "_reconstruct"): np.zeros(0).__reduce__()[0]
         for module in ("numpy.core.multiarray", "numpy._core.multiarray")

@@ -29,7 +29,11 @@ class FeatureManifest(Settings):
     weights_sha256: str | None = Field(
         None, description="of names, types, shapes and values of all weights of the backbone"
     )
+    base_sha256: str | None = Field(None, description="of the same without adapters")
     weights_source: str | None = Field(None, description="where the weights were read")
+    weights_seed: int | None = Field(
+        None, description="of the random values of what the weights lack, such as new adapters"
+    )
     pictures: PictureSettings | None = Field(None, description="how frames were made pictures")
     sampling: dict[str, Any] = Field({}, description="which frames were looked at")
     precision: str | None = Field(None, description="of the computation")
@@ -65,7 +69,7 @@ class FeatureManifest(Settings):
 
     def differences(self, other: "FeatureManifest") -> list[str]:
         """What of the two does not agree, in words; empty if features of both may be mixed."""
-        ours, theirs = _flat(self.model_dump(mode="json")), _flat(other.model_dump(mode="json"))
+        ours, theirs = _compared(self), _compared(other)
         return [
             f"{key}: {_short(ours.get(key))} and {_short(theirs.get(key))}"
             for key in sorted({*ours, *theirs}, key=lambda key: (key != "weights_sha256", key))
@@ -75,10 +79,16 @@ class FeatureManifest(Settings):
 
 # What features do not depend on, or, for readers and their processes, should not.
 _ONLY_TOLD = (
-    *("weights_source", "versions", "pictures.num_workers", "pictures.cache_gb"),
+    *("weights_source", "weights_seed", "versions", "pictures.num_workers", "pictures.cache_gb"),
     *("pictures.augment", "backbone.pretrained", "backbone.drop_path", "backbone.freeze"),
     "backbone.activation_checkpointing",
 )
+
+
+def _compared(manifest: FeatureManifest) -> dict[str, Any]:
+    # The cells of a grid are read one behind the other, whether they are stored so or not.
+    content = manifest.model_dump(mode="json", exclude={"step_shape"})
+    return _flat({**content, "channels": manifest.channels})
 
 
 def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

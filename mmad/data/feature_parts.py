@@ -4,20 +4,14 @@ Any number of processes on any number of machines may write parts; they share on
 """
 
 import glob
-import os
-import shutil
-import socket
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from mmad.data.feature_files import FeatureFile, merge_parts
 from mmad.data.feature_manifest import FeatureManifest
+from mmad.data.process_lock import ProcessLock
 from mmad.errors import FeatureError
-
-# A lock of another machine that is older than this is of a process that was killed.
-_ABANDONED_SECONDS = 600.0
 
 
 def assign_shares(
@@ -41,9 +35,10 @@ class FeatureParts:
         out: the file of features; if it is there, its videos need not be made again.
         manifest: of the extraction.
         videos: id and file of each video that is wanted.
-        overwrite: make all of them again.
+        share: number of this process, from 0, and of all.
+        overwrite: make the videos again; if the file was made otherwise, all of it goes.
 
-    Raises: FeatureError if ``out`` was made otherwise.
+    Raises: FeatureError if ``out`` was made otherwise, or cannot be a file.
     """
 
     def __init__(
@@ -52,120 +47,149 @@ class FeatureParts:
         manifest: FeatureManifest,
         videos: Sequence[tuple[str, Path]],
         *,
+        share: tuple[int, int] = (0, 1),
         overwrite: bool = False,
     ) -> None:
         self.out = out
         self.folder = out.with_name(f"{out.name}.parts")
-        self._lock = self.folder / "joining"
         self._manifest = manifest
         self._videos = dict(videos)
-        self._old: set[str] = set()
-        if out.is_file() and not overwrite:
-            finished = FeatureFile(out)
-            self._require_same(finished)
-            self._old = {
-                name
-                for name in finished.video_ids()
-                if name not in self._videos or self._is_current(finished, name)
-            }
+        self._overwrite = overwrite
+        rank, count = share
+        self._at_work = ProcessLock(self.folder / f"share-{rank + 1}-of-{count}.lock")
+        self._joining = ProcessLock(out.with_name(f"{out.name}.joining"))
+        if out.is_dir():
+            raise FeatureError(f"--out {out}: is a folder; give the name of a file")
+        done = set() if overwrite else self._finished()
+        wanted = sorted((n, path) for n, path in self._videos.items() if n not in done)
+        self.share = assign_shares(wanted, count=count)[rank]
 
     def path(self, video_id: str) -> Path:
         """Where the part of a video is."""
         return self.folder / f"{video_id}.h5"
 
-    def shares(self, *, count: int) -> list[list[tuple[str, Path]]]:
-        """The videos of each of ``count`` processes that are not in the finished file.
+    def begin(self) -> list[tuple[str, Path]]:
+        """The videos of this process's share that have no part yet; what failed is tried again.
 
-        The same for every process, however far the others are.
+        Raises: FeatureError if another process does the same share, or nothing can be written.
         """
-        wanted = sorted((n, path) for n, path in self._videos.items() if n not in self._old)
-        return assign_shares(wanted, count=count)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if not self._at_work.acquire():
+                raise FeatureError(
+                    f"{self.out}: {self._at_work.holder()} is making the same features; give each "
+                    "process a --share, or, if it was killed, wait two minutes or delete "
+                    f"{self._at_work.path}"
+                )
+            for name, _ in self.share:
+                self._note(name).unlink(missing_ok=True)
+            return [(name, path) for name, path in self.share if not self._has_part(name)]
+        except OSError as error:
+            raise FeatureError(
+                f"{self.out}: cannot be written ({error.strerror or error}); check the folder"
+            ) from None
 
-    def begin(self, share: Sequence[tuple[str, Path]]) -> list[tuple[str, Path]]:
-        """The videos of a share that have no part yet.
+    def refresh(self) -> None:
+        """Show the other processes that this one still works."""
+        self._at_work.refresh()
 
-        Parts of other settings or of another video file are thrown away, and what failed is tried
-        again.
-        """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        mine = {name for name, _ in share}
-        for name in mine:
-            self._note(name).unlink(missing_ok=True)
-        for leftover in self.folder.glob(".*.part"):
-            # Written by a process that was killed: the videos of a share are this process's alone.
-            if leftover.name.removeprefix(".").rsplit(".", 3)[0] in mine:
-                leftover.unlink(missing_ok=True)
-        return [(name, path) for name, path in share if not self._has_part(name)]
+    def end(self) -> None:
+        """This process has done what it could."""
+        self._at_work.release()
 
     def note_failure(self, video_id: str, message: str) -> None:
         """Tell the other processes that this video will not come."""
-        self._note(video_id).write_text(message, encoding="utf-8")
+        self._note(video_id).write_text(message, encoding="utf-8", errors="replace")
 
-    def is_complete(self) -> bool:
-        """Whether every video has a part or a note of failure, from whichever process."""
-        return not self.folder.is_dir() or all(
-            name in self._old or self.path(name).is_file() or self._note(name).is_file()
-            for name in self._videos
-        )
+    def join(self) -> bool:
+        """Join parts and finished file; False if parts of other processes are still missing.
 
-    def merge(self) -> bool:
-        """Join old file and parts, and remove the parts; False if another process does or did."""
-        with self._locked() as mine:
-            if not mine:
+        Waits while another process joins them. What is left of this run is removed; parts of videos
+        that are not among the wanted ones stay.
+
+        Raises: FeatureError if the file cannot be written.
+        """
+        try:
+            while not self._joining.acquire():
+                time.sleep(0.5)
+            try:
+                return self._join()
+            finally:
+                self._joining.release()
+        except OSError as error:
+            raise FeatureError(
+                f"{self.out}: cannot be written ({error.strerror or error}); its parts are kept in "
+                f"{self.folder}"
+            ) from None
+
+    def _join(self) -> bool:
+        parts = {name: self.path(name) for name in self._videos if self._has_part(name)}
+        finished = self._finished()
+        kept = {name for name in finished if name not in parts}
+        for name in self._videos:
+            if name not in parts and name not in kept and not self._note(name).is_file():
                 return False
+        changed = self.out.is_file() and kept | set(parts) != self._present()
+        if parts or changed:
             for leftover in self.out.parent.glob(f".{glob.escape(self.out.name)}.*.part"):
                 leftover.unlink(missing_ok=True)
-            new = {name: self.path(name) for name in self._videos if self.path(name).is_file()}
-            if new:
-                old = {name: self.out for name in self._old - set(new)}
-                merge_parts({**old, **new}, self.out, manifest=self._manifest)
-        shutil.rmtree(self.folder, ignore_errors=True)
+            sources = {**dict.fromkeys(kept, self.out), **parts}
+            merge_parts(sources, self.out, manifest=self._manifest, progress=self._joining.refresh)
+        for name in self._videos:
+            self.path(name).unlink(missing_ok=True)
+            self._note(name).unlink(missing_ok=True)
+        self._clear_folder()
         return True
 
-    @contextmanager
-    def _locked(self) -> Iterator[bool]:
-        """Whether this process is the one that joins the parts."""
+    def _clear_folder(self) -> None:
+        """Remove the folder if nothing of other processes is in it."""
+        if not any(self.folder.glob("*.h5")) and not any(self.folder.glob("*.lock")):
+            for leftover in self.folder.glob(".*.part"):
+                leftover.unlink(missing_ok=True)
         try:
-            if self._lock.is_file() and self._is_abandoned():
-                self._lock.unlink(missing_ok=True)
-            with self._lock.open("x", encoding="utf-8") as lock:
-                lock.write(f"{socket.gethostname()} {os.getpid()}")
-        except OSError:  # it is there, or the folder is not: another process was faster
-            yield False
+            self.folder.rmdir()
+        except OSError:
             return
-        try:
-            yield True
-        finally:
-            self._lock.unlink(missing_ok=True)
-
-    def _is_abandoned(self) -> bool:
-        """Whether the process that holds the lock was killed, as far as can be told from here."""
-        host, _, pid = self._lock.read_text(encoding="utf-8").partition(" ")
-        if host == socket.gethostname() and os.name == "posix" and pid.isdigit():
-            try:
-                os.kill(int(pid), 0)
-            except ProcessLookupError:
-                return True
-            except OSError:
-                return False
-            return int(pid) == os.getpid()
-        return time.time() - self._lock.stat().st_mtime > _ABANDONED_SECONDS
 
     def _note(self, video_id: str) -> Path:
         return self.folder / f"{video_id}.failed"
 
     def _has_part(self, video_id: str) -> bool:
+        """Whether there is a whole part of these settings and of the video file as it is now."""
         path = self.path(video_id)
         if not path.is_file():
             return False
         try:
             part = FeatureFile(path)
-            if not self._manifest.differences(part.manifest) and self._is_current(part, video_id):
-                return True
+            fits = not self._manifest.differences(part.manifest)
+            return fits and self._is_current(part, video_id)
         except FeatureError:
-            pass
-        path.unlink()
-        return False
+            return False
+
+    def _present(self) -> set[str]:
+        return set(FeatureFile(self.out).video_ids())
+
+    def _finished(self) -> set[str]:
+        """The videos in the finished file that need not be made again.
+
+        Raises: FeatureError if it was made otherwise and may not be overwritten.
+        """
+        if not self.out.is_file():
+            return set()
+        finished = FeatureFile(self.out)
+        differing = self._manifest.differences(finished.manifest)
+        if differing and self._overwrite:
+            return set()
+        if differing:
+            raise FeatureError(
+                f"{self.out}: holds features that were made otherwise (asked and found: "
+                f"{'; '.join(differing[:4])}); choose another --out, or say --overwrite"
+            )
+        return {
+            name
+            for name in finished.video_ids()
+            if name not in self._videos or self._is_current(finished, name)
+        }
 
     def _is_current(self, file: FeatureFile, video_id: str) -> bool:
         """Whether the video file is still the one that its features were made of."""
@@ -174,11 +198,3 @@ class FeatureParts:
             return True
         state = path.stat()
         return (video.source_bytes, video.source_mtime_ns) == (state.st_size, state.st_mtime_ns)
-
-    def _require_same(self, finished: FeatureFile) -> None:
-        differing = self._manifest.differences(finished.manifest)
-        if differing:
-            raise FeatureError(
-                f"{self.out}: holds features that were made otherwise (asked and found: "
-                f"{'; '.join(differing[:4])}); choose another --out, or say --overwrite"
-            )

@@ -164,11 +164,16 @@ class WindowReader:
             # Half of the last tubelet may be a repeated frame.
             frames = min(rows * TUBELET_FRAMES, video.num_frames - start * TUBELET_FRAMES)
             steps = math.ceil(frames * self._factor / TUBELET_FRAMES)
+        offset = video.offset_frames + start * video.stride_frames
+        if not self.source.manifest.is_dense:
+            # Interpolation keeps the ends of the sequence, not the middles of its steps. Dense
+            # features are interpolated as end to end, where peers leave that aside.
+            offset += (0.5 / self._factor - 0.5) * video.stride_frames
         return FeatureGrid(
             fps=fps,
             stride_frames=video.stride_frames / self._factor,
             num_steps=steps,
-            offset_frames=video.offset_frames + start * video.stride_frames,
+            offset_frames=offset,
         )
 
     def sample(
@@ -180,6 +185,8 @@ class WindowReader:
         # does end to end.
         stop = video.num_rows if window.stop >= video.num_steps else window.stop
         rows = torch.from_numpy(self.source.read(record.video_id, window.start, stop))
+        if self._factor < 1 and len(rows) % round(1 / self._factor):
+            rows = torch.cat((rows, rows[-1:]))
         features = interpolate_steps(rows.t()[None].contiguous(), factor=self._factor)[0]
         if not torch.isfinite(features).all():
             raise FeatureError(

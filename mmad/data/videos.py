@@ -28,6 +28,7 @@ from mmad.data.windows import (
 from mmad.errors import VideoError
 from mmad.structures import Annotations, FeatureGrid, VideoRecord
 from mmad.video.index import index_video
+from mmad.video.reader import VideoReader
 from mmad.video.sampling import resample
 
 
@@ -68,31 +69,29 @@ def path_of(record: VideoRecord) -> Path:
 
 
 def stream_windows(
-    source: FrameSource, path: Path, frames: NDArray[np.int64], windows: Iterable[Window]
+    video: VideoReader, frames: NDArray[np.int64], windows: Iterable[Window]
 ) -> Iterator[NDArray[np.uint8]]:
     """The pictures of each window; they are decoded once and kept only while a window needs them.
 
     Args:
-        source: opens the video.
-        path: of the video.
+        video: the open video.
         frames: positions in the video that windows count in.
         windows: in order; starts and stops never fall.
     """
-    with source.open(path) as video:
-        decoded = video.stream(frames.tolist())
-        kept: deque[NDArray[np.uint8]] = deque()
-        start = stop = 0
-        for window in windows:
-            while start < window.start and kept:
-                kept.popleft()
-                start += 1
-            if start < window.start:  # a gap between windows
-                for _ in itertools.islice(decoded, window.start - start):
-                    pass
-                start = stop = window.start
-            kept.extend(itertools.islice(decoded, window.stop - stop))
-            stop = window.stop
-            yield np.stack(kept)
+    decoded = video.stream(frames.tolist())
+    kept: deque[NDArray[np.uint8]] = deque()
+    start = stop = 0
+    for window in windows:
+        while start < window.start and kept:
+            kept.popleft()
+            start += 1
+        if start < window.start:  # a gap between windows
+            for _ in itertools.islice(decoded, window.start - start):
+                pass
+            start = stop = window.start
+        kept.extend(itertools.islice(decoded, window.stop - stop))
+        stop = window.stop
+        yield np.stack(kept)
 
 
 class TrainingVideos(Dataset):
@@ -260,7 +259,7 @@ class WindowStream(IterableDataset):
             whole = self._source.read(path, frames, slice(None))
             parts: Iterator[NDArray[np.uint8]] = iter([whole])
         else:
-            parts = stream_windows(self._source, path, frames, windows)
+            parts = self._stream(path, frames, windows)
         for window, part in zip(windows, parts, strict=True):
             grid = make_grid(
                 fps=fps,
@@ -278,3 +277,9 @@ class WindowStream(IterableDataset):
                 part = subtract_background(part)
             change = unvaried(part, settings)
             yield _finish(record, part, change, colour_map(part), grid, annotations, settings)
+
+    def _stream(
+        self, path: Path, frames: NDArray[np.int64], windows: Sequence[Window]
+    ) -> Iterator[NDArray[np.uint8]]:
+        with self._source.open(path) as video:
+            yield from stream_windows(video, frames, windows)

@@ -24,7 +24,7 @@ from mmad.config.backbone import BackboneSettings
 from mmad.config.data import DataSettings, PictureSettings
 from mmad.config.features import ExtractionSettings
 from mmad.data.feature_blocks import ClipLayout, FeatureBlock, FeatureBlocks
-from mmad.data.feature_files import PartWriter
+from mmad.data.feature_files import PartWriter, require_storable
 from mmad.data.feature_manifest import FeatureManifest
 from mmad.data.feature_parts import FeatureParts
 from mmad.data.samples import FailedVideo
@@ -45,12 +45,14 @@ class FeatureBackbone:
         settings: that it was built with.
         data: how frames become pictures.
         weights_source: where its weights were read, for the manifest.
+        seed: of what the weights lack.
     """
 
     backbone: VideoMAE
     settings: BackboneSettings
     data: DataSettings
     weights_source: str
+    seed: int = 0
 
     def __str__(self) -> str:
         adapters = sum(block.adapter is not None for block in self.backbone.blocks)
@@ -80,23 +82,28 @@ def plan_clips(
                 f"--window {settings.window}: the backbone sees clips of {clip} frames, so a "
                 f"window is a multiple of {clip} (of {2 * clip}, every second frame is shown)"
             )
-        return ClipLayout(clip, settings.window, settings.stride, 1, block_clips)
+        return ClipLayout(clip, settings.window, settings.stride, 1, block_clips, is_dense=False)
     context = _temporal_reach(source, settings)
     if source.data.subtract_background:
         # The background is that of a window, as end to end.
         block_clips = max(source.data.window_frames // clip, 1)
     elif context:
         block_clips = max(block_clips, 2 * context)
-    return ClipLayout(clip, clip, clip, source.backbone.clip_tubelets, block_clips, context)
+    tubelets = source.backbone.clip_tubelets
+    return ClipLayout(clip, clip, clip, tubelets, block_clips, is_dense=True, context=context)
 
 
 def _temporal_reach(source: FeatureBackbone, settings: ExtractionSettings) -> int:
-    """Clips on either side that a clip's features depend on: one for each temporal adapter."""
+    """Clips on either side that a clip's features depend on: each temporal adapter adds those that
+    half of its kernel reaches.
+    """
     adapter = source.settings.adapter
     if adapter.name in _CLIP_WISE:
         return 0
+    half = getattr(adapter, "temporal_kernel", 3) // 2
+    clips = math.ceil(half / source.backbone.clip_tubelets)
     blocks = source.backbone.blocks[: settings.before_block]
-    return sum(block.adapter is not None for block in blocks)
+    return clips * sum(block.adapter is not None for block in blocks)
 
 
 def describe_features(
@@ -129,6 +136,8 @@ def describe_features(
         extraction=settings,
         backbone=source.settings,
         weights_sha256=hash_state(source.backbone.state_dict()),
+        base_sha256=hash_base(source.backbone.state_dict()),
+        weights_seed=source.seed,
         weights_source=source.weights_source,
         pictures=PictureSettings(**{**pictures, "augmentation": None}),
         sampling=sampling,
@@ -138,6 +147,11 @@ def describe_features(
             **{name: metadata.version(name) for name in ("torch", "numpy", "av", "h5py")},
         },
     )
+
+
+def hash_base(state: Mapping[str, Tensor]) -> str:
+    """Hash of the weights of a backbone without its adapters."""
+    return hash_state({name: value for name, value in state.items() if ".adapter." not in name})
 
 
 class BlockEncoder:
@@ -210,12 +224,14 @@ class Extracted:
     Attributes:
         written: videos whose part was written now.
         num_frames: of them.
-        failed: videos that could not be read, with why.
+        failed: videos that could not be read or stored, with why.
+        notices: what the user should know of the others.
     """
 
     written: list[str] = field(default_factory=list)
     num_frames: int = 0
     failed: list[FailedVideo] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
 
 
 def read_blocks(
@@ -275,27 +291,48 @@ def extract_parts(
     )
     done = Extracted()
     writers: dict[str, PartWriter] = {}
+    given_up: set[str] = set()
     try:
-        for item, rows in _encoded(blocks, encoder, failed=done.failed):
-            if item.video_id not in writers:
-                writers[item.video_id] = PartWriter(
-                    part_of[item.video_id],
+        for item, rows in _encoded(blocks, encoder):
+            name = item.video_id
+            if isinstance(item, FailedVideo) or rows is None:
+                _give_up(writers, name)
+                done.failed.append(item)  # type: ignore[arg-type]
+                continue
+            if name in given_up:
+                continue
+            try:
+                require_storable(rows, dtype=settings.dtype, video_id=name)
+            except FeatureError as error:
+                _give_up(writers, name)
+                given_up.add(name)
+                done.failed.append(FailedVideo(name, str(error)))
+                continue
+            if name not in writers:
+                writers[name] = PartWriter(
+                    part_of[name],
                     manifest=manifest,
-                    video_id=item.video_id,
+                    video_id=name,
                     video=item.video,
                     dtype=settings.dtype,
                 )
-            writers[item.video_id].write(rows)
+            writers[name].write(rows)
             done.num_frames += item.num_new_frames
             if progress is not None:
                 progress(item.num_new_frames)
             if item.is_last:
-                writers.pop(item.video_id).close()
-                done.written.append(item.video_id)
+                writers.pop(name).close(notices=item.notices)
+                done.written.append(name)
+                done.notices += item.notices
     finally:
-        for writer in writers.values():
-            writer.drop()
+        for name in list(writers):
+            _give_up(writers, name)
     return done
+
+
+def _give_up(writers: dict[str, PartWriter], video_id: str) -> None:
+    if video_id in writers:
+        writers.pop(video_id).drop()
 
 
 def extract_to_file(
@@ -314,7 +351,7 @@ def extract_to_file(
     layout = plan_clips(source, settings, block_clips=block_clips)
     manifest = describe_features(source, settings, layout=layout, precision=precision)
     parts = FeatureParts(out, manifest, videos)
-    mine = parts.begin(parts.shares(count=1)[0])
+    mine = parts.begin()
     done = extract_parts(
         mine,
         source,
@@ -325,28 +362,49 @@ def extract_to_file(
         part_of={name: parts.path(name) for name, _ in mine},
         num_workers=num_workers,
     )
-    parts.merge()
+    for failure in done.failed:
+        parts.note_failure(failure.video_id, failure.message)
+    parts.end()
+    parts.join()
     return done
 
 
 def _encoded(
-    blocks: Iterable[FeatureBlock | FailedVideo],
-    encoder: BlockEncoder,
-    *,
-    failed: list[FailedVideo],
-) -> Iterator[tuple[FeatureBlock, NDArray[np.float32]]]:
-    """Each block with its features; the next one is started before the last one is waited for."""
-    waiting: tuple[FeatureBlock, Tensor] | None = None
+    blocks: Iterable[FeatureBlock | FailedVideo], encoder: BlockEncoder
+) -> Iterator[tuple[FeatureBlock | FailedVideo, NDArray[np.float32] | None]]:
+    """Each block with its features, and each failure; the next block is computed before the last
+    one is waited for.
+    """
+    waiting: tuple[FeatureBlock, Callable[[], NDArray[np.float32]]] | None = None
     for item in blocks:
         if isinstance(item, FailedVideo):
-            failed.append(item)
+            if waiting is not None:
+                yield waiting[0], waiting[1]()
+                waiting = None
+            yield item, None
             continue
-        started = (item, encoder(item))
+        started = (item, _to_host(encoder(item)))
         if waiting is not None:
-            yield waiting[0], waiting[1].cpu().numpy()
+            yield waiting[0], waiting[1]()
         waiting = started
     if waiting is not None:
-        yield waiting[0], waiting[1].cpu().numpy()
+        yield waiting[0], waiting[1]()
+
+
+def _to_host(rows: Tensor) -> Callable[[], NDArray[np.float32]]:
+    """Starts the copy from the device; the result waits for this copy and nothing after it."""
+    if rows.device.type != "cuda":
+        return lambda: rows.cpu().numpy()
+    copied = torch.empty(rows.shape, dtype=rows.dtype, pin_memory=True)
+    copied.copy_(rows, non_blocking=True)
+    event = torch.cuda.Event()
+    event.record()
+
+    def finish() -> NDArray[np.float32]:
+        event.synchronize()
+        return copied.numpy()
+
+    return finish
 
 
 def share_of_process() -> tuple[int, int]:

@@ -54,8 +54,15 @@ def open_backbone(
         backbone.to(device).eval(),
         settings,
         picture_data(config),
-        weights_source=str(source if source.is_dir() else settings.pretrained),
+        weights_source=_place(source if source.is_dir() else settings.pretrained),
+        seed=config.seed,
     )
+
+
+def _place(source: str | Path | None) -> str:
+    """Where the weights are, to be found again from another folder; names of a hub as they are."""
+    path = Path(str(source))
+    return str(path.resolve() if path.exists() else source)
 
 
 def backbone_of_run(run: Path, config: AnyConfig) -> VideoMAE:

@@ -62,6 +62,10 @@ def _video_places(config: RunConfig, data: Path) -> dict[str, Any]:
     if all(Path(path).exists() for path in paths):
         return {}
     draw_videos(data)
+    return _drawn_videos(data)
+
+
+def _drawn_videos(data: Path) -> dict[str, Any]:
     return {
         "annotations": str(data / "annotations" / "mma52.json"),
         "videos": str(data / "videos"),
@@ -72,13 +76,14 @@ def _video_places(config: RunConfig, data: Path) -> dict[str, Any]:
 
 def _feature_places(config: RunConfig, settings: FeatureDataSettings, data: Path) -> dict[str, Any]:
     places = _video_places(config, data)
-    places.pop("videos", None)
     if Path(settings.features).exists() and not places:
         return {}
+    draw_videos(data)
     features = data.with_name(f"{data.name}_features.h5")
     if not features.exists():
-        draw_videos(data)
         draw_features(data / "videos", features)
+    places = _drawn_videos(data)
+    places.pop("videos")
     return {**places, "features": str(features), "grid": None, "weights_sha256": None}
 
 

@@ -1,16 +1,17 @@
 """Which stored features a run may use, and a run on features put back onto videos."""
 
+import math
 from pathlib import Path
 
 import torch
 
 from mmad.checkpoint import hash_state
 from mmad.config.data import DataSettings
-from mmad.config.features import FeatureDataSettings
+from mmad.config.features import ExtractionSettings, FeatureDataSettings
 from mmad.config.run import RunConfig, load_any_config
 from mmad.data.feature_manifest import FeatureManifest
-from mmad.engine.feature_backbone import backbone_of_run
-from mmad.engine.pretrained import backbone_weights
+from mmad.engine.extraction import describe_features, hash_base, plan_clips
+from mmad.engine.feature_backbone import backbone_of_run, open_backbone
 from mmad.engine.run_folder import RunFolder, fill_from_run, load_run
 from mmad.errors import CheckpointError, FeatureError
 from mmad.labels import LabelMap
@@ -34,16 +35,58 @@ def require_features_of(run: RunFolder, manifest: FeatureManifest, *, source: st
                 f"{'; '.join(differing[:4])}); extract the features as then"
             )
         return
-    own = hash_state(backbone_weights(run))
-    if manifest.weights_sha256 != own or not manifest.is_end_to_end:
+    differing = features_of_run(run, like=manifest).differences(manifest)
+    if differing:
         raise FeatureError(
-            f"{source}: are not the features that {run.path} makes; extract them with "
-            f"mmad extract-features {run.path} VIDEOS"
+            f"{source}: are not the features that {run.path} sees (it and they: "
+            f"{'; '.join(differing[:4])}); make them with mmad extract-features {run.path} VIDEOS"
         )
 
 
-def load_video_run(path: Path) -> tuple[EndToEndDetector, RunConfig, LabelMap]:
+def features_of_run(run: RunFolder, *, like: FeatureManifest) -> FeatureManifest:
+    """The manifest of what an end-to-end run sees.
+
+    Args:
+        run: the run.
+        like: its type of numbers, precision, and resampling to the rate of the training videos,
+            which change nothing or little, are taken over.
+    """
+    device = torch.device("cpu")
+    source = open_backbone(run.path, device=device)
+    wished = like.extraction or ExtractionSettings()
+    fps, own_fps = wished.fps, run.training_fps()
+    if fps is not None and (own_fps is None or not math.isclose(fps, own_fps, rel_tol=1e-3)):
+        fps = None
+    settings = ExtractionSettings(dtype=wished.dtype, fps=fps)
+    layout = plan_clips(source, settings, block_clips=8)
+    seen = describe_features(source, settings, layout=layout, precision=None)
+    return seen.model_copy(update={"precision": like.precision})
+
+
+def require_same_base(backbone: VideoMAE, start: RunFolder) -> None:
+    """Do nothing if a run on features may give its temporal part to a detector with this backbone.
+
+    Raises: FeatureError if its features are of another backbone, adapters aside.
+    """
+    manifest = start.manifest()
+    if manifest is None or manifest.base_sha256 is None:
+        return
+    found = hash_base(backbone.state_dict())
+    if found != manifest.base_sha256:
+        raise FeatureError(
+            f"training.start={start.path}: was trained on features of another backbone (without "
+            f"adapters, sha256 {manifest.base_sha256}; backbone.pretrained gives {found})"
+        )
+
+
+def load_video_run(
+    path: Path, *, backbone: str | None = None
+) -> tuple[EndToEndDetector, RunConfig, LabelMap]:
     """A run ready for videos; one that was trained on features gets their backbone back.
+
+    Args:
+        path: the run folder.
+        backbone: where that backbone is now; None: where it was.
 
     Raises: FeatureError if the features are not those of an end-to-end detector, or their backbone
         is not where it was; CheckpointError as `load_run`.
@@ -56,8 +99,8 @@ def load_video_run(path: Path) -> tuple[EndToEndDetector, RunConfig, LabelMap]:
     whole = video_config(config, manifest, source=str(path))
     model = build_detector(whole, num_classes=len(labels))
     assert isinstance(model, EndToEndDetector)
-    backbone = backbone_of_features(manifest, source=str(path))
-    model.features.backbone.load_state_dict(backbone.state_dict())
+    weights = backbone_of_features(manifest, place=backbone, source=str(path)).state_dict()
+    model.features.backbone.load_state_dict(weights)
     fill_from_run(model, path, keeps_backbone=True)
     return model.eval(), whole, labels
 
@@ -90,27 +133,32 @@ def video_config(config: RunConfig, manifest: FeatureManifest, *, source: str) -
         or max(config.data.window_steps * 2 // clip, 1) * clip,
         **manifest.pictures.model_dump(),
     )
-    return config.model_copy(update={"data": data, "backbone": manifest.backbone})
+    # Of stored features, what lies beyond a video's end is always zero.
+    detector = config.detector.model_copy(update={"mask_features": True})
+    update = {"data": data, "backbone": manifest.backbone, "detector": detector}
+    return config.model_copy(update=update)
 
 
-def backbone_of_features(manifest: FeatureManifest, *, source: str) -> VideoMAE:
-    """The backbone that made the features, read from where it was then.
+def backbone_of_features(manifest: FeatureManifest, *, place: str | None, source: str) -> VideoMAE:
+    """The backbone that made the features, read from ``place`` or where it was then.
 
     Raises: FeatureError if it is not there, or no longer the same.
     """
     assert manifest.backbone is not None
-    place = manifest.weights_source or "?"
+    place = place or manifest.weights_source or "?"
     try:
         run = RunFolder(Path(place))
         if run.config.is_file():
             backbone = backbone_of_run(run.path, load_any_config(run.config))
         else:
+            torch.manual_seed(manifest.weights_seed or 0)
             backbone = build_backbone(manifest.backbone)
             if place != "None":
                 load_backbone(backbone, place, allow=manifest.backbone.pretrained_allow)
     except CheckpointError as error:
         raise FeatureError(
-            f"{source}: the backbone that made its features cannot be read from {place}: {error}"
+            f"{source}: the backbone that made its features cannot be read from {place} ({error}); "
+            "say where it is with --backbone"
         ) from None
     with torch.no_grad():
         found = hash_state(backbone.state_dict())

@@ -20,7 +20,7 @@ from mmad.engine.run_folder import (
     fill_from_run,
     save_frozen,
 )
-from mmad.engine.stored_features import require_features_of
+from mmad.engine.stored_features import require_features_of, require_same_base
 from mmad.engine.tensorboard import TensorBoardLog, require_tensorboard
 from mmad.errors import CheckpointError
 from mmad.labels import LabelMap
@@ -130,10 +130,25 @@ def _start_from(config: AnyConfig, experiment: Experiment) -> None:
     """
     assert config.training.start is not None
     start = RunFolder(Path(config.training.start))
-    if experiment.features is not None and start.config.is_file():
-        require_features_of(start, experiment.features, source=_features(config))
+    if start.config.is_file():
+        _require_same_steps(config, start)
+        if experiment.features is not None:
+            require_features_of(start, experiment.features, source=_features(config))
+        elif start.features.is_file():
+            for backbone in experiment.backbones:
+                require_same_base(backbone, start)
     pretrained = config.backbone is not None and config.backbone.pretrained is not None
     fill_from_run(experiment.model, start.path, keeps_backbone=pretrained)
+
+
+def _require_same_steps(config: AnyConfig, start: RunFolder) -> None:
+    wanted = getattr(config, "steps_per_tubelet", None)
+    found = getattr(load_any_config(start.config), "steps_per_tubelet", None)
+    if wanted != found:
+        raise CheckpointError(
+            f"training.start={start.path}: was trained with steps_per_tubelet {found}, this config "
+            f"has {wanted}; its regression ranges would mean other lengths"
+        )
 
 
 def _open_folder(

@@ -119,7 +119,8 @@ def open_container(path: Path) -> InputContainer:
     Raises: VideoError if it cannot be opened or has no video stream.
     """
     try:
-        container = av.open(str(path))
+        # A title in another encoding is no reason not to look at the pictures.
+        container = av.open(str(path), metadata_errors="replace")
     except (OSError, av.error.FFmpegError) as error:
         raise VideoError(
             f"{path}: cannot be read as a video ({os.path.getsize(path)} bytes, {error.strerror}); "

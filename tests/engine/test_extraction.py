@@ -16,6 +16,7 @@ from synthetic_data import tiny_clip_config, tiny_config
 
 from mmad.config.features import ExtractionSettings
 from mmad.config.run import RunConfig, dump_config
+from mmad.data.feature_blocks import ClipLayout
 from mmad.data.feature_files import FeatureFile
 from mmad.data.samples import Packer
 from mmad.data.videos import WindowStream
@@ -243,16 +244,34 @@ def test_two_processes_share_the_list(config_file: Path, videos: Path, tmp_path:
     assert not shared.exists()
     run(command(config_file, videos / "videos", shared, "--share", "2/2"))
     assert shared.read_bytes() == alone.read_bytes()
-    processes = [
-        subprocess.Popen(
-            command(config_file, videos / "videos", torchrun),
-            env={**os.environ, "RANK": str(rank), "WORLD_SIZE": "2"},
-            stdout=subprocess.DEVNULL,
-        )
-        for rank in range(2)
-    ]
-    assert [process.wait(timeout=120) for process in processes] == [0, 0]
+    words = command(config_file, videos / "videos", torchrun)[1:]
+    launcher = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29641"]
+    run([sys.executable, *launcher, *words], OMP_NUM_THREADS="1")
     assert torchrun.read_bytes() == alone.read_bytes()
+    assert {path.name for path in tmp_path.iterdir()} == {"a.h5", "b.h5", "c.h5"}
+
+
+def test_a_broken_video_does_not_stop_the_others_of_torchrun(
+    config_file: Path, videos: Path, tmp_path: Path
+) -> None:
+    """Rank 1 has nothing but the broken video, or nothing at all."""
+    folder, out = tmp_path / "videos", tmp_path / "f.h5"
+    folder.mkdir()
+    good = files_of(videos)[0][1].read_bytes()
+    (folder / "good.mp4").write_bytes(good)
+    (folder / "bad.mp4").write_bytes(good[:90])
+    launcher = ["-m", "torch.distributed.run", "--nproc-per-node", "3", "--master-port", "29643"]
+    words = command(config_file, folder, out)[1:]
+    result = subprocess.run(
+        [sys.executable, *launcher, *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert result.returncode != 0
+    assert f"mmad: extract-features: {folder / 'bad.mp4'}" in result.stderr
+    assert FeatureFile(out).video_ids() == ["good"]
 
 
 def test_decoding_ahead_changes_nothing(config_file: Path, videos: Path, tmp_path: Path) -> None:
@@ -294,6 +313,8 @@ def test_a_broken_video_is_told_and_does_not_stop_the_rest(
         (("--share", "3/2"), "expected I/N"),
         (("--precision", "fp8"), "expected auto"),
         (("--set", "data.image_sise=3"), "image_sise"),
+        (("--spatial", "²"), "--spatial"),
+        (("--fps", "1e12"), "--fps"),
     ],
 )
 def test_wrong_options(
@@ -321,28 +342,92 @@ def test_no_weights_is_an_error(config_file: Path, videos: Path, tmp_path: Path)
     assert "backbone.pretrained is null" in run(arguments, code=2).stderr
 
 
-def test_parts_of_a_killed_join_are_joined_again(
+def test_what_a_killed_process_left_is_cleared(
     config_file: Path, videos: Path, tmp_path: Path
 ) -> None:
-    """As it lies there if the process is killed while it writes the joined file."""
+    """Locks and halves of files, as they lie there after it was killed while it joined."""
     whole, out = tmp_path / "whole.h5", tmp_path / "f.h5"
     run(command(config_file, videos / "videos", whole))
     run(command(config_file, videos / "videos", out, "--share", "1/2"))
     folder = tmp_path / "f.h5.parts"
-    (folder / "joining").write_text(f"{socket.gethostname()} 999999")
+    dead = f"{socket.gethostname()} 999999"
+    (tmp_path / "f.h5.joining").write_text(dead)
+    (folder / "share-2-of-2.lock").write_text(dead)
+    (folder / ".999999.0.part").write_bytes(b"half a part")
     (tmp_path / ".f.h5.999999.part").write_bytes(b"half a file")
     run(command(config_file, videos / "videos", out, "--share", "2/2"))
     assert out.read_bytes() == whole.read_bytes()
     assert {path.name for path in tmp_path.iterdir()} == {"whole.h5", "f.h5"}
 
 
-def test_another_process_that_joins_is_left_alone(
+def test_two_that_do_the_same_are_told_apart(
     config_file: Path, videos: Path, tmp_path: Path
 ) -> None:
+    folder = tmp_path / "f.h5.parts"
+    folder.mkdir()
+    (folder / "share-1-of-1.lock").write_text(f"{socket.gethostname()} {os.getpid()}")
+    said = run(command(config_file, videos / "videos", tmp_path / "f.h5"), code=2).stderr
+    assert f"process {os.getpid()} on {socket.gethostname()} is making the same features" in said
+
+
+def test_parts_of_other_settings_are_not_joined(
+    config_file: Path, videos: Path, tmp_path: Path
+) -> None:
+    out, expected = tmp_path / "f.h5", tmp_path / "expected.h5"
+    run(command(config_file, videos / "videos", expected))
+    run(command(config_file, videos / "videos", out, "--share", "2/2", "--set", "seed=3"))
+    said = run(command(config_file, videos / "videos", out, "--share", "1/2")).stdout
+    assert "waits for the other shares" in said
+    run(command(config_file, videos / "videos", out, "--share", "2/2"))
+    assert out.read_bytes() == expected.read_bytes()
+
+
+def test_other_videos_stay(config_file: Path, videos: Path, tmp_path: Path) -> None:
+    """Finished ones when some are made again, and parts that another call is still making."""
     out = tmp_path / "f.h5"
-    run(command(config_file, videos / "videos", out, "--share", "1/2"))
-    (tmp_path / "f.h5.parts" / "joining").write_text(f"{socket.gethostname()} {os.getpid()}")
-    said = run(command(config_file, videos / "videos", out, "--share", "2/2")).stdout
-    assert "joins the parts" in said
+    first, *others = (str(path) for _, path in files_of(videos))
+    run(command(config_file, Path(first), out))
+    whole = command(config_file, videos / "videos", out, "--share", "1/2")
+    run(whole)
+    parts = set((tmp_path / "f.h5.parts").glob("*.h5"))
+    assert parts
+    run(command(config_file, Path(others[0]), out, "--overwrite"))
+    assert FeatureFile(out).video_ids() == sorted(Path(p).stem for p in (first, others[0]))
+    left = set((tmp_path / "f.h5.parts").glob("*.h5"))
+    assert left == parts - {tmp_path / "f.h5.parts" / f"{Path(others[0]).stem}.h5"}
+
+
+def test_numbers_too_large_for_half_precision(videos: Path, tmp_path: Path) -> None:
+    config = tiny_config(videos)
+    source = feature_source(config)
+    source.backbone.blocks[-1].mlp.fc2.bias[0] = 1e6
+    out = tmp_path / "f.h5"
+    done = extract_to_file(files_of(videos), source, ExtractionSettings(dtype="float16"), out=out)
+    assert len(done.failed) == 6
+    assert "not finite as float16 (largest 1e+06)" in done.failed[0].message
     assert not out.exists()
-    assert len(list((tmp_path / "f.h5.parts").glob("*.h5"))) == 6
+
+
+def test_wide_temporal_kernels_reach_further(videos: Path, tmp_path: Path) -> None:
+    adapter = {"name": "dsta", "temporal_kernel": 41}
+    config = tiny_config(videos, backbone__adapter=adapter)
+    video = [("long", long_video(tmp_path / "long.mp4", frames=200))]
+    parts = extracted(config, video, tmp_path / "parts.h5", block_clips=1)
+    whole = extracted(config, video, tmp_path / "whole.h5", block_clips=100)
+    np.testing.assert_allclose(parts.raw("long"), whole.raw("long"), atol=1e-5)
+
+
+def test_blocks_of_windows_far_apart_stay_small() -> None:
+    layout = ClipLayout(16, 16, 500, 1, block_clips=8, is_dense=False)
+    spans = [len(span) for span, _, _ in layout.blocks(20_000)]
+    assert max(spans) <= 8 * 16
+    assert len(spans) == layout.num_clips(20_000)
+
+
+def test_a_rate_that_is_resampled_is_told(config_file: Path, videos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "f.h5"
+    said = run(command(config_file, videos / "videos", out, "--fps", "5")).stderr
+    assert said.count("notice: ") == 6
+    found = FeatureFile(out)
+    assert all(found.video(name).fps == 5.0 for name in found.video_ids())
+    assert all(len(found.video(name).notices) == 1 for name in found.video_ids())

@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 from synthetic_data import change, tiny_config, tiny_content
 from test_extraction import files_of, random_backbone
 
+from mmad.checkpoint import save_tensors
 from mmad.config.features import ExtractionSettings, StoredGrid
 from mmad.config.run import RunConfig, dump_config, load_config, parse_config
 from mmad.data.feature_files import FeatureFile
@@ -212,7 +214,7 @@ def test_other_features_are_refused(
     assert "is not what" in said
     assert "weights_sha256" in said
     start = offline_config(videos, other, training__start=str(whole_run))
-    with pytest.raises(FeatureError, match="are not the features that"):
+    with pytest.raises(FeatureError, match=r"are not the features that .* sees"):
         train_run(start, out=tmp_path / "a", quiet=True)
     wish = offline_config(videos, other, data__weights_sha256="abc")
     with pytest.raises(FeatureError, match=r"data\.weights_sha256 says abc"):
@@ -405,3 +407,104 @@ def test_an_actionformer_of_its_authors_becomes_a_run(
     whole.write_text(dump_config(tiny_config(videos)))
     said = mmad("weights", "convert", source, tmp_path / "b", "--config", whole, code=2)
     assert "it has no VideoMAE" in said
+
+
+@pytest.mark.parametrize(
+    "change_of_data",
+    ["data.frame_stride=2", "data.image_size=64", "data.subtract_background=true"],
+)
+def test_features_of_other_pictures_are_refused(
+    change_of_data: str, whole_run: Path, videos: Path, tmp_path: Path
+) -> None:
+    """The same backbone, but not what the run sees."""
+    source = open_backbone(whole_run, device=CPU, change=[change_of_data])
+    out = tmp_path / "f.h5"
+    extract_to_file(files_of(videos), source, ExtractionSettings(), out=out)
+    config = offline_config(videos, out, training__start=str(whole_run))
+    with pytest.raises(FeatureError, match="are not the features that"):
+        train_run(config, out=tmp_path / "a", quiet=True)
+
+
+def test_a_start_with_another_backbone_or_other_steps_is_refused(
+    offline_run: Path, whole_run: Path, videos: Path, tmp_path: Path
+) -> None:
+    train_run(tiny_config(videos, seed=5, training__epochs=1), out=tmp_path / "b", quiet=True)
+    other = tiny_config(
+        videos, training__start=str(offline_run), backbone__pretrained=str(tmp_path / "b")
+    )
+    with pytest.raises(FeatureError, match="was trained on features of another backbone"):
+        train_run(other, out=tmp_path / "c", quiet=True)
+    steps = tiny_config(
+        videos,
+        training__start=str(offline_run),
+        backbone__pretrained=str(whole_run),
+        steps_per_tubelet=2,
+    )
+    with pytest.raises(CheckpointError, match="was trained with steps_per_tubelet 1"):
+        train_run(steps, out=tmp_path / "d", quiet=True)
+
+
+def test_a_backbone_that_has_moved(offline_run: Path, whole_run: Path, tmp_path: Path) -> None:
+    run, moved = tmp_path / "run", tmp_path / "moved"
+    shutil.copytree(offline_run, run)
+    shutil.copytree(whole_run, moved)
+    manifest = RunFolder(run).manifest()
+    gone = manifest.model_copy(update={"weights_source": str(tmp_path / "gone")})
+    RunFolder(run).features.write_text(gone.to_json())
+    with pytest.raises(FeatureError, match="say where it is with --backbone"):
+        load_video_run(run)
+    assert load_video_run(run, backbone=str(moved))[1].backbone is not None
+    mmad("weights", "export", run, tmp_path / "hf", "--backbone", moved)
+    assert load_config(tmp_path / "hf" / "mmad-config.yaml").backbone == manifest.backbone
+
+
+def test_new_adapters_are_the_same_ones_again(videos: Path, tmp_path: Path) -> None:
+    """Weights without adapters, and a config that adds some: their random values come back."""
+    backbone = random_backbone(tiny_config(videos, backbone__adapter={"name": "none"}))
+    weights = tmp_path / "backbone.safetensors"
+    save_tensors(weights, backbone.state_dict())
+    config = tiny_config(videos, seed=3, backbone__pretrained=str(weights))
+    (tmp_path / "c.yaml").write_text(dump_config(config))
+    source = open_backbone(tmp_path / "c.yaml", device=CPU)
+    features = tmp_path / "f.h5"
+    extract_to_file(files_of(videos), source, ExtractionSettings(), out=features)
+    offline = offline_config(videos, features, training__epochs=1, seed=8)
+    train_run(offline, out=tmp_path / "run", quiet=True)
+    assert load_video_run(tmp_path / "run")[1].backbone.adapter.name == "dsta"
+
+
+@pytest.mark.parametrize("rows", [1, 7])
+def test_half_the_steps_of_an_odd_number(rows: int, tmp_path: Path) -> None:
+    np.save(tmp_path / "v.npy", np.ones((rows, 2), dtype=np.float32))
+    source = FeatureFolder(tmp_path, grid=StoredGrid(stride_frames=2.0, fps=10.0))
+    reader = WindowReader(source, steps_per_stored=0.5)
+    sample = reader.sample(VideoRecord("v", 1.0, "val"), Window(0, rows), Annotations())
+    assert sample.features_CT.shape[1] == sample.grid.num_steps == (rows + 1) // 2
+
+
+def test_steps_of_windows_between_steps(tmp_path: Path) -> None:
+    """Twice the steps: the first two lie a quarter step before and after the first stored one."""
+    rows = np.arange(10, dtype=np.float32)[:, None].repeat(2, axis=1)
+    np.save(tmp_path / "v.npy", rows)
+    stored = StoredGrid(stride_frames=8.0, offset_frames=16.0, fps=10.0)
+    reader = WindowReader(FeatureFolder(tmp_path, grid=stored), steps_per_stored=2)
+    sample = reader.sample(VideoRecord("v", 9.0, "val"), Window(0, 10), Annotations())
+    frames = sample.grid.to_seconds([[5.0, 6.0]])[0] * 10.0
+    # A feature that rises by one a stored step tells at which frame it was read.
+    np.testing.assert_allclose(16.0 + 8.0 * sample.features_CT[0, 5:7].numpy(), frames)
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 4, 5])
+def test_pickled_arrays_of_any_protocol(protocol: int, tmp_path: Path) -> None:
+    array = np.arange(6, dtype=np.float32).reshape(3, 2)
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps(array, protocol=protocol))
+    found = FeatureFolder(tmp_path, grid=StoredGrid(stride_frames=1.0))
+    np.testing.assert_array_equal(found.read("a", 0, 9), array)
+
+
+@pytest.mark.parametrize("suffix", ["npy", "npz", "pt", "pkl", "csv"])
+def test_damaged_arrays_are_named(suffix: str, tmp_path: Path) -> None:
+    for content in (b"", b"nonsense", b"PK\x03\x04" + bytes(40), b"\x80\x04."):
+        (tmp_path / f"a.{suffix}").write_bytes(content)
+        with pytest.raises(FeatureError, match=rf"a\.{suffix}"):
+            FeatureFolder(tmp_path, grid=StoredGrid(stride_frames=1.0))
