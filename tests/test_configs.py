@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+import yaml
 from synthetic_data import tiny_content
 
+from mmad.config.compat import PRESETS_OF_FEATURES
 from mmad.config.run import (
     SHIPPED_CONFIGS,
     dump_config,
@@ -67,6 +69,21 @@ def test_dump_is_read_back(path: Path, tmp_path: Path) -> None:
     config = load_any_config(path)
     (tmp_path / "c.yaml").write_text(dump_config(config))
     assert load_any_config(tmp_path / "c.yaml") == config
+
+
+@pytest.mark.parametrize("compat", ["opentad", "actionformer"])
+@pytest.mark.parametrize(
+    "path", [p for p in CONFIGS if p.stem.startswith("features_")], ids=lambda path: path.stem
+)
+def test_any_detector_takes_a_preset(path: Path, compat: str) -> None:
+    """What the preset says of settings that a detector does not have is left out."""
+    config = load_any_config(path, overrides=[f"compat={compat}"])
+    preset = PRESETS_OF_FEATURES[compat]["detector"]
+    given = yaml.safe_load(path.read_text(encoding="utf-8"))["detector"]
+    taken = {key: value for key, value in preset.items() if key not in given}
+    own = config.detector.model_dump()
+    assert all(own[key] == value for key, value in taken.items() if key in own)
+    assert ("mask_levels" in own) == (path.stem[9:] not in ("pointtad", "tadtr", "mstct"))
 
 
 def test_a_shipped_config_is_found_from_anywhere(

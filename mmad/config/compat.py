@@ -1,6 +1,6 @@
 """What the published codes do otherwise than we do, as settings: the presets of ``compat``."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 # Group of settings -> setting -> value. docs/parity.md says why each differs.
@@ -19,6 +19,7 @@ PRESETS_OF_DETECTION: Presets = {
             "norm_eps": 1e-6,
             "mask_levels": False,
             "pool_sees_padding": True,
+            "scan_sees_padding": True,
             "mask_features": False,
         },
         "inference": {
@@ -56,6 +57,21 @@ PRESETS_OF_RECOGNITION: Presets = {
         "losses": {"f1_constant": 2},
     },
 }
+
+
+def only_known(presets: Presets, group: str, known: Collection[str]) -> Presets:
+    """The presets without settings of a group that are not ``known``: detectors differ.
+
+    >>> only_known({"a": {"detector": {"x": 1, "y": 2}}}, "detector", ["y"])
+    {'a': {'detector': {'y': 2}}}
+    """
+    return {
+        name: {
+            key: {k: v for k, v in values.items() if key != group or k in known}
+            for key, values in preset.items()
+        }
+        for name, preset in presets.items()
+    }
 
 
 def expand_compat(content: Mapping[str, Any], presets: Presets) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """Settings of every temporal detector, told apart by their name."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import Discriminator, Tag
 
 from mmad.config.base import Settings
 from mmad.config.dense_detectors import (
     ActionFormerSettings,
+    FamilySettings,
     TemporalMaxerSettings,
 )
 from mmad.config.detectors_dyfadet import DyFADetSettings
@@ -34,3 +35,12 @@ DetectorSettings = Annotated[
     | Annotated[DyFADetSettings, Tag("dyfadet")],
     Discriminator(_name_of),
 ]
+
+
+def settings_of_detector(content: Any) -> type[FamilySettings]:
+    """The class of the detector that ``content`` names; ActionFormer's if it is none."""
+    name = _name_of(content)
+    members = get_args(get_args(DetectorSettings)[0])
+    families: list[type[FamilySettings]] = [get_args(member)[0] for member in members]
+    named = [family for family in families if family.model_fields["name"].default == name]
+    return named[0] if named else ActionFormerSettings

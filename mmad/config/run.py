@@ -12,10 +12,15 @@ from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError, mode
 
 from mmad.config.backbone import BackboneSettings
 from mmad.config.base import Settings
-from mmad.config.compat import PRESETS_OF_DETECTION, PRESETS_OF_FEATURES, expand_compat
+from mmad.config.compat import (
+    PRESETS_OF_DETECTION,
+    PRESETS_OF_FEATURES,
+    expand_compat,
+    only_known,
+)
 from mmad.config.data import DataSettings
 from mmad.config.dense_detectors import ActionFormerSettings
-from mmad.config.detectors import DetectorSettings
+from mmad.config.detectors import DetectorSettings, settings_of_detector
 from mmad.config.features import FeatureDataSettings
 from mmad.config.inference import InferenceSettings
 from mmad.config.recognition import RecognitionConfig
@@ -84,9 +89,11 @@ class RunConfig(Settings):
     def _expand(cls, content: Any) -> Any:
         if not isinstance(content, Mapping):
             return content
-        if _kind_of_data(content.get("data")) == DataSettings.TAG:
-            return expand_compat(content, PRESETS_OF_DETECTION)
-        return {"steps_per_tubelet": 1, **expand_compat(content, PRESETS_OF_FEATURES)}
+        on_videos = _kind_of_data(content.get("data")) == DataSettings.TAG
+        presets = PRESETS_OF_DETECTION if on_videos else PRESETS_OF_FEATURES
+        known = settings_of_detector(content.get("detector", {})).model_fields
+        expanded = expand_compat(content, only_known(presets, "detector", known))
+        return expanded if on_videos else {"steps_per_tubelet": 1, **expanded}
 
     @model_validator(mode="after")
     def _fits(self) -> "RunConfig":
