@@ -29,18 +29,12 @@ from mmad.config.features import ExtractionSettings
 from mmad.config.run import load_config
 from mmad.data.feature_blocks import FeatureBlock
 from mmad.data.feature_files import FeatureFile
+from mmad.data.feature_parts import FeatureParts
 from mmad.data.samples import FailedVideo, Packer
 from mmad.data.videos import WindowStream
-from mmad.engine.extraction import (
-    BlockEncoder,
-    FeatureBackbone,
-    describe_features,
-    extract_parts,
-    extract_to_file,
-    plan_clips,
-    read_blocks,
-)
+from mmad.engine.extraction import BlockEncoder, extract_parts, extract_to_file, read_blocks
 from mmad.engine.feature_backbone import open_backbone
+from mmad.engine.feature_plan import FeatureBackbone, describe_features, plan_clips
 from mmad.engine.loop import choose_precision
 from mmad.models.detector import VideoFeatures
 from mmad.structures import VideoRecord
@@ -102,15 +96,15 @@ def throughput(config: str, videos: list[Path], *, workers: list[int]) -> None:
         computing = (time.perf_counter() - began) * frames / computed
         with tempfile.TemporaryDirectory() as folder:
             named = [(f"{number}", path) for number, path in enumerate(videos)]
+            parts = FeatureParts(Path(folder) / "f.h5", manifest, named)
             began = time.perf_counter()
             extract_parts(
-                named,
+                parts.begin(),
+                parts,
                 source,
                 SETTINGS,
-                manifest=manifest,
                 layout=layout,
                 precision=precision,
-                part_of={name: Path(folder) / f"{name}.h5" for name, _ in named},
                 num_workers=count,
             )
             both = time.perf_counter() - began

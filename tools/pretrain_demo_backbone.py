@@ -12,7 +12,6 @@ import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -32,6 +31,7 @@ from mmad.engine.distributed import start_processes
 from mmad.engine.inference import window_batches
 from mmad.engine.loop import Loop
 from mmad.engine.run_folder import RunFolder, create_run
+from mmad.engine.task import Validation
 from mmad.labels import LabelMap
 from mmad.models.build import build_backbone, build_size
 from mmad.models.detector import VideoFeatures
@@ -121,7 +121,7 @@ class TaggingTask:
         return losses, prepared.targets_BTK.any(dim=-1).sum()
 
     @torch.no_grad()
-    def validate(self, model: nn.Module) -> tuple[float, dict[str, Any]]:
+    def validate(self, model: nn.Module) -> Validation:
         """Mean over classes of the average precision of steps."""
         model.eval()
         scores, truth = [], []
@@ -133,7 +133,7 @@ class TaggingTask:
             truth.append(prepared.targets_BTK[mask_BT])
         model.train()
         figure = mean_average_precision(torch.cat(scores).numpy(), torch.cat(truth).numpy())
-        return figure, {"step_map": figure}
+        return Validation(figure, {"step_map": figure})
 
 
 def mean_average_precision(scores: np.ndarray, truth: np.ndarray) -> float:

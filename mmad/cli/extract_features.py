@@ -15,14 +15,9 @@ from mmad.cli.copies import VideosArgument, video_files
 from mmad.cli.features import describe_file
 from mmad.config.features import ExtractionSettings
 from mmad.data.feature_parts import FeatureParts
-from mmad.engine.extraction import (
-    Extracted,
-    describe_features,
-    extract_parts,
-    plan_clips,
-    share_of_process,
-)
+from mmad.engine.extraction import Extracted, extract_parts, share_of_process
 from mmad.engine.feature_backbone import open_backbone
+from mmad.engine.feature_plan import describe_features, plan_clips
 from mmad.engine.loop import PRECISIONS, choose_precision
 from mmad.errors import ConfigError, VideoError, raise_problems
 from mmad.video.index import announced_frames
@@ -107,25 +102,16 @@ def extract_features(
     total = sum(announced_frames(path) for _, path in mine)
     # None: no bar where the errors go to a file.
     with tqdm(total=total, desc="extract", unit="frame", disable=True if rank else None) as bar:
-
-        def progress(num_frames: int) -> None:
-            bar.update(num_frames)
-            parts.refresh()
-
         done = extract_parts(
             mine,
+            parts,
             backbone,
             settings,
-            manifest=manifest,
             layout=layout,
             precision=number,
-            part_of={name: parts.path(name) for name, _ in mine},
             num_workers=(8 if device.type == "cuda" else 0) if workers is None else workers,
-            progress=progress,
+            progress=bar.update,
         )
-    for failure in done.failed:
-        parts.note_failure(failure.video_id, failure.message)
-    parts.end()
     tell(done, seconds=time.perf_counter() - began)
     if together:
         dist.barrier()

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmad.data.feature_files import FeatureFile, merge_parts
+from mmad.data.feature_files import FeatureFile, PartWriter, StoredVideo, merge_parts
 from mmad.data.feature_manifest import FeatureManifest
 from mmad.data.process_lock import ProcessLock
 from mmad.errors import FeatureError
@@ -88,6 +88,16 @@ class FeatureParts:
             raise FeatureError(
                 f"{self.out}: cannot be written ({error.strerror or error}); check the folder"
             ) from None
+
+    def writer(self, video_id: str, video: StoredVideo, *, dtype: str) -> PartWriter:
+        """Writes the part of a video."""
+        return PartWriter(
+            self.path(video_id),
+            manifest=self._manifest,
+            video_id=video_id,
+            video=video,
+            dtype=dtype,
+        )
 
     def refresh(self) -> None:
         """Show the other processes that this one still works."""

@@ -1,9 +1,7 @@
 """Detection as a task of the training loop, and a whole detection run from settings to results."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +19,7 @@ from mmad.engine.experiment import Experiment
 from mmad.engine.inference import AnyBatch, detect_videos, feature_reader
 from mmad.engine.loop import choose_precision
 from mmad.engine.run_folder import RunFolder
+from mmad.engine.task import Validation
 from mmad.errors import AnnotationError, FeatureError, raise_problems
 from mmad.evaluation.detection import DetectionReport, evaluate_detections, parse_tiou
 from mmad.evaluation.predictions import write_predictions_csv, write_predictions_json
@@ -73,7 +72,6 @@ class DetectionTask:
         self._cache = cache
         self._reader = reader
         self._criterion = build_criterion(config.detector, num_classes=len(labels))
-        self._best = -math.inf
 
     def prepare(self, batch: AnyBatch, device: torch.device) -> PreparedBatch:
         """The batch and its instances on ``device``."""
@@ -93,10 +91,10 @@ class DetectionTask:
         parts = {f"loss_{name}": value for name, value in losses.parts.items()}
         return {"loss": losses.total, **parts}, losses.num_positives
 
-    def validate(self, model: nn.Module) -> tuple[float, dict[str, Any]]:
-        """Average mAP at action level; predictions are written when they are the best so far."""
+    def validate(self, model: nn.Module) -> Validation:
+        """Average mAP at action level, with the detections."""
         if not self._validation:
-            return 0.0, {}
+            return Validation(0.0, {})
         assert isinstance(model, EndToEndDetector | FeatureDetector)
         device = self._processes.device
         detections, failures = detect_videos(
@@ -113,17 +111,14 @@ class DetectionTask:
         row = {"action_map": action, "num_failed_videos": len(failures)}
         if "body" in report.levels:
             row["body_map"] = report.levels["body"].average
-        if action > self._best:
-            self._best = action
+
+        def keep() -> None:
             subset = self._config.data.val_subset
             write_predictions_csv(self._folder.predictions(subset, ".csv"), detections)
             json_path = self._folder.predictions(subset, ".json")
             write_predictions_json(json_path, detections, self._labels)
-        return action, row
 
-    def remember_best(self, figure: float) -> None:
-        """The best figure of an earlier part of the run."""
-        self._best = figure
+        return Validation(action, row, keep)
 
 
 def score(

@@ -2,23 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from torch import nn
 from torch.utils.data import Dataset
 
 from mmad.data.feature_manifest import FeatureManifest
-from mmad.engine.loop import Task
+from mmad.engine.task import Task
 from mmad.labels import LabelMap
 from mmad.models.losses import LossNormalizer
 from mmad.models.videomae import VideoMAE
-
-
-class ValidatingTask(Task, Protocol):
-    """A task that can be resumed."""
-
-    def remember_best(self, figure: float) -> None:
-        """The best figure of an earlier part of the run."""
 
 
 @dataclass
@@ -41,7 +34,7 @@ class Experiment:
     model: nn.Module
     backbones: tuple[VideoMAE, ...]
     labels: LabelMap
-    task: ValidatingTask
+    task: Task
     dataset: Dataset
     num_items: int
     collate: Callable[[Any], tuple[Any, list]]

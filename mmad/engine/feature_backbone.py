@@ -8,7 +8,7 @@ import torch
 from mmad.config.data import DataSettings, PictureSettings
 from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import AnyConfig, load_any_config
-from mmad.engine.extraction import FeatureBackbone
+from mmad.engine.feature_plan import FeatureBackbone
 from mmad.engine.pretrained import load_pretrained
 from mmad.engine.run_folder import RunFolder, load_recognizer, load_run
 from mmad.errors import ConfigError

@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,24 +19,10 @@ from mmad.data.samples import raise_failures
 from mmad.engine.distributed import Processes
 from mmad.engine.run_folder import FROZEN_HASH, RunFolder
 from mmad.engine.schedule import Averaged, WeightAverage, learning_rate
+from mmad.engine.task import Task
 from mmad.engine.tensorboard import TensorBoardLog
 from mmad.errors import ConfigError, MmadError
 from mmad.models.losses import LossNormalizer
-
-
-class Task(Protocol):
-    """What the loop needs to know of a task."""
-
-    def prepare(self, batch: Any, device: torch.device) -> Any:
-        """The micro-batch on its device, as `losses` wants it."""
-
-    def losses(self, model: nn.Module, prepared: Any) -> tuple[Mapping[str, Tensor], Tensor]:
-        """Sums of the losses of a micro-batch ("loss" is what is minimised), not yet divided by
-        anything, and the number of its positives, by a mean of which they will be.
-        """
-
-    def validate(self, model: nn.Module) -> tuple[float, dict[str, Any]]:
-        """The figure that chooses the best checkpoint (larger is better), and what to log."""
 
 
 class TrainingDiverged(MmadError):  # noqa: N818
@@ -374,16 +360,17 @@ class Loop:
         """Validate the averaged weights, in the main process; keep them if they are the best."""
         if self.processes.is_main:
             with Averaged(self.model, self._average):
-                figure, found = self.task.validate(self.model)
-            row = {"kind": "validation", "step": self.progress.step, "epoch": epoch, **found}
+                found = self.task.validate(self.model)
+            row = {"kind": "validation", "step": self.progress.step, "epoch": epoch, **found.row}
             self._log(row)
             # Without anything to validate on there is no best: the last weights are used.
-            if found and figure > self.progress.best:
-                self.progress.best, self.progress.best_step = figure, self.progress.step
+            if found.row and found.figure > self.progress.best:
+                self.progress.best, self.progress.best_step = found.figure, self.progress.step
+                found.keep()
                 information = {
                     FROZEN_HASH: self._frozen_hash,
                     "step": str(self.progress.step),
-                    "validation": repr(figure),
+                    "validation": repr(found.figure),
                 }
                 save_tensors(self.folder.best, self._average.state, metadata=information)
         self.processes.wait()

@@ -1,11 +1,9 @@
 """Recognition as a task of the training loop, and a recogniser at work."""
 
-import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +20,7 @@ from mmad.engine.distributed import Processes
 from mmad.engine.experiment import Experiment
 from mmad.engine.loop import choose_precision
 from mmad.engine.run_folder import RunFolder
+from mmad.engine.task import Validation
 from mmad.errors import AnnotationError, VideoError, raise_problems
 from mmad.evaluation.hierarchy import combine_levels
 from mmad.evaluation.recognition import evaluate_recognition, write_recognitions
@@ -81,7 +80,6 @@ class RecognitionTask:
         self._criterion = build_recognition_criterion(
             config, labels=labels, counts=counts, gather=processes.gather
         )
-        self._best = -math.inf
 
     def prepare(self, batch: Batch, device: torch.device) -> PreparedClips:
         """The batch on ``device`` with its labels."""
@@ -128,10 +126,10 @@ class RecognitionTask:
             partner[row] = same[torch.randint(len(same), (1,))]
         return Mix(partner.to(parts_N.device), share.to(parts_N.device))
 
-    def validate(self, model: nn.Module) -> tuple[float, dict[str, Any]]:
-        """F1_mean; predictions are written when they are the best so far."""
+    def validate(self, model: nn.Module) -> Validation:
+        """F1_mean, with the guesses."""
         if not self._validation:
-            return 0.0, {}
+            return Validation(0.0, {})
         assert isinstance(model, Recognizer)
         device = self._processes.device
         answers = recognize_clips(
@@ -151,16 +149,10 @@ class RecognitionTask:
         )
         row = {"f1_mean": report.f1_mean, "num_failed_clips": len(answers.failures)}
         row |= {f"{name}_top1": level.top1 for name, level in report.levels.items()}
-        if report.f1_mean > self._best:
-            self._best = report.f1_mean
-            write_answers(
-                self._folder.predictions("val", ".csv"), answers.scores, config=self._config
-            )
-        return report.f1_mean, row
-
-    def remember_best(self, figure: float) -> None:
-        """The best figure of an earlier part of the run."""
-        self._best = figure
+        path = self._folder.predictions("val", ".csv")
+        return Validation(
+            report.f1_mean, row, lambda: write_answers(path, answers.scores, config=self._config)
+        )
 
 
 @dataclass(frozen=True)

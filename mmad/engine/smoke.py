@@ -13,7 +13,8 @@ from mmad.config.data import DataSettings
 from mmad.config.features import ExtractionSettings, FeatureDataSettings
 from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import AnyConfig, RunConfig
-from mmad.engine.extraction import FeatureBackbone, extract_to_file
+from mmad.engine.extraction import extract_to_file
+from mmad.engine.feature_plan import FeatureBackbone
 from mmad.models.build import build_backbone, build_size
 from mmad.synthetic.dataset import SynthesisSettings, synthesize
 from mmad.video.find import find_videos

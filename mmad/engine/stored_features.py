@@ -10,8 +10,8 @@ from mmad.config.data import DataSettings
 from mmad.config.features import ExtractionSettings, FeatureDataSettings
 from mmad.config.run import RunConfig, load_any_config
 from mmad.data.feature_manifest import FeatureManifest
-from mmad.engine.extraction import describe_features, hash_base, plan_clips
 from mmad.engine.feature_backbone import backbone_of_run, open_backbone
+from mmad.engine.feature_plan import describe_features, hash_base, plan_clips
 from mmad.engine.run_folder import RunFolder, fill_from_run, load_run
 from mmad.errors import CheckpointError, FeatureError
 from mmad.labels import LabelMap

@@ -9,7 +9,7 @@ from mmad.checkpoint import frozen_state, hash_state, load_exactly, load_state, 
 from mmad.config.run import AnyConfig, load_any_config
 from mmad.engine.detection import prepare_detection
 from mmad.engine.distributed import Processes, start_processes
-from mmad.engine.experiment import Experiment, ValidatingTask
+from mmad.engine.experiment import Experiment
 from mmad.engine.loop import Loop
 from mmad.engine.pretrained import load_pretrained
 from mmad.engine.recognition import prepare_recognition
@@ -104,7 +104,7 @@ def _train(
     )
     loop.set_frozen_hash(hash_state(frozen_state(model)))
     if resume:
-        _restore(loop, experiment.task, folder)
+        _restore(loop, folder)
     else:
         loop.save()
     if config.training.tensorboard and processes.is_main:
@@ -144,7 +144,7 @@ def _start_from(config: AnyConfig, experiment: Experiment) -> None:
 def _require_same_steps(config: AnyConfig, start: RunFolder) -> None:
     wanted = getattr(config, "steps_per_tubelet", None)
     found = getattr(load_any_config(start.config), "steps_per_tubelet", None)
-    if wanted != found:
+    if None not in (wanted, found) and wanted != found:
         raise CheckpointError(
             f"training.start={start.path}: was trained with steps_per_tubelet {found}, this config "
             f"has {wanted}; its regression ranges would mean other lengths"
@@ -171,13 +171,12 @@ def _open_folder(
         )
 
 
-def _restore(loop: Loop, task: ValidatingTask, folder: RunFolder) -> None:
+def _restore(loop: Loop, folder: RunFolder) -> None:
     state = load_state(folder.last)
     if state[FROZEN_HASH] != hash_state(frozen_state(loop.model)):
         raise CheckpointError(
             f"{folder.frozen}: are not the frozen weights that {folder.last} belongs to"
         )
     loop.restore(state)
-    task.remember_best(loop.progress.best)
     if loop.processes.is_main:
         folder.keep_rows_until(loop.progress.step)

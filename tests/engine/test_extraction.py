@@ -21,8 +21,9 @@ from mmad.data.feature_files import FeatureFile
 from mmad.data.samples import Packer
 from mmad.data.videos import WindowStream
 from mmad.engine.detection import read_data, records_of
-from mmad.engine.extraction import FeatureBackbone, extract_to_file
+from mmad.engine.extraction import extract_to_file
 from mmad.engine.feature_backbone import open_backbone
+from mmad.engine.feature_plan import FeatureBackbone
 from mmad.engine.training import train_run
 from mmad.errors import FeatureError
 from mmad.models.build import build_backbone, build_detector

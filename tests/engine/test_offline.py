@@ -21,8 +21,9 @@ from mmad.data.feature_folders import FeatureFolder
 from mmad.data.features import WindowReader, open_features
 from mmad.data.windows import Window
 from mmad.engine.detection import read_data, records_of
-from mmad.engine.extraction import FeatureBackbone, extract_to_file
+from mmad.engine.extraction import extract_to_file
 from mmad.engine.feature_backbone import open_backbone
+from mmad.engine.feature_plan import FeatureBackbone
 from mmad.engine.inference import detect_videos
 from mmad.engine.run_folder import RunFolder, load_run
 from mmad.engine.stored_features import load_video_run

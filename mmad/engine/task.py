@@ -1,0 +1,38 @@
+"""What the training loop needs to know of a task: its losses, and how a model is judged."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What a validation found.
+
+    Attributes:
+        figure: larger is better; the best one chooses the checkpoint.
+        row: for the log; empty if there is nothing to validate on.
+        keep: writes the predictions; called if the figure is the best so far.
+    """
+
+    figure: float
+    row: Mapping[str, Any]
+    keep: Callable[[], object] = lambda: None
+
+
+class Task(Protocol):
+    """What the loop needs to know of a task."""
+
+    def prepare(self, batch: Any, device: torch.device) -> Any:
+        """The micro-batch on its device, as `losses` wants it."""
+
+    def losses(self, model: nn.Module, prepared: Any) -> tuple[Mapping[str, Tensor], Tensor]:
+        """Sums of the losses of a micro-batch ("loss" is what is minimised), not yet divided by
+        anything, and the number of its positives, by a mean of which they will be.
+        """
+
+    def validate(self, model: nn.Module) -> Validation:
+        """How good the model is."""
