@@ -15,7 +15,8 @@ from mmad.cli.copies import VideosArgument, video_files
 from mmad.cli.features import describe_file
 from mmad.config.features import ExtractionSettings
 from mmad.data.feature_parts import FeatureParts
-from mmad.engine.extraction import Extracted, extract_parts, share_of_process
+from mmad.engine.distributed import share_of_process
+from mmad.engine.extraction import Extracted, extract_parts
 from mmad.engine.feature_backbone import open_backbone
 from mmad.engine.feature_plan import describe_features, plan_clips
 from mmad.engine.loop import PRECISIONS, choose_precision
@@ -84,7 +85,9 @@ def extract_features(
     if precision not in ("auto", *PRECISIONS):
         raise ConfigError(f"--precision {precision}: expected auto, {', '.join(PRECISIONS)}")
     files = named_videos(video_files(videos))
-    device = torch.device("cuda", rank % torch.cuda.device_count()) if _has_gpu() else _CPU
+    device = torch.device("cpu")
+    if torch.cuda.is_available():
+        device = torch.device("cuda", rank % torch.cuda.device_count())
     backbone = open_backbone(source, device=device, change=change or [], random=random_weights)
     layout = plan_clips(
         backbone, settings, block_clips=block_clips or (64 if device.type == "cuda" else 8)
@@ -123,13 +126,6 @@ def extract_features(
     raise_problems(
         VideoError, source="extract-features", problems=[item.message for item in done.failed]
     )
-
-
-_CPU = torch.device("cpu")
-
-
-def _has_gpu() -> bool:
-    return torch.cuda.is_available()
 
 
 def parse_share(text: str) -> tuple[int, int]:

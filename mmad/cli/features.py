@@ -68,14 +68,11 @@ def inspect(
 ) -> None:
     """Say what stored features are, and of which videos."""
     found = _open(source, stride_frames, offset_frames, fps, file_name, channels_first)
-    names = found.video_ids()
-    steps = sum(found.video(name).num_steps for name in names)
-    shape = " x ".join(map(str, found.manifest.step_shape))
-    typer.echo(f"{source}: {len(names)} videos, {steps} steps of {shape}")
+    typer.echo(summary(found))
     for line in found.manifest.to_json().splitlines()[1:-1]:
         typer.echo(f" {line}")
     if videos:
-        for name in names:
+        for name in found.video_ids():
             video = found.video(name)
             rate = "?" if video.fps is None else f"{video.fps:.3f}"
             typer.echo(
@@ -148,10 +145,14 @@ def _to_file(found: FeatureSource, out: Path) -> None:
         merge_parts(parts, out, manifest=found.manifest)
 
 
+def summary(found: FeatureSource) -> str:
+    """One line about stored features."""
+    names = found.video_ids()
+    steps = sum(found.video(name).num_steps for name in names)
+    shape = " x ".join(map(str, found.manifest.step_shape))
+    return f"{found.path}: {len(names)} videos, {steps} steps of {shape}"
+
+
 def describe_file(path: Path) -> str:
-    """One line about a file of features."""
-    file = FeatureFile(path)
-    steps = sum(file.video(name).num_steps for name in file.video_ids())
-    shape = " x ".join(map(str, file.manifest.step_shape))
-    size = path.stat().st_size / 2**20
-    return f"{path}: {len(file.video_ids())} videos, {steps} steps of {shape}, {size:.1f} MiB"
+    """One line about a file of features, with its size."""
+    return f"{summary(FeatureFile(path))}, {path.stat().st_size / 2**20:.1f} MiB"

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import IterableDataset, get_worker_info
+from torch.utils.data import IterableDataset
 
 from mmad.config.data import DataSettings
 from mmad.config.features import ExtractionSettings, StoredGrid
@@ -21,6 +21,7 @@ from mmad.data.samples import FailedVideo
 from mmad.data.transforms import colour_map, subtract_background
 from mmad.data.videos import choose_frames, stream_windows, unvaried
 from mmad.data.windows import Window
+from mmad.data.workers import share_of_worker
 from mmad.errors import VideoError
 from mmad.models.videomae import TUBELET_FRAMES
 from mmad.video.copies import damage_notices
@@ -138,9 +139,7 @@ class FeatureBlocks(IterableDataset):
         self._source = FrameSource(data, training=False, cache=FrameCache(budget_gb=0))
 
     def __iter__(self) -> Iterator[FeatureBlock | FailedVideo]:
-        worker = get_worker_info()
-        first, step = (0, 1) if worker is None else (worker.id, worker.num_workers)
-        for video_id, path in self._videos[first::step]:
+        for video_id, path in share_of_worker(self._videos):
             try:
                 yield from self._blocks(video_id, path)
             except VideoError as error:

@@ -12,13 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.utils.data import Dataset, IterableDataset, get_worker_info
+from torch.utils.data import Dataset, IterableDataset
 
 from mmad.config.features import FeatureDataSettings, StoredGrid
 from mmad.data.feature_files import FeatureFile, FeatureSource
 from mmad.data.feature_folders import FeatureFolder
 from mmad.data.samples import FailedVideo
 from mmad.data.windows import Window, sliding_windows, training_window, visible_annotations
+from mmad.data.workers import share_of_worker
 from mmad.errors import FeatureError
 from mmad.models.detector import interpolate_steps
 from mmad.models.videomae import TUBELET_FRAMES
@@ -152,12 +153,6 @@ class WindowReader:
         Raises: FeatureError if the rate of the video is not known.
         """
         video = self.source.video(record.video_id)
-        fps = video.fps or record.fps
-        if fps is None:
-            raise FeatureError(
-                f"{self.source.path}: the rate of video '{record.video_id}' is neither in the "
-                "features nor in the annotations; say data.grid={fps: ...}"
-            )
         rows = (video.num_steps if stop is None else min(stop, video.num_steps)) - start
         steps = math.ceil(rows * self._factor)
         if self.source.manifest.is_dense and video.num_frames is not None:
@@ -170,7 +165,7 @@ class WindowReader:
             # features are interpolated as end to end, where peers leave that aside.
             offset += (0.5 / self._factor - 0.5) * video.stride_frames
         return FeatureGrid(
-            fps=fps,
+            fps=self._fps(record),
             stride_frames=video.stride_frames / self._factor,
             num_steps=steps,
             offset_frames=offset,
@@ -198,13 +193,20 @@ class WindowReader:
 
     def seconds_per_row(self, record: VideoRecord) -> float:
         """Seconds from one stored step to the next."""
-        grid = self.grid(record)
-        return grid.stride_frames * self._factor / grid.fps
+        return self.source.video(record.video_id).stride_frames / self._fps(record)
 
     def first_second(self, record: VideoRecord) -> float:
         """When the first stored step is."""
-        grid = self.grid(record)
-        return grid.offset_frames / grid.fps
+        return self.source.video(record.video_id).offset_frames / self._fps(record)
+
+    def _fps(self, record: VideoRecord) -> float:
+        fps = self.source.video(record.video_id).fps or record.fps
+        if fps is None:
+            raise FeatureError(
+                f"{self.source.path}: the rate of video '{record.video_id}' is neither in the "
+                "features nor in the annotations; say data.grid={fps: ...}"
+            )
+        return fps
 
 
 class TrainingFeatures(Dataset):
@@ -276,9 +278,7 @@ class FeatureStream(IterableDataset):
         self._settings = settings
 
     def __iter__(self) -> Iterator[FeatureSample | FailedVideo]:
-        worker = get_worker_info()
-        first, step = (0, 1) if worker is None else (worker.id, worker.num_workers)
-        for record in self._records[first::step]:
+        for record in share_of_worker(self._records):
             try:
                 yield from self._windows(record)
             except FeatureError as error:

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import Dataset, IterableDataset, get_worker_info
+from torch.utils.data import Dataset, IterableDataset
 
 from mmad.config.data import DataSettings, PictureSettings
 from mmad.data.change import Change, draw_look
@@ -25,6 +25,7 @@ from mmad.data.windows import (
     truncate_to_frames,
     visible_annotations,
 )
+from mmad.data.workers import share_of_worker
 from mmad.errors import VideoError
 from mmad.structures import Annotations, FeatureGrid, VideoRecord
 from mmad.video.index import index_video
@@ -233,9 +234,7 @@ class WindowStream(IterableDataset):
         )
 
     def __iter__(self) -> Iterator[Sample | FailedVideo]:
-        worker = get_worker_info()
-        first, step = (0, 1) if worker is None else (worker.id, worker.num_workers)
-        for record in self._records[first::step]:
+        for record in share_of_worker(self._records):
             try:
                 yield from self._windows(record)
             except VideoError as error:

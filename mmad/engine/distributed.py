@@ -56,9 +56,14 @@ class Processes:
             dist.destroy_process_group()
 
 
+def share_of_process() -> tuple[int, int]:
+    """Number of this process, from 0, and of all, as torchrun says it; (0, 1) without it."""
+    return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def start_processes() -> Processes:
     """This process; under torchrun the group is joined (NCCL on GPUs, Gloo on CPUs)."""
-    count = int(os.environ.get("WORLD_SIZE", "1"))
+    _, count = share_of_process()
     local_rank = int(os.environ.get("LOCAL_RANK", "0"))
     if torch.cuda.is_available():
         device = torch.device("cuda", local_rank)

@@ -4,7 +4,6 @@ Shapes: N clips of a block, T tubelets of a clip, S tokens of a tubelet, h w the
 """
 
 import math
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -166,45 +165,45 @@ def extract_parts(
     done = Extracted()
     writers: dict[str, PartWriter] = {}
     given_up: set[str] = set()
+
+    def give_up(failure: FailedVideo) -> None:
+        given_up.add(failure.video_id)
+        done.failed.append(failure)
+        if failure.video_id in writers:
+            writers.pop(failure.video_id).drop()
+
     try:
-        for item, rows in _encoded(blocks, encoder):
-            name = item.video_id
-            if isinstance(item, FailedVideo) or rows is None:
-                _give_up(writers, name)
-                done.failed.append(item)  # type: ignore[arg-type]
+        for item in _encoded(blocks, encoder):
+            if isinstance(item, FailedVideo):
+                give_up(item)
                 continue
+            block, rows = item
+            name = block.video_id
             if name in given_up:
                 continue
             try:
                 require_storable(rows, dtype=settings.dtype, video_id=name)
             except FeatureError as error:
-                _give_up(writers, name)
-                given_up.add(name)
-                done.failed.append(FailedVideo(name, str(error)))
+                give_up(FailedVideo(name, str(error)))
                 continue
             if name not in writers:
-                writers[name] = parts.writer(name, item.video, dtype=settings.dtype)
+                writers[name] = parts.writer(name, block.video, dtype=settings.dtype)
             writers[name].write(rows)
-            done.num_frames += item.num_new_frames
+            done.num_frames += block.num_new_frames
             parts.refresh()
             if progress is not None:
-                progress(item.num_new_frames)
-            if item.is_last:
-                writers.pop(name).close(notices=item.notices)
+                progress(block.num_new_frames)
+            if block.is_last:
+                writers.pop(name).close(notices=block.notices)
                 done.written.append(name)
-                done.notices += item.notices
+                done.notices += block.notices
     finally:
-        for name in list(writers):
-            _give_up(writers, name)
+        for writer in writers.values():
+            writer.drop()
         for failure in done.failed:
             parts.note_failure(failure.video_id, failure.message)
         parts.end()
     return done
-
-
-def _give_up(writers: dict[str, PartWriter], video_id: str) -> None:
-    if video_id in writers:
-        writers.pop(video_id).drop()
 
 
 def extract_to_file(
@@ -213,15 +212,11 @@ def extract_to_file(
     settings: ExtractionSettings,
     *,
     out: Path,
-    precision: torch.dtype | None = None,
     block_clips: int = 8,
-    num_workers: int = 0,
 ) -> Extracted:
-    """Write the features of all videos to ``out``, in this process alone; arguments as
-    `extract_parts`.
-    """
+    """Write the features of all videos to ``out``, in full precision, in this process alone."""
     layout = plan_clips(source, settings, block_clips=block_clips)
-    manifest = describe_features(source, settings, layout=layout, precision=precision)
+    manifest = describe_features(source, settings, layout=layout, precision=None)
     parts = FeatureParts(out, manifest, videos)
     done = extract_parts(
         parts.begin(),
@@ -229,8 +224,8 @@ def extract_to_file(
         source,
         settings,
         layout=layout,
-        precision=precision,
-        num_workers=num_workers,
+        precision=None,
+        num_workers=0,
     )
     parts.join()
     return done
@@ -238,22 +233,18 @@ def extract_to_file(
 
 def _encoded(
     blocks: Iterable[FeatureBlock | FailedVideo], encoder: BlockEncoder
-) -> Iterator[tuple[FeatureBlock | FailedVideo, NDArray[np.float32] | None]]:
+) -> Iterator[tuple[FeatureBlock, NDArray[np.float32]] | FailedVideo]:
     """Each block with its features, and each failure; the next block is computed before the last
     one is waited for.
     """
     waiting: tuple[FeatureBlock, Callable[[], NDArray[np.float32]]] | None = None
     for item in blocks:
-        if isinstance(item, FailedVideo):
-            if waiting is not None:
-                yield waiting[0], waiting[1]()
-                waiting = None
-            yield item, None
-            continue
-        started = (item, _to_host(encoder(item)))
+        started = None if isinstance(item, FailedVideo) else (item, _to_host(encoder(item)))
         if waiting is not None:
             yield waiting[0], waiting[1]()
         waiting = started
+        if isinstance(item, FailedVideo):
+            yield item
     if waiting is not None:
         yield waiting[0], waiting[1]()
 
@@ -265,15 +256,11 @@ def _to_host(rows: Tensor) -> Callable[[], NDArray[np.float32]]:
     copied = torch.empty(rows.shape, dtype=rows.dtype, pin_memory=True)
     copied.copy_(rows, non_blocking=True)
     event = torch.cuda.Event()
-    event.record()
+    # Of its own device: the process may have another one as its current.
+    event.record(torch.cuda.current_stream(rows.device))
 
     def finish() -> NDArray[np.float32]:
         event.synchronize()
         return copied.numpy()
 
     return finish
-
-
-def share_of_process() -> tuple[int, int]:
-    """Which share of the videos is this process's, and how many there are, as torchrun says."""
-    return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))

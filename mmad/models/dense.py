@@ -79,17 +79,54 @@ class LevelScales(nn.ParameterList):
         return [functional.relu(x * scale) for x, scale in zip(levels, self, strict=True)]
 
 
-class DenseDetector(nn.Module):
-    """Pyramid and head: features in, logits and offsets at every point out.
+class PyramidDetector(nn.Module):
+    """What detectors on a pyramid have before and beside their head.
 
     Args:
         pyramid: the temporal pyramid.
-        classification, regression: from all levels and their masks to class logits and to two
-            offsets of each; a `Tower` for example.
         regression_ranges: (low, high) of each level in steps of the grid, on the longer of the two
             offsets; only the targets use them.
         input_noise: standard deviation of the noise on the features in training; the padding has
             none.
+    """
+
+    def __init__(
+        self,
+        pyramid: Pyramid,
+        *,
+        regression_ranges: Sequence[tuple[float, float]],
+        input_noise: float = 0.0,
+    ) -> None:
+        super().__init__()
+        assert len(regression_ranges) == pyramid.num_levels, "one regression range per level"
+        self.pyramid = pyramid
+        self.input_noise = input_noise
+        ranges = torch.tensor(regression_ranges, dtype=torch.float32)
+        self.register_buffer("regression_ranges", ranges, persistent=False)
+        self.regression_ranges: Tensor
+
+    def levels(
+        self, features_BCT: Tensor, mask_BT: Tensor
+    ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """Sequences of all levels, with noise in training, and their masks."""
+        if self.training and self.input_noise > 0:
+            features_BCT = add_noise(features_BCT, mask_BT, std=self.input_noise)
+        levels, masks = zip(*self.pyramid(features_BCT, mask_BT), strict=True)
+        return levels, masks
+
+    def points(self, levels: Sequence[Tensor]) -> Tensor:
+        """The points of the levels, (P, 4); see `make_points`."""
+        lengths = [x.shape[2] for x in levels]
+        return make_points(lengths, regression_ranges=self.regression_ranges)
+
+
+class DenseDetector(PyramidDetector):
+    """Pyramid and head: features in, logits and offsets at every point out.
+
+    Args:
+        pyramid, regression_ranges, input_noise: as `PyramidDetector`.
+        classification, regression: from all levels and their masks to class logits and to two
+            offsets of each; a `Tower` for example.
     """
 
     def __init__(
@@ -101,30 +138,20 @@ class DenseDetector(nn.Module):
         regression_ranges: Sequence[tuple[float, float]],
         input_noise: float = 0.0,
     ) -> None:
-        super().__init__()
-        assert len(regression_ranges) == pyramid.num_levels, "one regression range per level"
-        self.pyramid = pyramid
-        self.input_noise = input_noise
+        super().__init__(pyramid, regression_ranges=regression_ranges, input_noise=input_noise)
         self.classification = classification
         self.regression = regression
         self.level_scales = LevelScales(pyramid.num_levels)
-        ranges = torch.tensor(regression_ranges, dtype=torch.float32)
-        self.register_buffer("regression_ranges", ranges, persistent=False)
-        self.regression_ranges: Tensor
 
     def forward(self, features_BCT: Tensor, mask_BT: Tensor) -> DenseOutputs:
         """Predictions at every point; any T, as `Pyramid.forward`."""
-        if self.training and self.input_noise > 0:
-            features_BCT = add_noise(features_BCT, mask_BT, std=self.input_noise)
-        levels, masks = zip(*self.pyramid(features_BCT, mask_BT), strict=True)
+        levels, masks = self.levels(features_BCT, mask_BT)
         logits, raw = self.classification(levels, masks), self.regression(levels, masks)
         return DenseOutputs(
             logits_BPK=join_levels(logits),
             offsets_BP2=join_levels(self.level_scales.distances(raw)),
             mask_BP=torch.cat(masks, dim=1),
-            points_P4=make_points(
-                [x.shape[2] for x in levels], regression_ranges=self.regression_ranges
-            ),
+            points_P4=self.points(levels),
         )
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from mmad.models.dense import LevelScales
+from mmad.models.dense import LevelScales, PyramidDetector
 from mmad.models.detector import Losses
 from mmad.models.losses import (
     distance_iou_loss,
@@ -22,8 +22,7 @@ from mmad.models.losses import (
     sigmoid_focal_loss,
     smooth_labels,
 )
-from mmad.models.masked import add_noise
-from mmad.models.points import join_levels, make_points
+from mmad.models.points import join_levels
 from mmad.models.pyramid import Pyramid
 from mmad.models.targets import PointTargets
 
@@ -80,7 +79,7 @@ class TridentOutputs:
 Assigner = Callable[[TridentOutputs, Sequence[Tensor], Sequence[Tensor]], PointTargets]
 
 
-class TridentDetector(nn.Module):
+class TridentDetector(PyramidDetector):
     """Pyramid and Trident head.
 
     Args:
@@ -107,25 +106,17 @@ class TridentDetector(nn.Module):
         regression_ranges: Sequence[tuple[float, float]],
         input_noise: float = 0.0,
     ) -> None:
-        super().__init__()
-        assert len(regression_ranges) == pyramid.num_levels, "one regression range per level"
-        self.pyramid = pyramid
-        self.input_noise = input_noise
+        super().__init__(pyramid, regression_ranges=regression_ranges, input_noise=input_noise)
         self.classification, self.start, self.end = classification, start, end
         self.distances = distances
         self.level_scales = LevelScales(pyramid.num_levels)
-        ranges = torch.tensor(regression_ranges, dtype=torch.float32)
-        self.register_buffer("regression_ranges", ranges, persistent=False)
-        self.regression_ranges: Tensor
 
     def forward(self, features_BCT: Tensor, mask_BT: Tensor) -> TridentOutputs:
         """Predictions at every point; any T, as `Pyramid.forward`.
 
         The towers of start and end do not teach the pyramid, as in the released codes.
         """
-        if self.training and self.input_noise > 0:
-            features_BCT = add_noise(features_BCT, mask_BT, std=self.input_noise)
-        levels, masks = zip(*self.pyramid(features_BCT, mask_BT), strict=True)
+        levels, masks = self.levels(features_BCT, mask_BT)
         fixed = [x.detach() for x in levels]
         distances_BPD = join_levels(self.level_scales.distances(self.distances(levels, masks)))
         to_start_BPN, to_end_BPN = distances_BPD.chunk(2, dim=2)
@@ -135,9 +126,7 @@ class TridentDetector(nn.Module):
             end_logits_BPK=join_levels(self.end(fixed, masks)),
             distance_logits_BP2N=torch.stack((to_start_BPN.flip(2), to_end_BPN), dim=2),
             mask_BP=torch.cat(masks, dim=1),
-            points_P4=make_points(
-                [x.shape[2] for x in levels], regression_ranges=self.regression_ranges
-            ),
+            points_P4=self.points(levels),
         )
 
 

@@ -489,7 +489,9 @@ def test_steps_of_windows_between_steps(tmp_path: Path) -> None:
     np.save(tmp_path / "v.npy", rows)
     stored = StoredGrid(stride_frames=8.0, offset_frames=16.0, fps=10.0)
     reader = WindowReader(FeatureFolder(tmp_path, grid=stored), steps_per_stored=2)
-    sample = reader.sample(VideoRecord("v", 9.0, "val"), Window(0, 10), Annotations())
+    record = VideoRecord("v", 9.0, "val")
+    assert (reader.first_second(record), reader.seconds_per_row(record)) == (1.6, 0.8)
+    sample = reader.sample(record, Window(0, 10), Annotations())
     frames = sample.grid.to_seconds([[5.0, 6.0]])[0] * 10.0
     # A feature that rises by one a stored step tells at which frame it was read.
     np.testing.assert_allclose(16.0 + 8.0 * sample.features_CT[0, 5:7].numpy(), frames)
