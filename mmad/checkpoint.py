@@ -4,7 +4,6 @@ No file is ever unpickled: `torch.load` runs with ``weights_only=True``.
 """
 
 import hashlib
-import os
 import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from mmad.errors import CheckpointError
+from mmad.files import replaced
 
 
 def trainable_state(model: nn.Module) -> dict[str, Tensor]:
@@ -48,12 +48,9 @@ def save_tensors(
     path: str | Path, state: Mapping[str, Tensor], *, metadata: Mapping[str, str] | None = None
 ) -> None:
     """Write a safetensors file; it has its name only once it is whole."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     whole = {name: value.detach().cpu().contiguous() for name, value in state.items()}
-    save_file(whole, str(partial), metadata={"format": "pt", **(metadata or {})})
-    os.replace(partial, path)
+    with replaced(path, errors=(SafetensorError,)) as partial:
+        save_file(whole, str(partial), metadata={"format": "pt", **(metadata or {})})
 
 
 def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -74,13 +71,11 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 def save_state(path: str | Path, content: Mapping[str, Any]) -> None:
     """Write what is needed to resume; it has its name only once it is whole and on the disk."""
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with partial.open("wb") as file:
+    with (
+        replaced(path, errors=(RuntimeError,), sync=True) as partial,
+        partial.open("wb") as file,
+    ):
         torch.save(dict(content), file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
 
 
 def load_state(path: str | Path) -> dict[str, Any]:

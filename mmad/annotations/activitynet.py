@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mmad.annotations.files import parse_json, read_text, write_text
 from mmad.annotations.mma52 import json_instance, json_video, repeated_videos
 from mmad.annotations.problems import BAD_FILE, BAD_VALUE, Problem
 from mmad.annotations.raw import RawFile
+from mmad.files import parse_json, read_text, write_text
 from mmad.labels import LabelMap
 from mmad.structures import VideoRecord
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mmad.annotations.files import parse_csv, read_text
 from mmad.annotations.problems import (
     BAD_FILE,
     BAD_VALUE,
@@ -13,6 +12,7 @@ from mmad.annotations.problems import (
     raise_annotation_problems,
 )
 from mmad.errors import VideoError, raise_problems
+from mmad.files import parse_csv, read_text
 from mmad.structures import VideoRecord
 from mmad.video.find import find_videos
 

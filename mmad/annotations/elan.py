@@ -17,8 +17,8 @@ from itertools import count
 from pathlib import Path
 from urllib.parse import quote
 
-from mmad.annotations.files import write_text
 from mmad.errors import AnnotationError
+from mmad.files import write_text
 from mmad.labels import LabelMap
 from mmad.segments import assign_lanes
 from mmad.structures import Detections

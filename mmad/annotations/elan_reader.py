@@ -11,11 +11,12 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
 from mmad.annotations.elan import TIER_PREFIX
-from mmad.annotations.files import guess_subset, read_text
 from mmad.annotations.mma52 import UNKNOWN_SUBSET
 from mmad.annotations.problems import BAD_FILE, BAD_VALUE, Problem
 from mmad.annotations.raw import RawFile, RawInstance, RawVideo
+from mmad.annotations.subsets import guess_subset
 from mmad.errors import AnnotationError
+from mmad.files import read_text
 from mmad.labels import MA52
 
 _SCORE = re.compile(r"\s*\(\d+(\.\d*)?\)$")

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 from mmad.annotations.activitynet import read_activitynet_json, write_activitynet_json
 from mmad.annotations.attach import attach_subjects, attach_videos
 from mmad.annotations.elan_reader import read_elan
-from mmad.annotations.files import parse_json, plain_subset, read_text
 from mmad.annotations.mma52 import (
     CLIP_LINE,
     read_clip_list,
@@ -24,7 +23,9 @@ from mmad.annotations.mma52 import (
 )
 from mmad.annotations.problems import Problem, raise_annotation_problems
 from mmad.annotations.raw import RawFile, build_records, find_label, merge_raw
+from mmad.annotations.subsets import plain_subset
 from mmad.errors import AnnotationError
+from mmad.files import parse_json, read_text
 from mmad.labels import MA52, LabelMap, flat_labels
 from mmad.structures import VideoRecord
 

@@ -12,17 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mmad.annotations.files import (
-    RepeatedKeyDict,
-    guess_subset,
-    number_text,
-    parse_csv,
-    parse_json,
-    plain_subset,
-    read_text,
-    write_csv,
-    write_text,
-)
 from mmad.annotations.problems import (
     BAD_FILE,
     BAD_VALUE,
@@ -39,6 +28,16 @@ from mmad.annotations.raw import (
     RawVideo,
     as_number,
     find_label,
+)
+from mmad.annotations.subsets import guess_subset, plain_subset
+from mmad.files import (
+    RepeatedKeyDict,
+    number_text,
+    parse_csv,
+    parse_json,
+    read_text,
+    write_csv,
+    write_text,
 )
 from mmad.labels import MA52, LabelMap
 from mmad.structures import ClipRecord, VideoRecord

@@ -12,14 +12,15 @@ import typer
 from rich.console import Console
 
 from mmad.annotations.activitynet import write_activitynet_json
-from mmad.annotations.files import plain_subset, write_csv, write_text
 from mmad.annotations.formats import AnnotationSet, read_annotations
 from mmad.annotations.mma52 import UNKNOWN_SUBSET, write_mma52_json
+from mmad.annotations.subsets import plain_subset
 from mmad.errors import AnnotationError, MmadError, PredictionError
 from mmad.evaluation.agreement import Annotator, agreement_json, measure_agreement
 from mmad.evaluation.consensus import Consensus, find_consensus
 from mmad.evaluation.detection import parse_tiou
 from mmad.evaluation.predictions import read_predictions, read_text_file
+from mmad.files import write_csv, write_text
 from mmad.labels import MA52, LabelMap
 from mmad.report.agreement_tables import behaviour_table, consensus_text, pair_table, videos_text
 from mmad.structures import Annotations, VideoRecord

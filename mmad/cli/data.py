@@ -14,7 +14,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mmad.annotations.files import write_text
 from mmad.annotations.formats import (
     CLIP_FORMAT,
     FORMATS,
@@ -33,6 +32,7 @@ from mmad.cli.data_crop import crop
 from mmad.cli.data_flow import flow
 from mmad.cli.data_split import split
 from mmad.errors import AnnotationError
+from mmad.files import write_text
 from mmad.labels import MA52, LabelMap
 
 app = typer.Typer(

@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from mmad.annotations.files import write_csv, write_text
 from mmad.cli.inputs import newest_predictions, parse_levels, read_found, read_truth
 from mmad.evaluation.detection import parse_tiou
 from mmad.evaluation.error_analysis import analyse_errors
 from mmad.evaluation.error_details import errors_by_video
+from mmad.files import write_csv, write_text
 from mmad.report.error_tables import error_json, error_tables
 from mmad.structures import Detections
 

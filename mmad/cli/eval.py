@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from mmad.annotations.files import write_text
 from mmad.annotations.mma52 import read_clip_list
 from mmad.cli.inputs import newest_predictions, parse_levels, read_found, read_truth
 from mmad.errors import PredictionError
@@ -23,8 +22,8 @@ from mmad.evaluation.recognition import (
     recognition_json,
 )
 from mmad.evaluation.submission import guess_task
+from mmad.files import finite, write_text
 from mmad.labels import MA52
-from mmad.report.error_tables import plain
 from mmad.report.recognition_tables import (
     confusion_table,
     recognition_counts_text,
@@ -153,7 +152,7 @@ def evaluate(
                 console.print(class_table(name, item, resamples.get(name)))
         console.print(counts_text(report), highlight=False)
     if json_file is not None:
-        write_text(json_file, json.dumps(plain(content), indent=1) + "\n")
+        write_text(json_file, json.dumps(finite(content), indent=1) + "\n")
 
 
 def is_recognition(predictions: Path) -> bool:

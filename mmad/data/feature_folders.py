@@ -7,7 +7,6 @@ import codecs
 import csv
 import io
 import json
-import os
 import pickle
 import zipfile
 from collections.abc import Mapping
@@ -23,6 +22,7 @@ from mmad.config.features import StoredGrid
 from mmad.data.feature_files import StoredVideo
 from mmad.data.feature_manifest import FeatureManifest, read_manifest
 from mmad.errors import FeatureError
+from mmad.files import replaced
 
 FOLDER_MANIFEST = "manifest.json"
 FOLDER_VIDEOS = "videos.json"
@@ -210,8 +210,7 @@ def _read_pickle(file: Path) -> NDArray:
 
 def write_array(file: Path, array: NDArray) -> None:
     """Write an array in the format of the file's ending."""
-    partial = file.with_name(f".{file.name}.{os.getpid()}.part")
-    with partial.open("wb") as out:
+    with replaced(file, errors=(RuntimeError,)) as partial, partial.open("wb") as out:
         if file.suffix == ".npy":
             np.save(out, array)
         elif file.suffix == ".npz":
@@ -223,4 +222,3 @@ def write_array(file: Path, array: NDArray) -> None:
         else:
             out.write(",".join(f"c{i}" for i in range(array.shape[1])).encode() + b"\n")
             np.savetxt(out, array, delimiter=",", fmt="%.9g")
-    os.replace(partial, file)

@@ -1,7 +1,6 @@
 """The folder of a run: what is in it, under which name; docs/train.md has a table."""
 
 import json
-import os
 import platform
 import sys
 from collections.abc import Mapping
@@ -27,6 +26,7 @@ from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import AnyConfig, RunConfig, dump_config, load_any_config, load_config
 from mmad.data.feature_manifest import FeatureManifest, read_manifest
 from mmad.errors import CheckpointError, ConfigError
+from mmad.files import write_json, write_text
 from mmad.labels import LabelMap
 from mmad.models.build import build_detector, build_recognizer
 from mmad.models.detector import Detector, FeatureDetector
@@ -122,9 +122,7 @@ class RunFolder:
     def keep_rows_until(self, step: int) -> None:
         """Drop the lines of steps after ``step``, which will be run again."""
         kept = [row for row in self.rows() if row.get("step", 0) <= step]
-        partial = self.log.with_name(f".{self.log.name}.part")
-        partial.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
-        os.replace(partial, self.log)
+        write_text(self.log, "".join(json.dumps(row) + "\n" for row in kept))
 
 
 def create_run(path: Path, config: AnyConfig, *, labels: LabelMap) -> RunFolder:
@@ -134,12 +132,10 @@ def create_run(path: Path, config: AnyConfig, *, labels: LabelMap) -> RunFolder:
     """
     if path.exists() and any(path.iterdir()):
         raise ConfigError(f"{path}: exists already; choose another --out, or go on with --resume")
-    path.mkdir(parents=True, exist_ok=True)
     folder = RunFolder(path)
-    folder.config.write_text(dump_config(config), encoding="utf-8")
-    folder.labels.write_text(json.dumps(asdict(labels), indent=1) + "\n", encoding="utf-8")
-    environment = json.dumps(describe_environment(), indent=1)
-    (path / "environment.json").write_text(environment + "\n", encoding="utf-8")
+    write_text(folder.config, dump_config(config))
+    write_json(folder.labels, asdict(labels))
+    write_json(path / "environment.json", describe_environment())
     return folder
 
 

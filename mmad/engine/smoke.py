@@ -15,6 +15,7 @@ from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import AnyConfig, RunConfig
 from mmad.engine.extraction import extract_to_file
 from mmad.engine.feature_plan import FeatureBackbone
+from mmad.files import replaced
 from mmad.models.build import build_backbone, build_size
 from mmad.synthetic.dataset import SynthesisSettings, synthesize
 from mmad.video.find import find_videos
@@ -98,9 +99,10 @@ def draw_features(videos: Path, out: Path) -> None:
         DataSettings(annotations="none", videos=str(videos), image_size=64, augmentation=None),
         weights_source="None",
     )
-    partial = out.with_name(f".{out.name}.{os.getpid()}")
-    extract_to_file(sorted(find_videos(videos).items()), source, ExtractionSettings(), out=partial)
-    os.replace(partial, out)
+    with replaced(out) as partial:
+        extract_to_file(
+            sorted(find_videos(videos).items()), source, ExtractionSettings(), out=partial
+        )
 
 
 def _clip_places(config: RecognitionConfig, data: Path) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmad.annotations.files import write_text
 from mmad.errors import PredictionError, raise_problems
+from mmad.files import write_text
 from mmad.labels import LabelMap
 from mmad.structures import Detections
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mmad.annotations.files import write_bytes
 from mmad.errors import AnnotationError, PredictionError, raise_problems
 from mmad.evaluation.predictions import read_text_file
+from mmad.files import write_bytes
 from mmad.labels import LabelMap
 from mmad.structures import ClipRecord
 

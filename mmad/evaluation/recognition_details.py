@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mmad.annotations.files import write_bytes
 from mmad.errors import PredictionError
 from mmad.evaluation.recognition_scores import load_arrays
+from mmad.files import write_bytes
 
 ARRAYS = ("clip_ids", "features", "curves")
 

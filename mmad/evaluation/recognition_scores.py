@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mmad.annotations.files import write_bytes
 from mmad.errors import PredictionError, raise_problems
 from mmad.evaluation.predictions import read_text_file
 from mmad.evaluation.recognition import TOP, Recognitions, table_rows, with_suffix
+from mmad.files import write_bytes
 from mmad.labels import LabelMap
 
 ARRAYS = ("clip_ids", "action_scores", "body_scores")

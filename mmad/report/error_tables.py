@@ -1,7 +1,7 @@
 """The error analysis as tables, for the terminal and as CSV, and as JSON."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.markup import escape
@@ -23,6 +23,7 @@ from mmad.evaluation.error_details import (
     errors_by_video,
     missed_by_co_occurrence,
 )
+from mmad.files import finite
 
 Cell = str | int | float
 
@@ -202,7 +203,7 @@ def error_json(report: ErrorReport) -> dict[str, object]:
     for level, errors in report.levels.items():
         kinds = co_occurrence(errors.matches.truth, errors.labels)
         found = calibration(errors)
-        content[level] = plain(
+        content[level] = finite(
             {
                 "tiou": errors.matches.table.tiou.tolist(),
                 "false_positives": (100 * errors.false_positives).tolist(),
@@ -233,12 +234,3 @@ def error_json(report: ErrorReport) -> dict[str, object]:
             }
         )
     return content
-
-
-def plain(value: object) -> object:
-    """``value`` with None for NaN and infinity, which JSON does not have, and lists for tuples."""
-    if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,11 +1,11 @@
 """Writing a picture to a file."""
 
-import os
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from mmad.errors import MmadError
+from mmad.files import replaced
 
 SUFFIXES = (".png", ".svg", ".pdf")
 
@@ -13,16 +13,11 @@ SUFFIXES = (".png", ".svg", ".pdf")
 def save_figure(figure: Figure, path: str | Path, *, dpi: int = 130) -> None:
     """Write ``figure`` as PNG, SVG or PDF, by the suffix of ``path``, whole or not at all.
 
-    Raises: MmadError if the suffix is another one.
+    Raises: MmadError if the suffix is another one, OutputError if it cannot be written.
     """
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise MmadError(f"{path}: expected a picture ending in {', '.join(SUFFIXES)}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with replaced(path) as partial:
         figure.savefig(partial, format=suffix.removeprefix("."), dpi=dpi)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -7,8 +7,7 @@ from importlib import resources
 from pathlib import Path
 from string import Template
 
-from mmad.annotations.files import write_text
-from mmad.report.error_tables import plain
+from mmad.files import finite, write_text
 
 
 def write_page(
@@ -25,7 +24,7 @@ def write_page(
     """
     page = resources.files("mmad.report") / "page"
     # "</script>" in a name must not end the script it stands in.
-    text = json.dumps(plain(content), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    text = json.dumps(finite(content), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     text = text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
     def part(name: str) -> str:

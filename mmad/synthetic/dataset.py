@@ -19,10 +19,10 @@ import numpy as np
 from pydantic import Field, field_validator, model_validator
 from tqdm import tqdm
 
-from mmad.annotations.files import write_csv, write_text
 from mmad.annotations.mma52 import write_ma52_list, write_mma52_csv, write_mma52_json
 from mmad.config.base import Settings
 from mmad.errors import ConfigError
+from mmad.files import remove_partials, write_csv, write_text
 from mmad.labels import MA52
 from mmad.structures import Annotations, ClipRecord, VideoRecord
 from mmad.synthetic.motions import GLASSES_LABEL, pose_at
@@ -36,7 +36,7 @@ from mmad.synthetic.plan import (
 )
 from mmad.synthetic.render import Renderer
 from mmad.synthetic.subjects import make_subject
-from mmad.video.writer import VideoWriter, remove_leftovers
+from mmad.video.writer import VideoWriter
 
 SUBSETS = ("train", "val", "test")
 SETTINGS_FILE = "synthesize.json"
@@ -271,7 +271,7 @@ def _remove_set(out: Path) -> None:
 def _write_video(task: tuple[Job, SynthesisSettings]) -> None:
     job, settings = task
     cv2.setNumThreads(1)
-    remove_leftovers(job.path)
+    remove_partials(job.path)
     rng = np.random.default_rng(job.pixel_seed)
     subject = make_subject(job.subject)
     pushes_glasses = any(instance.label == GLASSES_LABEL for instance in job.plan.instances)

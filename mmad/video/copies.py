@@ -4,7 +4,6 @@ Small copies, cropped copies and optical flow are written this way.
 """
 
 import json
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -18,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from mmad.errors import VideoError
+from mmad.files import remove_partials, write_json
 from mmad.video.index import VideoIndex
 from mmad.video.reader import Frame, VideoReader, scaled_size
-from mmad.video.writer import VideoWriter, exact_fps, remove_leftovers
+from mmad.video.writer import VideoWriter, exact_fps
 
 PREPARE_MANIFEST = "prepared.json"
 CROP_MANIFEST = "cropped.json"
@@ -161,7 +161,7 @@ def _results(
 def _copy_or_message(write: WriteCopy, video: Path, out: Path, settings: Any) -> FinishedCopy | str:
     """The copy of one video, or the message of the error that prevented it."""
     copy = copy_path(video, out)
-    remove_leftovers(copy)
+    remove_partials(copy)
     try:
         return write(video, copy, settings)
     except VideoError as error:
@@ -319,8 +319,4 @@ def read_manifest(path: Path) -> dict[str, dict | None]:
 
 
 def _write_manifest(path: Path, copies: dict[str, dict | None]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(
-        json.dumps({"copies": copies}, indent=1, sort_keys=True) + "\n", encoding="utf-8"
-    )
-    os.replace(temporary, path)
+    write_json(path, {"copies": dict(sorted(copies.items()))})

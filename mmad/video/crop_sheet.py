@@ -1,7 +1,6 @@
 """One picture to look at: videos with their crops beside them."""
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import cv2
 import numpy as np
 
 from mmad.errors import VideoError
+from mmad.files import write_bytes
 from mmad.video.crop import Crop
 from mmad.video.reader import Frame, open_video
 
@@ -59,19 +59,11 @@ def draw_sheet(crops: Mapping[Path, Crop]) -> Frame:
 def write_sheet(path: Path, sheet: Frame) -> None:
     """Write ``sheet`` as a PNG or JPEG; the old file is there until the new one is whole.
 
-    Raises: VideoError if the ending is another one or the file cannot be written.
+    Raises: VideoError if the ending is another one, OutputError if it cannot be written.
     """
     check_sheet_path(path)
     _, encoded = cv2.imencode(path.suffix.lower(), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(encoded.tobytes())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise VideoError(f"{path}: cannot be written ({error.strerror or error})") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_bytes(path, encoded.tobytes())
 
 
 def check_sheet_path(path: Path) -> None:

@@ -19,8 +19,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mmad.annotations.files import RepeatedKeyDict, parse_csv, read_text
 from mmad.errors import AnnotationError, VideoError, raise_problems
+from mmad.files import RepeatedKeyDict, parse_csv, read_text
 from mmad.video.find import SUFFIXES
 from mmad.video.reader import VideoReader
 

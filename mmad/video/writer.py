@@ -1,7 +1,6 @@
 """Writing H.264 MP4 files that appear under their name only when they are complete."""
 
 import contextlib
-import glob
 import os
 from fractions import Fraction
 from pathlib import Path
@@ -17,6 +16,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from mmad.errors import VideoError
+from mmad.files import cannot_write, partial_path
 
 _NTSC = Fraction(1000, 1001)
 
@@ -35,20 +35,6 @@ def exact_fps(fps: float | Fraction) -> Fraction:
     if nominal and fps != int(fps) and abs(float(fps) - nominal / 1.001) < 1e-3:
         return nominal * _NTSC
     return Fraction(fps).limit_denominator(1001)
-
-
-def temporary_path(path: Path) -> Path:
-    """The name beside ``path`` under which it is written until it is complete.
-
-    The process id keeps two processes that write the same file from sharing it.
-    """
-    return path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
-
-
-def remove_leftovers(path: Path) -> None:
-    """Remove what killed writers of ``path`` left behind; no other writer of it may be at work."""
-    for leftover in path.parent.glob(f".{glob.escape(path.stem)}.*.partial{path.suffix}"):
-        leftover.unlink(missing_ok=True)
 
 
 class VideoWriter:
@@ -99,7 +85,7 @@ class VideoWriter:
         rate = exact_fps(fps)
         self._time_base = time_base or 1 / rate
         self._shape = (height, width, 3)
-        self._temporary = temporary_path(self.path)
+        self._temporary = partial_path(self.path)
         self.num_frames = 0
         try:
             self._container = av.open(
@@ -143,7 +129,7 @@ class VideoWriter:
         try:
             self._container.mux(self._stream.encode(picture))
         except (OSError, av.error.FFmpegError) as error:
-            raise VideoError(f"{self.path}: cannot be written ({error})") from error
+            raise cannot_write(self.path, error) from error
 
     def __enter__(self) -> "VideoWriter":
         return self
@@ -166,7 +152,7 @@ class VideoWriter:
             os.replace(self._temporary, self.path)
         except (OSError, av.error.FFmpegError) as error:
             self._discard()
-            raise VideoError(f"{self.path}: cannot be written ({error})") from error
+            raise cannot_write(self.path, error) from error
 
     def _discard(self) -> None:
         container = getattr(self, "_container", None)

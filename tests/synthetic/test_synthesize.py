@@ -1,5 +1,6 @@
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from mmad.annotations.formats import read_annotations
 from mmad.errors import ConfigError
+from mmad.files import partial_path
 from mmad.labels import MA52
 from mmad.synthetic.dataset import SynthesisSettings, plan_videos, record_of, synthesize
 from mmad.synthetic.motions import MOTIONS, Instance, pose_at
@@ -95,7 +97,8 @@ def test_a_killed_run_leaves_nothing_behind(tmp_path: Path) -> None:
     synthesize(tmp_path / "a", TINY)
     before = set(hashes(tmp_path / "a"))
     video = tmp_path / "a" / "videos" / "val0000.mp4"
-    video.rename(video.with_name(".val0000.4711.partial.mp4"))
+    leftover = partial_path(video)
+    video.rename(leftover.with_name(leftover.name.replace(str(os.getpid()), "4711")))
     assert synthesize(tmp_path / "a", TINY).num_written == 1
     assert set(hashes(tmp_path / "a")) == before
 

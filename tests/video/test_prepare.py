@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from mmad.cli.prepare import app
 from mmad.errors import VideoError
+from mmad.files import partial_path
 from mmad.video.index import index_video
 from mmad.video.prepare import MANIFEST_FILE, prepare_videos
 from mmad.video.reader import open_video
@@ -129,12 +130,13 @@ def test_killed_in_the_middle_leaves_no_half_copy_and_the_next_run_completes(
         [sys.executable, "-c", program, str(first), str(second), str(out)], cwd=Path.cwd()
     )
     deadline = time.monotonic() + 30
-    while not list(out.glob(".b.*.partial.mp4")) and time.monotonic() < deadline:
+    partial = f"{partial_path(out / 'b.mp4').name[:14]}*"
+    while not list(out.glob(partial)) and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (out / "b.mp4").exists()
-    assert len(list(out.glob(".b.*"))) == 1
+    assert len(list(out.glob(partial))) == 1
     check_same(first, out / "a.mp4")
 
     summary = prepare_videos([first, second], out, short_side=32)

@@ -1,0 +1,253 @@
+"""Reading and writing of files: text, JSON and CSV in, whole files out, safe names for ids.
+
+Everything that mmad writes goes through `replaced`, so that a file either has its name and is whole
+or is not there, and a full disk is one message wherever it is met.
+"""
+
+import csv
+import errno
+import hashlib
+import io
+import json
+import math
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from mmad.errors import AnnotationError, OutputError
+
+_PARTIAL = ".part"
+# File systems take 255 bytes; this leaves room for an ending and for `partial_path`.
+_LONGEST_NAME_BYTES = 200
+# Separators, control characters, what Windows refuses, the escape sign itself, and lone surrogates,
+# which stand for bytes of a name that are not UTF-8.
+_UNSAFE = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|%\ud800-\udfff]')
+_UMASK = os.umask(0)
+os.umask(_UMASK)
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+
+
+def read_text(path: Path) -> str:
+    """The text of a UTF-8 file, without a byte order mark.
+
+    Raises: AnnotationError if the file is missing, is not text, or is empty.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise AnnotationError(f"{path}: annotation file not found") from None
+    except UnicodeDecodeError as error:
+        raise AnnotationError(
+            f"{path}: expected a text file in UTF-8, found other bytes at position {error.start}"
+        ) from None
+    except OSError as error:
+        raise AnnotationError(f"{path}: cannot be read ({error.strerror})") from None
+    if not text.strip():
+        raise AnnotationError(f"{path}: the annotation file is empty")
+    return text
+
+
+class RepeatedKeyDict(dict[str, Any]):
+    """A JSON object that remembers which of its keys came twice (the last value is kept)."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        seen: set[str] = set()
+        self.repeated_keys: list[str] = []
+        for key, _ in pairs:
+            if key in seen:
+                self.repeated_keys.append(key)
+            seen.add(key)
+
+
+def parse_json(path: Path, text: str) -> RepeatedKeyDict:
+    """The JSON object in ``text``; every object in it is a `RepeatedKeyDict`.
+
+    Raises: AnnotationError if it is not JSON, with the place, or if it is not an object.
+    """
+    try:
+        content = json.loads(text, object_pairs_hook=RepeatedKeyDict)
+    except json.JSONDecodeError as error:
+        raise AnnotationError(
+            f"{path}: not valid JSON at line {error.lineno}, column {error.colno}: {error.msg}; "
+            "the file may be cut off"
+        ) from None
+    except RecursionError:
+        raise AnnotationError(f"{path}: not an annotation file: nested too deeply") from None
+    if not isinstance(content, RepeatedKeyDict):
+        raise AnnotationError(
+            f"{path}: expected a JSON object with one entry per video, "
+            f"found a {type(content).__name__}"
+        )
+    return content
+
+
+def parse_csv(path: Path, text: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """The header (lower case, stripped) and the rows of a CSV text, each row with its line number.
+
+    Blank lines are left out.
+
+    Raises: AnnotationError if the text cannot be split into columns.
+    """
+    rows = []
+    reader = csv.reader(io.StringIO(text), strict=True)
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                rows.append((reader.line_num, [cell.strip() for cell in cells]))
+    except csv.Error as error:
+        raise AnnotationError(f"{path}: not valid CSV at line {reader.line_num}: {error}") from None
+    header = [cell.casefold() for cell in rows[0][1]]
+    return header, rows[1:]
+
+
+def partial_path(path: Path) -> Path:
+    """The hidden name beside ``path`` under which it is written until it is whole.
+
+    It is short however long the name is, keeps the ending, by which some libraries choose the
+    format, and differs between processes that write the same file.
+    """
+    return path.with_name(f"{_partial_prefix(path)}{os.getpid()}{_PARTIAL}{path.suffix}")
+
+
+def remove_partials(path: Path) -> None:
+    """Remove what killed writers of ``path`` left; no other process may be writing it."""
+    for leftover in path.parent.glob(f"{_partial_prefix(path)}*{_PARTIAL}*"):
+        leftover.unlink(missing_ok=True)
+
+
+def _partial_prefix(path: Path) -> str:
+    name = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:12]
+    return f".{name}."
+
+
+@contextmanager
+def replaced(
+    path: str | Path, *, errors: tuple[type[Exception], ...] = (), sync: bool = False
+) -> Iterator[Path]:
+    """The name under which to write a file that gets the name ``path`` when the block ends well.
+
+    Until then readers see the old file, or none; after an exception the new one is removed. Folders
+    on the way are made, and permissions are those of the umask whichever library writes.
+
+    Args:
+        path: the file.
+        errors: what the library that writes raises for a full disk, besides OSError.
+        sync: return only once the content is on the disk, so that it survives a loss of power.
+
+    Raises: OutputError if the file cannot be written.
+    """
+    target = Path(path)
+    partial = partial_path(target)
+    failures: tuple[type[Exception], ...] = (OSError, *errors)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield partial
+            partial.chmod(0o666 & ~_UMASK)
+            if sync:
+                with partial.open("r+b") as file:
+                    os.fsync(file.fileno())
+            os.replace(partial, target)
+        finally:
+            partial.unlink(missing_ok=True)
+    except failures as error:
+        raise cannot_write(target, error) from error
+
+
+def cannot_write(path: Path, error: Exception) -> OutputError:
+    """What to raise when ``error`` kept ``path`` from being written."""
+    number = error.errno if isinstance(error, OSError) else None
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    reason = os.strerror(number) if number else lines[0][:120]
+    if number in (errno.EACCES, errno.EPERM, errno.EROFS):
+        advice = "choose a folder that you may write to"
+    elif number in (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG):
+        advice = "choose another path"
+    else:
+        advice = "check the free space of that disk"
+    return OutputError(f"{path}: cannot be written ({reason}); {advice}")
+
+
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Write ``content`` to ``path``; as `replaced`."""
+    with replaced(path) as partial:
+        partial.write_bytes(content)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write ``text`` in UTF-8; as `replaced`."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: str | Path, content: object) -> None:
+    """Write ``content`` as indented JSON, with null for NaN and infinity; as `replaced`."""
+    write_text(path, json.dumps(finite(content), indent=1, allow_nan=False) + "\n")
+
+
+def finite(value: object) -> object:
+    """``value`` with None for NaN and infinity, which JSON does not have, and lists for tuples.
+
+    >>> finite({"map": (1.0, float("nan"))})
+    {'map': [1.0, None]}
+    """
+    if isinstance(value, Mapping):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def write_csv(path: str | Path, *, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Write a CSV file with one header line; lines end in a newline character alone."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
+
+
+def _percent_encoded(match: re.Match[str]) -> str:
+    return quote(match.group(), safe="", errors="surrogatepass")
+
+
+def safe_name(identifier: str) -> str:
+    """A file name for a video or clip with this id: one part of a path, the same on every system.
+
+    Different ids have different names. Letters, digits, spaces and most signs stay as they are;
+    separators, control characters and what Windows refuses are percent-encoded, as are leading
+    dots; a very long id is cut and told apart by a hash.
+
+    >>> safe_name("P01 Müller"), safe_name("P01/cam1"), safe_name("../x")
+    ('P01 Müller', 'P01%2Fcam1', '%2E.%2Fx')
+    >>> len(safe_name("x" * 300).encode())
+    200
+    """
+    name = _UNSAFE.sub(
+        lambda match: quote(match.group(), safe="", errors="surrogatepass"), identifier
+    )
+    if name.startswith("."):
+        name = "%2E" + name[1:]
+    if name.endswith((".", " ")):
+        name = name[:-1] + ("%2E" if name.endswith(".") else "%20")
+    if _RESERVED.fullmatch(name) or not name:
+        name = f"%{name}"
+    encoded = name.encode(errors="replace")
+    if len(encoded) > _LONGEST_NAME_BYTES:
+        digest = hashlib.sha256(identifier.encode(errors="surrogatepass")).hexdigest()[:16]
+        kept = encoded[: _LONGEST_NAME_BYTES - 17].decode(errors="ignore")
+        name = f"{kept}-{digest}"
+    return name
+
+
+def number_text(value: float) -> str:
+    """A number for a text file: all its digits, and no decimal point if it is whole.
+
+    >>> number_text(30.0), number_text(29.97)
+    ('30', '29.97')
+    """
+    return str(int(value)) if float(value).is_integer() else repr(float(value))
