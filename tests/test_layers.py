@@ -14,6 +14,7 @@ FLOORS = {
     "files": 0,
     "segments": 0,
     "labels": 0,
+    "wording": 0,
     "structures": 0,
     "config": 0,
     "video": 1,
