@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "mmad"
 FLOORS = {
     "errors": 0,
     "files": 0,
+    "progress": 0,
     "segments": 0,
     "labels": 0,
     "wording": 0,

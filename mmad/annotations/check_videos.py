@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import av
-from tqdm import tqdm
 
 from mmad.annotations.attach import attach_videos
 from mmad.annotations.problems import OUTSIDE_VIDEO, Finding
 from mmad.annotations.raw import USUAL_FPS
 from mmad.errors import VideoError, raise_problems
+from mmad.progress import Progress
 from mmad.structures import VideoRecord
 from mmad.video.find import find_videos
 from mmad.video.index import index_video
@@ -70,14 +70,12 @@ def check_folder(
         if record.video_id not in files
     ]
     with ThreadPoolExecutor(max_workers=max(1, num_workers)) as pool:
-        results = tqdm(
-            pool.map(lambda record: _check_file(record, files[record.video_id]), present),
-            total=len(present),
-            desc="videos",
-            unit="video",
-            disable=None if progress and present else True,
-        )
-        checked = list(results)
+        checking = pool.map(lambda record: _check_file(record, files[record.video_id]), present)
+        with Progress("check", total=len(present), unit="videos", quiet=not progress) as shown:
+            checked = []
+            for found in checking:
+                checked.append(found)
+                shown.update()
     for found in checked:
         findings += found
     known = {record.video_id for record in records}

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from mmad.cli.copies import VideosArgument, WorkersOption, tell_copies, video_files
 from mmad.errors import MmadError, VideoError, raise_problems
+from mmad.progress import Progress, tracked
 
 # Imported where they are used: `mmad data stats` does not need to open videos.
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def crop(
         from mmad.video.crop import crop_videos, read_crops
 
         start = time.perf_counter()
-        with tqdm(total=len(files), unit="video", desc="crop", disable=None) as progress:
+        with Progress("crop", total=len(files), unit="videos") as progress:
             summary = crop_videos(
                 files,
                 out,
@@ -104,7 +104,8 @@ def _look(
     raise_problems(VideoError, source="crop", problems=problems)
     crops: dict[Path, Crop] = {}
     failed: dict[Path, str] = {}
-    for video in tqdm(chosen_for_sheet(files), unit="video", desc="look", disable=None):
+    shown = chosen_for_sheet(files)
+    for video in tracked(shown, "preview", total=len(shown), unit="videos"):
         try:
             crops[video] = find_crop(video, crop_settings(video, boxes=boxes, expand=expand))
         except MmadError as error:

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from tqdm import tqdm
 
 from mmad.cli.copies import VideosArgument, WorkersOption, tell_copies, video_files
 from mmad.errors import VideoError, raise_problems
+from mmad.progress import Progress
 
 
 def flow(
@@ -34,7 +34,7 @@ def flow(
 
     files = video_files(videos)
     start = time.perf_counter()
-    with tqdm(total=len(files), unit="video", desc="flow", disable=None) as progress:
+    with Progress("flow", total=len(files), unit="videos") as progress:
         summary = flow_videos(
             files,
             out,

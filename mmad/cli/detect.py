@@ -6,13 +6,12 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from tqdm import tqdm
 
 from mmad import __version__
 from mmad.annotations.elan import write_elan
 from mmad.annotations.formats import read_annotations
 from mmad.engine.distributed import start_processes
-from mmad.engine.inference import detect_videos
+from mmad.engine.inference import detect_videos, video_progress
 from mmad.engine.loop import choose_precision
 from mmad.engine.run_folder import RunFolder
 from mmad.engine.stored_features import load_video_run
@@ -101,8 +100,7 @@ def detect(
                 )
                 if notice:
                     typer.echo(notice)
-        seconds = sum(record.duration_seconds for record in records)
-        with tqdm(total=round(seconds), desc="detect", unit="s of video", disable=None) as bar:
+        with video_progress("detect", records) as progress:
             detections, failures = detect_videos(
                 model.to(device),
                 records,
@@ -110,9 +108,7 @@ def detect(
                 device=device,
                 precision=choose_precision(config.training.precision, device),
                 fps=fps,
-                progress=lambda batch: bar.update(
-                    round(sum(g.num_steps * g.stride_frames / g.fps for g in batch.grids))
-                ),
+                progress=progress.update,
             )
         problems += [failure.message for failure in failures]
         _write(out, records, detections, labels, min_score, truth, pictures)

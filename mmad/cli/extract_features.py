@@ -9,7 +9,6 @@ import torch
 import torch.distributed as dist
 import typer
 from pydantic import ValidationError
-from tqdm import tqdm
 
 from mmad.cli.copies import VideosArgument, video_files
 from mmad.cli.features import describe_file
@@ -21,6 +20,7 @@ from mmad.engine.feature_backbone import open_backbone
 from mmad.engine.feature_plan import describe_features, plan_clips
 from mmad.engine.loop import PRECISIONS, choose_precision
 from mmad.errors import ConfigError, VideoError, raise_problems
+from mmad.progress import Progress
 from mmad.video.index import announced_frames
 
 app = typer.Typer()
@@ -103,8 +103,8 @@ def extract_features(
         dist.init_process_group("gloo", timeout=timedelta(days=30))
     began = time.perf_counter()
     total = sum(announced_frames(path) for _, path in mine)
-    # None: no bar where the errors go to a file.
-    with tqdm(total=total, desc="extract", unit="frame", disable=True if rank else None) as bar:
+    quiet = together and rank > 0
+    with Progress("extract", total=total, unit="frames", quiet=quiet) as progress:
         done = extract_parts(
             mine,
             parts,
@@ -113,7 +113,7 @@ def extract_features(
             layout=layout,
             precision=number,
             num_workers=(8 if device.type == "cuda" else 0) if workers is None else workers,
-            progress=bar.update,
+            progress=progress.update,
         )
     tell(done, seconds=time.perf_counter() - began)
     if together:

@@ -2,19 +2,20 @@
 
 import json
 import tempfile
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import typer
-from tqdm import tqdm
 
 from mmad.config.features import StoredGrid
 from mmad.data.feature_files import FeatureFile, FeatureSource, PartWriter, merge_parts
 from mmad.data.feature_folders import FOLDER_MANIFEST, FOLDER_VIDEOS, SUFFIXES, write_array
 from mmad.data.features import open_features
 from mmad.errors import FeatureError
+from mmad.progress import tracked
 
 app = typer.Typer()
 
@@ -108,11 +109,16 @@ def convert(
     typer.echo(f"{out}: features of {len(found.video_ids())} videos")
 
 
+def _tracked(found: FeatureSource) -> Iterator[str]:
+    names = found.video_ids()
+    return tracked(names, "convert", total=len(names), unit="videos")
+
+
 def _to_folder(found: FeatureSource, out: Path, *, suffix: str) -> None:
     """Only steps that belong to their video are written; what is known of it goes beside them."""
     out.mkdir(parents=True, exist_ok=True)
     known = {}
-    for name in tqdm(found.video_ids(), desc="convert", unit="video", disable=None):
+    for name in _tracked(found):
         video = found.video(name)
         rows = found.read(name, 0, video.num_steps)
         write_array(out / f"{name}{suffix}", np.ascontiguousarray(rows))
@@ -127,9 +133,7 @@ def _to_file(found: FeatureSource, out: Path) -> None:
     stored = found.manifest.extraction
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as folder:
-        for number, name in enumerate(
-            tqdm(found.video_ids(), desc="convert", unit="video", disable=None)
-        ):
+        for number, name in enumerate(_tracked(found)):
             video = found.video(name)
             parts[name] = Path(folder) / f"{number}.h5"
             writer = PartWriter(

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from tqdm import tqdm
 
 from mmad.config.features import FeatureDataSettings
 from mmad.config.recognition import RecognitionConfig
@@ -13,7 +12,7 @@ from mmad.config.run import AnyConfig, RunConfig, load_any_config
 from mmad.data.samples import raise_failures
 from mmad.engine.detection import read_data, records_of, require_features
 from mmad.engine.distributed import start_processes
-from mmad.engine.inference import detect_videos, feature_reader
+from mmad.engine.inference import detect_videos, feature_reader, video_progress
 from mmad.engine.loop import choose_precision
 from mmad.engine.recognition import (
     raise_failed_clips,
@@ -26,6 +25,7 @@ from mmad.engine.stored_features import load_video_run, require_features_of
 from mmad.errors import CheckpointError
 from mmad.evaluation.predictions import write_predictions_csv, write_predictions_json
 from mmad.labels import LabelMap
+from mmad.progress import Progress
 
 app = typer.Typer()
 
@@ -96,7 +96,7 @@ def predict_videos(
         groups.append("backbone")
     require_same_model(checkpoint, config, wanted, groups)
     device = start_processes().device
-    with tqdm(total=len(records), desc="predict", unit="video", disable=None) as bar:
+    with video_progress("predict", records) as progress:
         detections, failures = detect_videos(
             model.to(device),
             records,
@@ -104,7 +104,7 @@ def predict_videos(
             device=device,
             precision=choose_precision(wanted.training.precision, device),
             reader=reader,
-            progress=lambda batch: bar.update(len(batch)),
+            progress=progress.update,
         )
     path = out or folder.predictions(subset, ".csv")
     write_predictions_csv(path, detections)
@@ -132,7 +132,7 @@ def predict_clips(
     if (config.data.flow is None) != (wanted.data.flow is None):
         raise CheckpointError(f"{checkpoint}: data.flow makes another model; train it anew")
     device = start_processes().device
-    with tqdm(total=len(clips), desc="predict", unit="clip", disable=None) as bar:
+    with Progress("predict", total=len(clips), unit="clips") as progress:
         answers = recognize_clips(
             model.to(device),
             clips,
@@ -140,7 +140,7 @@ def predict_clips(
             labels=labels,
             num_samples=wanted.data.test_clips,
             device=device,
-            progress=bar.update,
+            progress=progress.update,
         )
     path = out or RunFolder(checkpoint).predictions(subset, ".csv")
     write_answers(

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from tqdm import tqdm
 
 from mmad.cli.copies import VideosArgument, WorkersOption, tell_copies, video_files
 from mmad.errors import VideoError, raise_problems
+from mmad.progress import Progress
 from mmad.video.prepare import prepare_videos
 
 app = typer.Typer(
@@ -34,7 +34,7 @@ def prepare(
     """
     files = video_files(videos)
     start = time.perf_counter()
-    with tqdm(total=len(files), unit="video", desc="prepare", disable=None) as progress:
+    with Progress("prepare", total=len(files), unit="videos") as progress:
         summary = prepare_videos(
             files,
             out,

@@ -13,6 +13,7 @@ from mmad.engine.distributed import start_processes
 from mmad.engine.recognition import raise_failed_clips, recognize_clips, write_answers
 from mmad.engine.run_folder import load_recognizer
 from mmad.errors import MmadError, VideoError
+from mmad.progress import Progress
 from mmad.structures import ClipRecord
 
 app = typer.Typer()
@@ -38,14 +39,16 @@ def recognize(
         raise VideoError("two clips have the same name; recognise them one after the other")
     model, config, labels = load_recognizer(checkpoint)
     device = start_processes().device
-    answers = recognize_clips(
-        model.to(device),
-        [ClipRecord(path.name, None, "test", path) for path in videos],
-        config,
-        labels=labels,
-        num_samples=config.data.test_clips,
-        device=device,
-    )
+    with Progress("recognize", total=len(videos), unit="clips") as progress:
+        answers = recognize_clips(
+            model.to(device),
+            [ClipRecord(path.name, None, "test", path) for path in videos],
+            config,
+            labels=labels,
+            num_samples=config.data.test_clips,
+            device=device,
+            progress=progress.update,
+        )
     scores = answers.scores
     console = Console(width=110)
     for row, name in enumerate(scores.clip_ids):

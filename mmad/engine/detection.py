@@ -16,7 +16,7 @@ from mmad.data.samples import Packer
 from mmad.data.videos import FrameCache, TrainingVideos
 from mmad.engine.distributed import Processes
 from mmad.engine.experiment import Experiment
-from mmad.engine.inference import AnyBatch, detect_videos, feature_reader
+from mmad.engine.inference import AnyBatch, detect_videos, feature_reader, video_progress
 from mmad.engine.loop import choose_precision
 from mmad.engine.run_folder import RunFolder
 from mmad.engine.task import Validation
@@ -91,21 +91,23 @@ class DetectionTask:
         parts = {f"loss_{name}": value for name, value in losses.parts.items()}
         return {"loss": losses.total, **parts}, losses.num_positives
 
-    def validate(self, model: nn.Module) -> Validation:
+    def validate(self, model: nn.Module, *, quiet: bool = False) -> Validation:
         """Average mAP at action level, with the detections."""
         if not self._validation:
             return Validation(0.0, {})
         assert isinstance(model, EndToEndDetector | FeatureDetector)
         device = self._processes.device
-        detections, failures = detect_videos(
-            model,
-            self._validation,
-            self._config,
-            device=device,
-            precision=choose_precision(self._config.training.precision, device),
-            cache=self._cache,
-            reader=self._reader,
-        )
+        with video_progress("validate", self._validation, quiet=quiet) as progress:
+            detections, failures = detect_videos(
+                model,
+                self._validation,
+                self._config,
+                device=device,
+                precision=choose_precision(self._config.training.precision, device),
+                cache=self._cache,
+                reader=self._reader,
+                progress=progress.update,
+            )
         report = score(detections, self._validation, labels=self._labels)
         action = report.levels["action"].average
         row = {"action_map": action, "num_failed_videos": len(failures)}

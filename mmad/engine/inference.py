@@ -21,6 +21,7 @@ from mmad.errors import FeatureError
 from mmad.models.build_detectors import build_decoder
 from mmad.models.detector import Detector
 from mmad.models.nms import Candidates, suppress
+from mmad.progress import Progress
 from mmad.segments import clip
 from mmad.structures import Detections, VideoRecord
 
@@ -38,7 +39,7 @@ def detect_videos(
     fps: float | None = None,
     cache: FrameCache | None = None,
     reader: WindowReader | None = None,
-    progress: Callable[[AnyBatch], object] | None = None,
+    progress: Callable[[float], object] | None = None,
 ) -> tuple[dict[str, Detections], list[FailedVideo]]:
     """Detections of each video by falling score, and the videos that could not be read.
 
@@ -51,28 +52,35 @@ def detect_videos(
         fps: rate to resample other videos to; None takes each video's own.
         cache: of frames, for repeated validation.
         reader: of stored features, for the same.
-        progress: called after each batch.
+        progress: called after each batch with the seconds of video that it added.
     """
     decoder = build_decoder(config.detector, config.inference)
     parts: dict[str, list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = {}
     failures: list[FailedVideo] = []
+    durations = {record.video_id: record.duration_seconds for record in records}
+    reached: dict[str, float] = {}
     was_training = model.training
     model.eval()
     for batch, failed in window_batches(records, config, fps=fps, cache=cache, reader=reader):
         failures += failed
         if batch is None:
             continue
+        added = 0.0
         on_device = batch.to(device)
         with torch.autocast(device.type, dtype=precision, enabled=precision is not None):
             outputs = model(*on_device.inputs)
         for video_id, grid, found in zip(
             batch.video_ids, batch.grids, decoder(outputs), strict=True
         ):
+            # Windows overlap, and the last one may go on behind the end of the video.
+            end = min(grid.to_seconds([[0, grid.num_steps]])[0, 1], durations[video_id])
+            added += max(0.0, end - reached.get(video_id, 0.0))
+            reached[video_id] = max(end, reached.get(video_id, 0.0))
             seconds = grid.to_seconds(found.segments_grid.double().cpu().numpy())
             row = (seconds, found.labels.cpu().numpy(), found.scores.double().cpu().numpy())
             parts.setdefault(video_id, []).append(row)
         if progress is not None:
-            progress(batch)
+            progress(added)
     model.train(was_training)
     failed_ids = {failure.video_id for failure in failures}
     detections = {
@@ -83,6 +91,12 @@ def detect_videos(
         if record.video_id not in failed_ids
     }
     return detections, failures
+
+
+def video_progress(task: str, records: Sequence[VideoRecord], *, quiet: bool = False) -> Progress:
+    """Progress in seconds of video, as `detect_videos` reports it."""
+    seconds = round(sum(record.duration_seconds for record in records))
+    return Progress(task, total=seconds, unit="s of video", quiet=quiet)
 
 
 def window_batches(

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset
-from tqdm import tqdm
 
 from mmad.checkpoint import save_state, save_tensors, trainable_state
 from mmad.config.training import TrainingSettings
@@ -23,6 +22,7 @@ from mmad.engine.task import Task
 from mmad.engine.tensorboard import TensorBoardLog
 from mmad.errors import ConfigError, MmadError
 from mmad.models.losses import LossNormalizer
+from mmad.progress import Progress
 
 
 class TrainingDiverged(MmadError):  # noqa: N818
@@ -76,7 +76,7 @@ def micro_batches(
 
 
 @dataclass
-class Progress:
+class Position:
     """Where a training stands.
 
     Attributes:
@@ -124,7 +124,7 @@ class Loop:
     num_workers: int = 0
     quiet: bool = False
     tensorboard: TensorBoardLog | None = None
-    progress: Progress = field(default_factory=Progress)
+    position: Position = field(default_factory=Position)
 
     def __post_init__(self) -> None:
         share = self.processes.count * self.settings.accumulate
@@ -143,6 +143,7 @@ class Loop:
         self._scaler = torch.amp.GradScaler(enabled=self.precision == torch.float16)
         self._average = WeightAverage(self.model, decay=self.settings.ema_decay)
         self._frozen_hash = ""
+        self._is_resumed = False
         self._wrapped: nn.Module = self.model
         if self.processes.count > 1:
             self._wrapped = DistributedDataParallel(
@@ -164,9 +165,9 @@ class Loop:
     def state(self) -> dict[str, Any]:
         """Everything that resuming needs."""
         return {
-            "step": self.progress.step,
-            "best": self.progress.best,
-            "best_step": self.progress.best_step,
+            "step": self.position.step,
+            "best": self.position.best,
+            "best_step": self.position.best_step,
             "trained": trainable_state(self.model),
             "average": self._average.state,
             "average_updates": self._average.num_updates,
@@ -186,7 +187,8 @@ class Loop:
         self.optimizer.load_state_dict(state["optimizer"])
         self._scaler.load_state_dict(state["scaler"])
         self.normalizer.value.copy_(state["normalizer"])
-        self.progress = Progress(state["step"], state["best"], state["best_step"])
+        self.position = Position(state["step"], state["best"], state["best_step"])
+        self._is_resumed = True
 
     def set_frozen_hash(self, value: str) -> None:
         """Hash that checkpoints carry."""
@@ -212,7 +214,7 @@ class Loop:
                     settings=self.settings,
                     seed=self.seed,
                     processes=self.processes,
-                    first_step=self.progress.step,
+                    first_step=self.position.step,
                 )
             ),
             collate_fn=self.collate,
@@ -220,28 +222,23 @@ class Loop:
             pin_memory=self.processes.device.type == "cuda",
         )
         batches = iter(loader)
-        bar = tqdm(
-            total=self.num_steps,
-            initial=self.progress.step,
-            desc="train",
-            unit="step",
-            # None: no bar where the errors go to a file.
-            disable=True if self.quiet or not self.processes.is_main else None,
-        )
-        with bar:
-            while self.progress.step < self.num_steps:
+        quiet = self.quiet or not self.processes.is_main
+        total, done = self.num_steps, self.position.step
+        with Progress("train", total=total, unit="steps", done=done, quiet=quiet) as progress:
+            if self._is_resumed:
+                progress.say(f"resumed at step {done} of {total}")
+            while self.position.step < total:
                 row = self._step(batches)
-                bar.update()
-                bar.set_postfix_str(self._postfix(row), refresh=False)
-                end_of_epoch = self.progress.step % self.steps_per_epoch == 0
+                progress.update(detail=self._detail(row))
+                end_of_epoch = self.position.step % self.steps_per_epoch == 0
                 if end_of_epoch and self._is_validation_due(row["epoch"]):
-                    self._validate(row["epoch"])
-                if end_of_epoch or self.progress.step % self.settings.checkpoint_steps == 0:
+                    self._validate(row["epoch"], progress)
+                if end_of_epoch or self.position.step % self.settings.checkpoint_steps == 0:
                     self.save()
 
     def _step(self, batches: Iterator[tuple[Any, list]]) -> dict[str, Any]:
         started = time.perf_counter()
-        step = self.progress.step
+        step = self.position.step
         rates = self._set_rates(step)
         micro = []
         for _ in range(self.settings.accumulate):
@@ -275,10 +272,10 @@ class Loop:
                 "Lower the learning rates, or train with training.precision=bf16 or fp32"
             )
         norm = self._update(divisor / normalizer)
-        self.progress.step = step + 1
+        self.position.step = step + 1
         row: dict[str, Any] = {
             "kind": "step",
-            "step": self.progress.step,
+            "step": self.position.step,
             "epoch": step // self.steps_per_epoch,
             **values,
             "learning_rate": max(rates),
@@ -341,11 +338,15 @@ class Loop:
             if self.tensorboard is not None:
                 self.tensorboard.append(row)
 
-    def _postfix(self, row: Mapping[str, Any]) -> str:
-        text = f"loss {row['loss']:.3f} lr {row['learning_rate']:.1e}"
+    def _detail(self, row: Mapping[str, Any]) -> str:
+        text = f"loss {row['loss']:.3f}, learning rate {row['learning_rate']:.1e}"
         if self.processes.device.type == "cuda":
-            text += f" {torch.cuda.max_memory_allocated() / 2**30:.1f} GiB"
+            text += f", {torch.cuda.max_memory_allocated() / 2**30:.1f} GiB"
         return text
+
+    def _validated(self, row: Mapping[str, Any]) -> str:
+        found = ", ".join(f"{name} {value:.4g}" for name, value in row.items())
+        return f"validation at step {self.position.step} of {self.num_steps}: {found}"
 
     # ---- validation ----
 
@@ -356,20 +357,22 @@ class Loop:
         since = epoch - settings.validate_from_epoch
         return since >= 0 and since % settings.validate_every == 0
 
-    def _validate(self, epoch: int) -> None:
+    def _validate(self, epoch: int, progress: Progress) -> None:
         """Validate the averaged weights, in the main process; keep them if they are the best."""
         if self.processes.is_main:
             with Averaged(self.model, self._average):
-                found = self.task.validate(self.model)
-            row = {"kind": "validation", "step": self.progress.step, "epoch": epoch, **found.row}
+                found = self.task.validate(self.model, quiet=self.quiet)
+            row = {"kind": "validation", "step": self.position.step, "epoch": epoch, **found.row}
             self._log(row)
+            if found.row:
+                progress.say(self._validated(found.row))
             # Without anything to validate on there is no best: the last weights are used.
-            if found.row and found.figure > self.progress.best:
-                self.progress.best, self.progress.best_step = found.figure, self.progress.step
+            if found.row and found.figure > self.position.best:
+                self.position.best, self.position.best_step = found.figure, self.position.step
                 found.keep()
                 information = {
                     FROZEN_HASH: self._frozen_hash,
-                    "step": str(self.progress.step),
+                    "step": str(self.position.step),
                     "validation": repr(found.figure),
                 }
                 save_tensors(self.folder.best, self._average.state, metadata=information)

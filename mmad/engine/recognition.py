@@ -35,6 +35,7 @@ from mmad.models.build import build_recognition_criterion, build_recognizer
 from mmad.models.losses import LossNormalizer
 from mmad.models.recognition import Mix, Recognizer
 from mmad.models.recognition_losses import RecognitionTargets
+from mmad.progress import Progress
 from mmad.structures import ClipRecord
 
 
@@ -126,24 +127,27 @@ class RecognitionTask:
             partner[row] = same[torch.randint(len(same), (1,))]
         return Mix(partner.to(parts_N.device), share.to(parts_N.device))
 
-    def validate(self, model: nn.Module) -> Validation:
+    def validate(self, model: nn.Module, *, quiet: bool = False) -> Validation:
         """F1_mean, with the guesses."""
         if not self._validation:
             return Validation(0.0, {})
         assert isinstance(model, Recognizer)
         device = self._processes.device
-        answers = recognize_clips(
-            model,
-            self._validation,
-            self._config,
-            labels=self._labels,
-            num_samples=self._config.data.val_clips,
-            device=device,
-            cache=self._cache,
-        )
+        clips = self._validation
+        with Progress("validate", total=len(clips), unit="clips", quiet=quiet) as progress:
+            answers = recognize_clips(
+                model,
+                clips,
+                self._config,
+                labels=self._labels,
+                num_samples=self._config.data.val_clips,
+                device=device,
+                cache=self._cache,
+                progress=progress.update,
+            )
         report = evaluate_recognition(
             to_recognitions(answers.scores),
-            self._validation,
+            clips,
             labels=self._labels,
             allow_missing=True,
         )

@@ -34,5 +34,5 @@ class Task(Protocol):
         anything, and the number of its positives, by a mean of which they will be.
         """
 
-    def validate(self, model: nn.Module) -> Validation:
-        """How good the model is."""
+    def validate(self, model: nn.Module, *, quiet: bool) -> Validation:
+        """How good the model is; its progress is shown unless ``quiet``."""

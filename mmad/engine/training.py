@@ -108,7 +108,7 @@ def _train(
     else:
         loop.save()
     if config.training.tensorboard and processes.is_main:
-        loop.tensorboard = TensorBoardLog(folder.tensorboard, first_step=loop.progress.step)
+        loop.tensorboard = TensorBoardLog(folder.tensorboard, first_step=loop.position.step)
     try:
         loop.run()
     finally:
@@ -179,4 +179,4 @@ def _restore(loop: Loop, folder: RunFolder) -> None:
         )
     loop.restore(state)
     if loop.processes.is_main:
-        folder.keep_rows_until(loop.progress.step)
+        folder.keep_rows_until(loop.position.step)

@@ -21,6 +21,7 @@ from mmad.evaluation.recognition import (
 )
 from mmad.evaluation.recognition_scores import RecognitionScores
 from mmad.labels import LabelMap
+from mmad.progress import tracked
 from mmad.structures import ClipRecord
 
 METRICS: Mapping[str, Callable[[RecognitionReport], float]] = {
@@ -328,7 +329,7 @@ def nested_gain(
     fold_of = split_folds(truth, folds=folds, seed=seed, groups=_groups_of(judge.clips, groups))
     everyone = np.arange(len(truth))
     single, searched = [], []
-    for fold in range(folds):
+    for fold in tracked(range(folds), "search weights", total=folds, unit="folds"):
         others = np.flatnonzero(fold_of != fold)
         single.append(_best_single(judge, others))
         searched.append(_search(judge, others))

@@ -17,13 +17,13 @@ import av
 import cv2
 import numpy as np
 from pydantic import Field, field_validator, model_validator
-from tqdm import tqdm
 
 from mmad.annotations.mma52 import write_ma52_list, write_mma52_csv, write_mma52_json
 from mmad.config.base import Settings
 from mmad.errors import ConfigError
 from mmad.files import remove_partials, write_csv, write_text
 from mmad.labels import MA52
+from mmad.progress import Progress
 from mmad.structures import Annotations, ClipRecord, VideoRecord
 from mmad.synthetic.motions import GLASSES_LABEL, pose_at
 from mmad.synthetic.plan import (
@@ -145,17 +145,16 @@ def synthesize(
     for folder in {job.path.parent for job in missing}:
         folder.mkdir(parents=True, exist_ok=True)
     tasks = [(job, settings) for job in missing]
-    bar = tqdm(total=len(missing), desc="synthesize", unit="video", disable=None)
-    with bar:
+    with Progress("synthesize", total=len(missing), unit="videos") as progress:
         if num_workers > 1 and len(tasks) > 1:
             context = multiprocessing.get_context("spawn")
             with context.Pool(num_workers) as pool:
                 for _ in pool.imap_unordered(_write_video, tasks, chunksize=4):
-                    bar.update()
+                    progress.update()
         else:
             for task in tasks:
                 _write_video(task)
-                bar.update()
+                progress.update()
     _write_annotations(out, videos, clips)
     return SynthesisSummary(
         num_videos=len(videos),

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -152,6 +153,8 @@ def test_kill_and_resume_gives_the_same_losses(run: Path, videos: Path, tmp_path
     assert 3 <= len(losses_of(out)) < 6
     finished = subprocess.run([*command, "--resume"], capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr
+    assert re.search(r"train: resumed at step [2-5] of 6\n", finished.stderr)
+    assert "train: validation at step 6 of 6: action_map 0" in finished.stderr
     np.testing.assert_allclose(losses_of(out), losses_of(run), rtol=1e-6)
 
 

@@ -115,7 +115,7 @@ def test_a_run_that_stopped_goes_on_to_the_same_losses(
     whole_step = Loop._step
 
     def stop(self: Loop, batches: object) -> dict:
-        if self.progress.step == 3:
+        if self.position.step == 3:
             raise KeyboardInterrupt
         return whole_step(self, batches)  # type: ignore[arg-type]
 

@@ -1,0 +1,107 @@
+"""Progress of long work: a bar on a terminal, one line a minute in a log file."""
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import TypeVar
+
+from tqdm import tqdm
+
+# Work that ends within the first interval leaves no line in a log file.
+_INTERVAL_SECONDS = 60.0
+
+Item = TypeVar("Item")
+
+
+class Progress:
+    """A context manager that shows on standard error how far some work has come.
+
+    Args:
+        task: name of the work, at the start of each line.
+        total: number of units to do.
+        unit: name of the units, in the plural.
+        done: units that were done before.
+        quiet: show nothing.
+    """
+
+    def __init__(
+        self, task: str, *, total: int, unit: str, done: int = 0, quiet: bool = False
+    ) -> None:
+        self._task = task
+        self._total = total
+        self._unit = unit
+        self._before = done
+        self._done: float = done
+        self._quiet = quiet
+        self._started = self._last_line = time.monotonic()
+        is_terminal = not quiet and sys.stderr.isatty()
+        self._bar = tqdm(
+            total=total,
+            initial=done,
+            desc=task,
+            unit=f" {unit}",
+            disable=not is_terminal,
+            leave=None,
+        )
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._bar.close()
+
+    def update(self, count: float = 1, detail: str = "") -> None:
+        """Add ``count`` units; ``detail`` describes the latest of them, such as its loss."""
+        self._done += count
+        if not self._bar.disable:
+            self._bar.set_postfix_str(detail, refresh=False)
+            self._bar.update(count)
+        elif not self._quiet and time.monotonic() - self._last_line >= _INTERVAL_SECONDS:
+            self._last_line = time.monotonic()
+            self.say(", ".join(filter(None, (self._place(), detail, self._time_left()))))
+
+    def say(self, text: str) -> None:
+        """Write a line of its own, above the bar if there is one."""
+        if not self._quiet:
+            # The work is worth more than its log, whose disk may be full or whose reader gone.
+            with contextlib.suppress(OSError):
+                tqdm.write(f"{self._task}: {text}", file=sys.stderr)
+                sys.stderr.flush()
+
+    def _place(self) -> str:
+        share = f" ({self._done / self._total:.0%})" if self._total else ""
+        return f"{self._done:.0f} of {self._total} {self._unit}{share}"
+
+    def _time_left(self) -> str:
+        done = self._done - self._before
+        if done <= 0 or self._done >= self._total:
+            return ""
+        seconds = (time.monotonic() - self._started) / done * (self._total - self._done)
+        return f"about {duration_text(seconds)} left"
+
+
+def tracked(items: Iterable[Item], task: str, *, total: int, unit: str) -> Iterator[Item]:
+    """The items, with their progress shown."""
+    with Progress(task, total=total, unit=unit) as progress:
+        for item in items:
+            yield item
+            progress.update()
+
+
+def duration_text(seconds: float) -> str:
+    """A duration in the two units that matter.
+
+    >>> duration_text(42.4), duration_text(754), duration_text(7500)
+    ('42 s', '13 min', '2 h 5 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
