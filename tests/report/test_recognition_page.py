@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -113,24 +112,18 @@ def test_details_are_read_back_and_damage_is_told(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def page(tmp_path: Path) -> Iterator:
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("there is no chromium on PATH")
+def page(browser, tmp_path: Path) -> Iterator:  # type: ignore[no-untyped-def]
     write(tmp_path / "r.html")
-    with api.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        opened = browser.new_page(viewport={"width": 1280, "height": 900})
-        troubles: list[str] = []
-        opened.on("console", lambda message: troubles.append(message.text))
-        opened.on("pageerror", lambda error: troubles.append(str(error)))
-        opened.goto((tmp_path / "r.html").as_uri())
-        opened.wait_for_selector("#clip svg")
-        yield opened
-        assert troubles == []
-        assert opened.evaluate("window.hacked") is None
-        browser.close()
+    opened = browser.new_page(viewport={"width": 1280, "height": 900})
+    troubles: list[str] = []
+    opened.on("console", lambda message: troubles.append(message.text))
+    opened.on("pageerror", lambda error: troubles.append(str(error)))
+    opened.goto((tmp_path / "r.html").as_uri())
+    opened.wait_for_selector("#clip svg")
+    yield opened
+    assert troubles == []
+    assert opened.evaluate("window.hacked") is None
+    opened.close()
 
 
 def test_the_page_in_a_browser(page) -> None:  # type: ignore[no-untyped-def]

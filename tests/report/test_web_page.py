@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -105,18 +104,6 @@ def test_labels_without_parents_have_one_level(tmp_path: Path) -> None:
     found = {"v": Detections([[0, 1], [2, 2.5]], [0, 1], [0.9, 0.8])}
     path = write(tmp_path / "report.html", found, records, labels)
     assert list(content_of(path)["levels"]) == ["action"]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator:
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("there is no chromium on PATH")
-    with api.sync_playwright() as play:
-        running = play.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield running
-        running.close()
 
 
 @pytest.fixture
