@@ -8,29 +8,21 @@ something to know.
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
-
-import numpy as np
 
 from mmad.annotations.attach import read_subjects
 from mmad.annotations.check_videos import check_folder
 from mmad.annotations.formats import AnnotationSet
+from mmad.annotations.placeholders import find_placeholders
 from mmad.annotations.problems import Finding
 from mmad.labels import LabelMap
 from mmad.structures import VideoRecord
 
 DUPLICATE_INSTANCE = "exact duplicate instance"
-PLACEHOLDER = "placeholder labels"
 SHARED_SUBJECT = "subject in two subsets"
 UNKNOWN_SUBJECT = "video without a subject"
 UNLABELLED_VIDEO = "video without instances"
 ASSUMPTION = "assumption"
-
-# The published test annotations of MMA-52 stand in for hidden ones: frames 0 to 20 of every video,
-# classes in turn.
-_PLACEHOLDER_FRAMES = 20
-_PLACEHOLDER_MIN_VIDEOS = 5
 
 
 @dataclass(frozen=True)
@@ -128,45 +120,6 @@ def find_duplicates(records: Iterable[VideoRecord], *, labels: LabelMap) -> list
                 )
                 findings.append(Finding(DUPLICATE_INSTANCE, message))
     return findings
-
-
-def find_placeholders(records: Sequence[VideoRecord]) -> list[Finding]:
-    """One error for each subset whose annotations only stand in for hidden ones.
-
-    That is the published test file of MMA-52: one instance a video, frames 0 to 20, classes in
-    turn.
-    """
-    findings = []
-    for subset in sorted({record.subset for record in records}):
-        chosen = [record for record in records if record.subset == subset]
-        suspects = [record for record in chosen if _is_placeholder(record)]
-        if len(suspects) < _PLACEHOLDER_MIN_VIDEOS or len(suspects) < 0.9 * len(chosen):
-            continue
-        labels = [int(record.annotations.labels[0]) for record in suspects]
-        in_turn = [next_one == one + 1 for one, next_one in pairwise(labels)]
-        # Each time round, and at a video left out, the turn is broken once.
-        if np.mean(in_turn) >= 0.8:
-            message = (
-                f"subset {subset}: {len(suspects)} of {len(chosen)} videos have one instance, "
-                f"frames 0 to {_PLACEHOLDER_FRAMES}, with the classes in turn (first "
-                f"{suspects[0].video_id}); these are placeholders of hidden annotations: predict "
-                "for this subset, but do not train or score on it"
-            )
-            findings.append(Finding(PLACEHOLDER, message))
-    return findings
-
-
-def _is_placeholder(record: VideoRecord) -> bool:
-    if len(record.annotations) != 1:
-        return False
-    start, end = (float(value) for value in record.annotations.segments_seconds[0])
-    if start != 0 or end <= 0:
-        return False
-    if record.fps:
-        return round(end * record.fps) == _PLACEHOLDER_FRAMES
-    # Without a frame rate: 20 frames at some whole number of frames per second.
-    fps = _PLACEHOLDER_FRAMES / end
-    return 20 <= fps <= 60 and abs(fps - round(fps)) < 0.01
 
 
 def check_subjects(records: Sequence[VideoRecord], subjects: dict[str, str]) -> list[Finding]:

@@ -155,9 +155,12 @@ def read_panel(paths: Sequence[Path], *, min_score: float) -> Panel:
         if path in sets:
             annotators[name] = _translated(sets[path], labels)
             continue
+        predictions = read_predictions(path, labels=labels)
+        if odd := predictions.odd_rows_text():
+            typer.echo(f"note: {path}: {odd}; they agree with nothing")
         annotators[name] = {
             video: Annotations(found.segments_seconds[good], found.labels[good])
-            for video, found in read_predictions(path, labels=labels).items()
+            for video, found in predictions.items()
             for good in [found.scores >= min_score]
         }
     videos: dict[str, VideoRecord] = {}

@@ -262,6 +262,8 @@ def fuse_detection(
     members = [read_predictions(path, labels=MA52) for path in files]
     fused = fuse_detections(members, weights=weights)
     for path, member in zip(files, members, strict=True):
+        if odd := member.odd_rows_text():
+            typer.echo(f"note: {path}: {odd}")
         missing = [name for name in fused if name not in member]
         if missing:
             typer.echo(

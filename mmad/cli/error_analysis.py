@@ -8,7 +8,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from mmad.cli.inputs import newest_predictions, parse_levels, read_found, read_truth
+from mmad.cli.inputs import (
+    OnlyPredictedOption,
+    StrictOption,
+    SubsetOption,
+    newest_predictions,
+    parse_levels,
+    read_judged,
+)
 from mmad.evaluation.detection import parse_tiou
 from mmad.evaluation.error_analysis import analyse_errors
 from mmad.evaluation.error_details import errors_by_video
@@ -35,12 +42,14 @@ def error_analysis(
         str, typer.Option(help="A number, or several, over which figures are averaged.")
     ] = "0.5",
     level: Annotated[str, typer.Option(help="action, body or both.")] = "both",
-    subset: Annotated[str, typer.Option(help="Subset of the annotations.")] = "val",
+    subset: SubsetOption = None,
     runs: Annotated[Path, typer.Option(help="Where to look for the newest run.")] = Path("runs"),
     out: Annotated[
         Path | None,
         typer.Option(help="Folder for all tables (CSV, JSON) and figures (PNG, SVG, PDF)."),
     ] = None,
+    strict: StrictOption = False,
+    only_predicted: OnlyPredictedOption = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the numbers.")] = None,
 ) -> None:
     """Say where a detector errs: types of false positives, what is missed, and what it costs."""
@@ -48,8 +57,10 @@ def error_analysis(
     if predictions is None:
         predictions = newest_predictions(runs, subset=subset)
         typer.echo(f"predictions: {predictions}")
-    truth = read_truth(predictions, annotations, subset=subset)
-    found = read_found(predictions, truth)
+    judged = read_judged(
+        [predictions], annotations, subset=subset, strict=strict, only_predicted=only_predicted
+    )
+    truth, found = judged.truth, judged.found[0]
     report = analyse_errors(
         found,
         truth.records,
@@ -61,7 +72,9 @@ def error_analysis(
     tables = error_tables(report)
     for table in tables:
         console.print(table.for_terminal())
-    content = json.dumps(error_json(report), indent=1) + "\n"
+    for warning in judged.warnings:
+        typer.echo(f"warning: {warning}")
+    content = json.dumps(error_json(report) | {"counts": judged.counts}, indent=1) + "\n"
     if json_file is not None:
         write_text(json_file, content)
     if out is not None:

@@ -10,7 +10,14 @@ import typer
 from rich.console import Console
 
 from mmad.annotations.mma52 import read_clip_list
-from mmad.cli.inputs import newest_predictions, parse_levels, read_found, read_truth
+from mmad.cli.inputs import (
+    OnlyPredictedOption,
+    StrictOption,
+    SubsetOption,
+    newest_predictions,
+    parse_levels,
+    read_judged,
+)
 from mmad.errors import PredictionError
 from mmad.evaluation.breakdown import Comparison, draw_videos, interval, resample
 from mmad.evaluation.breakdown import compare as compare_reports
@@ -20,6 +27,7 @@ from mmad.evaluation.recognition import (
     evaluate_recognition,
     read_recognitions,
     recognition_json,
+    with_suffix,
 )
 from mmad.evaluation.submission import guess_task
 from mmad.files import finite, write_text
@@ -74,7 +82,7 @@ def evaluate(
     ] = None,
     tiou: Annotated[str, typer.Option(help="Range, number or numbers with commas.")] = "0.1:0.9",
     level: Annotated[str, typer.Option(help="action, body or both.")] = "both",
-    subset: Annotated[str, typer.Option(help="Subset of the annotations.")] = "val",
+    subset: SubsetOption = None,
     protocol: Annotated[str, typer.Option(help=f"One of {', '.join(PROTOCOLS)}.")] = "mma52",
     runs: Annotated[Path, typer.Option(help="Where to look for the newest run.")] = Path("runs"),
     details: Annotated[
@@ -90,6 +98,8 @@ def evaluate(
     f1: Annotated[
         str, typer.Option(help=f"Macro F1 of a recogniser: {' or '.join(F1_RULES)}.")
     ] = F1_RULES[0],
+    strict: StrictOption = False,
+    only_predicted: OnlyPredictedOption = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the numbers.")] = None,
 ) -> None:
     """Score detections as the official evaluators do, or the guesses of a recogniser."""
@@ -111,25 +121,37 @@ def evaluate(
                 f"{predictions}: guesses of clips; --compare, --details and --bootstrap are for "
                 "detections (mmad ensemble --search compares recognisers)"
             )
-        score_recognition(predictions, annotations, f1=f1, json_file=json_file, console=console)
+        score_recognition(
+            predictions,
+            annotations,
+            f1=f1,
+            only_predicted=only_predicted,
+            json_file=json_file,
+            console=console,
+        )
         return
-    truth = read_truth(predictions, annotations, subset=subset)
-
-    def score(path: Path) -> DetectionReport:
-        return evaluate_detections(
-            read_found(path, truth),
-            truth.records,
-            labels=truth.labels,
+    judged = read_judged(
+        compare or [predictions],
+        annotations,
+        subset=subset,
+        strict=strict,
+        only_predicted=only_predicted,
+    )
+    report, *others = [
+        evaluate_detections(
+            found,
+            judged.truth.records,
+            labels=judged.truth.labels,
             tiou=thresholds,
             protocol=protocol,
             levels=levels,
         )
-
-    report = score(predictions)
-    content = to_json(report)
+        for found in judged.found
+    ]
+    content = to_json(report) | {"counts": judged.counts}
     if compare is not None:
         copies = draw_videos(report.num_videos, num_resamples=bootstrap or DEFAULT_RESAMPLES)
-        for name, found in compare_reports(report, score(compare[1]), copies=copies).items():
+        for name, found in compare_reports(report, others[0], copies=copies).items():
             shown = report.levels[name].labels
             first, second = map(str, compare)
             console.print(comparison_table(name, found, shown, first=first, second=second))
@@ -151,6 +173,8 @@ def evaluate(
             for name, item in report.levels.items():
                 console.print(class_table(name, item, resamples.get(name)))
         console.print(counts_text(report), highlight=False)
+    for warning in judged.warnings:
+        typer.echo(f"warning: {warning}")
     if json_file is not None:
         write_text(json_file, json.dumps(finite(content), indent=1) + "\n")
 
@@ -188,6 +212,7 @@ def score_recognition(
     annotations: Sequence[Path] | None,
     *,
     f1: str,
+    only_predicted: bool,
     json_file: Path | None,
     console: Console,
 ) -> None:
@@ -201,11 +226,21 @@ def score_recognition(
             "'name.mp4 label'"
         )
     clips = [clip for path in annotations for clip in read_clip_list(path, labels=MA52)]
-    report = evaluate_recognition(
-        read_recognitions(predictions, labels=MA52), clips, labels=MA52, f1=f1
-    )
+    guesses = read_recognitions(predictions, labels=MA52)
+    scored = clips
+    if only_predicted:
+        predicted = set(guesses.clip_ids)
+        scored = [clip for clip in clips if with_suffix(clip.clip_id) in predicted]
+    report = evaluate_recognition(guesses, scored, labels=MA52, f1=f1)
     console.print(recognition_table(report))
     console.print(confusion_table(report, MA52))
     console.print(recognition_counts_text(report), highlight=False)
+    num_left_out = len(clips) - len(scored)
+    if num_left_out:
+        typer.echo(
+            f"warning: {num_left_out} of {len(clips)} annotated clips have no prediction and are "
+            "left out (--only-predicted)"
+        )
     if json_file is not None:
-        write_text(json_file, json.dumps(recognition_json(report, MA52), indent=1) + "\n")
+        content = recognition_json(report, MA52) | {"clips_left_out": num_left_out}
+        write_text(json_file, json.dumps(content, indent=1) + "\n")

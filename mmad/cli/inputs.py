@@ -1,29 +1,66 @@
 """What the commands that judge predictions have in common: which file, and what is true."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 import yaml
 
 from mmad.annotations.formats import AnnotationSet, read_annotations
+from mmad.annotations.placeholders import find_placeholders
 from mmad.errors import PredictionError
-from mmad.evaluation.predictions import read_predictions
-from mmad.structures import Detections
+from mmad.evaluation.predictions import Predictions, read_predictions
+
+SubsetOption = Annotated[
+    str | None,
+    typer.Option(help="Subset of the annotations; default: that of the run, else val."),
+]
+StrictOption = Annotated[
+    bool,
+    typer.Option("--strict", help="Refuse reversed and empty rows instead of scoring them."),
+]
+OnlyPredictedOption = Annotated[
+    bool,
+    typer.Option("--only-predicted", help="Leave out annotated videos without predictions."),
+]
 
 
-def newest_predictions(runs: Path, *, subset: str) -> Path:
-    """The newest predictions of a subset in the run folders below ``runs``, or in the run ``runs``.
+def newest_predictions(runs: Path, *, subset: str | None) -> Path:
+    """The newest predictions in the run folders below ``runs``, or in the run ``runs``.
+
+    Those of ``subset``, or by default of the subset that each run validates on.
 
     Raises: PredictionError if there is none.
     """
-    found = [*runs.glob(f"predictions/{subset}.csv"), *runs.glob(f"*/predictions/{subset}.csv")]
+    folders = [path for path in (*runs.glob("predictions"), *runs.glob("*/predictions"))]
+    wanted = [folder / f"{subset or _validated(folder.parent)}.csv" for folder in folders]
+    found = [path for path in wanted if path.is_file()]
     if not found:
+        what = f"predictions/{subset}.csv" if subset else "predictions of its validation subset"
         raise PredictionError(
-            f"{runs}: no run in it has predictions/{subset}.csv; name a file, or train or "
-            "predict first"
+            f"{runs}: no run in it has {what}; name a file, or train or predict first"
         )
     return max(found, key=lambda path: path.stat().st_mtime)
+
+
+def subset_of(predictions: Path) -> str:
+    """The subset that a file of predictions is about, if nothing else says it.
+
+    A run names its files after their subset; other files are taken to be of the one that the run
+    validates on, and outside of a run of "val".
+    """
+    run = run_of(predictions)
+    if run is None:
+        return "val"
+    settings = data_of_run(predictions)
+    named = {"train", "val", "test", *settings.get("train_subsets", [])}
+    return predictions.stem if predictions.stem in named else _validated(run)
+
+
+def _validated(run: Path) -> str:
+    return str(data_of_run(run / "predictions" / "any").get("val_subset", "val"))
 
 
 def run_of(predictions: Path) -> Path | None:
@@ -58,26 +95,74 @@ def annotations_of_run(predictions: Path) -> list[str]:
     return [paths] if isinstance(paths, str) else [str(path) for path in paths]
 
 
-def read_truth(
-    predictions: Path, annotations: Sequence[Path] | None, *, subset: str
-) -> AnnotationSet:
-    """The annotations that a file of predictions is held against: those named, or of its run.
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """Annotations and the predictions that are held against them.
 
-    Raises: PredictionError if the predictions are not there or nothing says what is true.
+    Attributes:
+        truth: the annotations; with ``--only-predicted`` of the predicted videos alone.
+        found: one for each file.
+        warnings: what a reader of the figures should know, one sentence each.
+        counts: what the warnings count, by name.
     """
-    if not predictions.is_file():
-        raise PredictionError(f"{predictions}: there is no such file of predictions")
-    sources = [str(p) for p in annotations] if annotations else annotations_of_run(predictions)
-    return read_annotations(sources if len(sources) > 1 else sources[0], subsets=[subset])
+
+    truth: AnnotationSet
+    found: tuple[Predictions, ...]
+    warnings: tuple[str, ...] = ()
+    counts: dict[str, int] = field(default_factory=dict)
 
 
-def read_found(predictions: Path, truth: AnnotationSet) -> dict[str, Detections]:
-    """The detections of each video of ``truth`` that the file has.
+def read_judged(
+    predictions: Sequence[Path],
+    annotations: Sequence[Path] | None,
+    *,
+    subset: str | None,
+    strict: bool,
+    only_predicted: bool,
+) -> Judged:
+    """Files of predictions, and the annotations that are named or those of the first file's run.
 
-    Raises: PredictionError if something is wrong in it, also a video that is not in ``truth``.
+    Raises: PredictionError if a file is not there, nothing says what is true, or something is wrong
+    in the file, also a video that is not annotated.
     """
-    known = [record.video_id for record in truth.records]
-    return read_predictions(predictions, labels=truth.labels, videos=known)
+    first = predictions[0]
+    if not first.is_file():
+        raise PredictionError(f"{first}: there is no such file of predictions")
+    sources = [str(path) for path in annotations] if annotations else annotations_of_run(first)
+    subset = subset or subset_of(first)
+    truth = read_annotations(sources if len(sources) > 1 else sources[0], subsets=[subset])
+    warnings = [finding.message for finding in find_placeholders(truth.records)]
+    counts: dict[str, int] = {}
+    known = {record.video_id for record in truth.records}
+    found = [
+        read_predictions(path, labels=truth.labels, videos=known, strict=strict)
+        for path in predictions
+    ]
+    for path, one in zip(predictions, found, strict=True):
+        if text := one.odd_rows_text():
+            warnings.append(
+                f"{path}: {text}: each counts as a false positive, as in the official codes; "
+                "--strict refuses them"
+            )
+    counts["reversed_rows"] = sum(one.num_reversed for one in found)
+    counts["empty_rows"] = sum(one.num_empty for one in found)
+    if only_predicted:
+        kept = set.intersection(*({name for name in one if len(one[name])} for one in found))
+        left_out = known - kept
+        if left_out == known:
+            raise PredictionError(f"{first}: no annotated video of subset {subset} has predictions")
+        counts["videos_left_out"] = len(left_out)
+        if left_out:
+            warnings.append(
+                f"{len(left_out)} of {len(known)} annotated videos have no predictions and are "
+                "left out (--only-predicted)"
+            )
+        records = tuple(record for record in truth.records if record.video_id in kept)
+        truth = replace(truth, records=records)
+        for one in found:
+            for name in left_out.intersection(one):
+                del one[name]
+    return Judged(truth, tuple(found), tuple(warnings), counts)
 
 
 def parse_levels(text: str) -> tuple[str, ...]:

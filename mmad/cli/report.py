@@ -9,12 +9,15 @@ import typer
 from mmad.annotations.mma52 import read_clip_list
 from mmad.cli.eval import is_recognition
 from mmad.cli.inputs import (
+    OnlyPredictedOption,
+    StrictOption,
+    SubsetOption,
     data_of_run,
     newest_predictions,
     parse_levels,
-    read_found,
-    read_truth,
+    read_judged,
     run_of,
+    subset_of,
 )
 from mmad.errors import PredictionError
 from mmad.evaluation.detection import PROTOCOLS, evaluate_detections, parse_tiou
@@ -42,10 +45,12 @@ def report(
     videos: Annotated[
         Path | None, typer.Option(help="Folder of the video files; default: that of the run.")
     ] = None,
-    subset: Annotated[str, typer.Option(help="Subset of the annotations.")] = "val",
+    subset: SubsetOption = None,
     protocol: Annotated[str, typer.Option(help=f"One of {', '.join(PROTOCOLS)}.")] = "mma52",
     tiou: Annotated[str, typer.Option(help="Of the error analysis.")] = "0.5",
     level: Annotated[str, typer.Option(help="action or both.")] = "both",
+    strict: StrictOption = False,
+    only_predicted: OnlyPredictedOption = False,
 ) -> None:
     """Write one HTML page: figures, a table of classes, and the timeline of every video.
 
@@ -57,13 +62,16 @@ def report(
     if protocol not in PROTOCOLS:
         raise PredictionError(f"--protocol {protocol}: expected one of {', '.join(PROTOCOLS)}")
     predictions = newest_predictions(source, subset=subset) if source.is_dir() else source
+    subset = subset or subset_of(predictions)
     if videos is not None and not videos.is_dir():
         raise PredictionError(f"--videos {videos}: there is no such folder")
     if is_recognition(predictions):
         report_recognition(predictions, annotations, videos, subset=subset, out=out)
         return
-    truth = read_truth(predictions, annotations, subset=subset)
-    found = read_found(predictions, truth)
+    judged = read_judged(
+        [predictions], annotations, subset=subset, strict=strict, only_predicted=only_predicted
+    )
+    truth, found = judged.truth, judged.found[0]
     folder = videos or data_of_run(predictions).get("videos")
     out = out or default_out(predictions, subset=subset)
     files = find_videos(folder) if folder and Path(folder).is_dir() else {}
@@ -89,6 +97,8 @@ def report(
             if record.video_id in files
         },
     )
+    for warning in judged.warnings:
+        typer.echo(f"warning: {warning}")
     typer.echo(f"report: {out}")
 
 

@@ -23,12 +23,13 @@ def report_text(path: Path, report: SubmissionReport, *, verb: str) -> str:
     """What a submission holds, what is odd about it, and what was not checked."""
     rows = "detections" if report.task == "detection" else "clips"
     of_videos = f" of {report.num_videos} videos" if report.task == "detection" else ""
-    lines = [f"warning: {warning}" for warning in report.warnings]
+    lines = [f"repaired: {repair}" for repair in report.repairs]
+    lines += [f"warning: {warning}" for warning in report.warnings]
     lines.append(f"{path}: {verb}, {report.task}, {report.num_rows} {rows}{of_videos}")
     whose = "videos" if report.task == "detection" else "clips"
     if report.num_expected is None:
         lines.append(
-            f"not checked: whether the ids are known and all {whose} present; say --annotations"
+            f"not checked: whether the ids are known and all {whose} present; pass --annotations"
         )
     else:
         lines.append(f"all {report.num_expected} {whose} are present")
@@ -51,10 +52,18 @@ def submit(
         Path | None, typer.Option(help="Videos, or list of clips, that must be present.")
     ] = None,
     subset: Annotated[str, typer.Option(help="Subset of the annotations.")] = "test",
+    repair: Annotated[
+        bool,
+        typer.Option(
+            "--repair", help="Leave out or change what the challenge would refuse, and say what."
+        ),
+    ] = False,
 ) -> None:
     """Build the challenge's zip from predictions, or check one before it is uploaded."""
     if check is not None and (predictions is not None or out is not None):
         raise PredictionError("--check FILE.zip goes without PREDICTIONS and --out")
+    if check is not None and repair:
+        raise PredictionError(f"--repair writes a zip: mmad submit {check} --out NEW.zip --repair")
     source = check or predictions
     if source is None or (check is None and out is None):
         raise PredictionError("expected PREDICTIONS --out FILE.zip, or --check FILE.zip")
@@ -63,7 +72,7 @@ def submit(
     if annotations is not None:
         expected = expected_durations(annotations, task=task, subset=subset)
     if out is not None:
-        report = build_submission(source, out, task=task, expected=expected)
+        report = build_submission(source, out, task=task, expected=expected, repair=repair)
         typer.echo(report_text(out, report, verb="written"))
     else:
         report = check_submission(source, task=task, expected=expected)

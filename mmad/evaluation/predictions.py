@@ -28,14 +28,59 @@ _JSON_FORM = '{"results": {video: [{"segment": [start, end], "label", "score"}]}
 _Columns = tuple[list[Any], list[Any], list[Any], list[Any], list[Any]]
 
 
+class Predictions(dict[str, Detections]):
+    """Detections of each video by id, and what is unusual about the file they come from.
+
+    Attributes:
+        num_reversed: rows that end before they start. They are kept as empty segments at their
+            start: either can match nothing, so each is one false positive in every protocol.
+        num_empty: rows of zero length.
+        first_odd: place of the first reversed or empty row; "" if there is none.
+        repairs: what was changed or left out, one sentence each; empty unless read to be repaired.
+    """
+
+    num_reversed = 0
+    num_empty = 0
+    first_odd = ""
+    repairs: tuple[str, ...] = ()
+
+    def odd_rows_text(self) -> str:
+        """How many rows are reversed or empty, and where the first is; "" if none is.
+
+        >>> found = Predictions()
+        >>> found.num_reversed, found.first_odd = 2, "line 7: video 'a'"
+        >>> found.odd_rows_text()
+        "2 rows (2 with end before start; first line 7: video 'a')"
+        """
+        if not self.first_odd:
+            return ""
+        counts = {"end before start": self.num_reversed, "zero length": self.num_empty}
+        told = ", ".join(f"{count} with {what}" for what, count in counts.items() if count)
+        total = self.num_reversed + self.num_empty
+        return f"{total} {'row' if total == 1 else 'rows'} ({told}; first {self.first_odd})"
+
+
 def read_predictions(
-    path: str | Path, *, labels: LabelMap, videos: Collection[str] | None = None
-) -> dict[str, Detections]:
+    path: str | Path,
+    *,
+    labels: LabelMap,
+    videos: Collection[str] | None = None,
+    strict: bool = False,
+    repair: bool = False,
+) -> Predictions:
     """The detections of each video in a CSV (plain, .gz, or prediction.csv in a .zip) or JSON file.
 
     A CSV with nothing but its header has no detections. Detections keep the order of the file, and
     videos that of their first detection; a video that a JSON file lists without detections has an
-    empty entry. If the known ``videos`` are given, another one is a problem.
+    empty entry.
+
+    Args:
+        path: the file.
+        labels: label set of the detections.
+        videos: the known videos; a row of another one is a problem.
+        strict: refuse reversed and empty rows, which the official codes score as false positives.
+        repair: leave out rows with problems instead of raising, and map scores outside [0, 1] into
+            it, keeping their order.
 
     Raises: PredictionError, with every problem of the file in one message.
     """
@@ -45,11 +90,21 @@ def read_predictions(
         listed, columns, place_of, problems = _parse_json(path, text)
     else:
         listed, columns, place_of, problems = _parse_csv(path, text)
-    if videos is not None:
-        problems += _unknown_videos(columns[0], listed, set(videos), place_of)
-    return _detections_by_video(
-        columns, videos=listed, labels=labels, path=path, place_of=place_of, problems=problems
-    )
+    rows = _Rows(columns, place_of, labels=labels)
+    known = None if videos is None else set(videos)
+    if repair:
+        repairs = [f"left out {_counted(problems)}"] if problems else []
+        repairs += rows.repair(known)
+        listed = [name for name in listed if known is None or name in known]
+    else:
+        if known is not None:
+            problems += _unknown_videos(columns[0], listed, known, place_of)
+        problems += rows.problems(strict=strict)
+        raise_problems(PredictionError, source=str(path), problems=problems)
+        repairs = []
+    found = rows.by_video(listed)
+    found.repairs = tuple(repairs)
+    return found
 
 
 def _unknown_videos(
@@ -181,51 +236,113 @@ def _parse_json(
     return list(results), columns, lambda row: f"detection {numbers[row]}", problems
 
 
-def _detections_by_video(
-    columns: _Columns,
-    *,
-    videos: list[str],
-    labels: LabelMap,
-    path: Path,
-    place_of: Callable[[int], str],
-    problems: list[str],
-) -> dict[str, Detections]:
-    video, start, end, label, score = columns
-    times = np.stack([_numbers(start), _numbers(end)], axis=1)
-    scores = _numbers(score)
-    indices, unknown = _indices(label, labels)
-    nameless = np.array([not str(name).strip() for name in video], dtype=bool)
-    is_bad = ~np.isfinite(times).all(axis=1) | ~np.isfinite(scores)
-    is_bad |= (times[:, 1] < times[:, 0]) | (scores < 0) | (indices < 0) | nameless
-    for row in np.flatnonzero(is_bad):
-        place = f"{place_of(int(row))}: video '{video[row]}'"
-        raw = {"t_start": start[row], "t_end": end[row], "score": score[row]}
-        values = dict(zip(raw, (*times[row], scores[row]), strict=True))
-        told = _judge(raw, values) + ([unknown[int(row)]] if indices[row] < 0 else [])
-        problems += [f"{place}: {problem}" for problem in told]
-        if nameless[row]:
-            problems.append(f"{place}: the video has no name")
-    raise_problems(PredictionError, source=str(path), problems=problems)
+class _Rows:
+    """The rows of a file as arrays, and what is wrong with them.
 
-    names = list(dict.fromkeys([*videos, *video]))
-    number_of = {name: number for number, name in enumerate(names)}
-    numbers = np.array([number_of[name] for name in video], dtype=np.int64)
-    order = np.argsort(numbers, kind="stable")
-    bounds = np.searchsorted(numbers[order], np.arange(len(names) + 1))
-    result = {}
-    for number, name in enumerate(names):
-        mine = order[bounds[number] : bounds[number + 1]]
-        result[name] = Detections(times[mine], indices[mine], scores[mine])
-    return result
+    Attributes:
+        videos: id of the video of each row, as in the file.
+        times: (N, 2) seconds, NaN for what is not a number.
+        labels: (N,), -1 where unknown.
+        scores: (N,), NaN for what is not a number.
+    """
+
+    def __init__(
+        self, columns: _Columns, place_of: Callable[[int], str], *, labels: LabelMap
+    ) -> None:
+        self.videos, *self._cells = columns
+        start, end, label, score = self._cells
+        self._place_of = place_of
+        self.times = np.stack([_numbers(start), _numbers(end)], axis=1)
+        self.scores = _numbers(score)
+        self.labels, self._unknown = _indices(label, labels)
+        self._nameless = np.array([not str(name).strip() for name in self.videos], dtype=bool)
+
+    @property
+    def _is_bad(self) -> NDArray[np.bool_]:
+        finite = np.isfinite(self.times).all(axis=1) & np.isfinite(self.scores)
+        return ~finite | (self.scores < 0) | (self.labels < 0) | self._nameless
+
+    def problems(self, *, strict: bool) -> list[str]:
+        """What is wrong with rows; with ``strict`` also that they are reversed or empty."""
+        is_bad = self._is_bad
+        if strict:
+            is_bad |= self.times[:, 1] <= self.times[:, 0]
+        return [text for row in np.flatnonzero(is_bad) for text in self._judge(int(row), strict)]
+
+    def _judge(self, row: int, strict: bool) -> list[str]:
+        start, end, _, score = (cells[row] for cells in self._cells)
+        raw = {"t_start": start, "t_end": end, "score": score}
+        values = dict(zip(raw, (*self.times[row], self.scores[row]), strict=True))
+        told = _judge(raw, values, strict=strict)
+        told += [self._unknown[row]] if row in self._unknown else []
+        told += ["the video has no name"] if self._nameless[row] else []
+        return [f"{self._place(row)}: {problem}" for problem in told]
+
+    def _place(self, row: int) -> str:
+        return f"{self._place_of(row)}: video '{self.videos[row]}'"
+
+    def repair(self, known: Collection[str] | None) -> list[str]:
+        """Leave out rows that cannot be used and map scores into [0, 1]; what was done."""
+        done = []
+        scores = self.scores[np.isfinite(self.scores)]
+        low, high = scores.min(initial=0.0), scores.max(initial=1.0)
+        if low < 0 or high > 1:
+            self.scores = (self.scores - low) / (high - low)
+            done.append(
+                f"mapped scores from {scores.min():g} to {scores.max():g} linearly into 0 to 1"
+            )
+        is_bad = self._is_bad
+        bad = [self._judge(row, False)[0] for row in np.flatnonzero(is_bad).tolist()]
+        if bad:
+            done.append(f"left out {_counted(bad)}")
+        if known is not None:
+            strange = ~is_bad & ~np.array([name in known for name in self.videos], dtype=bool)
+            places = [self._place(row) for row in np.flatnonzero(strange).tolist()]
+            if places:
+                done.append(f"left out {_counted(places)}, not in the annotations of this subset")
+            is_bad |= strange
+        kept = np.flatnonzero(~is_bad)
+        places_of = self._place_of
+        self._place_of = lambda row: places_of(int(kept[row]))
+        self.videos = [self.videos[row] for row in kept]
+        self.times, self.scores = self.times[kept], self.scores[kept]
+        self.labels = self.labels[kept]
+        return done
+
+    def by_video(self, listed: list[str]) -> Predictions:
+        """The detections of each video, those ``listed`` first; reversed rows as empty ones."""
+        result = Predictions()
+        is_odd = self.times[:, 1] <= self.times[:, 0]
+        if is_odd.any():
+            is_reversed = self.times[:, 1] < self.times[:, 0]
+            result.num_reversed = int(is_reversed.sum())
+            result.num_empty = int(is_odd.sum()) - result.num_reversed
+            result.first_odd = self._place(int(np.argmax(is_odd)))
+            self.times[is_reversed, 1] = self.times[is_reversed, 0]
+        names = list(dict.fromkeys([*listed, *self.videos]))
+        number_of = {name: number for number, name in enumerate(names)}
+        numbers = np.array([number_of[name] for name in self.videos], dtype=np.int64)
+        order = np.argsort(numbers, kind="stable")
+        bounds = np.searchsorted(numbers[order], np.arange(len(names) + 1))
+        for number, name in enumerate(names):
+            mine = order[bounds[number] : bounds[number + 1]]
+            result[name] = Detections(self.times[mine], self.labels[mine], self.scores[mine])
+        return result
 
 
-def _judge(raw: Mapping[str, Any], values: Mapping[str, float]) -> list[str]:
+def _counted(places: list[str]) -> str:
+    return f"{len(places)} {'row' if len(places) == 1 else 'rows'}, first {places[0]}"
+
+
+def _judge(raw: Mapping[str, Any], values: Mapping[str, float], *, strict: bool) -> list[str]:
     """What is wrong with the numbers of a detection."""
     told = []
     for name, value in values.items():
         if not math.isfinite(value):
             told.append(f"{name} must be a finite number, found {raw[name]!r}")
-    if values["t_end"] < values["t_start"]:
+    if strict and values["t_end"] == values["t_start"]:
+        told.append(f"starts and ends at {values['t_start']} s")
+    if strict and values["t_end"] < values["t_start"]:
         told.append(f"ends ({values['t_end']} s) before it starts ({values['t_start']} s)")
     if values["score"] < 0:
         told.append(f"score must be at least 0, found {values['score']}")

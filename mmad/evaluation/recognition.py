@@ -4,7 +4,7 @@ import csv
 import io
 import re
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,13 +95,26 @@ def table_rows(path: Path, text: str) -> tuple[list[str], list[tuple[int, list[s
     return header, rows, problems
 
 
-def read_recognitions(path: str | Path, *, labels: LabelMap) -> Recognitions:
+def read_recognitions(
+    path: str | Path,
+    *,
+    labels: LabelMap,
+    clips: Collection[str] | None = None,
+    repairs: list[str] | None = None,
+) -> Recognitions:
     """The guesses in a CSV ``vid,action_pred_1..5,body_pred_1..5`` (plain, .gz, or in a .zip).
 
     Labels are indices, names or codes. Later ranks may be absent as columns or empty as cells.
     Without body columns the bodies are the parents of the actions, rank by rank, repeats allowed;
     for labels without parents body columns are passed over, as is any other column. Clips keep the
     order of the file; an id without a suffix gets ``.mp4``.
+
+    Args:
+        path: the file.
+        labels: label set of the actions.
+        clips: the known clips; only looked at with ``repairs``.
+        repairs: rows with problems, and those of other clips, are left out and this list gets a
+            sentence for each kind; by default they raise.
 
     Raises: PredictionError, with every problem of the file in one message.
     """
@@ -111,24 +124,41 @@ def read_recognitions(path: str | Path, *, labels: LabelMap) -> Recognitions:
     actions = _ranked_columns(ACTION_COLUMNS, header)
     bodies = _ranked_columns(BODY_COLUMNS, header) if labels.has_parents else []
     _check_columns(path, header, wanted=["vid", *(actions or ACTION_COLUMNS[:1]), *bodies])
+    names = [cells[header.index("vid")].strip() for _, cells in rows]
+    told: dict[int, list[str]] = {row: [] for row in range(len(rows))}
     first_line: dict[str, int] = {}
-    for line, cells in rows:
-        name = cells[header.index("vid")].strip()
-        clip_id = with_suffix(name) if name else ""
+    for row, ((line, _), name) in enumerate(zip(rows, names, strict=True)):
         if not name:
-            problems.append(f"line {line}: the clip has no name (vid is empty)")
-        elif clip_id in first_line:
-            problems.append(
-                f"line {line}: clip '{name}' is listed twice, first in line {first_line[clip_id]}"
+            told[row].append(f"line {line}: the clip has no name (vid is empty)")
+        elif with_suffix(name) in first_line:
+            told[row].append(
+                f"line {line}: clip '{name}' is listed twice, first in line "
+                f"{first_line[with_suffix(name)]}"
             )
-        first_line.setdefault(clip_id, line)
-    action_top = _guesses(actions, header, rows, labels=labels, problems=problems)
-    body_top = _guesses(bodies, header, rows, labels=labels.parent_map, problems=problems)
-    raise_problems(PredictionError, source=str(path), problems=problems)
+        first_line.setdefault(with_suffix(name), line)
+    action_top = _guesses(actions, header, rows, labels=labels, told=told)
+    body_top = _guesses(bodies, header, rows, labels=labels.parent_map, told=told)
+    problems += [text for row in told.values() for text in row]
+    kept = [row for row, texts in told.items() if not texts]
+    if repairs is None:
+        raise_problems(PredictionError, source=str(path), problems=problems)
+    else:
+        if problems:
+            repairs.append(f"left out {len(problems)} rows with problems, first {problems[0]}")
+        if clips is not None:
+            known = {with_suffix(name) for name in clips}
+            strange = [row for row in kept if with_suffix(names[row]) not in known]
+            if strange:
+                repairs.append(
+                    f"left out {len(strange)} rows of clips that are not in the annotations of "
+                    f"this subset, first line {rows[strange[0]][0]}: clip '{names[strange[0]]}'"
+                )
+                kept = sorted(set(kept).difference(strange))
+        action_top, body_top = action_top[kept], body_top[kept]
     if labels.has_parents and not bodies:
         parents = labels.to_parents(np.maximum(action_top, 0))
         body_top = np.where(action_top < 0, -1, parents)
-    return Recognitions(tuple(first_line), action_top, body_top)
+    return Recognitions(tuple(with_suffix(names[row]) for row in kept), action_top, body_top)
 
 
 def _ranked_columns(names: Sequence[str], header: Sequence[str]) -> list[str]:
@@ -159,9 +189,12 @@ def _guesses(
     rows: Sequence[tuple[int, list[str]]],
     *,
     labels: LabelMap,
-    problems: list[str],
+    told: dict[int, list[str]],
 ) -> Ints:
-    """The label index in each of ``columns``, (N, len(columns)); -1 for an empty cell."""
+    """The label index in each of ``columns``, (N, len(columns)); -1 for an empty cell.
+
+    What is wrong with a row is added to its list in ``told``.
+    """
     places = [header.index(name) for name in columns]
     known: dict[str, int] = {"": -1}
     found = np.full((len(rows), len(columns)), -1, dtype=np.int64)
@@ -171,15 +204,15 @@ def _guesses(
             text = cells[place].strip()
             where = f"line {line}: clip '{cells[header.index('vid')]}': {columns[rank]}"
             if not text and rank == 0:
-                problems.append(f"{where} is empty")
+                told[row].append(f"{where} is empty")
             elif text and not given:
-                problems.append(f"{where}: found '{text}' after an empty rank")
+                told[row].append(f"{where}: found '{text}' after an empty rank")
             given = bool(text)
             if text not in known:
                 try:
                     known[text] = labels.index(text)
                 except KeyError as error:
-                    problems.append(f"{where}: {error.args[0]}")
+                    told[row].append(f"{where}: {error.args[0]}")
                     continue
             found[row, rank] = known[text]
     return found
@@ -325,7 +358,7 @@ def _rows_of_clips(
         dots = ", ..." if len(missing) > 5 else ""
         problems.append(
             f"{len(missing)} of {len(names)} annotated clips have no prediction: "
-            f"{', '.join(missing[:5])}{dots}"
+            f"{', '.join(missing[:5])}{dots}; add them, or pass --only-predicted"
         )
     raise_problems(PredictionError, source="predictions", problems=problems)
     return np.array([row_of.get(name, -1) for name in names], dtype=np.int64)

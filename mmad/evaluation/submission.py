@@ -7,10 +7,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from mmad.annotations.formats import read_annotations, read_clip_list
 from mmad.errors import PredictionError, raise_problems
 from mmad.evaluation.predictions import (
     CSV_COLUMNS,
+    Predictions,
     read_predictions,
     read_text_file,
     write_predictions_csv,
@@ -30,7 +33,6 @@ from mmad.structures import Detections
 
 TASKS = ("detection", "recognition")
 DETECTION_COLUMNS = ("", *CSV_COLUMNS)
-OVERHANG_SECONDS = 1.0
 # Durations are rounded to four places in some files.
 _ROUNDING_SECONDS = 1e-3
 _NAMED = 5
@@ -46,6 +48,7 @@ class SubmissionReport:
         num_videos: videos or clips that have a row.
         num_expected: videos or clips of the subset, or None if they were not known.
         warnings: what the challenge takes but its user may not have meant.
+        repairs: what was changed so that the challenge takes it.
     """
 
     task: str
@@ -53,6 +56,7 @@ class SubmissionReport:
     num_videos: int
     num_expected: int | None
     warnings: tuple[str, ...]
+    repairs: tuple[str, ...] = ()
 
 
 @dataclass
@@ -61,6 +65,7 @@ class _Findings:
 
     problems: list[str] = field(default_factory=list)
     places: dict[str, list[str]] = field(default_factory=dict)
+    repairs: list[str] = field(default_factory=list)
 
     def warnings(self) -> tuple[str, ...]:
         return tuple(
@@ -120,6 +125,7 @@ def build_submission(
     *,
     task: str | None = None,
     expected: Mapping[str, float] | None = None,
+    repair: bool = False,
 ) -> SubmissionReport:
     """Write the challenge's zip from any file of predictions, once it passes the checks.
 
@@ -131,6 +137,7 @@ def build_submission(
         out: the zip to write.
         task: one of `TASKS`; by default told by the header.
         expected: see `expected_durations`.
+        repair: leave out or change rows that the challenge would refuse, and say which.
 
     Raises: PredictionError if the predictions cannot be read, or the challenge would refuse them
     (see `check_submission`); then nothing is written.
@@ -141,11 +148,15 @@ def build_submission(
     findings = _Findings()
     with tempfile.TemporaryDirectory() as folder:
         table = Path(folder) / "prediction.csv"
+        known = expected if repair else None
         if task == "detection":
-            detections = read_predictions(predictions, labels=MA52)
-            write_predictions_csv(table, _without_empty(detections, findings))
+            found = read_predictions(predictions, labels=MA52, videos=known, repair=repair)
+            write_predictions_csv(table, _accepted(found, findings, repair=repair))
         else:
-            write_recognitions(table, read_recognitions(predictions, labels=MA52))
+            guesses = read_recognitions(
+                predictions, labels=MA52, clips=known, repairs=findings.repairs if repair else None
+            )
+            write_recognitions(table, guesses)
         text = read_text_file(table)
     source = Path(f"{predictions}, in the challenge's form")
     report = _check_text(text, task=task, expected=expected, source=source, findings=findings)
@@ -153,16 +164,32 @@ def build_submission(
     return report
 
 
-def _without_empty(
-    detections: Mapping[str, Detections], findings: _Findings
-) -> dict[str, Detections]:
+def _accepted(found: Predictions, findings: _Findings, *, repair: bool) -> dict[str, Detections]:
+    """The detections that the challenge takes: without empty ones, and repaired if wanted."""
+    if found.num_reversed and not repair:
+        raise PredictionError(
+            f"{found.odd_rows_text()}: the challenge counts each as a false positive; correct "
+            "them, or leave them out with --repair"
+        )
+    findings.repairs += found.repairs
+    if found.first_odd and repair:
+        findings.repairs.append(f"left out {found.odd_rows_text()}")
     kept = {}
-    for video, found in detections.items():
-        lasts = found.segments_seconds[:, 1] > found.segments_seconds[:, 0]
-        kept[video] = found[lasts]
-        if not lasts.all():
+    num_early = 0
+    for video, one in found.items():
+        segments = one.segments_seconds
+        if repair and (segments < 0).any():
+            num_early += int((segments[:, 0] < 0).sum())
+            segments = np.maximum(segments, 0.0)
+        lasts = segments[:, 1] > segments[:, 0]
+        kept[video] = Detections(segments[lasts], one.labels[lasts], one.scores[lasts])
+        if not lasts.all() and not repair:
             at = findings.places.setdefault("detections of zero length are left out", [])
             at += [f"video '{video}'"] * int((~lasts).sum())
+    if num_early:
+        findings.repairs.append(
+            f"set {num_early} negative {'start' if num_early == 1 else 'starts'} to 0"
+        )
     return kept
 
 
@@ -174,9 +201,9 @@ def check_submission(
 ) -> SubmissionReport:
     """What a submission holds, if the challenge would take it.
 
-    Checked are the zip, the columns and their order, and each row: classes, times, scores, rows
-    that repeat. With ``expected`` also that ids are known, none is without a row, and that no
-    segment ends more than a second after its video (up to a second is a warning).
+    Checked are the zip, the columns and their order, and each row: classes, times, scores. With
+    ``expected`` also that ids are known and none is without a row. Rows that repeat, segments that
+    end after their video and repeated guesses are warnings.
 
     Raises: PredictionError, with every problem in one message.
     """
@@ -227,6 +254,7 @@ def _check_text(
         num_videos=len(found),
         num_expected=None if expected is None else len(expected),
         warnings=findings.warnings(),
+        repairs=tuple(findings.repairs),
     )
 
 
@@ -258,14 +286,14 @@ def _check_detections(
         if score is not None and not 0 <= score <= 1:
             told.append(f"score must be from 0 to 1, found {score:g}")
         over = end - (expected or {}).get(video, end) if end is not None else 0.0
-        if over > OVERHANG_SECONDS:
-            told.append(f"ends at {end:g} s, {over:.2f} s after its video")
-        elif over > _ROUNDING_SECONDS:
-            kind = f"segments end up to {OVERHANG_SECONDS:g} s after their video"
+        if over > _ROUNDING_SECONDS:
+            kind = "segments end after their video"
             findings.places.setdefault(kind, []).append(f"{place} ({over:.2f} s)")
         if not told:
             earlier = first_line.setdefault((video, start, end, int(label), score), line)
-            told += [f"repeats line {earlier}"] if earlier != line else []
+            if earlier != line:
+                kind = "rows repeat an earlier one"
+                findings.places.setdefault(kind, []).append(f"{place} repeats line {earlier}")
         findings.problems += [f"{place}: {problem}" for problem in told]
         videos.add(video)
     return videos
@@ -293,7 +321,8 @@ def _check_clips(
         for name, text in zip(BODY_COLUMNS, bodies, strict=True):
             bad += _not_an_index(name, text, count=len(MA52.parent_names))
         if not bad and len(set(map(int, actions))) < TOP:
-            bad.append(f"expected {TOP} different actions, found {', '.join(actions)}")
+            kind = f"clips name fewer than {TOP} different actions"
+            findings.places.setdefault(kind, []).append(f"{place} ({', '.join(actions)})")
         if not bad and MA52.parents[int(actions[0])] != int(bodies[0]):
             kind = "clips have a body_pred_1 that is not the body part of action_pred_1"
             findings.places.setdefault(kind, []).append(place)

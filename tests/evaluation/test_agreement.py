@@ -348,7 +348,7 @@ def test_label_sets_of_their_own(tmp_path: Path) -> None:
         (["truth.json"], AnnotationError, "at least two files to compare, found 1"),
         (["truth.json", "none.json"], AnnotationError, "none.json: annotation file not found"),
         (["p.csv", "p.csv"], AnnotationError, "all files are predictions, which do not tell"),
-        (["truth.json", "bad.csv"], PredictionError, "bad.csv: line 2: video 'v': ends"),
+        (["truth.json", "bad.csv"], PredictionError, "bad.csv: line 2: video 'v': unknown label"),
         (["truth.json", "p.csv", "--level", "leg"], AnnotationError, "--level leg: expected"),
         (["truth.json", "p.csv", "--tiou", "2"], PredictionError, "--tiou 2: expected"),
         (["truth.json", "p.csv", "--json", "p.csv"], MmadError, "is one of the files to compare"),
@@ -366,6 +366,6 @@ def test_wrong_arguments(
     write(tmp_path / "truth.json", [[NODDING, 0, 4]])
     header = "video_id,t_start,t_end,class,score\n"
     (tmp_path / "p.csv").write_text(header + "v,0,4,9,0.9\n")
-    (tmp_path / "bad.csv").write_text(header + "v,4,0,9,0.9\n")
+    (tmp_path / "bad.csv").write_text(header + "v,0,4,99,0.9\n")
     with pytest.raises(error, match=message):
         call(*arguments)

@@ -218,7 +218,6 @@ def test_only_a_header_is_no_detections(tmp_path: Path) -> None:
         ("0,a,nan,2,9,0.5", "t_start must be a finite number, found 'nan'"),
         ("0,a,1,inf,9,0.5", "t_end must be a finite number, found 'inf'"),
         ("0,a,1,2,9,", "score must be a finite number, found ''"),
-        ("0,a,3,2,9,0.5", r"ends \(2.0 s\) before it starts \(3.0 s\)"),
         ("0,a,1,2,9,-0.5", "score must be at least 0, found -0.5"),
         ("0,a,1,2,99,0.5", "unknown label 99"),
         ("0,a,1,2,noding,0.5", "did you mean 'nodding'"),
@@ -230,6 +229,30 @@ def test_bad_rows(tmp_path: Path, row: str, expected: str) -> None:
     (tmp_path / "p.csv").write_text(f",video_id,t_start,t_end,class,score\n{row}\n")
     with pytest.raises(PredictionError, match=f"p.csv: line 2: video 'a': .*{expected}"):
         read_predictions(tmp_path / "p.csv", labels=MA52)
+
+
+ODD_ROWS = "0,a,0,10,9,0.9\n1,a,8,2,9,0.8\n2,a,5,5,9,0.7\n3,a,20,30,9,0.6\n"
+
+
+def test_reversed_and_empty_rows_are_false_positives(tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text(",video_id,t_start,t_end,class,score\n" + ODD_ROWS)
+    read = read_predictions(tmp_path / "p.csv", labels=MA52)
+    assert (read.num_reversed, read.num_empty) == (1, 1)
+    assert read.odd_rows_text() == (
+        "2 rows (1 with end before start, 1 with zero length; first line 3: video 'a')"
+    )
+    truth = [record("a", (0, 10, 9), (20, 30, 9))]
+    for protocol in ("mma52", "opentad", "actionformer"):
+        # Hits at ranks 1 and 4, two annotations.
+        assert ap(read, truth, protocol=protocol) == (1 + 2 / 4) / 2
+
+
+def test_strict_reading_refuses_reversed_and_empty_rows(tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text(",video_id,t_start,t_end,class,score\n" + ODD_ROWS)
+    with pytest.raises(PredictionError, match="2 problems") as caught:
+        read_predictions(tmp_path / "p.csv", labels=MA52, strict=True)
+    assert "line 3: video 'a': ends (2.0 s) before it starts (8.0 s)" in str(caught.value)
+    assert "line 4: video 'a': starts and ends at 5.0 s" in str(caught.value)
 
 
 def test_bad_files(tmp_path: Path) -> None:

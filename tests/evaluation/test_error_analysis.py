@@ -265,7 +265,7 @@ def test_the_command_writes_tables_and_figures(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     content = json.loads((tmp_path / "errors.json").read_text())
-    assert set(content) == {"action", "body"}
+    assert set(content) == {"action", "body", "counts"}
     level = content["action"]
     assert len(level["false_positives"]) == 10
     assert [len(level["sensitivity"][name]) for name in ("coverage", "length", "instances")] == [

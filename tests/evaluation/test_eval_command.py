@@ -1,3 +1,4 @@
+import importlib
 import json
 import os
 from pathlib import Path
@@ -85,3 +86,76 @@ def test_a_run_without_annotations_in_its_config(tmp_path: Path, annotations: Pa
     (tmp_path / "runs" / "r" / "config.yaml").write_text("data: 3\n")
     with pytest.raises(PredictionError, match=r"not in a run folder that says data\.annotations"):
         call(path)
+
+
+def test_reversed_and_empty_rows_are_counted(tmp_path: Path, annotations: Path) -> None:
+    path = make_run(tmp_path / "runs", "r", annotations, seconds=1000)
+    path.write_text(path.read_text() + "1,val0000,7,3,24,0.9\n2,val0000,4,4,24,0.8\n")
+    out = call(path, "--json", tmp_path / "n.json").replace("\n", " ")
+    assert "1 with end before start, 1 with zero length; first line 3: video 'val0000'" in out
+    assert "each counts as a false positive" in out
+    content = json.loads((tmp_path / "n.json").read_text())
+    assert content["counts"] == {"reversed_rows": 1, "empty_rows": 1}
+    assert content["action"]["map"] == [1 / 2] * 9
+    with pytest.raises(PredictionError, match="line 3: video 'val0000': ends"):
+        call(path, "--strict")
+
+
+def test_only_predicted_videos(tmp_path: Path, annotations: Path) -> None:
+    content = json.loads(annotations.read_text())
+    content["val0001"] = content["val0002"] = content["val0000"]
+    annotations.write_text(json.dumps(content))
+    path = make_run(tmp_path / "runs", "r", annotations, seconds=1000)
+    call(path, "--json", tmp_path / "all.json")
+    out = call(path, "--only-predicted", "--json", tmp_path / "few.json")
+    assert "warning: 2 of 3 annotated videos have no predictions and are left out" in out
+    everything, few = (json.loads((tmp_path / f"{n}.json").read_text()) for n in ("all", "few"))
+    assert (everything["action"]["average"], few["action"]["average"]) == (1 / 3 / 2, 1 / 2)
+    assert few["counts"]["videos_left_out"] == 2
+    path.write_text(HEADER)
+    with pytest.raises(PredictionError, match="no annotated video of subset val has predictions"):
+        call(path, "--only-predicted")
+
+
+def test_only_predicted_clips(tmp_path: Path) -> None:
+    guesses = tmp_path / "p.csv"
+    guesses.write_text("vid,action_pred_1,body_pred_1\na.mp4,9,1\n")
+    (tmp_path / "val.txt").write_text("a.mp4 9\nb.mp4 8\n")
+    with pytest.raises(PredictionError, match="1 of 2 annotated clips have no prediction"):
+        call(guesses, "--annotations", tmp_path / "val.txt")
+    out = call(guesses, "--annotations", tmp_path / "val.txt", "--only-predicted")
+    assert "warning: 1 of 2 annotated clips have no prediction and are left out" in out
+
+
+def test_the_subset_of_a_run_is_its_own(tmp_path: Path, annotations: Path) -> None:
+    annotations.write_text(annotations.read_text().replace('"val"', '"fold2"'))
+    path = make_run(tmp_path / "runs", "r", annotations, seconds=1000)
+    config = tmp_path / "runs" / "r" / "config.yaml"
+    config.write_text(config.read_text() + "  val_subset: fold2\n")
+    own = path.rename(path.with_name("fold2.csv"))
+    assert f"predictions: {own}" in call("--runs", tmp_path / "runs").replace("\n", "")
+    assert "1 videos (0 without detections)" in call(own)
+    with pytest.raises(PredictionError, match=r"no run in it has predictions/val\.csv"):
+        call("--runs", tmp_path / "runs", "--subset", "val")
+
+
+@pytest.mark.parametrize("command", ["eval", "error_analysis", "report"])
+def test_placeholder_labels_are_warned_of(command: str, tmp_path: Path) -> None:
+    """As in the published test file of MMA-52: frames 0 to 20 of each video, classes in turn."""
+    content = {
+        f"test{number:04d}": {
+            "subset": "test",
+            "duration": 9.0,
+            "actions": [[number % 52, 0.0, 0.6667]],
+        }
+        for number in range(60)
+    }
+    (tmp_path / "truth.json").write_text(json.dumps(content))
+    (tmp_path / "p.csv").write_text(HEADER + "0,test0000,0,1,0,0.5\n")
+    app = importlib.import_module(f"mmad.cli.{command}").app
+    arguments = ["p.csv", "--annotations", "truth.json", "--subset", "test"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert "warning: subset test: 60 of 60 videos have one instance" in result.output
+    assert "placeholders of hidden annotations" in result.output
