@@ -15,6 +15,7 @@ from mmad.annotations.activitynet import write_activitynet_json
 from mmad.annotations.formats import AnnotationSet, read_annotations
 from mmad.annotations.mma52 import UNKNOWN_SUBSET, write_mma52_json
 from mmad.annotations.subsets import plain_subset
+from mmad.cli.options import JsonOption, LevelOption, TiouOption, levels_of
 from mmad.errors import AnnotationError, MmadError, PredictionError
 from mmad.evaluation.agreement import Annotator, agreement_json, measure_agreement
 from mmad.evaluation.consensus import Consensus, find_consensus
@@ -25,7 +26,7 @@ from mmad.labels import MA52, LabelMap
 from mmad.report.agreement_tables import behaviour_table, consensus_text, pair_table, videos_text
 from mmad.structures import Annotations, VideoRecord
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @dataclass(frozen=True)
@@ -244,19 +245,21 @@ def agreement(
     files: Annotated[
         list[Path], typer.Argument(help="Annotations or predictions, one file per annotator.")
     ],
-    tiou: Annotated[str, typer.Option(help="Range, number or numbers with commas.")] = "0.5",
-    step: Annotated[float, typer.Option(help="Seconds between two samples of kappa.")] = 0.1,
-    level: Annotated[str, typer.Option(help="action, body or both.")] = "both",
+    tiou: TiouOption = "0.5",
+    step: Annotated[
+        float, typer.Option(min=0.001, help="Seconds between two samples of kappa.")
+    ] = 0.1,
+    level: LevelOption = "both",
     subset: Annotated[str | None, typer.Option(help="Compare videos of it only.")] = None,
-    min_score: Annotated[float, typer.Option(min=0, help="Lowest score of a prediction.")] = 0.5,
+    min_score: Annotated[
+        float, typer.Option(min=0, max=1, help="Lowest score of a prediction.")
+    ] = 0.5,
     consensus_file: Annotated[
         Path | None, typer.Option("--consensus", help="Write what the annotators agree on (JSON).")
     ] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write the numbers.")] = None,
+    json_file: JsonOption = None,
 ) -> None:
     """Compare annotators: matched F1, kappa over time, and how far boundaries lie apart."""
-    if level not in ("action", "body", "both"):
-        raise AnnotationError(f"--level {level}: expected action, body or both")
     _check_outputs(files, consensus_file, json_file)
     thresholds = parse_tiou(tiou).tolist()
     panel = read_panel(files, min_score=min_score)
@@ -268,7 +271,7 @@ def agreement(
         durations_seconds={name: one.duration_seconds for name, one in panel.videos.items()},
         tiou=thresholds,
         step_seconds=step,
-        levels=("action", "body") if level == "both" else (level,),
+        levels=levels_of(level),
     )
     console = Console(width=140)
     for pair in report.pairs:

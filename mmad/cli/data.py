@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -31,6 +31,7 @@ from mmad.annotations.statistics import (
 from mmad.cli.data_crop import crop
 from mmad.cli.data_flow import flow
 from mmad.cli.data_split import split
+from mmad.cli.options import JsonOption
 from mmad.errors import AnnotationError
 from mmad.files import write_text
 from mmad.labels import MA52, LabelMap
@@ -38,7 +39,7 @@ from mmad.labels import MA52, LabelMap
 app = typer.Typer(
     help="Look into annotations and their videos; crop videos, or compute their optical flow.",
     no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    add_completion=False,
 )
 
 _NUM_PAIRS_SHOWN = 5
@@ -51,7 +52,13 @@ AnnotationPath = Annotated[
         help="Annotation file, several files, or a folder with train.csv, val.csv or test.csv."
     ),
 ]
-FormatOption = Annotated[str, typer.Option(help=f"Format of the file: auto, {', '.join(FORMATS)}.")]
+if TYPE_CHECKING:
+    Format = str
+else:
+    Format = Literal["auto", *FORMATS]
+FormatOption = Annotated[
+    Format, typer.Option(metavar="<name>", help=f"Format of the file: auto, {', '.join(FORMATS)}.")
+]
 FpsOption = Annotated[
     float | None,
     typer.Option(help="Frame rate of the videos, for files that do not say it."),
@@ -59,7 +66,6 @@ FpsOption = Annotated[
 SubjectsOption = Annotated[
     Path | None, typer.Option(help="CSV file with the columns video_id and subject.")
 ]
-JsonOption = Annotated[Path | None, typer.Option("--json", help="Also write it all to this file.")]
 
 
 @app.command()

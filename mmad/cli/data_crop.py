@@ -10,6 +10,7 @@ import typer
 from numpy.typing import NDArray
 
 from mmad.cli.copies import VideosArgument, WorkersOption, tell_copies, video_files
+from mmad.cli.options import OverwriteOption
 from mmad.errors import MmadError, VideoError, raise_problems
 from mmad.progress import Progress, tracked
 
@@ -38,7 +39,7 @@ def crop(
         int | None, typer.Option(help="Pixels of the shorter side of a copy.")
     ] = None,
     workers: WorkersOption = 1,
-    overwrite: Annotated[bool, typer.Option(help="Make finished copies again.")] = False,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Write copies of VIDEOS cropped to the person: same frames, same times, less background.
 

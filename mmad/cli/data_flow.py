@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -15,14 +15,15 @@ def flow(
     videos: VideosArgument,
     out: Annotated[Path, typer.Option(help="Folder of the flow videos.")],
     scale: Annotated[
-        str, typer.Option(help="What is bright: fixed, a speed; per-frame, the fastest pixel.")
+        Literal["fixed", "per-frame"],
+        typer.Option(help="Full brightness: one speed for all, or each frame's fastest pixel."),
     ] = "fixed",
     max_pixels: Annotated[
         float | None,
-        typer.Option(help="Brightest speed, pixels per frame [default: 2.5 % of the short side]."),
+        typer.Option(help="Brightest speed, pixels per frame; default: 2.5 % of the short side."),
     ] = None,
     short_side: Annotated[
-        int | None, typer.Option(help="Pixels of the shorter side [default: of the video].")
+        int | None, typer.Option(help="Pixels of the shorter side; default: that of the video.")
     ] = None,
     workers: WorkersOption = 1,
 ) -> None:

@@ -10,6 +10,7 @@ import typer
 from mmad import __version__
 from mmad.annotations.elan import write_elan
 from mmad.annotations.formats import read_annotations
+from mmad.cli.options import DeviceOption
 from mmad.engine.distributed import start_processes
 from mmad.engine.inference import detect_videos, video_progress
 from mmad.engine.loop import choose_precision
@@ -25,7 +26,7 @@ from mmad.video.index import index_video
 from mmad.video.reader import open_video
 from mmad.video.sampling import resample
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 def collect(paths: list[Path]) -> list[Path]:
@@ -68,14 +69,18 @@ def detect(
     videos: Annotated[list[Path], typer.Argument(help="Video files, or folders of them.")],
     checkpoint: Annotated[Path, typer.Option(help="Run folder of a trained model.")],
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("detections"),
-    min_score: Annotated[float, typer.Option(help="For ELAN and pictures; files keep all.")] = 0.1,
+    min_score: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Lowest score in ELAN and timelines; files keep all."),
+    ] = 0.1,
     annotations: Annotated[
         Path | None, typer.Option(help="Truth to draw beside the detections.")
     ] = None,
     backbone: Annotated[
         str | None, typer.Option(help="Of a run on features: where their backbone is now.")
     ] = None,
-    pictures: Annotated[bool, typer.Option(help="Draw a timeline of each video.")] = True,
+    no_pictures: Annotated[bool, typer.Option("--no-pictures", help="Draw no timelines.")] = False,
+    device: DeviceOption = "auto",
 ) -> None:
     """Find micro-actions: CSV, JSON, an ELAN file and a timeline picture for each video."""
     files = collect(videos)
@@ -91,7 +96,7 @@ def detect(
     if records:
         model, config, labels = load_video_run(checkpoint, backbone=backbone)
         data, _ = config.of_videos()
-        device = start_processes().device
+        processor = start_processes(device).device
         fps = RunFolder(checkpoint).training_fps()
         for record in records:
             if fps and record.path is not None:
@@ -102,16 +107,16 @@ def detect(
                     typer.echo(notice)
         with video_progress("detect", records) as progress:
             detections, failures = detect_videos(
-                model.to(device),
+                model.to(processor),
                 records,
                 config,
-                device=device,
-                precision=choose_precision(config.training.precision, device),
+                device=processor,
+                precision=choose_precision(config.training.precision, processor),
                 fps=fps,
                 progress=progress.update,
             )
         problems += [failure.message for failure in failures]
-        _write(out, records, detections, labels, min_score, truth, pictures)
+        _write(out, records, detections, labels, min_score, truth, not no_pictures)
     if problems:
         raise VideoError("\n".join(problems))
 

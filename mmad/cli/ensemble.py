@@ -3,7 +3,7 @@
 import csv
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -12,7 +12,7 @@ from rich.table import Table
 from mmad.annotations.attach import read_subjects
 from mmad.annotations.mma52 import read_clip_list
 from mmad.errors import PredictionError
-from mmad.evaluation.ensemble import METRICS, EnsembleGain, fuse_scores, nested_gain
+from mmad.evaluation.ensemble import EnsembleGain, fuse_scores, nested_gain
 from mmad.evaluation.predictions import (
     read_predictions,
     read_text_file,
@@ -29,7 +29,7 @@ from mmad.evaluation.recognition_scores import (
 from mmad.labels import MA52
 from mmad.report.tables import percent
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()
@@ -56,7 +56,7 @@ def ensemble(
     ] = None,
     folds: Annotated[int, typer.Option(min=2, help="For --search: of cross-validation.")] = 5,
     metric: Annotated[
-        str, typer.Option(help=f"For --search: one of {', '.join(METRICS)}.")
+        Literal["f1_mean", "f1_macro", "top1"], typer.Option(help="For --search: to maximise.")
     ] = "f1_mean",
     seed: Annotated[int, typer.Option(min=0, help="For --search: of the folds.")] = 0,
 ) -> None:

@@ -13,8 +13,14 @@ from mmad.cli.inputs import (
     StrictOption,
     SubsetOption,
     newest_predictions,
-    parse_levels,
     read_judged,
+)
+from mmad.cli.options import (
+    AnnotationsOption,
+    JsonOption,
+    LevelOption,
+    TiouOption,
+    levels_of,
 )
 from mmad.evaluation.detection import parse_tiou
 from mmad.evaluation.error_analysis import analyse_errors
@@ -23,7 +29,7 @@ from mmad.files import write_csv, write_text
 from mmad.report.error_tables import error_json, error_tables
 from mmad.structures import Detections
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 # Pictures of the videos with the most errors.
 NUM_TIMELINES = 3
@@ -35,13 +41,9 @@ def error_analysis(
         Path | None,
         typer.Argument(help="CSV (also .gz, .zip) or JSON; default: of the newest run."),
     ] = None,
-    annotations: Annotated[
-        list[Path] | None, typer.Option(help="Annotation file; default: those of the run.")
-    ] = None,
-    tiou: Annotated[
-        str, typer.Option(help="A number, or several, over which figures are averaged.")
-    ] = "0.5",
-    level: Annotated[str, typer.Option(help="action, body or both.")] = "both",
+    annotations: AnnotationsOption = None,
+    tiou: TiouOption = "0.5",
+    level: LevelOption = "both",
     subset: SubsetOption = None,
     runs: Annotated[Path, typer.Option(help="Where to look for the newest run.")] = Path("runs"),
     out: Annotated[
@@ -50,10 +52,10 @@ def error_analysis(
     ] = None,
     strict: StrictOption = False,
     only_predicted: OnlyPredictedOption = False,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write the numbers.")] = None,
+    json_file: JsonOption = None,
 ) -> None:
     """Say where a detector errs: types of false positives, what is missed, and what it costs."""
-    thresholds, levels = parse_tiou(tiou), parse_levels(level)
+    thresholds, levels = parse_tiou(tiou), levels_of(level)
     if predictions is None:
         predictions = newest_predictions(runs, subset=subset)
         typer.echo(f"predictions: {predictions}")

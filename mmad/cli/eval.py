@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -15,15 +15,21 @@ from mmad.cli.inputs import (
     StrictOption,
     SubsetOption,
     newest_predictions,
-    parse_levels,
     read_judged,
+)
+from mmad.cli.options import (
+    AnnotationsOption,
+    JsonOption,
+    LevelOption,
+    ProtocolOption,
+    TiouOption,
+    levels_of,
 )
 from mmad.errors import PredictionError
 from mmad.evaluation.breakdown import Comparison, draw_videos, interval, resample
 from mmad.evaluation.breakdown import compare as compare_reports
-from mmad.evaluation.detection import PROTOCOLS, DetectionReport, evaluate_detections, parse_tiou
+from mmad.evaluation.detection import DetectionReport, evaluate_detections, parse_tiou
 from mmad.evaluation.recognition import (
-    F1_RULES,
     evaluate_recognition,
     read_recognitions,
     recognition_json,
@@ -48,7 +54,7 @@ from mmad.report.tables import (
     threshold_table,
 )
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 DEFAULT_RESAMPLES = 1000
 
@@ -77,13 +83,11 @@ def evaluate(
         Path | None,
         typer.Argument(help="CSV (also .gz, .zip) or JSON; default: of the newest run."),
     ] = None,
-    annotations: Annotated[
-        list[Path] | None, typer.Option(help="Annotation file; default: those of the run.")
-    ] = None,
-    tiou: Annotated[str, typer.Option(help="Range, number or numbers with commas.")] = "0.1:0.9",
-    level: Annotated[str, typer.Option(help="action, body or both.")] = "both",
+    annotations: AnnotationsOption = None,
+    tiou: TiouOption = "0.1:0.9",
+    level: LevelOption = "both",
     subset: SubsetOption = None,
-    protocol: Annotated[str, typer.Option(help=f"One of {', '.join(PROTOCOLS)}.")] = "mma52",
+    protocol: ProtocolOption = "mma52",
     runs: Annotated[Path, typer.Option(help="Where to look for the newest run.")] = Path("runs"),
     details: Annotated[
         bool, typer.Option("--details", help="Each class, recall at k, frequent and rare classes.")
@@ -96,17 +100,15 @@ def evaluate(
         typer.Option(metavar="A B", help="Is B better than A? Paired bootstrap, class by class."),
     ] = None,
     f1: Annotated[
-        str, typer.Option(help=f"Macro F1 of a recogniser: {' or '.join(F1_RULES)}.")
-    ] = F1_RULES[0],
+        Literal["per_class", "harmonic"],
+        typer.Option(help="Macro F1 of recognition: mean of the classes' F1, or of mean P and R."),
+    ] = "per_class",
     strict: StrictOption = False,
     only_predicted: OnlyPredictedOption = False,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write the numbers.")] = None,
+    json_file: JsonOption = None,
 ) -> None:
     """Score detections as the official evaluators do, or the guesses of a recogniser."""
-    thresholds = parse_tiou(tiou)
-    if protocol not in PROTOCOLS:
-        raise PredictionError(f"--protocol {protocol}: expected one of {', '.join(PROTOCOLS)}")
-    levels = parse_levels(level)
+    thresholds, levels = parse_tiou(tiou), levels_of(level)
     console = Console(width=120)
     if compare is not None:
         if predictions is not None:

@@ -5,36 +5,38 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import torch
 import torch.distributed as dist
 import typer
 from pydantic import ValidationError
 
-from mmad.cli.copies import VideosArgument, video_files
+from mmad.cli.copies import video_files
 from mmad.cli.features import describe_file
+from mmad.cli.options import DeviceOption, SetOption, split_overrides
 from mmad.config.features import ExtractionSettings
 from mmad.data.feature_parts import FeatureParts
-from mmad.engine.distributed import share_of_process
+from mmad.engine.distributed import choose_device, share_of_process
 from mmad.engine.extraction import Extracted, extract_parts
 from mmad.engine.feature_backbone import open_backbone
 from mmad.engine.feature_plan import describe_features, plan_clips
-from mmad.engine.loop import PRECISIONS, choose_precision
+from mmad.engine.loop import choose_precision
 from mmad.errors import ConfigError, VideoError, raise_problems
 from mmad.progress import Progress
 from mmad.video.index import announced_frames
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()
 def extract_features(
     source: Annotated[Path, typer.Argument(help="Config, or run folder of a trained model.")],
-    videos: VideosArgument,
+    videos: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Video files and folders of them; key.sub=value changes a setting of the config."
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="HDF5 file to write or to complete.")],
-    change: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="key.sub=value", help="Change a setting of the config."),
-    ] = None,
+    change: SetOption = None,
     window: Annotated[
         int | None, typer.Option(help="Frames of a window; without it, dense features.")
     ] = None,
@@ -45,11 +47,11 @@ def extract_features(
     before_block: Annotated[
         int | None, typer.Option(help="Tokens as they enter this block, from 0.")
     ] = None,
-    dtype: Annotated[str, typer.Option(help="Of the stored numbers: float32 or float16.")] = (
-        "float32"
-    ),
+    dtype: Annotated[
+        Literal["float32", "float16"], typer.Option(help="Of the stored numbers.")
+    ] = "float32",
     precision: Annotated[
-        str, typer.Option(help="Of the computation: auto, fp32, bf16 or fp16.")
+        Literal["auto", "fp32", "bf16", "fp16"], typer.Option(help="Of the computation.")
     ] = "auto",
     fps: Annotated[
         float | None, typer.Option(help="Resample videos of other rates to this one.")
@@ -71,6 +73,7 @@ def extract_features(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Make features again that are in --out.")
     ] = False,
+    device: DeviceOption = "auto",
 ) -> None:
     """Write the features of videos. A run that was killed goes on where it stopped."""
     rank, count = parse_share(share) if share is not None else share_of_process()
@@ -82,17 +85,16 @@ def extract_features(
         dtype=dtype,
         fps=fps,
     )
-    if precision not in ("auto", *PRECISIONS):
-        raise ConfigError(f"--precision {precision}: expected auto, {', '.join(PRECISIONS)}")
-    files = named_videos(video_files(videos))
-    device = torch.device("cpu")
-    if torch.cuda.is_available():
-        device = torch.device("cuda", rank % torch.cuda.device_count())
-    backbone = open_backbone(source, device=device, change=change or [], random=random_weights)
-    layout = plan_clips(
-        backbone, settings, block_clips=block_clips or (64 if device.type == "cuda" else 8)
+    paths, overrides = split_overrides(videos)
+    files = named_videos(video_files(paths))
+    processor = choose_device(device, rank=rank)
+    backbone = open_backbone(
+        source, device=processor, change=[*(change or []), *overrides], random=random_weights
     )
-    number = choose_precision(precision, device)
+    layout = plan_clips(
+        backbone, settings, block_clips=block_clips or (64 if processor.type == "cuda" else 8)
+    )
+    number = choose_precision(precision, processor)
     manifest = describe_features(backbone, settings, layout=layout, precision=number)
     parts = FeatureParts(out, manifest, files, share=(rank, count), overwrite=overwrite)
     mine = parts.begin()
@@ -112,7 +114,7 @@ def extract_features(
             settings,
             layout=layout,
             precision=number,
-            num_workers=(8 if device.type == "cuda" else 0) if workers is None else workers,
+            num_workers=(8 if processor.type == "cuda" else 0) if workers is None else workers,
             progress=progress.update,
         )
     tell(done, seconds=time.perf_counter() - began)

@@ -5,19 +5,19 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import typer
 
 from mmad.config.features import StoredGrid
 from mmad.data.feature_files import FeatureFile, FeatureSource, PartWriter, merge_parts
-from mmad.data.feature_folders import FOLDER_MANIFEST, FOLDER_VIDEOS, SUFFIXES, write_array
+from mmad.data.feature_folders import FOLDER_MANIFEST, FOLDER_VIDEOS, write_array
 from mmad.data.features import open_features
 from mmad.errors import FeatureError
 from mmad.progress import tracked
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 Source = Annotated[Path, typer.Argument(help="File of features, or a folder of arrays.")]
 StrideFrames = Annotated[
@@ -87,7 +87,8 @@ def convert(
     source: Source,
     out: Annotated[Path, typer.Argument(help="A .h5 file, or a new folder for arrays.")],
     suffix: Annotated[
-        str, typer.Option("--format", help="Of the arrays: npy, npz, pt, csv or pkl.")
+        Literal["npy", "npz", "pt", "csv", "pkl"],
+        typer.Option("--format", help="File format of the arrays."),
     ] = "npy",
     stride_frames: StrideFrames = None,
     offset_frames: OffsetFrames = 0.0,
@@ -101,11 +102,8 @@ def convert(
         raise FeatureError(f"{out}: is there already; choose another name")
     if out.suffix in (".h5", ".hdf5"):
         _to_file(found, out)
-    elif f".{suffix}" in SUFFIXES:
-        _to_folder(found, out, suffix=f".{suffix}")
     else:
-        known = ", ".join(name.removeprefix(".") for name in SUFFIXES)
-        raise FeatureError(f"--format {suffix}: expected one of {known}")
+        _to_folder(found, out, suffix=f".{suffix}")
     typer.echo(f"{out}: features of {len(found.video_ids())} videos")
 
 

@@ -163,13 +163,3 @@ def read_judged(
             for name in left_out.intersection(one):
                 del one[name]
     return Judged(truth, tuple(found), tuple(warnings), counts)
-
-
-def parse_levels(text: str) -> tuple[str, ...]:
-    """The levels of ``--level``.
-
-    Raises: PredictionError if it is none of action, body, both.
-    """
-    if text not in ("action", "body", "both"):
-        raise PredictionError(f"--level {text}: expected action, body or both")
-    return ("action", "body") if text == "both" else (text,)

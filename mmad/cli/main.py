@@ -5,33 +5,34 @@ A sub-command is a file in this folder with a Typer ``app``; it is imported only
 so that ``mmad eval`` does not wait for torch.
 """
 
+import difflib
 import importlib
 import sys
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import CompletionItem, TyperGroup
 
 from mmad import __version__
 from mmad.errors import MmadError
 
 COMMANDS = {
-    "synthesize": "Make a data set of micro-action videos, with annotations.",
-    "data": "Look at annotations, check them and their videos; crop videos, compute optical flow.",
+    "synthesize": "Generate a data set of micro-action videos, with annotations.",
+    "data": "Describe and check annotations and videos; crop videos, compute optical flow.",
     "prepare": "Write small copies of videos, for fast training.",
     "train": "Train a model from a config.",
-    "predict": "Write the detections of a trained model for a subset.",
+    "predict": "Write the predictions of a trained model for a subset.",
     "recognize": "Name the micro-action of short clips.",
     "detect": "Find micro-actions in video files.",
-    "extract-features": "Write the features of videos, for detectors that learn from stored ones.",
-    "features": "Look into stored features, convert them from and to folders of arrays.",
-    "weights": "Look into, convert, fetch and export weights of any of the known projects.",
-    "eval": "Score detections (mAP) or guesses of a recogniser (F1), at action and body level.",
-    "error-analysis": "Say where a detector errs, in tables and figures.",
-    "report": "Write one HTML page to look at: figures, classes, and the timeline of every video.",
+    "extract-features": "Write the features of videos, to train detectors on.",
+    "features": "Describe stored features; convert them from and to folders of arrays.",
+    "weights": "Describe, convert, fetch and export weights.",
+    "eval": "Score predictions: mAP of detections, F1 of recognition.",
+    "error-analysis": "Show where a detector errs, in tables and figures.",
+    "report": "Write an HTML report: figures, classes and the timeline of every video.",
     "submit": "Write or check a submission to the challenge.",
-    "ensemble": "Join the predictions of several models.",
-    "agreement": "Compare annotators, or a model and a person.",
+    "ensemble": "Combine the predictions of several models.",
+    "agreement": "Compare annotators, or a model with annotators.",
 }
 
 
@@ -49,18 +50,42 @@ class _LazyGroup(TyperGroup):
         command.name = cmd_name
         return command
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        # Not while a shell completes a command line, which may be wrong.
+        if args and args[0] not in COMMANDS and not ctx.resilient_parsing:
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1, cutoff=0.5)
+            hint = f"did you mean 'mmad {near[0]}'?" if near else "mmad --help lists the commands"
+            raise MmadError(f"there is no command '{args[0]}'; {hint}")
+        return super().resolve_command(ctx, args)
+
+    # Both written from the table: asking each command for its help would import them all.
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> Any:
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        return [
+            CompletionItem(name, help=text)
+            for name, text in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        # Written from the table: asking each command for its help would import them all.
         formatter.write_usage("mmad", "COMMAND [ARGS]...")
         formatter.write_paragraph()
         formatter.write_text("Find and name micro-actions in videos.")
         with formatter.section("Commands (mmad COMMAND --help tells more)"):
             formatter.write_dl(list(COMMANDS.items()))
+        with formatter.section("Options"):
+            formatter.write_dl(
+                [
+                    ("--version", "Print the version."),
+                    ("--install-completion", "Complete commands and options in this shell."),
+                    ("--show-completion", "Print the script that does so."),
+                ]
+            )
 
 
-app = typer.Typer(
-    cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]}, add_completion=False
-)
+app = typer.Typer(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 
 
 def _print_version(wanted: bool) -> None:
@@ -69,13 +94,16 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def main(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
     """Find and name micro-actions in videos."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 def run() -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from mmad.cli.options import DeviceOption, OverridesArgument, SubsetOption
 from mmad.config.features import FeatureDataSettings
 from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import AnyConfig, RunConfig, load_any_config
@@ -27,17 +28,14 @@ from mmad.evaluation.predictions import write_predictions_csv, write_predictions
 from mmad.labels import LabelMap
 from mmad.progress import Progress
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()
 def predict(
     checkpoint: Annotated[Path, typer.Argument(help="Run folder of a trained model.")],
-    overrides: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[key.sub=value]...", help="Such as data.annotations=FILE."),
-    ] = None,
-    subset: Annotated[str, typer.Option(help="Subset of the annotations.")] = "test",
+    overrides: OverridesArgument = None,
+    subset: SubsetOption = "test",
     out: Annotated[
         Path | None, typer.Option(help="CSV to write; default RUN/predictions/SUBSET.csv.")
     ] = None,
@@ -45,15 +43,16 @@ def predict(
         bool,
         typer.Option("--details", help="Of clips: also features and probabilities over time."),
     ] = False,
+    device: DeviceOption = "auto",
 ) -> None:
     """Write the detections of every video of a subset, or the guesses of every clip."""
     folder = RunFolder(checkpoint)
     labels = labels_of(folder)
     wanted = load_any_config(folder.config, overrides=overrides or [])
     if isinstance(wanted, RecognitionConfig):
-        predict_clips(checkpoint, wanted, subset=subset, out=out, details=details)
+        predict_clips(checkpoint, wanted, subset=subset, out=out, details=details, device=device)
     else:
-        predict_videos(checkpoint, wanted, labels=labels, subset=subset, out=out)
+        predict_videos(checkpoint, wanted, labels=labels, subset=subset, out=out, device=device)
 
 
 def require_same_model(
@@ -72,7 +71,13 @@ def require_same_model(
 
 
 def predict_videos(
-    checkpoint: Path, wanted: RunConfig, *, labels: LabelMap, subset: str, out: Path | None
+    checkpoint: Path,
+    wanted: RunConfig,
+    *,
+    labels: LabelMap,
+    subset: str,
+    out: Path | None,
+    device: str,
 ) -> None:
     """Detections of the videos of a subset."""
     folder = RunFolder(checkpoint)
@@ -95,14 +100,14 @@ def predict_videos(
         model, config, _ = load_video_run(checkpoint)
         groups.append("backbone")
     require_same_model(checkpoint, config, wanted, groups)
-    device = start_processes().device
+    processor = start_processes(device).device
     with video_progress("predict", records) as progress:
         detections, failures = detect_videos(
-            model.to(device),
+            model.to(processor),
             records,
             wanted,
-            device=device,
-            precision=choose_precision(wanted.training.precision, device),
+            device=processor,
+            precision=choose_precision(wanted.training.precision, processor),
             reader=reader,
             progress=progress.update,
         )
@@ -116,7 +121,13 @@ def predict_videos(
 
 
 def predict_clips(
-    checkpoint: Path, wanted: RecognitionConfig, *, subset: str, out: Path | None, details: bool
+    checkpoint: Path,
+    wanted: RecognitionConfig,
+    *,
+    subset: str,
+    out: Path | None,
+    details: bool,
+    device: str,
 ) -> None:
     """Guesses of the clips of a subset."""
     paths = {"train": wanted.data.train, "val": wanted.data.val, "test": wanted.data.test}
@@ -131,15 +142,15 @@ def predict_clips(
     require_same_model(checkpoint, config, wanted, ("backbone", "heads"))
     if (config.data.flow is None) != (wanted.data.flow is None):
         raise CheckpointError(f"{checkpoint}: data.flow makes another model; train it anew")
-    device = start_processes().device
+    processor = start_processes(device).device
     with Progress("predict", total=len(clips), unit="clips") as progress:
         answers = recognize_clips(
-            model.to(device),
+            model.to(processor),
             clips,
             wanted,
             labels=labels,
             num_samples=wanted.data.test_clips,
-            device=device,
+            device=processor,
             progress=progress.update,
         )
     path = out or RunFolder(checkpoint).predictions(subset, ".csv")

@@ -7,15 +7,12 @@ from typing import Annotated
 import typer
 
 from mmad.cli.copies import VideosArgument, WorkersOption, tell_copies, video_files
+from mmad.cli.options import OverwriteOption
 from mmad.errors import VideoError, raise_problems
 from mmad.progress import Progress
 from mmad.video.prepare import prepare_videos
 
-app = typer.Typer(
-    help="Write small copies of videos, for fast training.",
-    context_settings={"help_option_names": ["-h", "--help"]},
-    add_completion=False,
-)
+app = typer.Typer(add_completion=False)
 
 
 @app.command()
@@ -26,7 +23,7 @@ def prepare(
     workers: WorkersOption = 1,
     crf: Annotated[int, typer.Option(help="Quality of x264, 0 to 51; lower is better.")] = 18,
     gop_frames: Annotated[int, typer.Option(help="Most frames between keyframes.")] = 16,
-    overwrite: Annotated[bool, typer.Option(help="Make finished copies again.")] = False,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Write copies of VIDEOS with a small picture, the same frames and the same times.
 

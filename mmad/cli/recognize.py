@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from mmad.cli.options import DeviceOption
 from mmad.engine.distributed import start_processes
 from mmad.engine.recognition import raise_failed_clips, recognize_clips, write_answers
 from mmad.engine.run_folder import load_recognizer
@@ -16,7 +17,7 @@ from mmad.errors import MmadError, VideoError
 from mmad.progress import Progress
 from mmad.structures import ClipRecord
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()
@@ -27,6 +28,7 @@ def recognize(
     out: Annotated[
         Path | None, typer.Option(help="Also write the challenge's CSV, and all scores as .npz.")
     ] = None,
+    device: DeviceOption = "auto",
 ) -> None:
     """Name the micro-action of each clip: the best guesses with probabilities, and body parts."""
     missing = [str(path) for path in videos if not path.is_file()]
@@ -38,15 +40,15 @@ def recognize(
     if len(set(names)) < len(names):
         raise VideoError("two clips have the same name; recognise them one after the other")
     model, config, labels = load_recognizer(checkpoint)
-    device = start_processes().device
+    processor = start_processes(device).device
     with Progress("recognize", total=len(videos), unit="clips") as progress:
         answers = recognize_clips(
-            model.to(device),
+            model.to(processor),
             [ClipRecord(path.name, None, "test", path) for path in videos],
             config,
             labels=labels,
             num_samples=config.data.test_clips,
-            device=device,
+            device=processor,
             progress=progress.update,
         )
     scores = answers.scores

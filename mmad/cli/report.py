@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -14,13 +14,13 @@ from mmad.cli.inputs import (
     SubsetOption,
     data_of_run,
     newest_predictions,
-    parse_levels,
     read_judged,
     run_of,
     subset_of,
 )
+from mmad.cli.options import AnnotationsOption, ProtocolOption, levels_of
 from mmad.errors import PredictionError
-from mmad.evaluation.detection import PROTOCOLS, evaluate_detections, parse_tiou
+from mmad.evaluation.detection import evaluate_detections, parse_tiou
 from mmad.evaluation.error_analysis import analyse_errors
 from mmad.evaluation.recognition import evaluate_recognition
 from mmad.evaluation.recognition_details import details_path, read_details
@@ -30,15 +30,13 @@ from mmad.report.recognition_page import write_recognition_page
 from mmad.report.web_page import write_web_page
 from mmad.video.find import find_videos
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()
 def report(
     source: Annotated[Path, typer.Argument(help="Run folder, or a file of predictions.")],
-    annotations: Annotated[
-        list[Path] | None, typer.Option(help="Annotation file; default: those of the run.")
-    ] = None,
+    annotations: AnnotationsOption = None,
     out: Annotated[
         Path | None, typer.Option(help="HTML file; default: in the run, or beside the file.")
     ] = None,
@@ -46,9 +44,11 @@ def report(
         Path | None, typer.Option(help="Folder of the video files; default: that of the run.")
     ] = None,
     subset: SubsetOption = None,
-    protocol: Annotated[str, typer.Option(help=f"One of {', '.join(PROTOCOLS)}.")] = "mma52",
-    tiou: Annotated[str, typer.Option(help="Of the error analysis.")] = "0.5",
-    level: Annotated[str, typer.Option(help="action or both.")] = "both",
+    protocol: ProtocolOption = "mma52",
+    tiou: Annotated[str, typer.Option(help="Thresholds of the error analysis.")] = "0.5",
+    level: Annotated[
+        Literal["action", "both"], typer.Option(help="Actions alone, or body parts too.")
+    ] = "both",
     strict: StrictOption = False,
     only_predicted: OnlyPredictedOption = False,
 ) -> None:
@@ -56,11 +56,7 @@ def report(
 
     It opens by double click, needs no network, and plays the videos if they stay where they are.
     """
-    thresholds, levels = parse_tiou(tiou), parse_levels(level)
-    if "action" not in levels:
-        raise PredictionError(f"--level {level}: a report shows actions; say action or both")
-    if protocol not in PROTOCOLS:
-        raise PredictionError(f"--protocol {protocol}: expected one of {', '.join(PROTOCOLS)}")
+    thresholds, levels = parse_tiou(tiou), levels_of(level)
     predictions = newest_predictions(source, subset=subset) if source.is_dir() else source
     subset = subset or subset_of(predictions)
     if videos is not None and not videos.is_dir():

@@ -1,22 +1,21 @@
 """``mmad submit``: builds and checks the zip that the micro-action challenge takes."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
+from mmad.cli.options import SubsetOption
 from mmad.errors import PredictionError
 from mmad.evaluation.submission import (
-    TASKS,
     SubmissionReport,
     build_submission,
     check_submission,
-    check_task,
     expected_durations,
     guess_task,
 )
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 def report_text(path: Path, report: SubmissionReport, *, verb: str) -> str:
@@ -46,12 +45,12 @@ def submit(
         Path | None, typer.Option(metavar="FILE.zip", help="Check this zip, and write nothing.")
     ] = None,
     task: Annotated[
-        str | None, typer.Option(help=f"{' or '.join(TASKS)}; default: told by the header.")
+        Literal["detection", "recognition"] | None, typer.Option(help="Default: by the header.")
     ] = None,
     annotations: Annotated[
         Path | None, typer.Option(help="Videos, or list of clips, that must be present.")
     ] = None,
-    subset: Annotated[str, typer.Option(help="Subset of the annotations.")] = "test",
+    subset: SubsetOption = "test",
     repair: Annotated[
         bool,
         typer.Option(
@@ -67,13 +66,13 @@ def submit(
     source = check or predictions
     if source is None or (check is None and out is None):
         raise PredictionError("expected PREDICTIONS --out FILE.zip, or --check FILE.zip")
-    task = check_task(task) if task else guess_task(source)
+    task_name = task or guess_task(source)
     expected = None
     if annotations is not None:
-        expected = expected_durations(annotations, task=task, subset=subset)
+        expected = expected_durations(annotations, task=task_name, subset=subset)
     if out is not None:
-        report = build_submission(source, out, task=task, expected=expected, repair=repair)
+        report = build_submission(source, out, task=task_name, expected=expected, repair=repair)
         typer.echo(report_text(out, report, verb="written"))
     else:
-        report = check_submission(source, task=task, expected=expected)
+        report = check_submission(source, task=task_name, expected=expected)
         typer.echo(report_text(source, report, verb="in order"))

@@ -1,7 +1,7 @@
 """``mmad synthesize``: a data set of micro-action videos, made up."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from pydantic import ValidationError
@@ -11,7 +11,7 @@ from mmad.labels import MA52
 from mmad.synthetic.dataset import SynthesisSettings, describe
 from mmad.synthetic.dataset import synthesize as make
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 _DEFAULT = SynthesisSettings()
 
@@ -59,7 +59,7 @@ def synthesize(
         str, typer.Option(help="Names, codes or indices, with commas; or all.")
     ] = "all",
     class_weights: Annotated[
-        str, typer.Option(help="mma52 (long-tailed, as published) or uniform.")
+        Literal["mma52", "uniform"], typer.Option(help="Long-tailed as published, or equal.")
     ] = _DEFAULT.class_weights,
     crf: Annotated[int, typer.Option(help="H.264 quality, lower is better.")] = _DEFAULT.crf,
     workers: Annotated[int, typer.Option(help="Processes.")] = 2,

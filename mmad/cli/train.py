@@ -5,20 +5,18 @@ from typing import Annotated
 
 import typer
 
+from mmad.cli.options import DeviceOption, OverridesArgument
 from mmad.config.run import RunConfig, dump_config, load_any_config
 from mmad.engine.smoke import smoke_config
 from mmad.engine.training import train_run
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()
 def train(
     config: Annotated[Path, typer.Argument(help="YAML file, your own or a shipped one.")],
-    overrides: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[key.sub=value]...", help="Change single settings."),
-    ] = None,
+    overrides: OverridesArgument = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; default runs/CONFIG.")] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint of --out.")
@@ -30,6 +28,7 @@ def train(
     show_config: Annotated[
         bool, typer.Option("--show-config", help="Print all settings and stop.")
     ] = False,
+    device: DeviceOption = "auto",
 ) -> None:
     """Train a model; checkpoints, log, curves and predictions go to the run folder."""
     settings = load_any_config(config, overrides=overrides or [])
@@ -39,6 +38,6 @@ def train(
     if show_config:
         typer.echo(dump_config(settings), nl=False)
         return
-    run = train_run(settings, out=folder, resume=resume)
+    run = train_run(settings, out=folder, resume=resume, device=device)
     subset = settings.data.val_subset if isinstance(settings, RunConfig) else "val"
     typer.echo(f"{run.path}: trained; mmad eval scores {run.predictions(subset, '.csv')}")

@@ -6,11 +6,12 @@ from typing import Annotated
 import typer
 
 from mmad.checkpoint import save_tensors
-from mmad.config.run import dump_config, load_config
+from mmad.cli.options import OverridesArgument, SetOption
+from mmad.config.run import RunConfig, dump_config, load_config
 from mmad.engine.detection import read_data
 from mmad.engine.import_run import import_run
 from mmad.engine.stored_features import load_video_run
-from mmad.errors import CheckpointError
+from mmad.errors import CheckpointError, ConfigError
 from mmad.models.build import build_backbone
 from mmad.weights.export import write_hugging_face
 from mmad.weights.files import WeightFile, read_weights
@@ -18,13 +19,9 @@ from mmad.weights.hub import fetch as fetch_from_hub
 from mmad.weights.load import fill_backbone, find_weights
 from mmad.weights.naming import backbone_names, detector_names
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 Source = Annotated[str, typer.Argument(help="File, Hugging Face folder, shipped file or hub id.")]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="key.sub=value", help="Change a setting of --config."),
-]
 Current = Annotated[
     bool, typer.Option("--current", help="The weights themselves, not their moving average.")
 ]
@@ -33,27 +30,39 @@ Current = Annotated[
 @app.command()
 def inspect(
     source: Source,
+    overrides: OverridesArgument = None,
     config: Annotated[
         Path | None, typer.Option(help="Try to load it into the backbone of this config.")
     ] = None,
-    change: Overrides = None,
+    change: SetOption = None,
     keys: Annotated[bool, typer.Option("--keys", help="List every tensor.")] = False,
     current: Current = False,
 ) -> None:
     """Say what a file of weights holds, and whether it fits a config. Nothing in it is run."""
+    settings = _settings(config, change, overrides)
     file = read_weights(find_weights(source), averaged=not current)
     for line in describe(file):
         typer.echo(line)
     if keys:
         for name, value in file.tensors.items():
             typer.echo(f"  {name}  {tuple(value.shape)}  {str(value.dtype).removeprefix('torch.')}")
-    if config is not None:
-        settings = load_config(config, overrides=change or [])
+    if settings is not None:
         _, wanted = settings.of_videos()
         backbone = build_backbone(wanted)
         allow = wanted.pretrained_allow
         for line in fill_backbone(backbone, file, allow=allow).lines():
             typer.echo(line)
+
+
+def _settings(
+    config: Path | None, change: list[str] | None, overrides: list[str] | None
+) -> RunConfig | None:
+    changes = [*(change or []), *(overrides or [])]
+    if config is not None:
+        return load_config(config, overrides=changes)
+    if changes:
+        raise ConfigError(f"{changes[0]}: changes a setting of a config; pass --config FILE too")
+    return None
 
 
 def describe(file: WeightFile) -> list[str]:
@@ -88,21 +97,23 @@ def describe(file: WeightFile) -> list[str]:
 def convert(
     source: Source,
     out: Annotated[Path, typer.Argument(help="A .safetensors file, or a new run folder.")],
+    overrides: OverridesArgument = None,
     config: Annotated[
         Path | None,
         typer.Option(help="Config of the whole detector in the file; makes a run folder."),
     ] = None,
-    change: Overrides = None,
+    change: SetOption = None,
     fps: Annotated[
         float | None, typer.Option(help="Frames per second of the videos it was trained on.")
     ] = None,
     current: Current = False,
 ) -> None:
-    """Convert a backbone or an ActionFormer to safetensors in our naming, or a whole detector (an
-    ActionFormer, if the config names stored features) to a run folder.
+    """Convert a backbone or a detector to safetensors in mmad's naming, or to a run folder.
+
+    A run folder needs --config; one that names stored features takes an ActionFormer.
     """
-    if config is not None:
-        settings = load_config(config, overrides=change or [])
+    settings = _settings(config, change, overrides)
+    if settings is not None:
         report = import_run(
             find_weights(source),
             settings,

@@ -8,6 +8,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from mmad.errors import ConfigError
+
 
 @dataclass(frozen=True)
 class Processes:
@@ -61,17 +63,43 @@ def share_of_process() -> tuple[int, int]:
     return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
 
 
-def start_processes() -> Processes:
-    """This process; under torchrun the group is joined (NCCL on GPUs, Gloo on CPUs)."""
+def choose_device(name: str = "auto", *, rank: int = 0) -> torch.device:
+    """The device to compute on.
+
+    Args:
+        name: ``cpu``, ``cuda`` (the GPU of this process), ``cuda:N``, or ``auto``: a GPU if there
+            is one.
+        rank: of this process among those of this machine.
+
+    Raises: ConfigError if there is no such device.
+    """
+    num_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if name == "cpu" or (name == "auto" and not num_gpus):
+        return torch.device("cpu")
+    kind, _, number = name.partition(":")
+    is_known = name in ("auto", "cuda") or (kind == "cuda" and number.isdecimal())
+    index = int(number) if is_known and number else rank % max(num_gpus, 1)
+    if not is_known or index >= num_gpus:
+        gpus = ", ".join(f"cuda:{i}" for i in range(num_gpus))
+        found = f"cuda, {gpus}" if gpus else "this machine has no GPU that torch can use"
+        raise ConfigError(f"--device {name}: expected auto, cpu or a GPU ({found})")
+    return torch.device("cuda", index)
+
+
+def start_processes(device: str = "auto") -> Processes:
+    """This process; under torchrun the group is joined (NCCL on GPUs, Gloo on CPUs).
+
+    Args:
+        device: as in `choose_device`.
+
+    Raises: ConfigError if there is no such device.
+    """
     _, count = share_of_process()
-    local_rank = int(os.environ.get("LOCAL_RANK", "0"))
-    if torch.cuda.is_available():
-        device = torch.device("cuda", local_rank)
-        torch.cuda.set_device(device)
-    else:
-        device = torch.device("cpu")
+    chosen = choose_device(device, rank=int(os.environ.get("LOCAL_RANK", "0")))
+    if chosen.type == "cuda":
+        torch.cuda.set_device(chosen)
     if count == 1:
-        return Processes(0, 1, device)
-    backend = "nccl" if device.type == "cuda" else "gloo"
+        return Processes(0, 1, chosen)
+    backend = "nccl" if chosen.type == "cuda" else "gloo"
     dist.init_process_group(backend, timeout=timedelta(hours=2))
-    return Processes(dist.get_rank(), count, device)
+    return Processes(dist.get_rank(), count, chosen)

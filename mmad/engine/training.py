@@ -34,7 +34,12 @@ EXPERIMENTS: Mapping[str, Callable[..., Experiment]] = {
 
 
 def train_run(
-    config: AnyConfig, *, out: Path, resume: bool = False, quiet: bool = False
+    config: AnyConfig,
+    *,
+    out: Path,
+    resume: bool = False,
+    quiet: bool = False,
+    device: str = "auto",
 ) -> RunFolder:
     """Train as the settings say; the results are in the run folder.
 
@@ -43,11 +48,12 @@ def train_run(
         out: run folder; must be new or empty unless ``resume``.
         resume: go on from the last checkpoint of ``out``; its own settings must be the same.
         quiet: no progress bar.
+        device: as in `choose_device`.
 
     Raises: MmadError of some kind for whatever is wrong with settings, annotations, videos or
     weights.
     """
-    processes = start_processes()
+    processes = start_processes(device)
     try:
         return _train(config, out=out, resume=resume, quiet=quiet, processes=processes)
     finally:

@@ -63,8 +63,6 @@ def test_one_level_and_chosen_thresholds(tmp_path: Path, annotations: Path) -> N
 @pytest.mark.parametrize(
     ("arguments", "error", "expected"),
     [
-        (["--protocol", "coco"], PredictionError, "expected one of mma52, opentad, actionformer"),
-        (["--level", "leg"], PredictionError, "expected action, body or both"),
         (["--tiou", "0"], PredictionError, "--tiou 0: expected"),
         (["--runs", "nowhere"], PredictionError, "no run in it has"),
         (["none.csv"], PredictionError, "none.csv: there is no such file"),

@@ -261,7 +261,6 @@ def test_the_task_is_told_by_the_header_or_said(tmp_path: Path) -> None:
         (["--check", "none.zip"], PredictionError, "none.zip: there is no such file"),
         (["p.csv", "--out", "x.csv"], PredictionError, "expected a name that ends in .zip"),
         (["--check", "p.csv"], PredictionError, "p.csv: expected a zip"),
-        (["p.csv", "--out", "x.zip", "--task", "both"], PredictionError, "--task both: expected"),
         (["p.csv", "--out", "x.zip", "--annotations", "no.json"], AnnotationError, "no.json"),
     ],
 )

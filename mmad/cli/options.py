@@ -1,0 +1,52 @@
+"""Options that several commands have, each with one type and one help text."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+Level = Literal["action", "body", "both"]
+LevelOption = Annotated[Level, typer.Option(help="Classes that are scored.")]
+# Those of `PROTOCOLS`, which is imported by the commands that score.
+ProtocolOption = Annotated[
+    Literal["mma52", "opentad", "actionformer"],
+    typer.Option(help="Evaluation protocol; see docs/eval.md."),
+]
+AnnotationsOption = Annotated[
+    list[Path] | None, typer.Option(help="Annotation file; default: those of the run.")
+]
+SubsetOption = Annotated[str, typer.Option(help="Subset of the annotations.")]
+TiouOption = Annotated[str, typer.Option(help="Thresholds: a number, a list 0.3,0.5 or a range.")]
+JsonOption = Annotated[Path | None, typer.Option("--json", help="Also write the numbers here.")]
+DeviceOption = Annotated[
+    str,
+    typer.Option(metavar="<auto|cpu|cuda|cuda:N>", help="auto: a GPU if there is one, else cpu."),
+]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Redo finished files.")]
+
+OverridesArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="key.sub=value", help="Change single settings of the config."),
+]
+# An earlier spelling of the same.
+SetOption = Annotated[list[str] | None, typer.Option("--set", hidden=True)]
+
+_OVERRIDE = re.compile(r"[a-z_]\w*(\.\w+)*=.*", re.DOTALL)
+
+
+def levels_of(level: Level) -> tuple[str, ...]:
+    """The levels of ``--level``."""
+    return ("action", "body") if level == "both" else (level,)
+
+
+def split_overrides(words: Sequence[Path]) -> tuple[list[Path], list[str]]:
+    """Arguments that are files, and those that are overrides, ``key.sub=value``.
+
+    >>> files, overrides = split_overrides([Path("videos"), Path("data.image_size=96")])
+    >>> len(files), overrides
+    (1, ['data.image_size=96'])
+    """
+    overrides = [str(w) for w in words if _OVERRIDE.fullmatch(str(w)) and not w.exists()]
+    return [word for word in words if str(word) not in overrides], overrides
