@@ -28,6 +28,10 @@ _LONGEST_NAME_BYTES = 200
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|%\ud800-\udfff]')
 _UMASK = os.umask(0)
 os.umask(_UMASK)
+_DISK_ERRORS = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS),
+    *(errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ENOENT),
+)
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 
@@ -157,6 +161,50 @@ def replaced(
             partial.unlink(missing_ok=True)
     except failures as error:
         raise cannot_write(target, error) from error
+
+
+def make_folder(path: Path) -> None:
+    """Make the folder ``path``, and those it lies in, unless it is there.
+
+    Raises: OutputError if it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(path, error) from None
+
+
+def check_writable(folder: Path) -> None:
+    """Check before long work that its results can be written to ``folder``, which need not exist.
+
+    Raises: OutputError if not even a small file can be written there.
+    """
+    try:
+        place = folder.absolute()
+        while not place.exists():
+            place = place.parent
+        probe = partial_path(place / "probe")
+        try:
+            probe.write_bytes(bytes(4096))
+        finally:
+            probe.unlink(missing_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from None
+
+
+def check_output_file(path: Path) -> None:
+    """Check before long work that the file ``path`` can be written.
+
+    Raises: OutputError if not.
+    """
+    if path.is_dir():
+        raise OutputError(f"{path}: is a folder; give the name of a file")
+    check_writable(path.parent)
+
+
+def is_disk_error(error: Exception) -> bool:
+    """Whether what kept a file from being written will keep the next one from it too."""
+    return getattr(error, "errno", None) in _DISK_ERRORS
 
 
 def cannot_write(path: Path, error: Exception) -> OutputError:

@@ -18,6 +18,7 @@ from mmad.engine.run_folder import RunFolder
 from mmad.engine.stored_features import load_video_run
 from mmad.errors import VideoError
 from mmad.evaluation.predictions import write_predictions_csv, write_predictions_json
+from mmad.files import check_writable
 from mmad.labels import LabelMap
 from mmad.report.timeline import draw_timeline
 from mmad.structures import Annotations, Detections, VideoRecord
@@ -84,6 +85,7 @@ def detect(
 ) -> None:
     """Find micro-actions: CSV, JSON, an ELAN file and a timeline picture for each video."""
     files = collect(videos)
+    check_writable(out)
     # Read first, so that a mistake in it is said before the long work.
     annotated = read_annotations(annotations).records if annotations is not None else ()
     truth = {record.video_id: record.annotations for record in annotated}
@@ -130,7 +132,6 @@ def _write(
     truth: Mapping[str, Annotations],
     pictures: bool,
 ) -> None:
-    out.mkdir(parents=True, exist_ok=True)
     write_predictions_csv(out / "detections.csv", detections)
     write_predictions_json(out / "detections.json", detections, labels)
     for record in records:

@@ -20,6 +20,7 @@ from mmad.engine.feature_backbone import open_backbone
 from mmad.engine.feature_plan import describe_features, plan_clips
 from mmad.engine.loop import choose_precision
 from mmad.errors import ConfigError, VideoError, raise_problems
+from mmad.files import check_output_file
 from mmad.progress import Progress
 from mmad.video.index import announced_frames
 
@@ -87,6 +88,7 @@ def extract_features(
     )
     paths, overrides = split_overrides(videos)
     files = named_videos(video_files(paths))
+    check_output_file(out)
     processor = choose_device(device, rank=rank)
     backbone = open_backbone(
         source, device=processor, change=[*(change or []), *overrides], random=random_weights

@@ -15,6 +15,7 @@ from mmad.data.feature_files import FeatureFile, FeatureSource, PartWriter, merg
 from mmad.data.feature_folders import FOLDER_MANIFEST, FOLDER_VIDEOS, write_array
 from mmad.data.features import open_features
 from mmad.errors import FeatureError
+from mmad.files import check_writable, make_folder, write_text
 from mmad.progress import tracked
 
 app = typer.Typer(add_completion=False)
@@ -100,6 +101,7 @@ def convert(
     found = _open(source, stride_frames, offset_frames, fps, file_name, channels_first)
     if out.exists() and (out.is_file() or any(out.iterdir())):
         raise FeatureError(f"{out}: is there already; choose another name")
+    check_writable(out.parent)
     if out.suffix in (".h5", ".hdf5"):
         _to_file(found, out)
     else:
@@ -114,7 +116,6 @@ def _tracked(found: FeatureSource) -> Iterator[str]:
 
 def _to_folder(found: FeatureSource, out: Path, *, suffix: str) -> None:
     """Only steps that belong to their video are written; what is known of it goes beside them."""
-    out.mkdir(parents=True, exist_ok=True)
     known = {}
     for name in _tracked(found):
         video = found.video(name)
@@ -122,14 +123,14 @@ def _to_folder(found: FeatureSource, out: Path, *, suffix: str) -> None:
         write_array(out / f"{name}{suffix}", np.ascontiguousarray(rows))
         known[name] = asdict(video)
     flat = found.manifest.model_copy(update={"step_shape": [found.manifest.channels]})
-    (out / FOLDER_VIDEOS).write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
-    (out / FOLDER_MANIFEST).write_text(flat.to_json() + "\n", encoding="utf-8")
+    write_text(out / FOLDER_VIDEOS, json.dumps(known, indent=1) + "\n")
+    write_text(out / FOLDER_MANIFEST, flat.to_json() + "\n")
 
 
 def _to_file(found: FeatureSource, out: Path) -> None:
     parts: dict[str, Path] = {}
     stored = found.manifest.extraction
-    out.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(out.parent)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as folder:
         for number, name in enumerate(_tracked(found)):
             video = found.video(name)

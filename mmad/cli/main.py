@@ -8,6 +8,7 @@ so that ``mmad eval`` does not wait for torch.
 import difflib
 import importlib
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -15,6 +16,7 @@ from typer.core import CompletionItem, TyperGroup
 
 from mmad import __version__
 from mmad.errors import MmadError
+from mmad.files import cannot_write, is_disk_error
 
 COMMANDS = {
     "synthesize": "Generate a data set of micro-action videos, with annotations.",
@@ -112,4 +114,11 @@ def run() -> None:
         app(prog_name="mmad")
     except MmadError as error:
         sys.stderr.write(f"mmad: {error}\n")
+        raise SystemExit(2) from None
+    except OSError as error:
+        # Such as standard output into a file on a full disk.
+        if not is_disk_error(error):
+            raise
+        place = Path(error.filename or "standard output or a temporary file")
+        sys.stderr.write(f"mmad: {cannot_write(place, error)}\n")
         raise SystemExit(2) from None

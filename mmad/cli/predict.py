@@ -25,6 +25,7 @@ from mmad.engine.run_folder import RunFolder, labels_of, load_recognizer, load_r
 from mmad.engine.stored_features import load_video_run, require_features_of
 from mmad.errors import CheckpointError
 from mmad.evaluation.predictions import write_predictions_csv, write_predictions_json
+from mmad.files import check_output_file
 from mmad.labels import LabelMap
 from mmad.progress import Progress
 
@@ -48,6 +49,7 @@ def predict(
     """Write the detections of every video of a subset, or the guesses of every clip."""
     folder = RunFolder(checkpoint)
     labels = labels_of(folder)
+    check_output_file(out or folder.predictions(subset, ".csv"))
     wanted = load_any_config(folder.config, overrides=overrides or [])
     if isinstance(wanted, RecognitionConfig):
         predict_clips(checkpoint, wanted, subset=subset, out=out, details=details, device=device)

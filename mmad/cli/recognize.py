@@ -14,6 +14,7 @@ from mmad.engine.distributed import start_processes
 from mmad.engine.recognition import raise_failed_clips, recognize_clips, write_answers
 from mmad.engine.run_folder import load_recognizer
 from mmad.errors import MmadError, VideoError
+from mmad.files import check_output_file
 from mmad.progress import Progress
 from mmad.structures import ClipRecord
 
@@ -36,6 +37,8 @@ def recognize(
         raise VideoError(f"there is no such video: {', '.join(missing)}")
     if out is not None and out.suffix != ".csv":
         raise MmadError(f"--out {out}: expected a name that ends in .csv")
+    if out is not None:
+        check_output_file(out)
     names = [path.name for path in videos]
     if len(set(names)) < len(names):
         raise VideoError("two clips have the same name; recognise them one after the other")

@@ -12,6 +12,7 @@ from mmad.engine.detection import read_data
 from mmad.engine.import_run import import_run
 from mmad.engine.stored_features import load_video_run
 from mmad.errors import CheckpointError, ConfigError
+from mmad.files import write_bytes, write_text
 from mmad.models.build import build_backbone
 from mmad.weights.export import write_hugging_face
 from mmad.weights.files import WeightFile, read_weights
@@ -167,9 +168,8 @@ def export(
         raise CheckpointError(f"{out}: is there already; choose another folder")
     model, config, _ = load_video_run(run, backbone=backbone)
     _, settings = config.of_videos()
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "mmad-config.yaml").write_text(dump_config(config), encoding="utf-8")
-    (out / "mmad-labels.json").write_bytes((run / "labels.json").read_bytes())
+    write_text(out / "mmad-config.yaml", dump_config(config))
+    write_bytes(out / "mmad-labels.json", (run / "labels.json").read_bytes())
     if trained_only:
         trained = {
             name: value

@@ -3,22 +3,21 @@
 Shapes: T stored steps of a video, C channels of a step.
 """
 
-import contextlib
-import itertools
+import io
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from mmad.data.feature_manifest import FeatureManifest, read_manifest
-from mmad.errors import FeatureError
+from mmad.errors import FeatureError, OutputError
+from mmad.files import cannot_write, replaced
 
 MANIFEST = "manifest"
 _VIDEOS = "videos"
@@ -84,22 +83,57 @@ def _opened(path: Path) -> Iterator[h5py.File]:
         yield file
 
 
+class _Target(io.FileIO):
+    """The file that HDF5 writes to; raises the first error of the disk when it is closed.
+
+    The library crashes at the end of the process if it could not write all it had to, so from the
+    first error on it is told that all is well, and nothing is written any more.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "w+")
+        self.error: OSError | None = None
+
+    def write(self, content: Any) -> int:
+        rest = memoryview(content)
+        try:
+            while self.error is None and len(rest):
+                rest = rest[super().write(rest) :]
+        except OSError as error:
+            self.error = error
+        return len(content)
+
+    def truncate(self, size: int | None = None) -> int:
+        try:
+            if self.error is None:
+                super().truncate(size)
+        except OSError as error:
+            self.error = error
+        return size or 0
+
+    def check(self) -> None:
+        """Raise the error of the disk, if there was one."""
+        if self.error is not None:
+            raise self.error
+
+    def close(self) -> None:
+        if not self.closed:
+            super().close()
+            self.check()
+
+
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    """Turns what h5py and the system raise for a full disk and the like into our error."""
-    try:
-        yield
-    except (OSError, RuntimeError) as error:
-        raise FeatureError(
-            f"{path}: cannot be written ({str(error).splitlines()[0]:.80}); is the disk full?"
-        ) from None
+def _created(path: Path) -> Iterator[tuple[h5py.File, _Target]]:
+    """A new file, which gets its name when the block ends well.
 
-
-def _publish(partial: Path, path: Path) -> None:
-    """Give a file its name once it is on the disk."""
-    with partial.open("r+b") as file:
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    Raises: OutputError if the disk does not take it.
+    """
+    with (
+        replaced(path, sync=True) as partial,
+        _Target(partial) as target,
+        h5py.File(target, "w", libver="v110") as file,
+    ):
+        yield file, target
 
 
 def _facts(dataset: h5py.Dataset) -> StoredVideo:
@@ -152,6 +186,10 @@ class FeatureFile:
             return np.asarray(file[_VIDEOS][video_id][()])
 
 
+class _Dropped(Exception):  # noqa: N818
+    """Ends the writing of a part that is not wanted."""
+
+
 class PartWriter:
     """Writes the features of one video; the file has its name only once it is whole.
 
@@ -161,10 +199,8 @@ class PartWriter:
         video_id, video: whose features; rows are written in order until there are all of them.
         dtype: of the stored numbers.
 
-    Raises: FeatureError here and in `write` and `close` if the disk does not take it.
+    Raises: OutputError here and in `write` and `close` if the disk does not take it.
     """
-
-    _count = itertools.count()
 
     def __init__(
         self,
@@ -176,41 +212,37 @@ class PartWriter:
         dtype: str,
     ) -> None:
         self._path = path
-        # Not the name of the video, which may be as long as names can be.
-        self._partial = path.with_name(f".{os.getpid()}.{next(self._count)}.part")
         self._video = video
         self.num_written = 0
-        with _writing(path):
-            self._file = h5py.File(self._partial, "w", libver="v110", locking=False)
-            self._file.attrs[MANIFEST] = manifest.to_json()
-            # Contiguous and of known length: rows go straight to the disk, however long the video.
-            self._rows = self._file.create_group(_VIDEOS).create_dataset(
-                video_id,
-                shape=(video.num_rows, *manifest.step_shape),
-                dtype=dtype,
-                track_times=False,
-            )
+        self._open = ExitStack()
+        file, self._target = self._open.enter_context(_created(path))
+        file.attrs[MANIFEST] = manifest.to_json()
+        # Contiguous and of known length: rows go straight to the disk, however long the video.
+        self._rows = file.create_group(_VIDEOS).create_dataset(
+            video_id,
+            shape=(video.num_rows, *manifest.step_shape),
+            dtype=dtype,
+            track_times=False,
+        )
 
     def write(self, rows: NDArray) -> None:
         """Append rows."""
-        with _writing(self._path):
-            self._rows[self.num_written : self.num_written + len(rows)] = rows
+        self._rows[self.num_written : self.num_written + len(rows)] = rows
         self.num_written += len(rows)
+        if self._target.error is not None:
+            raise cannot_write(self._path, self._target.error)
 
     def close(self, *, notices: Sequence[str] = ()) -> None:
         """Give the file its name."""
         assert self.num_written == self._video.num_rows, "rows are missing"
         facts = {**asdict(self._video), "notices": list(notices)}
-        with _writing(self._path):
-            self._rows.attrs["video"] = json.dumps(facts)
-            self._file.close()
-            _publish(self._partial, self._path)
+        self._rows.attrs["video"] = json.dumps(facts)
+        self._open.close()
 
     def drop(self) -> None:
         """Give up: nothing is left."""
-        with contextlib.suppress(OSError, RuntimeError):
-            self._file.close()
-        self._partial.unlink(missing_ok=True)
+        with suppress(_Dropped, OutputError), self._open.pop_all():
+            raise _Dropped
 
 
 def require_storable(rows: NDArray, *, dtype: str, video_id: str) -> None:
@@ -243,16 +275,14 @@ def merge_parts(
         manifest: of all.
         progress: called after each video.
 
-    Raises: FeatureError if a part cannot be read, or the disk does not take the file.
+    Raises: FeatureError if a part cannot be read, OutputError if the disk does not take the file.
     """
-    partial = out.with_name(f".{out.name}.{os.getpid()}.part")
-    with _writing(out):
-        with h5py.File(partial, "w", libver="v110", locking=False) as file:
-            file.attrs[MANIFEST] = manifest.to_json()
-            group = file.create_group(_VIDEOS)
-            for video_id in sorted(parts):
-                with _opened(parts[video_id]) as part:
-                    part.copy(part[_VIDEOS][video_id], group, name=video_id)
-                if progress is not None:
-                    progress()
-        _publish(partial, out)
+    with _created(out) as (file, target):
+        file.attrs[MANIFEST] = manifest.to_json()
+        group = file.create_group(_VIDEOS)
+        for video_id in sorted(parts):
+            with _opened(parts[video_id]) as part:
+                part.copy(part[_VIDEOS][video_id], group, name=video_id)
+            target.check()
+            if progress is not None:
+                progress()

@@ -3,7 +3,6 @@
 Any number of processes on any number of machines may write parts; they share only the folder.
 """
 
-import glob
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +10,9 @@ from pathlib import Path
 from mmad.data.feature_files import FeatureFile, PartWriter, StoredVideo, merge_parts
 from mmad.data.feature_manifest import FeatureManifest
 from mmad.data.process_lock import ProcessLock
+from mmad.data.samples import FailedVideo
 from mmad.errors import FeatureError
+from mmad.files import cannot_write, remove_partials, write_text
 
 
 def assign_shares(
@@ -38,7 +39,7 @@ class FeatureParts:
         share: number of this process, from 0, and of all.
         overwrite: make the videos again; if the file was made otherwise, all of it goes.
 
-    Raises: FeatureError if ``out`` was made otherwise, or cannot be a file.
+    Raises: FeatureError if ``out`` was made otherwise.
     """
 
     def __init__(
@@ -58,8 +59,6 @@ class FeatureParts:
         rank, count = share
         self._at_work = ProcessLock(self.folder / f"share-{rank + 1}-of-{count}.lock")
         self._joining = ProcessLock(out.with_name(f"{out.name}.joining"))
-        if out.is_dir():
-            raise FeatureError(f"--out {out}: is a folder; give the name of a file")
         done = set() if overwrite else self._finished()
         wanted = sorted((n, path) for n, path in self._videos.items() if n not in done)
         self.share = assign_shares(wanted, count=count)[rank]
@@ -71,7 +70,8 @@ class FeatureParts:
     def begin(self) -> list[tuple[str, Path]]:
         """The videos of this process's share that have no part yet; what failed is tried again.
 
-        Raises: FeatureError if another process does the same share, or nothing can be written.
+        Raises: FeatureError if another process does the same share, OutputError if nothing can be
+            written.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -85,9 +85,7 @@ class FeatureParts:
                 self._note(name).unlink(missing_ok=True)
             return [(name, path) for name, path in self.share if not self._has_part(name)]
         except OSError as error:
-            raise FeatureError(
-                f"{self.out}: cannot be written ({error.strerror or error}); check the folder"
-            ) from None
+            raise cannot_write(self.folder, error) from None
 
     def writer(self, video_id: str, video: StoredVideo, *, dtype: str) -> PartWriter:
         """Writes the part of a video."""
@@ -103,13 +101,13 @@ class FeatureParts:
         """Show the other processes that this one still works."""
         self._at_work.refresh()
 
-    def end(self) -> None:
-        """This process has done what it could."""
-        self._at_work.release()
-
-    def note_failure(self, video_id: str, message: str) -> None:
-        """Tell the other processes that this video will not come."""
-        self._note(video_id).write_text(message, encoding="utf-8", errors="replace")
+    def end(self, failed: Sequence[FailedVideo]) -> None:
+        """Tell the other processes that this one has done what it could, and what will not come."""
+        try:
+            for failure in failed:
+                write_text(self._note(failure.video_id), failure.message)
+        finally:
+            self._at_work.release()
 
     def join(self) -> bool:
         """Join parts and finished file; False if parts of other processes are still missing.
@@ -117,7 +115,7 @@ class FeatureParts:
         Waits while another process joins them. What is left of this run is removed; parts of videos
         that are not among the wanted ones stay.
 
-        Raises: FeatureError if the file cannot be written.
+        Raises: OutputError if the file cannot be written.
         """
         try:
             while not self._joining.acquire():
@@ -127,10 +125,7 @@ class FeatureParts:
             finally:
                 self._joining.release()
         except OSError as error:
-            raise FeatureError(
-                f"{self.out}: cannot be written ({error.strerror or error}); its parts are kept in "
-                f"{self.folder}"
-            ) from None
+            raise cannot_write(self.out, error) from None
 
     def _join(self) -> bool:
         parts = {name: self.path(name) for name in self._videos if self._has_part(name)}
@@ -141,8 +136,7 @@ class FeatureParts:
                 return False
         changed = self.out.is_file() and kept | set(parts) != self._present()
         if parts or changed:
-            for leftover in self.out.parent.glob(f".{glob.escape(self.out.name)}.*.part"):
-                leftover.unlink(missing_ok=True)
+            remove_partials(self.out)
             sources = {**dict.fromkeys(kept, self.out), **parts}
             merge_parts(sources, self.out, manifest=self._manifest, progress=self._joining.refresh)
         for name in self._videos:
@@ -153,9 +147,12 @@ class FeatureParts:
 
     def _clear_folder(self) -> None:
         """Remove the folder if nothing of other processes is in it."""
-        if not any(self.folder.glob("*.h5")) and not any(self.folder.glob("*.lock")):
-            for leftover in self.folder.glob(".*.part"):
-                leftover.unlink(missing_ok=True)
+        # Hidden files are halves of parts that killed processes left.
+        names = [path.name for path in self.folder.iterdir()]
+        if not any(name.endswith((".h5", ".lock")) for name in names if name[0] != "."):
+            for name in names:
+                if name[0] == ".":
+                    (self.folder / name).unlink(missing_ok=True)
         try:
             self.folder.rmdir()
         except OSError:

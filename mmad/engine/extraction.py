@@ -151,7 +151,7 @@ def extract_parts(
         num_workers: processes that decode; 0 decodes in this one, between computations.
         progress: called with the number of frames that were done.
 
-    Raises: FeatureError if the disk does not take them.
+    Raises: OutputError if the disk does not take them.
     """
     encoder = BlockEncoder(source.backbone, settings, layout=layout, precision=precision)
     blocks = read_blocks(
@@ -200,9 +200,7 @@ def extract_parts(
     finally:
         for writer in writers.values():
             writer.drop()
-        for failure in done.failed:
-            parts.note_failure(failure.video_id, failure.message)
-        parts.end()
+        parts.end(done.failed)
     return done
 
 

@@ -8,6 +8,7 @@ from mmad.config.run import RunConfig
 from mmad.engine.inference import feature_reader
 from mmad.engine.run_folder import FROZEN_HASH, create_run, save_frozen
 from mmad.errors import CheckpointError
+from mmad.files import write_text
 from mmad.labels import LabelMap
 from mmad.models.build import build_detector
 from mmad.weights.files import read_weights
@@ -61,7 +62,7 @@ def import_run(
     folder = create_run(out, config, labels=labels)
     digest = save_frozen(folder, model)
     if features is not None:
-        folder.features.write_text(features.to_json(), encoding="utf-8")
+        write_text(folder.features, features.to_json())
     information = {FROZEN_HASH: digest, "step": "0", "imported_from": report.source}
     save_tensors(folder.best, trainable_state(model), metadata=information)
     folder.append({"kind": "weights", "step": 0, "report": report.lines()})

@@ -26,7 +26,7 @@ from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import AnyConfig, RunConfig, dump_config, load_any_config, load_config
 from mmad.data.feature_manifest import FeatureManifest, read_manifest
 from mmad.errors import CheckpointError, ConfigError
-from mmad.files import write_json, write_text
+from mmad.files import cannot_write, write_json, write_text
 from mmad.labels import LabelMap
 from mmad.models.build import build_detector, build_recognizer
 from mmad.models.detector import Detector, FeatureDetector
@@ -104,8 +104,11 @@ class RunFolder:
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Add a line to the log."""
-        with self.log.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+        try:
+            with self.log.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+        except OSError as error:
+            raise cannot_write(self.log, error) from None
 
     def rows(self) -> list[dict[str, Any]]:
         """The log; a line that a kill cut short is dropped."""

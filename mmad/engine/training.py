@@ -23,6 +23,7 @@ from mmad.engine.run_folder import (
 from mmad.engine.stored_features import require_features_of, require_same_base
 from mmad.engine.tensorboard import TensorBoardLog, require_tensorboard
 from mmad.errors import CheckpointError
+from mmad.files import check_writable, write_text
 from mmad.labels import LabelMap
 from mmad.models.build import parameter_groups
 from mmad.report.curves import draw_training_curves
@@ -66,6 +67,7 @@ def _train(
     if config.training.threads is not None:
         torch.set_num_threads(config.training.threads)
     folder = RunFolder(out)
+    check_writable(out)
     experiment = EXPERIMENTS[config.task](config, processes=processes, folder=folder)
     model = experiment.model
     report = None
@@ -89,7 +91,7 @@ def _train(
             folder.append({"kind": "weights", "step": 0, "report": report.lines()})
         save_frozen(folder, model)
         if experiment.features is not None:
-            folder.features.write_text(experiment.features.to_json(), encoding="utf-8")
+            write_text(folder.features, experiment.features.to_json())
         folder.append({"kind": "data", "step": 0, **experiment.facts})
     processes.wait()
     model.to(processes.device)

@@ -142,8 +142,6 @@ def synthesize(
     _claim_folder(out, settings, overwrite=overwrite)
     videos, clips = plan_videos(settings, out=out), plan_clips(settings, out=out)
     missing = [job for job in (*videos, *clips) if not job.path.exists()]
-    for folder in {job.path.parent for job in missing}:
-        folder.mkdir(parents=True, exist_ok=True)
     tasks = [(job, settings) for job in missing]
     with Progress("synthesize", total=len(missing), unit="videos") as progress:
         if num_workers > 1 and len(tasks) > 1:
@@ -233,7 +231,6 @@ def _claim_folder(out: Path, settings: SynthesisSettings, *, overwrite: bool) ->
         raise ConfigError(
             f"{out}: is not empty and was not made by mmad synthesize; choose another folder"
         )
-    out.mkdir(parents=True, exist_ok=True)
     write_text(marker, json.dumps({**wanted, "packages": _PACKAGES}, indent=1) + "\n")
 
 
@@ -314,7 +311,6 @@ def record_of(job: Job) -> VideoRecord:
 
 def _write_annotations(out: Path, videos: Sequence[Job], clips: Sequence[Job]) -> None:
     folder = out / "annotations"
-    folder.mkdir(exist_ok=True)
     records = [record_of(job) for job in videos]
     if records:
         write_mma52_json(folder / "mma52.json", records)

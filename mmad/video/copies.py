@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from mmad.errors import VideoError
-from mmad.files import remove_partials, write_json
+from mmad.files import check_writable, make_folder, remove_partials, write_json
 from mmad.video.index import VideoIndex
 from mmad.video.reader import Frame, VideoReader, scaled_size
 from mmad.video.writer import VideoWriter, exact_fps
@@ -90,15 +90,16 @@ def make_copies(
         settings: of each video, a dataclass of JSON values; a finished copy is left alone if these
             and the size and time of its source are those noted in the manifest.
         out: folder of the copies; made if need be.
-        write: writes one copy; its VideoError or OSError is reported and does not stop the others.
+        write: writes one copy; its VideoError is reported and does not stop the others.
         manifest_file: name of the list of finished copies in ``out``.
         num_workers: processes.
         overwrite: make finished copies again.
         on_done: called with each source when it is through.
 
-    Raises: VideoError if the manifest cannot be read.
+    Raises: VideoError if the manifest cannot be read, OutputError if the disk does not take a copy.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
+    check_writable(out)
     manifest = read_manifest(out / manifest_file)
     summary = CopySummary()
     jobs = {}
@@ -166,8 +167,6 @@ def _copy_or_message(write: WriteCopy, video: Path, out: Path, settings: Any) ->
         return write(video, copy, settings)
     except VideoError as error:
         return str(error)
-    except OSError as error:
-        return f"{video}: its copy {copy} cannot be written ({error.strerror or error})"
 
 
 def write_frames(

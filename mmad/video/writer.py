@@ -15,8 +15,8 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from mmad.errors import VideoError
-from mmad.files import cannot_write, partial_path
+from mmad.errors import MmadError, VideoError
+from mmad.files import cannot_write, is_disk_error, make_folder, partial_path
 
 _NTSC = Fraction(1000, 1001)
 
@@ -44,7 +44,7 @@ class VideoWriter:
     name, renamed at the end of a clean ``with`` block and removed after an exception.
 
     Args:
-        path: of the file; its folder must be there.
+        path: of the file; its folder is made if need be.
         fps: frames per second.
         width, height: in pixels, even, because 4:2:0 colour halves both.
         crf: quality of x264, lower is better.
@@ -55,7 +55,7 @@ class VideoWriter:
         time_base: seconds of one unit of the times given to `write`; None counts frames.
 
     Raises: VideoError if a side is odd, the rate is not positive, a frame has another shape or
-    type, no frame was written, or the file cannot be written.
+    type, no frame was written, or the encoder refuses; OutputError if the disk does.
     """
 
     def __init__(
@@ -78,10 +78,7 @@ class VideoWriter:
                 f"{self.path}: expected an even width and height, found {width} x {height}; "
                 "crop or resize the frames to even sides"
             )
-        if not self.path.parent.is_dir():
-            raise VideoError(
-                f"{self.path}: cannot be written, its folder does not exist; make it first"
-            )
+        make_folder(self.path.parent)
         rate = exact_fps(fps)
         self._time_base = time_base or 1 / rate
         self._shape = (height, width, 3)
@@ -108,10 +105,7 @@ class VideoWriter:
                 }
         except (OSError, av.error.FFmpegError, ValueError) as error:
             self._discard()
-            raise VideoError(
-                f"{self.path}: cannot be written ({error}); check the folder, the free space and "
-                f"the codec {codec!r}"
-            ) from error
+            raise self._failure(error) from error
 
     def write(self, frame: NDArray[np.uint8], *, time: int | None = None) -> None:
         """Append ``frame``, uint8 RGB (height, width, 3), shown at ``time`` in time base units."""
@@ -122,14 +116,14 @@ class VideoWriter:
             )
         # Converted here, so that the encoder gets the same bytes on every run.
         planes = cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2YUV_I420)
-        picture = VideoFrame.from_ndarray(np.asarray(planes, dtype=np.uint8), format="yuv420p")
-        picture.pts = self.num_frames if time is None else time
-        picture.time_base = self._time_base
-        self.num_frames += 1
         try:
+            picture = VideoFrame.from_ndarray(np.asarray(planes, dtype=np.uint8), format="yuv420p")
+            picture.pts = self.num_frames if time is None else time
+            picture.time_base = self._time_base
+            self.num_frames += 1
             self._container.mux(self._stream.encode(picture))
         except (OSError, av.error.FFmpegError) as error:
-            raise cannot_write(self.path, error) from error
+            raise self._failure(error) from error
 
     def __enter__(self) -> "VideoWriter":
         return self
@@ -152,7 +146,12 @@ class VideoWriter:
             os.replace(self._temporary, self.path)
         except (OSError, av.error.FFmpegError) as error:
             self._discard()
-            raise cannot_write(self.path, error) from error
+            raise self._failure(error) from error
+
+    def _failure(self, error: Exception) -> MmadError:
+        if is_disk_error(error):
+            return cannot_write(self.path, error)
+        return VideoError(f"{self.path}: cannot be written as a video ({error})")
 
     def _discard(self) -> None:
         container = getattr(self, "_container", None)

@@ -7,6 +7,7 @@ from pathlib import Path
 from torch import Tensor
 
 from mmad.checkpoint import save_tensors
+from mmad.files import write_text
 from mmad.models.videomae import TUBELET_FRAMES, VideoMAE
 from mmad.weights.naming import hugging_face_names
 
@@ -39,8 +40,7 @@ def write_hugging_face(
 ) -> None:
     """Write ``config.json`` and ``model.safetensors``; ``others`` (a head) keep their names."""
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     tensors = hugging_face_names(backbone.state_dict()) | dict(others or {})
     save_tensors(folder / "model.safetensors", tensors)
     text = json.dumps(hugging_face_config(backbone), indent=2)
-    (folder / "config.json").write_text(text + "\n", encoding="utf-8")
+    write_text(folder / "config.json", text + "\n")

@@ -26,6 +26,7 @@ from mmad.engine.feature_backbone import open_backbone
 from mmad.engine.feature_plan import FeatureBackbone
 from mmad.engine.training import train_run
 from mmad.errors import FeatureError
+from mmad.files import partial_path
 from mmad.models.build import build_backbone, build_detector
 from mmad.models.videomae import VideoMAE
 from mmad.video.find import find_videos
@@ -354,8 +355,9 @@ def test_what_a_killed_process_left_is_cleared(
     dead = f"{socket.gethostname()} 999999"
     (tmp_path / "f.h5.joining").write_text(dead)
     (folder / "share-2-of-2.lock").write_text(dead)
-    (folder / ".999999.0.part").write_bytes(b"half a part")
-    (tmp_path / ".f.h5.999999.part").write_bytes(b"half a file")
+    for path in (folder / "gone.h5", out):
+        half = partial_path(path)
+        half.with_name(half.name.replace(str(os.getpid()), "999999")).write_bytes(b"half")
     run(command(config_file, videos / "videos", out, "--share", "2/2"))
     assert out.read_bytes() == whole.read_bytes()
     assert {path.name for path in tmp_path.iterdir()} == {"whole.h5", "f.h5"}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from clips import HEIGHT, WIDTH, numbered_frame, numbers_of
 
-from mmad.errors import VideoError
+from mmad.errors import OutputError, VideoError
 from mmad.video.index import index_video
 from mmad.video.reader import open_video
 from mmad.video.writer import VideoWriter, exact_fps
@@ -80,8 +80,10 @@ def test_bad_input(tmp_path: Path) -> None:
         VideoWriter(path, fps=30, width=161, height=48)
     with pytest.raises(VideoError, match="frame rate: expected a positive number, found 0"):
         VideoWriter(path, fps=0, width=160, height=48)
-    with pytest.raises(VideoError, match="its folder does not exist"):
-        VideoWriter(tmp_path / "no" / "a.mp4", fps=30, width=160, height=48)
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"file: cannot be written \(File exists\)"):
+        VideoWriter(tmp_path / "file" / "a.mp4", fps=30, width=160, height=48)
+    (tmp_path / "file").unlink()
     with (
         pytest.raises(VideoError, match=r"frame 0: expected uint8 of shape \(48, 160, 3\)"),
         VideoWriter(path, fps=30, width=160, height=48) as writer,
