@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 
 from mmad.annotations.formats import AnnotationSet, read_annotations
 from mmad.annotations.placeholders import find_placeholders
+from mmad.config.run import read_settings
 from mmad.errors import PredictionError
 from mmad.evaluation.predictions import Predictions, read_predictions
 
@@ -75,24 +75,32 @@ def data_of_run(predictions: Path) -> Mapping[str, Any]:
     run = run_of(predictions)
     if run is None:
         return {}
-    config = run / "config.yaml"
     try:
-        return dict(yaml.safe_load(config.read_text(encoding="utf-8"))["data"])
-    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):
+        return dict(read_settings(run / "config.yaml")["data"])
+    except (OSError, ValueError, KeyError, TypeError):
         return {}
 
 
 def annotations_of_run(predictions: Path) -> list[str]:
     """Where the run that ``predictions`` lie in has its annotations.
 
-    Raises: PredictionError if they do not lie in a run folder, or its config does not say.
+    Raises: PredictionError if they do not lie in a run folder, its config does not say, or they are
+    no longer there.
     """
-    paths = data_of_run(predictions).get("annotations")
-    if not paths:
+    found = data_of_run(predictions).get("annotations")
+    if not found:
         raise PredictionError(
-            f"{predictions}: not in a run folder that says data.annotations; say --annotations FILE"
+            f"{predictions}: not in a run folder that names data.annotations; pass --annotations "
+            "FILE"
         )
-    return [paths] if isinstance(paths, str) else [str(path) for path in paths]
+    paths = [found] if isinstance(found, str) else [str(path) for path in found]
+    missing = [path for path in paths if not Path(path).exists()]
+    if missing:
+        raise PredictionError(
+            f"{run_of(predictions)}: its annotations are no longer at {missing[0]}; pass "
+            "--annotations FILE"
+        )
+    return paths
 
 
 @dataclass(frozen=True, eq=False)

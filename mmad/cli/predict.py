@@ -1,12 +1,13 @@
 """``mmad predict``: detections of videos or guesses of clips of a subset, labelled or not."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mmad.cli.options import DeviceOption, OverridesArgument, SubsetOption
+from mmad.cli.options import AnnotationsOption, DeviceOption, OverridesArgument, SubsetOption
 from mmad.config.features import FeatureDataSettings
 from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import AnyConfig, RunConfig, load_any_config
@@ -36,6 +37,13 @@ app = typer.Typer(add_completion=False)
 def predict(
     checkpoint: Annotated[Path, typer.Argument(help="Run folder of a trained model.")],
     overrides: OverridesArgument = None,
+    annotations: AnnotationsOption = None,
+    videos: Annotated[
+        Path | None, typer.Option(help="Folder of videos or clips; default: that of the run.")
+    ] = None,
+    features: Annotated[
+        Path | None, typer.Option(help="Stored features; default: those of the run.")
+    ] = None,
     subset: SubsetOption = "test",
     out: Annotated[
         Path | None, typer.Option(help="CSV to write; default RUN/predictions/SUBSET.csv.")
@@ -50,11 +58,41 @@ def predict(
     folder = RunFolder(checkpoint)
     labels = labels_of(folder)
     check_output_file(out or folder.predictions(subset, ".csv"))
-    wanted = load_any_config(folder.config, overrides=overrides or [])
+    of_clips = isinstance(load_any_config(folder.config), RecognitionConfig)
+    moved = {
+        subset if of_clips else "annotations": [str(path) for path in annotations or []],
+        "clips" if of_clips else "videos": videos and str(videos),
+        "features": features and str(features),
+    }
+    # JSON is YAML, whatever characters a path has.
+    changes = [f"data.{key}={json.dumps(place)}" for key, place in moved.items() if place]
+    wanted = load_any_config(folder.config, overrides=[*changes, *(overrides or [])])
+    require_places(checkpoint, wanted, subset=subset)
     if isinstance(wanted, RecognitionConfig):
         predict_clips(checkpoint, wanted, subset=subset, out=out, details=details, device=device)
     else:
         predict_videos(checkpoint, wanted, labels=labels, subset=subset, out=out, device=device)
+
+
+# Settings of the data, and the option that says where it is now.
+_PLACES = {
+    "annotations": "--annotations FILE",
+    "videos": "--videos DIR",
+    "clips": "--videos DIR",
+    "features": "--features FILE",
+}
+
+
+def require_places(checkpoint: Path, wanted: AnyConfig, *, subset: str) -> None:
+    """Raise CheckpointError unless the data that the settings name are there."""
+    for key, option in {**_PLACES, subset: "--annotations LIST"}.items():
+        value = getattr(wanted.data, key, None)
+        paths = value if isinstance(value, list) else [value] if isinstance(value, str) else []
+        for path in paths:
+            if not Path(path).exists():
+                raise CheckpointError(
+                    f"{checkpoint}: the {key} of this run are no longer at {path}; pass {option}"
+                )
 
 
 def require_same_model(

@@ -23,6 +23,7 @@ from mmad.config.dense_detectors import ActionFormerSettings
 from mmad.config.detectors import DetectorSettings, settings_of_detector
 from mmad.config.features import FeatureDataSettings
 from mmad.config.inference import InferenceSettings
+from mmad.config.paths import absolute, found_from_here, relative_to_file
 from mmad.config.recognition import RecognitionConfig
 from mmad.config.training import TrainingSettings
 from mmad.errors import ConfigError, raise_problems
@@ -136,16 +137,24 @@ def load_any_config(path: str | Path, *, overrides: Sequence[str] = ()) -> AnyCo
 
     Raises: ConfigError, with every problem in one message.
     """
-    source = find_config(path)
+    content = read_settings(find_config(path))
+    for override in overrides:
+        _override(content, override)
+    return parse_any_config(content, source=str(find_config(path)))
+
+
+def read_settings(source: Path) -> dict[str, Any]:
+    """The settings that a YAML file names, not yet checked, with paths from the working folder.
+
+    Raises: ConfigError if the file holds no settings.
+    """
     try:
         content = yaml.safe_load(source.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{source}: not a YAML file: {error}") from None
     if not isinstance(content, dict):
         raise ConfigError(f"{source}: expected settings (key: value), found {content!r:.40}")
-    for override in overrides:
-        _override(content, override)
-    return parse_any_config(content, source=str(source))
+    return found_from_here(content, source)
 
 
 def find_config(path: str | Path) -> Path:
@@ -195,9 +204,41 @@ def parse_any_config(content: Mapping[str, Any], *, source: str) -> AnyConfig:
         raise AssertionError("a validation error has at least one item") from error
 
 
-def dump_config(config: AnyConfig) -> str:
-    """The settings as YAML that `load_config` reads back to an equal value."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+def dump_config(config: AnyConfig, *, folder: Path | None = None) -> str:
+    """The settings as YAML that `load_config` reads back to an equal value.
+
+    Args:
+        config: the settings.
+        folder: that the file goes into, for relative paths that start there.
+    """
+    content = config.model_dump(mode="json")
+    if folder is not None:
+        content = relative_to_file(content, folder)
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+
+
+def differing_settings(first: AnyConfig, second: AnyConfig) -> list[str]:
+    """Lines that name the settings in which two configs differ, wherever their paths start.
+
+    >>> one = load_any_config("configs/demo.yaml")
+    >>> other = load_any_config("configs/demo.yaml", overrides=["seed=3"])
+    >>> differing_settings(one, one), differing_settings(one, other)
+    ([], ['seed: 0, now 3'])
+    """
+    one, other = (_flat(absolute(each.model_dump(mode="json"))) for each in (first, second))
+    return [
+        f"{key}: {one.get(key)}, now {other.get(key)}"
+        for key in {**one, **other}
+        if one.get(key) != other.get(key)
+    ]
+
+
+def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in content.items():
+        is_group = isinstance(value, Mapping)
+        flat |= _flat(value, f"{prefix}{key}.") if is_group else {f"{prefix}{key}": value}
+    return flat
 
 
 def _override(content: dict[str, Any], override: str) -> None:

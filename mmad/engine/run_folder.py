@@ -136,7 +136,7 @@ def create_run(path: Path, config: AnyConfig, *, labels: LabelMap) -> RunFolder:
     if path.exists() and any(path.iterdir()):
         raise ConfigError(f"{path}: exists already; choose another --out, or go on with --resume")
     folder = RunFolder(path)
-    write_text(folder.config, dump_config(config))
+    write_text(folder.config, dump_config(config, folder=path))
     write_json(folder.labels, asdict(labels))
     write_json(path / "environment.json", describe_environment())
     return folder

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from mmad.checkpoint import frozen_state, hash_state, load_exactly, load_state, load_tensors
-from mmad.config.run import AnyConfig, load_any_config
+from mmad.config.run import AnyConfig, differing_settings, load_any_config
 from mmad.engine.detection import prepare_detection
 from mmad.engine.distributed import Processes, start_processes
 from mmad.engine.experiment import Experiment
@@ -172,10 +172,10 @@ def _open_folder(
         raise CheckpointError(
             f"{out}: nothing to resume (no last.pt in it); start without --resume"
         )
-    if load_any_config(folder.config) != config:
+    if differing := differing_settings(load_any_config(folder.config), config):
         raise CheckpointError(
-            f"{out}: was started with other settings; resume with {folder.config}, or "
-            "choose another --out"
+            f"{out}: was started with other settings ({'; '.join(differing[:3])}); resume with "
+            f"{folder.config}, or choose another --out"
         )
 
 

@@ -13,7 +13,7 @@ import torch
 import yaml
 from synthetic_data import tiny_config, tiny_content
 
-from mmad.config.run import dump_config
+from mmad.config.run import RunConfig, load_any_config
 from mmad.data.samples import Packer
 from mmad.data.videos import TrainingVideos, WindowStream
 from mmad.engine.detection import read_data, records_of
@@ -310,4 +310,6 @@ def test_predict_and_eval_from_a_run(run: Path) -> None:
 
 
 def test_config_is_written_whole(run: Path, videos: Path) -> None:
-    assert (run / "config.yaml").read_text() == dump_config(tiny_config(videos))
+    assert load_any_config(run / "config.yaml") == tiny_config(videos)
+    content = yaml.safe_load((run / "config.yaml").read_text())
+    assert content.keys() == {"paths_relative_to", *RunConfig.model_fields}

@@ -70,7 +70,7 @@ def test_one_level_and_chosen_thresholds(tmp_path: Path, annotations: Path) -> N
         (
             [__file__],
             PredictionError,
-            "not in a run folder that says data.annotations; say --annotations",
+            "not in a run folder that names data.annotations; pass --annotations",
         ),
     ],
 )
@@ -82,7 +82,7 @@ def test_wrong_arguments(arguments: list[str], error: type[MmadError], expected:
 def test_a_run_without_annotations_in_its_config(tmp_path: Path, annotations: Path) -> None:
     path = make_run(tmp_path / "runs", "r", annotations, seconds=1000)
     (tmp_path / "runs" / "r" / "config.yaml").write_text("data: 3\n")
-    with pytest.raises(PredictionError, match=r"not in a run folder that says data\.annotations"):
+    with pytest.raises(PredictionError, match=r"not in a run folder that names data\.annotations"):
         call(path)
 
 
