@@ -44,6 +44,13 @@ def require_one_message(result: subprocess.CompletedProcess[str], path: Path) ->
     assert ": cannot be written (" in result.stderr
 
 
+def test_a_disk_that_fills_stops_a_conversion(features: Path, tmp_path: Path) -> None:
+    out = tmp_path / "g.h5"
+    result = mmad("features", "convert", features, out, largest_file=5000)
+    require_one_message(result, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.fixture
 def config_file(videos: Path, tmp_path: Path) -> Path:
     path = tmp_path / "tiny.yaml"
@@ -113,7 +120,7 @@ def test_a_part_on_a_disk_that_fills_is_removed(
     rows = np.arange(32, dtype=np.float32).reshape(4, 8)
     whole.write(rows[:3])
     whole.write(rows[3:])
-    whole.close()
+    whole.publish()
     np.testing.assert_array_equal(FeatureFile(path).read("v", 0, 4), rows)
     path.unlink()
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -122,7 +129,7 @@ def test_a_part_on_a_disk_that_fills_is_removed(
         short = writer()
         with pytest.raises(OutputError, match=r"v\.h5: cannot be written \(File too large\)"):
             short.write(rows)
-        short.drop()
+        short.close()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert list(tmp_path.iterdir()) == []

@@ -3,6 +3,7 @@
 import json
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
@@ -142,9 +143,10 @@ def _to_file(found: FeatureSource, out: Path) -> None:
                 video=video,
                 dtype="float32" if stored is None else stored.dtype,
             )
-            rows = found.read(name, 0, video.num_rows)
-            writer.write(rows.reshape(len(rows), *found.manifest.step_shape))
-            writer.close(notices=video.notices)
+            with closing(writer):
+                rows = found.read(name, 0, video.num_rows)
+                writer.write(rows.reshape(len(rows), *found.manifest.step_shape))
+                writer.publish(notices=video.notices)
         merge_parts(parts, out, manifest=found.manifest)
 
 

@@ -199,7 +199,7 @@ class PartWriter:
         video_id, video: whose features; rows are written in order until there are all of them.
         dtype: of the stored numbers.
 
-    Raises: OutputError here and in `write` and `close` if the disk does not take it.
+    Raises: OutputError here and in `write` and `publish` if the disk does not take it.
     """
 
     def __init__(
@@ -232,15 +232,15 @@ class PartWriter:
         if self._target.error is not None:
             raise cannot_write(self._path, self._target.error)
 
-    def close(self, *, notices: Sequence[str] = ()) -> None:
+    def publish(self, *, notices: Sequence[str] = ()) -> None:
         """Give the file its name."""
         assert self.num_written == self._video.num_rows, "rows are missing"
         facts = {**asdict(self._video), "notices": list(notices)}
         self._rows.attrs["video"] = json.dumps(facts)
         self._open.close()
 
-    def drop(self) -> None:
-        """Give up: nothing is left."""
+    def close(self) -> None:
+        """Leave nothing behind if the file has not got its name."""
         with suppress(_Dropped, OutputError), self._open.pop_all():
             raise _Dropped
 

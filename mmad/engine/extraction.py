@@ -170,7 +170,7 @@ def extract_parts(
         given_up.add(failure.video_id)
         done.failed.append(failure)
         if failure.video_id in writers:
-            writers.pop(failure.video_id).drop()
+            writers.pop(failure.video_id).close()
 
     try:
         for item in _encoded(blocks, encoder):
@@ -194,12 +194,12 @@ def extract_parts(
             if progress is not None:
                 progress(block.num_new_frames)
             if block.is_last:
-                writers.pop(name).close(notices=block.notices)
+                writers.pop(name).publish(notices=block.notices)
                 done.written.append(name)
                 done.notices += block.notices
     finally:
         for writer in writers.values():
-            writer.drop()
+            writer.close()
         parts.end(done.failed)
     return done
 
