@@ -1,6 +1,7 @@
 """Every command in the README and the docs is run: on tiny data, and training with --smoke."""
 
 import importlib
+import json
 import re
 import shlex
 import shutil
@@ -82,6 +83,27 @@ def mmad(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "mmad", *arguments]
 
 
+def write_other_data_sets(folder: Path, content: dict) -> None:
+    """The videos of ``content`` with three gestures, and one instance that ends too late."""
+    gestures = ("nod", "wave", "shrug")
+    database = {
+        video_id: {
+            "subset": video["subset"],
+            "duration": video["duration"],
+            "annotations": [
+                {"segment": [start, end], "label": gestures[label]}
+                for label, start, end in sorted(
+                    {(label % 3, start, end) for label, start, end in video["actions"]}
+                )
+            ],
+        }
+        for video_id, video in content.items()
+    }
+    for name in ("gestures.json", "thumos14.json"):
+        (folder / name).write_text(json.dumps({"classes": gestures, "database": database}))
+        next(iter(database.values()))["annotations"][0]["segment"][1] = 99.0
+
+
 SMALL = ("--width", "32", "--height", "32", "--fps", "15", "--min-seconds", "2")
 SMALL += ("--max-seconds", "3")
 
@@ -115,6 +137,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows += (annotations / "val.csv").read_text().splitlines()[1:]
     (folder / "mine.csv").write_text("\n".join([header, *rows]) + "\n")
     (folder / "broken.csv").write_text(f"{header}\n0,val0000,30,5,9,40,15\n")
+    write_other_data_sets(folder, json.loads((annotations / "mma52.json").read_text()))
     torch.save(opentad_checkpoint(random_detector(data)), folder / "epoch_59.pth")
     torch.save(actionformer_checkpoint(), folder / "epoch_034.pth.tar")
     backbone = random_detector(data).features.backbone

@@ -8,7 +8,7 @@ from typing import Any
 from mmad.annotations.mma52 import json_instance, json_video, repeated_videos
 from mmad.annotations.problems import BAD_FILE, BAD_VALUE, Problem
 from mmad.annotations.raw import RawFile
-from mmad.files import parse_json, read_text, write_text
+from mmad.files import RepeatedKeyDict, parse_json, read_text, write_text
 from mmad.labels import LabelMap
 from mmad.structures import VideoRecord
 
@@ -16,7 +16,8 @@ from mmad.structures import VideoRecord
 def read_activitynet_json(path: Path, *, fps: float | None = None) -> RawFile:
     """What an ActivityNet JSON says: ``{"database": {video: {subset, duration, annotations}}}``.
 
-    Each annotation is ``{"segment": [start, end], "label": name}`` in seconds. Entries ``fps`` and
+    The object of videos may also be the whole file, with ``duration_second`` for the length. Each
+    annotation is ``{"segment": [start, end], "label": name}`` in seconds. Entries ``fps`` and
     ``frame`` of a video are read if there; with ``fps`` the videos without them are given this
     frame rate. A list ``classes`` beside ``database`` fixes names and order of the label set.
 
@@ -24,13 +25,14 @@ def read_activitynet_json(path: Path, *, fps: float | None = None) -> RawFile:
     """
     content = parse_json(path, read_text(path))
     raw = RawFile()
-    database = content.get("database")
-    if not isinstance(database, dict):
+    database = content.get("database", content)
+    if not isinstance(database, RepeatedKeyDict):
         message = 'expected an object "database" with one entry per video'
         raw.problems.append(Problem(BAD_FILE, message))
         return raw
-    raw.problems += repeated_videos(database)  # type: ignore[arg-type]
-    raw.classes = _read_classes(content.get("classes"), problems=raw.problems)
+    raw.problems += repeated_videos(database)
+    if database is not content:
+        raw.classes = _read_classes(content.get("classes"), problems=raw.problems)
     for video_id, entry in database.items():
         place = f"video {video_id}"
         # The test split of ActivityNet has no annotations, or an empty list of them.
@@ -38,6 +40,8 @@ def read_activitynet_json(path: Path, *, fps: float | None = None) -> RawFile:
             message = f"{place}: expected an object with subset, duration and a list of annotations"
             raw.problems.append(Problem(BAD_FILE, message))
             continue
+        if "duration" not in entry and "duration_second" in entry:
+            entry["duration"] = entry["duration_second"]
         video = json_video(video_id, entry, default_fps=fps, path=path, problems=raw.problems)
         if video is None:
             continue

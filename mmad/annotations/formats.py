@@ -4,14 +4,18 @@ A new data set needs a reader (and writer) in a file of its own and a line in `F
 """
 
 import logging
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from mmad.annotations.activitynet import read_activitynet_json, write_activitynet_json
 from mmad.annotations.attach import attach_subjects, attach_videos
+from mmad.annotations.charades import read_charades_csv
+from mmad.annotations.ego4d import read_ego4d_json
 from mmad.annotations.elan_reader import read_elan
+from mmad.annotations.epic import read_epic_noun_csv, read_epic_verb_csv
 from mmad.annotations.mma52 import (
     CLIP_LINE,
     read_clip_list,
@@ -21,8 +25,22 @@ from mmad.annotations.mma52 import (
     write_mma52_csv,
     write_mma52_json,
 )
-from mmad.annotations.problems import Problem, raise_annotation_problems
-from mmad.annotations.raw import RawFile, build_records, find_label, merge_raw
+from mmad.annotations.problems import (
+    EMPTY_SEGMENT,
+    OUTSIDE_VIDEO,
+    REVERSED_SEGMENT,
+    UNKNOWN_LABEL,
+    Problem,
+    raise_annotation_problems,
+)
+from mmad.annotations.raw import (
+    OutOfVideo,
+    RawFile,
+    as_number,
+    build_records,
+    find_label,
+    merge_raw,
+)
 from mmad.annotations.subsets import plain_subset
 from mmad.errors import AnnotationError
 from mmad.files import parse_json, read_text
@@ -61,6 +79,10 @@ class Format(NamedTuple):
 
 
 CLIP_FORMAT = "ma52-list"
+LabelChoice = Literal["auto", "ma52", "file"]
+
+# More numbered labels than this are taken for something else, such as ids.
+_MOST_NUMBERS = 10_000
 
 FORMATS: dict[str, Format] = {
     "mma52-json": Format(
@@ -76,7 +98,24 @@ FORMATS: dict[str, Format] = {
     "activitynet-json": Format(
         read_activitynet_json,
         write_activitynet_json,
-        'JSON {"database": {video_id: {subset, duration, annotations: [{segment, label}]}}}',
+        'JSON {"database": {video_id: {subset, duration, annotations: [{segment, label}]}}}, or '
+        "the object of videos alone; as ActivityNet, THUMOS14, FineAction and others",
+    ),
+    "charades-csv": Format(
+        read_charades_csv,
+        None,
+        'CSV of Charades, with the columns id, actions ("c092 11.9 21.2;..."), length',
+    ),
+    "epic-csv": Format(
+        read_epic_verb_csv,
+        None,
+        "CSV of EPIC-KITCHENS-100, with video_id, start_timestamp, stop_timestamp, verb_class",
+    ),
+    "epic-noun-csv": Format(read_epic_noun_csv, None, "the same file with its nouns as labels"),
+    "ego4d-json": Format(
+        read_ego4d_json,
+        None,
+        'JSON of Ego4D moments {"videos": [{clips: [{clip_uid, annotations: [{labels}]}]}]}',
     ),
     "elan": Format(
         read_elan,
@@ -100,8 +139,9 @@ class AnnotationSet:
         labels: the label set that the indices in the records refer to.
         path: the file or folder read; of several files, the first.
         format: name in `FORMATS`.
-        notices: what had to be assumed, one sentence each.
+        notices: what had to be assumed or changed, one sentence each.
         problems: what was left out as wrong; empty unless read with ``strict=False``.
+        assumed_lengths: ids of videos whose length is not known: the last time was taken.
     """
 
     records: tuple[VideoRecord, ...]
@@ -110,6 +150,7 @@ class AnnotationSet:
     format: str
     notices: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
+    assumed_lengths: frozenset[str] = frozenset()
 
 
 def read_annotations(
@@ -117,7 +158,8 @@ def read_annotations(
     *,
     format: str = "auto",
     subsets: Sequence[str] | None = None,
-    labels: LabelMap | None = None,
+    labels: LabelMap | LabelChoice = "auto",
+    out_of_video: OutOfVideo = "error",
     fps: float | None = None,
     strict: bool = True,
 ) -> AnnotationSet:
@@ -130,9 +172,12 @@ def read_annotations(
         format: a name in `FORMATS`, or "auto" to tell it by the content.
         subsets: keep the videos of these subsets only; all by default. The whole file is checked
             anyway.
-        labels: the label set; by default the 52 micro-actions, and for an ActivityNet JSON or ELAN
-            files about other actions the set of the file itself (its ``classes``, else all its
-            names, sorted, over all subsets).
+        labels: the label set; "ma52"; "file", the labels of the file itself (its ``classes``, else
+            all its names, sorted, over all subsets, else 0 to the highest number); or "auto", which
+            is "ma52" for the files of MMA-52 and where most names are micro-actions, else "file".
+            Numbers alone are never taken for micro-actions.
+        out_of_video: an instance that is not wholly inside its video, or has no length, is an
+            "error", is cut ("clip") or left out ("drop"); the last two are counted in a notice.
         fps: frame rate of the videos, for files that do not say it.
         strict: raise if anything is wrong; otherwise what is wrong is left out and told in
             ``problems``.
@@ -148,20 +193,22 @@ def read_annotations(
         found = ", ".join(f"{file.name} ({name})" for file, name in zip(files, names, strict=True))
         raise AnnotationError(f"files read together must have one format, found {found}")
     raw = merge_raw({file: FORMATS[names[0]].reader(file, fps=fps) for file in files})
-    labels = labels or _choose_labels(raw, name=names[0])
-    records, problems = build_records(raw, labels=labels)
     source = Path(path) if isinstance(path, str | Path) else files[0]
+    labels, notices = _choose_labels(raw, labels, format=names[0], source=source)
+    records, problems, mended = build_records(raw, labels=labels, out_of_video=out_of_video)
+    notices = (*raw.notices, *notices, *mended)
     if strict:
-        raise_annotation_problems(source, problems)
-        for notice in raw.notices:
+        _raise_with_advice(source, problems)
+        for notice in notices:
             _log.warning(notice)
     return AnnotationSet(
         records=_keep_subsets(records, subsets=subsets, source=source),
         labels=labels,
         path=source,
         format=names[0],
-        notices=tuple(raw.notices),
+        notices=notices,
         problems=problems,
+        assumed_lengths=frozenset(one.video_id for one in raw.videos if one.is_length_assumed),
     )
 
 
@@ -177,10 +224,17 @@ def detect_format(path: str | Path) -> str:
         content = parse_json(path, text)
         if "database" in content:
             return "activitynet-json"
-        if any(isinstance(entry, dict) and "actions" in entry for entry in content.values()):
-            return "mma52-json"
+        if isinstance(content.get("videos"), list):
+            return "ego4d-json"
+        for key, name in (("actions", "mma52-json"), ("annotations", "activitynet-json")):
+            if any(isinstance(entry, dict) and key in entry for entry in content.values()):
+                return name
     elif "<ANNOTATION_DOCUMENT" in text or path.suffix.lower() == ".eaf":
         return "elan"
+    elif {"video_id", "start_timestamp"} <= set(first_lines[0].casefold().split(",")):
+        return "epic-csv"
+    elif {"id", "actions", "length"} <= set(first_lines[0].casefold().split(",")):
+        return "charades-csv"
     elif "video_id" in first_lines[0].casefold():
         # A wrong separator or column is for the reader of the format to explain.
         return "mma52-csv"
@@ -225,18 +279,88 @@ def _name_of_format(file: Path, *, format: str) -> str:
     return name
 
 
-def _choose_labels(raw: RawFile, *, name: str) -> LabelMap:
-    if name not in ("activitynet-json", "elan"):
-        return MA52
+def _choose_labels(
+    raw: RawFile, choice: LabelMap | LabelChoice, *, format: str, source: Path
+) -> tuple[LabelMap, tuple[str, ...]]:
+    """The label set, and what had to be assumed.
+
+    Raises: AnnotationError if the file has no labels of its own but is to be read with them.
+    """
+    if isinstance(choice, LabelMap):
+        return choice, ()
+    if choice == "ma52" or (choice == "auto" and format == "mma52-csv"):
+        return MA52, ()
     if raw.classes is not None:
-        return labels_of_names(raw.classes)
-    names = {str(instance.label).strip() for video in raw.videos for instance in video.instances}
-    known = [label for label in names if _is_micro_action(label)]
+        return labels_of_names(raw.classes), ()
+    texts = {str(one.label).strip() for video in raw.videos for one in video.instances}
+    if not texts and choice == "auto":
+        return MA52, ()
+    if not texts:
+        raise AnnotationError(
+            f"{source}: has neither instances nor a list of classes, so it has no labels of its "
+            "own; use the labels ma52"
+        )
+    numbers = [number for text in texts if (number := as_number(text)) is not None]
+    if len(numbers) == len(texts):
+        if choice == "auto" and format == "mma52-json" and _has_names_of_mma52(raw):
+            return MA52, ()
+        is_guess = choice == "auto" and not format.startswith("epic")
+        return _numbered_labels(numbers, source=source, is_guess=is_guess)
     # With most names known, the others are misspelt micro-actions rather than a label set of its
     # own.
-    if not names or 2 * len(known) > len(names):
-        return MA52
-    return flat_labels(sorted(names))
+    known = [text for text in texts if as_number(text) is None and _is_micro_action(text)]
+    if choice == "auto" and 2 * len(known) > len(texts):
+        return MA52, ()
+    return labels_of_names(sorted(texts)), ()
+
+
+def _has_names_of_mma52(raw: RawFile) -> bool:
+    """Whether every video is named as in MMA-52: train0000, val0000 or test0000."""
+    return all(re.fullmatch(r"(train|val|test)\d+", video.video_id) for video in raw.videos)
+
+
+def _numbered_labels(
+    numbers: Sequence[float], *, source: Path, is_guess: bool
+) -> tuple[LabelMap, tuple[str, ...]]:
+    """Labels named by numbers, so that a number in a file of predictions means one label only.
+
+    Where a number could also be the index of another one, they are 0 to the highest.
+
+    Raises: AnnotationError if a number is negative, not whole, or too high to be a class.
+    """
+    wrong = [n for n in numbers if not n.is_integer() or not 0 <= n < _MOST_NUMBERS]
+    if wrong:
+        raise AnnotationError(
+            f"{source}: labels that are numbers must be whole ones from 0 to {_MOST_NUMBERS - 1}, "
+            f"found {wrong[0]:g}; write names instead"
+        )
+    names = sorted({str(int(number)) for number in numbers})
+    if min(numbers) < len(names):
+        names = [str(number) for number in range(int(max(numbers)) + 1)]
+    notice = (
+        f"{source.name}: its labels are numbers without names, taken as a label set of its own "
+        f"({len(names)} labels); if they are micro-actions of MA-52, use the labels ma52"
+    )
+    return flat_labels(names), (notice,) if is_guess else ()
+
+
+def _raise_with_advice(source: Path, problems: Sequence[Problem]) -> None:
+    """Raise `AnnotationError` if there are problems, naming the settings that meet some of them."""
+    kinds = {problem.kind for problem in problems}
+    advice = ""
+    if kinds & {OUTSIDE_VIDEO, EMPTY_SEGMENT, REVERSED_SEGMENT}:
+        advice += (
+            "\nto cut instances at the ends of their video, or leave them out: --out-of-video clip "
+            "or drop (in a config data.out_of_video)"
+        )
+    if UNKNOWN_LABEL in kinds:
+        advice += (
+            "\nif these are no micro-actions of MA-52: --labels file (in a config data.labels=file)"
+        )
+    try:
+        raise_annotation_problems(source, problems)
+    except AnnotationError as error:
+        raise AnnotationError(f"{error}{advice}") from None
 
 
 def _is_micro_action(label: str) -> bool:

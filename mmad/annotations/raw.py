@@ -5,10 +5,11 @@ every format, so it is answered here: `build_records`.
 """
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -23,6 +24,9 @@ from mmad.annotations.problems import (
 )
 from mmad.labels import LabelMap
 from mmad.structures import Annotations, VideoRecord
+from mmad.wording import count
+
+OutOfVideo = Literal["error", "clip", "drop"]
 
 # Where the frame rate is not known, half a frame is taken at this rate, the usual one of MMA-52.
 USUAL_FPS = 30.0
@@ -47,7 +51,10 @@ class RawInstance:
 
 @dataclass
 class RawVideo:
-    """One video as the file has it; the attributes mean the same as in `VideoRecord`."""
+    """One video as the file has it; the attributes mean the same as in `VideoRecord`.
+
+    ``is_length_assumed``: the file does not tell the length; the last time in it was taken.
+    """
 
     video_id: str
     duration_seconds: float
@@ -55,6 +62,7 @@ class RawVideo:
     fps: float | None = None
     num_frames: int | None = None
     instances: list[RawInstance] = field(default_factory=list)
+    is_length_assumed: bool = False
 
 
 @dataclass
@@ -107,8 +115,8 @@ def find_label(labels: LabelMap, value: Any) -> int:
     number = as_number(value)
     if number is None:
         raise KeyError(f"unknown label {value!r}")
-    if isinstance(value, str) and value.strip() in labels.names:
-        return labels.index(value)
+    if str(value).strip() in labels.names:
+        return labels.index(str(value))
     if not number.is_integer():
         raise KeyError(f"unknown label '{value}'")
     return labels.index(int(number))
@@ -169,14 +177,22 @@ def judge_video(video: RawVideo) -> list[Problem]:
 
 
 def build_records(
-    raw: RawFile, *, labels: LabelMap
-) -> tuple[tuple[VideoRecord, ...], tuple[Problem, ...]]:
-    """The records of ``raw`` and all problems, also those that the reader found.
+    raw: RawFile, *, labels: LabelMap, out_of_video: OutOfVideo = "error"
+) -> tuple[tuple[VideoRecord, ...], tuple[Problem, ...], tuple[str, ...]]:
+    """The records of ``raw``, all problems, also those that the reader found, and notices.
 
     Instances with a problem are left out, and so are videos whose length makes no sense.
+
+    Args:
+        raw: what the reader found.
+        labels: the label set.
+        out_of_video: what becomes of an instance that is not wholly inside its video, or has no
+            length: a problem ("error"); it is cut at the ends of the video, and left out if nothing
+            remains ("clip"); or it is left out ("drop"). A notice counts them.
     """
     problems = list(raw.problems)
     records: dict[str, VideoRecord] = {}
+    mended = _Mended()
     for video in raw.videos:
         if video.video_id in records:
             earlier = records[video.video_id].subset
@@ -192,6 +208,8 @@ def build_records(
         problems += bad_video
         if bad_video:
             continue
+        if out_of_video != "error":
+            video = mended.mend(video, clip=out_of_video == "clip")
         annotations, bad_instances = _build_annotations(video, labels=labels)
         problems += bad_instances
         records[video.video_id] = VideoRecord(
@@ -202,7 +220,40 @@ def build_records(
             num_frames=video.num_frames,
             annotations=annotations,
         )
-    return tuple(records.values()), tuple(problems)
+    return tuple(records.values()), tuple(problems), mended.notices()
+
+
+class _Mended:
+    """Instances that were cut or left out because of their segments."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._first: dict[str, str] = {}
+
+    def mend(self, video: RawVideo, *, clip: bool) -> RawVideo:
+        """``video`` with instances that lie inside it and have a length."""
+        kept = []
+        for instance in video.instances:
+            problem = judge_instance(video, instance)
+            if problem is None:
+                kept.append(instance)
+                continue
+            start = max(instance.start_seconds, 0.0)
+            end = min(instance.end_seconds, video.duration_seconds)
+            is_cut = clip and problem.kind == OUTSIDE_VIDEO and start < end
+            if is_cut:
+                kept.append(replace(instance, start_seconds=start, end_seconds=end))
+            done = "cut to the length of the video" if is_cut else f"left out ({problem.kind})"
+            self._counts[done] += 1
+            self._first.setdefault(done, problem.message)
+        return replace(video, instances=kept)
+
+    def notices(self) -> tuple[str, ...]:
+        """How many there were of each kind, and the first."""
+        return tuple(
+            f"{count(number, 'instance', 'was')} {done}, first {self._first[done]}"
+            for done, number in self._counts.items()
+        )
 
 
 def _build_annotations(video: RawVideo, *, labels: LabelMap) -> tuple[Annotations, list[Problem]]:

@@ -12,10 +12,18 @@ import typer
 from rich.console import Console
 
 from mmad.annotations.activitynet import write_activitynet_json
-from mmad.annotations.formats import AnnotationSet, read_annotations
-from mmad.annotations.mma52 import UNKNOWN_SUBSET, write_mma52_json
+from mmad.annotations.formats import AnnotationSet, LabelChoice, read_annotations
+from mmad.annotations.mma52 import UNKNOWN_SUBSET
+from mmad.annotations.raw import OutOfVideo
 from mmad.annotations.subsets import plain_subset
-from mmad.cli.options import JsonOption, LevelOption, TiouOption, levels_of
+from mmad.cli.options import (
+    JsonOption,
+    LabelsOption,
+    LevelOption,
+    OutOfVideoOption,
+    TiouOption,
+    levels_of,
+)
 from mmad.errors import AnnotationError, MmadError, PredictionError
 from mmad.evaluation.agreement import Annotator, agreement_json, measure_agreement
 from mmad.evaluation.consensus import Consensus, find_consensus
@@ -133,7 +141,13 @@ def _folded(names: Sequence[str]) -> dict[str, str]:
     return {name.casefold(): name for name in names}
 
 
-def read_panel(paths: Sequence[Path], *, min_score: float) -> Panel:
+def read_panel(
+    paths: Sequence[Path],
+    *,
+    min_score: float,
+    labels: LabelChoice = "auto",
+    out_of_video: OutOfVideo = "error",
+) -> Panel:
     """The annotators of files of annotations and of predictions.
 
     A prediction counts if its score is at least ``min_score``. A model has the videos that its file
@@ -144,19 +158,23 @@ def read_panel(paths: Sequence[Path], *, min_score: float) -> Panel:
     """
     if len(paths) < 2:
         raise AnnotationError(f"expected at least two files to compare, found {len(paths)}")
-    sets = {path: read_annotations(path) for path in paths if not is_predictions(path)}
+    sets = {
+        path: read_annotations(path, labels=labels, out_of_video=out_of_video)
+        for path in paths
+        if not is_predictions(path)
+    }
     if not sets:
         raise AnnotationError(
             "all files are predictions, which do not tell how long the videos are; name a file "
             "of annotations too"
         )
-    labels = common_labels(list(sets.values()))
+    common = common_labels(list(sets.values()))
     annotators: dict[str, Annotator] = {}
     for path, name in zip(paths, annotator_names(paths), strict=True):
         if path in sets:
-            annotators[name] = _translated(sets[path], labels)
+            annotators[name] = _translated(sets[path], common)
             continue
-        predictions = read_predictions(path, labels=labels)
+        predictions = read_predictions(path, labels=common)
         if odd := predictions.odd_rows_text():
             typer.echo(f"note: {path}: {odd}; they agree with nothing")
         annotators[name] = {
@@ -167,7 +185,7 @@ def read_panel(paths: Sequence[Path], *, min_score: float) -> Panel:
     videos: dict[str, VideoRecord] = {}
     for record in (record for one in sets.values() for record in one.records):
         videos[record.video_id] = _merged(videos.get(record.video_id, record), record)
-    return Panel(annotators, labels, videos)
+    return Panel(annotators, common, videos)
 
 
 def _translated(annotations: AnnotationSet, labels: LabelMap) -> Annotator:
@@ -210,10 +228,7 @@ def write_consensus(path: Path, consensus: Consensus, panel: Panel) -> Path:
         )
         for video, annotations in consensus.annotations.items()
     ]
-    if panel.labels == MA52:
-        write_mma52_json(path, records)
-    else:
-        write_activitynet_json(path, records, panel.labels)
+    write_activitynet_json(path, records, panel.labels)
     disputed = disputed_path(path)
     rows = [
         (
@@ -254,6 +269,8 @@ def agreement(
     min_score: Annotated[
         float, typer.Option(min=0, max=1, help="Lowest score of a prediction.")
     ] = 0.5,
+    labels: LabelsOption = None,
+    out_of_video: OutOfVideoOption = None,
     consensus_file: Annotated[
         Path | None, typer.Option("--consensus", help="Write what the annotators agree on (JSON).")
     ] = None,
@@ -262,7 +279,12 @@ def agreement(
     """Compare annotators: matched F1, kappa over time, and how far boundaries lie apart."""
     _check_outputs(files, consensus_file, json_file)
     thresholds = parse_tiou(tiou).tolist()
-    panel = read_panel(files, min_score=min_score)
+    panel = read_panel(
+        files,
+        min_score=min_score,
+        labels=labels or "auto",
+        out_of_video=out_of_video or "error",
+    )
     if subset is not None:
         panel = panel.of_subset(subset)
     report = measure_agreement(

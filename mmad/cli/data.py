@@ -31,7 +31,7 @@ from mmad.annotations.statistics import (
 from mmad.cli.data_crop import crop
 from mmad.cli.data_flow import flow
 from mmad.cli.data_split import split
-from mmad.cli.options import JsonOption
+from mmad.cli.options import JsonOption, LabelsOption, OutOfVideoOption
 from mmad.errors import AnnotationError
 from mmad.files import write_text
 from mmad.labels import MA52, LabelMap
@@ -76,6 +76,8 @@ def stats(
     ] = None,
     subjects: SubjectsOption = None,
     format: FormatOption = "auto",
+    labels: LabelsOption = None,
+    out_of_video: OutOfVideoOption = None,
     fps: FpsOption = None,
     json_file: JsonOption = None,
 ) -> None:
@@ -86,7 +88,13 @@ def stats(
         _print_classes(console, clips, labels=MA52, title="Clips of each class")
         _write_json(json_file, {"subsets": [asdict(one) for one in clips]})
         return
-    found = read_annotations(_one_or_many(annotations), format=format, fps=fps)
+    found = read_annotations(
+        _one_or_many(annotations),
+        format=format,
+        labels=labels or "auto",
+        out_of_video=out_of_video or "error",
+        fps=fps,
+    )
     records = found.records
     if videos is not None:
         from mmad.annotations.check_videos import add_frame_rates
@@ -118,6 +126,8 @@ def check(
     ] = None,
     subjects: SubjectsOption = None,
     format: FormatOption = "auto",
+    labels: LabelsOption = None,
+    out_of_video: OutOfVideoOption = None,
     fps: FpsOption = None,
     workers: Annotated[int, typer.Option(min=1, help="Videos opened at a time.")] = 2,
     json_file: JsonOption = None,
@@ -125,7 +135,14 @@ def check(
     """Look for all that is wrong with annotations and videos; exit code 2 if there is an error."""
     from mmad.annotations.check import check_data
 
-    found = read_annotations(_one_or_many(annotations), format=format, fps=fps, strict=False)
+    found = read_annotations(
+        _one_or_many(annotations),
+        format=format,
+        labels=labels or "auto",
+        out_of_video=out_of_video or "error",
+        fps=fps,
+        strict=False,
+    )
     report = check_data(found, videos=videos, subjects=subjects, num_workers=workers, progress=True)
     console = _console()
     for kind, group in report.by_kind().items():

@@ -10,7 +10,7 @@ import typer
 from mmad import __version__
 from mmad.annotations.elan import write_elan
 from mmad.annotations.formats import read_annotations
-from mmad.cli.options import DeviceOption
+from mmad.cli.options import DeviceOption, OutOfVideoOption
 from mmad.engine.distributed import start_processes
 from mmad.engine.inference import detect_videos, video_progress
 from mmad.engine.loop import choose_precision
@@ -82,12 +82,17 @@ def detect(
     ] = None,
     no_pictures: Annotated[bool, typer.Option("--no-pictures", help="Draw no timelines.")] = False,
     device: DeviceOption = "auto",
+    out_of_video: OutOfVideoOption = None,
 ) -> None:
     """Find micro-actions: CSV, JSON, an ELAN file and a timeline picture for each video."""
     files = collect(videos)
     check_writable(out)
     # Read first, so that a mistake in it is said before the long work.
-    annotated = read_annotations(annotations).records if annotations is not None else ()
+    annotated = (
+        read_annotations(annotations, out_of_video=out_of_video or "error").records
+        if annotations is not None
+        else ()
+    )
     truth = {record.video_id: record.annotations for record in annotated}
     records, problems = [], []
     for file in files:

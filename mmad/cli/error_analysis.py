@@ -9,16 +9,18 @@ import typer
 from rich.console import Console
 
 from mmad.cli.inputs import (
-    OnlyPredictedOption,
-    StrictOption,
-    SubsetOption,
     newest_predictions,
     read_judged,
 )
 from mmad.cli.options import (
     AnnotationsOption,
     JsonOption,
+    LabelsOption,
     LevelOption,
+    OnlyPredictedOption,
+    OutOfVideoOption,
+    RunSubsetOption,
+    StrictOption,
     TiouOption,
     levels_of,
 )
@@ -44,7 +46,7 @@ def error_analysis(
     annotations: AnnotationsOption = None,
     tiou: TiouOption = "0.5",
     level: LevelOption = "both",
-    subset: SubsetOption = None,
+    subset: RunSubsetOption = None,
     runs: Annotated[Path, typer.Option(help="Where to look for the newest run.")] = Path("runs"),
     out: Annotated[
         Path | None,
@@ -52,6 +54,8 @@ def error_analysis(
     ] = None,
     strict: StrictOption = False,
     only_predicted: OnlyPredictedOption = False,
+    labels: LabelsOption = None,
+    out_of_video: OutOfVideoOption = None,
     json_file: JsonOption = None,
 ) -> None:
     """Say where a detector errs: types of false positives, what is missed, and what it costs."""
@@ -60,7 +64,13 @@ def error_analysis(
         predictions = newest_predictions(runs, subset=subset)
         typer.echo(f"predictions: {predictions}")
     judged = read_judged(
-        [predictions], annotations, subset=subset, strict=strict, only_predicted=only_predicted
+        [predictions],
+        annotations,
+        subset=subset,
+        strict=strict,
+        only_predicted=only_predicted,
+        labels=labels,
+        out_of_video=out_of_video,
     )
     truth, found = judged.truth, judged.found[0]
     report = analyse_errors(

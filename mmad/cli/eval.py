@@ -11,17 +11,19 @@ from rich.console import Console
 
 from mmad.annotations.mma52 import read_clip_list
 from mmad.cli.inputs import (
-    OnlyPredictedOption,
-    StrictOption,
-    SubsetOption,
     newest_predictions,
     read_judged,
 )
 from mmad.cli.options import (
     AnnotationsOption,
     JsonOption,
+    LabelsOption,
     LevelOption,
+    OnlyPredictedOption,
+    OutOfVideoOption,
     ProtocolOption,
+    RunSubsetOption,
+    StrictOption,
     TiouOption,
     levels_of,
 )
@@ -86,7 +88,7 @@ def evaluate(
     annotations: AnnotationsOption = None,
     tiou: TiouOption = "0.1:0.9",
     level: LevelOption = "both",
-    subset: SubsetOption = None,
+    subset: RunSubsetOption = None,
     protocol: ProtocolOption = "mma52",
     runs: Annotated[Path, typer.Option(help="Where to look for the newest run.")] = Path("runs"),
     details: Annotated[
@@ -105,6 +107,8 @@ def evaluate(
     ] = "per_class",
     strict: StrictOption = False,
     only_predicted: OnlyPredictedOption = False,
+    labels: LabelsOption = None,
+    out_of_video: OutOfVideoOption = None,
     json_file: JsonOption = None,
 ) -> None:
     """Score detections as the official evaluators do, or the guesses of a recogniser."""
@@ -138,6 +142,8 @@ def evaluate(
         subset=subset,
         strict=strict,
         only_predicted=only_predicted,
+        labels=labels,
+        out_of_video=out_of_video,
     )
     report, *others = [
         evaluate_detections(

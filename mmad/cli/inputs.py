@@ -3,28 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
-from mmad.annotations.formats import AnnotationSet, read_annotations
+from mmad.annotations.formats import AnnotationSet, LabelChoice, read_annotations
 from mmad.annotations.placeholders import find_placeholders
+from mmad.annotations.raw import OutOfVideo
 from mmad.config.run import read_settings
 from mmad.errors import PredictionError
 from mmad.evaluation.predictions import Predictions, read_predictions
-
-SubsetOption = Annotated[
-    str | None,
-    typer.Option(help="Subset of the annotations; default: that of the run, else val."),
-]
-StrictOption = Annotated[
-    bool,
-    typer.Option("--strict", help="Refuse reversed and empty rows instead of scoring them."),
-]
-OnlyPredictedOption = Annotated[
-    bool,
-    typer.Option("--only-predicted", help="Leave out annotated videos without predictions."),
-]
 
 
 def newest_predictions(runs: Path, *, subset: str | None) -> Path:
@@ -127,6 +113,8 @@ def read_judged(
     subset: str | None,
     strict: bool,
     only_predicted: bool,
+    labels: LabelChoice | None = None,
+    out_of_video: OutOfVideo | None = None,
 ) -> Judged:
     """Files of predictions, and the annotations that are named or those of the first file's run.
 
@@ -138,7 +126,13 @@ def read_judged(
         raise PredictionError(f"{first}: there is no such file of predictions")
     sources = [str(path) for path in annotations] if annotations else annotations_of_run(first)
     subset = subset or subset_of(first)
-    truth = read_annotations(sources if len(sources) > 1 else sources[0], subsets=[subset])
+    settings = data_of_run(first)
+    truth = read_annotations(
+        sources if len(sources) > 1 else sources[0],
+        subsets=[subset],
+        labels=labels or settings.get("labels", "auto"),
+        out_of_video=out_of_video or settings.get("out_of_video", "error"),
+    )
     warnings = [finding.message for finding in find_placeholders(truth.records)]
     counts: dict[str, int] = {}
     known = {record.video_id for record in truth.records}

@@ -18,6 +18,32 @@ AnnotationsOption = Annotated[
     list[Path] | None, typer.Option(help="Annotation file; default: those of the run.")
 ]
 SubsetOption = Annotated[str, typer.Option(help="Subset of the annotations.")]
+RunSubsetOption = Annotated[
+    str | None,
+    typer.Option(help="Subset of the annotations; default: that of the run, else val."),
+]
+StrictOption = Annotated[
+    bool,
+    typer.Option("--strict", help="Refuse reversed and empty rows instead of scoring them."),
+]
+OnlyPredictedOption = Annotated[
+    bool,
+    typer.Option("--only-predicted", help="Leave out annotated videos without predictions."),
+]
+LabelsOption = Annotated[
+    Literal["auto", "ma52", "file"] | None,
+    typer.Option(
+        help="The 52 micro-actions, or the labels of the file itself; default: as the run, else "
+        "told by the file."
+    ),
+]
+OutOfVideoOption = Annotated[
+    Literal["error", "clip", "drop"] | None,
+    typer.Option(
+        help="An annotated instance that is not inside its video: an error, cut at its ends, or "
+        "left out; default: as the run, else error."
+    ),
+]
 TiouOption = Annotated[str, typer.Option(help="Thresholds: a number, a list 0.3,0.5 or a range.")]
 JsonOption = Annotated[Path | None, typer.Option("--json", help="Also write the numbers here.")]
 DeviceOption = Annotated[

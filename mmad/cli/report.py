@@ -9,16 +9,22 @@ import typer
 from mmad.annotations.mma52 import read_clip_list
 from mmad.cli.eval import is_recognition
 from mmad.cli.inputs import (
-    OnlyPredictedOption,
-    StrictOption,
-    SubsetOption,
     data_of_run,
     newest_predictions,
     read_judged,
     run_of,
     subset_of,
 )
-from mmad.cli.options import AnnotationsOption, ProtocolOption, levels_of
+from mmad.cli.options import (
+    AnnotationsOption,
+    LabelsOption,
+    OnlyPredictedOption,
+    OutOfVideoOption,
+    ProtocolOption,
+    RunSubsetOption,
+    StrictOption,
+    levels_of,
+)
 from mmad.errors import PredictionError
 from mmad.evaluation.detection import evaluate_detections, parse_tiou
 from mmad.evaluation.error_analysis import analyse_errors
@@ -43,7 +49,7 @@ def report(
     videos: Annotated[
         Path | None, typer.Option(help="Folder of the video files; default: that of the run.")
     ] = None,
-    subset: SubsetOption = None,
+    subset: RunSubsetOption = None,
     protocol: ProtocolOption = "mma52",
     tiou: Annotated[str, typer.Option(help="Thresholds of the error analysis.")] = "0.5",
     level: Annotated[
@@ -51,6 +57,8 @@ def report(
     ] = "both",
     strict: StrictOption = False,
     only_predicted: OnlyPredictedOption = False,
+    labels: LabelsOption = None,
+    out_of_video: OutOfVideoOption = None,
 ) -> None:
     """Write one HTML page: figures, a table of classes, and the timeline of every video.
 
@@ -65,7 +73,13 @@ def report(
         report_recognition(predictions, annotations, videos, subset=subset, out=out)
         return
     judged = read_judged(
-        [predictions], annotations, subset=subset, strict=strict, only_predicted=only_predicted
+        [predictions],
+        annotations,
+        subset=subset,
+        strict=strict,
+        only_predicted=only_predicted,
+        labels=labels,
+        out_of_video=out_of_video,
     )
     truth, found = judged.truth, judged.found[0]
     folder = videos or data_of_run(predictions).get("videos")

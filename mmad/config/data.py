@@ -110,6 +110,12 @@ class AnnotatedSettings(Settings):
     labels: Literal["ma52", "file"] = Field(
         "ma52", description="the 52 micro-actions, or the labels of the annotation file"
     )
+    out_of_video: Literal["error", "clip", "drop"] = Field(
+        "error",
+        description=(
+            "an instance that is not inside its video: an error, cut at its ends, or left out"
+        ),
+    )
     window_overlap: float = Field(0.5, ge=0, lt=1, description="overlap of sliding windows, share")
     keep_tail: bool = Field(
         True, description="sliding windows reach the end of every video (OpenTAD: false)"

@@ -23,7 +23,7 @@ from mmad.engine.task import Validation
 from mmad.errors import AnnotationError, FeatureError, raise_problems
 from mmad.evaluation.detection import DetectionReport, evaluate_detections, parse_tiou
 from mmad.evaluation.predictions import write_predictions_csv, write_predictions_json
-from mmad.labels import MA52, LabelMap
+from mmad.labels import LabelMap
 from mmad.models.build import build_detector
 from mmad.models.build_detectors import build_criterion, build_normalizer
 from mmad.models.detector import EndToEndDetector, FeatureDetector
@@ -132,9 +132,10 @@ def score(
 
 def read_data(config: RunConfig) -> tuple[AnnotationSet, LabelMap]:
     """Annotations of a run and its labels."""
-    paths = config.data.annotations
-    labels = MA52 if config.data.labels == "ma52" else None
-    annotations = read_annotations(paths, format=config.data.format, labels=labels)
+    data = config.data
+    annotations = read_annotations(
+        data.annotations, format=data.format, labels=data.labels, out_of_video=data.out_of_video
+    )
     return annotations, annotations.labels
 
 

@@ -124,6 +124,7 @@ def video_config(config: RunConfig, manifest: FeatureManifest, *, source: str) -
         videos="none",
         format=config.data.format,
         labels=config.data.labels,
+        out_of_video=config.data.out_of_video,
         window_overlap=config.data.window_overlap,
         keep_tail=config.data.keep_tail,
         sampling=sampling.get("sampling", "rate"),

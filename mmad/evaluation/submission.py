@@ -115,7 +115,7 @@ def expected_durations(annotations: str | Path, *, task: str, subset: str) -> di
     if task == "recognition":
         clips = read_clip_list(annotations, labels=MA52, subset=subset)
         return {clip.clip_id: float("inf") for clip in clips}
-    records = read_annotations(annotations, subsets=[subset]).records
+    records = read_annotations(annotations, subsets=[subset], out_of_video="drop").records
     return {record.video_id: record.duration_seconds for record in records}
 
 

@@ -284,7 +284,8 @@ def test_command_with_annotations_predictions_and_outputs(tmp_path: Path) -> Non
         "v,0,4.2,nodding,0.9\nv,5,7,waving,0.2\nother,0,1,nodding,0.9\n"
     )
     agreed, numbers = tmp_path / "out/agreed.json", tmp_path / "numbers.json"
-    out = call(ada, model, "--consensus", agreed, "--json", numbers, "--level", "action")
+    outputs = ["--consensus", agreed, "--json", numbers]
+    out = call(ada, model, *outputs, "--level", "action", "--labels", "ma52")
     assert "1 videos are annotated by all" in out
     assert "1 videos are not and are left out: other (only model)" in out
     assert "1 instances reliable" in out
@@ -305,7 +306,7 @@ def test_command_with_annotations_predictions_and_outputs(tmp_path: Path) -> Non
         "seen_by": "ada",
         "missed_by": "model",
     }
-    low = call(ada, model, "--min-score", "0.1", "--json", numbers)
+    low = call(ada, model, "--min-score", "0.1", "--json", numbers, "--labels", "ma52")
     assert "body level" in low
     assert json.loads(numbers.read_text())["pairs"][0]["action"]["matched"][0]["f1"] == 1
 
