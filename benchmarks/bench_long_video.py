@@ -48,7 +48,9 @@ def measure(run: str, video: str) -> dict[str, float]:
     index = index_video(video)
     record = VideoRecord("long", index.duration_seconds, "none", path=Path(video))
     began = time.perf_counter()
-    found, _ = detect_videos(model, [record], config, device=torch.device("cpu"), fps=index.fps)
+    found = detect_videos(
+        model, [record], config, device=torch.device("cpu"), fps=index.fps
+    ).detections
     seconds = time.perf_counter() - began
     return {
         "video_seconds_per_second": round(index.duration_seconds / seconds, 1),

@@ -14,7 +14,7 @@ from mmad.errors import VideoError, raise_problems
 from mmad.progress import Progress
 from mmad.structures import VideoRecord
 from mmad.video.find import find_videos
-from mmad.video.index import index_video
+from mmad.video.index import index_video, open_container, video_stream
 
 MISSING_VIDEO = "missing video"
 UNREADABLE_VIDEO = "unreadable video"
@@ -25,6 +25,7 @@ FRAME_RATE = "frame rate disagrees"
 DURATION = "duration disagrees"
 VARIABLE_RATE = "variable frame rate"
 ROTATED_VIDEO = "rotated video"
+UNCLEAR_VIDEO = "unclear video"
 UNANNOTATED_VIDEO = "video without annotations"
 
 # Encoders and counting tools differ by one frame at the end of a video.
@@ -42,6 +43,7 @@ class VideoFacts:
         is_variable_rate: whether the frames are not evenly spaced.
         rotation_degrees: how far a player turns the picture.
         is_end_decodable: whether its last frames can be decoded.
+        notices: what had to be assumed where the file is unclear.
     """
 
     num_frames: int
@@ -50,6 +52,7 @@ class VideoFacts:
     is_variable_rate: bool
     rotation_degrees: int
     is_end_decodable: bool
+    notices: tuple[str, ...] = ()
 
 
 def check_folder(
@@ -108,6 +111,7 @@ def probe(path: Path) -> VideoFacts:
         duration_seconds=index.duration_seconds,
         is_variable_rate=index.is_variable_rate,
         rotation_degrees=index.rotation_degrees,
+        notices=index.notices,
         is_end_decodable=_is_end_decodable(path, fps=index.fps),
     )
 
@@ -115,8 +119,8 @@ def probe(path: Path) -> VideoFacts:
 def _is_end_decodable(path: Path, *, fps: float) -> bool:
     """Whether decoding from the last key frame on reaches the last packet of the video."""
     try:
-        with av.open(str(path)) as container:
-            stream = container.streams.video[0]
+        with open_container(path) as container:
+            stream = video_stream(container)
             times = [packet.pts for packet in container.demux(stream) if packet.pts is not None]
             # A file cut off behind its index announces frames that are not there.
             if not times or len(times) < stream.frames:
@@ -150,6 +154,7 @@ def compare(record: VideoRecord, facts: VideoFacts, *, path: Path) -> list[Findi
             "other programs may not"
         )
         findings.append(Finding(ROTATED_VIDEO, message, is_error=False))
+    findings += [Finding(UNCLEAR_VIDEO, notice, is_error=False) for notice in facts.notices]
     findings += _compare_length(record, facts, place=place)
     if not facts.is_end_decodable and not any(one.kind == TRUNCATED_VIDEO for one in findings):
         message = f"{place}: the last frame cannot be decoded; the file is damaged or cut off"

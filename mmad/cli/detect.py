@@ -10,9 +10,10 @@ import typer
 from mmad import __version__
 from mmad.annotations.elan import write_elan
 from mmad.annotations.formats import read_annotations
+from mmad.cli.copies import MaxMissing, with_max_missing
 from mmad.cli.options import DeviceOption, OutOfVideoOption
 from mmad.engine.distributed import start_processes
-from mmad.engine.inference import detect_videos, video_progress
+from mmad.engine.inference import DetectedVideos, detect_videos, video_progress
 from mmad.engine.loop import choose_precision
 from mmad.engine.run_folder import RunFolder
 from mmad.engine.stored_features import load_video_run
@@ -21,11 +22,10 @@ from mmad.evaluation.predictions import write_predictions_csv, write_predictions
 from mmad.files import check_writable
 from mmad.labels import LabelMap
 from mmad.report.timeline import draw_timeline
-from mmad.structures import Annotations, Detections, VideoRecord
+from mmad.structures import Annotations, VideoRecord
 from mmad.video.find import find_videos
 from mmad.video.index import index_video
 from mmad.video.reader import open_video
-from mmad.video.sampling import resample
 
 app = typer.Typer(add_completion=False)
 
@@ -83,6 +83,7 @@ def detect(
     no_pictures: Annotated[bool, typer.Option("--no-pictures", help="Draw no timelines.")] = False,
     device: DeviceOption = "auto",
     out_of_video: OutOfVideoOption = None,
+    max_missing: MaxMissing = None,
 ) -> None:
     """Find micro-actions: CSV, JSON, an ELAN file and a timeline picture for each video."""
     files = collect(videos)
@@ -102,28 +103,22 @@ def detect(
             problems.append(str(error))
     if records:
         model, config, labels = load_video_run(checkpoint, backbone=backbone)
-        data, _ = config.of_videos()
+        config = with_max_missing(config, max_missing)
         processor = start_processes(device).device
-        fps = RunFolder(checkpoint).training_fps()
-        for record in records:
-            if fps and record.path is not None:
-                _, _, notice = resample(
-                    index_video(record.path), fps=fps, tolerance=data.fps_tolerance
-                )
-                if notice:
-                    typer.echo(notice)
         with video_progress("detect", records) as progress:
-            detections, failures = detect_videos(
+            found = detect_videos(
                 model.to(processor),
                 records,
                 config,
                 device=processor,
                 precision=choose_precision(config.training.precision, processor),
-                fps=fps,
+                fps=config.data.rate(usual=RunFolder(checkpoint).training_fps()),
                 progress=progress.update,
             )
-        problems += [failure.message for failure in failures]
-        _write(out, records, detections, labels, min_score, truth, not no_pictures)
+        for notice in found.notices():
+            typer.echo(f"notice: {notice}", err=True)
+        problems += [failure.message for failure in found.failures]
+        _write(out, records, found, labels, min_score, truth, not no_pictures)
     if problems:
         raise VideoError("\n".join(problems))
 
@@ -131,14 +126,15 @@ def detect(
 def _write(
     out: Path,
     records: list[VideoRecord],
-    detections: dict[str, Detections],
+    videos: DetectedVideos,
     labels: LabelMap,
     min_score: float,
     truth: Mapping[str, Annotations],
     pictures: bool,
 ) -> None:
+    detections = videos.detections
     write_predictions_csv(out / "detections.csv", detections)
-    write_predictions_json(out / "detections.json", detections, labels)
+    write_predictions_json(out / "detections.json", detections, labels, videos=videos.to_json())
     for record in records:
         if record.video_id not in detections or record.path is None:
             continue

@@ -9,7 +9,7 @@ import torch.distributed as dist
 import typer
 from pydantic import ValidationError
 
-from mmad.cli.copies import video_files
+from mmad.cli.copies import MaxMissing, video_files
 from mmad.cli.features import describe_file
 from mmad.cli.options import DeviceOption, SetOption, split_overrides
 from mmad.config.features import ExtractionSettings
@@ -23,6 +23,7 @@ from mmad.errors import ConfigError, VideoError, raise_problems
 from mmad.files import check_output_file
 from mmad.progress import Progress
 from mmad.video.index import announced_frames
+from mmad.video.reading import notices
 
 app = typer.Typer(add_completion=False)
 
@@ -55,8 +56,13 @@ def extract_features(
         Literal["auto", "fp32", "bf16", "fp16"], typer.Option(help="Of the computation.")
     ] = "auto",
     fps: Annotated[
-        float | None, typer.Option(help="Resample videos of other rates to this one.")
+        str | None,
+        typer.Option(
+            metavar="RATE|own",
+            help="Rate to resample videos to, or own for each video's own; default: the run's.",
+        ),
     ] = None,
+    max_missing: MaxMissing = None,
     block_clips: Annotated[
         int | None, typer.Option(min=1, help="Clips computed at once; 8 on a CPU, 64 on a GPU.")
     ] = None,
@@ -78,13 +84,14 @@ def extract_features(
 ) -> None:
     """Write the features of videos. A run that was killed goes on where it stopped."""
     rank, count = parse_share(share) if share is not None else share_of_process()
+    if max_missing is not None:
+        change = [*(change or []), f"data.max_missing={max_missing}"]
     settings = extraction_settings(
         window=window,
         stride=stride,
         spatial=int(spatial) if spatial.isascii() and spatial.isdigit() else spatial,
         before_block=before_block,
         dtype=dtype,
-        fps=fps,
     )
     paths, overrides = split_overrides(videos)
     files = named_videos(video_files(paths))
@@ -93,6 +100,7 @@ def extract_features(
     backbone = open_backbone(
         source, device=processor, change=[*(change or []), *overrides], random=random_weights
     )
+    settings = settings.model_copy(update={"fps": extraction_rate(fps, usual=backbone.fps)})
     layout = plan_clips(
         backbone, settings, block_clips=block_clips or (64 if processor.type == "cuda" else 8)
     )
@@ -146,6 +154,25 @@ def parse_share(text: str) -> tuple[int, int]:
     return int(first) - 1, int(second)
 
 
+def extraction_rate(text: str | None, *, usual: float | None) -> float | None:
+    """The rate that videos are resampled to; None for each video's own.
+
+    Raises: ConfigError if it is no rate.
+
+    >>> extraction_rate("25", usual=30.0), extraction_rate(None, usual=30.0)
+    (25.0, 30.0)
+    """
+    if text is None or text == "own":
+        return usual if text is None else None
+    try:
+        fps = float(text)
+    except ValueError:
+        fps = 0.0
+    if not 0 < fps <= 1000:
+        raise ConfigError(f"--fps {text}: expected frames per second up to 1000, or own")
+    return fps
+
+
 def extraction_settings(**given: Any) -> ExtractionSettings:
     """The settings that the options say.
 
@@ -181,7 +208,7 @@ def named_videos(files: list[Path]) -> list[tuple[str, Path]]:
 
 def tell(done: Extracted, *, seconds: float) -> None:
     """Say what was done."""
-    for notice in done.notices:
+    for notice in notices(done.read):
         typer.echo(f"notice: {notice}", err=True)
     if done.written:
         rate = done.num_frames / max(seconds, 1e-9)

@@ -12,7 +12,7 @@ from mmad.config.features import FeatureDataSettings
 from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import AnyConfig, RunConfig, load_any_config
 from mmad.data.samples import raise_failures
-from mmad.engine.detection import read_data, records_of, require_features
+from mmad.engine.detection import read_data, records_of, require_features, require_rate
 from mmad.engine.distributed import start_processes
 from mmad.engine.inference import detect_videos, feature_reader, video_progress
 from mmad.engine.loop import choose_precision
@@ -29,6 +29,8 @@ from mmad.evaluation.predictions import write_predictions_csv, write_predictions
 from mmad.files import check_output_file
 from mmad.labels import LabelMap
 from mmad.progress import Progress
+from mmad.video.reading import notices
+from mmad.wording import count
 
 app = typer.Typer(add_completion=False)
 
@@ -129,10 +131,12 @@ def predict_videos(
         )
     records = records_of(wanted, annotations, [subset])
     groups = ["detector", "steps_per_tubelet"]
+    fps = wanted.data.rate(usual=folder.training_fps())
     if isinstance(wanted.data, FeatureDataSettings):
         reader = feature_reader(wanted)
         manifest = reader.source.manifest
         require_features(reader, records)
+        require_rate(reader, records, fps=fps, tolerance=wanted.data.fps_tolerance)
         require_features_of(folder, manifest, source=wanted.data.features)
         model, config, _ = load_run(checkpoint, features=manifest)
     else:
@@ -142,22 +146,25 @@ def predict_videos(
     require_same_model(checkpoint, config, wanted, groups)
     processor = start_processes(device).device
     with video_progress("predict", records) as progress:
-        detections, failures = detect_videos(
+        found = detect_videos(
             model.to(processor),
             records,
             wanted,
             device=processor,
             precision=choose_precision(wanted.training.precision, processor),
+            fps=fps,
             reader=reader,
             progress=progress.update,
         )
     path = out or folder.predictions(subset, ".csv")
+    for notice in found.notices():
+        typer.echo(f"notice: {notice}", err=True)
+    detections = found.detections
     write_predictions_csv(path, detections)
-    write_predictions_json(path.with_suffix(".json"), detections, labels)
-    typer.echo(
-        f"{path}: {sum(map(len, detections.values()))} detections of {len(detections)} videos"
-    )
-    raise_failures(failures)
+    write_predictions_json(path.with_suffix(".json"), detections, labels, videos=found.to_json())
+    num_detections = sum(map(len, detections.values()))
+    typer.echo(f"{path}: {count(num_detections, 'detection')} of {count(len(detections), 'video')}")
+    raise_failures(found.failures)
 
 
 def predict_clips(
@@ -201,6 +208,8 @@ def predict_clips(
         labels=labels,
         details=answers.details if details else None,
     )
-    count = len(answers.scores.clip_ids)
-    typer.echo(f"{path}: {count} clips; all scores: {path.with_suffix('.npz')}")
+    for notice in notices(list(answers.read.values())):
+        typer.echo(f"notice: {notice}", err=True)
+    num_clips = count(len(answers.scores.clip_ids), "clip")
+    typer.echo(f"{path}: {num_clips}; all scores: {path.with_suffix('.npz')}")
     raise_failed_clips(answers.failures)

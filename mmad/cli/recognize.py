@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from mmad.cli.copies import MaxMissing, with_max_missing
 from mmad.cli.options import DeviceOption
 from mmad.engine.distributed import start_processes
 from mmad.engine.recognition import raise_failed_clips, recognize_clips, write_answers
@@ -17,6 +18,7 @@ from mmad.errors import MmadError, VideoError
 from mmad.files import check_output_file
 from mmad.progress import Progress
 from mmad.structures import ClipRecord
+from mmad.video.reading import notices
 
 app = typer.Typer(add_completion=False)
 
@@ -26,6 +28,7 @@ def recognize(
     videos: Annotated[list[Path], typer.Argument(help="Video files, each of one action.")],
     checkpoint: Annotated[Path, typer.Option(help="Run folder of a trained recogniser.")],
     top: Annotated[int, typer.Option(min=1, help="Guesses to show.")] = 5,
+    max_missing: MaxMissing = None,
     out: Annotated[
         Path | None, typer.Option(help="Also write the challenge's CSV, and all scores as .npz.")
     ] = None,
@@ -43,6 +46,7 @@ def recognize(
     if len(set(names)) < len(names):
         raise VideoError("two clips have the same name; recognise them one after the other")
     model, config, labels = load_recognizer(checkpoint)
+    config = with_max_missing(config, max_missing)
     processor = start_processes(device).device
     with Progress("recognize", total=len(videos), unit="clips") as progress:
         answers = recognize_clips(
@@ -75,4 +79,6 @@ def recognize(
     if out is not None and scores.clip_ids:
         write_answers(out, scores, config=config, labels=labels)
         typer.echo(f"written to {out}")
+    for notice in notices(list(answers.read.values())):
+        typer.echo(f"notice: {notice}", err=True)
     raise_failed_clips(answers.failures)

@@ -13,6 +13,7 @@ PRESETS_OF_DETECTION: Presets = {
             "keep_tail": False,
             "resizing": "opencv",
             "truncate_annotations": True,
+            "fps": "own",
             "augmentation": {"operations": 2, "fixed_signs": True},
         },
         "detector": {
@@ -30,7 +31,7 @@ PRESETS_OF_DETECTION: Presets = {
         },
     },
     "actionformer": {
-        "data": {"pad_to_window": True},
+        "data": {"pad_to_window": True, "fps": "own"},
         "detector": {"mask_after_norm": False, "mask_levels": False, "pool_sees_padding": True},
         "inference": {"candidates_per_level": True, "min_length": 0.05, "keep_best": True},
     },
@@ -41,7 +42,7 @@ PRESETS_OF_FEATURES: Presets = {
     name: {
         "detector": {k: v for k, v in preset["detector"].items() if k != "mask_features"},
         "inference": preset["inference"],
-        **({"data": {"keep_tail": False}} if name == "opentad" else {}),
+        "data": {"fps": "own", **({"keep_tail": False} if name == "opentad" else {})},
     }
     for name, preset in PRESETS_OF_DETECTION.items()
 }

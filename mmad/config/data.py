@@ -1,10 +1,12 @@
 """Settings of the data: annotations, videos, how frames are read and varied."""
 
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from mmad.config.base import Settings
+
+Rate = Annotated[float, Field(gt=0, le=1000)]
 
 
 class Augmentation(Settings):
@@ -89,6 +91,12 @@ class PictureSettings(Settings):
     augmentation: Augmentation | None = Field(
         Augmentation(), description="random changes in training; null for none"
     )
+    max_missing: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="a video fails if a larger share of its frames is missing or damaged",
+    )
     augment_on: Literal["loader", "device"] = Field(
         "loader",
         description="crop and vary pictures in the processes that read them, or on the device",
@@ -131,8 +139,29 @@ class AnnotatedSettings(Settings):
         description="a training video that fits the window is cut to a random share of it",
     )
     max_videos: int | None = Field(
-        None, ge=1, description="for tries: the first so many training and validation videos"
+        None, ge=1, description="for quick trials: the first so many training and validation videos"
     )
+    fps: Rate | Literal["own"] | None = Field(
+        None,
+        description=(
+            "frames per second that the model works at; null: the rate of most training videos; "
+            "own: that of each video, as the peers do"
+        ),
+    )
+    fps_tolerance: float = Field(
+        0.08,
+        ge=0,
+        description=(
+            "videos whose rate differs by more than this share are resampled by time, stored "
+            "features are refused"
+        ),
+    )
+
+    def rate(self, *, usual: float | None) -> float | None:
+        """Frames per second to resample videos to, ``usual`` where it is not set; None for each
+        video's own.
+        """
+        return None if self.fps == "own" else self.fps or usual
 
     @model_validator(mode="after")
     def _shares(self) -> Self:
@@ -166,14 +195,6 @@ class DataSettings(PictureSettings, AnnotatedSettings):
     )
     truncate_annotations: bool = Field(
         False, description="training: cut starts and ends to whole frames (OpenTAD: true)"
-    )
-    fps_tolerance: float = Field(
-        0.05,
-        ge=0,
-        description=(
-            "detect: a video whose rate differs by more than this share is "
-            "resampled to the training rate"
-        ),
     )
 
     @model_validator(mode="after")

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from mmad.config.base import Settings
-from mmad.config.data import AnnotatedSettings
+from mmad.config.data import AnnotatedSettings, Rate
 
 
 class StoredGrid(Settings):
@@ -72,8 +72,8 @@ class ExtractionSettings(Settings):
         None, ge=0, description="tokens as they enter this block; null: after the last"
     )
     dtype: Literal["float32", "float16"] = Field("float32", description="of the stored numbers")
-    fps: float | None = Field(
-        None, gt=0, le=1000, description="resample videos to this rate; null: as is"
+    fps: Rate | None = Field(
+        None, description="videos of another rate are resampled to this one; null: each video's own"
     )
 
     @model_validator(mode="after")

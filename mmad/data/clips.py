@@ -97,6 +97,7 @@ class _Clips(Dataset):
         self._source = FrameSource(settings, training=training, cache=cache)
 
     def _read(self, path: Path, wanted: NDArray[np.int64]) -> NDArray[np.uint8]:
+        self._source.found(path)
         return self._source.read(path, np.arange(index_video(path).num_frames), wanted)
 
     def _pictures(self, path: Path, wanted: NDArray[np.int64]) -> NDArray[np.uint8]:
@@ -174,6 +175,7 @@ class _Clips(Dataset):
                 np.array(label, dtype=np.int64),
             ),
             change if later else None,
+            self._source.found(record.path),
         )
 
 

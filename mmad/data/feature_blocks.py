@@ -19,14 +19,14 @@ from mmad.data.feature_files import StoredVideo
 from mmad.data.frames import FrameCache, FrameSource
 from mmad.data.samples import FailedVideo
 from mmad.data.transforms import colour_map, subtract_background
-from mmad.data.videos import choose_frames, stream_windows, unvaried
+from mmad.data.videos import choose_frames, unvaried
 from mmad.data.windows import Window
 from mmad.data.workers import share_of_worker
 from mmad.errors import VideoError
 from mmad.models.videomae import TUBELET_FRAMES
-from mmad.video.copies import damage_notices
 from mmad.video.index import index_video
-from mmad.video.sampling import resample
+from mmad.video.reading import ReadVideo
+from mmad.video.sampling import sample_frames
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,9 +40,8 @@ class FeatureBlock:
         starts: (N,), first frame of each clip; frames beyond the last stand for the last.
         colour: affine map (3, 4) from raw to normalised colour.
         kept: the clips whose features are wanted; the others are there for their neighbours.
-        num_new_frames: frames of the video file that are behind us with it.
-        is_last: of its video.
-        notices: what the user should know of the video, with its last block.
+        num_new_frames: frames of the video file consumed since the block before.
+        read: what was found in the video file, with its last block.
     """
 
     video_id: str
@@ -52,8 +51,12 @@ class FeatureBlock:
     colour: Tensor
     kept: slice
     num_new_frames: int
-    is_last: bool
-    notices: tuple[str, ...] = ()
+    read: ReadVideo | None = None
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the video ends with this block."""
+        return self.read is not None
 
     def pin_memory(self) -> "FeatureBlock":
         """The block with its frames in pinned memory, for a fast copy to a GPU."""
@@ -158,18 +161,17 @@ class FeatureBlocks(IterableDataset):
             ) from None
         state = path.stat() if path.exists() else None
         index = index_video(path)
-        positions, fps, resampled = resample(
-            index, fps=self._settings.fps or index.fps, tolerance=data.fps_tolerance
-        )
-        frames, frame_stride = choose_frames(positions, data)
-        grid = layout.grid(frame_stride=frame_stride, fps=fps)
+        self._source.found(path)
+        sampled = sample_frames(index, fps=self._settings.fps, tolerance=data.fps_tolerance)
+        frames, frame_stride = choose_frames(sampled.positions, data)
+        grid = layout.grid(frame_stride=frame_stride, fps=sampled.fps)
         num_clips = layout.num_clips(len(frames))
         num_rows = num_clips * layout.rows_per_clip
         video = StoredVideo(
             num_rows=num_rows,
             num_steps=math.ceil(len(frames) / TUBELET_FRAMES) if layout.is_dense else num_rows,
             stride_frames=grid.stride_frames,
-            fps=fps,
+            fps=sampled.fps,
             offset_frames=grid.offset_frames,
             num_frames=len(frames),
             duration_seconds=index.duration_seconds,
@@ -178,24 +180,23 @@ class FeatureBlocks(IterableDataset):
         )
         plan = list(layout.blocks(len(frames)))
         behind = 0
-        with self._source.open(path) as reader:
-            parts = stream_windows(reader, frames, (span for span, _, _ in plan))
-            for number, ((_, starts, kept), part) in enumerate(zip(plan, parts, strict=True), 1):
-                if data.subtract_background:
-                    part = subtract_background(part)
-                pictures = unvaried(part, data)(torch.from_numpy(part))
-                is_last = number == len(plan)
-                told = [*([resampled] if resampled else []), *damage_notices(reader)]
-                done = round(index.num_frames * number / len(plan))
-                yield FeatureBlock(
-                    video_id=video_id,
-                    video=video,
-                    frames=pictures,
-                    starts=torch.tensor(starts),
-                    colour=torch.from_numpy(colour_map(np.asarray(pictures))),
-                    kept=kept,
-                    num_new_frames=done - behind,
-                    is_last=is_last,
-                    notices=tuple(told) if is_last else (),
-                )
-                behind = done
+        parts = self._source.stream(path, frames, [span for span, _, _ in plan])
+        for number, ((_, starts, kept), part) in enumerate(zip(plan, parts, strict=True), 1):
+            if data.subtract_background:
+                part = subtract_background(part)
+            pictures = unvaried(part, data)(torch.from_numpy(part))
+            is_last = number == len(plan)
+            done = round(index.num_frames * number / len(plan))
+            yield FeatureBlock(
+                video_id=video_id,
+                video=video,
+                frames=pictures,
+                starts=torch.tensor(starts),
+                colour=torch.from_numpy(colour_map(np.asarray(pictures))),
+                kept=kept,
+                num_new_frames=done - behind,
+                read=self._source.found(path, resampled_fps=sampled.resampled_fps)
+                if is_last
+                else None,
+            )
+            behind = done

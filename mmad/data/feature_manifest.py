@@ -67,13 +67,20 @@ class FeatureManifest(Settings):
         """As text that `read_manifest` reads back to an equal value."""
         return self.model_dump_json(indent=1)
 
-    def differences(self, other: "FeatureManifest") -> list[str]:
-        """What of the two does not agree, in words; empty if features of both may be mixed."""
+    def differences(self, other: "FeatureManifest", *, in_rate: bool = True) -> list[str]:
+        """What of the two does not agree; empty if features of both may be mixed.
+
+        Args:
+            other: the other manifest.
+            in_rate: compare the rates that videos were resampled to; those of single videos are
+                compared by `mmad.engine.detection.require_rate`.
+        """
         ours, theirs = _compared(self), _compared(other)
+        ignored = _ONLY_TOLD if in_rate else (*_ONLY_TOLD, *_RATES)
         return [
             f"{key}: {_short(ours.get(key))} and {_short(theirs.get(key))}"
             for key in sorted({*ours, *theirs}, key=lambda key: (key != "weights_sha256", key))
-            if ours.get(key) != theirs.get(key) and not key.startswith(_ONLY_TOLD)
+            if ours.get(key) != theirs.get(key) and not key.startswith(ignored)
         ]
 
 
@@ -81,8 +88,9 @@ class FeatureManifest(Settings):
 _ONLY_TOLD = (
     *("weights_source", "weights_seed", "versions", "pictures.num_workers", "pictures.cache_gb"),
     *("pictures.augment", "backbone.pretrained", "backbone.drop_path", "backbone.freeze"),
-    "backbone.activation_checkpointing",
+    *("backbone.activation_checkpointing", "pictures.max_missing"),
 )
+_RATES = ("extraction.fps", "grid.fps", "sampling.fps_tolerance")
 
 
 def _compared(manifest: FeatureManifest) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """Frames of videos as the settings want them, decoded once if they may be kept."""
 
-from collections import OrderedDict
+import itertools
+from collections import OrderedDict, deque
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,10 @@ from numpy.typing import NDArray
 
 from mmad.config.data import DataSettings
 from mmad.config.recognition import ClipDataSettings
+from mmad.data.windows import Window
+from mmad.video.index import index_video
 from mmad.video.reader import VideoReader, open_video
+from mmad.video.reading import ReadVideo, describe_reading, require_whole
 
 
 class FrameCache:
@@ -54,6 +59,7 @@ class FrameSource:
     ) -> None:
         self._settings = settings
         self._cache = cache
+        self._damaged: dict[Path, Collection[int]] = {}
         self.short_side: int | None = settings.decoded_side(training=training)
         self.size: tuple[int, int] | None = None
         if settings.resize == "squash":
@@ -71,17 +77,67 @@ class FrameSource:
             resizing=self._settings.resizing,
         )
 
+    def found(self, path: Path, *, resampled_fps: float | None = None) -> ReadVideo:
+        """What is known of a video that may have been read.
+
+        Raises: VideoError if more of it is missing or damaged than the settings allow.
+        """
+        found = describe_reading(
+            index_video(path), damaged=self._damaged.get(path, ()), resampled_fps=resampled_fps
+        )
+        require_whole(found, max_missing=self._settings.max_missing)
+        return found
+
+    def stream(
+        self, path: Path, frames: NDArray[np.int64], windows: Iterable[Window]
+    ) -> Iterator[NDArray[np.uint8]]:
+        """The frames of each window; they are decoded once and kept only while a window needs them.
+
+        Args:
+            path: the video.
+            frames: positions in the video that windows count in.
+            windows: in order; starts and stops never fall.
+        """
+        with self.open(path) as video:
+            for part in stream_windows(video, frames, windows):
+                self._damaged[path] = video.damaged
+                yield part
+
     def read(
         self, path: Path, frames: NDArray[np.int64], wanted: slice | NDArray[np.int64]
     ) -> NDArray[np.uint8]:
         """The ``wanted`` of ``frames``, which are the positions of all that may be wanted."""
         if not self._settings.cache_gb:
-            with self.open(path) as video:
-                return video.read(frames[wanted].tolist())
+            return self._read(path, frames[wanted])
         key = (str(path), self.short_side, self.size, frames.tobytes())
         stored = self._cache.get(key)
         if stored is None:
-            with self.open(path) as video:
-                stored = video.read(frames.tolist())
+            stored = self._read(path, frames)
             self._cache.put(key, stored)
         return stored[wanted]
+
+    def _read(self, path: Path, frames: NDArray[np.int64]) -> NDArray[np.uint8]:
+        with self.open(path) as video:
+            pictures = video.read(frames.tolist())
+            self._damaged[path] = video.damaged
+        return pictures
+
+
+def stream_windows(
+    video: VideoReader, frames: NDArray[np.int64], windows: Iterable[Window]
+) -> Iterator[NDArray[np.uint8]]:
+    """The frames of each window of an open video; as `FrameSource.stream`."""
+    decoded = video.stream(frames.tolist())
+    kept: deque[NDArray[np.uint8]] = deque()
+    start = stop = 0
+    for window in windows:
+        while start < window.start and kept:
+            kept.popleft()
+            start += 1
+        if start < window.start:  # a gap between windows
+            for _ in itertools.islice(decoded, window.start - start):
+                pass
+            start = stop = window.start
+        kept.extend(itertools.islice(decoded, window.stop - stop))
+        stop = window.stop
+        yield np.stack(kept)

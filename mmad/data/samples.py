@@ -3,7 +3,7 @@
 Shapes: N clips of all windows, F frames of a clip, H W pixels, V windows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -14,6 +14,7 @@ from torch import Tensor
 from mmad.data.change import Change
 from mmad.errors import VideoError
 from mmad.structures import Annotations, FeatureGrid
+from mmad.video.reading import ReadVideo
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +29,7 @@ class Sample:
         grid: where the feature steps of the window lie in the video.
         annotations: the true instances in it, in seconds of the video.
         change: what is still to be done to the frames, on the device; None where it is done.
+        read: what was found in the video file; of sliding windows, the last one has it.
     """
 
     video_id: str
@@ -37,6 +39,7 @@ class Sample:
     grid: FeatureGrid
     annotations: Annotations = field(default_factory=Annotations)
     change: Change | None = None
+    read: ReadVideo | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class Batch:
         frames_per_window: number of real frames of each window.
         colours: (V, 3, 4), affine map of the colours of each window.
         grids, annotations, video_ids: one for each window.
+        read: what was found in the file of each video whose last window is here, by its id.
     """
 
     clips: Tensor
@@ -69,6 +73,7 @@ class Batch:
     grids: tuple[FeatureGrid, ...]
     annotations: tuple[Annotations, ...]
     video_ids: tuple[str, ...]
+    read: Mapping[str, ReadVideo] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.video_ids)
@@ -91,7 +96,7 @@ class Batch:
         return replace(self, clips=self.clips.pin_memory(), colours=self.colours.pin_memory())
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class UncutBatch(Batch):
     """Windows whose pictures are cut and changed on the device; until then ``clips`` is empty.
 
@@ -119,6 +124,7 @@ class UncutBatch(Batch):
             self.grids,
             self.annotations,
             self.video_ids,
+            self.read,
         )
 
     def pin_memory(self) -> "UncutBatch":
@@ -157,6 +163,7 @@ def pack(samples: Sequence[Sample], *, clip_frames: int) -> Batch:
         grids=tuple(sample.grid for sample in samples),
         annotations=tuple(sample.annotations for sample in samples),
         video_ids=tuple(sample.video_id for sample in samples),
+        read={sample.video_id: sample.read for sample in samples if sample.read is not None},
     )
     if not changes:
         return batch

@@ -1,9 +1,8 @@
 """Samples of real videos: random windows for training, a stream of sliding ones for inference."""
 
-import itertools
 import math
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -29,8 +28,7 @@ from mmad.data.workers import share_of_worker
 from mmad.errors import VideoError
 from mmad.structures import Annotations, FeatureGrid, VideoRecord
 from mmad.video.index import index_video
-from mmad.video.reader import VideoReader
-from mmad.video.sampling import resample
+from mmad.video.sampling import sample_frames
 
 
 def choose_frames(
@@ -69,32 +67,6 @@ def path_of(record: VideoRecord) -> Path:
     return record.path
 
 
-def stream_windows(
-    video: VideoReader, frames: NDArray[np.int64], windows: Iterable[Window]
-) -> Iterator[NDArray[np.uint8]]:
-    """The pictures of each window; they are decoded once and kept only while a window needs them.
-
-    Args:
-        video: the open video.
-        frames: positions in the video that windows count in.
-        windows: in order; starts and stops never fall.
-    """
-    decoded = video.stream(frames.tolist())
-    kept: deque[NDArray[np.uint8]] = deque()
-    start = stop = 0
-    for window in windows:
-        while start < window.start and kept:
-            kept.popleft()
-            start += 1
-        if start < window.start:  # a gap between windows
-            for _ in itertools.islice(decoded, window.start - start):
-                pass
-            start = stop = window.start
-        kept.extend(itertools.islice(decoded, window.stop - stop))
-        stop = window.stop
-        yield np.stack(kept)
-
-
 class TrainingVideos(Dataset):
     """One random window of each video; the same one for the same seed, epoch and index.
 
@@ -103,6 +75,7 @@ class TrainingVideos(Dataset):
         settings: of the data.
         steps_per_tubelet: of the feature grid.
         seed: of the run.
+        fps: rate that the model works at; None takes each video's own.
         cache: of frames.
     """
 
@@ -113,12 +86,14 @@ class TrainingVideos(Dataset):
         *,
         steps_per_tubelet: float,
         seed: int,
+        fps: float | None = None,
         cache: FrameCache | None = None,
     ) -> None:
         self.records = list(records)
         self._settings = settings
         self._steps_per_tubelet = steps_per_tubelet
         self._seed = seed
+        self._fps = fps
         cache = cache or FrameCache(budget_gb=settings.cache_gb)
         self._source = FrameSource(settings, training=True, cache=cache)
 
@@ -137,21 +112,22 @@ class TrainingVideos(Dataset):
     def _sample(self, record: VideoRecord, rng: np.random.Generator) -> Sample:
         settings = self._settings
         path = path_of(record)
-        video = index_video(path)
-        frames, stride = choose_frames(np.arange(video.num_frames), settings)
+        self._source.found(path)
+        sampled = sample_frames(index_video(path), fps=self._fps, tolerance=settings.fps_tolerance)
+        frames, stride = choose_frames(sampled.positions, settings)
         annotations = record.annotations
         if settings.truncate_annotations:
             annotations = truncate_to_frames(
                 annotations,
-                num_frames=video.num_frames,
+                num_frames=len(sampled.positions),
                 duration_seconds=record.duration_seconds,
-                fps=video.fps,
+                fps=sampled.fps,
             )
         window, annotations = training_window(
             len(frames),
             annotations,
             window_frames=settings.window_frames,
-            seconds_per_frame=stride / video.fps,
+            seconds_per_frame=stride / sampled.fps,
             min_visible=settings.min_visible,
             shorten=(1.0, 1.0) if settings.sampling == "whole" else settings.shorten,
             rng=rng,
@@ -163,14 +139,16 @@ class TrainingVideos(Dataset):
             pictures, settings, unvaried(pictures, settings), seed=self._seed, rng=rng
         )
         grid = make_grid(
-            fps=video.fps,
+            fps=sampled.fps,
             frame_stride=stride,
             window=window,
             steps_per_tubelet=self._steps_per_tubelet,
         )
-        return _finish(
+        sample = _finish(
             record, pictures, change, colour, grid, annotations, settings, on=settings.augment_on
         )
+        read = self._source.found(path, resampled_fps=sampled.resampled_fps)
+        return replace(sample, read=read)
 
 
 def unvaried(frames: NDArray[np.uint8], settings: PictureSettings) -> Change:
@@ -204,14 +182,14 @@ def _finish(
 class WindowStream(IterableDataset):
     """Sliding windows of videos, each video decoded once and in order, in memory for one window.
 
-    Workers of a loader take every n-th video. The rate of a video is that of the training videos,
-    to a tolerance; else its frames are chosen by time.
+    Workers of a loader take every n-th video. Frames of a video whose rate is not that of the model
+    are chosen by time. The last window of a video tells what was found in its file.
 
     Args:
         records: the videos.
         settings: of the data.
         steps_per_tubelet: of the feature grid.
-        fps: rate of the training videos; None takes each video's own.
+        fps: rate that the model works at; None takes each video's own.
         cache: of frames.
     """
 
@@ -243,11 +221,9 @@ class WindowStream(IterableDataset):
     def _windows(self, record: VideoRecord) -> Iterator[Sample]:
         settings = self._settings
         path = path_of(record)
-        video = index_video(path)
-        positions, fps, _ = resample(
-            video, fps=self._fps or video.fps, tolerance=settings.fps_tolerance
-        )
-        frames, stride = choose_frames(positions, settings)
+        self._source.found(path)
+        sampled = sample_frames(index_video(path), fps=self._fps, tolerance=settings.fps_tolerance)
+        frames, stride = choose_frames(sampled.positions, settings)
         windows = sliding_windows(
             len(frames),
             window_frames=settings.window_frames,
@@ -258,27 +234,26 @@ class WindowStream(IterableDataset):
             whole = self._source.read(path, frames, slice(None))
             parts: Iterator[NDArray[np.uint8]] = iter([whole])
         else:
-            parts = self._stream(path, frames, windows)
-        for window, part in zip(windows, parts, strict=True):
+            parts = self._source.stream(path, frames, windows)
+        for number, (window, part) in enumerate(zip(windows, parts, strict=True), start=1):
+            seconds_per_frame = stride / sampled.fps
             grid = make_grid(
-                fps=fps,
+                fps=sampled.fps,
                 frame_stride=stride,
                 window=window,
                 steps_per_tubelet=self._steps_per_tubelet,
             )
             annotations = visible_annotations(
                 record.annotations,
-                start_seconds=window.start * stride / fps,
-                stop_seconds=window.stop * stride / fps,
+                start_seconds=window.start * seconds_per_frame,
+                stop_seconds=window.stop * seconds_per_frame,
                 min_visible=settings.min_visible,
             )
             if settings.subtract_background:
                 part = subtract_background(part)
             change = unvaried(part, settings)
-            yield _finish(record, part, change, colour_map(part), grid, annotations, settings)
-
-    def _stream(
-        self, path: Path, frames: NDArray[np.int64], windows: Sequence[Window]
-    ) -> Iterator[NDArray[np.uint8]]:
-        with self._source.open(path) as video:
-            yield from stream_windows(video, frames, windows)
+            sample = _finish(record, part, change, colour_map(part), grid, annotations, settings)
+            if number == len(windows):
+                read = self._source.found(path, resampled_fps=sampled.resampled_fps)
+                sample = replace(sample, read=read)
+            yield sample

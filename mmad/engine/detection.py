@@ -1,5 +1,7 @@
 """Detection as a task of the training loop, and a whole detection run from settings to results."""
 
+import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,11 +14,17 @@ from mmad.annotations.formats import AnnotationSet, read_annotations
 from mmad.config.features import FeatureDataSettings
 from mmad.config.run import RunConfig
 from mmad.data.features import TrainingFeatures, WindowReader, stack_features
-from mmad.data.samples import Packer
+from mmad.data.samples import Batch, Packer
 from mmad.data.videos import FrameCache, TrainingVideos
 from mmad.engine.distributed import Processes
 from mmad.engine.experiment import Experiment
-from mmad.engine.inference import AnyBatch, detect_videos, feature_reader, video_progress
+from mmad.engine.inference import (
+    AnyBatch,
+    DetectedVideos,
+    detect_videos,
+    feature_reader,
+    video_progress,
+)
 from mmad.engine.loop import choose_precision
 from mmad.engine.run_folder import RunFolder
 from mmad.engine.task import Validation
@@ -29,6 +37,11 @@ from mmad.models.build_detectors import build_criterion, build_normalizer
 from mmad.models.detector import EndToEndDetector, FeatureDetector
 from mmad.structures import VideoRecord
 from mmad.video.index import index_video
+from mmad.video.reading import ReadVideo, notices, rate_text
+from mmad.video.sampling import has_rate
+from mmad.wording import count
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -49,6 +62,7 @@ class DetectionTask:
         validation: videos to validate on, with their paths; may be empty.
         processes: of the run.
         folder: predictions of the validation go there.
+        fps: rate that the model works at; None takes each video's own.
         cache: of frames, for validation.
         reader: of stored features, for the same.
     """
@@ -61,10 +75,14 @@ class DetectionTask:
         validation: Sequence[VideoRecord],
         processes: Processes,
         folder: RunFolder,
+        fps: float | None = None,
         cache: FrameCache | None = None,
         reader: WindowReader | None = None,
     ) -> None:
         self._config = config
+        self._fps = fps
+        self._read: dict[str, ReadVideo] = {}
+        self._has_told = False
         self._labels = labels
         self._validation = validation
         self._processes = processes
@@ -75,6 +93,8 @@ class DetectionTask:
 
     def prepare(self, batch: AnyBatch, device: torch.device) -> PreparedBatch:
         """The batch and its instances on ``device``."""
+        if isinstance(batch, Batch):
+            self._read |= batch.read
         segments = [
             torch.from_numpy(grid.to_grid(item.segments_seconds)).float().to(device)
             for grid, item in zip(batch.grids, batch.annotations, strict=True)
@@ -98,19 +118,22 @@ class DetectionTask:
         assert isinstance(model, EndToEndDetector | FeatureDetector)
         device = self._processes.device
         with video_progress("validate", self._validation, quiet=quiet) as progress:
-            detections, failures = detect_videos(
+            found = detect_videos(
                 model,
                 self._validation,
                 self._config,
                 device=device,
                 precision=choose_precision(self._config.training.precision, device),
+                fps=self._fps,
                 cache=self._cache,
                 reader=self._reader,
                 progress=progress.update,
             )
+        self._tell(found)
+        detections = found.detections
         report = score(detections, self._validation, labels=self._labels)
         action = report.levels["action"].average
-        row = {"action_map": action, "num_failed_videos": len(failures)}
+        row = {"action_map": action, "num_failed_videos": len(found.failures)}
         if "body" in report.levels:
             row["body_map"] = report.levels["body"].average
 
@@ -121,6 +144,17 @@ class DetectionTask:
             write_predictions_json(json_path, detections, self._labels)
 
         return Validation(action, row, keep)
+
+    def _tell(self, validation: DetectedVideos) -> None:
+        """Warn once of what was found in the video files."""
+        if not self._has_told:
+            for name, told in (
+                ("training", notices(list(self._read.values()))),
+                ("validation", validation.notices()),
+            ):
+                for notice in told:
+                    _logger.warning("%s: %s", name, notice)
+        self._has_told = True
 
 
 def score(
@@ -175,6 +209,8 @@ def prepare_detection(config: RunConfig, *, processes: Processes, folder: RunFol
             config, training, validation, labels=labels, processes=processes, folder=folder
         )
     data, backbone = config.of_videos()
+    usual_fps = common_rate(training)
+    fps = data.rate(usual=usual_fps)
     model = build_detector(config, num_classes=len(labels))
     assert isinstance(model, EndToEndDetector)
     cache = FrameCache(budget_gb=data.cache_gb)
@@ -188,6 +224,7 @@ def prepare_detection(config: RunConfig, *, processes: Processes, folder: RunFol
             validation=validation,
             processes=processes,
             folder=folder,
+            fps=fps,
             cache=cache if data.num_workers == 0 else None,
         ),
         dataset=TrainingVideos(
@@ -195,12 +232,13 @@ def prepare_detection(config: RunConfig, *, processes: Processes, folder: RunFol
             data,
             steps_per_tubelet=config.steps_per_tubelet,
             seed=config.seed,
+            fps=fps,
             cache=cache,
         ),
         num_items=len(training),
         collate=Packer(clip_frames=backbone.clip_frames),
         normalizer=build_normalizer(config.detector),
-        facts={"fps": common_rate(training)},
+        facts={"fps": fps or usual_fps},
     )
 
 
@@ -217,7 +255,9 @@ def _on_features(
     reader = feature_reader(config)
     require_features(reader, [*training, *validation])
     manifest = reader.source.manifest
-    rates = [reader.grid(record).fps for record in training[:50]]
+    usual_fps = float(np.median([reader.grid(record).fps for record in training[:50]]))
+    fps = config.data.rate(usual=usual_fps)
+    require_rate(reader, [*training, *validation], fps=fps, tolerance=config.data.fps_tolerance)
     return Experiment(
         model=build_detector(config, num_classes=len(labels), feature_channels=manifest.channels),
         backbones=(),
@@ -234,7 +274,7 @@ def _on_features(
         num_items=len(training),
         collate=stack_features,
         normalizer=build_normalizer(config.detector),
-        facts={"fps": float(np.median(rates))},
+        facts={"fps": fps or usual_fps},
         features=manifest,
     )
 
@@ -254,6 +294,30 @@ def require_features(reader: WindowReader, records: Sequence[VideoRecord]) -> No
             if record.video_id not in known
         ],
     )
+
+
+def require_rate(
+    reader: WindowReader, records: Sequence[VideoRecord], *, fps: float | None, tolerance: float
+) -> None:
+    """Raise `FeatureError` if the features of a video have another rate than the model works at.
+
+    Features of as many steps for every video (``sampling: whole``) have no rate.
+    """
+    manifest = reader.source.manifest
+    if manifest.sampling.get("sampling") == "whole":
+        return
+    others = Counter(
+        rate_text(found)
+        for found in (reader.grid(record).fps for record in records)
+        if not has_rate(found, fps=fps, tolerance=tolerance)
+    )
+    if others and fps is not None:
+        listed = ", ".join(f"{count(number, 'video')} at {rate}" for rate, number in others.items())
+        raise FeatureError(
+            f"{reader.source.path}: features of {listed}, but the model works at {rate_text(fps)}; "
+            f"extract them again with --fps {fps:g}, or set data.fps_tolerance or data.fps=own to "
+            "use them as they are"
+        )
 
 
 def common_rate(records: Sequence[VideoRecord], *, num_videos: int = 50) -> float:

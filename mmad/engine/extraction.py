@@ -25,6 +25,7 @@ from mmad.engine.feature_plan import FeatureBackbone, describe_features, plan_cl
 from mmad.errors import FeatureError
 from mmad.models.detector import embed_windows
 from mmad.models.videomae import VideoMAE
+from mmad.video.reading import ReadVideo, notices
 
 
 class BlockEncoder:
@@ -98,13 +99,13 @@ class Extracted:
         written: videos whose part was written now.
         num_frames: of them.
         failed: videos that could not be read or stored, with why.
-        notices: what the user should know of the others.
+        read: what was found in the files of the others.
     """
 
     written: list[str] = field(default_factory=list)
     num_frames: int = 0
     failed: list[FailedVideo] = field(default_factory=list)
-    notices: list[str] = field(default_factory=list)
+    read: list[ReadVideo] = field(default_factory=list)
 
 
 def read_blocks(
@@ -193,10 +194,10 @@ def extract_parts(
             parts.refresh()
             if progress is not None:
                 progress(block.num_new_frames)
-            if block.is_last:
-                writers.pop(name).publish(notices=block.notices)
+            if block.read is not None:
+                writers.pop(name).publish(notices=notices([block.read]))
                 done.written.append(name)
-                done.notices += block.notices
+                done.read.append(block.read)
     finally:
         for writer in writers.values():
             writer.close()

@@ -56,6 +56,9 @@ def open_backbone(
         picture_data(config),
         weights_source=_place(source if source.is_dir() else settings.pretrained),
         seed=config.seed,
+        fps=None
+        if isinstance(config, RecognitionConfig)
+        else config.data.rate(usual=run.training_fps() if source.is_dir() else None),
     )
 
 

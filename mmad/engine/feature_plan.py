@@ -33,6 +33,7 @@ class FeatureBackbone:
         data: how frames become pictures.
         weights_source: where its weights were read, for the manifest.
         seed: of what the weights lack.
+        fps: rate that the backbone was trained at; None if that is not known.
     """
 
     backbone: VideoMAE
@@ -40,6 +41,7 @@ class FeatureBackbone:
     data: DataSettings
     weights_source: str
     seed: int = 0
+    fps: float | None = None
 
     def __str__(self) -> str:
         adapters = sum(block.adapter is not None for block in self.backbone.blocks)

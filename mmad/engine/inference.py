@@ -1,6 +1,8 @@
 """Detections of videos: windows, network, candidates in seconds, suppression over the video."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,8 +26,33 @@ from mmad.models.nms import Candidates, suppress
 from mmad.progress import Progress
 from mmad.segments import clip
 from mmad.structures import Detections, VideoRecord
+from mmad.video.reading import ReadVideo, notices
 
 AnyBatch = Batch | FeatureBatch
+
+
+@dataclass(frozen=True)
+class DetectedVideos:
+    """Detections of videos.
+
+    Attributes:
+        detections: of each video that could be read, by its id.
+        failures: the videos that could not be read.
+        read: what was found in the files of the others; empty for stored features.
+    """
+
+    detections: dict[str, Detections]
+    failures: list[FailedVideo]
+    read: dict[str, ReadVideo] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, dict[str, Any]]:
+        """What was found in the file of each video, for a JSON file."""
+        found = {name: read.to_json() for name, read in self.read.items()}
+        return found | {failed.video_id: {"error": failed.message} for failed in self.failures}
+
+    def notices(self) -> list[str]:
+        """What a user should know: resampling with counts, damage, assumptions."""
+        return notices(list(self.read.values()))
 
 
 @torch.no_grad()
@@ -40,8 +67,8 @@ def detect_videos(
     cache: FrameCache | None = None,
     reader: WindowReader | None = None,
     progress: Callable[[float], object] | None = None,
-) -> tuple[dict[str, Detections], list[FailedVideo]]:
-    """Detections of each video by falling score, and the videos that could not be read.
+) -> DetectedVideos:
+    """Detections of each video by falling score, and what was found in the video files.
 
     Args:
         model: the detector; it is left in the mode it was in.
@@ -49,7 +76,8 @@ def detect_videos(
         config: of the model.
         device: to compute on.
         precision: of autocast, or None.
-        fps: rate to resample other videos to; None takes each video's own.
+        fps: rate that the model works at, to which other videos are resampled; None takes each
+            video's own.
         cache: of frames, for repeated validation.
         reader: of stored features, for the same.
         progress: called after each batch with the seconds of video that it added.
@@ -57,6 +85,7 @@ def detect_videos(
     decoder = build_decoder(config.detector, config.inference)
     parts: dict[str, list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = {}
     failures: list[FailedVideo] = []
+    read: dict[str, ReadVideo] = {}
     durations = {record.video_id: record.duration_seconds for record in records}
     reached: dict[str, float] = {}
     was_training = model.training
@@ -66,6 +95,8 @@ def detect_videos(
         if batch is None:
             continue
         added = 0.0
+        if isinstance(batch, Batch):
+            read |= batch.read
         on_device = batch.to(device)
         with torch.autocast(device.type, dtype=precision, enabled=precision is not None):
             outputs = model(*on_device.inputs)
@@ -90,7 +121,7 @@ def detect_videos(
         for record in records
         if record.video_id not in failed_ids
     }
-    return detections, failures
+    return DetectedVideos(detections, failures, read)
 
 
 def video_progress(task: str, records: Sequence[VideoRecord], *, quiet: bool = False) -> Progress:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +37,7 @@ from mmad.models.recognition import Mix, Recognizer
 from mmad.models.recognition_losses import RecognitionTargets
 from mmad.progress import Progress
 from mmad.structures import ClipRecord
+from mmad.video.reading import ReadVideo
 
 
 @dataclass(frozen=True)
@@ -167,11 +168,13 @@ class ClipAnswers:
         scores: of the clips that could be read.
         details: features and curves of the same.
         failures: the clips that could not be read.
+        read: what was found in the files of the others.
     """
 
     scores: RecognitionScores
     details: RecognitionDetails
     failures: list[FailedVideo]
+    read: Mapping[str, ReadVideo] = field(default_factory=dict)
 
 
 def num_streams(config: RecognitionConfig) -> int:
@@ -247,11 +250,13 @@ def recognize_clips(
     ids: list[str] = []
     actions, parts, features, curves = [], [], [], []
     failures: list[FailedVideo] = []
+    read: dict[str, ReadVideo] = {}
     with torch.inference_mode():
         for batch, failed in loader:
             failures += failed
             if batch is None:
                 continue
+            read |= batch.read
             on_device = batch.to(device)
             with torch.autocast(device.type, dtype=precision, enabled=precision is not None):
                 outputs = model(on_device.clips, on_device.colours, on_device.clips_per_window)
@@ -274,7 +279,7 @@ def recognize_clips(
     details = RecognitionDetails(
         tuple(ids), torch.cat(features).cpu().numpy(), torch.cat(curves).cpu().numpy()
     )
-    return ClipAnswers(RecognitionScores(tuple(ids), *scores), details, failures)
+    return ClipAnswers(RecognitionScores(tuple(ids), *scores), details, failures, read)
 
 
 def _middle_curves(logits: Tensor | None, num_clips: int, num_samples: int) -> Tensor:

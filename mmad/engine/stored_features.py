@@ -1,6 +1,5 @@
 """Which stored features a run may use, and a run on features put back onto videos."""
 
-import math
 from pathlib import Path
 
 import torch
@@ -28,14 +27,14 @@ def require_features_of(run: RunFolder, manifest: FeatureManifest, *, source: st
     """
     trained_on = run.manifest()
     if trained_on is not None:
-        differing = trained_on.differences(manifest)
+        differing = trained_on.differences(manifest, in_rate=False)
         if differing:
             raise FeatureError(
                 f"{source}: is not what {run.path} was trained on (trained on and found: "
                 f"{'; '.join(differing[:4])}); extract the features as then"
             )
         return
-    differing = features_of_run(run, like=manifest).differences(manifest)
+    differing = features_of_run(run, like=manifest).differences(manifest, in_rate=False)
     if differing:
         raise FeatureError(
             f"{source}: are not the features that {run.path} sees (it and they: "
@@ -48,16 +47,12 @@ def features_of_run(run: RunFolder, *, like: FeatureManifest) -> FeatureManifest
 
     Args:
         run: the run.
-        like: its type of numbers, precision, and resampling to the rate of the training videos,
-            which change nothing or little, are taken over.
+        like: its type of numbers and precision, which change nothing or little, are taken over.
     """
     device = torch.device("cpu")
     source = open_backbone(run.path, device=device)
     wished = like.extraction or ExtractionSettings()
-    fps, own_fps = wished.fps, run.training_fps()
-    if fps is not None and (own_fps is None or not math.isclose(fps, own_fps, rel_tol=1e-3)):
-        fps = None
-    settings = ExtractionSettings(dtype=wished.dtype, fps=fps)
+    settings = ExtractionSettings(dtype=wished.dtype)
     layout = plan_clips(source, settings, block_clips=8)
     seen = describe_features(source, settings, layout=layout, precision=None)
     return seen.model_copy(update={"precision": like.precision})
@@ -125,6 +120,7 @@ def video_config(config: RunConfig, manifest: FeatureManifest, *, source: str) -
         format=config.data.format,
         labels=config.data.labels,
         out_of_video=config.data.out_of_video,
+        fps=config.data.fps,
         window_overlap=config.data.window_overlap,
         keep_tail=config.data.keep_tail,
         sampling=sampling.get("sampling", "rate"),
@@ -159,7 +155,7 @@ def backbone_of_features(manifest: FeatureManifest, *, place: str | None, source
     except CheckpointError as error:
         raise FeatureError(
             f"{source}: the backbone that made its features cannot be read from {place} ({error}); "
-            "say where it is with --backbone"
+            "pass its place with --backbone"
         ) from None
     with torch.no_grad():
         found = hash_state(backbone.state_dict())

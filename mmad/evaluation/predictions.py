@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmad.errors import PredictionError, raise_problems
-from mmad.files import write_text
+from mmad.files import write_json, write_text
 from mmad.labels import LabelMap
 from mmad.structures import Detections
 
@@ -411,9 +411,20 @@ def write_predictions_csv(path: str | Path, detections_by_video: Mapping[str, De
 
 
 def write_predictions_json(
-    path: str | Path, detections_by_video: Mapping[str, Detections], labels: LabelMap
+    path: str | Path,
+    detections_by_video: Mapping[str, Detections],
+    labels: LabelMap,
+    *,
+    videos: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
-    """Write ActivityNet-style results, labels by name, in each video by falling score."""
+    """Write ActivityNet-style results, labels by name, in each video by falling score.
+
+    Args:
+        path: the file.
+        detections_by_video: of each video.
+        labels: of the detections.
+        videos: what else is known of each video, such as missing frames; other readers ignore it.
+    """
     results = {}
     for video, detections in detections_by_video.items():
         ranked = detections.by_score()
@@ -426,5 +437,7 @@ def write_predictions_json(
                 strict=True,
             )
         ]
-    content = {"version": "1.3", "results": results, "external_data": {}}
-    write_text(path, json.dumps(content, indent=1))
+    content: dict[str, Any] = {"version": "1.3", "results": results, "external_data": {}}
+    if videos:
+        content["videos"] = videos
+    write_json(path, content)

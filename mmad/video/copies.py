@@ -19,7 +19,7 @@ import numpy as np
 from mmad.errors import VideoError
 from mmad.files import check_writable, make_folder, remove_partials, write_json
 from mmad.video.index import VideoIndex
-from mmad.video.reader import Frame, VideoReader, scaled_size
+from mmad.video.reader import Frame, scaled_size
 from mmad.video.writer import VideoWriter, exact_fps
 
 PREPARE_MANIFEST = "prepared.json"
@@ -200,19 +200,6 @@ def write_frames(
         writer.write(first, time=None if ticks is None else ticks[0])
         for position, frame in enumerate(iterator, start=1):
             writer.write(frame, time=None if ticks is None else ticks[position])
-
-
-def damage_notices(reader: VideoReader) -> list[str]:
-    """What the user should know of the damage of a video that was read to its end."""
-    index, notices = reader.index, []
-    if index.num_missing_frames:
-        notices.append(
-            f"{index.path}: the file is cut off, {index.num_missing_frames} of "
-            f"{index.num_frames + index.num_missing_frames} frames are not in it"
-        )
-    if reader.num_damaged:
-        notices.append(f"{index.path}: {reader.num_damaged} damaged packets or frames were filled")
-    return notices
 
 
 def copy_size(

@@ -17,7 +17,6 @@ from mmad.video.copies import (
     check_encoding,
     copy_path,
     copy_size,
-    damage_notices,
     make_copies,
     read_manifest,
     write_frames,
@@ -25,6 +24,7 @@ from mmad.video.copies import (
 from mmad.video.index import index_video
 from mmad.video.person_box import EXPAND, LEAST_ASPECT, PersonBox, motion_box, union_box
 from mmad.video.reader import Frame, open_video
+from mmad.video.reading import describe_reading
 
 # Motion is looked for in pictures of this size; the box is in pixels of the full size.
 _MOTION_SHORT_SIDE = 240
@@ -236,7 +236,7 @@ def crop_video(video: Path, copy: Path, settings: CropSettings) -> FinishedCopy:
     with open_video(video, threads=1) as reader:
         frames = _cut(reader.stream(), crop, height=height, width=width)
         write_frames(frames, copy, index, crf=settings.crf, gop_frames=settings.gop_frames)
-        notices += damage_notices(reader)
+        notices += describe_reading(reader.index, damaged=reader.damaged).file_notices()
     found = {
         "left": crop.columns.start,
         "top": crop.rows.start,

@@ -36,7 +36,7 @@ class DecordReader(Closing):
                 "or use reader=pyav"
             ) from error
         self.index = index
-        self.num_damaged = 0
+        self.damaged: set[int] = set()
         height, width = size
         self._shape = (height, width, 3)
         try:
@@ -63,11 +63,11 @@ class DecordReader(Closing):
         check_indices(self.index, wanted)
         if len(wanted) == 0:
             return np.empty((0, *self._shape), dtype=np.uint8)
-        num_beyond = int((wanted >= self._num_found).sum())
-        if num_beyond:
-            if self.num_damaged == 0:
+        beyond = wanted[wanted >= self._num_found].tolist()
+        if beyond:
+            if not self.damaged:
                 warn_damaged(self.index)
-            self.num_damaged += num_beyond
+            self.damaged.update(beyond)
             wanted = np.minimum(wanted, self._num_found - 1)
         try:
             frames: Frame = self._reader.get_batch(wanted.tolist()).asnumpy()

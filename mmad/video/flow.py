@@ -21,13 +21,13 @@ from mmad.video.copies import (
     check_copies,
     check_encoding,
     copy_size,
-    damage_notices,
     make_copies,
     read_manifest,
     write_frames,
 )
 from mmad.video.index import index_video
 from mmad.video.reader import Frame, open_video
+from mmad.video.reading import describe_reading
 
 SCALES = ("fixed", "per-frame")
 
@@ -215,7 +215,7 @@ def flow_video(video: Path, copy: Path, settings: FlowSettings) -> FinishedCopy:
     with open_video(video, size=(height, width), threads=1) as reader:
         frames = flow_frames(reader.stream(), scale=settings.scale, max_pixels=max_pixels)
         write_frames(frames, copy, index, crf=settings.crf, gop_frames=settings.gop_frames)
-        notices += damage_notices(reader)
+        notices += describe_reading(reader.index, damaged=reader.damaged).file_notices()
     found = {"max_pixels": max_pixels} if settings.scale == "fixed" else {}
     return FinishedCopy(copy, index.num_frames, tuple(notices), found)
 

@@ -1,18 +1,25 @@
 """When each frame of a video is shown and where decoding can begin, from its packets."""
 
+import itertools
 import logging
+import math
 import os
-from collections.abc import Iterator
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import av
 import av.error
 import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
+from av.sidedata.sidedata import Type
+from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
@@ -30,8 +37,22 @@ _ROUNDING_SECONDS = 0.0025
 # AVI stores no presentation times: FFmpeg numbers frames as they are stored, so only the order
 # counts.
 _FORMATS_WITHOUT_TIMES = frozenset({"avi"})
+# Streams without a container have no times either, and most do not state a rate.
+_RAW_FORMATS = frozenset({"h264", "hevc", "vvc", "m4v", "mpegvideo", "mjpeg", "vc1", "av1", "obu"})
 # Elsewhere (MPEG-TS, MPEG-PS) a seek lands on whatever is near, so reading starts at the beginning.
 _FORMATS_WITH_EXACT_SEEK = frozenset({"mov", "mp4", "matroska", "webm"})
+
+# A longer gap between two frames is a clock that jumped, not a scene that stood still.
+_LONGEST_GAP_SECONDS = 600.0
+# Containers round durations, and the last frame may be shown longer: less than this is not missing.
+_LEAST_MISSING_SECONDS = 0.5
+# Formats that make FFmpeg open other files or addresses than the one that was named.
+_FORMATS_OF_OTHER_FILES = frozenset(
+    {"concat", "dash", "hls", "image2", "imf", "lavfi", "rtsp", "sap", "sdp", "webm_dash_manifest"}
+)
+_PLAYLIST_MARKS = (b"#EXTM3U", b"ffconcat", b"<MPD")
+# Enough to tell a film from a cover image in a container that does not count its frames.
+_PROBED_PACKETS = 500
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,9 +66,12 @@ class VideoIndex:
         fps: mean frame rate.
         is_variable_rate: whether the spacing of the frames changes.
         width, height: in pixels, after rotation.
-        rotation_degrees: 0, 90, 180 or 270, the turn counter-clockwise that makes pictures upright.
+        rotation_degrees: 0, 90, 180 or 270, the turn counter-clockwise that makes frames upright.
         codec: name of the video codec, such as "h264".
         num_missing_frames: frames that the file announces and does not hold (it was truncated).
+        is_mirrored: whether frames are exchanged left to right before that turn.
+        stream_index: number of the stream in the file.
+        notices: what was assumed where the file is unclear, in full sentences.
         is_seekable: whether a reader may jump to a keyframe.
         pts: int64 (F,), presentation times in ticks of the stream; empty if only the order is
             known.
@@ -63,6 +87,9 @@ class VideoIndex:
     rotation_degrees: int
     codec: str
     num_missing_frames: int = 0
+    is_mirrored: bool = False
+    stream_index: int = 0
+    notices: tuple[str, ...] = ()
     is_seekable: bool = True
     pts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
@@ -85,8 +112,9 @@ def index_video(path: str | Path) -> VideoIndex:
     path = Path(path)
     try:
         stat = path.stat()
-    except OSError as error:
-        raise VideoError(f"{path}: video not found ({error.strerror}); check the path") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise VideoError(f"{path}: video not found ({reason}); check the path") from error
     if not path.is_file():
         raise VideoError(f"{path}: expected a video file, found a folder")
     if stat.st_size == 0:
@@ -97,17 +125,17 @@ def index_video(path: str | Path) -> VideoIndex:
 @lru_cache(maxsize=4096)
 def _index_cached(path: str, _size: int, _mtime_ns: int) -> VideoIndex:
     with open_container(Path(path)) as container:
-        return _build_index(Path(path), container, container.streams.video[0])
+        return _build_index(Path(path), container, video_stream(container))
 
 
 def announced_frames(path: Path) -> int:
     """How many frames the file says that it has, without reading it; 0 if it does not say."""
     try:
         with open_container(path) as container:
-            stream = container.streams.video[0]
+            stream = video_stream(container)
             if stream.frames:
                 return int(stream.frames)
-            seconds = (container.duration or 0) / av.time_base
+            seconds = _announced_seconds(container, stream) or 0.0
             return round(seconds * float(stream.average_rate or 0))
     except (VideoError, OSError, av.error.FFmpegError):
         return 0
@@ -116,12 +144,21 @@ def announced_frames(path: Path) -> int:
 def open_container(path: Path) -> InputContainer:
     """The opened file, which is sure to have a video stream.
 
-    Raises: VideoError if it cannot be opened or has no video stream.
+    Raises: VideoError if it cannot be opened, has no video stream, or is a playlist.
     """
     try:
-        # A title in another encoding is no reason not to look at the pictures.
-        container = av.open(str(path), metadata_errors="replace")
+        # As a file of the local disk, whatever its name looks like ("pipe:0", "http:...", "a:b").
+        # A title in another encoding is no reason not to look at the frames.
+        container = av.open(
+            f"file:{path.absolute()}",
+            metadata_errors="replace",
+            options={"format_whitelist": _allowed_formats(), "protocol_whitelist": "file"},
+        )
     except (OSError, av.error.FFmpegError) as error:
+        if _is_playlist(path):
+            raise VideoError(
+                f"{path}: is a playlist, which names other files; give the video files themselves"
+            ) from error
         raise VideoError(
             f"{path}: cannot be read as a video ({os.path.getsize(path)} bytes, {error.strerror}); "
             "it is cut off before its index or no video: copy, download or export it again"
@@ -133,12 +170,48 @@ def open_container(path: Path) -> InputContainer:
     return container
 
 
+@lru_cache(maxsize=1)
+def _allowed_formats() -> str:
+    return ",".join(sorted(av.formats_available - _FORMATS_OF_OTHER_FILES))
+
+
+def _is_playlist(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.read(4096)
+    return any(mark in head for mark in _PLAYLIST_MARKS)
+
+
+def video_stream(container: InputContainer) -> VideoStream:
+    """The film among the video streams: not a cover image, by preference the default stream."""
+    streams = container.streams.video
+    if len(streams) == 1:
+        return streams[0]
+    counts: Mapping[int, int] = {stream.index: stream.frames for stream in streams}
+    if not all(counts.values()):
+        counts = _first_packets(container.name)
+
+    def rank(stream: VideoStream) -> tuple[bool, bool, bool]:
+        is_image = bool(stream.disposition & (Disposition.attached_pic | Disposition.still_image))
+        is_default = bool(stream.disposition & Disposition.default)
+        return not is_image, counts.get(stream.index, 0) > 1, is_default
+
+    return max(streams, key=rank)
+
+
+@lru_cache(maxsize=256)
+def _first_packets(name: str) -> Mapping[int, int]:
+    """How many of the first packets of a file belong to each of its streams."""
+    with av.open(name, metadata_errors="replace") as container:
+        packets = itertools.islice(container.demux(*container.streams.video), _PROBED_PACKETS)
+        return Counter(packet.stream_index for packet in packets if packet.size)
+
+
 def iterate_packets(
     container: InputContainer, stream: VideoStream, *, on_damage: list[int] | None = None
 ) -> Iterator[Packet]:
     """The packets of ``stream`` from here on, then the empty one that flushes the decoder.
 
-    Packets that cannot be read are skipped; each adds 1 to ``on_damage[0]``.
+    Packets that cannot be read are skipped; each run of them adds 1 to ``on_damage[0]``.
     """
     failures = 0
     while failures < _MAX_FAILURES_IN_A_ROW:
@@ -154,22 +227,19 @@ def iterate_packets(
                 on_damage[0] += 1
 
 
-def decode_packet(packet: Packet, *, damage: list[int]) -> list[VideoFrame]:
-    """The frames that ``packet`` completes; none, and 1 more in ``damage[0]``, if it is damaged."""
+def decode_packet(packet: Packet) -> list[VideoFrame]:
+    """The frames that ``packet`` completes; none if it is damaged."""
     try:
-        frames = packet.decode()
-    except av.error.EOFError:
-        return []
+        return packet.decode()
     except av.error.FFmpegError:
-        damage[0] += 1
         return []
-    return frames
 
 
 def _build_index(path: Path, container: InputContainer, stream: VideoStream) -> VideoIndex:
+    unreadable = [0]
     packets = [
         (packet.pts, packet.is_keyframe, packet.is_discard)
-        for packet in iterate_packets(container, stream)
+        for packet in iterate_packets(container, stream, on_damage=unreadable)
         if packet.size
     ]
     num_packets = len(packets)
@@ -185,16 +255,27 @@ def _build_index(path: Path, container: InputContainer, stream: VideoStream) -> 
     else:
         # Times are missing or stand twice: only decoding all of it tells.
         pts, keys, only_order = _decoded_times(path, until=None)
-    tick_seconds = float(
-        1 / (stream.average_rate or stream.guessed_rate or Fraction(25))
-        if only_order
-        else stream.time_base or Fraction(1)
-    )
+    notices: list[str] = []
+    stated = stream.average_rate
+    if formats & _RAW_FORMATS:
+        # FFmpeg's average is 25 whatever the stream states.
+        stated = stream.codec_context.framerate
+        if not stated:
+            notices.append(
+                f"{path}: the stream does not state its frame rate; "
+                f"{float(stream.average_rate or 25):g} frames/s is a guess, and so are all times"
+            )
+    rate = stated or stream.average_rate or stream.guessed_rate or Fraction(25)
+    tick_seconds = float(1 / rate if only_order else stream.time_base or Fraction(1))
     times: NDArray[np.float64] = (pts - pts[0]).astype(np.float64) * tick_seconds
-    fps, is_variable = _rate(times, stream)
-    rotation = round(first.rotation / 90) * 90 % 360
+    times, jumps = _without_jumps(times)
+    notices += [f"{path}: {jump}" for jump in jumps]
+    fps, is_variable = _rate(times, rate)
+    mirrored, turns, unclear = _orientation(first)
+    if unclear:
+        notices.append(f"{path}: its display matrix is empty; frames are shown as they are stored")
     width, height = first.width, first.height
-    if rotation in (90, 270):
+    if turns % 2:
         width, height = height, width
     times.flags.writeable = False
     return VideoIndex(
@@ -205,12 +286,85 @@ def _build_index(path: Path, container: InputContainer, stream: VideoStream) -> 
         is_variable_rate=is_variable,
         width=width,
         height=height,
-        rotation_degrees=rotation,
+        rotation_degrees=90 * turns,
         codec=stream.codec_context.name,
-        num_missing_frames=max(0, stream.frames - num_packets),
+        num_missing_frames=max(
+            _missing_frames(container, stream, num_packets, float(times[-1]) + 1 / fps, fps),
+            unreadable[0],
+        ),
+        is_mirrored=mirrored,
+        stream_index=stream.index,
+        notices=tuple(notices),
         is_seekable=not only_order and bool(formats & _FORMATS_WITH_EXACT_SEEK),
         pts=np.zeros(0, dtype=np.int64) if only_order else pts,
     )
+
+
+def _missing_frames(
+    container: InputContainer,
+    stream: VideoStream,
+    num_packets: int,
+    held_seconds: float,
+    fps: float,
+) -> int:
+    """Frames that the container announces, by number or by length, and does not hold."""
+    if stream.frames:
+        return max(0, stream.frames - num_packets)
+    announced = _announced_seconds(container, stream)
+    if announced is None or announced - held_seconds < _LEAST_MISSING_SECONDS:
+        return 0
+    return round((announced - held_seconds) * fps)
+
+
+def _announced_seconds(container: InputContainer, stream: VideoStream) -> float | None:
+    """The length of the stream as its container states it; None where it does not."""
+    if stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    tag = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
+    if tag:
+        return 3600 * int(tag[1]) + 60 * int(tag[2]) + float(tag[3])
+    # That of the container covers its sound, too, which may be longer.
+    if container.duration and len(container.streams) == 1:
+        return container.duration / av.time_base
+    return None
+
+
+def _without_jumps(
+    times_seconds: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], list[str]]:
+    """Times in which a clock that jumped went on by one usual step, and what was done."""
+    spacing = np.diff(times_seconds)
+    jumps = np.flatnonzero(spacing > _LONGEST_GAP_SECONDS)
+    # A camera may be set to a frame an hour; then the gap is the usual one.
+    usual = float(np.median(spacing)) if len(spacing) else 0.0
+    if not len(jumps) or usual > _LONGEST_GAP_SECONDS:
+        return times_seconds, []
+    told = [
+        f"the time stamp after {times_seconds[jump]:.2f} s jumps by {spacing[jump]:.0f} s; taken "
+        "as one frame later"
+        for jump in jumps
+    ]
+    spacing[jumps] = usual
+    return np.concatenate(([0.0], np.cumsum(spacing))), told
+
+
+def _orientation(frame: VideoFrame) -> tuple[bool, int, bool]:
+    """Whether to mirror a frame left to right, quarter turns counter-clockwise after that, and
+    whether its display matrix tells neither.
+    """
+    side_data: Any = frame.side_data
+    matrix = side_data.get(Type.DISPLAYMATRIX)
+    if matrix is None:
+        return False, 0, False
+    # x' = a x + c y and y' = b x + d y, to the right and downwards, in units of 1 / 65536.
+    a, b, _, c, d, *_ = np.frombuffer(matrix, dtype=np.int32).astype(float) / 65536
+    determinant = a * d - b * c
+    if abs(determinant) < 1e-6:
+        return False, 0, True
+    mirrored = bool(determinant < 0)
+    if mirrored:
+        a, b = -a, -b
+    return mirrored, round(-math.degrees(math.atan2(b, a)) / 90) % 4, False
 
 
 def _times_of_packets(
@@ -259,22 +413,20 @@ def _decoded_times(
 
 def decode_from_start(path: Path) -> Iterator[VideoFrame]:
     """All frames that can be decoded, in order of presentation, with every core."""
-    damage = [0]
     with open_container(path) as container:
-        stream = container.streams.video[0]
+        stream = video_stream(container)
         stream.thread_type = "AUTO"
         for packet in iterate_packets(container, stream):
-            yield from decode_packet(packet, damage=damage)
+            yield from decode_packet(packet)
 
 
 def _first_frame(path: Path) -> VideoFrame:
     """The first frame: proof that there is one; it alone tells the rotation."""
-    damage = [0]
     with open_container(path) as container:
-        stream = container.streams.video[0]
+        stream = video_stream(container)
         stream.thread_count = 1
         for packet in iterate_packets(container, stream):
-            for frame in decode_packet(packet, damage=damage):
+            for frame in decode_packet(packet):
                 return frame
     raise VideoError(
         f"{path}: not a single frame could be decoded ({os.path.getsize(path)} bytes); "
@@ -282,16 +434,14 @@ def _first_frame(path: Path) -> VideoFrame:
     )
 
 
-def _rate(times_seconds: NDArray[np.float64], stream: VideoStream) -> tuple[float, bool]:
+def _rate(times_seconds: NDArray[np.float64], announced: Fraction) -> tuple[float, bool]:
     """Mean frames per second, and whether the spacing varies."""
     if len(times_seconds) < 2:
-        rate = stream.average_rate or stream.guessed_rate
-        return (float(rate) if rate else 25.0), False
+        return float(announced), False
     spacing = np.diff(times_seconds)
     num_steps = len(times_seconds) - 1
     mean = float(times_seconds[-1]) / num_steps
-    announced = stream.average_rate
-    if announced and abs(num_steps / announced - times_seconds[-1]) < _ROUNDING_SECONDS:
+    if abs(num_steps / announced - times_seconds[-1]) < _ROUNDING_SECONDS:
         # The same rate without the rounding of the times: 30, not 30.0006.
         mean = 1 / float(announced)
     allowed = _VARIABLE_RATE_SHARE * mean + _ROUNDING_SECONDS

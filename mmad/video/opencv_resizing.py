@@ -1,6 +1,6 @@
 """Frames resized as the published codes do it: decoded at full size, then bilinearly by OpenCV."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -24,9 +24,9 @@ class ResizingReader(Closing):
         self._size = size
 
     @property
-    def num_damaged(self) -> int:
+    def damaged(self) -> Collection[int]:
         """As of the other reader."""
-        return self._reader.num_damaged
+        return self._reader.damaged
 
     def close(self) -> None:
         """Give the file back."""

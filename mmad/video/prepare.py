@@ -12,12 +12,12 @@ from mmad.video.copies import (
     check_copies,
     check_encoding,
     copy_size,
-    damage_notices,
     make_copies,
     write_frames,
 )
 from mmad.video.index import index_video
 from mmad.video.reader import open_video
+from mmad.video.reading import describe_reading
 
 MANIFEST_FILE = PREPARE_MANIFEST
 
@@ -95,5 +95,5 @@ def prepare_video(video: Path, copy: Path, settings: PrepareSettings) -> Finishe
     )
     with open_video(video, size=(height, width), threads=1) as reader:
         write_frames(reader.stream(), copy, index, crf=settings.crf, gop_frames=settings.gop_frames)
-        notices += damage_notices(reader)
+        notices += describe_reading(reader.index, damaged=reader.damaged).file_notices()
     return FinishedCopy(copy, index.num_frames, tuple(notices))

@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 
 from mmad.errors import VideoError
 from mmad.video.closing import Closing
-from mmad.video.index import VideoIndex, decode_packet, iterate_packets, open_container
+from mmad.video.index import (
+    VideoIndex,
+    decode_packet,
+    iterate_packets,
+    open_container,
+    video_stream,
+)
 from mmad.video.reader import Frame, check_indices, gather, warn_damaged
 
 # A seek costs the opening of the stream anew; below this many frames saved, decoding on is as fast.
@@ -24,7 +30,7 @@ class PyAVReader(Closing):
 
     def __init__(self, index: VideoIndex, *, size: tuple[int, int], threads: int = 0) -> None:
         self.index = index
-        self.num_damaged = 0
+        self.damaged: set[int] = set()
         self._size = size
         self._threads = threads
         self._reformatter = VideoReformatter()
@@ -34,7 +40,6 @@ class PyAVReader(Closing):
         self._pending: tuple[int, VideoFrame] | None = None
         self._last: tuple[int, Frame] | None = None
         self._can_seek = index.is_seekable
-        self._warned = False
 
     def close(self) -> None:
         """Give the file back; a later read opens it again."""
@@ -84,11 +89,11 @@ class PyAVReader(Closing):
         if kept is not None:
             # The latest one at or before the need; it is the need itself unless that is damaged.
             picture = self._convert(kept)
-            if kept_position != position:
-                self._note_damage(1)
+            if kept_position != position or kept.is_corrupt:
+                self._note_damage(position)
         elif self._last is not None and self._last[0] < position:
             picture = self._last[1]
-            self._note_damage(1)
+            self._note_damage(position)
         else:
             picture = self._earlier(position)
         self._last = (position, picture)
@@ -106,7 +111,7 @@ class PyAVReader(Closing):
                 f"{self.index.path}: frame {position} and those before it cannot be decoded; "
                 "copy, download or export the video again"
             )
-        self._note_damage(1)
+        self._note_damage(position)
         return self._convert(self._pending[1])
 
     def _go_near(self, position: int) -> None:
@@ -123,7 +128,7 @@ class PyAVReader(Closing):
     def _restart(self, keyframe: int) -> None:
         self.close()
         self._container = open_container(self.index.path)
-        stream = self._container.streams.video[0]
+        stream = video_stream(self._container)
         if self._threads == 1:
             stream.thread_count = 1
         else:
@@ -136,12 +141,11 @@ class PyAVReader(Closing):
         self, container: InputContainer, stream: VideoStream, keyframe: int
     ) -> Iterator[tuple[int, VideoFrame]]:
         """(position, frame) from ``keyframe`` on, ascending; frames not in the index are left."""
-        damage = [0]
         pts = self.index.pts
         order = 0
         highest = -1
-        for packet in self._packets_from(container, stream, keyframe, damage):
-            for frame in decode_packet(packet, damage=damage):
+        for packet in self._packets_from(container, stream, keyframe):
+            for frame in decode_packet(packet):
                 if len(pts):
                     position = (
                         int(np.searchsorted(pts, frame.pts)) if frame.pts is not None else len(pts)
@@ -154,19 +158,16 @@ class PyAVReader(Closing):
                 if known and position > highest:
                     highest = position
                     yield position, frame
-            if damage[0]:
-                self._note_damage(damage[0])
-                damage[0] = 0
 
     def _packets_from(
-        self, container: InputContainer, stream: VideoStream, keyframe: int, damage: list[int]
+        self, container: InputContainer, stream: VideoStream, keyframe: int
     ) -> Iterator[Packet]:
         """Packets from that of ``keyframe`` on; all of the file if a seek does not find it."""
         if keyframe > 0:
             target = int(self.index.pts[keyframe])
             container.seek(target, stream=stream, backward=True)
             found = False
-            for packet in iterate_packets(container, stream, on_damage=damage):
+            for packet in iterate_packets(container, stream):
                 if not found:
                     if packet.pts is None or (packet.is_keyframe and packet.pts > target):
                         break
@@ -176,7 +177,7 @@ class PyAVReader(Closing):
             if found:
                 return
             container.seek(0, backward=True)
-        yield from iterate_packets(container, stream, on_damage=damage)
+        yield from iterate_packets(container, stream)
 
     def _convert(self, frame: VideoFrame) -> Frame:
         """``frame`` as an upright uint8 RGB array of the reader's size."""
@@ -191,11 +192,12 @@ class PyAVReader(Closing):
             interpolation=Interpolation.AREA if shrinks else Interpolation.BILINEAR,
             threads=1,
         ).to_ndarray()
+        if self.index.is_mirrored:
+            picture = picture[:, ::-1]
         upright = np.rot90(picture, turns) if turns else picture
         return np.ascontiguousarray(upright, dtype=np.uint8)
 
-    def _note_damage(self, num: int) -> None:
-        self.num_damaged += num
-        if not self._warned:
-            self._warned = True
+    def _note_damage(self, position: int) -> None:
+        if not self.damaged:
             warn_damaged(self.index)
+        self.damaged.add(position)

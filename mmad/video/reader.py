@@ -2,7 +2,7 @@
 
 import logging
 import multiprocessing
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
@@ -28,8 +28,8 @@ class VideoReader(Protocol):
     index: VideoIndex
 
     @property
-    def num_damaged(self) -> int:
-        """Packets that were skipped and frames that were filled, so far."""
+    def damaged(self) -> Collection[int]:
+        """Positions of the frames so far that could not be decoded, for which others stand in."""
 
     def read(self, frame_indices: Sequence[int] | NDArray[np.int64]) -> Frame:
         """The frames at ``frame_indices`` (any order, repeats allowed), uint8 RGB (F, H, W, 3)."""
@@ -112,6 +112,8 @@ def open_video(
     if min(asked) < 1:
         raise VideoError(f"size: expected at least 1 pixel, found {min(asked)}")
     index = index_video(path)
+    if reader == "decord" and index.is_mirrored:
+        raise VideoError(f"{path}: is stored mirrored, which decord ignores; use reader=pyav")
     if threads is None:
         # Workers already share the cores among themselves.
         threads = 0 if multiprocessing.parent_process() is None else 1
@@ -164,7 +166,6 @@ def check_indices(index: VideoIndex, frame_indices: NDArray[np.int64]) -> None:
 def warn_damaged(index: VideoIndex) -> None:
     """Log that ``index.path`` is damaged; readers call it once per file."""
     _logger.warning(
-        "%s: some pictures are damaged or missing; they are skipped, and the last good picture "
-        "before each stands in for it",
+        "%s: some frames are damaged or missing; the last good frame before each stands in for it",
         index.path,
     )

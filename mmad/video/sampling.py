@@ -1,10 +1,15 @@
 """Choosing frames by time, for videos whose rate is not the one a model was trained at."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mmad.errors import VideoError
 from mmad.video.index import VideoIndex
+
+# A resampled video may repeat each of its frames this often on average.
+_MOST_REPEATS = 100
 
 
 def frames_at(index: VideoIndex, times_seconds: ArrayLike) -> NDArray[np.int64]:
@@ -20,25 +25,61 @@ def frames_at(index: VideoIndex, times_seconds: ArrayLike) -> NDArray[np.int64]:
 def resample_times(index: VideoIndex, *, fps: float) -> NDArray[np.float64]:
     """Times 0, 1 / fps, 2 / fps, ... in seconds that cover the video; at least one.
 
-    Raises: VideoError if ``fps`` is not positive.
+    Raises: VideoError if ``fps`` is not positive, or the frames are so far apart that the video
+        would be mostly repeats.
     """
     if not 0 < fps < float("inf"):
         raise VideoError(f"frame rate: expected a positive number, found {fps}")
-    return np.arange(max(1, round(index.duration_seconds * fps))) / fps
+    num_times = max(1, round(index.duration_seconds * fps))
+    if num_times > _MOST_REPEATS * max(index.num_frames, _MOST_REPEATS):
+        raise VideoError(
+            f"{index.path}: has {index.num_frames} frames in {index.duration_seconds:.0f} s; at "
+            f"{fps:g} frames/s almost all would be repeats. If it is a time lapse or its time "
+            "stamps are wrong, export it at a constant rate"
+        )
+    return np.arange(num_times) / fps
 
 
-def resample(
-    index: VideoIndex, *, fps: float, tolerance: float = 0.05
-) -> tuple[NDArray[np.int64], float, str | None]:
-    """Frames to read, their rate, and a notice for the user if it is not the video's own.
+@dataclass(frozen=True, eq=False)
+class SampledFrames:
+    """The frames of a video at a rate.
 
-    A video of constant rate within ``tolerance`` (a share) of ``fps`` is taken frame by frame, so
-    that 29 and 30 frames/s, 3.4 % apart, go together by default; another is sampled at ``fps`` by
-    presentation time.
+    Attributes:
+        positions: int64 (F,), ascending; a position may stand twice.
+        fps: their rate.
+        is_resampled: whether they were chosen by time instead of one after another.
     """
-    times = resample_times(index, fps=fps)
-    if not index.is_variable_rate and abs(index.fps - fps) <= tolerance * fps:
-        return np.arange(index.num_frames), index.fps, None
-    kind = "variable" if index.is_variable_rate else f"{index.fps:.2f}"
-    notice = f"{index.path.name}: {kind} frames/s, resampled by time to {fps:.2f}"
-    return frames_at(index, times), fps, notice
+
+    positions: NDArray[np.int64]
+    fps: float
+    is_resampled: bool
+
+    @property
+    def resampled_fps(self) -> float | None:
+        """Their rate if they were chosen by time."""
+        return self.fps if self.is_resampled else None
+
+
+def sample_frames(index: VideoIndex, *, fps: float | None, tolerance: float) -> SampledFrames:
+    """The frames of a video for a model that works at ``fps`` frames per second.
+
+    A video of constant rate within ``tolerance`` (a share) of ``fps`` is taken frame by frame: by
+    default 29 and 30 frames/s go together, and 14 and 15. Any other is sampled at ``fps`` by
+    presentation time. Without ``fps`` the video's own mean rate is taken.
+
+    Raises: VideoError as `resample_times`.
+    """
+    if has_rate(index.fps, fps=fps, tolerance=tolerance) and not index.is_variable_rate:
+        return SampledFrames(np.arange(index.num_frames), index.fps, is_resampled=False)
+    wanted = index.fps if fps is None else fps
+    times = resample_times(index, fps=wanted)
+    return SampledFrames(frames_at(index, times), wanted, is_resampled=True)
+
+
+def has_rate(found: float, *, fps: float | None, tolerance: float) -> bool:
+    """Whether ``found`` frames per second pass for ``fps``; any rate does for None.
+
+    >>> has_rate(29.0, fps=30.0, tolerance=0.05), has_rate(25.0, fps=30.0, tolerance=0.05)
+    (True, False)
+    """
+    return fps is None or abs(found - fps) <= tolerance * fps

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from clips import write_clip
 from synthetic_data import tiny_clip_config
 
 from mmad.data.change import Change
@@ -19,6 +20,7 @@ from mmad.data.samples import FailedVideo, Sample
 from mmad.data.transforms import Box
 from mmad.engine.recognition import read_clips
 from mmad.errors import VideoError
+from mmad.structures import ClipRecord
 
 
 @pytest.mark.parametrize("num_frames", [1, 9, 16, 17, 45, 300])
@@ -121,3 +123,17 @@ def test_missing_clips_are_all_named(videos: Path, tmp_path: Path) -> None:
     config = tiny_clip_config(videos, data__clips=str(tmp_path / "nowhere"))
     with pytest.raises(VideoError, match="no such folder of clips"):
         read_clips(config, config.data.train)
+
+
+def test_a_truncated_clip_fails_or_is_told(videos: Path, tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "a.mp4", num_frames=60, faststart=True)
+    content = clip.read_bytes()
+    clip.write_bytes(content[: len(content) // 2])
+    record = ClipRecord("a.mp4", None, "test", clip)
+    for share, kind in ((0.1, FailedVideo), (1.0, Sample)):
+        config = tiny_clip_config(videos, data__max_missing=share)
+        found = EvaluationClips([record], config.data, clip_frames=16, num_samples=1)[0]
+        assert isinstance(found, kind)
+    assert isinstance(found, Sample)
+    assert found.read is not None
+    assert found.read.num_missing == 60 - found.read.num_frames

@@ -225,8 +225,8 @@ def test_a_video_that_fits_one_window_is_one_window(videos: Path) -> None:
     records = records_of(wide, annotations, ["val"])
     wider = tiny_config(videos, data__window_frames=128)
     model = random_detector(wide)
-    first, _ = detect_videos(model, records, wide, device=CPU)
-    second, _ = detect_videos(model, records, wider, device=CPU)
+    first = detect_videos(model, records, wide, device=CPU).detections
+    second = detect_videos(model, records, wider, device=CPU).detections
     for video, found in first.items():
         np.testing.assert_allclose(found.scores, second[video].scores, rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(

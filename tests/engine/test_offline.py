@@ -118,11 +118,11 @@ def test_a_detector_finds_the_same_in_videos_and_their_features(
     extract_to_file(files_of(videos), source, ExtractionSettings(), out=features)
     detector, config, _ = load_run(run)
     records = records_of(config, read_data(config)[0], ["train", "val"])
-    expected, _ = detect_videos(detector, records, config, device=CPU)
+    expected = detect_videos(detector, records, config, device=CPU).detections
     on_features = offline_config(videos, features, steps_per_tubelet=steps)
     reader = WindowReader(open_features(features), steps_per_stored=steps)
     alone, _, _ = load_run(run, features=reader.source.manifest)
-    found, _ = detect_videos(alone, records, on_features, device=CPU, reader=reader)
+    found = detect_videos(alone, records, on_features, device=CPU, reader=reader).detections
     for record in records:
         one, other = expected[record.video_id], found[record.video_id]
         assert len(one) > 0
@@ -452,7 +452,7 @@ def test_a_backbone_that_has_moved(offline_run: Path, whole_run: Path, tmp_path:
     manifest = RunFolder(run).manifest()
     gone = manifest.model_copy(update={"weights_source": str(tmp_path / "gone")})
     RunFolder(run).features.write_text(gone.to_json())
-    with pytest.raises(FeatureError, match="say where it is with --backbone"):
+    with pytest.raises(FeatureError, match="pass its place with --backbone"):
         load_video_run(run)
     assert load_video_run(run, backbone=str(moved))[1].backbone is not None
     mmad("weights", "export", run, tmp_path / "hf", "--backbone", moved)
