@@ -78,7 +78,8 @@ def check_data(
     findings = [Finding(problem.kind, problem.message) for problem in annotations.problems]
     findings += [Finding(ASSUMPTION, notice, is_error=False) for notice in annotations.notices]
     troubled = {problem.video_id for problem in annotations.problems}
-    findings += find_duplicates(records, labels=annotations.labels)
+    if annotations.format != "elan":  # its tiers are parallel: two people may do the same
+        findings += find_duplicates(records, labels=annotations.labels)
     findings += find_placeholders(records)
     findings += [
         Finding(UNLABELLED_VIDEO, f"video {record.video_id} has no instances", is_error=False)
@@ -90,7 +91,11 @@ def check_data(
     num_opened = 0
     if videos is not None:
         found, num_opened = check_folder(
-            records, Path(videos), num_workers=num_workers, progress=progress
+            records,
+            Path(videos),
+            assumed_lengths=annotations.assumed_lengths,
+            num_workers=num_workers,
+            progress=progress,
         )
         findings += found
     return CheckReport(

@@ -1,13 +1,12 @@
 """What is wrong with the video files of a data set, compared with what its annotations say."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import av
 
-from mmad.annotations.attach import attach_videos
 from mmad.annotations.problems import OUTSIDE_VIDEO, Finding
 from mmad.annotations.raw import USUAL_FPS
 from mmad.errors import VideoError, raise_problems
@@ -56,14 +55,30 @@ class VideoFacts:
 
 
 def check_folder(
-    records: Sequence[VideoRecord], folder: Path, *, num_workers: int, progress: bool
+    records: Sequence[VideoRecord],
+    folder: Path,
+    *,
+    assumed_lengths: Collection[str] = (),
+    num_workers: int,
+    progress: bool,
 ) -> tuple[list[Finding], int]:
     """What is wrong with the videos of ``records`` in ``folder``; how many could be opened.
+
+    The length of the videos in ``assumed_lengths`` is not known, so that of the file is right.
 
     Raises: VideoError if the folder cannot be searched.
     """
     files = find_videos(folder)
-    present = [record for record in records if record.video_id in files]
+    present = {
+        record.video_id: (record, files[record.video_id])
+        for record in records
+        if record.video_id in files
+    }
+
+    def check(video_id: str) -> list[Finding]:
+        record, path = present[video_id]
+        return _check_file(record, path, is_length_assumed=video_id in assumed_lengths)
+
     findings = [
         Finding(
             MISSING_VIDEO,
@@ -72,30 +87,48 @@ def check_folder(
         for record in records
         if record.video_id not in files
     ]
-    with ThreadPoolExecutor(max_workers=max(1, num_workers)) as pool:
-        checking = pool.map(lambda record: _check_file(record, files[record.video_id]), present)
-        with Progress("check", total=len(present), unit="videos", quiet=not progress) as shown:
-            checked = []
-            for found in checking:
-                checked.append(found)
-                shown.update()
-    for found in checked:
-        findings += found
+    found, num_opened = check_each(
+        list(present), check, unit="videos", num_workers=num_workers, progress=progress
+    )
+    findings += found
     known = {record.video_id for record in records}
     findings += [
         Finding(UNANNOTATED_VIDEO, f"{path} is not in the annotations", is_error=False)
         for video_id, path in files.items()
         if video_id not in known
     ]
-    num_unreadable = sum(any(one.kind == UNREADABLE_VIDEO for one in found) for found in checked)
-    return findings, len(present) - num_unreadable
+    return findings, num_opened
 
 
-def _check_file(record: VideoRecord, path: Path) -> list[Finding]:
+def check_each(
+    names: Sequence[str],
+    check: Callable[[str], list[Finding]],
+    *,
+    unit: str,
+    num_workers: int,
+    progress: bool,
+) -> tuple[list[Finding], int]:
+    """What ``check`` finds about all ``names``, and of how many the file could be opened."""
+    findings = []
+    num_opened = len(names)
+    with (
+        ThreadPoolExecutor(max_workers=max(1, num_workers)) as pool,
+        Progress("check", total=len(names), unit=unit, quiet=not progress) as shown,
+    ):
+        for found in pool.map(check, names):
+            findings += found
+            num_opened -= any(one.kind == UNREADABLE_VIDEO for one in found)
+            shown.update()
+    return findings, num_opened
+
+
+def _check_file(record: VideoRecord, path: Path, *, is_length_assumed: bool) -> list[Finding]:
     try:
         facts = probe(path)
     except VideoError as error:
         return [Finding(UNREADABLE_VIDEO, str(error))]
+    if is_length_assumed:
+        record = replace(record, duration_seconds=facts.duration_seconds)
     return compare(record, facts, path=path)
 
 
@@ -201,15 +234,21 @@ def _compare_length(record: VideoRecord, facts: VideoFacts, *, place: str) -> li
     return [Finding(TRUNCATED_VIDEO if missing_seconds > 0 else DURATION, message)]
 
 
-def add_frame_rates(records: Sequence[VideoRecord], folder: str | Path) -> tuple[VideoRecord, ...]:
-    """``records`` with path, and with frame rate and number of frames of the file where unknown.
+def measure_videos(
+    records: Sequence[VideoRecord], assumed_lengths: Collection[str], *, all_rates: bool = False
+) -> tuple[VideoRecord, ...]:
+    """``records`` with length, frame rate and number of frames of the file where only assumed.
 
-    Raises: VideoError with all videos that are missing or cannot be opened.
+    With ``all_rates`` also with frame rate and number of frames where these are not known. Records
+    without a path stay.
+
+    Raises: VideoError with all videos that cannot be opened.
     """
-    attached = attach_videos(records, folder)
     found, problems = [], []
-    for record in attached:
-        if record.path is None or (record.fps and record.num_frames):
+    for record in records:
+        is_assumed = record.video_id in assumed_lengths
+        is_unknown = all_rates and not (record.fps and record.num_frames)
+        if record.path is None or not (is_assumed or is_unknown):
             found.append(record)
             continue
         try:
@@ -217,6 +256,9 @@ def add_frame_rates(records: Sequence[VideoRecord], folder: str | Path) -> tuple
         except VideoError as error:
             problems.append(str(error))
             continue
-        found.append(replace(record, fps=index.fps, num_frames=index.num_frames))
-    raise_problems(VideoError, source=str(folder), problems=problems)
+        length = index.duration_seconds if is_assumed else record.duration_seconds
+        found.append(
+            replace(record, duration_seconds=length, fps=index.fps, num_frames=index.num_frames)
+        )
+    raise_problems(VideoError, source="videos", problems=problems)
     return tuple(found)

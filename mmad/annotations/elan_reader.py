@@ -5,19 +5,23 @@ Source: ELAN Annotation Format 3.0, https://www.mpi.nl/tools/elan/EAFv3.0.xsd.
 
 import re
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from mmad.annotations.elan import TIER_PREFIX
 from mmad.annotations.mma52 import UNKNOWN_SUBSET
 from mmad.annotations.problems import BAD_FILE, BAD_VALUE, Problem
 from mmad.annotations.raw import RawFile, RawInstance, RawVideo
 from mmad.annotations.subsets import guess_subset
-from mmad.errors import AnnotationError
+from mmad.errors import AnnotationError, VideoError
 from mmad.files import read_text
 from mmad.labels import MA52
+from mmad.video.find import SUFFIXES
+from mmad.wording import count
 
 _SCORE = re.compile(r"\s*\(\d+(\.\d*)?\)$")
 _MICRO_ACTIONS = {
@@ -25,6 +29,63 @@ _MICRO_ACTIONS = {
     for index, name in enumerate(MA52.names)
     for text in (name, MA52.codes[index], MA52.title(index))
 }
+
+
+@dataclass(frozen=True)
+class ElanChoice:
+    """What of an ELAN file is read.
+
+    Attributes:
+        tiers: names of tiers, or patterns such as ``gesture*``; all if neither these nor types are
+            given.
+        tier_types: linguistic types of tiers, or patterns.
+        language: language of the values of multilingual vocabularies, such as ``eng``; by default
+            the first of each value.
+    """
+
+    tiers: tuple[str, ...] = ()
+    tier_types: tuple[str, ...] = ()
+    language: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        tiers: Sequence[str] | None,
+        tier_types: Sequence[str] | None,
+        language: str | None,
+    ) -> "ElanChoice":
+        """The choice of options or settings, of which any may be absent."""
+        return cls(tuple(tiers or ()), tuple(tier_types or ()), language)
+
+    @property
+    def is_made(self) -> bool:
+        """Whether tiers are chosen at all."""
+        return bool(self.tiers or self.tier_types)
+
+    def has(self, tier: ElementTree.Element) -> bool:
+        """Whether a tier is one of the chosen."""
+        name, kind = tier.get("TIER_ID", ""), tier.get("LINGUISTIC_TYPE_REF", "")
+        return any(fnmatchcase(name, pattern) for pattern in self.tiers) or any(
+            fnmatchcase(kind, pattern) for pattern in self.tier_types
+        )
+
+
+@dataclass(frozen=True)
+class _Vocabulary:
+    """A controlled vocabulary, with one label for each of its entries.
+
+    Attributes:
+        by_id: label of each entry that has an id.
+        by_value: label of each value in any language, in lower case.
+    """
+
+    by_id: dict[str, str] = field(default_factory=dict)
+    by_value: dict[str, str] = field(default_factory=dict)
+
+    def label(self, entry_id: str | None, value: str) -> str:
+        """The label of an annotation, joined by the id of its entry, else by its value."""
+        known = self.by_id.get(entry_id or "")
+        return known or self.by_value.get(value.casefold(), value)
 
 
 @dataclass(frozen=True)
@@ -39,7 +100,7 @@ class _Tier:
 
     name: str
     instances: list[RawInstance]
-    vocabulary: tuple[str, ...]
+    vocabulary: _Vocabulary
 
     @property
     def has_micro_actions(self) -> bool:
@@ -67,7 +128,7 @@ def micro_action(text: str) -> str | None:
     return _MICRO_ACTIONS.get(_SCORE.sub("", text.strip()).casefold())
 
 
-def read_elan(path: Path, *, fps: float | None = None) -> RawFile:
+def read_elan(path: Path, *, fps: float | None = None, choice: ElanChoice | None = None) -> RawFile:
     """What a person annotated in an ELAN file, as one video.
 
     The label of an annotation is the micro-action that its value names, else the one that its tier
@@ -76,10 +137,14 @@ def read_elan(path: Path, *, fps: float | None = None) -> RawFile:
     the labels are those of MA-52; otherwise they are all values, and those of the controlled
     vocabularies of their tiers, sorted.
 
+    A value of a multilingual vocabulary is read in one language, whatever language it was written
+    in. On tiers that were chosen, annotations that refer to one of another tier have its times.
+
     The video has the name of the first linked video file, else that of the .eaf file. ELAN does not
-    store its length: the last time slot is taken, with a notice. Tiers of the model (``mmad:``),
-    annotations that refer to others, and those without times of their own are left out with a
-    notice.
+    store its length: it is that of the linked file if it is where the link says, or beside the
+    .eaf file; otherwise the last time slot is taken, with a notice. Tiers of the model
+    (``mmad:``), other annotations that refer to others, and those without times of their own are
+    left out with a notice.
 
     Raises: AnnotationError if the file is missing, is no XML, has a document type, or is not an
     ELAN file in milliseconds.
@@ -96,30 +161,43 @@ def read_elan(path: Path, *, fps: float | None = None) -> RawFile:
         raw.problems.append(Problem(BAD_VALUE, message))
     if not known:
         return raw
-    tiers = _read_tiers(root, milliseconds=milliseconds, name=path.name, raw=raw)
-    tiers = _choose_tiers(tiers, name=path.name, raw=raw)
-    video_id = _linked_video(root, name=path.name, raw=raw) or path.stem
-    duration = max(known) / 1000
-    raw.notices.append(
-        f"{path.name} does not tell the length of its video: the last time in it is taken, "
-        f"{duration:.3f} s"
-    )
+    choice = choice or ElanChoice()
+    tiers = _read_tiers(root, milliseconds=milliseconds, path=path, raw=raw, choice=choice)
+    if choice.is_made:
+        raw.classes = _classes(tiers)
+    else:
+        tiers = _choose_tiers(tiers, name=path.name, raw=raw)
     instances = [instance for tier in tiers for instance in tier.instances]
     instances.sort(key=lambda one: (one.start_seconds, one.end_seconds))
+    _tell_parallel(tiers, name=path.name, raw=raw)
+    links = _linked_video(root, name=path.name, raw=raw)
+    video_id = next((PurePosixPath(link).stem for link in links), path.stem)
     subset = guess_subset(path, video_id=video_id) or UNKNOWN_SUBSET
-    raw.videos.append(RawVideo(video_id, duration, subset, fps=fps, instances=instances))
+    video = RawVideo(
+        video_id, max(known) / 1000, subset, fps=fps, instances=instances, is_length_assumed=True
+    )
+    if not _measure(video, links=links, folder=path.parent):
+        raw.notices.append(
+            f"{path.name} does not tell the length of its video: the last time in it is taken, "
+            f"{video.duration_seconds:.3f} s"
+        )
+    raw.videos.append(video)
     return raw
 
 
-def _parse(path: Path) -> ElementTree.Element:
+def _parse_xml(path: Path) -> ElementTree.Element:
     text = read_text(path)
     parser = ElementTree.XMLParser(target=_Builder())
     try:
-        root = ElementTree.fromstring(text, parser=parser)
+        return ElementTree.fromstring(text, parser=parser)
     except ElementTree.ParseError as error:
         raise AnnotationError(f"{path}: not an ELAN file ({error})") from None
     except AnnotationError as error:
         raise AnnotationError(f"{path}: {error}") from None
+
+
+def _parse(path: Path) -> ElementTree.Element:
+    root = _parse_xml(path)
     header = root.find("HEADER")
     if root.tag != "ANNOTATION_DOCUMENT" or header is None or root.find("TIME_ORDER") is None:
         raise AnnotationError(
@@ -148,11 +226,29 @@ def _read_times(root: ElementTree.Element, *, problems: list[Problem]) -> dict[s
 
 
 def _read_tiers(
-    root: ElementTree.Element, *, milliseconds: Mapping[str, int | None], name: str, raw: RawFile
+    root: ElementTree.Element,
+    *,
+    milliseconds: Mapping[str, int | None],
+    path: Path,
+    raw: RawFile,
+    choice: ElanChoice,
 ) -> list[_Tier]:
-    vocabularies = _vocabularies(root)
+    name = path.name
     tiers = []
-    model_tiers = [tier for tier in root.iterfind("TIER") if _is_of_model(tier)]
+    all_tiers = root.findall("TIER")
+    raw.tiers = tuple(tier.get("TIER_ID", "") for tier in all_tiers)
+    model_tiers = [tier for tier in all_tiers if _is_of_model(tier)]
+    if choice.is_made:
+        chosen = [tier for tier in all_tiers if choice.has(tier)]
+        raw.has_chosen_tiers = bool(chosen)
+        model_tiers = [tier for tier in model_tiers if tier in chosen]
+    else:
+        chosen = all_tiers
+    types = {tier.get("LINGUISTIC_TYPE_REF", "") for tier in chosen}
+    vocabularies = _vocabularies(
+        root, types=types, folder=path.parent, language=choice.language, raw=raw
+    )
+    bearers = _bearers_of_times(root) if choice.is_made else {}
     if model_tiers:
         count = sum(len(tier.findall("ANNOTATION")) for tier in model_tiers)
         raw.notices.append(
@@ -160,15 +256,20 @@ def _read_tiers(
             "annotations are left out; copy what a person has accepted to a tier of its own"
         )
     num_referring = num_unaligned = 0
-    for tier in root.iterfind("TIER"):
+    for tier in chosen:
         if _is_of_model(tier):
             continue
         tier_id = tier.get("TIER_ID", "")
+        vocabulary = vocabularies.get(tier.get("LINGUISTIC_TYPE_REF", ""), _Vocabulary())
         instances = []
-        num_referring += len(tier.findall("ANNOTATION/REF_ANNOTATION"))
-        for element in tier.iterfind("ANNOTATION/ALIGNABLE_ANNOTATION"):
+        for element in tier.iterfind("ANNOTATION/*"):
             where = f"tier '{tier_id}', annotation {element.get('ANNOTATION_ID')}"
-            slots = [element.get(key, "") for key in ("TIME_SLOT_REF1", "TIME_SLOT_REF2")]
+            is_referring = element.tag == "REF_ANNOTATION"
+            aligned = bearers.get(element.get("ANNOTATION_ID", "")) if is_referring else element
+            if aligned is None:
+                num_referring += 1
+                continue
+            slots = [aligned.get(key, "") for key in ("TIME_SLOT_REF1", "TIME_SLOT_REF2")]
             absent = [slot for slot in slots if slot not in milliseconds]
             if absent:
                 message = f"{where}: there is no time slot '{absent[0]}'"
@@ -179,10 +280,10 @@ def _read_tiers(
                 num_unaligned += 1
                 continue
             value = (element.findtext("ANNOTATION_VALUE") or "").strip()
+            value = vocabulary.label(element.get("CVE_REF"), value)
             label = micro_action(value) or micro_action(tier_id) or value or tier_id
             instances.append(RawInstance(where, start / 1000, end / 1000, label))
-        offered = vocabularies.get(tier.get("LINGUISTIC_TYPE_REF", ""), ())
-        tiers.append(_Tier(tier_id, instances, offered))
+        tiers.append(_Tier(tier_id, instances, vocabulary))
     if num_referring:
         raw.notices.append(
             f"{name}: {num_referring} annotations that refer to others (REF_ANNOTATION) are left "
@@ -200,26 +301,102 @@ def _is_of_model(tier: ElementTree.Element) -> bool:
     return tier.get("TIER_ID", "").startswith(TIER_PREFIX)
 
 
-def _vocabularies(root: ElementTree.Element) -> dict[str, tuple[str, ...]]:
-    """Values of the controlled vocabulary of each linguistic type that has one."""
-    values = {
-        vocabulary.get("CV_ID", ""): tuple(_entries(vocabulary))
-        for vocabulary in root.iterfind("CONTROLLED_VOCABULARY")
-    }
-    return {
-        kind.get("LINGUISTIC_TYPE_ID", ""): values.get(
-            kind.get("CONTROLLED_VOCABULARY_REF", ""), ()
-        )
+def _bearers_of_times(root: ElementTree.Element) -> dict[str, ElementTree.Element]:
+    """The annotation with times that each annotation refers to, also by way of others, by id.
+
+    Annotations of one tier that share a parent divide its time in a way the file does not tell, so
+    they and what refers to them are left out.
+    """
+    found: dict[str, ElementTree.Element] = {}
+    parents: dict[str, str] = {}
+    for tier in root.iterfind("TIER"):
+        for one in tier.iter("ALIGNABLE_ANNOTATION"):
+            found[one.get("ANNOTATION_ID", "")] = one
+        siblings = Counter(one.get("ANNOTATION_REF") for one in tier.iter("REF_ANNOTATION"))
+        for one in tier.iter("REF_ANNOTATION"):
+            if siblings[one.get("ANNOTATION_REF")] == 1:
+                parents[one.get("ANNOTATION_ID", "")] = one.get("ANNOTATION_REF", "")
+    waiting = parents
+    while ready := [name for name, parent in waiting.items() if parent in found]:
+        found |= {name: found[parents[name]] for name in ready}
+        waiting = {name: parent for name, parent in waiting.items() if name not in found}
+    return found
+
+
+def _vocabularies(
+    root: ElementTree.Element,
+    *,
+    types: Collection[str],
+    folder: Path,
+    language: str | None,
+    raw: RawFile,
+) -> dict[str, _Vocabulary]:
+    """The controlled vocabulary of each of the linguistic ``types`` that has one."""
+    names = {
+        kind.get("LINGUISTIC_TYPE_ID", ""): kind.get("CONTROLLED_VOCABULARY_REF", "")
         for kind in root.iterfind("LINGUISTIC_TYPE")
+        if kind.get("LINGUISTIC_TYPE_ID") in types
     }
+    external = {
+        one.get("EXT_REF_ID", ""): one.get("VALUE", "")
+        for one in root.iterfind("EXTERNAL_REF")
+        if one.get("TYPE") == "ecv"
+    }
+    found = {}
+    languages: set[str] = set()
+    for element in root.iterfind("CONTROLLED_VOCABULARY"):
+        name = element.get("CV_ID", "")
+        if name not in names.values():
+            continue
+        if element.get("EXT_REF") in external:
+            link = external[element.get("EXT_REF", "")]
+            outside = _external_vocabulary(link, name=name, folder=folder)
+            if outside is None:
+                raw.notices.append(
+                    f"vocabulary '{name}' lies in {link}, which is not beside the ELAN file: only "
+                    "the values that are used are known"
+                )
+            element = element if outside is None else outside
+        found[name] = _entries(element, language=language)
+        languages.update(one.get("LANG_REF", "") for one in element.iter("CVE_VALUE"))
+    if language and languages and language not in languages:
+        listed = ", ".join(sorted(languages))
+        message = f"no vocabulary has values in the language {language}; found {listed}"
+        raw.problems.append(Problem(BAD_VALUE, message))
+    return {kind: found[name] for kind, name in names.items() if name in found}
 
 
-def _entries(vocabulary: ElementTree.Element) -> Iterable[str]:
-    # An entry has a value in each language; in older files it is the value itself.
-    for entry in (*vocabulary.iterfind("CV_ENTRY_ML/CVE_VALUE"), *vocabulary.iterfind("CV_ENTRY")):
-        value = (entry.text or "").strip()
-        if value:
-            yield micro_action(value) or value
+def _external_vocabulary(link: str, *, name: str, folder: Path) -> ElementTree.Element | None:
+    """The vocabulary of this name in an .ecv file beside the ELAN file, or None."""
+    path = folder / PurePosixPath(unquote(link).replace("\\", "/")).name
+    if path.suffix.lower() != ".ecv" or not path.is_file():
+        return None
+    root = _parse_xml(path)
+    all_of_it = root.findall("CONTROLLED_VOCABULARY")
+    return next((one for one in all_of_it if one.get("CV_ID") == name), None)
+
+
+def _entries(element: ElementTree.Element, *, language: str | None) -> _Vocabulary:
+    vocabulary = _Vocabulary()
+    for entry in element.iterfind("CV_ENTRY_ML"):
+        values = [
+            (one.get("LANG_REF"), text)
+            for one in entry.iterfind("CVE_VALUE")
+            if (text := (one.text or "").strip())
+        ]
+        if not values:
+            continue
+        wanted = [text for lang, text in values if lang == language]
+        known = [name for _, text in values if (name := micro_action(text))]
+        label = (known or wanted or [values[0][1]])[0]
+        vocabulary.by_id[entry.get("CVE_ID", "")] = label
+        for _, text in values:
+            vocabulary.by_value.setdefault(text.casefold(), label)
+    # In older files an entry has one value, which is its text.
+    for entry in element.iterfind("CV_ENTRY"):
+        if text := (entry.text or "").strip():
+            vocabulary.by_value.setdefault(text.casefold(), micro_action(text) or text)
+    return vocabulary
 
 
 def _choose_tiers(tiers: Sequence[_Tier], *, name: str, raw: RawFile) -> list[_Tier]:
@@ -235,27 +412,74 @@ def _choose_tiers(tiers: Sequence[_Tier], *, name: str, raw: RawFile) -> list[_T
         ]
         raw.classes = MA52.names
         return chosen
-    values = {instance.label for tier in used for instance in tier.instances}
-    values.update(value for tier in used for value in tier.vocabulary)
-    # Case makes no difference to a label: of two spellings one is kept.
-    raw.classes = tuple({value.casefold(): value for value in sorted(values)}.values()) or None
+    raw.classes = _classes(used)
     return used
 
 
-def _linked_video(root: ElementTree.Element, *, name: str, raw: RawFile) -> str | None:
-    """File stem of the linked video, or of another linked medium, or None."""
+def _classes(tiers: Sequence[_Tier]) -> tuple[str, ...] | None:
+    """All values of the tiers and their vocabularies; those of MA-52 if they are nothing else."""
+    values = {instance.label for tier in tiers for instance in tier.instances}
+    values.update(value for tier in tiers for value in tier.vocabulary.by_value.values())
+    if values and values <= set(MA52.names):
+        return MA52.names
+    # Case makes no difference to a label: of two spellings one is kept.
+    return tuple({value.casefold(): value for value in sorted(values)}.values()) or None
+
+
+def _tell_parallel(tiers: Sequence[_Tier], *, name: str, raw: RawFile) -> None:
+    """Add a notice if tiers say the same: of two people or hands that is true twice."""
+    seen: dict[tuple[float, float, str], set[str]] = {}
+    for tier in tiers:
+        for one in tier.instances:
+            key = (one.start_seconds, one.end_seconds, one.label)
+            seen.setdefault(key, set()).add(tier.name)
+    shared = {key: names for key, names in seen.items() if len(names) > 1}
+    if shared:
+        (start, end, label), names = next(iter(shared.items()))
+        raw.notices.append(
+            f"{name}: {count(len(shared), 'annotation', 'is')} on more than one tier with the same "
+            f"times and label, first {label} from {start:.3f} to {end:.3f} s on "
+            f"{', '.join(sorted(names))}; if these are not two people or hands, choose with --tier"
+        )
+
+
+def _linked_video(root: ElementTree.Element, *, name: str, raw: RawFile) -> list[str]:
+    """The links to the first video, or to another medium, with slashes; none if there is none."""
     media = root.findall("HEADER/MEDIA_DESCRIPTOR")
     videos = [one for one in media if one.get("MIME_TYPE", "").startswith("video")]
     for one in videos or media:
         # Links of Windows may have backslashes, and all have %20 for a space.
-        url = one.get("MEDIA_URL") or one.get("RELATIVE_MEDIA_URL") or ""
-        stem = PurePosixPath(unquote(url).replace("\\", "/")).stem
-        if not stem:
+        urls = (one.get("MEDIA_URL", ""), one.get("RELATIVE_MEDIA_URL", ""))
+        links = [unquote(url).replace("\\", "/") for url in urls]
+        links = [link for link in links if PurePosixPath(link).stem]
+        if not links:
             continue
         if one.get("TIME_ORIGIN", "0") != "0":
             raw.notices.append(
-                f"{name}: the video {stem} is linked with an offset of {one.get('TIME_ORIGIN')} "
-                "ms, which is not applied to the times"
+                f"{name}: the video {PurePosixPath(links[0]).stem} is linked with an offset of "
+                f"{one.get('TIME_ORIGIN')} ms, which is not applied to the times"
             )
-        return stem
-    return None
+        return links
+    return []
+
+
+def _measure(video: RawVideo, *, links: Sequence[str], folder: Path) -> bool:
+    """Give ``video`` the length, frame rate and number of frames of the linked file, if it is at
+    hand; whether it is.
+    """
+    # Not at the top: the decoder is slow to import, and few files need it.
+    from mmad.video.index import index_video
+
+    linked = [Path(urlsplit(one).path if one.startswith("file:") else one) for one in links]
+    for path in (folder / place for one in linked for place in (one, one.name)):
+        if path.suffix.lower() not in SUFFIXES or not path.is_file():
+            continue
+        try:
+            index = index_video(path)
+        except VideoError:
+            continue
+        video.duration_seconds, video.num_frames = index.duration_seconds, index.num_frames
+        video.fps = video.fps or index.fps
+        video.is_length_assumed = False
+        return True
+    return False

@@ -14,7 +14,7 @@ from mmad.annotations.activitynet import read_activitynet_json, write_activityne
 from mmad.annotations.attach import attach_subjects, attach_videos
 from mmad.annotations.charades import read_charades_csv
 from mmad.annotations.ego4d import read_ego4d_json
-from mmad.annotations.elan_reader import read_elan
+from mmad.annotations.elan_reader import ElanChoice, read_elan
 from mmad.annotations.epic import read_epic_noun_csv, read_epic_verb_csv
 from mmad.annotations.mma52 import (
     CLIP_LINE,
@@ -160,6 +160,7 @@ def read_annotations(
     subsets: Sequence[str] | None = None,
     labels: LabelMap | LabelChoice = "auto",
     out_of_video: OutOfVideo = "error",
+    elan: ElanChoice | None = None,
     fps: float | None = None,
     strict: bool = True,
 ) -> AnnotationSet:
@@ -178,6 +179,7 @@ def read_annotations(
             Numbers alone are never taken for micro-actions.
         out_of_video: an instance that is not wholly inside its video, or has no length, is an
             "error", is cut ("clip") or left out ("drop"); the last two are counted in a notice.
+        elan: which tiers of ELAN files are read, and in which language.
         fps: frame rate of the videos, for files that do not say it.
         strict: raise if anything is wrong; otherwise what is wrong is left out and told in
             ``problems``.
@@ -192,7 +194,12 @@ def read_annotations(
     if len(set(names)) > 1:
         found = ", ".join(f"{file.name} ({name})" for file, name in zip(files, names, strict=True))
         raise AnnotationError(f"files read together must have one format, found {found}")
-    raw = merge_raw({file: FORMATS[names[0]].reader(file, fps=fps) for file in files})
+    more = {"choice": elan} if names[0] == "elan" else {}
+    raw = merge_raw({file: FORMATS[names[0]].reader(file, fps=fps, **more) for file in files})
+    if elan is not None and elan.is_made and not raw.has_chosen_tiers:
+        wanted = ", ".join((*elan.tiers, *elan.tier_types))
+        found = ", ".join(raw.tiers[:20]) or f"none: a tier is part of an ELAN file, not {names[0]}"
+        raise AnnotationError(f"{files[0]}: no tier is or has the type {wanted}; found {found}")
     source = Path(path) if isinstance(path, str | Path) else files[0]
     labels, notices = _choose_labels(raw, labels, format=names[0], source=source)
     records, problems, mended = build_records(raw, labels=labels, out_of_video=out_of_video)

@@ -340,6 +340,18 @@ def read_clip_list(
     labelled
         and others not.
     """
+    clips, problems = parse_clip_list(path, labels=labels, subset=subset)
+    raise_annotation_problems(path, problems)
+    return clips
+
+
+def parse_clip_list(
+    path: str | Path, *, labels: LabelMap = MA52, subset: str | None = None
+) -> tuple[tuple[ClipRecord, ...], list[Problem]]:
+    """The clips of a list, see `read_clip_list`, and what is wrong with its lines.
+
+    Raises: AnnotationError if the file cannot be read.
+    """
     path = Path(path)
     subset = subset or guess_subset(path) or UNKNOWN_SUBSET
     clips: dict[str, ClipRecord] = {}
@@ -370,8 +382,7 @@ def read_clip_list(
                 "expected a label on every line or on none",
             )
         )
-    raise_annotation_problems(path, problems)
-    return tuple(clips.values())
+    return tuple(clips.values()), problems
 
 
 def write_ma52_list(path: str | Path, clips: Sequence[ClipRecord]) -> None:

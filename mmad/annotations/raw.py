@@ -74,12 +74,16 @@ class RawFile:
         problems: values that could not be understood.
         notices: what had to be assumed.
         classes: names of the label set if the file lists them, else None.
+        tiers: names of all tiers, of an ELAN file.
+        has_chosen_tiers: whether one of the tiers that were asked for is there.
     """
 
     videos: list[RawVideo] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     classes: tuple[str, ...] | None = None
+    tiers: tuple[str, ...] = ()
+    has_chosen_tiers: bool = False
 
 
 def as_number(value: Any) -> float | None:
@@ -288,6 +292,8 @@ def merge_raw(files: Mapping[Path, RawFile]) -> RawFile:
         merged.videos += raw.videos
         merged.problems += raw.problems
         merged.notices += raw.notices
+        merged.tiers = tuple(dict.fromkeys((*merged.tiers, *raw.tiers)))
+        merged.has_chosen_tiers |= raw.has_chosen_tiers
         if raw.classes is not None:
             known = merged.classes or ()
             merged.classes = known + tuple(name for name in raw.classes if name not in known)

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from mmad.annotations.activitynet import write_activitynet_json
+from mmad.annotations.elan_reader import ElanChoice
 from mmad.annotations.formats import AnnotationSet, LabelChoice, read_annotations
 from mmad.annotations.mma52 import UNKNOWN_SUBSET
 from mmad.annotations.raw import OutOfVideo
@@ -19,8 +20,11 @@ from mmad.annotations.subsets import plain_subset
 from mmad.cli.options import (
     JsonOption,
     LabelsOption,
+    LanguageOption,
     LevelOption,
     OutOfVideoOption,
+    TierOption,
+    TierTypeOption,
     TiouOption,
     levels_of,
 )
@@ -147,6 +151,7 @@ def read_panel(
     min_score: float,
     labels: LabelChoice = "auto",
     out_of_video: OutOfVideo = "error",
+    elan: ElanChoice | None = None,
 ) -> Panel:
     """The annotators of files of annotations and of predictions.
 
@@ -159,7 +164,7 @@ def read_panel(
     if len(paths) < 2:
         raise AnnotationError(f"expected at least two files to compare, found {len(paths)}")
     sets = {
-        path: read_annotations(path, labels=labels, out_of_video=out_of_video)
+        path: read_annotations(path, labels=labels, out_of_video=out_of_video, elan=elan)
         for path in paths
         if not is_predictions(path)
     }
@@ -271,6 +276,9 @@ def agreement(
     ] = 0.5,
     labels: LabelsOption = None,
     out_of_video: OutOfVideoOption = None,
+    tier: TierOption = None,
+    tier_type: TierTypeOption = None,
+    language: LanguageOption = None,
     consensus_file: Annotated[
         Path | None, typer.Option("--consensus", help="Write what the annotators agree on (JSON).")
     ] = None,
@@ -284,6 +292,7 @@ def agreement(
         min_score=min_score,
         labels=labels or "auto",
         out_of_video=out_of_video or "error",
+        elan=ElanChoice.of(tier, tier_type, language),
     )
     if subset is not None:
         panel = panel.of_subset(subset)

@@ -14,10 +14,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from mmad.annotations.elan_reader import ElanChoice
 from mmad.annotations.formats import (
     CLIP_FORMAT,
     FORMATS,
     attach_subjects,
+    attach_videos,
     detect_format,
     read_annotations,
     read_clip_list,
@@ -31,10 +33,20 @@ from mmad.annotations.statistics import (
 from mmad.cli.data_crop import crop
 from mmad.cli.data_flow import flow
 from mmad.cli.data_split import split
-from mmad.cli.options import JsonOption, LabelsOption, OutOfVideoOption
+from mmad.cli.options import (
+    JsonOption,
+    LabelsOption,
+    LanguageOption,
+    OutOfVideoOption,
+    TierOption,
+    TierTypeOption,
+)
 from mmad.errors import AnnotationError
 from mmad.files import write_text
 from mmad.labels import MA52, LabelMap
+
+if TYPE_CHECKING:
+    from mmad.annotations.check import CheckReport
 
 app = typer.Typer(
     help="Look into annotations and their videos; crop videos, or compute their optical flow.",
@@ -78,6 +90,9 @@ def stats(
     format: FormatOption = "auto",
     labels: LabelsOption = None,
     out_of_video: OutOfVideoOption = None,
+    tier: TierOption = None,
+    tier_type: TierTypeOption = None,
+    language: LanguageOption = None,
     fps: FpsOption = None,
     json_file: JsonOption = None,
 ) -> None:
@@ -93,13 +108,15 @@ def stats(
         format=format,
         labels=labels or "auto",
         out_of_video=out_of_video or "error",
+        elan=ElanChoice.of(tier, tier_type, language),
         fps=fps,
     )
     records = found.records
     if videos is not None:
-        from mmad.annotations.check_videos import add_frame_rates
+        from mmad.annotations.check_videos import measure_videos
 
-        records = add_frame_rates(records, videos)
+        attached = attach_videos(records, videos)
+        records = measure_videos(attached, found.assumed_lengths, all_rates=True)
     if subjects is not None:
         records = attach_subjects(records, subjects)
     described = describe_records(records, labels=found.labels)
@@ -128,22 +145,46 @@ def check(
     format: FormatOption = "auto",
     labels: LabelsOption = None,
     out_of_video: OutOfVideoOption = None,
+    tier: TierOption = None,
+    tier_type: TierTypeOption = None,
+    language: LanguageOption = None,
     fps: FpsOption = None,
     workers: Annotated[int, typer.Option(min=1, help="Videos opened at a time.")] = 2,
     json_file: JsonOption = None,
 ) -> None:
     """Look for all that is wrong with annotations and videos; exit code 2 if there is an error."""
+    # Not at the top: the decoder is slow to import, and `stats` does without.
     from mmad.annotations.check import check_data
+    from mmad.annotations.check_clips import check_clips
 
+    if _is_clip_list(annotations, format=format):
+        report = check_clips(
+            annotations,
+            labels=MA52,
+            folder=videos,
+            subjects=subjects,
+            num_workers=workers,
+            progress=True,
+        )
+        _tell_findings(report, what="clips", labelled="labels", videos=videos, json_file=json_file)
+        return
     found = read_annotations(
         _one_or_many(annotations),
         format=format,
         labels=labels or "auto",
         out_of_video=out_of_video or "error",
+        elan=ElanChoice.of(tier, tier_type, language),
         fps=fps,
         strict=False,
     )
     report = check_data(found, videos=videos, subjects=subjects, num_workers=workers, progress=True)
+    _tell_findings(report, what="videos", labelled="instances", videos=videos, json_file=json_file)
+
+
+def _tell_findings(
+    report: "CheckReport", *, what: str, labelled: str, videos: Path | None, json_file: Path | None
+) -> None:
+    """Print what a check found; exit code 2 if an error is among it."""
     console = _console()
     for kind, group in report.by_kind().items():
         word = "error" if group[0].is_error else "notice"
@@ -152,10 +193,10 @@ def check(
             console.print(f"  {escape(finding.message)}", highlight=False, soft_wrap=True)
         if len(group) > _NUM_EXAMPLES_SHOWN:
             console.print(f"  ... and {len(group) - _NUM_EXAMPLES_SHOWN} more", highlight=False)
-    opened = "" if videos is None else f", {report.num_opened} video files opened"
+    opened = "" if videos is None else f", {report.num_opened} files opened"
     num_notices = len(report.findings) - report.num_errors
     console.print(
-        f"{report.num_videos} videos, {report.num_instances} instances{opened}: "
+        f"{report.num_videos} {what}, {report.num_instances} {labelled}{opened}: "
         f"{report.num_errors} errors, {num_notices} notices",
         highlight=False,
     )

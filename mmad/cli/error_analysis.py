@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from mmad.annotations.elan_reader import ElanChoice
 from mmad.cli.inputs import (
     newest_predictions,
     read_judged,
@@ -16,11 +17,14 @@ from mmad.cli.options import (
     AnnotationsOption,
     JsonOption,
     LabelsOption,
+    LanguageOption,
     LevelOption,
     OnlyPredictedOption,
     OutOfVideoOption,
     RunSubsetOption,
     StrictOption,
+    TierOption,
+    TierTypeOption,
     TiouOption,
     levels_of,
 )
@@ -56,6 +60,9 @@ def error_analysis(
     only_predicted: OnlyPredictedOption = False,
     labels: LabelsOption = None,
     out_of_video: OutOfVideoOption = None,
+    tier: TierOption = None,
+    tier_type: TierTypeOption = None,
+    language: LanguageOption = None,
     json_file: JsonOption = None,
 ) -> None:
     """Say where a detector errs: types of false positives, what is missed, and what it costs."""
@@ -71,6 +78,7 @@ def error_analysis(
         only_predicted=only_predicted,
         labels=labels,
         out_of_video=out_of_video,
+        elan=ElanChoice.of(tier, tier_type, language),
     )
     truth, found = judged.truth, judged.found[0]
     report = analyse_errors(

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
+from mmad.annotations.elan_reader import ElanChoice
 from mmad.annotations.mma52 import read_clip_list
 from mmad.cli.inputs import (
     newest_predictions,
@@ -18,12 +19,15 @@ from mmad.cli.options import (
     AnnotationsOption,
     JsonOption,
     LabelsOption,
+    LanguageOption,
     LevelOption,
     OnlyPredictedOption,
     OutOfVideoOption,
     ProtocolOption,
     RunSubsetOption,
     StrictOption,
+    TierOption,
+    TierTypeOption,
     TiouOption,
     levels_of,
 )
@@ -109,6 +113,9 @@ def evaluate(
     only_predicted: OnlyPredictedOption = False,
     labels: LabelsOption = None,
     out_of_video: OutOfVideoOption = None,
+    tier: TierOption = None,
+    tier_type: TierTypeOption = None,
+    language: LanguageOption = None,
     json_file: JsonOption = None,
 ) -> None:
     """Score detections as the official evaluators do, or the guesses of a recogniser."""
@@ -144,6 +151,7 @@ def evaluate(
         only_predicted=only_predicted,
         labels=labels,
         out_of_video=out_of_video,
+        elan=ElanChoice.of(tier, tier_type, language),
     )
     report, *others = [
         evaluate_detections(

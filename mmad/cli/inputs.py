@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from mmad.annotations.elan_reader import ElanChoice
 from mmad.annotations.formats import AnnotationSet, LabelChoice, read_annotations
 from mmad.annotations.placeholders import find_placeholders
 from mmad.annotations.raw import OutOfVideo
@@ -115,6 +116,7 @@ def read_judged(
     only_predicted: bool,
     labels: LabelChoice | None = None,
     out_of_video: OutOfVideo | None = None,
+    elan: ElanChoice | None = None,
 ) -> Judged:
     """Files of predictions, and the annotations that are named or those of the first file's run.
 
@@ -132,6 +134,9 @@ def read_judged(
         subsets=[subset],
         labels=labels or settings.get("labels", "auto"),
         out_of_video=out_of_video or settings.get("out_of_video", "error"),
+        elan=elan
+        if elan is not None and (elan.is_made or elan.language)
+        else ElanChoice.of(*(settings.get(name) for name in ("tiers", "tier_types", "language"))),
     )
     warnings = [finding.message for finding in find_placeholders(truth.records)]
     counts: dict[str, int] = {}

@@ -44,6 +44,21 @@ OutOfVideoOption = Annotated[
         "left out; default: as the run, else error."
     ),
 ]
+TierOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="Tier of ELAN files, or a pattern such as 'gesture*'; repeat for more. Default: all.",
+    ),
+]
+TierTypeOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="TYPE", help="Linguistic type of tiers of ELAN files, or a pattern."),
+]
+LanguageOption = Annotated[
+    str | None,
+    typer.Option(help="Language of multilingual vocabularies of ELAN files, such as eng."),
+]
 TiouOption = Annotated[str, typer.Option(help="Thresholds: a number, a list 0.3,0.5 or a range.")]
 JsonOption = Annotated[Path | None, typer.Option("--json", help="Also write the numbers here.")]
 DeviceOption = Annotated[

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from mmad.annotations.elan_reader import ElanChoice
 from mmad.annotations.mma52 import read_clip_list
 from mmad.cli.eval import is_recognition
 from mmad.cli.inputs import (
@@ -18,11 +19,14 @@ from mmad.cli.inputs import (
 from mmad.cli.options import (
     AnnotationsOption,
     LabelsOption,
+    LanguageOption,
     OnlyPredictedOption,
     OutOfVideoOption,
     ProtocolOption,
     RunSubsetOption,
     StrictOption,
+    TierOption,
+    TierTypeOption,
     levels_of,
 )
 from mmad.errors import PredictionError
@@ -59,6 +63,9 @@ def report(
     only_predicted: OnlyPredictedOption = False,
     labels: LabelsOption = None,
     out_of_video: OutOfVideoOption = None,
+    tier: TierOption = None,
+    tier_type: TierTypeOption = None,
+    language: LanguageOption = None,
 ) -> None:
     """Write one HTML page: figures, a table of classes, and the timeline of every video.
 
@@ -80,6 +87,7 @@ def report(
         only_predicted=only_predicted,
         labels=labels,
         out_of_video=out_of_video,
+        elan=ElanChoice.of(tier, tier_type, language),
     )
     truth, found = judged.truth, judged.found[0]
     folder = videos or data_of_run(predictions).get("videos")

@@ -124,6 +124,13 @@ class AnnotatedSettings(Settings):
             "an instance that is not inside its video: an error, cut at its ends, or left out"
         ),
     )
+    tiers: list[str] = Field(
+        [], description="tiers of ELAN files, or patterns such as gesture*; none means all"
+    )
+    tier_types: list[str] = Field([], description="the same by linguistic type of the tiers")
+    language: str | None = Field(
+        None, description="language of multilingual vocabularies of ELAN files, such as eng"
+    )
     window_overlap: float = Field(0.5, ge=0, lt=1, description="overlap of sliding windows, share")
     keep_tail: bool = Field(
         True, description="sliding windows reach the end of every video (OpenTAD: false)"

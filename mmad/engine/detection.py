@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from mmad.annotations.attach import attach_videos
+from mmad.annotations.check_videos import measure_videos
+from mmad.annotations.elan_reader import ElanChoice
 from mmad.annotations.formats import AnnotationSet, read_annotations
 from mmad.config.features import FeatureDataSettings
 from mmad.config.run import RunConfig
@@ -168,7 +170,11 @@ def read_data(config: RunConfig) -> tuple[AnnotationSet, LabelMap]:
     """Annotations of a run and its labels."""
     data = config.data
     annotations = read_annotations(
-        data.annotations, format=data.format, labels=data.labels, out_of_video=data.out_of_video
+        data.annotations,
+        format=data.format,
+        labels=data.labels,
+        out_of_video=data.out_of_video,
+        elan=ElanChoice.of(data.tiers, data.tier_types, data.language),
     )
     return annotations, annotations.labels
 
@@ -189,7 +195,8 @@ def records_of(
     chosen = chosen[: config.data.max_videos]
     if isinstance(config.data, FeatureDataSettings):
         return chosen
-    return list(attach_videos(chosen, config.data.videos))
+    attached = attach_videos(chosen, config.data.videos)
+    return list(measure_videos(attached, annotations.assumed_lengths))
 
 
 def prepare_detection(config: RunConfig, *, processes: Processes, folder: RunFolder) -> Experiment:

@@ -1,5 +1,6 @@
 """`data check` on real files: made small, then broken."""
 
+import json
 from fractions import Fraction
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mmad.annotations.check import check_data
-from mmad.annotations.check_videos import add_frame_rates
+from mmad.annotations.check_videos import measure_videos
 from mmad.annotations.formats import attach_videos, read_annotations
 from mmad.cli.data import app
 from mmad.errors import VideoError
@@ -110,5 +111,51 @@ def test_frame_rates_come_from_the_files_where_unknown(folder: Path) -> None:
         VideoRecord("slow", duration_seconds=2.4, subset="val"),
         VideoRecord("good", duration_seconds=2.0, subset="val", fps=29.0, num_frames=58),
     ]
-    found = add_frame_rates(records, folder / "videos")
+    attached = attach_videos(records, folder / "videos")
+    found = measure_videos(attached, (), all_rates=True)
     assert [(record.fps, record.num_frames) for record in found] == [(25.0, 60), (29.0, 58)]
+    assert [record.duration_seconds for record in found] == [2.4, 2.0]
+
+
+def test_an_assumed_length_gives_way_to_that_of_the_file(folder: Path) -> None:
+    records = [VideoRecord(name, duration_seconds=1.5, subset="val") for name in ("slow", "good")]
+    slow, good = measure_videos(attach_videos(records, folder / "videos"), {"slow"})
+    assert (slow.duration_seconds, slow.fps) == (60 / 25, 25.0)
+    assert (good.duration_seconds, good.fps) == (1.5, None)
+
+
+def test_clip_lists_and_their_clips(folder: Path, tmp_path: Path) -> None:
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    for name in ("good", "cut", "headless", "extra"):
+        (clips / f"{name}.mp4").symlink_to(folder / "videos" / "val" / f"{name}.mp4")
+    (tmp_path / "train.txt").write_text("good.mp4 9\ncut.mp4 9\nabsent.mp4 99\n")
+    (tmp_path / "val.txt").write_text("good.mp4 8\nheadless.mp4 8\n")
+    (tmp_path / "subjects.csv").write_text(
+        "video_id,subject\ngood,ada\ncut.mp4,ada\nheadless,ada\n"
+    )
+    lists = [str(tmp_path / "train.txt"), str(tmp_path / "val.txt")]
+    more = ["--videos", str(clips), "--subjects", str(tmp_path / "subjects.csv")]
+    arguments = ["check", *lists, *more, "--json", str(tmp_path / "found.json")]
+    result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert result.exit_code == 2
+    found = {
+        (finding["kind"], finding["message"].split(":")[0], finding["is_error"])
+        for finding in json.loads((tmp_path / "found.json").read_text())["findings"]
+    }
+    assert found == {
+        ("unknown label", "train.txt", True),
+        ("video listed twice", "clip good.mp4 is in train.txt and val.txt; keep one", True),
+        ("missing video", "clip absent.mp4", True),
+        ("truncated video", str(clips / "cut.mp4"), True),
+        ("unreadable video", str(clips / "headless.mp4"), True),
+        ("video without annotations", f"{clips / 'extra.mp4'} is in no list", False),
+        ("class without clips", "50 of 52", False),
+        ("video without a subject", "video absent.mp4 is not in the file of subjects", False),
+        *[one for one in found if one[0] == "subject in two subsets"],
+    }
+    assert sum(kind == "subject in two subsets" for kind, _, _ in found) == 1
+    assert "5 clips, 4 labels, 2 files opened: 6 errors" in result.output
+    (tmp_path / "test.txt").write_text("good.mp4\n")
+    alone = CliRunner().invoke(app, ["check", str(tmp_path / "test.txt")], catch_exceptions=False)
+    assert (alone.exit_code, "its 1 clip has no label" in alone.output) == (0, True)

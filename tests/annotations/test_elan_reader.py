@@ -1,13 +1,18 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from mmad.annotations.check import check_data
 from mmad.annotations.elan import write_elan
-from mmad.annotations.elan_reader import read_elan
+from mmad.annotations.elan_reader import ElanChoice, read_elan
 from mmad.annotations.formats import AnnotationSet, detect_format, read_annotations
+from mmad.cli.data import app
 from mmad.errors import AnnotationError
 from mmad.labels import MA52
 from mmad.structures import Detections
+from mmad.video.writer import VideoWriter
 
 NODDING, WAVING = MA52.index("B1"), MA52.index("C5")
 MEDIA = '<MEDIA_DESCRIPTOR MEDIA_URL="file:///C:/my%20data/talk%201.mp4" MIME_TYPE="video/mp4"/>'
@@ -191,3 +196,138 @@ GOOD = eaf(tier("head", (1000, 2000, "B1")), times=(1000, 2000))
 def test_bad_file_is_named(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(AnnotationError, match=message):
         read_annotations(put(tmp_path, text))
+
+
+# A vocabulary in two languages, as ELAN 6 writes it; annotations name its entries by their ids.
+LANGUAGES = (
+    '<LINGUISTIC_TYPE LINGUISTIC_TYPE_ID="gesture" CONTROLLED_VOCABULARY_REF="cv"/>'
+    '<LANGUAGE LANG_ID="nld"/><LANGUAGE LANG_ID="eng"/>'
+    '<CONTROLLED_VOCABULARY CV_ID="cv">'
+    '<CV_ENTRY_ML CVE_ID="c1"><CVE_VALUE LANG_REF="nld">wijzen</CVE_VALUE>'
+    '<CVE_VALUE LANG_REF="eng">point</CVE_VALUE></CV_ENTRY_ML>'
+    '<CV_ENTRY_ML CVE_ID="c2"><CVE_VALUE LANG_REF="nld">beat</CVE_VALUE>'
+    '<CVE_VALUE LANG_REF="eng">beat</CVE_VALUE></CV_ENTRY_ML>'
+    '<CV_ENTRY_ML CVE_ID="c3"><CVE_VALUE LANG_REF="nld">vegen</CVE_VALUE></CV_ENTRY_ML>'
+    "</CONTROLLED_VOCABULARY>"
+)
+
+
+def gestures(folder: Path, *more: str, after: str = LANGUAGES, media: str = MEDIA) -> Path:
+    """Left and right hand, one annotated in each language, and speech."""
+    left = tier("left", (0, 1000, "wijzen"), (2000, 3000, "beat"), kind="gesture")
+    right = tier("right", (0, 1000, "point"), (1000, 2000, "old text"), kind="gesture")
+    right = right.replace('ANNOTATION_ID="right1"', 'ANNOTATION_ID="right1" CVE_REF="c1"')
+    speech = tier("speech", (0, 3000, "hello"))
+    times = (0, 1000, 2000, 3000)
+    return put(folder, eaf(left, right, speech, *more, times=times, after=after, media=media))
+
+
+def test_tiers_are_chosen_by_name_pattern_or_type(tmp_path: Path) -> None:
+    path = gestures(tmp_path)
+    for choice in (
+        ElanChoice(tiers=("left", "right")),
+        ElanChoice(tiers=("[lr]*t",)),
+        ElanChoice(tier_types=("gest*",)),
+    ):
+        assert {label for _, _, label in rows(read_annotations(path, elan=choice))} == {
+            "wijzen",
+            "beat",
+        }
+    assert len(rows(read_annotations(path, elan=ElanChoice(tiers=("speech",))))) == 1
+    with pytest.raises(AnnotationError, match=r"no tier is or has the type hands; found left, ri"):
+        read_annotations(path, elan=ElanChoice(tiers=("hands",)))
+    csv = put(tmp_path, "video_id,start_frame,end_frame,class,total_frames\nv,0,1,1,9\n", "a.csv")
+    with pytest.raises(AnnotationError, match="a tier is part of an ELAN file, not mma52-csv"):
+        read_annotations(csv, elan=ElanChoice(tiers=("left",)))
+
+
+def test_values_are_joined_by_their_id_and_read_in_one_language(tmp_path: Path) -> None:
+    path = gestures(tmp_path)
+    dutch = read_annotations(path, elan=ElanChoice(tier_types=("gesture",)))
+    assert dutch.labels.names == ("beat", "vegen", "wijzen")
+    assert [label for _, _, label in rows(dutch)] == ["wijzen", "wijzen", "wijzen", "beat"]
+    english = read_annotations(path, elan=ElanChoice(tier_types=("gesture",), language="eng"))
+    assert english.labels.names == ("beat", "point", "vegen")
+    with pytest.raises(AnnotationError, match="values in the language fra; found eng, nld"):
+        read_annotations(path, elan=ElanChoice(language="fra"))
+
+
+def test_a_vocabulary_beside_the_file_is_read(tmp_path: Path) -> None:
+    vocabulary = LANGUAGES[LANGUAGES.index("<CONTROLLED") :]
+    put(tmp_path, f"<CV_RESOURCE>{vocabulary}</CV_RESOURCE>", "hands.ecv")
+    outside = (
+        '<LINGUISTIC_TYPE LINGUISTIC_TYPE_ID="gesture" CONTROLLED_VOCABULARY_REF="cv"/>'
+        '<CONTROLLED_VOCABULARY CV_ID="cv" EXT_REF="e1"/>'
+        '<EXTERNAL_REF EXT_REF_ID="e1" TYPE="ecv" VALUE="file:/somewhere/else/hands.ecv"/>'
+    )
+    choice = ElanChoice(tiers=("left",), language="eng")
+    found = read_annotations(gestures(tmp_path, after=outside), elan=choice)
+    assert found.labels.names == ("beat", "point", "vegen")
+    (tmp_path / "hands.ecv").unlink()
+    found = read_annotations(gestures(tmp_path, after=outside), elan=ElanChoice(tiers=("left",)))
+    assert found.labels.names == ("beat", "wijzen")
+    assert "which is not beside the ELAN file" in found.notices[0]
+
+
+def test_parallel_tiers_are_no_doubles(tmp_path: Path) -> None:
+    path = gestures(tmp_path)
+    found = read_annotations(path, elan=ElanChoice(tier_types=("gesture",)), strict=False)
+    told = "1 annotation is on more than one tier with the same times and label, first wijzen"
+    assert any(told in notice for notice in found.notices)
+    assert check_data(found).num_errors == 0
+
+
+def test_chosen_annotations_that_refer_to_others_have_their_times(tmp_path: Path) -> None:
+    def refer(name: str, to: str, value: str) -> str:
+        return (
+            f'<ANNOTATION><REF_ANNOTATION ANNOTATION_ID="{name}" ANNOTATION_REF="{to}">'
+            f"<ANNOTATION_VALUE>{value}</ANNOTATION_VALUE></REF_ANNOTATION></ANNOTATION>"
+        )
+
+    meaning = (
+        refer("m0", "left0", "deictic") + refer("m1", "left1", "a") + refer("m2", "left1", "b")
+    )
+    note = refer("n0", "m0", "sure")
+    more = [f'<TIER TIER_ID="{n}">{x}</TIER>' for n, x in (("meaning", meaning), ("note", note))]
+    path = gestures(tmp_path, *more)
+    found = read_annotations(path, elan=ElanChoice(tiers=("meaning", "note")))
+    assert rows(found) == [(0.0, 1.0, "deictic"), (0.0, 1.0, "sure")]
+    assert any("2 annotations that refer to others" in notice for notice in found.notices)
+
+
+@pytest.mark.parametrize("link", ["./films/talk.mp4", "file:///elsewhere/talk.mp4", "absolute"])
+def test_the_length_is_that_of_the_linked_video(tmp_path: Path, link: str) -> None:
+    place = tmp_path / ("films" if "films" in link else ".") / "talk.mp4"
+    place.parent.mkdir(exist_ok=True)
+    with VideoWriter(place, width=32, height=32, fps=10) as writer:
+        for _ in range(45):
+            writer.write(np.zeros((32, 32, 3), np.uint8))
+    name = "RELATIVE_MEDIA_URL" if link.startswith(".") else "MEDIA_URL"
+    url = place.as_uri() if link == "absolute" else link
+    path = gestures(tmp_path, media=f'<MEDIA_DESCRIPTOR {name}="{url}" MIME_TYPE="video/mp4"/>')
+    found = read_annotations(path, elan=ElanChoice(tiers=("left",)), strict=False)
+    (record,) = found.records
+    assert (record.duration_seconds, record.fps, record.num_frames) == (4.5, 10.0, 45)
+    assert (found.notices, found.assumed_lengths) == ((), set())
+    assert check_data(found, videos=place.parent).num_errors == 0
+
+
+def test_a_corpus_whose_videos_are_elsewhere_is_in_order(tmp_path: Path) -> None:
+    """The last annotation ends before the video does: that is no truncated or longer video."""
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    with VideoWriter(videos / "talk 1.mp4", width=32, height=32, fps=10) as writer:
+        for _ in range(45):
+            writer.write(np.zeros((32, 32, 3), np.uint8))
+    found = read_annotations(gestures(tmp_path), elan=ElanChoice(tiers=("left",)), strict=False)
+    assert (found.records[0].duration_seconds, found.assumed_lengths) == (3.0, {"talk 1"})
+    assert check_data(found, videos=videos).num_errors == 0
+
+
+def test_commands_choose_tiers(tmp_path: Path) -> None:
+    path = gestures(tmp_path)
+    options = ["--tier", "left", "--tier", "right", "--language", "eng"]
+    result = CliRunner().invoke(app, ["check", str(path), *options], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    assert "1 videos, 4 instances" in result.output
+    assert "first point from 0.000 to 1.000 s on left, right" in result.output
