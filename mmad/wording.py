@@ -1,4 +1,7 @@
-"""Numbers and nouns in messages."""
+"""Numbers and nouns in messages, tables and figures."""
+
+import math
+from decimal import ROUND_HALF_UP, Context, Decimal
 
 _IRREGULAR = {"is": "are", "has": "have", "was": "were"}
 
@@ -13,3 +16,15 @@ def count(number: int, noun: str, verb: str = "") -> str:
         noun = noun[:-1] + "ies" if noun.endswith("y") and noun[-2] not in "aeiou" else noun + "s"
         verb = _IRREGULAR.get(verb, verb)
     return f"{number} {noun} {verb}".rstrip()
+
+
+def rounded(value: float | None, digits: int = 2) -> str:
+    """``value`` with so many digits, halves away from zero as browsers do; "-" if unknown.
+
+    >>> rounded(6.25, 1), rounded(-6.25, 1), rounded(0.666), rounded(None), rounded(float("nan"))
+    ('6.3', '-6.3', '0.67', '-', '-')
+    """
+    if value is None or not math.isfinite(value):
+        return "-"
+    context = Context(prec=400, rounding=ROUND_HALF_UP)  # for any float
+    return str(Decimal(float(value)).quantize(Decimal(1).scaleb(-digits), context=context))

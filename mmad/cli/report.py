@@ -1,6 +1,7 @@
 """``mmad report``: one HTML page to look at."""
 
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -29,7 +30,8 @@ from mmad.cli.options import (
     TierTypeOption,
     levels_of,
 )
-from mmad.errors import PredictionError
+from mmad.config.run import RunConfig, load_any_config
+from mmad.errors import ConfigError, PredictionError
 from mmad.evaluation.detection import evaluate_detections, parse_tiou
 from mmad.evaluation.error_analysis import analyse_errors
 from mmad.evaluation.recognition import evaluate_recognition
@@ -39,6 +41,7 @@ from mmad.labels import MA52
 from mmad.report.recognition_page import write_recognition_page
 from mmad.report.web_page import write_web_page
 from mmad.video.find import find_videos
+from mmad.wording import count
 
 app = typer.Typer(add_completion=False)
 
@@ -67,7 +70,7 @@ def report(
     tier_type: TierTypeOption = None,
     language: LanguageOption = None,
 ) -> None:
-    """Write one HTML page: figures, a table of classes, and the timeline of every video.
+    """Write one HTML page: the worst videos with their timelines, figures, a table of classes.
 
     It opens by double click, needs no network, and plays the videos if they stay where they are.
     """
@@ -92,10 +95,12 @@ def report(
     truth, found = judged.truth, judged.found[0]
     folder = videos or data_of_run(predictions).get("videos")
     out = out or default_out(predictions, subset=subset)
+    task = "Micro-action detection" if truth.labels == MA52 else "Action detection"
     files = find_videos(folder) if folder and Path(folder).is_dir() else {}
     write_web_page(
         out,
-        title=title_of(predictions, subset=subset),
+        title=title_of(predictions, task=task, subset=subset),
+        facts=facts_of(predictions),
         records=truth.records,
         labels=truth.labels,
         scores=evaluate_detections(
@@ -128,10 +133,38 @@ def default_out(predictions: Path, *, subset: str) -> Path:
     return predictions.parent / f"{predictions.stem}_report.html"
 
 
-def title_of(predictions: Path, *, subset: str) -> str:
-    """Run or file, and subset."""
+_SUBSETS = {"train": "training", "val": "validation", "test": "test"}
+
+
+def title_of(predictions: Path, *, task: str, subset: str) -> str:
+    """Task, run or file, and subset."""
     run = run_of(predictions)
-    return f"{predictions.name if run is None else run.name}, {subset}"
+    name = predictions.name if run is None else run.name
+    return f"{task}: {name}, {_SUBSETS.get(subset, subset)}"
+
+
+def facts_of(predictions: Path) -> dict[str, str]:
+    """When the predictions were written, and the model of their run."""
+    written = datetime.fromtimestamp(predictions.stat().st_mtime)
+    facts = {"predictions": f"{predictions.name} of {written:%Y-%m-%d %H:%M}"}
+    run = run_of(predictions)
+    if run is None:
+        return facts
+    try:
+        config = load_any_config(run / "config.yaml")
+    except ConfigError:  # of another version; the predictions are all the same worth a report
+        return facts
+    model: list[str] = [config.detector.name] if isinstance(config, RunConfig) else []
+    if config.backbone is None:
+        model.append("stored features")
+    else:
+        size, adapter = config.backbone.size, config.backbone.adapter.name
+        named = size if isinstance(size, str) else f"of width {size.width}, depth {size.depth}"
+        model += [f"VideoMAE {named}", f"adapter {adapter}"]
+    return facts | {
+        "model": ", ".join(model),
+        "training": f"{count(config.training.epochs, 'epoch')}, seed {config.seed}",
+    }
 
 
 def report_recognition(
@@ -172,7 +205,8 @@ def report_recognition(
     path = out or default_out(predictions, subset=subset)
     write_recognition_page(
         path,
-        title=title_of(predictions, subset=subset),
+        title=title_of(predictions, task="Micro-action recognition", subset=subset),
+        facts=facts_of(predictions),
         clips=clips,
         labels=MA52,
         report=evaluate_recognition(to_recognitions(scores), clips, labels=MA52),

@@ -129,6 +129,51 @@ def boundary_errors(errors: LevelErrors) -> BoundaryErrors:
 
 
 @dataclass(frozen=True, eq=False)
+class Histogram:
+    """Numbers in equal bins; what lies beyond the first or last edge counts in that bin.
+
+    Attributes:
+        edges: (B + 1,).
+        counts: (B,).
+        mean: of the numbers themselves; NaN of none.
+    """
+
+    edges: Floats
+    counts: Ints
+    mean: float
+
+
+def _histogram(values: Floats, low: float, high: float, num_bins: int) -> Histogram:
+    counts, edges = np.histogram(np.clip(values, low, high), bins=num_bins, range=(low, high))
+    return Histogram(edges, counts, float(values.mean()) if len(values) else float("nan"))
+
+
+def _reach(values: Floats, quantile: float, *, step: float) -> float:
+    """The quantile, rounded up to a multiple of ``step``."""
+    highest = float(np.quantile(values, quantile)) if len(values) else 0.0
+    return step * max(1, int(np.ceil(highest / step - 1e-9)))
+
+
+def boundary_histogram(seconds: Floats) -> Histogram:
+    """Errors of starts or ends, (P,) seconds, in bins symmetric about 0."""
+    reach = _reach(np.abs(seconds), 0.98, step=0.1)
+    return _histogram(seconds, -reach, reach, 40)
+
+
+def length_histogram(truth: Rows) -> Histogram:
+    """Lengths of annotations in seconds; the longest 1 % count in the last bin."""
+    seconds = truth.segments[:, 1] - truth.segments[:, 0]
+    return _histogram(seconds, 0.0, _reach(seconds, 0.99, step=1.0), 30)
+
+
+def score_of_as_many(scores: Floats, count: int) -> float:
+    """The score, in hundredths, above which there are about ``count`` detections; 0 for all."""
+    if len(scores) <= count:
+        return 0.0
+    return float(np.floor(100 * np.sort(scores)[-max(count, 1)]) / 100)
+
+
+@dataclass(frozen=True, eq=False)
 class Calibration:
     """Whether a score of 0.7 is right seven times in ten.
 

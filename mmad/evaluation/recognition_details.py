@@ -76,3 +76,27 @@ def read_details(path: Path) -> RecognitionDetails:
         return RecognitionDetails(ids, arrays["features"], arrays["curves"])
     except (ValueError, IndexError, TypeError) as error:  # arrays of other shapes
         raise PredictionError(f"{path}: {expected} ({error})") from None
+
+
+def flatten(features_ND: NDArray[np.float64], *, seed: int) -> tuple[NDArray[np.float64], str]:
+    """Points in a plane (N, 2), and a sentence that says how they were found.
+
+    By t-SNE, or two principal components where scikit-learn is not installed or clips are few.
+    """
+    centred = features_ND - features_ND.mean(axis=0)
+    scaled = centred / np.maximum(centred.std(axis=0), 1e-12)
+    if len(scaled) > 10:
+        try:
+            from sklearn.manifold import TSNE
+
+            perplexity = min(30.0, (len(scaled) - 1) / 3)
+            model = TSNE(perplexity=perplexity, init="pca", random_state=seed)
+            how = f"t-SNE of the pooled features, perplexity {perplexity:g}, seed {seed}."
+            return model.fit_transform(scaled).astype(np.float64), how
+        except ImportError:
+            pass
+    _, _, axes = np.linalg.svd(scaled, full_matrices=False)
+    plane = scaled @ axes[:2].T
+    plane = np.pad(plane, ((0, 0), (0, 2 - plane.shape[1])))
+    how = "Two principal components of the pooled features (for t-SNE: pip install scikit-learn)."
+    return plane, how

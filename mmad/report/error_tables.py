@@ -1,5 +1,6 @@
 """The error analysis as tables, for the terminal and as CSV, and as JSON."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from mmad.evaluation.error_details import (
     missed_by_co_occurrence,
 )
 from mmad.files import finite
+from mmad.wording import rounded
 
 Cell = str | int | float
 
@@ -56,9 +58,7 @@ class NamedTable:
 
 
 def _shown(cell: Cell) -> str:
-    if isinstance(cell, float):
-        return "-" if math.isnan(cell) else f"{cell:.2f}"
-    return escape(str(cell))
+    return rounded(cell) if isinstance(cell, float) else escape(str(cell))
 
 
 def error_tables(report: ErrorReport) -> list[NamedTable]:
@@ -95,14 +95,27 @@ def _gains(level: str, errors: LevelErrors) -> NamedTable:
     return NamedTable(f"{level}_gain", title, ("figure", "%"), rows)
 
 
-def bucket_names(characteristic: str) -> list[str]:
-    """XS to XL with their limits."""
+# What the buckets of each characteristic measure, with the unit of their limits.
+CHARACTERISTIC_TITLES = {
+    "coverage": "share of the video (%)",
+    "length": "length (s)",
+    "instances": "annotations in the video",
+}
+
+
+def bucket_ranges(characteristic: str) -> list[str]:
+    """The limits of XS to XL; lower ones are excluded, upper ones included.
+
+    >>> bucket_ranges("coverage"), bucket_ranges("instances")
+    (['≤ 20', '20–40', '40–60', '60–80', '80–100'], ['≤ 2', '3–5', '6–7', '> 7'])
+    """
     edges = CHARACTERISTICS[characteristic]
-    names = []
-    for name, low, high in zip(BUCKETS, edges[:-1], edges[1:], strict=False):
-        limits = f"over {max(low, 0):g}" if math.isinf(high) else f"to {high:g}"
-        names.append(f"{name} ({limits})")
-    return names
+    factor = 100 if characteristic == "coverage" else 1
+    above = 1 if characteristic == "instances" else 0  # counts above 2 begin at 3
+    limits = [factor * edge for edge in edges]
+    between = [f"{low + above:g}–{high:g}" for low, high in itertools.pairwise(limits[1:])]
+    last = [f"> {limits[-2]:g}"] if math.isinf(limits[-1]) else between[-1:]
+    return [f"≤ {limits[1]:g}", *between[:-1], *last]
 
 
 def _by_bucket(level: str, errors: LevelErrors) -> NamedTable:
@@ -111,9 +124,18 @@ def _by_bucket(level: str, errors: LevelErrors) -> NamedTable:
     ]
     for name in CHARACTERISTICS:
         missed, sensitivity = errors.false_negatives(name), errors.sensitivity(name)
-        for number, bucket in enumerate(bucket_names(name)):
+        for number, limits in enumerate(bucket_ranges(name)):
+            bucket = f"{BUCKETS[number]} ({limits})"
             count = int((errors.buckets[name] == number).sum())
-            rows.append((name, bucket, count, 100 * missed[number], 100 * sensitivity[number]))
+            rows.append(
+                (
+                    CHARACTERISTIC_TITLES[name],
+                    bucket,
+                    count,
+                    100 * missed[number],
+                    100 * sensitivity[number],
+                )
+            )
     return NamedTable(
         f"{level}_characteristics",
         f"{level}: missed annotations and normalised mAP by characteristic (%)",

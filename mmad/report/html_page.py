@@ -17,7 +17,8 @@ def write_page(
 
     Args:
         path: of the file.
-        body: file in ``page/``, what stands between the frame that all pages share; it has $title.
+        body: file in ``page/``, what stands between the frame that all pages share; it has $title,
+            and $screen, where a video is shown.
         title: of the page; escaped.
         content: JSON values; NaN becomes null.
         scripts: files in ``page/``, in order.
@@ -34,7 +35,7 @@ def write_page(
     written = Template(part("frame.html")).substitute(
         title=escaped,
         style=part("style.css"),
-        body=Template(part(body)).substitute(title=escaped),
+        body=Template(part(body)).substitute(title=escaped, screen=part("screen.html")),
         content=text,
         script="\n".join(map(part, scripts)),
     )

@@ -1,4 +1,4 @@
-"""One HTML page about a recogniser: confusion, classes, features, clips.
+"""An HTML page about a recogniser: its surest mistakes, confusion, classes, features.
 
 These are figures 4 to 6 of Guo et al. (TCSVT 2024).
 """
@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from mmad.errors import PredictionError
 from mmad.evaluation.recognition import RecognitionLevel, RecognitionReport, with_suffix
-from mmad.evaluation.recognition_details import RecognitionDetails
+from mmad.evaluation.recognition_details import RecognitionDetails, flatten
 from mmad.evaluation.recognition_scores import RecognitionScores
 from mmad.labels import LabelMap
 from mmad.report.colours import PART_COLOURS
 from mmad.report.html_page import write_page
 from mmad.report.web_page import links_from
 from mmad.structures import ClipRecord
+from mmad.wording import count
 
 NUM_GUESSES = 5
 NUM_CURVES = 3
@@ -33,6 +34,7 @@ def write_recognition_page(
     scores: RecognitionScores,
     details: RecognitionDetails | None = None,
     seed: int = 0,
+    facts: Mapping[str, str] | None = None,
 ) -> None:
     """Write the page.
 
@@ -44,7 +46,8 @@ def write_recognition_page(
         report: of the scores.
         scores: of the clips.
         details: features and probabilities over time, if they were written.
-        seed: of the picture of the features.
+        seed: of the places of the features.
+        facts: name and value of what else the head of the page tells, such as the date.
     """
     path = Path(path)
     if details is not None:
@@ -55,7 +58,7 @@ def write_recognition_page(
             )
     files = {clip.clip_id: clip.path for clip in clips if clip.path is not None}
     content = {
-        "facts": f"{report.num_clips} clips; macro F1 is the mean over classes.",
+        "facts": [["", count(report.num_clips, "clip")], *(list(x) for x in (facts or {}).items())],
         "f1_mean": report.f1_mean,
         "colours": list(PART_COLOURS),
         "parents": list(labels.parents),
@@ -72,7 +75,7 @@ def write_recognition_page(
 
 def _level(level: RecognitionLevel, labels: LabelMap) -> dict[str, object]:
     confusion = np.asarray(level.confusion)
-    clips, guessed, right = confusion.sum(axis=1), confusion.sum(axis=0), np.diag(confusion)
+    clips, guessed, right = level.num_clips_per_label, confusion.sum(axis=0), np.diag(confusion)
     titles = [labels.title(label) for label in range(len(labels))]
     wrong = confusion - np.diag(right)
     return {
@@ -89,9 +92,7 @@ def _level(level: RecognitionLevel, labels: LabelMap) -> dict[str, object]:
                 "guessed": int(guessed[label]),
                 "recall": right[label] / clips[label] if clips[label] else None,
                 "precision": right[label] / guessed[label] if guessed[label] else None,
-                "f1": 2 * right[label] / (clips[label] + guessed[label])
-                if clips[label] + guessed[label]
-                else None,
+                "f1": float(level.f1_per_class[label]),
                 "taken": titles[int(wrong[label].argmax())] if wrong[label].any() else "",
             }
             for label in range(len(labels))
@@ -151,27 +152,3 @@ def _features(
     low, high = plane.min(axis=0), plane.max(axis=0)
     plane = (plane - low) / np.maximum(high - low, 1e-12)
     return {"how": how, "x": plane[:, 0].round(4).tolist(), "y": plane[:, 1].round(4).tolist()}
-
-
-def flatten(features_ND: NDArray[np.float64], *, seed: int) -> tuple[NDArray[np.float64], str]:
-    """Points in a plane (N, 2), and in words how they were found.
-
-    By t-SNE, or two principal components where scikit-learn is not installed or clips are few.
-    """
-    centred = features_ND - features_ND.mean(axis=0)
-    scaled = centred / np.maximum(centred.std(axis=0), 1e-12)
-    if len(scaled) > 10:
-        try:
-            from sklearn.manifold import TSNE
-
-            perplexity = min(30.0, (len(scaled) - 1) / 3)
-            model = TSNE(perplexity=perplexity, init="pca", random_state=seed)
-            how = f"t-SNE of the pooled features, perplexity {perplexity:g}, seed {seed}."
-            return model.fit_transform(scaled).astype(np.float64), how
-        except ImportError:
-            pass
-    _, _, axes = np.linalg.svd(scaled, full_matrices=False)
-    plane = scaled @ axes[:2].T
-    plane = np.pad(plane, ((0, 0), (0, 2 - plane.shape[1])))
-    how = "Two principal components of the pooled features (for t-SNE: pip install scikit-learn)."
-    return plane, how

@@ -17,6 +17,7 @@ from mmad.evaluation.breakdown import (
 )
 from mmad.evaluation.detection import DetectionReport, LevelReport
 from mmad.labels import LabelMap
+from mmad.wording import rounded
 
 PAPER_TIOU = (0.2, 0.5, 0.7)
 PAPER_RANGE = tuple(step / 10 for step in range(1, 10))
@@ -28,7 +29,7 @@ def percent(value: float | None) -> str:
     >>> percent(0.2034), percent(None)
     ('20.34', '-')
     """
-    return "-" if value is None or math.isnan(value) else f"{100 * value:.2f}"
+    return rounded(None if value is None else 100 * value)
 
 
 def threshold_table(report: DetectionReport) -> Table:

@@ -1,4 +1,4 @@
-"""One HTML file to look at: figures, classes, and the timeline of every video.
+"""An HTML page about a detector: its worst videos with their timelines, figures, classes.
 
 The numbers go in as JSON, and the scripts of ``page/`` draw them. Nothing is fetched from
 anywhere, and names of files and labels are only ever shown as text.
@@ -13,27 +13,45 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmad.evaluation.detection import DetectionReport, LevelReport
-from mmad.evaluation.error_analysis import CHARACTERISTICS, OUTCOMES, ErrorReport, LevelErrors
+from mmad.evaluation.error_analysis import (
+    BUCKETS,
+    CHARACTERISTICS,
+    OUTCOMES,
+    ErrorReport,
+    LevelErrors,
+)
 from mmad.evaluation.error_details import (
     CO_OCCURRENCES,
+    Histogram,
     boundary_errors,
+    boundary_histogram,
     calibration,
     co_occurrence,
     confusions,
-    errors_by_video,
+    length_histogram,
     missed_by_co_occurrence,
+    score_of_as_many,
 )
 from mmad.labels import LabelMap
 from mmad.report.colours import OUTCOME_COLOURS
-from mmad.report.error_tables import bucket_names
+from mmad.report.error_tables import CHARACTERISTIC_TITLES, bucket_ranges
 from mmad.report.html_page import write_page
 from mmad.report.tables import PAPER_TIOU
 from mmad.structures import VideoRecord
+from mmad.wording import count
 
-# What a bar says where it is wide enough, beside its colour.
+# What a bar says beside its colour.
 OUTCOME_LETTERS = ("✓", "D", "W", "L", "C", "B")
-_SCRIPTS = ("charts.js", "parts.js", "timeline.js", "app.js")
-_NUM_BINS = 41
+# What each of OUTCOMES means, in words for people who see it for the first time.
+OUTCOME_MEANINGS = (
+    "right: overlaps an annotation of its class enough",
+    "overlaps an annotation that a higher-scored detection already found",
+    "right time, but another class is annotated there",
+    "right class, but start or end is too far off",
+    "another class is annotated there, and start or end is off as well",
+    "nothing is annotated there",
+)
+_SCRIPTS = ("charts.js", "parts.js", "timeline.js", "figures.js", "app.js")
 _NUM_CONFUSIONS = 15
 
 
@@ -46,6 +64,7 @@ def write_web_page(
     scores: DetectionReport,
     errors: ErrorReport,
     videos: Mapping[str, Path] | None = None,
+    facts: Mapping[str, str] | None = None,
 ) -> None:
     """Write the page.
 
@@ -57,6 +76,7 @@ def write_web_page(
         scores: mAP of the detections.
         errors: of the same detections.
         videos: files by video id, for those that are at hand; the page links to them relatively.
+        facts: name and value of what else the head of the page tells, such as the date.
     """
     path = Path(path)
     content = page_content(
@@ -65,6 +85,7 @@ def write_web_page(
         scores=scores,
         errors=errors,
         links=links_from(videos or {}, folder=path.parent),
+        facts=facts,
     )
     write_page(path, body="detection.html", title=title, content=content, scripts=_SCRIPTS)
 
@@ -88,33 +109,41 @@ def page_content(
     scores: DetectionReport,
     errors: ErrorReport,
     links: Mapping[str, str],
+    facts: Mapping[str, str] | None = None,
 ) -> dict[str, object]:
     """What the page shows: fractions, times in hundredths and scores in thousandths."""
     first = next(iter(errors.levels.values()))
     found, truth = first.matches.found, first.matches.truth
+    tiou = next(iter(scores.levels.values())).tiou
+    counts = (count(len(records), "video"), count(len(truth), "annotation"))
     return {
-        "facts": (
-            f"{len(records)} videos, {len(truth)} annotations, {len(found)} detections. mAP by "
-            f"protocol {scores.protocol}; errors at tIoU "
-            f"{', '.join(f'{tiou:g}' for tiou in first.matches.table.tiou)}."
-        ),
-        "tiou": next(iter(scores.levels.values())).tiou.tolist(),
+        "facts": [
+            ["", f"{', '.join(counts)}, {count(len(found), 'detection')}"],
+            ["mAP", f"protocol {scores.protocol}, mean of tIoU {tiou[0]:g} to {tiou[-1]:g}"],
+            ["errors", f"at tIoU {', '.join(f'{one:g}' for one in first.matches.table.tiou)}"],
+            *(list(fact) for fact in (facts or {}).items()),
+        ],
+        "tiou": tiou.tolist(),
         "shown_tiou": _shown_tiou(next(iter(scores.levels.values()))),
-        "threshold": _sensible_threshold(found.scores, len(truth)),
+        "threshold": score_of_as_many(found.scores, len(truth)),
         "highest": max(1.0, float(found.scores.max(initial=0.0))),
         "colours": list(OUTCOME_COLOURS),
         "letters": list(OUTCOME_LETTERS),
         "outcomes": list(OUTCOMES),
+        "meanings": list(OUTCOME_MEANINGS),
         "co_occurrences": list(CO_OCCURRENCES),
-        "buckets": {name: bucket_names(name) for name in CHARACTERISTICS},
-        "lengths": _lengths(truth.segments[:, 1] - truth.segments[:, 0]),
+        "buckets": {
+            name: {
+                "title": CHARACTERISTIC_TITLES[name],
+                "names": [list(pair) for pair in zip(BUCKETS, bucket_ranges(name), strict=False)],
+            }
+            for name in CHARACTERISTICS
+        },
+        "lengths": _bars(length_histogram(truth)),
         "actions": [labels.title(label) for label in range(len(labels))],
         "parents": list(labels.parents) if labels.has_parents else [0] * len(labels),
         "parts": list(labels.parent_names) if labels.has_parents else ["actions"],
-        "levels": {
-            name: _level(scores.levels[name], item, report=errors, name=name)
-            for name, item in errors.levels.items()
-        },
+        "levels": {name: _level(scores.levels[name], item) for name, item in errors.levels.items()},
         "videos": [
             {
                 "id": record.video_id,
@@ -132,39 +161,22 @@ def _shown_tiou(level: LevelReport) -> list[float]:
     return [tiou for tiou in PAPER_TIOU if level.map_at(tiou) is not None]
 
 
-def _sensible_threshold(scores: NDArray[np.float64], num_annotations: int) -> float:
-    """The score above which there are as many detections as annotations, in hundredths."""
-    if not len(scores) or len(scores) <= num_annotations:
-        return 0.0
-    return float(np.floor(100 * np.sort(scores)[-max(num_annotations, 1)]) / 100)
+def _bars(bins: Histogram) -> dict[str, object]:
+    return {
+        "edges": bins.edges.round(3).tolist(),
+        "counts": bins.counts.tolist(),
+        "mean": bins.mean,
+    }
 
 
-def _lengths(seconds: NDArray[np.float64]) -> dict[str, object]:
-    top = max(1.0, float(np.quantile(seconds, 0.99)) if len(seconds) else 1.0)
-    counts, edges = np.histogram(np.minimum(seconds, top), bins=30, range=(0, top))
-    mean = float(seconds.mean()) if len(seconds) else None
-    return {"edges": edges.round(3).tolist(), "counts": counts.tolist(), "mean": mean}
-
-
-def _signed_histogram(seconds: NDArray[np.float64]) -> dict[str, object]:
-    reach = max(0.1, float(np.quantile(np.abs(seconds), 0.98)) if len(seconds) else 0.1)
-    clipped = np.clip(seconds, -reach, reach)
-    counts, edges = np.histogram(clipped, bins=_NUM_BINS, range=(-reach, reach))
-    mean = float(seconds.mean()) if len(seconds) else None
-    return {"edges": edges.round(3).tolist(), "counts": counts.tolist(), "mean": mean}
-
-
-def _level(
-    level: LevelReport, errors: LevelErrors, *, report: ErrorReport, name: str
-) -> dict[str, object]:
+def _level(level: LevelReport, errors: LevelErrors) -> dict[str, object]:
     boundaries, sure = boundary_errors(errors), calibration(errors)
     kinds = co_occurrence(errors.matches.truth, errors.labels)
-    by_video = {row.video_id: row.num_errors for row in errors_by_video(report, level=name)}
     return {
         "labels": [level.labels.title(label) for label in range(len(level.labels))],
         "map": level.map.tolist(),
         "average": level.average,
-        "tiles": [[f"mAP @{tiou:g}", level.map_at(tiou)] for tiou in _shown_tiou(level)],
+        "tiles": [[f"mAP at tIoU {tiou:g}", level.map_at(tiou)] for tiou in _shown_tiou(level)],
         "base": errors.base,
         "gain": errors.gain.tolist(),
         "false_positives": errors.false_positives.tolist(),
@@ -178,8 +190,8 @@ def _level(
         ],
         "co_occurrence": missed_by_co_occurrence(errors, kinds),
         "boundaries": {
-            "start": _signed_histogram(boundaries.starts),
-            "end": _signed_histogram(boundaries.ends),
+            "start": _bars(boundary_histogram(boundaries.starts)),
+            "end": _bars(boundary_histogram(boundaries.ends)),
         },
         "calibration": {
             "score": sure.mean_score[sure.counts > 0].tolist(),
@@ -187,7 +199,6 @@ def _level(
             "error": sure.expected_error,
         },
         "classes": _classes(level, errors),
-        "errors": [by_video[video] for video in report.videos],
     }
 
 
@@ -229,10 +240,7 @@ def _truth_rows(errors: ErrorReport, *, num_videos: int) -> dict[str, object]:
         "start": _hundredths(truth.segments[:, 0]),
         "end": _hundredths(truth.segments[:, 1]),
         "label": truth.labels.tolist(),
-        "missed": {
-            name: (~item.is_found[:, 0]).astype(int).tolist()
-            for name, item in errors.levels.items()
-        },
+        "missed": {name: _letters(~item.is_found[:, 0]) for name, item in errors.levels.items()},
     }
 
 
@@ -248,5 +256,14 @@ def _found_rows(errors: ErrorReport, *, num_videos: int) -> dict[str, object]:
         "score": np.floor(1000 * found.scores).astype(np.int64).tolist(),
         "nearest": level.nearest[order].tolist(),
         "overlap": np.round(100 * level.nearest_tiou[order]).astype(np.int64).tolist(),
-        "outcome": {name: item.outcome[order, 0].tolist() for name, item in errors.levels.items()},
+        # -1 to 5, and 7 more for those among the top 1 G of their class, whose errors count.
+        "outcome": {
+            name: _letters((item.outcome[:, 0] + 1 + 7 * (item.multiple == 0))[order])
+            for name, item in errors.levels.items()
+        },
     }
+
+
+def _letters(values: NDArray[np.integer] | NDArray[np.bool_]) -> str:
+    """Small numbers as one letter each, "a" for 0: a third of the size of a list."""
+    return (values.astype(np.uint8) + ord("a")).tobytes().decode("ascii")

@@ -1,11 +1,31 @@
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 # No request of the browser's own, and no use of a display that is not there.
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
+
+# Texts that reach over the edge of their svg, or into another text of it.
+_CUT = """() => {
+  const cut = [];
+  for (const svg of document.querySelectorAll("svg")) {
+    const outer = svg.getBoundingClientRect();
+    const texts = [...svg.querySelectorAll("text")];
+    const boxes = texts.map((text) => [text.textContent, text.getBoundingClientRect()]);
+    boxes.forEach(([text, box], i) => {
+      if (box.left < outer.left - 0.5 || box.right > outer.right + 0.5
+          || box.top < outer.top - 0.5 || box.bottom > outer.bottom + 0.5) cut.push(text);
+      boxes.slice(i + 1).forEach(([other, b]) => {
+        const isOver = Math.min(box.right, b.right) - Math.max(box.left, b.left) > 3
+          && Math.min(box.bottom, b.bottom) - Math.max(box.top, b.top) > 3;
+        if (isOver) cut.push(`${text} over ${other}`);
+      });
+    });
+  }
+  return cut;
+}"""
 
 
 def lacking(what: str) -> None:
@@ -29,3 +49,9 @@ def browser() -> Iterator:
         running = play.chromium.launch(executable_path=program, args=list(FLAGS))
         yield running
         running.close()
+
+
+@pytest.fixture
+def cut_labels() -> Callable[..., list[str]]:
+    """A function that gives the labels of a page that are cut or lie over each other."""
+    return lambda page: page.evaluate(_CUT)

@@ -12,12 +12,13 @@ from mmad.errors import PredictionError
 from mmad.evaluation.recognition import evaluate_recognition
 from mmad.evaluation.recognition_details import (
     RecognitionDetails,
+    flatten,
     read_details,
     write_details,
 )
 from mmad.evaluation.recognition_scores import RecognitionScores, to_recognitions
 from mmad.labels import MA52
-from mmad.report.recognition_page import flatten, write_recognition_page
+from mmad.report.recognition_page import write_recognition_page
 from mmad.structures import ClipRecord
 
 NASTY = '</script><img src=x onerror="window.hacked=1">'
@@ -127,16 +128,40 @@ def page(browser, tmp_path: Path) -> Iterator:  # type: ignore[no-untyped-def]
 
 
 def test_the_page_in_a_browser(page) -> None:  # type: ignore[no-untyped-def]
+    assert page.locator("h2").first.text_content() == "Surest mistakes first"
     assert page.locator("#features circle").count() == 30
-    assert page.locator("#clip-choice option").count() == 30
+    assert page.locator("#list .item").count() == 30
     page.locator("#only-wrong").check()
-    assert page.locator("#clip-choice option").count() < 30
+    assert page.locator("#list .item").count() < 30
     before = page.locator("#clip h3").first.text_content()
     page.locator("h1").click()
     page.keyboard.press("n")
     assert page.locator("#clip h3").first.text_content() != before
-    page.get_by_role("button", name="body", exact=True).click()
+    page.get_by_role("button", name="Body parts", exact=True).click()
     assert page.locator("#classes tbody tr").count() == 7
     page.get_by_role("button", name="F1 (%)").click()
     page.set_viewport_size({"width": 360, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_a_field_of_the_matrix_leads_to_its_clips(page) -> None:  # type: ignore[no-untyped-def]
+    counts = "content.levels.action.confusion"
+    most = page.evaluate(f"Math.max(...{counts}.flat())")
+    page.locator("#confusion .cell").nth(
+        page.evaluate(
+            "[...document.querySelectorAll('#confusion .cell')].findIndex("
+            f"(cell) => cell.getAttribute('aria-label').includes('{most} of'))"
+        )
+    ).click()
+    assert page.locator("#list .item").count() == most
+    page.locator("#clear").click()
+    assert page.locator("#list .item").count() == 30
+
+
+@pytest.mark.parametrize("width", [360, 1440])
+def test_no_label_is_cut(page, cut_labels, width: int) -> None:  # type: ignore[no-untyped-def]
+    page.set_viewport_size({"width": width, "height": 800})
+    for level in ("Body parts", "Actions"):
+        page.get_by_role("button", name=level, exact=True).click()
+        page.wait_for_function("document.querySelectorAll('#clip svg').length === 2")
+        assert cut_labels(page) == []

@@ -12,10 +12,12 @@ from synthetic_data import make_videos
 from mmad.annotations.formats import read_annotations
 from mmad.evaluation.detection import evaluate_detections, parse_tiou
 from mmad.evaluation.error_analysis import analyse_errors
+from mmad.evaluation.error_details import errors_by_video
 from mmad.labels import MA52, LabelMap
 from mmad.report.web_page import page_content, write_web_page
 from mmad.structures import Annotations, Detections, VideoRecord
 from mmad.video.find import find_videos
+from mmad.wording import rounded
 
 NASTY = '</script><img src=x onerror="window.hacked=1"> & "b"'
 
@@ -109,7 +111,7 @@ def test_labels_without_parents_have_one_level(tmp_path: Path) -> None:
 @pytest.fixture
 def page(browser, tmp_path: Path) -> Iterator:  # type: ignore[no-untyped-def]
     path = write(tmp_path / "report.html", *make(6, names=NASTY))
-    opened = browser.new_page(viewport={"width": 1280, "height": 900})
+    opened = browser.new_page(viewport={"width": 1440, "height": 900})
     troubles: list[str] = []
     opened.on("console", lambda message: troubles.append(message.text))
     opened.on("pageerror", lambda error: troubles.append(str(error)))
@@ -124,27 +126,55 @@ def page(browser, tmp_path: Path) -> Iterator:  # type: ignore[no-untyped-def]
     opened.close()
 
 
-def test_it_opens_on_the_worst_video(page) -> None:  # type: ignore[no-untyped-def]
-    choices = page.locator("#video-choice option").all_text_contents()
-    errors = [int(re.findall(r"\((\d+) errors\)", text)[0]) for text in choices]
-    assert errors == sorted(errors, reverse=True)
-    assert page.locator("#video-choice").input_value() == page.locator(
-        "#video-choice option"
-    ).first.get_attribute("value")
+def names_of(page) -> list[str]:  # type: ignore[no-untyped-def]
+    return page.locator("#list .item-name").all_text_contents()
+
+
+def chosen_video(page) -> str:  # type: ignore[no-untyped-def]
+    return page.locator('#list [aria-selected="true"] .item-name').text_content()
+
+
+def test_it_opens_on_the_worst_video(page, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    found, records = make(6, names=NASTY)
+    report = analyse_errors(found, records, labels=MA52)
+    expected = [(row.video_id, row.num_errors) for row in errors_by_video(report, level="action")]
+    counts = [int(text.split()[0]) for text in page.locator("#list .count").all_text_contents()]
+    assert list(zip(names_of(page), counts, strict=True)) == expected
+    assert chosen_video(page) == expected[0][0]
     assert NASTY in page.locator("h1").text_content()
 
 
+def test_videos_come_first_and_the_video_is_large(browser, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    opened = open_with_videos(browser, tmp_path)
+    assert opened.locator("h2").first.text_content() == "Worst videos first"
+    assert opened.locator("section").first.locator("#timeline svg").count() == 1
+    video = opened.locator("#player").bounding_box()
+    timeline = opened.locator("#timeline").bounding_box()
+    assert video["width"] >= 450  # of 1,440, though the file has 48 pixels
+    assert video["y"] + video["height"] < 900
+    assert timeline["x"] > video["x"] + video["width"]
+    # Nothing lies over the video.
+    assert opened.locator("#player").get_attribute("controls") is None
+    assert opened.locator("#transport").bounding_box()["y"] >= video["y"] + video["height"]
+    assert opened.locator("#player").evaluate("v => getComputedStyle(v).imageRendering") == (
+        "pixelated"
+    )
+    opened.close()
+
+
 def test_keys_go_from_video_to_video_and_bar_to_bar(page) -> None:  # type: ignore[no-untyped-def]
-    first = page.locator("#video-choice").input_value()
+    first = chosen_video(page)
     page.keyboard.press("n")
-    second = page.locator("#video-choice").input_value()
-    assert second != first
+    assert chosen_video(page) == names_of(page)[1] != first
     page.keyboard.press("p")
-    assert page.locator("#video-choice").input_value() == first
+    assert chosen_video(page) == first
+    page.locator("#list").focus()
+    page.keyboard.press("End")
+    assert chosen_video(page) == names_of(page)[-1]
     page.locator("#timeline").focus()
-    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Home")
     one = page.locator("#about").text_content()
-    assert one.startswith(("annotated", "detected"))
+    assert one.startswith(("Annotated", "Detected"))
     assert page.locator("#timeline .chosen").count() == 1
     page.keyboard.press("ArrowRight")
     assert page.locator("#about").text_content() != one
@@ -154,8 +184,9 @@ def test_every_control_is_reached_with_tab(page) -> None:  # type: ignore[no-unt
     seen = set()
     for _ in range(60):
         page.keyboard.press("Tab")
-        seen.add(page.evaluate("document.activeElement.id || document.activeElement.textContent"))
-    assert {"theme", "video-choice", "find", "threshold", "timeline", "worse", "better"} <= seen
+        seen.add(page.evaluate("document.activeElement.id"))
+    wanted = {"theme", "class", "kind", "find", "threshold", "previous", "next", "list", "timeline"}
+    assert wanted <= seen
 
 
 def test_the_threshold_hides_detections(page) -> None:  # type: ignore[no-untyped-def]
@@ -169,6 +200,137 @@ def test_the_threshold_hides_detections(page) -> None:  # type: ignore[no-untype
     assert page.locator("#timeline .truth").count() == 3
 
 
+def test_one_class_is_shown_alone(page) -> None:  # type: ignore[no-untyped-def]
+    page.locator("#threshold").fill("0")
+    everything = page.locator("#timeline .mark").count()
+    label = page.evaluate("content.truth.label[content.truth.offsets[state.video]]")
+    page.locator("#class").select_option(str(label))
+    assert 0 < page.locator("#timeline .mark").count() < everything
+    annotated = page.evaluate("state.drawn.bars.filter((bar) => bar.isTruth).map((b) => b.label)")
+    assert set(annotated) == {label}
+    # Each video that is left has the class; no other does.
+    found, records = make(6, names=NASTY)
+    having = {
+        record.video_id
+        for record in records
+        if label in record.annotations.labels or label in found[record.video_id].labels
+    }
+    assert set(names_of(page)) <= having
+    assert {r.video_id for r in records if label in r.annotations.labels} <= set(names_of(page))
+    page.locator("#kind").select_option(label="missed")
+    assert page.locator("#timeline .truth:not(.missed)").count() == 0
+    page.locator("#clear").click()
+    assert len(names_of(page)) == 6
+    assert page.locator("#timeline .mark").count() == everything
+
+
+def test_a_class_of_the_table_leads_to_its_videos(page) -> None:  # type: ignore[no-untyped-def]
+    name = page.locator("#classes tbody button").first.text_content()
+    page.locator("#classes tbody button").first.click()
+    assert page.locator("#class option:checked").text_content() == name
+
+
+def test_the_timeline_zooms(page) -> None:  # type: ignore[no-untyped-def]
+    def span() -> list[float]:
+        return page.evaluate("[state.drawn.from, state.drawn.to]")
+
+    def length() -> float:
+        return span()[1] - span()[0]
+
+    whole = length()
+    page.locator("#zoom-in").click()
+    assert length() == pytest.approx(whole / 2)
+    page.locator("#timeline").focus()
+    page.keyboard.press("+")
+    assert length() == pytest.approx(whole / 4)
+    before = span()
+    page.keyboard.press("Shift+ArrowRight" if before[0] < 1 else "Shift+ArrowLeft")
+    assert span() != before
+    assert length() == pytest.approx(whole / 4)
+    box = page.locator("#timeline").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 30)
+    page.mouse.wheel(0, 100)
+    page.wait_for_function(f"state.drawn.to - state.drawn.from > {whole / 4 + 0.1}")
+    page.keyboard.press("0")
+    assert length() == pytest.approx(whole)
+    # Bars outside of the view go, and those inside are longer.
+    page.keyboard.press("Home")
+    widths = "[...document.querySelectorAll('#timeline .mark')].map((m) => m.getBBox().width)"
+    before_zoom = max(page.evaluate(widths))
+    page.keyboard.press("+")
+    assert max(page.evaluate(widths)) > before_zoom
+
+
+@pytest.mark.parametrize("act", ["ArrowRight", "Escape", "scroll"])
+def test_a_tooltip_does_not_stay(page, act: str) -> None:  # type: ignore[no-untyped-def]
+    tip = "getComputedStyle(document.getElementById('tip')).visibility"
+    page.locator("#timeline").focus()
+    page.locator("#timeline .mark").first.hover()
+    assert page.evaluate(tip) == "visible"
+    if act == "scroll":
+        page.evaluate("scrollBy(0, 40)")
+        page.wait_for_function(f"{tip} === 'hidden'")
+    else:
+        page.keyboard.press(act)
+    assert page.evaluate(tip) == "hidden"
+
+
+@pytest.mark.parametrize("width", [360, 1440])
+def test_no_label_is_cut(page, cut_labels, width: int) -> None:  # type: ignore[no-untyped-def]
+    page.set_viewport_size({"width": width, "height": 800})
+    page.locator("#threshold").fill("0")
+    for level in ("Body parts", "Actions"):
+        page.get_by_role("button", name=level, exact=True).click()
+        page.wait_for_function("document.querySelectorAll('#charts svg').length === 15")
+        assert cut_labels(page) == []
+    titles = {MA52.title(label) for label in range(52)}
+    shown = page.locator("#timeline .name").all_text_contents()
+    assert shown
+    assert {re.sub(r"^[✓DWLCB] (?=[A-G]\d)", "", text) for text in shown} <= titles
+
+
+def test_ticks_are_round(page) -> None:  # type: ignore[no-untyped-def]
+    axes = page.evaluate(
+        "[...document.querySelectorAll('#charts svg')].map((svg) => "
+        "['end', 'middle'].map((side) => [...svg.querySelectorAll(`.tick[text-anchor=${side}]`)]"
+        ".map((tick) => parseFloat(tick.textContent))))"
+    )
+    ticks = [axis for pair in axes for axis in pair if len(axis) > 1]
+    assert len(ticks) >= 12
+    for values in ticks:
+        step = values[1] - values[0]
+        mantissa = float(f"{step:e}".split("e")[0])
+        assert round(mantissa, 3) in (1, 2, 5), values
+        np.testing.assert_allclose(np.diff(values), step, rtol=1e-6)
+        np.testing.assert_allclose(np.array(values) / step, np.round(np.array(values) / step))
+
+
+def test_numbers_are_rounded_as_in_the_figures(page) -> None:  # type: ignore[no-untyped-def]
+    values = [6.25, 0.25, 31.125, -6.25, 12.345, *np.random.default_rng(0).normal(0, 50, 200)]
+    values += [100 * k / 16 for k in range(17)]
+    texts = page.evaluate("(values) => values.map((value) => shown(value, 1))", list(values))
+    assert texts == [rounded(value, 1) for value in values]
+
+
+def test_numbers_do_not_lie_on_the_dashed_line(page) -> None:  # type: ignore[no-untyped-def]
+    svg = page.evaluate_handle(
+        "barChart(400, { names: [['a'], ['b'], ['c']], values: [26, 27, 40], unit: ' %', "
+        "name: '', dashed: 26.9 })"
+    )
+    clear = page.evaluate(
+        """(svg) => {
+          document.body.append(svg);
+          const line = Number(svg.querySelector(".dashed").getAttribute("y1"));
+          return [...svg.querySelectorAll(".value")].map((text) => {
+            const y = Number(text.getAttribute("y"));
+            return line > y || line < y - 9;
+          });
+        }""",
+        svg,
+    )
+    assert clear == [True, True, True]
+
+
 def test_classes_are_sorted_by_a_column(page) -> None:  # type: ignore[no-untyped-def]
     def column(place: int) -> list[str]:
         return page.locator(f"#classes tbody tr td:nth-child({place})").all_text_contents()
@@ -179,14 +341,14 @@ def test_classes_are_sorted_by_a_column(page) -> None:  # type: ignore[no-untype
     names = column(1)
     assert names == sorted(names)
     assert len(names) == 52
-    page.get_by_role("button", name="body", exact=True).click()
+    page.get_by_role("button", name="Body parts", exact=True).click()
     assert len(column(1)) == 7
 
 
 def test_search_leaves_what_fits(page) -> None:  # type: ignore[no-untyped-def]
     page.locator("#find").fill('"b"3')
-    assert page.locator("#video-choice option").count() == 1
-    assert '"b"3' in page.locator("#about").text_content()
+    assert len(names_of(page)) == 1
+    assert '"b"3' in page.locator("#video-name").text_content()
 
 
 @pytest.mark.parametrize("width", [360, 768, 1920])
@@ -217,8 +379,9 @@ def test_light_and_dark(page) -> None:  # type: ignore[no-untyped-def]
     assert max(backgrounds) > 0.9
 
 
-def test_a_video_at_hand_plays_in_step(browser, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    videos = make_videos(tmp_path)
+def open_with_videos(browser, folder: Path):  # type: ignore[no-untyped-def]
+    """The page of true annotations as detections, with the videos beside it."""
+    videos = make_videos(folder)
     records = read_annotations(videos / "annotations" / "mma52.json", subsets=["val"]).records
     found = {
         record.video_id: Detections(
@@ -229,10 +392,15 @@ def test_a_video_at_hand_plays_in_step(browser, tmp_path: Path) -> None:  # type
         for record in records
     }
     files = find_videos(videos / "videos")
-    path = write(tmp_path / "report.html", found, list(records), videos=files)
-    opened = browser.new_page(viewport={"width": 1280, "height": 900})
+    path = write(folder / "report.html", found, list(records), videos=files)
+    opened = browser.new_page(viewport={"width": 1440, "height": 900})
     opened.goto(path.as_uri())
     opened.wait_for_selector("#player", state="visible")
+    return opened
+
+
+def test_a_video_at_hand_plays_in_step(browser, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    opened = open_with_videos(browser, tmp_path)
     opened.locator("#timeline").focus()
     opened.keyboard.press("End")
     last = opened.evaluate("state.drawn.bars[state.chosen].start")
@@ -242,6 +410,12 @@ def test_a_video_at_hand_plays_in_step(browser, tmp_path: Path) -> None:  # type
     opened.wait_for_function(
         "document.querySelector('.playhead').getAttribute('visibility') === 'visible'"
     )
+    opened.locator("#play").click()
+    opened.wait_for_function("!document.getElementById('player').paused")
+    opened.keyboard.press("Tab")
+    opened.locator("h1").click()
+    opened.keyboard.press(" ")
+    opened.wait_for_function("document.getElementById('player').paused")
     opened.close()
 
 

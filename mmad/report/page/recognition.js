@@ -1,129 +1,120 @@
 "use strict";
-// The page of a recogniser: confusion, classes, features, and clips with their probabilities.
+// The page of a recogniser: clips with their guesses, confusion, classes, and features.
 
-const content = JSON.parse(document.getElementById("content").textContent);
-const COLOURS = content.colours;
-const find = (id) => document.getElementById(id);
-const state = { level: "action", clip: 0, sort: { column: "clips", falling: true } };
+const content = JSON.parse(find("content").textContent);
+const COLOURS = content.colours, RIGHT = "#228833", WRONG = "#aa3377";
+const state = { level: Object.keys(content.levels)[0], clip: -1, sort: { column: "clips", falling: true }, truth: null, guess: null };
+const player = connectPlayer();
+const list = connectList(choose);
+const actions = content.levels.action.labels;
+const atLevel = (label) => (state.level === "body" ? content.parents[label] : label);
+const isWrong = (clip) => clip.guesses[0] !== clip.truth;
 
-function drawSummary() {
-  const level = content.levels[state.level];
-  const tiles = [["top-1", level.top1], ["top-5", level.top5], ["F1 macro", level.f1_macro], ["F1 micro", level.f1_micro], ["F1_mean", content.f1_mean]];
-  find("tiles").replaceChildren(...tiles.map(([name, value]) => make("div", { class: "tile" }, make("b", {}, `${percent(value, 2)} %`), name)));
-  find("facts").textContent = content.facts;
-}
-
-// Rows are the truth; the darker, the larger the share of the row.
+// Labels stand at their row and column whole; the matrix scrolls where it is wider than the page.
 function drawConfusion() {
   const { confusion, labels } = content.levels[state.level];
-  const shown = labels.map((_, i) => i).filter((i) => confusion[i].some((n) => n) || confusion.some((row) => row[i]));
-  const left = 195, top = 6, cell = Math.max(9, Math.min(34, 620 / Math.max(shown.length, 1)));
-  const size = cell * shown.length;
-  const svg = make("svg", { viewBox: `0 0 ${left + size + 8} ${top + size + 190}`, role: "img", "aria-label": "confusion matrix" });
-  shown.forEach((i, row) => {
+  const used = labels.map((_, i) => i).filter((i) => confusion[i].some((n) => n) || confusion.some((row) => row[i]));
+  const margin = Math.ceil(widest(used.map((i) => labels[i]))) + 10;
+  const cell = Math.max(15, Math.min(26, Math.floor((find("confusion").clientWidth - margin - 24) / Math.max(used.length, 1))));
+  const size = cell * used.length;
+  const svg = svgOf(margin + size + 8, size + margin + 8, "confusion matrix");
+  used.forEach((i, row) => {
     const total = confusion[i].reduce((a, b) => a + b, 0);
-    svg.append(make("text", { x: left - 4, y: top + cell * (row + 0.5) + 3, "text-anchor": "end", style: `font-size:${Math.min(11, cell)}px` }, labels[i]));
-    svg.append(make("text", { transform: `translate(${left + cell * (row + 0.5) + 3} ${top + size + 6}) rotate(90)`, style: `font-size:${Math.min(11, cell)}px` }, labels[i]));
-    shown.forEach((j, column) => {
+    svg.append(label(margin - 6, 4 + cell * (row + 0.5) + 4, labels[i], "end", ""));
+    svg.append(make("text", { transform: `translate(${margin + cell * (row + 0.5) - 4} ${size + 10}) rotate(90)` }, labels[i]));
+    used.forEach((j, column) => {
       const count = confusion[i][j];
       const share = total ? count / total : 0;
-      const rect = make("rect", { class: "mark", x: left + cell * column, y: top + cell * row, width: cell - 0.5, height: cell - 0.5, fill: i === j ? "#228833" : "#aa3377", "fill-opacity": count ? 0.12 + 0.88 * share : 0.04 });
-      svg.append(tipFor(rect, `annotated ${labels[i]}\nguessed ${labels[j]}\n${count} of ${total} (${percent(share)} %)`));
+      const rect = make("rect", { class: "mark cell", x: margin + cell * column, y: 4 + cell * row, width: cell - 1, height: cell - 1, fill: i === j ? RIGHT : WRONG, "fill-opacity": count ? 0.15 + 0.85 * share : 0.05, onclick: () => show({ truth: i, guess: j, isFar: true }) });
+      svg.append(tipFor(rect, `annotated ${labels[i]}\nrecognised as ${labels[j]}\n${count} of ${total} (${percent(share)} %)`));
     });
   });
-  find("confusion").replaceChildren(svg, make("p", { class: "note" }, "Rows: annotated; columns: guessed. Green: right, purple: wrong; stronger with the share of the row."));
+  find("confusion").replaceChildren(svg);
 }
 
-const COLUMNS = [["name", "class", null], ["clips", "clips", 0], ["guessed", "guessed", 0], ["recall", "recall (%)", 1], ["precision", "precision (%)", 1], ["f1", "F1 (%)", 1], ["taken", "most often taken for", null]];
-
-function drawClasses() {
-  drawTable(find("classes"), COLUMNS, content.levels[state.level].classes, state.sort);
-}
+const COLUMNS = [["name", "class", null], ["clips", "clips", 0], ["guessed", "recognised as it", 0], ["recall", "recall (%)", 1], ["precision", "precision (%)", 1], ["f1", "F1 (%)", 1], ["taken", "most often taken for", null]];
 
 function drawFeatures() {
   const { features } = content;
-  find("about-features").textContent = features ? features.how : "Not there: mmad predict RUN --details writes features and probabilities over time.";
-  find("features").hidden = !features;
+  find("about-features").textContent = features ? `Each dot is a clip, clips alike are close. ${features.how}` : "Not there: mmad predict RUN --details writes features and probabilities over time.";
   if (!features) return;
-  const svg = make("svg", { viewBox: "0 0 800 520", role: "img", "aria-label": "features of clips" });
-  features.x.forEach((x, i) => {
-    const clip = content.clips[i];
-    const part = content.parents[clip.truth];
-    const mark = make("circle", { class: "mark", cx: 15 + 770 * x, cy: 15 + 490 * features.y[i], r: 4, fill: COLOURS[part % COLOURS.length], "fill-opacity": 0.75, onclick: () => choose(i) });
-    svg.append(tipFor(mark, `${clip.id}\n${content.levels.action.labels[clip.truth]}\nguessed ${content.levels.action.labels[clip.guesses[0]]}`));
-  });
-  const legend = make("div", { class: "legend" }, ...content.levels.body.labels.map((name, i) => make("span", { style: `--swatch:${COLOURS[i % COLOURS.length]}` }, name)));
-  find("features").replaceChildren(legend, svg);
+  const parts = content.levels.body.labels;
+  const draw = (width) => {
+    const height = Math.min(560, Math.max(260, 0.62 * width));
+    const svg = svgOf(width, height, "features of clips");
+    features.x.forEach((x, i) => {
+      const clip = content.clips[i];
+      const mark = make("circle", { class: "mark", cx: 8 + (width - 16) * x, cy: 8 + (height - 16) * features.y[i], r: 4.5, fill: COLOURS[content.parents[clip.truth] % COLOURS.length], "fill-opacity": 0.8, onclick: () => { choose(i); find("h-clips").scrollIntoView({ behavior: "smooth" }); } });
+      svg.append(tipFor(mark, `${clip.id}\n${actions[clip.truth]}\nrecognised as ${actions[clip.guesses[0]]}`));
+    });
+    return svg;
+  };
+  find("features").replaceChildren(card("Clips by body part", null, draw, { legend: legendOf(parts, parts.map((_, i) => COLOURS[i % COLOURS.length])) }));
 }
 
-// Wrong and sure first.
-function order() {
-  const wanted = find("find").value.trim().toLowerCase();
-  const labels = content.levels.action.labels;
-  const isWrong = (clip) => clip.guesses[0] !== clip.truth;
-  return content.clips.map((_, i) => i).filter((i) => {
+function drawList() {
+  const text = find("find").value.trim().toLowerCase();
+  const order = content.clips.map((_, i) => i).filter((i) => {
     const clip = content.clips[i];
-    return (!find("only-wrong").checked || isWrong(clip)) && (clip.id.toLowerCase().includes(wanted) || labels[clip.truth].toLowerCase().includes(wanted));
+    return (!find("only-wrong").checked || isWrong(clip)) && (state.truth === null || atLevel(clip.truth) === state.truth)
+      && (state.guess === null || atLevel(clip.guesses[0]) === state.guess) && clip.id.toLowerCase().includes(text);
   }).sort((a, b) => Number(isWrong(content.clips[b])) - Number(isWrong(content.clips[a])) || content.clips[b].scores[0] - content.clips[a].scores[0]);
-}
-
-function fillChoice() {
-  const rows = order();
-  const labels = content.levels.action.labels;
-  find("clip-choice").replaceChildren(...rows.map((i) => make("option", { value: i, selected: i === state.clip }, `${content.clips[i].id}: ${labels[content.clips[i].truth]}`)));
-  if (rows.length && !rows.includes(state.clip)) choose(rows[0]);
-}
-
-function step(by) {
-  const rows = order();
-  if (rows.length) choose(rows[Math.min(Math.max(rows.indexOf(state.clip) + by, 0), rows.length - 1)]);
+  list.fill(order, (i) => {
+    const clip = content.clips[i];
+    return [make("span", { class: "item-name" }, clip.id), make("span", { class: "count" }, `${isWrong(clip) ? "✗" : "✓"} ${percent(clip.scores[0], 0)} %`), make("span", { class: "stripes", style: `width:${100 * clip.scores[0]}%;background:${isWrong(clip) ? WRONG : RIGHT}` })];
+  });
+  const all = content.clips.length;
+  find("how-many").textContent = order.length === all ? counted(all, "clip") : `${order.length} of ${counted(all, "clip")}`;
+  find("clear").hidden = order.length === all && state.truth === null && state.guess === null && !find("only-wrong").checked && !text;
+  if (order.includes(state.clip)) list.mark(state.clip);
+  else if (order.length) choose(order[0]);
 }
 
 function choose(number) {
   state.clip = number;
-  find("clip-choice").value = String(number);
+  list.mark(number);
   const clip = content.clips[number];
-  const labels = content.levels.action.labels;
-  const player = find("player");
-  player.pause();
-  player.hidden = true;
-  player.removeAttribute("src");
-  player.load();
-  if (clip.file !== null) player.src = clip.file;
-  const bars = rowChart({ rows: clip.guesses.map((guess, k) => ({ name: labels[guess], value: Number((100 * clip.scores[k]).toFixed(1)), colour: guess === clip.truth ? 0 : 1 })), colours: ["#228833", "#aa3377"], label: "best guesses" });
-  const cards = [make("div", { class: "chart" }, make("h3", {}, `${clip.id}: ${labels[clip.truth]}`), bars, make("p", { class: "note" }, "Best guesses in %; green: what is annotated."))];
+  player.open(clip.file);
+  const rows = clip.guesses.map((guess, k) => ({ name: actions[guess], value: 100 * clip.scores[k], colour: guess === clip.truth ? RIGHT : WRONG }));
+  const cards = [card(clip.id, `Annotated: ${actions[clip.truth]}. Its best guesses, green where they are right:`, (width) => rowChart(width, { rows, unit: " %", digits: 1, name: "best guesses" }))];
   if (clip.curves) {
     const lines = {};
-    clip.curves.labels.forEach((label, k) => { lines[labels[label]] = clip.curves.values[k].map((value) => value / 10); });
-    const chart = lineChart({ x: clip.curves.values[0].map((_, t) => t), lines, colours: clip.curves.labels.map((label, k) => (label === clip.truth ? "#228833" : COLOURS[(k + 1) % COLOURS.length])), top: 100, unit: "%", label: "probabilities over time", xName: "pair of frames" });
-    const legend = make("div", { class: "legend" }, ...clip.curves.labels.map((label, k) => make("span", { style: `--swatch:${label === clip.truth ? "#228833" : COLOURS[(k + 1) % COLOURS.length]}` }, labels[label])));
-    cards.push(make("div", { class: "chart" }, make("h3", {}, "Probability over time"), legend, chart, make("p", { class: "note" }, "Of the frame head, in the middle sample of the clip.")));
+    clip.curves.labels.forEach((one, k) => { lines[actions[one]] = clip.curves.values[k].map((value) => value / 10); });
+    const others = COLOURS.filter((colour) => colour !== RIGHT);
+    const colours = clip.curves.labels.map((one, k) => (one === clip.truth ? RIGHT : others[k % others.length]));
+    const x = clip.curves.values[0].map((_, t) => t + 1);
+    cards.push(card("Probability over time", "Of the frame head, in the middle view of the clip.", (width) => lineChart(width, { x, lines, colours, top: 100, unit: " %", name: "probabilities over time", xName: "pair of frames", from: 1, to: Math.max(2, x.length) }), { legend: legendOf(Object.keys(lines), colours) }));
   }
   find("clip").replaceChildren(...cards);
 }
 
-function drawAll() {
-  find("levels").querySelectorAll("button").forEach((button) => button.setAttribute("aria-pressed", String(button.textContent === state.level)));
-  drawSummary();
-  drawConfusion();
-  drawClasses();
+function show({ truth = state.truth, guess = state.guess, isFar = false }) {
+  Object.assign(state, { truth, guess });
+  find("truth").value = truth === null ? "" : String(truth);
+  find("guess").value = guess === null ? "" : String(guess);
+  drawList();
+  if (isFar) find("h-clips").scrollIntoView({ behavior: "smooth" });
 }
 
-Object.keys(content.levels).forEach((name) => find("levels").append(make("button", { type: "button", onclick: () => { state.level = name; drawAll(); } }, name)));
-connectTheme(find("theme"));
-find("player").addEventListener("loadedmetadata", () => { find("player").hidden = false; });
-find("clip-choice").addEventListener("change", (event) => choose(Number(event.target.value)));
-find("find").addEventListener("input", fillChoice);
-find("only-wrong").addEventListener("change", fillChoice);
-find("next").addEventListener("click", () => step(1));
-find("previous").addEventListener("click", () => step(-1));
-document.addEventListener("keydown", (event) => {
-  if (["INPUT", "SELECT", "TEXTAREA"].includes(event.target.tagName) || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.key === "n") step(1);
-  if (event.key === "p") step(-1);
-});
-drawAll();
+function setLevel(name) {
+  state.level = name;
+  pressLevel(name);
+  const level = content.levels[name];
+  drawHead(content.facts, [
+    ["top-1", level.top1, 2, "clips whose first guess is right"], ["top-5", level.top5, 2, "clips with the right class among the first five guesses"],
+    ["F1, macro", level.f1_macro, 2, "mean over classes"], ["F1, micro", level.f1_micro, 2, "over all clips"], ["F1_mean", content.f1_mean, 2, "mean of macro and micro F1 of actions and body parts"],
+  ]);
+  for (const id of ["truth", "guess"]) find(id).replaceChildren(make("option", { value: "" }, "all"), ...level.classes.map((row, i) => [i, row]).filter(([, row]) => row.clips || row.guessed).map(([i, row]) => make("option", { value: i }, row.name)));
+  drawConfusion();
+  drawTable(find("classes"), COLUMNS, level.classes, state.sort, (row) => show({ truth: level.classes.indexOf(row), guess: null, isFar: true }));
+  show({ truth: null, guess: null });
+}
+
+connectTheme();
+connectLevels(Object.keys(content.levels), setLevel);
+for (const id of ["truth", "guess"]) find(id).addEventListener("change", (event) => show({ [id]: event.target.value === "" ? null : Number(event.target.value) }));
+find("find").addEventListener("input", drawList);
+find("only-wrong").addEventListener("change", drawList);
+find("clear").addEventListener("click", () => { find("find").value = ""; find("only-wrong").checked = false; show({ truth: null, guess: null }); });
+setLevel(state.level);
 drawFeatures();
-state.clip = order()[0] ?? 0;
-fillChoice();
-if (content.clips.length) choose(state.clip);
