@@ -4,7 +4,7 @@ No file is ever unpickled: `torch.load` runs with ``weights_only=True``.
 """
 
 import hashlib
-import pickle
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from mmad.errors import CheckpointError
-from mmad.files import replaced
+from mmad.errors import CheckpointError, MmadError
+from mmad.files import reading, replaced
+from mmad.limits import require_unpacked
+from mmad.packed import require_small_zip
 
 
 def trainable_state(model: nn.Module) -> dict[str, Tensor]:
@@ -61,12 +63,12 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f"{path}: there is no such file of weights")
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return tensors, dict(file.metadata() or {})
-    except SafetensorError as error:
-        raise CheckpointError(f"{path}: not a whole safetensors file ({error})") from None
+    with (
+        reading(path, expected="a whole safetensors file", error=CheckpointError),
+        safe_open(str(path), framework="pt") as file,
+    ):
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return tensors, dict(file.metadata() or {})
 
 
 def save_state(path: str | Path, content: Mapping[str, Any]) -> None:
@@ -78,15 +80,36 @@ def save_state(path: str | Path, content: Mapping[str, Any]) -> None:
         torch.save(dict(content), file)
 
 
-def load_state(path: str | Path) -> dict[str, Any]:
-    """What `save_state` wrote.
+def load_pickled(path: Path, *, error: type[MmadError]) -> Any:
+    """What `torch.save` wrote: tensors and plain values; nothing in it is run.
 
-    Raises: CheckpointError if it is damaged or holds more than tensors and plain values.
+    Raises: ``error`` if it holds more than its size allows; whatever torch raises if it is damaged
+        or holds something else.
     """
-    try:
-        return dict(torch.load(path, map_location="cpu", weights_only=True))
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
-        raise CheckpointError(f"{path}: cannot be read ({error!s:.120})") from None
+    with path.open("rb") as file:
+        is_zip = file.read(2) == b"PK"
+    if is_zip:
+        require_small_zip(path, error=error)
+    content = torch.load(path, map_location="cpu", weights_only=True)
+    # A tensor may repeat a few stored numbers; a copy of it would be as large as it claims.
+    claimed = sum(math.prod(tensor.shape) * tensor.element_size() for tensor in _tensors(content))
+    require_unpacked(path, claimed, stored_bytes=path.stat().st_size, error=error)
+    return content
+
+
+def _tensors(content: Any) -> list[Tensor]:
+    """All tensors in nested dictionaries and lists, each once."""
+    found: dict[int, Tensor] = {}
+    seen: set[int] = set()
+    left = [content]
+    while left:
+        value = left.pop()
+        if isinstance(value, Tensor):
+            found[id(value)] = value
+        elif isinstance(value, Mapping | list | tuple) and id(value) not in seen:
+            seen.add(id(value))
+            left += value.values() if isinstance(value, Mapping) else value
+    return list(found.values())
 
 
 def load_exactly(model: nn.Module, state: Mapping[str, Tensor], *, source: str) -> None:

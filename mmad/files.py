@@ -12,13 +12,17 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from mmad.errors import AnnotationError, OutputError
+import numpy as np
+import yaml
+
+from mmad.errors import AnnotationError, MmadError, OutputError
+from mmad.limits import MAX_DEPTH, MAX_SETTINGS, MAX_SETTINGS_BYTES
 
 _PARTIAL = ".part"
 # File systems take 255 bytes; this leaves room for an ending and for `partial_path`.
@@ -26,6 +30,7 @@ _LONGEST_NAME_BYTES = 200
 # Separators, control characters, what Windows refuses, the escape sign itself, and lone surrogates,
 # which stand for bytes of a name that are not UTF-8.
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|%\ud800-\udfff]')
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _UMASK = os.umask(0)
 os.umask(_UMASK)
 _DISK_ERRORS = (
@@ -35,23 +40,44 @@ _DISK_ERRORS = (
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 
-def read_text(path: Path) -> str:
+@contextmanager
+def reading(
+    source: str | Path, *, expected: str, error: type[MmadError] = AnnotationError
+) -> Iterator[None]:
+    """Turn whatever a library raises for bytes that are not of its format into ``error``.
+
+    Args:
+        source: file, for the message.
+        expected: what the file should be, such as "a whole HDF5 file; extract the features again".
+        error: what is raised.
+    """
+    try:
+        yield
+    except MmadError:
+        raise
+    except Exception as cause:  # hostile bytes make libraries raise anything
+        lines = str(cause).strip().splitlines() or [type(cause).__name__]
+        raise error(f"{source}: cannot be read ({lines[0]:.120}); expected {expected}") from None
+
+
+def read_text(path: Path, *, error: type[MmadError] = AnnotationError) -> str:
     """The text of a UTF-8 file, without a byte order mark.
 
-    Raises: AnnotationError if the file is missing, is not text, or is empty.
+    Raises: ``error`` if the file is missing, is not text, or is empty.
     """
+    kind = "annotation file" if error is AnnotationError else "file"
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise AnnotationError(f"{path}: annotation file not found") from None
-    except UnicodeDecodeError as error:
-        raise AnnotationError(
-            f"{path}: expected a text file in UTF-8, found other bytes at position {error.start}"
+        raise error(f"{path}: {kind} not found") from None
+    except UnicodeDecodeError as cause:
+        raise error(
+            f"{path}: expected a text file in UTF-8, found other bytes at position {cause.start}"
         ) from None
-    except OSError as error:
-        raise AnnotationError(f"{path}: cannot be read ({error.strerror})") from None
+    except OSError as cause:
+        raise error(f"{path}: cannot be read ({cause.strerror})") from None
     if not text.strip():
-        raise AnnotationError(f"{path}: the annotation file is empty")
+        raise error(f"{path}: the {kind} is empty")
     return text
 
 
@@ -68,26 +94,107 @@ class RepeatedKeyDict(dict[str, Any]):
             seen.add(key)
 
 
+def json_value(
+    source: str | Path,
+    text: str,
+    *,
+    error: type[MmadError] = AnnotationError,
+    pairs: Callable[[list[tuple[str, Any]]], Any] | None = None,
+) -> Any:
+    """The value in a JSON text.
+
+    Args:
+        source: file, for messages.
+        text: its content.
+        error: what is raised.
+        pairs: makes the objects; dictionaries by default.
+
+    Raises: ``error`` if it is not JSON, with the place, or nested more than 64 deep.
+    """
+    depth = _json_depth(text)
+    if depth > MAX_DEPTH:
+        raise error(f"{source}: nested too deeply ({depth} levels, at most {MAX_DEPTH})")
+    try:
+        return json.loads(text, object_pairs_hook=pairs)
+    except json.JSONDecodeError as cause:
+        raise error(
+            f"{source}: not valid JSON at line {cause.lineno}, column {cause.colno}: {cause.msg}; "
+            "the file may be cut off"
+        ) from None
+    except ValueError as cause:
+        raise error(f"{source}: not valid JSON: {cause!s:.100}") from None
+
+
+_NOT_STRUCTURE = bytes(set(range(256)) - set(b'[]{}"'))
+
+
+def _json_depth(text: str) -> int:
+    """Deepest nesting of brackets outside of strings.
+
+    >>> _json_depth('[{"a": ["]]", 1]}]')
+    3
+    """
+    content = text.encode("utf-8", "replace")
+    if b"\\" in content:
+        content = re.sub(rb"\\.", b"", content, flags=re.DOTALL)
+    structure = content.translate(None, _NOT_STRUCTURE).replace(b'""', b"")
+    brackets = np.frombuffer(re.sub(rb'"[^"]*"?', b"", structure), np.uint8)
+    steps = np.where((brackets == ord("[")) | (brackets == ord("{")), np.int8(1), np.int8(-1))
+    return int(np.cumsum(steps, dtype=np.int32).max(initial=0))
+
+
 def parse_json(path: Path, text: str) -> RepeatedKeyDict:
     """The JSON object in ``text``; every object in it is a `RepeatedKeyDict`.
 
-    Raises: AnnotationError if it is not JSON, with the place, or if it is not an object.
+    Raises: AnnotationError as `json_value`, or if it is not an object.
     """
-    try:
-        content = json.loads(text, object_pairs_hook=RepeatedKeyDict)
-    except json.JSONDecodeError as error:
-        raise AnnotationError(
-            f"{path}: not valid JSON at line {error.lineno}, column {error.colno}: {error.msg}; "
-            "the file may be cut off"
-        ) from None
-    except RecursionError:
-        raise AnnotationError(f"{path}: not an annotation file: nested too deeply") from None
+    content = json_value(path, text, pairs=RepeatedKeyDict)
     if not isinstance(content, RepeatedKeyDict):
         raise AnnotationError(
             f"{path}: expected a JSON object with one entry per video, "
             f"found a {type(content).__name__}"
         )
     return content
+
+
+def yaml_value(source: str | Path, text: str, *, error: type[MmadError]) -> Any:
+    """The value in a YAML text of settings.
+
+    Raises: ``error`` if it is not YAML, or, with its aliases expanded, larger or deeper than
+    settings are.
+    """
+    if len(text) > MAX_SETTINGS_BYTES:
+        raise error(
+            f"{source}: {len(text):,} characters, at most {MAX_SETTINGS_BYTES:,}; not settings"
+        )
+    with reading(source, expected="settings in YAML", error=error):
+        try:
+            loader = yaml.SafeLoader(text)
+            node = loader.get_single_node()
+            size, depth = _extent(node, {})
+            if size > MAX_SETTINGS or depth > MAX_DEPTH:
+                raise error(
+                    f"{source}: {size:,} values in {depth} levels with its aliases expanded, at "
+                    f"most {MAX_SETTINGS:,} and {MAX_DEPTH}; not settings"
+                )
+            return None if node is None else loader.construct_document(node)
+        except yaml.YAMLError as cause:
+            raise error(f"{source}: not valid YAML: {cause}") from None
+
+
+def _extent(node: Any, known: dict[int, tuple[int, int]]) -> tuple[int, int]:
+    """Number of values below a YAML node, and levels, each alias counted as a copy."""
+    if not isinstance(node, yaml.CollectionNode):
+        return 1, 0
+    if id(node) not in known:
+        known[id(node)] = (MAX_SETTINGS + 1, 0)  # where an alias leads back to its own anchor
+        children = [
+            part for item in node.value for part in (item if type(item) is tuple else [item])
+        ]
+        extents = [_extent(child, known) for child in children]
+        size = 1 + sum(size for size, _ in extents)
+        known[id(node)] = size, 1 + max((depth for _, depth in extents), default=0)
+    return known[id(node)]
 
 
 def parse_csv(path: Path, text: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
@@ -105,6 +212,8 @@ def parse_csv(path: Path, text: str) -> tuple[list[str], list[tuple[int, list[st
                 rows.append((reader.line_num, [cell.strip() for cell in cells]))
     except csv.Error as error:
         raise AnnotationError(f"{path}: not valid CSV at line {reader.line_num}: {error}") from None
+    if not rows:
+        raise AnnotationError(f"{path}: expected a header and rows, found only empty cells")
     header = [cell.casefold() for cell in rows[0][1]]
     return header, rows[1:]
 
@@ -259,10 +368,6 @@ def write_csv(path: str | Path, *, header: Sequence[str], rows: Sequence[Sequenc
     write_text(path, text.getvalue())
 
 
-def _percent_encoded(match: re.Match[str]) -> str:
-    return quote(match.group(), safe="", errors="surrogatepass")
-
-
 def safe_name(identifier: str) -> str:
     """A file name for a video or clip with this id: one part of a path, the same on every system.
 
@@ -290,6 +395,22 @@ def safe_name(identifier: str) -> str:
         kept = encoded[: _LONGEST_NAME_BYTES - 17].decode(errors="ignore")
         name = f"{kept}-{digest}"
     return name
+
+
+def problem_of_id(identifier: str) -> str | None:
+    """What keeps ``identifier`` from being the id of a video or clip, or None.
+
+    Folders in it are fine, unless they lead out of the folder of the videos.
+
+    >>> problem_of_id("P01/cam 1.mp4") is None, problem_of_id("../x")
+    (True, "leads out of its folder; expected a plain name without '..'")
+    """
+    if _CONTROL.search(identifier):
+        return f"holds a control character ({identifier!a:.60}); expected a plain name"
+    path = identifier.replace("\\", "/")
+    if path.startswith("/") or ".." in path.split("/") or re.match(r"[A-Za-z]:/", path):
+        return "leads out of its folder; expected a plain name without '..'"
+    return None
 
 
 def number_text(value: float) -> str:

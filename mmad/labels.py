@@ -43,6 +43,11 @@ class LabelMap:
                 raise ValueError(
                     f"{field}: expected {len(self.names)} entries, found {len(values)}"
                 )
+        if self.parent_codes and len(self.parent_codes) != len(self.parent_names):
+            raise ValueError(
+                f"parent_codes: expected {len(self.parent_names)} entries, found "
+                f"{len(self.parent_codes)}"
+            )
         if any(not 0 <= parent < len(self.parent_names) for parent in self.parents):
             raise ValueError("parents: every entry must be an index into parent_names")
 

@@ -143,7 +143,7 @@ def test_impossible_values(tmp_path: Path, key: str, value: object, expected: st
     [
         ("training.epochs", "expected key=value"),
         ("seed.x=1", "'seed' is 0, not a group of settings"),
-        ("training.epochs=[", "not a YAML value"),
+        ("training.epochs=[", "not valid YAML"),
     ],
 )
 def test_bad_overrides(override: str, expected: str) -> None:

@@ -13,6 +13,8 @@ FLOORS = {
     "errors": 0,
     "files": 0,
     "progress": 0,
+    "limits": 0,
+    "packed": 0,
     "segments": 0,
     "labels": 0,
     "wording": 0,

@@ -35,6 +35,7 @@ from mmad.files import (
     number_text,
     parse_csv,
     parse_json,
+    problem_of_id,
     read_text,
     write_csv,
     write_text,
@@ -370,6 +371,8 @@ def parse_clip_list(
             index = find_label(labels, label_text) if label_text else None
         except KeyError as error:
             problems.append(Problem(UNKNOWN_LABEL, f"line {line} (clip {name}): {error.args[0]}"))
+        if wrong := problem_of_id(name):
+            problems.append(Problem(BAD_VALUE, f"line {line}: clip {name!r:.60}: its name {wrong}"))
         if name in clips:
             problems.append(Problem(DUPLICATE_VIDEO, f"line {line}: clip {name} is listed twice"))
         clips[name] = ClipRecord(clip_id=name, label=index, subset=subset)

@@ -4,7 +4,6 @@ A reader of a format only finds the values. Whether an instance makes sense is t
 every format, so it is answered here: `build_records`.
 """
 
-import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -22,6 +21,7 @@ from mmad.annotations.problems import (
     UNKNOWN_LABEL,
     Problem,
 )
+from mmad.files import problem_of_id
 from mmad.labels import LabelMap
 from mmad.structures import Annotations, VideoRecord
 from mmad.wording import count
@@ -87,7 +87,7 @@ class RawFile:
 
 
 def as_number(value: Any) -> float | None:
-    """``value`` as a finite float, or None if it is none (true and false are no numbers).
+    """``value`` as a float up to 1e15, or None if it is none (true and false are no numbers).
 
     >>> as_number("2.5"), as_number(3), as_number("nan"), as_number(True), as_number("")
     (2.5, 3.0, None, None, None)
@@ -98,7 +98,8 @@ def as_number(value: Any) -> float | None:
         number = float(value)
     except (ValueError, OverflowError):
         return None
-    return number if math.isfinite(number) else None
+    # NaN is not below anything; products of larger numbers overflow.
+    return number if abs(number) < 1e15 else None
 
 
 def find_label(labels: LabelMap, value: Any) -> int:
@@ -167,16 +168,20 @@ def judge_instance(video: RawVideo, instance: RawInstance) -> Problem | None:
 def judge_video(video: RawVideo) -> list[Problem]:
     """What is wrong with the length and frame rate of ``video``; empty if nothing is."""
     found = [
-        ("duration", "s", video.duration_seconds),
-        ("frame rate", "fps", video.fps),
-        ("number of frames", "frames", video.num_frames),
+        ("duration", "s", video.duration_seconds, 1e9),
+        ("frame rate", "fps", video.fps, 1e5),
+        ("number of frames", "frames", video.num_frames, 1e12),
     ]
-    return [
+    problem = problem_of_id(video.video_id)
+    wrong_id = [Problem(BAD_VALUE, f"video {video.video_id!r:.60}: its id {problem}")]
+    return (wrong_id if problem else []) + [
         Problem(
-            BAD_VALUE, f"video {video.video_id}: {name} must be above 0, found {value:g} {unit}"
+            BAD_VALUE,
+            f"video {video.video_id}: {name} must be "
+            f"{f'at most {largest:g}' if value > 0 else 'above 0'}, found {value:g} {unit}",
         )
-        for name, unit, value in found
-        if value is not None and not value > 0
+        for name, unit, value, largest in found
+        if value is not None and not 0 < value <= largest
     ]
 
 

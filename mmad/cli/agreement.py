@@ -1,6 +1,5 @@
 """``mmad agreement``: how far annotators agree, and what they have in common."""
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,7 +32,7 @@ from mmad.evaluation.agreement import Annotator, agreement_json, measure_agreeme
 from mmad.evaluation.consensus import Consensus, find_consensus
 from mmad.evaluation.detection import parse_tiou
 from mmad.evaluation.predictions import read_predictions, read_text_file
-from mmad.files import write_csv, write_text
+from mmad.files import json_value, write_csv, write_text
 from mmad.labels import MA52, LabelMap
 from mmad.report.agreement_tables import behaviour_table, consensus_text, pair_table, videos_text
 from mmad.structures import Annotations, VideoRecord
@@ -88,11 +87,11 @@ def is_predictions(path: Path) -> bool:
         return False
     if text.lstrip().startswith("{"):
         try:
-            return "results" in json.loads(text)
-        except (json.JSONDecodeError, RecursionError):
+            return "results" in json_value(path, text)
+        except AnnotationError:
             return False
-    header = next(csv.reader(text.splitlines()[:1]), [])
-    return "score" in [name.strip() for name in header] and "start_frame" not in header
+    header = [name.strip(' "\r') for name in text.partition("\n")[0].split(",")]
+    return "score" in header and "start_frame" not in header
 
 
 def annotator_names(paths: Sequence[Path]) -> list[str]:

@@ -19,7 +19,7 @@ from mmad.engine.run_folder import RunFolder
 from mmad.engine.stored_features import load_video_run
 from mmad.errors import VideoError
 from mmad.evaluation.predictions import write_predictions_csv, write_predictions_json
-from mmad.files import check_writable
+from mmad.files import check_writable, safe_name
 from mmad.labels import LabelMap
 from mmad.report.timeline import draw_timeline
 from mmad.structures import Annotations, VideoRecord
@@ -139,7 +139,7 @@ def _write(
         if record.video_id not in detections or record.path is None:
             continue
         found = detections[record.video_id]
-        elan = out / f"{record.video_id}.eaf"
+        elan = out / f"{safe_name(record.video_id)}.eaf"
         write_elan(
             elan,
             video=record.path,
@@ -150,7 +150,7 @@ def _write(
         )
         if pictures:
             draw_timeline(
-                out / f"{record.video_id}.png",
+                out / f"{safe_name(record.video_id)}.png",
                 video_id=record.video_id,
                 duration_seconds=record.duration_seconds,
                 detections=found,

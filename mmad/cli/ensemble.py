@@ -1,6 +1,5 @@
 """``mmad ensemble``: several files of predictions as one."""
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
@@ -135,7 +134,7 @@ def _holds_scores(path: Path) -> bool:
     text = read_text_file(path)
     if text.lstrip()[:1] in ("{", "["):
         return False
-    header = [name.strip() for name in next(csv.reader([text.partition("\n")[0]]), [])]
+    header = [name.strip(' "\r') for name in text.partition("\n")[0].split(",")]
     if ACTION_COLUMNS[0] in header:
         raise PredictionError(
             f"{path}: has the order of a recogniser's guesses, not their scores; expected the .npz "

@@ -1,6 +1,5 @@
 """``mmad features``: looks into stored features, converts them from and to folders of arrays."""
 
-import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
@@ -10,16 +9,19 @@ from typing import Annotated, Literal
 
 import numpy as np
 import typer
+from pydantic import TypeAdapter
 
+from mmad.config.base import validated
 from mmad.config.features import StoredGrid
 from mmad.data.feature_files import FeatureFile, FeatureSource, PartWriter, merge_parts
 from mmad.data.feature_folders import FOLDER_MANIFEST, FOLDER_VIDEOS, write_array
 from mmad.data.features import open_features
 from mmad.errors import FeatureError
-from mmad.files import check_writable, make_folder, write_text
+from mmad.files import check_writable, make_folder, safe_name, write_json, write_text
 from mmad.progress import tracked
 
 app = typer.Typer(add_completion=False)
+_GRID = TypeAdapter(StoredGrid)
 
 Source = Annotated[Path, typer.Argument(help="File of features, or a folder of arrays.")]
 StrideFrames = Annotated[
@@ -51,11 +53,9 @@ def _open(
         raise FeatureError(f"--file-name {file_name}: expected {{video_id}} in it")
     grid = None
     if stride_frames is not None:
-        if stride_frames <= 0:
-            raise FeatureError(f"--stride-frames {stride_frames}: expected more than 0")
-        if offset_frames < 0 or (fps is not None and fps <= 0):
-            raise FeatureError("--offset-frames: expected at least 0; --fps: more than 0")
-        grid = StoredGrid(stride_frames=stride_frames, offset_frames=offset_frames, fps=fps)
+        content = {"stride_frames": stride_frames, "offset_frames": offset_frames, "fps": fps}
+        names = "--stride-frames, --offset-frames, --fps"
+        grid = validated(_GRID, content, source=names, error=FeatureError)
     return open_features(source, grid=grid, file_name=file_name, channels_first=channels_first)
 
 
@@ -121,10 +121,10 @@ def _to_folder(found: FeatureSource, out: Path, *, suffix: str) -> None:
     for name in _tracked(found):
         video = found.video(name)
         rows = found.read(name, 0, video.num_steps)
-        write_array(out / f"{name}{suffix}", np.ascontiguousarray(rows))
+        write_array(out / f"{safe_name(name)}{suffix}", np.ascontiguousarray(rows))
         known[name] = asdict(video)
     flat = found.manifest.model_copy(update={"step_shape": [found.manifest.channels]})
-    write_text(out / FOLDER_VIDEOS, json.dumps(known, indent=1) + "\n")
+    write_json(out / FOLDER_VIDEOS, known)
     write_text(out / FOLDER_MANIFEST, flat.to_json() + "\n")
 
 

@@ -1,9 +1,51 @@
 """What all settings have in common: unknown keys are errors, and a setting never changes."""
 
-from pydantic import BaseModel, ConfigDict
+from pathlib import Path
+from typing import Annotated, Any, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+
+from mmad.errors import MmadError
+
+# Beyond these a value is a slip or an attack, and overflows what computes with it.
+LARGEST = 2**53
+PositiveRate = Annotated[float, Field(gt=0, le=1e5, allow_inf_nan=False)]
+PositiveSeconds = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
+PositiveFrames = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
+FirstFrame = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
+PositiveCount = Annotated[int, Field(ge=1, le=LARGEST)]
+Count = Annotated[int, Field(ge=0, le=LARGEST)]
+
+_Value = TypeVar("_Value")
 
 
 class Settings(BaseModel):
     """Base of every group of settings."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _not_huge(self) -> Self:
+        for name, value in self:
+            if isinstance(value, int | float) and abs(value) > LARGEST:
+                raise ValueError(f"{name}: expected at most {LARGEST} in size")
+        return self
+
+
+def validated(
+    adapter: TypeAdapter[_Value], content: Any, *, source: str | Path, error: type[MmadError]
+) -> _Value:
+    """``content``, as a file held it, as a value of the type of ``adapter``.
+
+    Raises: ``error``, naming the place in ``source``, what was expected there and what was found.
+    """
+    try:
+        return adapter.validate_python(content)
+    except ValidationError as cause:
+        first = cause.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        message = first["msg"].removeprefix("Value error, ")
+        raise error(
+            f"{source}: {f'{place}: ' if place else ''}{message[0].lower()}{message[1:]}; "
+            f"found {first['input']!r:.60}"
+        ) from None

@@ -4,19 +4,19 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from mmad.config.base import Settings
+from mmad.config.base import FirstFrame, PositiveFrames, PositiveRate, Settings
 from mmad.config.data import AnnotatedSettings, Rate
 
 
 class StoredGrid(Settings):
     """Where the steps of stored features lie in their videos."""
 
-    stride_frames: float = Field(gt=0, description="distance of two steps in frames")
-    offset_frames: float = Field(
-        0.0, ge=0, description="position of step 0; half a window where a window makes a step"
+    stride_frames: PositiveFrames = Field(description="distance of two steps in frames")
+    offset_frames: FirstFrame = Field(
+        0.0, description="position of step 0; half a window where a window makes a step"
     )
-    fps: float | None = Field(
-        None, gt=0, description="rate that the frames are counted at; null: of each video"
+    fps: PositiveRate | None = Field(
+        None, description="rate that the frames are counted at; null: of each video"
     )
 
 

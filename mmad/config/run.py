@@ -27,6 +27,7 @@ from mmad.config.paths import absolute, found_from_here, relative_to_file
 from mmad.config.recognition import RecognitionConfig
 from mmad.config.training import TrainingSettings
 from mmad.errors import ConfigError, raise_problems
+from mmad.files import read_text, yaml_value
 
 # Inside the installed package, or beside it in a checkout.
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -148,10 +149,7 @@ def read_settings(source: Path) -> dict[str, Any]:
 
     Raises: ConfigError if the file holds no settings.
     """
-    try:
-        content = yaml.safe_load(source.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{source}: not a YAML file: {error}") from None
+    content = yaml_value(source, read_text(source, error=ConfigError), error=ConfigError)
     if not isinstance(content, dict):
         raise ConfigError(f"{source}: expected settings (key: value), found {content!r:.40}")
     return found_from_here(content, source)
@@ -254,10 +252,7 @@ def _override(content: dict[str, Any], override: str) -> None:
                 f"override '{override}': '{parent}' is {inner!r}, not a group of settings"
             )
         place = inner
-    try:
-        place[last] = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"override '{override}': not a YAML value: {error}") from None
+    place[last] = yaml_value(f"override '{override}'", text, error=ConfigError)
 
 
 def _explain(item: Any, root: type[BaseModel]) -> str:

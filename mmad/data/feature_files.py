@@ -5,6 +5,7 @@ Shapes: T stored steps of a video, C channels of a step.
 
 import io
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
@@ -14,10 +15,21 @@ from typing import Any, Protocol
 import h5py
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
+from mmad.config.base import (
+    Count,
+    FirstFrame,
+    PositiveCount,
+    PositiveFrames,
+    PositiveRate,
+    PositiveSeconds,
+    validated,
+)
 from mmad.data.feature_manifest import FeatureManifest, read_manifest
 from mmad.errors import FeatureError, OutputError
-from mmad.files import cannot_write, replaced
+from mmad.files import cannot_write, json_value, problem_of_id, reading, replaced
+from mmad.limits import require_unpacked
 
 MANIFEST = "manifest"
 _VIDEOS = "videos"
@@ -37,13 +49,13 @@ class StoredVideo:
         notices: what the user should know of it, such as damage.
     """
 
-    num_rows: int
-    num_steps: int
-    stride_frames: float
-    fps: float | None
-    offset_frames: float = 0.0
-    num_frames: int | None = None
-    duration_seconds: float | None = None
+    num_rows: PositiveCount
+    num_steps: PositiveCount
+    stride_frames: PositiveFrames
+    fps: PositiveRate | None
+    offset_frames: FirstFrame = 0.0
+    num_frames: Count | None = None
+    duration_seconds: PositiveSeconds | None = None
     source_bytes: int | None = None
     source_mtime_ns: int | None = None
     notices: tuple[str, ...] = field(default=())
@@ -70,17 +82,16 @@ class FeatureSource(Protocol):
         """Rows ``start`` to ``stop`` (at most those there are) as (T, C)."""
 
 
+STORED_VIDEO = TypeAdapter(StoredVideo)
+_WHOLE = "a whole file of mmad extract-features; extract the features again"
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[h5py.File]:
-    try:
+    with reading(path, expected=_WHOLE, error=FeatureError):
         file = h5py.File(path, "r", locking=False)
-    except OSError as error:
-        raise FeatureError(
-            f"{path}: not a whole file of features ({str(error).splitlines()[0]:.80}); "
-            "extract them again"
-        ) from None
-    with file:
-        yield file
+        with file:
+            yield file
 
 
 class _Target(io.FileIO):
@@ -136,9 +147,44 @@ def _created(path: Path) -> Iterator[tuple[h5py.File, _Target]]:
         yield file, target
 
 
-def _facts(dataset: h5py.Dataset) -> StoredVideo:
-    content = json.loads(dataset.attrs["video"])
-    return StoredVideo(**{**content, "notices": tuple(content["notices"])})
+def _in_this_file(group: h5py.Group, name: str) -> Any:
+    """The object of that name, unless it is a link that leads elsewhere.
+
+    Raises: ValueError if it is one.
+    """
+    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+        raise ValueError(f"{name!r} is a link; it is not followed")
+    return group[name]
+
+
+def _facts(path: Path, group: h5py.Group, name: str, manifest: FeatureManifest) -> StoredVideo:
+    """What is known of a video, if its array is what that and the manifest say.
+
+    Raises: FeatureError or ValueError if it is not, or not in this file.
+    """
+    source = f"{path}: video {name!r:.60}"
+    if problem := problem_of_id(name):
+        raise FeatureError(f"{path}: the id of a video {problem}")
+    array = _in_this_file(group, name)
+    if not isinstance(array, h5py.Dataset) or array.external or array.is_virtual:
+        raise FeatureError(f"{source}: expected an array in this file, found something else")
+    content = json_value(source, str(array.attrs["video"]), error=FeatureError)
+    video = validated(STORED_VIDEO, content, source=source, error=FeatureError)
+    shape = (video.num_rows, *manifest.step_shape)
+    if array.shape != shape or array.dtype.kind != "f" or video.num_steps > video.num_rows:
+        raise FeatureError(
+            f"{source}: expected numbers of shape {shape}, found {array.dtype} of shape "
+            f"{array.shape}, {video.num_steps} of them in the video; extract the features again"
+        )
+    # A chunk is unpacked as a whole.
+    for part in (array.shape, array.chunks or ()):
+        require_unpacked(
+            source,
+            math.prod(part) * array.dtype.itemsize,
+            stored_bytes=array.id.get_storage_size(),
+            error=FeatureError,
+        )
+    return video
 
 
 class FeatureFile:
@@ -159,8 +205,9 @@ class FeatureFile:
         with _opened(self.path) as file:
             if MANIFEST not in file.attrs or _VIDEOS not in file:
                 raise FeatureError(f"{path}: is HDF5, but not of mmad extract-features")
-            self.manifest = read_manifest(file.attrs[MANIFEST], source=str(path))
-            self._videos = {name: _facts(file[_VIDEOS][name]) for name in file[_VIDEOS]}
+            self.manifest = read_manifest(str(file.attrs[MANIFEST]), source=str(path))
+            group = _in_this_file(file, _VIDEOS)
+            self._videos = {name: _facts(self.path, group, name, self.manifest) for name in group}
 
     def video_ids(self) -> list[str]:
         """As `FeatureSource`."""

@@ -6,9 +6,7 @@ Shapes: T stored steps of a video, C channels of a step.
 import codecs
 import csv
 import io
-import json
 import pickle
-import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,20 +15,21 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
+from mmad.checkpoint import load_pickled
+from mmad.config.base import validated
 from mmad.config.features import StoredGrid
 from mmad.data.feature_files import StoredVideo
 from mmad.data.feature_manifest import FeatureManifest, read_manifest
 from mmad.errors import FeatureError
-from mmad.files import replaced
+from mmad.files import json_value, problem_of_id, read_text, reading, replaced, safe_name
+from mmad.limits import require_unpacked
+from mmad.packed import read_npz
 
 FOLDER_MANIFEST = "manifest.json"
 FOLDER_VIDEOS = "videos.json"
-# What damaged or foreign files make their readers raise.
-_UNREADABLE = (
-    *(OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, IndexError),
-    *(EOFError, pickle.UnpicklingError, zipfile.BadZipFile),
-)
+_FACTS = TypeAdapter(dict[str, StoredVideo])
 SUFFIXES = (".npy", ".npz", ".pt", ".csv", ".pkl")
 
 
@@ -56,6 +55,10 @@ class FeatureFolder:
     ) -> None:
         self.path = Path(path)
         self._channels_first = channels_first
+        facts = self.path / FOLDER_VIDEOS
+        self._own = _read_facts(facts) if facts.is_file() else {}
+        # Where the id of a video cannot be the name of a file.
+        given = {safe_name(video_id): video_id for video_id in self._own}
         before, after = file_name.split("{video_id}", 1)
         self._files: dict[str, Path] = {}
         for file in sorted(self.path.iterdir()) if self.path.is_dir() else []:
@@ -63,6 +66,9 @@ class FeatureFolder:
             fits = name.startswith(before) and name.endswith(after)
             if file.suffix in SUFFIXES and fits and file.name[0] != ".":
                 video_id = name.removeprefix(before).removesuffix(after)
+                video_id = given.get(video_id, video_id)
+                if problem := problem_of_id(video_id):
+                    raise FeatureError(f"{self.path}: the id of a video {problem}")
                 if video_id in self._files:
                     raise FeatureError(
                         f"{self._files[video_id]} and {file} would both be video '{video_id}'"
@@ -75,7 +81,7 @@ class FeatureFolder:
             )
         own = self.path / FOLDER_MANIFEST
         if own.is_file():
-            self.manifest = read_manifest(own.read_text(encoding="utf-8"), source=str(own))
+            self.manifest = read_manifest(read_text(own, error=FeatureError), source=str(own))
         else:
             if grid is None:
                 raise FeatureError(
@@ -84,10 +90,6 @@ class FeatureFolder:
                 )
             first = self._load(next(iter(self._files)))
             self.manifest = FeatureManifest(grid=grid, step_shape=list(first.shape[1:]))
-        self._own: Mapping[str, StoredVideo] = {}
-        facts = self.path / FOLDER_VIDEOS
-        if facts.is_file():
-            self._own = _read_facts(facts)
         self._known: dict[str, StoredVideo] = {}
 
     def video_ids(self) -> list[str]:
@@ -118,15 +120,13 @@ class FeatureFolder:
 
     def _load(self, video_id: str) -> NDArray:
         file = self._files[video_id]
-        try:
+        with reading(file, expected="an array", error=FeatureError):
             array = read_array(file)
-        except _UNREADABLE as error:
-            raise FeatureError(f"{file}: cannot be read as an array ({error!s:.100})") from None
         if self._channels_first:
             array = array.swapaxes(0, -1)
         if not np.issubdtype(array.dtype, np.number):
             raise FeatureError(f"{file}: expected numbers, found {array.dtype}")
-        if array.ndim < 2:
+        if not 2 <= array.ndim <= 8 or not array.size:
             raise FeatureError(
                 f"{file}: expected (steps, channels), found an array of shape {array.shape}"
             )
@@ -143,15 +143,24 @@ class FeatureFolder:
 def read_array(file: Path) -> NDArray:
     """The array in a .npy, .npz, .pt, .csv or .pkl file; nothing in it is run.
 
-    Raises: ValueError, OSError, KeyError or pickle.UnpicklingError if there is none.
+    Raises: FeatureError if it is larger than the file may hold; whatever NumPy and torch raise if
+        there is none.
     """
+    array = _read_array(file)
+    # Also of a view that repeats a few numbers.
+    stored = file.stat().st_size
+    require_unpacked(file, array.nbytes, stored_bytes=stored, error=FeatureError)
+    return array
+
+
+def _read_array(file: Path) -> NDArray:
     if file.suffix == ".npy":
-        return np.load(file, mmap_mode="r", allow_pickle=False)
+        return np.lib.format.open_memmap(file, mode="r")
     if file.suffix == ".npz":
-        with np.load(file, allow_pickle=False) as arrays:
-            return arrays["feats" if "feats" in arrays or len(arrays) != 1 else arrays.files[0]]
+        arrays = read_npz(file, error=FeatureError)
+        return arrays["feats" if "feats" in arrays or len(arrays) != 1 else next(iter(arrays))]
     if file.suffix == ".pt":
-        tensor = torch.load(file, map_location="cpu", weights_only=True)
+        tensor = load_pickled(file, error=FeatureError)
         if not isinstance(tensor, torch.Tensor):
             raise ValueError(f"expected a tensor, found {type(tensor).__name__}")
         return tensor.detach().float().numpy()
@@ -163,16 +172,8 @@ def read_array(file: Path) -> NDArray:
 
 
 def _read_facts(path: Path) -> dict[str, StoredVideo]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return {
-            name: StoredVideo(**{**facts, "notices": tuple(facts.get("notices", ()))})
-            for name, facts in content.items()
-        }
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise FeatureError(
-            f"{path}: cannot be read ({error!s:.100}); delete or restore it"
-        ) from None
+    content = json_value(path, read_text(path, error=FeatureError), error=FeatureError)
+    return validated(_FACTS, content, source=path, error=FeatureError)
 
 
 _PICKLED_ARRAYS: Mapping[tuple[str, str], Any] = {
@@ -190,8 +191,11 @@ _PICKLED_ARRAYS: Mapping[tuple[str, str], Any] = {
 }
 
 
-class _ArraysOnly(pickle.Unpickler):
-    """Reads NumPy arrays and plain values; anything else is refused before it exists."""
+class _ArraysOnly(pickle._Unpickler):
+    """Reads NumPy arrays and plain values; anything else is refused before it exists.
+
+    In Python, since the fast one allocates whatever a file claims to have memorised.
+    """
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _PICKLED_ARRAYS:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from mmad.config.backbone import BackboneSettings
-from mmad.config.base import Settings
+from mmad.config.base import PositiveCount, Settings
 from mmad.config.data import PictureSettings
 from mmad.config.features import ExtractionSettings, StoredGrid
 from mmad.errors import FeatureError
@@ -21,8 +21,10 @@ class FeatureManifest(Settings):
     format: Literal["mmad-features"] = "mmad-features"
     version: Literal[1] = 1
     grid: StoredGrid | None = Field(description="of all videos; null: each video has its own")
-    step_shape: list[int] = Field(
-        min_length=1, description="[channels], or [rows, columns, channels] of a spatial grid"
+    step_shape: list[PositiveCount] = Field(
+        min_length=1,
+        max_length=8,
+        description="[channels], or [rows, columns, channels] of a spatial grid",
     )
     extraction: ExtractionSettings | None = Field(None, description="null: made by other software")
     backbone: BackboneSettings | None = Field(None, description="null: not known")

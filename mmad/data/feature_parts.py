@@ -12,7 +12,7 @@ from mmad.data.feature_manifest import FeatureManifest
 from mmad.data.process_lock import ProcessLock
 from mmad.data.samples import FailedVideo
 from mmad.errors import FeatureError
-from mmad.files import cannot_write, remove_partials, write_text
+from mmad.files import cannot_write, remove_partials, safe_name, write_text
 
 
 def assign_shares(
@@ -65,7 +65,7 @@ class FeatureParts:
 
     def path(self, video_id: str) -> Path:
         """Where the part of a video is."""
-        return self.folder / f"{video_id}.h5"
+        return self.folder / f"{safe_name(video_id)}.h5"
 
     def begin(self) -> list[tuple[str, Path]]:
         """The videos of this process's share that have no part yet; what failed is tried again.
@@ -159,7 +159,7 @@ class FeatureParts:
             return
 
     def _note(self, video_id: str) -> Path:
-        return self.folder / f"{video_id}.failed"
+        return self.folder / f"{safe_name(video_id)}.failed"
 
     def _has_part(self, video_id: str) -> bool:
         """Whether there is a whole part of these settings and of the video file as it is now."""

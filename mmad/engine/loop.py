@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset
 
-from mmad.checkpoint import save_state, save_tensors, trainable_state
+from mmad.checkpoint import load_exactly, save_state, save_tensors, trainable_state
 from mmad.config.training import TrainingSettings
 from mmad.data.samples import raise_failures
 from mmad.engine.distributed import Processes
-from mmad.engine.run_folder import FROZEN_HASH, RunFolder
+from mmad.engine.run_folder import FROZEN_HASH, RunFolder, TrainingState
 from mmad.engine.schedule import Averaged, WeightAverage, learning_rate
 from mmad.engine.task import Task
 from mmad.engine.tensorboard import TensorBoardLog
@@ -177,17 +177,14 @@ class Loop:
             FROZEN_HASH: self._frozen_hash,
         }
 
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from a saved state."""
-        own = trainable_state(self.model)
-        with torch.no_grad():
-            for name, value in state["trained"].items():
-                own[name].copy_(value)
-        self._average.load(state["average"], num_updates=state["average_updates"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self._scaler.load_state_dict(state["scaler"])
-        self.normalizer.value.copy_(state["normalizer"])
-        self.position = Position(state["step"], state["best"], state["best_step"])
+    def restore(self, state: TrainingState) -> None:
+        """Resume from a saved state."""
+        load_exactly(self.model, state.trained, source=str(self.folder.last))
+        self._average.load(state.average, num_updates=state.average_updates)
+        self.optimizer.load_state_dict(state.optimizer)
+        self._scaler.load_state_dict(state.scaler)
+        self.normalizer.value.copy_(state.normalizer)
+        self.position = Position(state.step, state.best, state.best_step)
         self._is_resumed = True
 
     def set_frozen_hash(self, value: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from torch import Tensor, nn
 
 from mmad import __version__
@@ -18,15 +19,16 @@ from mmad.checkpoint import (
     frozen_state,
     hash_state,
     load_exactly,
-    load_state,
+    load_pickled,
     load_tensors,
     save_tensors,
 )
+from mmad.config.base import LARGEST, Count, PositiveRate, validated
 from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import AnyConfig, RunConfig, dump_config, load_any_config, load_config
 from mmad.data.feature_manifest import FeatureManifest, read_manifest
 from mmad.errors import CheckpointError, ConfigError
-from mmad.files import cannot_write, write_json, write_text
+from mmad.files import cannot_write, json_value, read_text, reading, write_json, write_text
 from mmad.labels import LabelMap
 from mmad.models.build import build_detector, build_recognizer
 from mmad.models.detector import Detector, FeatureDetector
@@ -34,6 +36,38 @@ from mmad.models.recognition import Recognizer
 
 FROZEN_HASH = "frozen_sha256"
 _BACKBONE = "features."
+
+
+class LogRow(BaseModel):
+    """A line of the log; each kind has figures of its own besides."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, float | str | list | dict | None] = Field(init=False)
+    kind: str = ""
+    step: Count = 0
+    fps: PositiveRate | None = None
+
+
+class TrainingState(BaseModel):
+    """What training needs to resume, in ``last.pt``."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid", frozen=True)
+
+    step: Count
+    best: float
+    best_step: int = Field(ge=-1, le=LARGEST)
+    trained: dict[str, Tensor]
+    average: dict[str, Tensor]
+    average_updates: Count
+    optimizer: dict[str, Any]
+    scaler: dict[str, Any]
+    normalizer: Tensor
+    frozen_sha256: str
+
+
+_ROW = TypeAdapter(LogRow)
+_STATE = TypeAdapter(TrainingState)
+_LABELS = TypeAdapter(LabelMap)
 
 
 @dataclass(frozen=True)
@@ -91,7 +125,8 @@ class RunFolder:
         """Of the stored features that it was trained on; None if on videos."""
         if not self.features.is_file():
             return None
-        return read_manifest(self.features.read_text(encoding="utf-8"), source=str(self.features))
+        text = read_text(self.features, error=CheckpointError)
+        return read_manifest(text, source=str(self.features))
 
     def predictions(self, subset: str, suffix: str) -> Path:
         """Detections of a subset."""
@@ -99,8 +134,8 @@ class RunFolder:
 
     def training_fps(self) -> float | None:
         """Frames per second of the training videos, or None in a run that has not written it."""
-        rates = [row["fps"] for row in self.rows() if row.get("kind") == "data"]
-        return float(rates[-1]) if rates else None
+        rates = [row["fps"] for row in self.rows() if row.get("kind") == "data" and "fps" in row]
+        return rates[-1] if rates else None
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Add a line to the log."""
@@ -112,14 +147,18 @@ class RunFolder:
 
     def rows(self) -> list[dict[str, Any]]:
         """The log; a line that a kill cut short is dropped."""
-        if not self.log.is_file():
+        if not self.log.is_file() or not self.log.stat().st_size:
             return []
         rows = []
-        for line in self.log.read_text(encoding="utf-8").splitlines():
+        lines = read_text(self.log, error=CheckpointError).splitlines()
+        for number, line in enumerate(lines, start=1):
+            source = f"{self.log}: line {number}"
             try:
-                rows.append(json.loads(line))
-            except json.JSONDecodeError:
+                content = json_value(source, line, error=CheckpointError)
+            except CheckpointError:
                 continue
+            row = validated(_ROW, content, source=source, error=CheckpointError)
+            rows.append(row.model_dump(exclude_unset=True))
         return rows
 
     def keep_rows_until(self, step: int) -> None:
@@ -170,8 +209,8 @@ def run_weights(folder: RunFolder) -> dict[str, Tensor]:
         trained, information = load_tensors(folder.best)
         expected = information.get(FROZEN_HASH, "")
     elif folder.last.is_file():
-        content = load_state(folder.last)
-        trained, expected = content["average"], content[FROZEN_HASH]
+        state = read_state(folder)
+        trained, expected = state.average, state.frozen_sha256
     else:
         raise CheckpointError(
             f"{folder.path}: has no checkpoint yet; train longer, or see log.jsonl"
@@ -219,8 +258,23 @@ def labels_of(folder: RunFolder) -> LabelMap:
         raise CheckpointError(
             f"{folder.path}: is not a run folder (no config.yaml or labels.json in it)"
         )
-    content = json.loads(folder.labels.read_text(encoding="utf-8"))
-    return LabelMap(**{name: tuple(values) for name, values in content.items()})
+    text = read_text(folder.labels, error=CheckpointError)
+    content = json_value(folder.labels, text, error=CheckpointError)
+    labels = validated(_LABELS, content, source=folder.labels, error=CheckpointError)
+    if not len(labels):
+        raise CheckpointError(f"{folder.labels}: expected the names of the classes, found none")
+    return labels
+
+
+def read_state(folder: RunFolder) -> TrainingState:
+    """The state to resume from.
+
+    Raises: CheckpointError if it is damaged or holds anything else.
+    """
+    expected = "the state of a training; start again without --resume"
+    with reading(folder.last, expected=expected, error=CheckpointError):
+        content = load_pickled(folder.last, error=CheckpointError)
+    return validated(_STATE, content, source=folder.last, error=CheckpointError)
 
 
 def load_run(

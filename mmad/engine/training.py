@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from mmad.checkpoint import frozen_state, hash_state, load_exactly, load_state, load_tensors
+from mmad.checkpoint import frozen_state, hash_state, load_exactly, load_tensors
 from mmad.config.run import AnyConfig, differing_settings, load_any_config
 from mmad.engine.detection import prepare_detection
 from mmad.engine.distributed import Processes, start_processes
@@ -14,16 +14,16 @@ from mmad.engine.loop import Loop
 from mmad.engine.pretrained import load_pretrained
 from mmad.engine.recognition import prepare_recognition
 from mmad.engine.run_folder import (
-    FROZEN_HASH,
     RunFolder,
     create_run,
     fill_from_run,
+    read_state,
     save_frozen,
 )
 from mmad.engine.stored_features import require_features_of, require_same_base
 from mmad.engine.tensorboard import TensorBoardLog, require_tensorboard
 from mmad.errors import CheckpointError
-from mmad.files import check_writable, write_text
+from mmad.files import check_writable, reading, write_text
 from mmad.labels import LabelMap
 from mmad.models.build import parameter_groups
 from mmad.report.curves import draw_training_curves
@@ -180,11 +180,12 @@ def _open_folder(
 
 
 def _restore(loop: Loop, folder: RunFolder) -> None:
-    state = load_state(folder.last)
-    if state[FROZEN_HASH] != hash_state(frozen_state(loop.model)):
+    state = read_state(folder)
+    if state.frozen_sha256 != hash_state(frozen_state(loop.model)):
         raise CheckpointError(
             f"{folder.frozen}: are not the frozen weights that {folder.last} belongs to"
         )
-    loop.restore(state)
+    with reading(folder.last, expected="the state of this training", error=CheckpointError):
+        loop.restore(state)
     if loop.processes.is_main:
         folder.keep_rows_until(loop.position.step)

@@ -1,13 +1,11 @@
 """Files of detections: the challenge's CSV and ActivityNet-style JSON."""
 
 import csv
-import gzip
 import io
 import json
 import math
 import zipfile
-import zlib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -16,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmad.errors import PredictionError, raise_problems
-from mmad.files import write_json, write_text
+from mmad.files import json_value, problem_of_id, reading, write_json, write_text
 from mmad.labels import LabelMap
+from mmad.packed import gunzip, require_small_zip
 from mmad.structures import Detections
 
 CSV_COLUMNS = ("video_id", "t_start", "t_end", "class", "score")
@@ -96,10 +95,12 @@ def read_predictions(
         repairs = [f"left out {_counted(problems)}"] if problems else []
         repairs += rows.repair(known)
         listed = [name for name in listed if known is None or name in known]
+        listed = [name for name in listed if not id_problems([name])]
     else:
         if known is not None:
             problems += _unknown_videos(columns[0], listed, known, place_of)
         problems += rows.problems(strict=strict)
+        problems += id_problems(set(listed).difference(rows.videos)).values()
         raise_problems(PredictionError, source=str(path), problems=problems)
         repairs = []
     found = rows.by_video(listed)
@@ -125,26 +126,22 @@ def read_text_file(path: str | Path) -> str:
 
     What macOS adds to a zip (``__MACOSX``) is passed over.
 
-    Raises: PredictionError if the file is missing or cannot be read, if a zip has an entry that
-    leads out of its folder, if it has no prediction.csv at its top level, or more than one CSV.
+    Raises: PredictionError if the file is missing or cannot be read, is larger than allowed once
+    unpacked, if a zip has an entry that leads out of its folder, if it has no prediction.csv at its
+    top level, or more than one CSV.
     """
     path = Path(path)
     if not path.is_file():
         raise PredictionError(f"{path}: there is no such file of predictions")
-    try:
+    expected = "text in UTF-8, plain, in a .gz or in a .zip"
+    with reading(path, expected=expected, error=PredictionError):
         if path.suffix.lower() == ".zip":
             raw = _read_zip(path)
         elif path.suffix.lower() == ".gz":
-            raw = gzip.decompress(path.read_bytes())
+            raw = gunzip(path, error=PredictionError)
         else:
             raw = path.read_bytes()
         return raw.decode("utf-8-sig")
-    # zipfile raises RuntimeError for an encrypted file and NotImplementedError for an unknown
-    # compression.
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, UnicodeDecodeError) as error:
-        raise PredictionError(f"{path}: cannot be read: {error}") from None
-    except (RuntimeError, NotImplementedError) as error:
-        raise PredictionError(f"{path}: cannot be unpacked: {error}") from None
 
 
 def _read_zip(path: Path) -> bytes:
@@ -162,6 +159,7 @@ def _read_zip(path: Path) -> bytes:
         if tables != [_NAME_IN_ZIP]:
             listed = ", ".join((tables or names)[:5]) or "nothing"
             raise PredictionError(f"{path}: expected one {_NAME_IN_ZIP} in the zip, found {listed}")
+        require_small_zip(path, error=PredictionError)
         return archive.read(_NAME_IN_ZIP)
 
 
@@ -206,12 +204,10 @@ def _parse_csv(
 def _parse_json(
     path: Path, text: str
 ) -> tuple[list[str], _Columns, Callable[[int], str], list[str]]:
-    try:
-        results = json.loads(text)["results"]
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise PredictionError(f"{path}: is no JSON: {error}") from None
-    except (KeyError, TypeError):
-        raise PredictionError(f"{path}: expected {_JSON_FORM}, found no results") from None
+    content = json_value(path, text, error=PredictionError)
+    if not isinstance(content, dict) or "results" not in content:
+        raise PredictionError(f"{path}: expected {_JSON_FORM}, found no results")
+    results = content["results"]
     if not isinstance(results, dict):
         raise PredictionError(f"{path}: expected {_JSON_FORM}, found {type(results).__name__}")
     columns: _Columns = ([], [], [], [], [])
@@ -255,12 +251,15 @@ class _Rows:
         self.times = np.stack([_numbers(start), _numbers(end)], axis=1)
         self.scores = _numbers(score)
         self.labels, self._unknown = _indices(label, labels)
-        self._nameless = np.array([not str(name).strip() for name in self.videos], dtype=bool)
+        self._id_problems = id_problems(set(self.videos))
+        self._is_misnamed = np.array(
+            [not name.strip() or name in self._id_problems for name in self.videos], dtype=bool
+        )
 
     @property
     def _is_bad(self) -> NDArray[np.bool_]:
         finite = np.isfinite(self.times).all(axis=1) & np.isfinite(self.scores)
-        return ~finite | (self.scores < 0) | (self.labels < 0) | self._nameless
+        return ~finite | (self.scores < 0) | (self.labels < 0) | self._is_misnamed
 
     def problems(self, *, strict: bool) -> list[str]:
         """What is wrong with rows; with ``strict`` also that they are reversed or empty."""
@@ -275,7 +274,8 @@ class _Rows:
         values = dict(zip(raw, (*self.times[row], self.scores[row]), strict=True))
         told = _judge(raw, values, strict=strict)
         told += [self._unknown[row]] if row in self._unknown else []
-        told += ["the video has no name"] if self._nameless[row] else []
+        if self._is_misnamed[row]:
+            told.append(self._id_problems.get(self.videos[row], "the video has no name"))
         return [f"{self._place(row)}: {problem}" for problem in told]
 
     def _place(self, row: int) -> str:
@@ -328,6 +328,12 @@ class _Rows:
             mine = order[bounds[number] : bounds[number + 1]]
             result[name] = Detections(self.times[mine], self.labels[mine], self.scores[mine])
         return result
+
+
+def id_problems(names: Iterable[str]) -> dict[str, str]:
+    """What is wrong with the ids of videos or clips, by id; those that are fine are left out."""
+    judged = {name: problem_of_id(name) for name in names}
+    return {name: f"the id {name!r:.60} {problem}" for name, problem in judged.items() if problem}
 
 
 def _counted(places: list[str]) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmad.errors import AnnotationError, PredictionError, raise_problems
-from mmad.evaluation.predictions import read_text_file
+from mmad.evaluation.predictions import id_problems, read_text_file
 from mmad.files import write_bytes
 from mmad.labels import LabelMap
 from mmad.structures import ClipRecord
@@ -130,6 +130,8 @@ def read_recognitions(
     for row, ((line, _), name) in enumerate(zip(rows, names, strict=True)):
         if not name:
             told[row].append(f"line {line}: the clip has no name (vid is empty)")
+        elif bad := id_problems([name]):
+            told[row].append(f"line {line}: {bad[name]}")
         elif with_suffix(name) in first_line:
             told[row].append(
                 f"line {line}: clip '{name}' is listed twice, first in line "

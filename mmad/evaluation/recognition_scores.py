@@ -3,8 +3,6 @@
 import csv
 import io
 import re
-import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmad.errors import PredictionError, raise_problems
-from mmad.evaluation.predictions import read_text_file
+from mmad.evaluation.predictions import id_problems, read_text_file
 from mmad.evaluation.recognition import TOP, Recognitions, table_rows, with_suffix
-from mmad.files import write_bytes
+from mmad.files import reading, write_bytes
 from mmad.labels import LabelMap
+from mmad.packed import read_npz
 
 ARRAYS = ("clip_ids", "action_scores", "body_scores")
 # Probabilities may be this much above 1: half precision, and sums of rounded weights.
@@ -65,6 +64,7 @@ class RecognitionScores:
 def _name_problems(clip_ids: Sequence[str]) -> list[str]:
     problems = ["a clip has no name"] if any(not name.strip() for name in clip_ids) else []
     counts = Counter(with_suffix(name) for name in clip_ids if name.strip())
+    problems += id_problems(counts).values()
     return problems + [
         f"clip '{name}' is there {count} times" for name, count in counts.items() if count > 1
     ]
@@ -177,28 +177,15 @@ def load_arrays(path: Path, names: Sequence[str], *, expected: str) -> dict[str,
     """
     if not path.is_file():
         raise PredictionError(f"{path}: there is no such file of scores")
-    try:
-        with path.open("rb") as file:
-            archive = np.load(file, allow_pickle=False)
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise PredictionError(f"{path}: {expected}, found a single array")
-            arrays = {name: archive[name] for name in names if name in archive.files}
-    except PredictionError:
-        raise
-    # zipfile raises RuntimeError for an encrypted file and NotImplementedError for an unknown
-    # compression; NumPy raises ValueError for a pickle, and asks for all the memory a header says.
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        raise PredictionError(f"{path}: {expected}; cannot be read: {error}") from None
-    except (RuntimeError, MemoryError) as error:
-        raise PredictionError(f"{path}: {expected}; cannot be unpacked: {error}") from None
-    return {name: value for name, value in arrays.items() if isinstance(value, np.ndarray)}
+    with reading(path, expected=expected, error=PredictionError):
+        return read_npz(path, error=PredictionError, wanted=lambda name: name in names)
 
 
 def _from_npz(
     path: Path, widths: Mapping[str, int]
 ) -> tuple[list[str], dict[str, Floats], list[str]]:
     """Ids, tables and problems; a table with a wrong shape is a problem and not returned."""
-    expected = f"expected a zip of the arrays {', '.join(ARRAYS)}"
+    expected = f"a zip of the arrays {', '.join(ARRAYS)}"
     arrays = load_arrays(path, ARRAYS, expected=expected)
     missing = [name for name in ARRAYS if name not in arrays]
     if missing:

@@ -21,7 +21,7 @@ from pydantic import Field, field_validator, model_validator
 from mmad.annotations.mma52 import write_ma52_list, write_mma52_csv, write_mma52_json
 from mmad.config.base import Settings
 from mmad.errors import ConfigError
-from mmad.files import remove_partials, write_csv, write_text
+from mmad.files import json_value, read_text, remove_partials, write_csv, write_text
 from mmad.labels import MA52
 from mmad.progress import Progress
 from mmad.structures import Annotations, ClipRecord, VideoRecord
@@ -236,11 +236,9 @@ def _claim_folder(out: Path, settings: SynthesisSettings, *, overwrite: bool) ->
 
 def _compare_settings(marker: Path, wanted: dict) -> None:
     try:
-        found = json.loads(marker.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ConfigError(
-            f"{marker}: cannot be read ({error}); --overwrite makes it anew"
-        ) from None
+        found = json_value(marker, read_text(marker, error=ConfigError), error=ConfigError)
+    except ConfigError as error:
+        raise ConfigError(f"{error}; pass --overwrite to make the set again") from None
     if not isinstance(found, dict):
         raise ConfigError(f"{marker}: expected settings, found {found!r:.60}; --overwrite")
     found.pop("packages", None)

@@ -12,12 +12,21 @@ from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from pydantic import TypeAdapter
 
+from mmad.config.base import validated
 from mmad.errors import VideoError
-from mmad.files import check_writable, make_folder, remove_partials, write_json
+from mmad.files import (
+    check_writable,
+    json_value,
+    make_folder,
+    read_text,
+    remove_partials,
+    write_json,
+)
 from mmad.video.index import VideoIndex
 from mmad.video.reader import Frame, scaled_size
 from mmad.video.writer import VideoWriter, exact_fps
@@ -29,6 +38,7 @@ FLOW_MANIFEST = "flow.json"
 # Copies of variable rate keep each frame's time to this precision, the usual clock of video.
 _TICK = Fraction(1, 90_000)
 # Writing the list of finished copies takes a while when there are thousands of them.
+_MANIFEST = TypeAdapter(dict[Literal["copies"], dict[str, dict[str, Any] | None]])
 _MANIFEST_EVERY_SECONDS = 1.0
 
 
@@ -293,15 +303,13 @@ def read_manifest(path: Path) -> dict[str, dict | None]:
     if not path.exists():
         return {}
     try:
-        copies: dict[str, dict | None] = json.loads(path.read_text(encoding="utf-8"))["copies"]
-        if not isinstance(copies, dict):
-            raise TypeError(f"copies: {copies!r:.40}")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        content = json_value(path, read_text(path, error=VideoError), error=VideoError)
+        return validated(_MANIFEST, content, source=path, error=VideoError)["copies"]
+    except (VideoError, KeyError) as error:
         raise VideoError(
             f"{path}: expected the list of finished copies, found something else ({error}); "
             "delete it to make all copies again"
-        ) from error
-    return copies
+        ) from None
 
 
 def _write_manifest(path: Path, copies: dict[str, dict | None]) -> None:

@@ -7,9 +7,7 @@ Source: human-centred crop of multi_auxiliary_heads_hybrid_loss (persons found i
 union, expanded slightly, widened to an aspect of at least 0.6) and its released code.
 """
 
-import json
 import math
-import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmad.errors import AnnotationError, VideoError, raise_problems
-from mmad.files import RepeatedKeyDict, parse_csv, read_text
+from mmad.files import RepeatedKeyDict, json_value, parse_csv, read_text, reading
+from mmad.packed import read_npz
 from mmad.video.find import SUFFIXES
 from mmad.video.reader import VideoReader
 
@@ -328,10 +327,7 @@ def _rows_of_csv(path: Path, problems: list[str]) -> _Rows:
 
 
 def _rows_of_json(path: Path, problems: list[str]) -> _Rows:
-    try:
-        content = json.loads(read_text(path), object_pairs_hook=RepeatedKeyDict)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise AnnotationError(f"{path}: not valid JSON ({error})") from None
+    content = json_value(path, read_text(path), pairs=RepeatedKeyDict)
     if isinstance(content, RepeatedKeyDict):
         problems += [f"video {name} is there twice" for name in content.repeated_keys]
         for name, boxes in content.items():
@@ -355,18 +351,13 @@ def _rows_of_json(path: Path, problems: list[str]) -> _Rows:
 
 
 def _rows_of_npz(path: Path, problems: list[str]) -> _Rows:
-    try:
-        if not zipfile.is_zipfile(path):
-            raise zipfile.BadZipFile("no file found" if not path.exists() else "other content")
-        with np.load(path, allow_pickle=False) as arrays:
-            for name in arrays.files:
-                array = arrays[name]
-                if array.ndim == 2 and array.shape[1] == 4 and array.dtype.kind in "iuf":
-                    yield f"video {name}", name, array
-                else:
-                    problems.append(
-                        f"video {name}: expected numbers of shape (M, 4), found {array.dtype} of "
-                        f"shape {array.shape}"
-                    )
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise AnnotationError(f"{path}: cannot be read as an npz file ({error})") from None
+    with reading(path, expected="an npz file with an array for each video"):
+        arrays = read_npz(path, error=AnnotationError)
+    for name, array in arrays.items():
+        if array.ndim == 2 and array.shape[1] == 4 and array.dtype.kind in "iuf":
+            yield f"video {name}", name, array
+        else:
+            problems.append(
+                f"video {name}: expected numbers of shape (M, 4), found {array.dtype} of shape "
+                f"{array.shape}"
+            )

@@ -3,7 +3,6 @@
 import argparse
 import codecs
 import hashlib
-import json
 import pickle
 import re
 import warnings
@@ -14,10 +13,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from pydantic import BaseModel, TypeAdapter
 from torch import Tensor
 
-from mmad.checkpoint import load_tensors
+from mmad.checkpoint import load_pickled, load_tensors
+from mmad.config.base import validated
 from mmad.errors import CheckpointError
+from mmad.files import json_value, read_text
 
 # What official checkpoints hold besides tensors, and what is only data: settings of a training,
 # NumPy numbers and the parts that they are pickled with.
@@ -41,6 +43,15 @@ _FOLDER_FILES = (
     *("model.safetensors", "model.safetensors.index.json"),
     *("pytorch_model.bin", "pytorch_model.bin.index.json"),
 )
+
+
+class _Index(BaseModel):
+    """The index of a model in parts: the file of each tensor."""
+
+    weight_map: dict[str, str]
+
+
+_INDEX = TypeAdapter(_Index)
 
 
 @dataclass(frozen=True)
@@ -108,10 +119,15 @@ def _files_of(path: Path) -> list[Path]:
             continue
         if file.suffix != ".json":
             return [file]
-        try:
-            parts = sorted(set(json.loads(file.read_text(encoding="utf-8"))["weight_map"].values()))
-        except (ValueError, KeyError, AttributeError):
-            raise CheckpointError(f"{file}: is not an index of the parts of a model") from None
+        content = json_value(file, read_text(file, error=CheckpointError), error=CheckpointError)
+        index = validated(_INDEX, content, source=file, error=CheckpointError)
+        parts = sorted(set(index.weight_map.values()))
+        outside = [part for part in parts if Path(part).name != part]
+        if outside:
+            raise CheckpointError(
+                f"{file}: names {outside[0]!r:.80}; expected the parts of the model by their names "
+                "in this folder"
+            )
         missing = [part for part in parts if not (path / part).is_file()]
         if missing:
             raise CheckpointError(
@@ -126,7 +142,9 @@ def _read_pickle(path: Path) -> Any:
     try:
         with torch.serialization.safe_globals(list(INERT_TYPES)), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about pickle protocols; what is wrong is told below
-            return torch.load(path, map_location="cpu", weights_only=True)
+            return load_pickled(path, error=CheckpointError)
+    except CheckpointError:
+        raise
     except pickle.UnpicklingError as error:
         if needed := re.search(r"GLOBAL ([\w.]+)", str(error)):
             raise CheckpointError(

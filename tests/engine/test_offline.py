@@ -256,10 +256,10 @@ def test_missing_videos_and_broken_files_are_named(
         train_run(offline_config(videos, tmp_path / "none.h5"), out=tmp_path / "a", quiet=True)
     cut = tmp_path / "cut.h5"
     cut.write_bytes(its_features.read_bytes()[:1000])
-    with pytest.raises(FeatureError, match="not a whole file of features"):
+    with pytest.raises(FeatureError, match="expected a whole file of mmad extract-features"):
         FeatureFile(cut)
     (tmp_path / "text.h5").write_text("hello")
-    with pytest.raises(FeatureError, match="not a whole file of features"):
+    with pytest.raises(FeatureError, match="expected a whole file of mmad extract-features"):
         FeatureFile(tmp_path / "text.h5")
 
 

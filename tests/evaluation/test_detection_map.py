@@ -318,7 +318,7 @@ def test_bad_json_items(tmp_path: Path, item: object, expected: str) -> None:
         ("[1, 2]", "found no results"),
         ('{"results": [1]}', "found list"),
         ('{"results": {"a": 3}}', "expected a list of detections, found 3"),
-        ('{"results": ', "is no JSON"),
+        ('{"results": ', "not valid JSON"),
         ("video_id;t_start;t_end;class;score\n", "missing video_id"),
         ("", "missing video_id.*found nothing"),
     ],

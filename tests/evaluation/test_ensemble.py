@@ -197,7 +197,7 @@ def single_array() -> bytes:
         (b"", "cannot be read"),
         (b"PK\x03\x04 no zip", "cannot be read"),
         (pickle.dumps(Bomb()), "cannot be read"),
-        (single_array(), "found a single array"),
+        (single_array(), "expected a zip of the arrays"),
         (None, "there is no such file of scores"),
     ],
 )

@@ -1,0 +1,55 @@
+"""How much a file may ask for: bytes once unpacked, and depth of nesting.
+
+A few bytes can claim terabytes. Whatever unpacks or allocates what a file claims asks here first.
+"""
+
+import os
+from pathlib import Path
+
+from mmad.errors import ConfigError, MmadError
+
+# Set to a number of MiB, this is the limit of every file, whatever its size.
+VARIABLE = "MMAD_MAX_UNPACKED_MB"
+# Text, arrays and weights of real data sets shrink to a tenth or, where most is zero, a fiftieth.
+_LARGEST_RATIO = 100
+_ALWAYS_ALLOWED = 16 * 2**20
+_LARGEST_UNPACKED = 4 * 2**30
+
+# JSON and YAML of annotations, settings and runs are nested less than ten deep.
+MAX_DEPTH = 64
+# Settings have some hundred values; aliases in YAML can make billions of a few.
+MAX_SETTINGS = 20_000
+MAX_SETTINGS_BYTES = 2**18
+
+
+def allowed_bytes(stored_bytes: int) -> int:
+    """Bytes that a file of ``stored_bytes`` may hold once unpacked.
+
+    What is not packed is always allowed; what is packed may grow to a hundred times its size, but
+    not beyond 4 GiB.
+
+    Raises: ConfigError if the environment variable MMAD_MAX_UNPACKED_MB is not a whole number.
+
+    >>> allowed_bytes(1000) == 16 * 2**20, allowed_bytes(10**6), allowed_bytes(10**11)
+    (True, 100000000, 100000000000)
+    """
+    given = os.environ.get(VARIABLE)
+    if given is None:
+        packed = min(_LARGEST_RATIO * stored_bytes, _LARGEST_UNPACKED)
+        return max(_ALWAYS_ALLOWED, stored_bytes, packed)
+    if not (given.isascii() and given.isdigit() and len(given) < 10 and int(given)):
+        raise ConfigError(f"{VARIABLE}={given}: expected a whole number of MiB above 0")
+    return int(given) * 2**20
+
+
+def require_unpacked(
+    source: str | Path, unpacked_bytes: int, *, stored_bytes: int, error: type[MmadError]
+) -> None:
+    """Raise ``error`` if ``source`` holds more bytes once unpacked than a file of its size may."""
+    allowed = allowed_bytes(stored_bytes)
+    if unpacked_bytes > allowed:
+        raise error(
+            f"{source}: {stored_bytes:,} bytes that claim to hold {unpacked_bytes:,} once "
+            f"unpacked, more than the allowed {allowed:,}; if the file is trustworthy, set the "
+            f"environment variable {VARIABLE} to more MiB"
+        )
