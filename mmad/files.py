@@ -56,7 +56,8 @@ def reading(
     except MmadError:
         raise
     except Exception as cause:  # hostile bytes make libraries raise anything
-        lines = str(cause).strip().splitlines() or [type(cause).__name__]
+        text = getattr(cause, "strerror", None) or str(cause)
+        lines = text.strip().splitlines() or [type(cause).__name__]
         raise error(f"{source}: cannot be read ({lines[0]:.120}); expected {expected}") from None
 
 

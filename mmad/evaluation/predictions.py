@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import math
 import zipfile
 from collections.abc import Callable, Collection, Iterable, Mapping

@@ -237,7 +237,7 @@ def test_a_truncated_safetensors_file_is_refused(tmp_path: Path) -> None:
     save_file(official(make()), tmp_path / "w.safetensors")
     whole = (tmp_path / "w.safetensors").read_bytes()
     (tmp_path / "w.safetensors").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(CheckpointError, match="not a whole safetensors file"):
+    with pytest.raises(CheckpointError, match="expected a whole safetensors file"):
         read_weights(tmp_path / "w.safetensors")
 
 
