@@ -5,7 +5,10 @@ to do. The command line prints the message and exits with code 2; a programmer's
 ``assert`` instead.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+RESUME_HINT = "what is finished is kept; run the same command again to resume"
 
 
 class MmadError(ValueError):
@@ -38,6 +41,16 @@ class CheckpointError(MmadError):
 
 class FeatureError(MmadError):
     """Stored features cannot be read, or are not those that are needed."""
+
+
+@contextmanager
+def told_if_interrupted(hint: str) -> Iterator[None]:
+    """What the user is told if the block is interrupted: how to resume."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        stop.add_note(hint)
+        raise
 
 
 def raise_problems(

@@ -234,6 +234,13 @@ def remove_partials(path: Path) -> None:
         leftover.unlink(missing_ok=True)
 
 
+def remove_partials_in(folder: Path) -> None:
+    """Remove what killed writers left in ``folder``; no other process may be writing to it."""
+    for leftover in folder.glob(f".*{_PARTIAL}*") if folder.is_dir() else ():
+        if re.match(rf"\.[0-9a-f]{{12}}\.\d+\{_PARTIAL}", leftover.name):
+            leftover.unlink(missing_ok=True)
+
+
 def _partial_prefix(path: Path) -> str:
     name = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:12]
     return f".{name}."

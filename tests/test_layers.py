@@ -12,9 +12,11 @@ PACKAGE = Path(__file__).resolve().parents[1] / "mmad"
 FLOORS = {
     "errors": 0,
     "files": 0,
+    "process_lock": 0,
     "progress": 0,
     "limits": 0,
     "packed": 0,
+    "workers": 0,
     "segments": 0,
     "labels": 0,
     "wording": 0,

@@ -19,7 +19,7 @@ from mmad.engine.extraction import Extracted, extract_parts
 from mmad.engine.feature_backbone import open_backbone
 from mmad.engine.feature_plan import describe_features, plan_clips
 from mmad.engine.loop import choose_precision
-from mmad.errors import ConfigError, VideoError, raise_problems
+from mmad.errors import RESUME_HINT, ConfigError, VideoError, raise_problems, told_if_interrupted
 from mmad.files import check_output_file
 from mmad.progress import Progress
 from mmad.video.index import announced_frames
@@ -116,7 +116,10 @@ def extract_features(
     began = time.perf_counter()
     total = sum(announced_frames(path) for _, path in mine)
     quiet = together and rank > 0
-    with Progress("extract", total=total, unit="frames", quiet=quiet) as progress:
+    with (
+        told_if_interrupted(RESUME_HINT),
+        Progress("extract", total=total, unit="frames", quiet=quiet) as progress,
+    ):
         done = extract_parts(
             mine,
             parts,

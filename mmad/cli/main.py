@@ -7,6 +7,8 @@ so that ``mmad eval`` does not wait for torch.
 
 import difflib
 import importlib
+import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -36,6 +38,14 @@ COMMANDS = {
     "ensemble": "Combine the predictions of several models.",
     "agreement": "Compare annotators, or a model with annotators.",
 }
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM: what a system sends before it kills a process."""
+
+
+def _terminate(number: int, frame: object) -> None:
+    raise _Terminated
 
 
 class _LazyGroup(TyperGroup):
@@ -70,6 +80,16 @@ class _LazyGroup(TyperGroup):
             for name, text in COMMANDS.items()
             if name.startswith(incomplete)
         ]
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            code, word = (143, "stopped") if isinstance(stop, _Terminated) else (130, "interrupted")
+            hints = getattr(stop, "__notes__", ["nothing was kept; run the same command again"])
+            if os.environ.get("RANK", "0") == "0":
+                sys.stderr.write(f"\nmmad: {word}; {'; '.join(hints)}\n")
+            raise SystemExit(code) from None
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         formatter.write_usage("mmad", "COMMAND [ARGS]...")
@@ -110,6 +130,9 @@ def main(
 
 def run() -> None:
     """Run ``mmad``; a user's error is printed as one message, and the process exits with code 2."""
+    # A process of torchrun has to end even while it waits for the others.
+    if "WORLD_SIZE" not in os.environ:
+        signal.signal(signal.SIGTERM, _terminate)
     try:
         app(prog_name="mmad")
     except MmadError as error:

@@ -1,5 +1,6 @@
 """``mmad train``: from a config to a run folder."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -7,6 +8,7 @@ import typer
 
 from mmad.cli.options import DeviceOption, OverridesArgument
 from mmad.config.run import RunConfig, dump_config, load_any_config
+from mmad.engine.run_folder import RunFolder
 from mmad.engine.smoke import smoke_config
 from mmad.engine.training import train_run
 
@@ -38,6 +40,15 @@ def train(
     if show_config:
         typer.echo(dump_config(settings), nl=False)
         return
-    run = train_run(settings, out=folder, resume=resume, device=device)
+    try:
+        run = train_run(settings, out=folder, resume=resume, device=device)
+    except KeyboardInterrupt as stop:
+        run = RunFolder(folder)
+        if run.last.is_file():
+            # Its own settings, so that nothing that was given here can be forgotten.
+            command = ["mmad", "train", str(run.config), "--out", str(folder), "--resume"]
+            command += [] if device == "auto" else ["--device", device]
+            stop.add_note(f"the last checkpoint is kept; to resume: {shlex.join(command)}")
+        raise
     subset = settings.data.val_subset if isinstance(settings, RunConfig) else "val"
     typer.echo(f"{run.path}: trained; mmad eval scores {run.predictions(subset, '.csv')}")

@@ -6,7 +6,7 @@ Shapes: T stored steps of a video, C channels of a step.
 import io
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -312,7 +312,6 @@ def merge_parts(
     out: Path,
     *,
     manifest: FeatureManifest,
-    progress: Callable[[], object] | None = None,
 ) -> None:
     """One file of all parts, in the order of their names; the same parts give the same bytes.
 
@@ -320,7 +319,6 @@ def merge_parts(
         parts: file that holds each video.
         out: the joined file; it may be among the parts.
         manifest: of all.
-        progress: called after each video.
 
     Raises: FeatureError if a part cannot be read, OutputError if the disk does not take the file.
     """
@@ -331,5 +329,3 @@ def merge_parts(
             with _opened(parts[video_id]) as part:
                 part.copy(part[_VIDEOS][video_id], group, name=video_id)
             target.check()
-            if progress is not None:
-                progress()

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from mmad.data.feature_files import FeatureFile, PartWriter, StoredVideo, merge_parts
 from mmad.data.feature_manifest import FeatureManifest
-from mmad.data.process_lock import ProcessLock
 from mmad.data.samples import FailedVideo
 from mmad.errors import FeatureError
 from mmad.files import cannot_write, remove_partials, safe_name, write_text
+from mmad.process_lock import ProcessLock
 
 
 def assign_shares(
@@ -97,10 +97,6 @@ class FeatureParts:
             dtype=dtype,
         )
 
-    def refresh(self) -> None:
-        """Show the other processes that this one still works."""
-        self._at_work.refresh()
-
     def end(self, failed: Sequence[FailedVideo]) -> None:
         """Tell the other processes that this one has done what it could, and what will not come."""
         try:
@@ -138,7 +134,7 @@ class FeatureParts:
         if parts or changed:
             remove_partials(self.out)
             sources = {**dict.fromkeys(kept, self.out), **parts}
-            merge_parts(sources, self.out, manifest=self._manifest, progress=self._joining.refresh)
+            merge_parts(sources, self.out, manifest=self._manifest)
         for name in self._videos:
             self.path(name).unlink(missing_ok=True)
             self._note(name).unlink(missing_ok=True)

@@ -191,7 +191,6 @@ def extract_parts(
                 writers[name] = parts.writer(name, block.video, dtype=settings.dtype)
             writers[name].write(rows)
             done.num_frames += block.num_new_frames
-            parts.refresh()
             if progress is not None:
                 progress(block.num_new_frames)
             if block.read is not None:

@@ -28,11 +28,20 @@ from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import AnyConfig, RunConfig, dump_config, load_any_config, load_config
 from mmad.data.feature_manifest import FeatureManifest, read_manifest
 from mmad.errors import CheckpointError, ConfigError
-from mmad.files import cannot_write, json_value, read_text, reading, write_json, write_text
+from mmad.files import (
+    cannot_write,
+    json_value,
+    read_text,
+    reading,
+    remove_partials_in,
+    write_json,
+    write_text,
+)
 from mmad.labels import LabelMap
 from mmad.models.build import build_detector, build_recognizer
 from mmad.models.detector import Detector, FeatureDetector
 from mmad.models.recognition import Recognizer
+from mmad.process_lock import LOCK_FILE
 
 FROZEN_HASH = "frozen_sha256"
 _BACKBONE = "features."
@@ -167,14 +176,25 @@ class RunFolder:
         write_text(self.log, "".join(json.dumps(row) + "\n" for row in kept))
 
 
+_BEFORE_FIRST_STEP = {
+    *("config.yaml", "labels.json", "environment.json"),
+    *("frozen.safetensors", "features.json", "log.jsonl"),
+}
+
+
 def create_run(path: Path, config: AnyConfig, *, labels: LabelMap) -> RunFolder:
     """A new run folder with its settings, classes and environment.
 
-    Raises: ConfigError if the folder holds something already.
+    Raises: ConfigError if the folder holds something else than a run that was never trained.
     """
-    if path.exists() and any(path.iterdir()):
-        raise ConfigError(f"{path}: exists already; choose another --out, or go on with --resume")
     folder = RunFolder(path)
+    if path.exists():
+        remove_partials_in(path)
+        present = {file.name for file in path.iterdir()} - {LOCK_FILE}
+        # A run that was stopped before its first checkpoint has lost nothing: it starts anew.
+        if present and (folder.config.name not in present or present - _BEFORE_FIRST_STEP):
+            raise ConfigError(f"{path}: exists already; choose another --out, or pass --resume")
+        folder.log.unlink(missing_ok=True)
     write_text(folder.config, dump_config(config, folder=path))
     write_json(folder.labels, asdict(labels))
     write_json(path / "environment.json", describe_environment())

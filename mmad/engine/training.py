@@ -1,6 +1,7 @@
 """A whole training, of any task: from settings to a run folder."""
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -26,6 +27,7 @@ from mmad.errors import CheckpointError
 from mmad.files import check_writable, reading, write_text
 from mmad.labels import LabelMap
 from mmad.models.build import parameter_groups
+from mmad.process_lock import held
 from mmad.report.curves import draw_training_curves
 
 EXPERIMENTS: Mapping[str, Callable[..., Experiment]] = {
@@ -52,11 +54,12 @@ def train_run(
         device: as in `choose_device`.
 
     Raises: MmadError of some kind for whatever is wrong with settings, annotations, videos or
-    weights.
+    weights; OutputError if another process trains in ``out``.
     """
     processes = start_processes(device)
     try:
-        return _train(config, out=out, resume=resume, quiet=quiet, processes=processes)
+        with held(out) if processes.is_main else nullcontext():
+            return _train(config, out=out, resume=resume, quiet=quiet, processes=processes)
     finally:
         processes.close()
 
@@ -170,7 +173,7 @@ def _open_folder(
         return
     if not folder.last.is_file() or not folder.frozen.is_file():
         raise CheckpointError(
-            f"{out}: nothing to resume (no last.pt in it); start without --resume"
+            f"{out}: nothing was trained in it yet (no last.pt); start again without --resume"
         )
     if differing := differing_settings(load_any_config(folder.config), config):
         raise CheckpointError(

@@ -6,7 +6,6 @@ Layout of the folder: ``videos/``, ``annotations/mma52.json`` and
 """
 
 import json
-import multiprocessing
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -20,9 +19,10 @@ from pydantic import Field, field_validator, model_validator
 
 from mmad.annotations.mma52 import write_ma52_list, write_mma52_csv, write_mma52_json
 from mmad.config.base import Settings
-from mmad.errors import ConfigError
-from mmad.files import json_value, read_text, remove_partials, write_csv, write_text
+from mmad.errors import RESUME_HINT, ConfigError, told_if_interrupted
+from mmad.files import json_value, read_text, remove_partials_in, write_csv, write_text
 from mmad.labels import MA52
+from mmad.process_lock import LOCK_FILE, held
 from mmad.progress import Progress
 from mmad.structures import Annotations, ClipRecord, VideoRecord
 from mmad.synthetic.motions import GLASSES_LABEL, pose_at
@@ -37,6 +37,7 @@ from mmad.synthetic.plan import (
 from mmad.synthetic.render import Renderer
 from mmad.synthetic.subjects import make_subject
 from mmad.video.writer import VideoWriter
+from mmad.workers import run_jobs
 
 SUBSETS = ("train", "val", "test")
 SETTINGS_FILE = "synthesize.json"
@@ -134,25 +135,28 @@ def synthesize(
     Finished videos are kept; annotations are written last.
 
     Raises: ConfigError if the folder holds something else, or a set with other settings, unless
-    ``overwrite``, or if there is no worker.
+    ``overwrite``, or if there is no worker; OutputError if another process is writing to it.
     """
     out = Path(out)
     if num_workers < 1:
         raise ConfigError(f"workers: expected at least 1 process, found {num_workers}")
+    with held(out), told_if_interrupted(RESUME_HINT):
+        return _synthesize(out, settings, num_workers=num_workers, overwrite=overwrite)
+
+
+def _synthesize(
+    out: Path, settings: SynthesisSettings, *, num_workers: int, overwrite: bool
+) -> SynthesisSummary:
     _claim_folder(out, settings, overwrite=overwrite)
     videos, clips = plan_videos(settings, out=out), plan_clips(settings, out=out)
     missing = [job for job in (*videos, *clips) if not job.path.exists()]
     tasks = [(job, settings) for job in missing]
     with Progress("synthesize", total=len(missing), unit="videos") as progress:
-        if num_workers > 1 and len(tasks) > 1:
-            context = multiprocessing.get_context("spawn")
-            with context.Pool(num_workers) as pool:
-                for _ in pool.imap_unordered(_write_video, tasks, chunksize=4):
-                    progress.update()
-        else:
-            for task in tasks:
-                _write_video(task)
-                progress.update()
+        try:
+            run_jobs(_write_video, tasks, lambda *_: progress.update(), num_workers=num_workers)
+        finally:
+            for folder in (out / "videos", out / "clips"):
+                remove_partials_in(folder)
     _write_annotations(out, videos, clips)
     return SynthesisSummary(
         num_videos=len(videos),
@@ -220,14 +224,12 @@ def _subjects(settings: SynthesisSettings) -> dict[str, list[int]]:
 def _claim_folder(out: Path, settings: SynthesisSettings, *, overwrite: bool) -> None:
     wanted = {"version": _GENERATOR_VERSION, **settings.model_dump(mode="json")}
     marker = out / SETTINGS_FILE
-    if out.exists() and not out.is_dir():
-        raise ConfigError(f"{out}: is a file; choose a folder")
     if overwrite and marker.exists():
         _remove_set(out)
     elif marker.exists():
         _compare_settings(marker, wanted)
         return
-    elif out.exists() and any(out.iterdir()):
+    elif out.exists() and any(path.name != LOCK_FILE for path in out.iterdir()):
         raise ConfigError(
             f"{out}: is not empty and was not made by mmad synthesize; choose another folder"
         )
@@ -265,7 +267,6 @@ def _remove_set(out: Path) -> None:
 def _write_video(task: tuple[Job, SynthesisSettings]) -> None:
     job, settings = task
     cv2.setNumThreads(1)
-    remove_partials(job.path)
     rng = np.random.default_rng(job.pixel_seed)
     subject = make_subject(job.subject)
     pushes_glasses = any(instance.label == GLASSES_LABEL for instance in job.plan.instances)

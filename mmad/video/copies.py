@@ -5,12 +5,9 @@ Small copies, cropped copies and optical flow are written this way.
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,18 +15,13 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from mmad.config.base import validated
-from mmad.errors import VideoError
-from mmad.files import (
-    check_writable,
-    json_value,
-    make_folder,
-    read_text,
-    remove_partials,
-    write_json,
-)
+from mmad.errors import RESUME_HINT, VideoError, told_if_interrupted
+from mmad.files import check_writable, json_value, read_text, remove_partials_in, write_json
+from mmad.process_lock import held
 from mmad.video.index import VideoIndex
 from mmad.video.reader import Frame, scaled_size
 from mmad.video.writer import VideoWriter, exact_fps
+from mmad.workers import run_jobs
 
 PREPARE_MANIFEST = "prepared.json"
 CROP_MANIFEST = "cropped.json"
@@ -82,6 +74,8 @@ class CopySummary:
 # Writes the copy at the second path of the video at the first, with a dataclass of settings. It is
 # a function of a module, so that worker processes find it.
 WriteCopy = Callable[[Path, Path, Any], FinishedCopy]
+# What one copy takes: its writer, the source, the folder and the settings.
+_Job = tuple[WriteCopy, Path, Path, Any]
 
 
 def make_copies(
@@ -106,13 +100,39 @@ def make_copies(
         overwrite: make finished copies again.
         on_done: called with each source when it is through.
 
-    Raises: VideoError if the manifest cannot be read, OutputError if the disk does not take a copy.
+    Raises: VideoError if the manifest cannot be read, OutputError if the disk does not take a copy
+    or another process is writing to ``out``.
     """
-    make_folder(out)
-    check_writable(out)
-    manifest = read_manifest(out / manifest_file)
+    with held(out), told_if_interrupted(RESUME_HINT):
+        check_writable(out)
+        remove_partials_in(out)
+        try:
+            return _make_copies(
+                settings,
+                out,
+                write,
+                manifest_path=out / manifest_file,
+                num_workers=num_workers,
+                overwrite=overwrite,
+                on_done=on_done,
+            )
+        finally:
+            remove_partials_in(out)
+
+
+def _make_copies(
+    settings: Mapping[Path, Any],
+    out: Path,
+    write: WriteCopy,
+    *,
+    manifest_path: Path,
+    num_workers: int,
+    overwrite: bool,
+    on_done: Callable[[Path], object] | None,
+) -> CopySummary:
+    manifest = read_manifest(manifest_path)
     summary = CopySummary()
-    jobs = {}
+    jobs: list[_Job] = []
     for video, wanted in settings.items():
         copy = copy_path(video, out)
         noted = {k: v for k, v in (manifest.get(copy.name) or {}).items() if k != "found"}
@@ -121,62 +141,44 @@ def make_copies(
             if on_done is not None:
                 on_done(video)
         else:
-            jobs[video] = wanted
+            jobs.append((write, video, out, wanted))
     # What is made again is no longer what was noted, even if this process is killed.
-    remade = [manifest.pop(copy_path(video, out).name, None) for video in jobs]
+    remade = [manifest.pop(copy_path(video, out).name, None) for _, video, _, _ in jobs]
     if any(entry is not None for entry in remade):
-        _write_manifest(out / manifest_file, manifest)
+        _write_manifest(manifest_path, manifest)
     last_written = float("-inf")
+
+    def note(job: _Job, result: tuple[dict | None, FinishedCopy | str]) -> None:
+        nonlocal last_written
+        (_, video, _, _), (state, copy) = job, result
+        if isinstance(copy, FinishedCopy):
+            summary.written.append(copy)
+            found = {"found": dict(copy.found)} if copy.found else {}
+            manifest[copy.path.name] = {**(state or {}), **found}
+            if time.monotonic() - last_written > _MANIFEST_EVERY_SECONDS:
+                _write_manifest(manifest_path, manifest)
+                last_written = time.monotonic()
+        else:
+            summary.failed[video] = copy
+        if on_done is not None:
+            on_done(video)
+
     try:
-        for video, state, result in _results(jobs, out, write, num_workers=num_workers):
-            if isinstance(result, FinishedCopy):
-                summary.written.append(result)
-                found = {"found": dict(result.found)} if result.found else {}
-                manifest[result.path.name] = {**(state or {}), **found}
-                if time.monotonic() - last_written > _MANIFEST_EVERY_SECONDS:
-                    _write_manifest(out / manifest_file, manifest)
-                    last_written = time.monotonic()
-            else:
-                summary.failed[video] = result
-            if on_done is not None:
-                on_done(video)
+        run_jobs(_copy_or_message, jobs, note, num_workers=num_workers)
     finally:
         if summary.written:
-            _write_manifest(out / manifest_file, manifest)
+            _write_manifest(manifest_path, manifest)
     return summary
 
 
-def _results(
-    settings: Mapping[Path, Any], out: Path, write: WriteCopy, *, num_workers: int
-) -> Iterator[tuple[Path, dict | None, FinishedCopy | str]]:
-    """Source, its state before the copy, and the copy or a message; in order of completion."""
-    if num_workers <= 1 or len(settings) <= 1:
-        for video, wanted in settings.items():
-            yield video, _state(video, wanted), _copy_or_message(write, video, out, wanted)
-        return
-    # Spawned, because FFmpeg's threads do not survive a fork.
-    with ProcessPoolExecutor(num_workers, mp_context=get_context("spawn")) as pool:
-        jobs = {
-            pool.submit(_copy_or_message, write, video, out, wanted): (video, _state(video, wanted))
-            for video, wanted in settings.items()
-        }
-        for job in as_completed(jobs):
-            video, state = jobs[job]
-            try:
-                yield video, state, job.result()
-            except BrokenProcessPool:
-                message = f"{video}: a worker process was killed (out of memory?); run again"
-                yield video, state, message
-
-
-def _copy_or_message(write: WriteCopy, video: Path, out: Path, settings: Any) -> FinishedCopy | str:
-    """The copy of one video, or the message of the error that prevented it."""
-    copy = copy_path(video, out)
-    remove_partials(copy)
+def _copy_or_message(job: _Job) -> tuple[dict | None, FinishedCopy | str]:
+    """The state of a source before it was copied, and its copy or the message of what failed."""
+    write, video, out, settings = job
+    state = _state(video, settings)
     try:
-        return write(video, copy, settings)
+        return state, write(video, copy_path(video, out), settings)
     except VideoError as error:
-        return str(error)
+        return state, str(error)
 
 
 def write_frames(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mmad.annotations.formats import read_annotations
-from mmad.errors import ConfigError
+from mmad.errors import ConfigError, OutputError
 from mmad.files import partial_path
 from mmad.labels import MA52
 from mmad.synthetic.dataset import SynthesisSettings, plan_videos, record_of, synthesize
@@ -121,7 +121,9 @@ def test_a_broken_settings_file_is_named(tmp_path: Path, content: str) -> None:
 
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("")
-    with pytest.raises(ConfigError, match="is a file; choose a folder"):
+    with pytest.raises(
+        OutputError, match=r"a: cannot be written \(File exists\); choose another path"
+    ):
         synthesize(tmp_path / "a", TINY)
 
 

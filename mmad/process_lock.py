@@ -1,0 +1,184 @@
+"""Files that tell other processes, on this machine or others, that one is at work."""
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from mmad.errors import OutputError
+from mmad.files import cannot_write, make_folder
+
+LOCK_FILE = ".mmad.lock"
+# A lock of another machine that has not been refreshed for so long belongs to a killed process.
+ABANDONED_SECONDS = 120.0
+_REFRESH_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class _Holder:
+    """The process that holds a lock; the fields are the words of the file.
+
+    Attributes:
+        host: name of the machine.
+        pid: number of the process.
+        place: where that number means this process: a boot of a machine, and a container on it.
+        started: when the process started, for numbers are given again; "-" if not known.
+        since: when it took the lock.
+    """
+
+    host: str
+    pid: str
+    place: str = "-"
+    started: str = "-"
+    since: str = ""
+
+    @classmethod
+    def myself(cls) -> "_Holder":
+        pid = str(os.getpid())
+        now = time.strftime("%Y-%m-%dT%H:%M")
+        return cls(socket.gethostname(), pid, _place(), _started(pid), now)
+
+    def is_dead(self) -> bool | None:
+        """Whether the process has ended, or None if that cannot be seen from here."""
+        # Elsewhere than on POSIX systems, signal 0 is not a question.
+        if os.name != "posix" or self.host != socket.gethostname() or not self.pid.isdigit():
+            return None
+        if self.place not in ("-", _place()):
+            return None
+        try:
+            os.kill(int(self.pid), 0)
+        except (ProcessLookupError, OverflowError):
+            return True
+        except OSError:
+            return False
+        return self.started != "-" and self.started != _started(self.pid)
+
+
+def _place() -> str:
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")[:13]
+        return f"{boot}.{os.stat('/proc/self/ns/pid').st_ino}"
+    except OSError:
+        return "-"
+
+
+def _started(pid: str) -> str:
+    try:
+        # The name of the program, in brackets, may hold anything.
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[19]
+    except OSError:
+        return "-"
+
+
+class ProcessLock:
+    """A file that is there while a process holds it, and that is refreshed while the process runs.
+
+    Args:
+        path: of the file; its folder must be there.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._released = threading.Event()
+
+    def acquire(self) -> bool:
+        """Whether this process holds the lock now; one of a process that was killed is taken over.
+
+        Raises: OSError if the file cannot be written.
+        """
+        words = " ".join(asdict(_Holder.myself()).values())
+        for _ in range(2):
+            try:
+                with self.path.open("x", encoding="utf-8") as file:
+                    file.write(words)
+            except FileExistsError:
+                if not self._remove_abandoned():
+                    return False
+            except OSError:
+                self.path.unlink(missing_ok=True)
+                raise
+            else:
+                self._released.clear()
+                threading.Thread(target=self._refresh, daemon=True).start()
+                return True
+        return False
+
+    def release(self) -> None:
+        """Let others have it."""
+        self._released.set()
+        self.path.unlink(missing_ok=True)
+
+    def holder(self) -> str:
+        """Number, machine and start of the process that holds it, as a human-readable string."""
+        holder = self._read()
+        if holder is None:
+            return "another process"
+        since = f" since {holder.since.replace('T', ' ')}" if holder.since else ""
+        return f"process {holder.pid} on {holder.host}{since}"
+
+    def _refresh(self) -> None:
+        while not self._released.wait(_REFRESH_SECONDS):
+            with suppress(OSError):
+                os.utime(self.path)
+
+    def _read(self) -> _Holder | None:
+        try:
+            return _Holder(*self.path.read_text(encoding="utf-8", errors="replace").split())
+        except (OSError, TypeError):
+            return None
+
+    def _remove_abandoned(self) -> bool:
+        """Whether the lock was of a process that has ended, and is gone now."""
+        holder = self._read()
+        is_dead = None if holder is None else holder.is_dead()
+        if is_dead is None:
+            try:
+                is_dead = time.time() - self.path.stat().st_mtime > ABANDONED_SECONDS
+            except OSError:
+                return True  # just released
+        if not is_dead:
+            return False
+        # Of several that found it abandoned, one can rename it. If it is no longer the one that was
+        # read, another process has taken it over in between, and gets it back.
+        aside = self.path.with_name(f"{self.path.name}.{os.getpid()}")
+        try:
+            self.path.rename(aside)
+            if ProcessLock(aside)._read() == holder:
+                return True
+            os.link(aside, self.path)
+            return False
+        except OSError:
+            return False
+        finally:
+            aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Keep other processes that ask the same from writing to ``folder``, which is made if need be.
+
+    Raises: OutputError that names the process that writes to it, if there is one.
+    """
+    is_new = not folder.exists()
+    make_folder(folder)
+    lock = ProcessLock(folder / LOCK_FILE)
+    try:
+        is_mine = lock.acquire()
+    except OSError as error:
+        raise cannot_write(folder, error) from None
+    if not is_mine:
+        raise OutputError(
+            f"{folder}: {lock.holder()} is writing to this folder; wait until it has ended, or "
+            f"choose another folder (if no such process runs, delete {lock.path})"
+        )
+    try:
+        yield
+    finally:
+        lock.release()
+        if is_new:
+            with suppress(OSError):
+                folder.rmdir()  # Only if nothing was written to it.

@@ -1,0 +1,92 @@
+"""The same work on many items in several processes, which end when this process does."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from typing import TypeVar
+
+from mmad.errors import MmadError
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+
+def run_jobs(
+    work: Callable[[Job], Result],
+    jobs: Sequence[Job],
+    on_done: Callable[[Job, Result], object],
+    *,
+    num_workers: int,
+) -> None:
+    """Do ``work`` on every job, and call ``on_done`` in this process as each is done.
+
+    An exception of a job stops the others at once, as does an interruption of this process; what
+    was done by then has been reported.
+
+    Args:
+        work: a function of a module, so that other processes find it.
+        jobs: what it is called with, one after the other.
+        on_done: called with a job and its result, in the order in which they are done.
+        num_workers: processes; with 1 the work is done in this one.
+
+    Raises: MmadError if a process was killed, or what ``work`` raises.
+    """
+    if num_workers <= 1 or len(jobs) <= 1:
+        for job in jobs:
+            on_done(job, work(job))
+        return
+    # Spawned, because FFmpeg's threads do not survive a fork.
+    context = get_context("spawn")
+    ends_with_us, ours = context.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(
+        num_workers, mp_context=context, initializer=_watch, initargs=(ends_with_us,)
+    )
+    unreported: dict[Future[Result], Job] = {}
+    try:
+        with _interrupts_held_back():
+            unreported |= {pool.submit(work, job): job for job in jobs}
+        for future in as_completed(list(unreported)):
+            on_done(unreported[future], future.result())
+            del unreported[future]
+    except BrokenProcessPool:
+        raise MmadError(
+            "a worker process was killed, perhaps because the memory was full; what is finished is "
+            "kept: run the same command again, with fewer --workers"
+        ) from None
+    finally:
+        ours.close()
+        pool.shutdown(cancel_futures=True)
+        for future, job in unreported.items():
+            if future.done() and not future.cancelled() and future.exception() is None:
+                on_done(job, future.result())
+
+
+def _watch(ends_with_parent: Connection) -> None:
+    """End this worker as soon as the other end of the pipe is closed, or its process ends."""
+
+    def wait() -> None:
+        try:
+            ends_with_parent.recv_bytes()
+        except (EOFError, OSError):
+            os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Processes started in this block never see Ctrl-C, which a terminal sends to all of them."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
