@@ -1,5 +1,9 @@
 """Every YAML file: it is read, it is complete, and it trains a step."""
 
+import ast
+import re
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -166,3 +170,46 @@ def test_missing_weights_say_how_to_get_them(videos: Path, tmp_path: Path) -> No
     )
     with pytest.raises(ValueError, match="get them from their authors"):
         train_run(config, out=tmp_path / "run", quiet=True)
+
+
+PAPERS = [path for path in CONFIGS if re.fullmatch(r"(?!recognition).*_videomae_[sb]", path.stem)]
+
+
+@pytest.mark.parametrize("path", PAPERS, ids=lambda path: path.stem)
+def test_the_configs_of_the_paper_name_who_sets_each_value(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    config = load_config(path)
+    assert config.backbone is not None
+    assert config.backbone.activation_checkpointing  # section 5.1
+    assert config.backbone.freeze != path.stem.startswith("full")
+    assert ("remains fixed" in text) == config.backbone.freeze
+    said = ""
+    for line in text[text.index("  image_size") :].splitlines():
+        value, _, comment = line.partition("  # ")
+        if comment:
+            said = comment
+        elif value.startswith("  ") and not re.match(r"  (size|num_workers|adapter)", value):
+            # A value without a comment belongs to a block that a comment covers.
+            assert re.search(r"as (all of this block|the next)", said), value
+
+
+def test_benchmarks_and_tools_need_declared_packages_only() -> None:
+    root = Path(__file__).parents[1]
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"].values()
+    declared = {
+        re.split(r"[^A-Za-z0-9_-]", text)[0].lower().replace("-", "_")
+        for text in (*project["dependencies"], *(text for extra in extras for text in extra))
+    }
+    called = {"cv2": "opencv_python_headless", "yaml": "pyyaml", "sklearn": "scikit_learn"}
+    for path in (*root.glob("benchmarks/*.py"), *root.glob("tools/**/*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                names = [node.module]
+            for name in {name.split(".")[0] for name in names}:
+                own = {"mmad", "benchmarks", "tools", "tests", path.parent.name}
+                local = (path.parent / f"{name}.py").exists() or (path.parent / name).exists()
+                if name in sys.stdlib_module_names or name in own or local:
+                    continue
+                assert called.get(name, name) in declared, f"{path.name} imports {name}"

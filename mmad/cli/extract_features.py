@@ -27,6 +27,9 @@ from mmad.video.reading import notices
 
 app = typer.Typer(add_completion=False)
 
+# What ``--norm`` calls them -> ``backbone.final_norm``.
+_FINAL_NORMS = {"none": "false", "tokens": "true", "pooled": "pooled"}
+
 
 @app.command()
 def extract_features(
@@ -62,6 +65,10 @@ def extract_features(
             help="Rate to resample videos to, or own for each video's own; default: the run's.",
         ),
     ] = None,
+    norm: Annotated[
+        Literal["none", "tokens", "pooled"] | None,
+        typer.Option(help="Last norm: of tokens, or of pooled vectors; default: the config's."),
+    ] = None,
     max_missing: MaxMissing = None,
     block_clips: Annotated[
         int | None, typer.Option(min=1, help="Clips computed at once; 8 on a CPU, 64 on a GPU.")
@@ -84,8 +91,11 @@ def extract_features(
 ) -> None:
     """Write the features of videos. A run that was killed goes on where it stopped."""
     rank, count = parse_share(share) if share is not None else share_of_process()
+    change = list(change or [])
     if max_missing is not None:
-        change = [*(change or []), f"data.max_missing={max_missing}"]
+        change.append(f"data.max_missing={max_missing}")
+    if norm is not None:
+        change.append(f"backbone.final_norm={_FINAL_NORMS[norm]}")
     settings = extraction_settings(
         window=window,
         stride=stride,
@@ -98,7 +108,7 @@ def extract_features(
     check_output_file(out)
     processor = choose_device(device, rank=rank)
     backbone = open_backbone(
-        source, device=processor, change=[*(change or []), *overrides], random=random_weights
+        source, device=processor, change=[*change, *overrides], random=random_weights
     )
     settings = settings.model_copy(update={"fps": extraction_rate(fps, usual=backbone.fps)})
     layout = plan_clips(

@@ -129,8 +129,12 @@ class BackboneSettings(Settings):
         False, description="the position table is part of the weights, not fixed sinusoids"
     )
     drop_path: float = Field(0.1, ge=0, lt=1, description="rate at the last block")
-    final_norm: bool = Field(
-        False, description="layer norm after the last block; peers' detectors have none"
+    final_norm: bool | Literal["pooled", "auto"] = Field(
+        False,
+        description=(
+            "layer norm after the last block: true of each token (self-supervised weights), pooled "
+            "of the pooled vector (fine-tuned weights), auto: as the weights have it, false: none"
+        ),
     )
     activation_checkpointing: bool = Field(
         False, description="less memory, about a third more time: recompute activations"

@@ -47,17 +47,27 @@ PRESETS_OF_FEATURES: Presets = {
     for name, preset in PRESETS_OF_DETECTION.items()
 }
 
-PRESETS_OF_RECOGNITION: Presets = {
-    "released": {
-        "heads": {
-            "shared_gate": False,
-            "gate": "replace",
-            "frame_rows": "channel_groups",
-            "margin_on": "all",
+
+def presets_of_recognition(primary: object) -> Presets:
+    """The presets of a recogniser with this primary head; TimeSformer's has a loss of its own."""
+    is_plain = primary == "timesformer"
+    return {
+        "released": {
+            "heads": {
+                "shared_gate": False,
+                "gate": "replace",
+                "frame_rows": "channel_groups",
+                "margin_on": "all",
+                "frame_classifier": "linear",
+                **({"classifier": "linear"} if is_plain else {}),
+            },
+            "losses": {
+                "f1_constant": 2,
+                "f1_frames": "together",
+                **({"f1": False} if is_plain else {}),
+            },
         },
-        "losses": {"f1_constant": 2},
-    },
-}
+    }
 
 
 def only_known(presets: Presets, group: str, known: Collection[str]) -> Presets:

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from mmad.config.backbone import BackboneSettings
 from mmad.config.base import Settings
-from mmad.config.compat import PRESETS_OF_RECOGNITION, expand_compat
+from mmad.config.compat import expand_compat, presets_of_recognition
 from mmad.config.data import Augmentation, PictureSettings
 from mmad.config.training import TrainingSettings
 
@@ -60,10 +60,20 @@ class HeadSettings(Settings):
     """What stands on the backbone."""
 
     primary: Literal["tsn", "i3d", "timesformer"] = Field(
-        "tsn", description="pooling of the primary head; timesformer: token mean, norm, linear"
+        "tsn", description="pooling of the primary head; all three are the mean over all tokens"
+    )
+    norm: bool | None = Field(
+        None,
+        description=(
+            "layer norm of the pooled vector; null: for timesformer, unless backbone.final_norm "
+            "has one"
+        ),
     )
     classifier: Literal["arcface", "linear"] = Field(
-        "arcface", description="of primary and coarse head; timesformer is linear"
+        "arcface", description="of primary and coarse head (released timesformer: linear)"
+    )
+    frame_classifier: Literal["arcface", "linear"] = Field(
+        "arcface", description="of both frame heads (released: linear)"
     )
     scale: float = Field(30.0, gt=0, description="ArcFace: scale of the cosines")
     margin: float = Field(0.5, ge=0, lt=1.57, description="ArcFace: margin in radians")
@@ -98,7 +108,14 @@ class LossSettings(Settings):
     coarse: float = Field(0.5, ge=0, description="weight of the coarse head")
     fine_frame: float = Field(0.5, ge=0, description="weight of the frame head")
     coarse_frame: float = Field(0.25, ge=0, description="weight of the coarse frame head")
-    f1: bool = Field(True, description="add soft F1, macro and micro; never for timesformer")
+    f1: bool = Field(True, description="add soft F1, macro and micro (released timesformer: false)")
+    f1_frames: Literal["each", "together"] = Field(
+        "each",
+        description=(
+            "frame heads: the mean of the F1 of each tubelet, as printed, or one F1 over all "
+            "tubelets (released)"
+        ),
+    )
     f1_constant: Literal[1, 2] = Field(
         1, description="1 - (macro + micro), as printed, or (1 - macro) + (1 - micro), as released"
     )
@@ -148,18 +165,35 @@ class RecognitionConfig(Settings):
     training: TrainingSettings
     inference: RecognitionInference = RecognitionInference()
 
+    @property
+    def has_head_norm(self) -> bool:
+        """Whether the heads norm the pooled vector."""
+        if self.heads.norm is not None:
+            return self.heads.norm
+        return self.heads.primary == "timesformer" and not self.backbone.final_norm
+
     @model_validator(mode="before")
     @classmethod
     def _expand(cls, content: Any) -> Any:
-        return (
-            expand_compat(content, PRESETS_OF_RECOGNITION)
-            if isinstance(content, Mapping)
-            else content
-        )
+        if not isinstance(content, Mapping):
+            return content
+        heads = content.get("heads")
+        primary = heads.get("primary") if isinstance(heads, Mapping) else None
+        return expand_compat(content, presets_of_recognition(primary))
 
     @model_validator(mode="after")
     def _fits(self) -> "RecognitionConfig":
         self.backbone.require_whole_patches(self.data.image_size)
+        if self.heads.norm and self.backbone.final_norm:
+            raise ValueError(
+                "heads.norm and backbone.final_norm would both norm the pooled vector; set one of "
+                "them to false"
+            )
+        if self.data.flow is not None and self.backbone.final_norm == "pooled":
+            raise ValueError(
+                "backbone.final_norm pooled is of one stream; with data.flow set it to true or "
+                "false"
+            )
         if self.inference.hierarchy == "soft" and not self.heads.coarse:
             raise ValueError(
                 "inference.hierarchy soft needs the coarse head; set heads.coarse=true"

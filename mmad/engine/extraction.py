@@ -75,6 +75,9 @@ class BlockEncoder:
                 patches, video_of_clip, before_block=self._settings.before_block
             )[block.kept]
         tokens_NTSD = tokens_NTSD.float()
+        if self._settings.spatial == "pooled" and self._settings.before_block is None:
+            rows = backbone.pool(tokens_NTSD, over_time=not layout.is_dense)
+            return rows.flatten(0, 1) if layout.is_dense else rows
         if not layout.is_dense:
             tokens_NTSD = tokens_NTSD.mean(dim=1, keepdim=True)
         return self._pool(tokens_NTSD.flatten(0, 1))

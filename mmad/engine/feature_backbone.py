@@ -9,7 +9,7 @@ from mmad.config.data import DataSettings, PictureSettings
 from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import AnyConfig, load_any_config
 from mmad.engine.feature_plan import FeatureBackbone
-from mmad.engine.pretrained import load_pretrained
+from mmad.engine.pretrained import load_pretrained, settle_norm
 from mmad.engine.run_folder import RunFolder, load_recognizer, load_run
 from mmad.errors import ConfigError
 from mmad.models.build import build_backbone
@@ -35,6 +35,7 @@ def open_backbone(
     config = load_any_config(run.config if source.is_dir() else source, overrides=change)
     if not isinstance(config, RecognitionConfig):
         config.of_videos()
+    config = settle_norm(config)
     settings = config.backbone
     assert settings is not None
     if source.is_dir():
@@ -47,7 +48,7 @@ def open_backbone(
         elif not random:
             raise ConfigError(
                 f"{source}: backbone.pretrained is null, so its features would say nothing; give "
-                "weights, a run folder instead of the config, or --random-weights for a try"
+                "weights, a run folder instead of the config, or --random-weights for a trial"
             )
     backbone.requires_grad_(False)
     return FeatureBackbone(

@@ -63,6 +63,11 @@ def plan_clips(
         raise FeatureError(
             f"--before-block {settings.before_block}: the backbone has blocks 0 to {depth - 1}"
         )
+    if source.backbone.fc_norm is not None and settings.spatial != "pooled":
+        raise FeatureError(
+            f"--spatial {settings.spatial}: backbone.final_norm=pooled norms pooled vectors only; "
+            "extract pooled features, or pass --norm none"
+        )
     if settings.mode == "windows":
         assert settings.window is not None
         assert settings.stride is not None

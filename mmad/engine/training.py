@@ -12,7 +12,7 @@ from mmad.engine.detection import prepare_detection
 from mmad.engine.distributed import Processes, start_processes
 from mmad.engine.experiment import Experiment
 from mmad.engine.loop import Loop
-from mmad.engine.pretrained import load_pretrained
+from mmad.engine.pretrained import load_pretrained, settle_norm
 from mmad.engine.recognition import prepare_recognition
 from mmad.engine.run_folder import (
     RunFolder,
@@ -71,6 +71,7 @@ def _train(
         torch.set_num_threads(config.training.threads)
     folder = RunFolder(out)
     check_writable(out)
+    config = settle_norm(config, started=folder if resume else None)
     experiment = EXPERIMENTS[config.task](config, processes=processes, folder=folder)
     model = experiment.model
     report = None

@@ -47,7 +47,9 @@ def build_backbone(settings: BackboneSettings) -> VideoMAE:
         position_image_size=settings.position_image_size,
         learned_positions=settings.learned_positions,
         drop_path_rate=settings.drop_path,
-        final_norm=settings.final_norm,
+        # What `settle_norm` has not settled has no weights, and starts as pre-training does.
+        final_norm=settings.final_norm in (True, "auto"),
+        pooled_norm=settings.final_norm == "pooled",
         activation_checkpointing=settings.activation_checkpointing,
     )
     backbone.requires_grad_(not settings.freeze)
@@ -107,10 +109,9 @@ def build_recognizer(config: RecognitionConfig, *, labels: LabelMap) -> Recogniz
     concatenate = has_flow and settings.flow_fusion == "concat"
     width *= 2 if concatenate else 1
     num_actions, num_parts = len(labels), len(labels.parent_names)
-    is_linear = settings.classifier == "linear" or settings.primary == "timesformer"
 
-    def classifier(num_classes: int) -> nn.Module:
-        if is_linear:
+    def classifier(num_classes: int, kind: str = settings.classifier) -> nn.Module:
+        if kind == "linear":
             return Linear(width, num_classes)
         return ArcFace(
             width,
@@ -130,10 +131,12 @@ def build_recognizer(config: RecognitionConfig, *, labels: LabelMap) -> Recogniz
     heads = Heads(
         classifier(num_actions),
         coarse=classifier(num_parts) if settings.coarse else None,
-        norm=nn.LayerNorm(width) if settings.primary == "timesformer" else None,
+        norm=nn.LayerNorm(width) if config.has_head_norm else None,
         dropout=settings.dropout,
-        fine_frame=Linear(width, num_actions) if settings.frame else None,
-        coarse_frame=Linear(width, num_parts) if settings.frame_coarse else None,
+        fine_frame=classifier(num_actions, settings.frame_classifier) if settings.frame else None,
+        coarse_frame=classifier(num_parts, settings.frame_classifier)
+        if settings.frame_coarse
+        else None,
         fine_gate=fine_gate,
         coarse_gate=coarse_gate,
         frame_rows=settings.frame_rows,
@@ -161,8 +164,9 @@ def build_recognition_criterion(
             name: getattr(losses, name) for name in ("fine", "coarse", "fine_frame", "coarse_frame")
         },
         class_weights_K=body_weights(counts, labels.parents, exponent=losses.within_body_exponent),
-        f1=losses.f1 and config.heads.primary != "timesformer",
+        f1=losses.f1,
         f1_constant=losses.f1_constant,
+        f1_frames=losses.f1_frames,
         f1_present_only=losses.f1_present_only,
         label_smoothing=losses.label_smoothing,
         gather=gather,

@@ -79,7 +79,7 @@ class VideoFeatures(nn.Module):
         counts = torch.tensor(list(clips_per_window), device=clips_NFHWC.device)
         video_of_clip_N = torch.arange(len(counts), device=counts.device).repeat_interleave(counts)
         tokens_NTSD = self.backbone.encode(patches, video_of_clip_N)
-        features_LD = tokens_NTSD.mean(dim=2).flatten(0, 1)
+        features_LD = self.backbone.pool(tokens_NTSD).flatten(0, 1)
 
         sequences = []
         for part_TD in features_LD.split(

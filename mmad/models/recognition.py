@@ -129,9 +129,9 @@ class Heads(nn.Module):
     Args:
         fine: classifier of actions.
         coarse: classifier of body parts, on the same vector.
-        norm: of the vector, for the TimeSformer head.
+        norm: of the vector, for a backbone without one.
         dropout: before both.
-        fine_frame, coarse_frame: classifiers of every tubelet.
+        fine_frame, coarse_frame: classifiers of every tubelet, called as those of clips.
         fine_gate, coarse_gate: of their features; the same module if they share it.
         frame_rows: "frames", or "channel_groups": rows are groups of channels over all tubelets,
             as the released code's reshape without a permutation makes them.
@@ -159,17 +159,19 @@ class Heads(nn.Module):
 
     def forward(
         self,
-        tokens_NTSD: Tensor,
+        frames_NTD: Tensor,
+        pooled_ND: Tensor,
         labels_N: Tensor | None = None,
         parents_N: Tensor | None = None,
     ) -> RecognitionOutputs:
         """Logits; with labels and their body parts, ArcFace adds its margin.
 
-        The mean over tubelets of means over the picture (TSN) is the mean over all tokens (I3D,
-        TimeSformer), so one line serves them.
+        Args:
+            frames_NTD: a vector for each tubelet.
+            pooled_ND: a vector for each clip. The mean over tubelets of means over the image (TSN)
+                is the mean over all tokens (I3D, TimeSformer), so one serves them.
+            labels_N, parents_N: actions and body parts, in training.
         """
-        frames_NTD = tokens_NTSD.mean(dim=2)
-        pooled_ND = frames_NTD.mean(dim=1)
         if self.norm is not None:
             pooled_ND = self.norm(pooled_ND)
         fine = self.fine(self.dropout(pooled_ND), labels_N)
@@ -180,16 +182,21 @@ class Heads(nn.Module):
         fine_frame = coarse_frame = None
         if self.fine_frame is not None:
             assert self.fine_gate is not None
-            fine_frame = self.fine_frame(self.fine_gate(rows))
+            fine_frame = self.fine_frame(self.fine_gate(rows), _for_rows(labels_N, rows))
         if self.coarse_frame is not None:
             assert self.coarse_gate is not None
-            coarse_frame = self.coarse_frame(self.coarse_gate(rows))
+            coarse_frame = self.coarse_frame(self.coarse_gate(rows), _for_rows(parents_N, rows))
         return RecognitionOutputs(pooled_ND, fine, coarse, fine_frame, coarse_frame)
 
     def _rows(self, frames_NTD: Tensor) -> Tensor:
         if self.frame_rows == "frames":
             return frames_NTD.flatten(0, 1)
         return frames_NTD.transpose(1, 2).reshape(-1, frames_NTD.shape[2])
+
+
+def _for_rows(labels_N: Tensor | None, rows: Tensor) -> Tensor | None:
+    """The label of each row of the frame heads."""
+    return None if labels_N is None else labels_N.repeat_interleave(len(rows) // len(labels_N))
 
 
 @dataclass(frozen=True)
@@ -264,8 +271,13 @@ class Recognizer(nn.Module):
             mix: which are blended, in training. The embedding of patches is linear, so blending
                 behind it is blending pictures.
         """
+        tokens_NTSD = self.tokens(clips_NFHWC, colours_V34, clips_per_window, mix)
+        backbone = self.features.backbone
         return self.heads(
-            self.tokens(clips_NFHWC, colours_V34, clips_per_window, mix), labels_N, parents_N
+            backbone.pool(tokens_NTSD),
+            backbone.pool(tokens_NTSD, over_time=True),
+            labels_N,
+            parents_N,
         )
 
     def tokens(

@@ -35,6 +35,25 @@ def soft_f1(
     return per_class.mean(), _f1(true.sum(), false.sum(), missed.sum())
 
 
+def soft_f1_of_rows(
+    probabilities_NK: Tensor, targets_NK: Tensor, *, present_only: bool = False
+) -> tuple[Tensor, Tensor]:
+    """The mean over the rows of each row's own macro and micro soft F1.
+
+    The sums over i and t in the frame losses of the paper have F1 inside.
+    """
+    true = probabilities_NK * targets_NK
+    false = probabilities_NK - true
+    missed = targets_NK - true
+    per_class = _f1(true, false, missed)
+    if present_only:
+        present = (targets_NK > 0).float()
+        macro = (per_class * present).sum(1) / present.sum(1).clamp(min=1)
+    else:
+        macro = per_class.mean(1)
+    return macro.mean(), _f1(true.sum(1), false.sum(1), missed.sum(1)).mean()
+
+
 def _f1(true: Tensor, false: Tensor, missed: Tensor) -> Tensor:
     precision, recall = true / (true + false + EPS), true / (true + missed + EPS)
     return 2 * precision * recall / (precision + recall + EPS)
@@ -81,6 +100,8 @@ class RecognitionCriterion:
         class_weights_K: of actions in the cross-entropy.
         f1: whether soft F1 is added.
         f1_constant: 1 for 1 - (macro + micro), 2 for (1 - macro) + (1 - micro).
+        f1_frames: "each" takes the F1 of each tubelet and the mean of those, as the paper prints
+            it, "together" one F1 over the tubelets of all clips.
         f1_present_only: as `soft_f1`.
         label_smoothing: share moved to a uniform guess.
         gather: collects the rows of all processes, with gradients for its own; for F1, which is a
@@ -94,6 +115,7 @@ class RecognitionCriterion:
         class_weights_K: Tensor,
         f1: bool = True,
         f1_constant: int = 1,
+        f1_frames: str = "each",
         f1_present_only: bool = False,
         label_smoothing: float = 0.0,
         gather: Callable[[Tensor], Tensor] = lambda rows: rows,
@@ -101,6 +123,7 @@ class RecognitionCriterion:
         self.weights = weights
         self.class_weights_K = class_weights_K
         self.f1, self.f1_constant, self.f1_present_only = f1, f1_constant, f1_present_only
+        self.f1_frames = f1_frames
         self.label_smoothing = label_smoothing
         self.gather = gather
 
@@ -119,12 +142,13 @@ class RecognitionCriterion:
             if logits is None:
                 continue
             rows = wanted.repeat_interleave(len(logits) // num_clips, dim=0)
-            losses[f"loss_{name}"] = self._head(logits, rows) * num_clips
+            each = name.endswith("_frame") and self.f1_frames == "each"
+            losses[f"loss_{name}"] = self._head(logits, rows, each=each) * num_clips
         total = sum(self.weights[name.removeprefix("loss_")] * v for name, v in losses.items())
         return {"loss": torch.as_tensor(total), **losses}
 
-    def _head(self, logits_NK: Tensor, targets_NK: Tensor) -> Tensor:
-        """Mean over the rows."""
+    def _head(self, logits_NK: Tensor, targets_NK: Tensor, *, each: bool) -> Tensor:
+        """Mean over the rows; ``each`` row has an F1 of its own."""
         num_classes = logits_NK.shape[1]
         smooth = targets_NK * (1 - self.label_smoothing) + self.label_smoothing / num_classes
         weights = self.class_weights_K.to(logits_NK.device)
@@ -132,7 +156,13 @@ class RecognitionCriterion:
         loss = soft_cross_entropy(logits_NK, smooth, weights).mean()
         if not self.f1:
             return loss
-        probabilities = self.gather(functional.softmax(logits_NK.float(), dim=1))
+        probabilities = functional.softmax(logits_NK.float(), dim=1)
+        if each:
+            macro, micro = soft_f1_of_rows(
+                probabilities, targets_NK, present_only=self.f1_present_only
+            )
+            return loss + self.f1_constant - macro - micro
+        probabilities = self.gather(probabilities)
         everyone = self.gather(targets_NK)
         macro, micro = soft_f1(probabilities, everyone, present_only=self.f1_present_only)
         f1_loss = self.f1_constant - macro - micro

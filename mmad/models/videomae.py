@@ -159,6 +159,7 @@ class VideoMAE(nn.Module):
             little about row and column in under a hundred channels.
         drop_path_rate: rate at the last block; it grows linearly from 0.
         final_norm: apply the layer norm after the last block. The published detectors do not.
+        pooled_norm: have a layer norm of pooled vectors, `fc_norm`, as fine-tuned weights do.
         norm_eps: epsilon of the layer norms.
         activation_checkpointing: keep only each block's input in training and recompute the rest,
             for less memory and more time.
@@ -173,6 +174,7 @@ class VideoMAE(nn.Module):
         learned_positions: bool = False,
         drop_path_rate: float = 0.0,
         final_norm: bool = False,
+        pooled_norm: bool = False,
         norm_eps: float = 1e-6,
         activation_checkpointing: bool = False,
     ) -> None:
@@ -194,6 +196,7 @@ class VideoMAE(nn.Module):
             Block(size, drop_path_rate=rate, norm_eps=norm_eps) for rate in rates
         )
         self.norm = nn.LayerNorm(size.width, eps=norm_eps) if final_norm else None
+        self.fc_norm = nn.LayerNorm(size.width, eps=norm_eps) if pooled_norm else None
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
@@ -261,10 +264,21 @@ class VideoMAE(nn.Module):
             x_NSD = self.norm(x_NSD)
         return x_NSD.unflatten(1, (self.clip_tubelets, math.prod(grid_hw)))
 
+    def pool(self, tokens_NTSD: Tensor, *, over_time: bool = False) -> Tensor:
+        """Mean of tokens after the last block, with the norm of pooled vectors if there is one.
+
+        Args:
+            tokens_NTSD: what `encode` gives.
+            over_time: one vector for each clip, (N, D), instead of each tubelet, (N, T, D).
+        """
+        pooled = tokens_NTSD.mean(dim=2)
+        if over_time:
+            pooled = pooled.mean(dim=1)
+        return pooled if self.fc_norm is None else self.fc_norm(pooled)
+
     def forward(self, clips_NCFHW: Tensor, video_of_clip_N: Tensor) -> Tensor:
-        """Features, one vector per tubelet: shape (N, T, D), the mean over the tokens of the
-        picture.
+        """Features, one vector per tubelet: shape (N, T, D).
 
         Arguments and errors as in `embed` and `encode`.
         """
-        return self.encode(self.embed(clips_NCFHW), video_of_clip_N).mean(dim=2)
+        return self.pool(self.encode(self.embed(clips_NCFHW), video_of_clip_N))

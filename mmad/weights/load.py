@@ -2,7 +2,7 @@
 
 import fnmatch
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,6 +104,14 @@ def find_weights(name: str) -> Path:
     )
 
 
+def weight_names(name: str) -> Collection[str]:
+    """Our names of the tensors of the backbone in a file of any naming; arguments and errors as
+    `load_backbone`.
+    """
+    found = backbone_names(read_weights(find_weights(name), averaged=True).tensors)
+    return () if found is None else found.tensors
+
+
 def load_backbone(
     backbone: VideoMAE, name: str, *, allow: Sequence[str] = (), averaged: bool = True
 ) -> LoadReport:
@@ -146,6 +154,11 @@ def fill_backbone(backbone: VideoMAE, file: WeightFile, *, allow: Sequence[str] 
     known = (*_NOT_BACKBONE, *_TEMPORAL_PARTS)
     ignored = {key for key in tensors if key not in wanted and key.startswith(known)}
     report = _report(file, found.naming, found.origins, wanted, tensors, reshaped, ignored)
+    if "norm.weight" in report.missing and "fc_norm.weight" in tensors:
+        raise CheckpointError(
+            f"{file.source}: fine-tuned weights, whose last norm (fc_norm) is of pooled vectors; "
+            "set backbone.final_norm=pooled (or auto, or false to go without)"
+        )
     require_complete(report, allow=allow)
     chosen = {key: tensors[key] for key in wanted if key in tensors}
     load_exactly(backbone, chosen, source=file.source)

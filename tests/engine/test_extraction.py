@@ -420,6 +420,25 @@ def test_wide_temporal_kernels_reach_further(videos: Path, tmp_path: Path) -> No
     np.testing.assert_allclose(parts.raw("long"), whole.raw("long"), atol=1e-5)
 
 
+def test_the_norm_of_pooled_vectors_is_chosen(videos: Path, tmp_path: Path) -> None:
+    """As the features of VideoMAEv2's authors: the mean over a clip, then fc_norm."""
+    path = dict(files_of(videos))["val0000"]
+    windows = {"mode": "windows", "window": 16, "stride": 8}
+    plain = extracted(tiny_config(videos), [("v", path)], tmp_path / "a.h5", **windows)
+    config = tiny_config(videos, backbone__final_norm="pooled")
+    source = feature_source(config)
+    assert source.backbone.fc_norm is not None
+    torch.nn.init.normal_(source.backbone.fc_norm.weight)
+    settings = ExtractionSettings(**windows)
+    extract_to_file([("v", path)], source, settings, out=tmp_path / "b.h5")
+    with torch.no_grad():
+        expected = source.backbone.fc_norm(torch.from_numpy(plain.raw("v")))
+    np.testing.assert_allclose(FeatureFile(tmp_path / "b.h5").raw("v"), expected, atol=1e-5)
+    tokens = ExtractionSettings(spatial="tokens")
+    with pytest.raises(FeatureError, match="norms pooled vectors only"):
+        extract_to_file([("v", path)], source, tokens, out=tmp_path / "c.h5")
+
+
 def test_blocks_of_windows_far_apart_stay_small() -> None:
     layout = ClipLayout(16, 16, 500, 1, block_clips=8, is_dense=False)
     spans = [len(span) for span, _, _ in layout.blocks(20_000)]

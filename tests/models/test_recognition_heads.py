@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from mmad.config.backbone import BackboneSettings
@@ -12,7 +13,7 @@ from mmad.config.recognition import ClipDataSettings, HeadSettings, RecognitionC
 from mmad.config.training import TrainingSettings
 from mmad.evaluation.hierarchy import combine_levels
 from mmad.labels import MA52
-from mmad.models.build import build_recognizer
+from mmad.models.build import build_recognition_criterion, build_recognizer
 from mmad.models.recognition import ArcFace, Gate, Heads, Linear, Mix, Recognizer
 from mmad.models.recognition_losses import (
     EPS,
@@ -41,11 +42,14 @@ def count(module: nn.Module) -> int:
 
 
 def test_parameter_counts_at_the_width_of_the_paper() -> None:
-    """768 x 52; 2 x 768 x 48 + 768 x 52 + 52; 768 x 7; 2 x 768 x 48 + 768 x 7 + 7."""
+    """768 x 52; 2 x 768 x 48 + 768 x 52 + 52; 768 x 7; 2 x 768 x 48 + 768 x 7 + 7.
+
+    One gate less where it is shared, and no biases of frame heads with ArcFace.
+    """
     gate = 2 * 768 * 48
     parts = [768 * 52, gate + 768 * 52 + 52, 768 * 7, gate + 768 * 7 + 7]
     assert sum(parts) == 238_139
-    for compat, expected in (("released", 238_139), (None, 164_411)):
+    for compat, expected in (("released", 238_139), (None, 238_139 - gate - 52 - 7)):
         content = make_config().model_dump()
         content["heads"] = {}
         content["backbone"] = {"size": {"width": 768, "depth": 1, "num_heads": 12}}
@@ -109,13 +113,14 @@ class Sum(nn.Module):
 def test_rows_of_the_frame_head_are_frames_or_groups_of_channels() -> None:
     tokens = torch.arange(2 * 3 * 1 * 4, dtype=torch.float32).reshape(2, 3, 1, 4)  # N T S D
     heads = Heads(Sum(), fine_frame=Sum(), fine_gate=nn.Identity(), dropout=0.0)
-    outputs = heads(tokens)
+    frames, pooled = tokens.mean(dim=2), tokens.mean(dim=(1, 2))
+    outputs = heads(frames, pooled)
     torch.testing.assert_close(outputs.fine_frame, tokens.reshape(6, 4))
     torch.testing.assert_close(outputs.fine, tokens.mean(dim=(1, 2)))
     heads.frame_rows = "channel_groups"
     # (N, C, T, H, W) reshaped to (N x T, C, H, W), as released, then the mean over H and W.
     released = tokens.permute(0, 3, 1, 2).reshape(6, 4)
-    torch.testing.assert_close(heads(tokens).fine_frame, released)
+    torch.testing.assert_close(heads(frames, pooled).fine_frame, released)
 
 
 @pytest.mark.parametrize("primary", ["tsn", "i3d", "timesformer"])
@@ -132,9 +137,8 @@ def test_every_head_gives_logits_of_both_levels(primary: str, classifier: str) -
     assert outputs.fine_frame.shape == (3 * 8, 52)
     assert outputs.coarse_frame is not None
     assert outputs.coarse_frame.shape == (3 * 8, 7)
-    assert isinstance(model.heads.fine, Linear) == (
-        classifier == "linear" or primary == "timesformer"
-    )
+    assert isinstance(model.heads.fine, Linear) == (classifier == "linear")
+    assert isinstance(model.heads.fine_frame, ArcFace)
 
 
 def recognizer() -> tuple[Recognizer, Tensor, Tensor]:
@@ -208,7 +212,9 @@ def test_the_weighted_sum_against_numpy() -> None:
         rows = np.repeat(truth, len(values) // 3)
         p = np.exp(values) / np.exp(values).sum(1, keepdims=True)
         entropy = -np.log(p[np.arange(len(rows)), rows]).mean()
-        macro, micro = numpy_f1(p, np.eye(values.shape[1])[rows], present_only=False)
+        true = np.eye(values.shape[1])[rows]
+        each = zip(p[:, None], true[:, None], strict=True) if "frame" in name else [(p, true)]
+        macro, micro = np.mean([numpy_f1(*row, present_only=False) for row in each], axis=0)
         total += weights[name] * (entropy + 1 - (macro + micro))
     outputs = type("Outputs", (), {name: torch.from_numpy(v) for name, v in logits.items()})()
     targets = RecognitionTargets(
@@ -285,3 +291,58 @@ def test_body_parts_by_the_best_action_the_sum_and_the_coarse_head() -> None:
     assert body.argmax() == head
     for values in (mapped, summed, soft):
         assert values.sum() == pytest.approx(1.0)
+
+
+def test_arcface_of_frame_heads_has_a_margin_on_the_label_of_the_clip() -> None:
+    model = build_recognizer(make_config(primary="timesformer", dropout=0.0), labels=MA52).eval()
+    clips = torch.randint(0, 255, (2, 16, 32, 32, 3), dtype=torch.uint8)
+    inputs = (clips, torch.eye(3, 4).expand(2, 3, 4) / 100, [1, 1])
+    labels, parents = torch.tensor([3, 9]), torch.tensor([0, 1])
+    plain, margin = model(*inputs), model(*inputs, labels, parents)
+    moved = (plain.fine_frame - margin.fine_frame).abs() > 1e-3
+    assert moved.nonzero()[:, 1].tolist() == [3] * 8 + [9] * 8
+    moved = (plain.coarse_frame - margin.coarse_frame).abs() > 1e-3
+    assert moved.nonzero()[:, 1].tolist() == [0] * 8 + [1] * 8
+
+
+def recognition_settings(**changes: object) -> RecognitionConfig:
+    content = make_config().model_dump(mode="json")
+    for place, value in changes.items():
+        group, _, name = place.partition("__")
+        if name:
+            content[group] = {**content[group], name: value}
+        else:
+            content[group] = value
+    return RecognitionConfig.model_validate(content)
+
+
+def test_the_ablation_of_the_paper_starts_from_a_timesformer_head_with_every_loss() -> None:
+    config = make_config(primary="timesformer")
+    assert (config.heads.classifier, config.losses.f1) == ("arcface", True)
+    criterion = build_recognition_criterion(
+        config, labels=MA52, counts=[1] * 52, gather=lambda rows: rows
+    )
+    assert criterion.f1
+    assert criterion.f1_frames == "each"
+
+
+def test_the_released_timesformer_head_is_linear_and_has_no_f1() -> None:
+    content = make_config().model_dump(mode="json", exclude={"heads", "losses", "compat"})
+    for primary, plain in (("timesformer", True), ("tsn", False)):
+        content |= {"compat": "released", "heads": {"primary": primary}}
+        config = RecognitionConfig.model_validate(content)
+        assert (config.heads.classifier == "linear", config.losses.f1) == (plain, not plain)
+        assert (config.heads.frame_classifier, config.losses.f1_frames) == ("linear", "together")
+
+
+def test_the_pooled_vector_is_normed_once() -> None:
+    for final_norm, wanted in ((False, True), (True, False), ("pooled", False)):
+        config = recognition_settings(backbone__final_norm=final_norm)
+        config = config.model_copy(
+            update={"heads": config.heads.model_copy(update={"primary": "timesformer"})}
+        )
+        assert config.has_head_norm == wanted
+    with pytest.raises(ValidationError, match="would both norm the pooled vector"):
+        recognition_settings(backbone__final_norm=True, heads__norm=True)
+    with pytest.raises(ValidationError, match="final_norm pooled is of one stream"):
+        recognition_settings(backbone__final_norm="pooled", data__flow="flow")

@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 
 from mmad.cli.main import app
 from mmad.config.backbone import BackboneSettings
+from mmad.config.recognition import RecognitionConfig
+from mmad.engine.pretrained import settle_norm
 from mmad.errors import CheckpointError
 from mmad.models.build import build_backbone
 from mmad.models.videomae import VideoMAE
@@ -105,6 +107,61 @@ def test_the_hugging_face_model_agrees(tmp_path: Path) -> None:
     theirs.save_pretrained(tmp_path / "again")
     target = make(seed=2)
     load_backbone(target, str(tmp_path / "again"))
+    assert features(target).equal(features(source))
+
+
+def test_a_fine_tuned_classifier_of_hugging_face_agrees(tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    config = transformers.VideoMAEConfig(
+        image_size=32,
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        use_mean_pooling=True,
+        num_labels=5,
+        layer_norm_eps=1e-6,
+    )
+    theirs = transformers.VideoMAEForVideoClassification(config).eval()
+    with torch.no_grad():
+        for parameter in theirs.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    theirs.save_pretrained(tmp_path)
+    ours = make(final_norm="pooled")
+    report = load_backbone(ours, str(tmp_path))
+    assert not report.missing
+    assert not any(name.startswith("fc_norm") for name in report.ignored)
+    clips = torch.randn(3, 16, 3, 32, 32)
+    with torch.no_grad():
+        tokens = ours.encode(ours.embed(clips.transpose(1, 2)), torch.arange(3))
+        logits = theirs.classifier(ours.pool(tokens, over_time=True))
+        torch.testing.assert_close(logits, theirs(clips).logits, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("extra", "settled"), [("fc_norm", "pooled"), ("norm", True), ("head", False)]
+)
+def test_the_last_norm_is_that_of_the_weights(extra: str, settled: object, tmp_path: Path) -> None:
+    source = make(seed=1)
+    torch.save(official(source) | {f"{extra}.weight": torch.ones(16)}, tmp_path / "w.pth")
+    settings = {"size": SIZE, "position_image_size": 32, "pretrained": str(tmp_path / "w.pth")}
+    config = RecognitionConfig(
+        data={"train": ["x"], "clips": "y"},
+        backbone={**settings, "final_norm": "auto"},
+        training={"epochs": 1},
+    )
+    settled_config = settle_norm(config)
+    assert settled_config.backbone is not None
+    assert settled_config.backbone.final_norm == settled
+
+
+def test_fine_tuned_weights_say_which_norm_they_have(tmp_path: Path) -> None:
+    source = make(seed=1, final_norm="pooled")
+    torch.save(official(source), tmp_path / "w.pth")
+    with pytest.raises(CheckpointError, match=r"fine-tuned weights.*backbone\.final_norm=pooled"):
+        load_backbone(make(seed=2, final_norm=True), str(tmp_path / "w.pth"))
+    target = make(seed=2, final_norm="pooled")
+    load_backbone(target, str(tmp_path / "w.pth"))
     assert features(target).equal(features(source))
 
 
