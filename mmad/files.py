@@ -345,8 +345,8 @@ def write_bytes(path: str | Path, content: bytes) -> None:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write ``text`` in UTF-8; as `replaced`."""
-    write_bytes(path, text.encode())
+    """Write ``text`` in UTF-8, and what UTF-8 cannot hold as escapes; as `replaced`."""
+    write_bytes(path, text.encode(errors="backslashreplace"))
 
 
 def write_json(path: str | Path, content: object) -> None:

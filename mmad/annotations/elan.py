@@ -276,7 +276,7 @@ def _link_video(root: ElementTree.Element, *, video: Path, folder: Path) -> None
         relative = ""
     if relative:
         link = relative if relative.startswith("../") else f"./{relative}"
-        descriptor.set("RELATIVE_MEDIA_URL", quote(link))
+        descriptor.set("RELATIVE_MEDIA_URL", quote(os.fsencode(link)))
     header.insert(0, descriptor)
 
 

@@ -13,6 +13,7 @@ from mmad.cli.copies import VideosArgument, WorkersOption, tell_copies, video_fi
 from mmad.cli.options import OverwriteOption
 from mmad.errors import MmadError, VideoError, raise_problems
 from mmad.progress import Progress, tracked
+from mmad.video.find import video_id_of
 
 # Imported where they are used: `mmad data stats` does not need to open videos.
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def crop(
 
 
 def _tell_without_boxes(files: Sequence[Path], boxes: Mapping[str, NDArray[np.float64]]) -> None:
-    without = [file.stem for file in files if file.stem not in boxes]
+    without = [name for name in map(video_id_of, files) if name not in boxes]
     if 0 < len(without) < len(files):
         names = ", ".join(without[:3]) + (", ..." if len(without) > 3 else "")
         typer.echo(

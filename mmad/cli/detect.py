@@ -23,7 +23,7 @@ from mmad.files import check_writable, safe_name
 from mmad.labels import LabelMap
 from mmad.report.timeline import draw_timeline
 from mmad.structures import Annotations, VideoRecord
-from mmad.video.find import find_videos
+from mmad.video.find import find_videos, video_id_of
 from mmad.video.index import index_video
 from mmad.video.reader import open_video
 
@@ -36,7 +36,7 @@ def collect(paths: list[Path]) -> list[Path]:
     Raises: VideoError if two would have the same id.
     """
     files = [file for p in paths for file in (find_videos(p).values() if p.is_dir() else [p])]
-    stems = [file.stem for file in files]
+    stems = [video_id_of(file) for file in files]
     repeated = sorted({stem for stem in stems if stems.count(stem) > 1})
     if repeated:
         raise VideoError(f"two videos have the name '{repeated[0]}'; give them different names")
@@ -47,7 +47,7 @@ def record_of(path: Path) -> VideoRecord:
     """A video without annotations."""
     index = index_video(path)
     return VideoRecord(
-        video_id=path.stem,
+        video_id=video_id_of(path),
         duration_seconds=index.duration_seconds,
         subset="none",
         fps=index.fps,

@@ -22,6 +22,7 @@ from mmad.engine.loop import choose_precision
 from mmad.errors import RESUME_HINT, ConfigError, VideoError, raise_problems, told_if_interrupted
 from mmad.files import check_output_file
 from mmad.progress import Progress
+from mmad.video.find import video_id_of
 from mmad.video.index import announced_frames
 from mmad.video.reading import notices
 
@@ -210,12 +211,13 @@ def named_videos(files: list[Path]) -> list[tuple[str, Path]]:
     """
     by_id: dict[str, Path] = {}
     for path in files:
-        if path.stem in by_id and by_id[path.stem].resolve() != path.resolve():
+        video_id = video_id_of(path)
+        if video_id in by_id and by_id[video_id].resolve() != path.resolve():
             raise VideoError(
-                f"{by_id[path.stem]} and {path} would both be video '{path.stem}'; give them "
+                f"{by_id[video_id]} and {path} would both be video '{video_id}'; give them "
                 "different names"
             )
-        by_id[path.stem] = path
+        by_id[video_id] = path
     return sorted(by_id.items())
 
 

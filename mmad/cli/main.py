@@ -7,6 +7,7 @@ so that ``mmad eval`` does not wait for torch.
 
 import difflib
 import importlib
+import io
 import os
 import signal
 import sys
@@ -130,6 +131,9 @@ def main(
 
 def run() -> None:
     """Run ``mmad``; a user's error is printed as one message, and the process exits with code 2."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Names of files need not be text.
+        sys.stdout.reconfigure(errors="backslashreplace")
     # A process of torchrun has to end even while it waits for the others.
     if "WORLD_SIZE" not in os.environ:
         signal.signal(signal.SIGTERM, _terminate)

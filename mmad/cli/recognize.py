@@ -18,6 +18,7 @@ from mmad.errors import MmadError, VideoError
 from mmad.files import check_output_file
 from mmad.progress import Progress
 from mmad.structures import ClipRecord
+from mmad.video.find import as_text
 from mmad.video.reading import notices
 
 app = typer.Typer(add_completion=False)
@@ -42,7 +43,7 @@ def recognize(
         raise MmadError(f"--out {out}: expected a name that ends in .csv")
     if out is not None:
         check_output_file(out)
-    names = [path.name for path in videos]
+    names = [as_text(path.name) for path in videos]
     if len(set(names)) < len(names):
         raise VideoError("two clips have the same name; recognise them one after the other")
     model, config, labels = load_recognizer(checkpoint)
@@ -51,7 +52,10 @@ def recognize(
     with Progress("recognize", total=len(videos), unit="clips") as progress:
         answers = recognize_clips(
             model.to(processor),
-            [ClipRecord(path.name, None, "test", path) for path in videos],
+            [
+                ClipRecord(name, None, "test", path)
+                for name, path in zip(names, videos, strict=True)
+            ],
             config,
             labels=labels,
             num_samples=config.data.test_clips,

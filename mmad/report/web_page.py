@@ -96,7 +96,7 @@ def links_from(videos: Mapping[str, Path], *, folder: Path) -> dict[str, str]:
     for video_id, file in videos.items():
         try:
             relative = Path(os.path.relpath(file.resolve(), folder.resolve())).as_posix()
-            links[video_id] = quote(relative)
+            links[video_id] = quote(os.fsencode(relative))
         except ValueError:  # another drive
             links[video_id] = file.resolve().as_uri()
     return links

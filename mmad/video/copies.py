@@ -4,6 +4,7 @@ Small copies, cropped copies and optical flow are written this way.
 """
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -136,7 +137,9 @@ def _make_copies(
     for video, wanted in settings.items():
         copy = copy_path(video, out)
         noted = {k: v for k, v in (manifest.get(copy.name) or {}).items() if k != "found"}
-        if not overwrite and copy.is_file() and noted and noted == _state(video, wanted):
+        if noted:
+            noted["source"] = _seen_from(out, Path(noted["source"]))
+        if not overwrite and os.path.isfile(copy) and noted and noted == _state(video, out, wanted):
             summary.skipped.append(copy)
             if on_done is not None:
                 on_done(video)
@@ -174,7 +177,7 @@ def _make_copies(
 def _copy_or_message(job: _Job) -> tuple[dict | None, FinishedCopy | str]:
     """The state of a source before it was copied, and its copy or the message of what failed."""
     write, video, out, settings = job
-    state = _state(video, settings)
+    state = _state(video, out, settings)
     try:
         return state, write(video, copy_path(video, out), settings)
     except VideoError as error:
@@ -281,14 +284,28 @@ def copy_path(video: Path, out: Path) -> Path:
     return out / f"{video.stem}.mp4"
 
 
-def _state(video: Path, settings: Any) -> dict | None:
+def _seen_from(out: Path, path: Path) -> str:
+    """A path relative to the folder, so that both can be moved together; absolute where it must be.
+
+    Args:
+        out: the folder.
+        path: absolute, or relative to the folder.
+    """
+    whole = (out / path).resolve()
+    try:
+        return Path(os.path.relpath(whole, out.resolve())).as_posix()
+    except ValueError:  # On Windows, another drive.
+        return str(whole)
+
+
+def _state(video: Path, out: Path, settings: Any) -> dict | None:
     """What a finished copy must agree with; None if the source is not there."""
     try:
         stat = video.stat()
     except OSError:
         return None
     state = {
-        "source": str(video.resolve()),
+        "source": _seen_from(out, video.resolve()),
         "source_bytes": stat.st_size,
         "source_mtime_ns": stat.st_mtime_ns,
         **asdict(settings),

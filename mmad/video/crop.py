@@ -21,6 +21,7 @@ from mmad.video.copies import (
     read_manifest,
     write_frames,
 )
+from mmad.video.find import video_id_of
 from mmad.video.index import index_video
 from mmad.video.person_box import EXPAND, LEAST_ASPECT, PersonBox, motion_box, union_box
 from mmad.video.reader import Frame, open_video
@@ -91,7 +92,7 @@ def crop_settings(
     """The settings of one video, whose id is the stem of its file; see `crop_videos`."""
     union: tuple[float, ...] | None = None
     if boxes is not None:
-        found = boxes.get(video.stem, np.zeros((0, 4)))
+        found = boxes.get(video_id_of(video), np.zeros((0, 4)))
         union = ()
         if len(found):
             sides = np.concatenate((found[:, :2].min(axis=0), found[:, 2:].max(axis=0)))
@@ -206,7 +207,7 @@ def check_crop(
     for name, value in (("expand", expand), ("least_aspect", least_aspect)):
         if not 0 <= value < float("inf"):
             problems.append(f"{name}: expected 0 or more, found {value}")
-    stems = [video.stem for video in videos]
+    stems = [video_id_of(video) for video in videos]
     if boxes is not None and stems and not set(stems) & set(boxes):
         problems.append(
             f"no video has boxes: the videos are {', '.join(stems[:3])}, ..., the boxes are of "

@@ -1,16 +1,39 @@
 """Finding the video files of a folder."""
 
+import os
+import re
 from pathlib import Path
+from urllib.parse import quote
 
 from mmad.errors import VideoError, raise_problems
 
 SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".ts")
 
 
-def find_videos(folder: str | Path) -> dict[str, Path]:
-    """Path of each video file in ``folder`` or below it, by the stem of its name.
+# Control characters, and lone surrogates, which stand for bytes that are not UTF-8.
+_NO_TEXT = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
-    Raises: VideoError if the folder is missing or two files share a stem.
+
+def video_id_of(path: Path) -> str:
+    r"""The id of a video file: its name without the ending, as text that any file can hold.
+
+    Control characters and bytes that are not UTF-8 are percent-encoded.
+
+    >>> video_id_of(Path("videos/P01 Müller.mp4")), video_id_of(Path("a\nb\udcff.mp4"))
+    ('P01 Müller', 'a%0Ab%FF')
+    """
+    return as_text(path.stem)
+
+
+def as_text(name: str) -> str:
+    """The name of a file with percent signs and hex digits where it is not text; see above."""
+    return _NO_TEXT.sub(lambda match: quote(os.fsencode(match.group())), name)
+
+
+def find_videos(folder: str | Path) -> dict[str, Path]:
+    """Path of each video file in ``folder`` or below it, by its id.
+
+    Raises: VideoError if the folder is missing or two files share an id.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -21,8 +44,9 @@ def find_videos(folder: str | Path) -> dict[str, Path]:
         hidden = path.name.startswith(".")
         if hidden or path.suffix.lower() not in SUFFIXES or not path.is_file():
             continue
-        if path.stem in found:
-            problems.append(f"{found[path.stem]} and {path} would both be video '{path.stem}'")
-        found[path.stem] = path
+        video_id = video_id_of(path)
+        if video_id in found:
+            problems.append(f"{found[video_id]} and {path} would both be video '{video_id}'")
+        found[video_id] = path
     raise_problems(VideoError, source=str(folder), problems=problems)
     return found

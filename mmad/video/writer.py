@@ -151,7 +151,8 @@ class VideoWriter:
     def _failure(self, error: Exception) -> MmadError:
         if is_disk_error(error):
             return cannot_write(self.path, error)
-        return VideoError(f"{self.path}: cannot be written as a video ({error})")
+        reason = getattr(error, "strerror", None) or error
+        return VideoError(f"{self.path}: cannot be written as a video ({reason})")
 
     def _discard(self) -> None:
         container = getattr(self, "_container", None)

@@ -21,6 +21,8 @@ from mmad.engine.inference import detect_videos
 from mmad.engine.run_folder import RunFolder, load_run
 from mmad.engine.training import train_run
 from mmad.errors import CheckpointError, ConfigError
+from mmad.evaluation.predictions import read_predictions
+from mmad.labels import MA52
 from mmad.models.build import build_detector
 from mmad.models.detector import EndToEndDetector
 
@@ -269,6 +271,9 @@ def test_an_unreadable_video_does_not_lose_the_others(
     good = next((videos / "videos").glob("val*.mp4"))
     bad = tmp_path / "bad.mp4"
     bad.write_bytes(b"not a video")
+    # A name that is not UTF-8.
+    odd = tmp_path / os.fsdecode(b"odd\xff.mp4")
+    odd.write_bytes(good.read_bytes())
     command = [
         sys.executable,
         "-m",
@@ -276,6 +281,7 @@ def test_an_unreadable_video_does_not_lose_the_others(
         "detect",
         str(good),
         str(bad),
+        str(odd),
         "--checkpoint",
         str(run),
     ]
@@ -286,7 +292,10 @@ def test_an_unreadable_video_does_not_lose_the_others(
     assert "bad.mp4" in result.stderr
     assert "Traceback" not in result.stderr
     assert f"{good.stem}.eaf" in {path.name for path in (tmp_path / "out").iterdir()}
-    assert (tmp_path / "out" / "detections.csv").read_text().count(good.stem) > 0
+    assert f"{good.name}: " in result.stdout
+    assert r"odd\udcff.mp4: " in result.stdout
+    found = read_predictions(tmp_path / "out" / "detections.csv", labels=MA52)
+    assert set(found) == {good.stem, "odd%FF"}
 
 
 def test_predict_and_eval_from_a_run(run: Path) -> None:

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from mmad.cli.prepare import app
 from mmad.errors import VideoError
 from mmad.files import partial_path
+from mmad.video.find import find_videos
 from mmad.video.index import index_video
 from mmad.video.prepare import MANIFEST_FILE, prepare_videos
 from mmad.video.reader import open_video
@@ -158,6 +159,41 @@ def test_impossible_requests_are_told_together(tmp_path: Path) -> None:
     (tmp_path / "out" / MANIFEST_FILE).write_text("[]")
     with pytest.raises(VideoError, match=r"prepared\.json: expected the list of finished copies"):
         prepare_videos([source], tmp_path / "out", short_side=32)
+
+
+def test_odd_names_do_not_spoil_the_others(tmp_path: Path) -> None:
+    """Not UTF-8, as long as names can be, and too long with the ending of a copy."""
+    content = write_clip(tmp_path / "a.mp4", num_frames=6).read_bytes()
+    folder, out = tmp_path / "videos", tmp_path / "out"
+    folder.mkdir()
+    names = [b"bad\xff.mp4", b"line\nbreak.mp4", b"x" * 251 + b".mp4", b"z" * 252 + b".ts"]
+    for name in names:
+        (folder / os.fsdecode(name)).write_bytes(content)
+    found = find_videos(folder)
+    assert sorted(found)[:2] == ["bad%FF", "line%0Abreak"]
+    summary = prepare_videos(list(found.values()), out, short_side=32)
+    assert len(summary.written) == 3
+    (message,) = summary.failed.values()
+    assert message.endswith("zzz.mp4: cannot be written as a video (File name too long)")
+    assert set(find_videos(out)) == {"bad%FF", "line%0Abreak", "x" * 251}
+    assert len(prepare_videos(list(found.values()), out, short_side=32).skipped) == 3
+
+
+def test_videos_and_copies_can_be_moved_together(tmp_path: Path) -> None:
+    (tmp_path / "here" / "videos").mkdir(parents=True)
+    source = write_clip(tmp_path / "here" / "videos" / "a.mp4", num_frames=6)
+    out = tmp_path / "here" / "out"
+    prepare_videos([source], out, short_side=32)
+    assert str(tmp_path) not in (out / MANIFEST_FILE).read_text()
+    (tmp_path / "here").rename(tmp_path / "there")
+    source, out = tmp_path / "there" / "videos" / "a.mp4", tmp_path / "there" / "out"
+    assert len(prepare_videos([source], out, short_side=32).skipped) == 1
+    # Older versions noted where the source was.
+    noted = json.loads((out / MANIFEST_FILE).read_text())
+    assert noted["copies"]["a.mp4"]["source"] == "../videos/a.mp4"
+    noted["copies"]["a.mp4"]["source"] = str(source)
+    (out / MANIFEST_FILE).write_text(json.dumps(noted))
+    assert len(prepare_videos([source], out, short_side=32).skipped) == 1
 
 
 def test_command(tmp_path: Path) -> None:
