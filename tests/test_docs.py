@@ -129,7 +129,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(annotations / f"ma52_{name}.txt", folder / f"{name}.txt")
     shutil.copy(data / "subjects.csv", folder / "subjects.csv")
     shutil.copy(data / "clips/val_00000.mp4", folder / "clip.mp4")
+    # A run finds its data from where it is itself, so both are copied.
     shutil.copytree(folder / "demo/run", folder / "runs/dsta_b")
+    shutil.copytree(data, folder / "runs/data")
     run(mmad("extract-features", "runs/dsta_b", "videos", "--out", "features.h5"), folder)
     header, *rows = (annotations / "train.csv").read_text().splitlines()
     tiny = tiny_tia_config(data)  # of the detectors in epoch_59.pth
