@@ -70,6 +70,26 @@ def presets_of_recognition(primary: object) -> Presets:
     }
 
 
+def of_first_runs(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a recogniser that was trained before frame heads could have ArcFace, when
+    TimeSformer's head was always linear, with a norm of its own and without F1.
+
+    >>> of_first_runs({"task": "recognition"})["heads"]
+    {'frame_classifier': 'linear'}
+    """
+    if content.get("task") != "recognition":
+        return dict(content)
+    added: dict[str, Any] = {
+        "heads": {"frame_classifier": "linear"},
+        "losses": {"f1_frames": "together"},
+    }
+    heads = content.get("heads")
+    if isinstance(heads, Mapping) and heads.get("primary") == "timesformer":
+        added["heads"] |= {"classifier": "linear", "norm": True}
+        added["losses"]["f1"] = False
+    return _merged(content, added)
+
+
 def only_known(presets: Presets, group: str, known: Collection[str]) -> Presets:
     """The presets without settings of a group that are not ``known``: detectors differ.
 

@@ -16,6 +16,7 @@ from mmad.config.compat import (
     PRESETS_OF_DETECTION,
     PRESETS_OF_FEATURES,
     expand_compat,
+    of_first_runs,
     only_known,
 )
 from mmad.config.data import DataSettings
@@ -23,7 +24,7 @@ from mmad.config.dense_detectors import ActionFormerSettings
 from mmad.config.detectors import DetectorSettings, settings_of_detector
 from mmad.config.features import FeatureDataSettings
 from mmad.config.inference import InferenceSettings
-from mmad.config.paths import absolute, found_from_here, relative_to_file
+from mmad.config.paths import RELATIVE_TO, absolute, found_from_here, relative_to_file
 from mmad.config.recognition import RecognitionConfig
 from mmad.config.training import TrainingSettings
 from mmad.errors import ConfigError, raise_problems
@@ -152,6 +153,8 @@ def read_settings(source: Path) -> dict[str, Any]:
     content = yaml_value(source, read_text(source, error=ConfigError), error=ConfigError)
     if not isinstance(content, dict):
         raise ConfigError(f"{source}: expected settings (key: value), found {content!r:.40}")
+    if RELATIVE_TO not in content and (source.parent / "labels.json").is_file():
+        content = of_first_runs(content)
     return found_from_here(content, source)
 
 

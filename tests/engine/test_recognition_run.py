@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from synthetic_data import tiny_clip_config, tiny_config
 from typer.testing import CliRunner
 
@@ -69,6 +70,28 @@ def test_every_mode_is_a_setting(changes: dict, videos: Path, tmp_path: Path) ->
     assert np.isfinite(losses(folder)).all()
     again = train_run(config, out=tmp_path / "again", quiet=True)
     assert losses(folder) == losses(again)
+
+
+@pytest.mark.parametrize("primary", ["tsn", "timesformer"])
+def test_a_run_from_before_frame_heads_had_arcface_is_read(
+    primary: str, videos: Path, tmp_path: Path
+) -> None:
+    settings = {"heads__primary": primary, "heads__frame_classifier": "linear"}
+    if primary == "timesformer":
+        settings["heads__classifier"] = "linear"
+    config = tiny_clip_config(videos, training__epochs=1, **settings)
+    folder = train_run(config, out=tmp_path / "run", quiet=True)
+    content = config.model_dump(mode="json")
+    for name in ("norm", "frame_classifier"):
+        del content["heads"][name]
+    del content["losses"]["f1_frames"]
+    content["heads"]["classifier"] = "arcface"
+    if primary == "tsn":
+        content["heads"]["classifier"] = config.heads.classifier
+    folder.config.write_text(yaml.safe_dump(content))
+    _, found, _ = load_recognizer(folder.path)
+    assert (found.heads.frame_classifier, found.losses.f1_frames) == ("linear", "together")
+    assert found.losses.f1 == (primary == "tsn")
 
 
 @pytest.mark.parametrize("weights", ["shared", "separate"])
