@@ -115,10 +115,10 @@ def page_content(
     first = next(iter(errors.levels.values()))
     found, truth = first.matches.found, first.matches.truth
     tiou = next(iter(scores.levels.values())).tiou
-    counts = (count(len(records), "video"), count(len(truth), "annotation"))
+    counts = {"video": len(records), "annotation": len(truth), "detection": len(found)}
     return {
         "facts": [
-            ["", f"{', '.join(counts)}, {count(len(found), 'detection')}"],
+            ["", ", ".join(count(number, noun) for noun, number in counts.items())],
             ["mAP", f"protocol {scores.protocol}, mean of tIoU {tiou[0]:g} to {tiou[-1]:g}"],
             ["errors", f"at tIoU {', '.join(f'{one:g}' for one in first.matches.table.tiou)}"],
             *(list(fact) for fact in (facts or {}).items()),
