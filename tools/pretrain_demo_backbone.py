@@ -121,7 +121,7 @@ class TaggingTask:
         return losses, prepared.targets_BTK.any(dim=-1).sum()
 
     @torch.no_grad()
-    def validate(self, model: nn.Module) -> Validation:
+    def validate(self, model: nn.Module, *, quiet: bool = False) -> Validation:
         """Mean over classes of the average precision of steps."""
         model.eval()
         scores, truth = [], []
