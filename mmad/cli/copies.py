@@ -9,7 +9,8 @@ import typer
 from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import RunConfig
 from mmad.errors import VideoError
-from mmad.video.find import find_videos
+from mmad.video.find import SUFFIXES, find_videos
+from mmad.wording import count
 
 AnyVideoConfig = TypeVar("AnyVideoConfig", RunConfig, RecognitionConfig)
 
@@ -40,7 +41,10 @@ def video_files(given: Sequence[Path]) -> list[Path]:
     for path in given:
         files += find_videos(path).values() if path.is_dir() else [path]
     if not files:
-        raise VideoError(f"no video file in {', '.join(map(str, given))}")
+        raise VideoError(
+            f"no video file in {', '.join(map(str, given))}; expected names that end in "
+            f"{', '.join(SUFFIXES)}"
+        )
     return files
 
 
@@ -52,12 +56,13 @@ def with_max_missing(config: AnyVideoConfig, share: float | None) -> AnyVideoCon
     return config.model_copy(update={"data": data})
 
 
-def tell_copies(out: Path, summary: "CopySummary", *, seconds: float, what: str = "videos") -> None:
+def tell_copies(out: Path, summary: "CopySummary", *, seconds: float, what: str = "video") -> None:
     """Print what was done, and the notices of the copies; ``what`` is what they are called."""
     for copy in summary.written:
         for notice in copy.notices:
             typer.echo(f"notice: {notice}", err=True)
     typer.echo(
-        f"{out}: {len(summary.written)} {what} written ({summary.num_frames} frames in "
+        f"{out}: {count(len(summary.written), what)} written "
+        f"({count(summary.num_frames, 'frame')} in "
         f"{seconds:.1f} s), {len(summary.skipped)} already there, {len(summary.failed)} failed"
     )

@@ -44,6 +44,7 @@ from mmad.cli.options import (
 from mmad.errors import AnnotationError
 from mmad.files import write_text
 from mmad.labels import MA52, LabelMap
+from mmad.wording import count
 
 if TYPE_CHECKING:
     from mmad.annotations.check import CheckReport
@@ -166,7 +167,7 @@ def check(
             num_workers=workers,
             progress=True,
         )
-        _tell_findings(report, what="clips", labelled="labels", videos=videos, json_file=json_file)
+        _tell_findings(report, what="clip", labelled="label", videos=videos, json_file=json_file)
         return
     found = read_annotations(
         _one_or_many(annotations),
@@ -178,7 +179,7 @@ def check(
         strict=False,
     )
     report = check_data(found, videos=videos, subjects=subjects, num_workers=workers, progress=True)
-    _tell_findings(report, what="videos", labelled="instances", videos=videos, json_file=json_file)
+    _tell_findings(report, what="video", labelled="instance", videos=videos, json_file=json_file)
 
 
 def _tell_findings(
@@ -193,11 +194,11 @@ def _tell_findings(
             console.print(f"  {escape(finding.message)}", highlight=False, soft_wrap=True)
         if len(group) > _NUM_EXAMPLES_SHOWN:
             console.print(f"  ... and {len(group) - _NUM_EXAMPLES_SHOWN} more", highlight=False)
-    opened = "" if videos is None else f", {report.num_opened} files opened"
+    opened = "" if videos is None else f", {count(report.num_opened, 'file')} opened"
     num_notices = len(report.findings) - report.num_errors
     console.print(
-        f"{report.num_videos} {what}, {report.num_instances} {labelled}{opened}: "
-        f"{report.num_errors} errors, {num_notices} notices",
+        f"{count(report.num_videos, what)}, {count(report.num_instances, labelled)}{opened}: "
+        f"{count(report.num_errors, 'error')}, {count(num_notices, 'notice')}",
         highlight=False,
     )
     _write_json(json_file, asdict(report))

@@ -10,6 +10,7 @@ import typer
 from numpy.typing import NDArray
 
 from mmad.cli.copies import VideosArgument, WorkersOption, tell_copies, video_files
+from mmad.cli.next_command import tell_next, train_words
 from mmad.cli.options import OverwriteOption
 from mmad.errors import MmadError, VideoError, raise_problems
 from mmad.progress import Progress, tracked
@@ -80,6 +81,7 @@ def crop(
         tell_copies(out, summary, seconds=time.perf_counter() - start)
         failed = summary.failed
         crops = read_crops([video for video in files if video not in failed], out)
+        tell_next(*train_words(out, originals=[path for path in videos if path.is_dir()]))
     if preview is not None and crops:
         _write_preview(preview, crops, num_videos=len(files))
     raise_problems(VideoError, source="crop", problems=list(failed.values()))
@@ -90,7 +92,8 @@ def _tell_without_boxes(files: Sequence[Path], boxes: Mapping[str, NDArray[np.fl
     if 0 < len(without) < len(files):
         names = ", ".join(without[:3]) + (", ..." if len(without) > 3 else "")
         typer.echo(
-            f"notice: {len(without)} of {len(files)} videos are not in the file of boxes: {names}",
+            f"notice: {len(without)} of {len(files)} videos without a row in the file of boxes: "
+            f"{names}",
             err=True,
         )
 

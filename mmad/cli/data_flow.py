@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from mmad.cli.copies import VideosArgument, WorkersOption, tell_copies, video_files
+from mmad.cli.next_command import tell_next
 from mmad.errors import VideoError, raise_problems
 from mmad.progress import Progress
 
@@ -46,4 +47,6 @@ def flow(
             on_done=lambda _: progress.update(),
         )
     tell_copies(out, summary, seconds=time.perf_counter() - start)
+    settings = (f"data.flow={out}", "--show-config")
+    tell_next("train", "configs/recognition_dsta_videomae_b.yaml", *settings)
     raise_problems(VideoError, source="flow", problems=list(summary.failed.values()))

@@ -15,6 +15,7 @@ from mmad.annotations.split import (
 )
 from mmad.errors import AnnotationError
 from mmad.labels import MA52
+from mmad.wording import count
 
 
 def split(
@@ -51,6 +52,6 @@ def split(
         people = {found[clip.clip_id] for clip in part}
         classes = {clip.label for clip in part}
         typer.echo(
-            f"{out / f'{name}.txt'}: {len(part)} clips of {len(people)} subjects, "
-            f"{len(classes)} classes"
+            f"{out / f'{name}.txt'}: {count(len(part), 'clip')} of "
+            f"{count(len(people), 'subject')}, {count(len(classes), 'class')}"
         )

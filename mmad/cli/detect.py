@@ -10,7 +10,8 @@ import typer
 from mmad import __version__
 from mmad.annotations.elan import write_elan
 from mmad.annotations.formats import read_annotations
-from mmad.cli.copies import MaxMissing, with_max_missing
+from mmad.cli.copies import MaxMissing, video_files, with_max_missing
+from mmad.cli.next_command import judging_flags, tell_next
 from mmad.cli.options import DeviceOption, OutOfVideoOption
 from mmad.engine.distributed import start_processes
 from mmad.engine.inference import DetectedVideos, detect_videos, video_progress
@@ -23,9 +24,10 @@ from mmad.files import check_writable, safe_name
 from mmad.labels import LabelMap
 from mmad.report.timeline import draw_timeline
 from mmad.structures import Annotations, VideoRecord
-from mmad.video.find import find_videos, video_id_of
+from mmad.video.find import video_id_of
 from mmad.video.index import index_video
 from mmad.video.reader import open_video
+from mmad.wording import count
 
 app = typer.Typer(add_completion=False)
 
@@ -33,9 +35,9 @@ app = typer.Typer(add_completion=False)
 def collect(paths: list[Path]) -> list[Path]:
     """The video files that were named, and those in folders that were named.
 
-    Raises: VideoError if two would have the same id.
+    Raises: VideoError if there is none, or two would have the same id.
     """
-    files = [file for p in paths for file in (find_videos(p).values() if p.is_dir() else [p])]
+    files = video_files(paths)
     stems = [video_id_of(file) for file in files]
     repeated = sorted({stem for stem in stems if stems.count(stem) > 1})
     if repeated:
@@ -56,10 +58,10 @@ def record_of(path: Path) -> VideoRecord:
     )
 
 
-def film_strip(path: Path, *, count: int = 10) -> list[tuple[float, np.ndarray]]:
+def film_strip(path: Path, *, num_frames: int = 10) -> list[tuple[float, np.ndarray]]:
     """A few small frames of a video with their times in seconds."""
     index = index_video(path)
-    times = (np.arange(count) + 0.5) * index.duration_seconds / count
+    times = (np.arange(num_frames) + 0.5) * index.duration_seconds / num_frames
     positions = np.searchsorted(index.times_seconds, times).clip(0, index.num_frames - 1)
     with open_video(path, short_side=120) as video:
         return list(zip(times.tolist(), video.read(positions.tolist()), strict=True))
@@ -95,6 +97,7 @@ def detect(
         else ()
     )
     truth = {record.video_id: record.annotations for record in annotated}
+    subsets = {record.video_id: record.subset for record in annotated}
     records, problems = [], []
     for file in files:
         try:
@@ -119,6 +122,26 @@ def detect(
             typer.echo(f"notice: {notice}", err=True)
         problems += [failure.message for failure in found.failures]
         _write(out, records, found, labels, min_score, truth, not no_pictures)
+        detections = found.detections
+        found_in = {subsets.get(name) for name in detections}
+        surest = max((each.scores.max(initial=0.0) for each in detections.values()), default=0.0)
+        sure = [name for name, each in detections.items() if (each.scores >= min_score).any()]
+        if annotations is not None and len(found_in) == 1 and None not in found_in:
+            flags = judging_flags(
+                [annotations],
+                subset=found_in.pop(),
+                out_of_video=out_of_video,
+                only_predicted=True,
+            )
+            tell_next("eval", out / "detections.csv", *flags)
+        elif sure:
+            tell_next("data", "stats", out / f"{safe_name(sure[0])}.eaf")
+        elif surest > 0:
+            score = f"{surest:.6f}"[:-3]  # rounded down
+            tell_next(
+                *("detect", *videos, "--checkpoint", checkpoint, "--out", out),
+                *("--min-score", score),
+            )
     if problems:
         raise VideoError("\n".join(problems))
 
@@ -160,5 +183,7 @@ def _write(
                 frames=film_strip(record.path),
             )
         sure = int((found.scores >= min_score).sum())
-        typer.echo(f"{record.path.name}: {sure} detections with a score of at least {min_score:g}")
+        typer.echo(
+            f"{record.path.name}: {count(sure, 'detection')} with a score of at least {min_score:g}"
+        )
     typer.echo(f"written to {out}")

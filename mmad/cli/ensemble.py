@@ -27,6 +27,7 @@ from mmad.evaluation.recognition_scores import (
 )
 from mmad.labels import MA52
 from mmad.report.tables import percent
+from mmad.wording import count
 
 app = typer.Typer(add_completion=False)
 
@@ -244,8 +245,8 @@ def fuse_recognition(
     write_scores(targets[0], fused)
     write_recognitions(targets[1], to_recognitions(fused))
     typer.echo(
-        f"{targets[0]} (scores) and {targets[1]} (for the challenge): written, {len(fused)} clips "
-        f"from {len(files)} files"
+        f"{targets[0]} (scores) and {targets[1]} (for the challenge): written, "
+        f"{count(len(fused), 'clip')} from {len(files)} files"
     )
 
 
@@ -274,8 +275,8 @@ def fuse_detection(
         write_predictions_json(targets[1], fused, MA52)
     except OSError as error:
         raise PredictionError(f"{targets[0]}: cannot be written ({error.strerror})") from None
-    count = sum(map(len, fused.values()))
+    detections = count(sum(map(len, fused.values())), "detection")
     typer.echo(
-        f"{targets[0]} and {targets[1]}: written, {count} detections of {len(fused)} videos from "
-        f"{len(files)} files"
+        f"{targets[0]} and {targets[1]}: written, {detections} of {count(len(fused), 'video')} "
+        f"from {len(files)} files"
     )

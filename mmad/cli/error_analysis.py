@@ -13,6 +13,7 @@ from mmad.cli.inputs import (
     newest_predictions,
     read_judged,
 )
+from mmad.cli.next_command import judging_flags, tell_next
 from mmad.cli.options import (
     AnnotationsOption,
     JsonOption,
@@ -122,6 +123,14 @@ def error_analysis(
                     annotations=record.annotations,
                 )
         typer.echo(f"tables and figures: {out}")
+    flags = judging_flags(
+        annotations,
+        subset=subset,
+        labels=labels,
+        out_of_video=out_of_video,
+        only_predicted=only_predicted,
+    )
+    tell_next("report", predictions, *flags)
 
 
 def safe_name(video_id: str) -> str:

@@ -15,6 +15,7 @@ from mmad.cli.inputs import (
     newest_predictions,
     read_judged,
 )
+from mmad.cli.next_command import judging_flags, tell_next
 from mmad.cli.options import (
     AnnotationsOption,
     JsonOption,
@@ -193,6 +194,15 @@ def evaluate(
         typer.echo(f"warning: {warning}")
     if json_file is not None:
         write_text(json_file, json.dumps(finite(content), indent=1) + "\n")
+    flags = judging_flags(
+        annotations,
+        subset=subset,
+        labels=labels,
+        out_of_video=out_of_video,
+        only_predicted=only_predicted,
+    )
+    if compare is None:
+        tell_next("error-analysis", predictions, *flags)
 
 
 def is_recognition(predictions: Path) -> bool:

@@ -1,5 +1,7 @@
 """``mmad extract-features``: what a backbone says of videos, on disk."""
 
+import contextlib
+import json
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -11,20 +13,33 @@ from pydantic import ValidationError
 
 from mmad.cli.copies import MaxMissing, video_files
 from mmad.cli.features import describe_file
+from mmad.cli.next_command import new_run, tell_next
 from mmad.cli.options import DeviceOption, SetOption, split_overrides
 from mmad.config.features import ExtractionSettings
+from mmad.config.run import RunConfig, load_any_config
+from mmad.data.feature_files import FeatureFile
 from mmad.data.feature_parts import FeatureParts
+from mmad.engine.detection import read_data
 from mmad.engine.distributed import choose_device, share_of_process
 from mmad.engine.extraction import Extracted, extract_parts
 from mmad.engine.feature_backbone import open_backbone
 from mmad.engine.feature_plan import describe_features, plan_clips
 from mmad.engine.loop import choose_precision
-from mmad.errors import RESUME_HINT, ConfigError, VideoError, raise_problems, told_if_interrupted
+from mmad.engine.run_folder import RunFolder
+from mmad.errors import (
+    RESUME_HINT,
+    ConfigError,
+    MmadError,
+    VideoError,
+    raise_problems,
+    told_if_interrupted,
+)
 from mmad.files import check_output_file
 from mmad.progress import Progress
 from mmad.video.find import video_id_of
 from mmad.video.index import announced_frames
 from mmad.video.reading import notices
+from mmad.wording import count
 
 app = typer.Typer(add_completion=False)
 
@@ -91,7 +106,7 @@ def extract_features(
     device: DeviceOption = "auto",
 ) -> None:
     """Write the features of videos. A run that was killed goes on where it stopped."""
-    rank, count = parse_share(share) if share is not None else share_of_process()
+    rank, num_shares = parse_share(share) if share is not None else share_of_process()
     change = list(change or [])
     if max_missing is not None:
         change.append(f"data.max_missing={max_missing}")
@@ -117,11 +132,12 @@ def extract_features(
     )
     number = choose_precision(precision, processor)
     manifest = describe_features(backbone, settings, layout=layout, precision=number)
-    parts = FeatureParts(out, manifest, files, share=(rank, count), overwrite=overwrite)
+    parts = FeatureParts(out, manifest, files, share=(rank, num_shares), overwrite=overwrite)
     mine = parts.begin()
-    typer.echo(f"{len(mine)} videos to do, {len(parts.share) - len(mine)} parts there; {backbone}")
+    there = count(len(parts.share) - len(mine), "part")
+    typer.echo(f"{count(len(mine), 'video')} to do, {there} there; {backbone}")
     # Processes of torchrun wait for each other, for it stops all when one ends with an error.
-    together = share is None and count > 1
+    together = share is None and num_shares > 1
     if together:
         dist.init_process_group("gloo", timeout=timedelta(days=30))
     began = time.perf_counter()
@@ -146,12 +162,31 @@ def extract_features(
         dist.barrier()
     if not together or rank == 0:
         join(parts)
+        if parts.out.is_file():
+            tell_next(*_what_next(source, out=out, extracted=set(FeatureFile(out).video_ids())))
     if together:
         dist.barrier()
         dist.destroy_process_group()
     raise_problems(
         VideoError, source="extract-features", problems=[item.message for item in done.failed]
     )
+
+
+def _what_next(source: Path, *, out: Path, extracted: set[str]) -> list[object]:
+    """A training, if the videos that ``source`` was or would be trained on have features now."""
+    config = load_any_config(RunFolder(source).config if source.is_dir() else source)
+    # Whatever is wrong with annotations is no matter of this command.
+    with contextlib.suppress(MmadError):
+        if isinstance(config, RunConfig) and config.data.labels == "ma52":
+            subsets = ("train", config.data.val_subset)
+            records = read_data(config)[0].records
+            wanted = {one.video_id for one in records if one.subset in subsets}
+            if wanted and wanted <= extracted:
+                paths = json.dumps(config.data.annotations)
+                places = (f"data.features={out}", f"data.annotations={paths}")
+                run = ("--out", new_run("features"))
+                return ["train", "configs/features_actionformer.yaml", *places, *run]
+    return ["features", "inspect", out]
 
 
 def parse_share(text: str) -> tuple[int, int]:
@@ -228,8 +263,8 @@ def tell(done: Extracted, *, seconds: float) -> None:
     if done.written:
         rate = done.num_frames / max(seconds, 1e-9)
         typer.echo(
-            f"{len(done.written)} videos, {done.num_frames} frames in {seconds:.1f} s "
-            f"({rate:.1f} frames/s)"
+            f"{count(len(done.written), 'video')}, {count(done.num_frames, 'frame')} in "
+            f"{seconds:.1f} s ({rate:.1f} frames/s)"
         )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import typer
 from pydantic import TypeAdapter
 
+from mmad.cli.next_command import tell_next
 from mmad.config.base import validated
 from mmad.config.features import StoredGrid
 from mmad.data.feature_files import FeatureFile, FeatureSource, PartWriter, merge_parts
@@ -19,6 +20,7 @@ from mmad.data.features import open_features
 from mmad.errors import FeatureError
 from mmad.files import check_writable, make_folder, safe_name, write_json, write_text
 from mmad.progress import tracked
+from mmad.wording import count
 
 app = typer.Typer(add_completion=False)
 _GRID = TypeAdapter(StoredGrid)
@@ -79,8 +81,8 @@ def inspect(
             video = found.video(name)
             rate = "?" if video.fps is None else f"{video.fps:.3f}"
             typer.echo(
-                f"  {name}: {video.num_steps} steps, every {video.stride_frames:g} frames from "
-                f"{video.offset_frames:g} on, at {rate} frames/s"
+                f"  {name}: {count(video.num_steps, 'step')}, every {video.stride_frames:g} frames "
+                f"from {video.offset_frames:g} on, at {rate} frames/s"
             )
 
 
@@ -107,7 +109,9 @@ def convert(
         _to_file(found, out)
     else:
         _to_folder(found, out, suffix=f".{suffix}")
-    typer.echo(f"{out}: features of {len(found.video_ids())} videos")
+    typer.echo(f"{out}: features of {count(len(found.video_ids()), 'video')}")
+    if out.is_file():
+        tell_next("features", "inspect", out)
 
 
 def _tracked(found: FeatureSource) -> Iterator[str]:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from mmad.annotations.placeholders import find_placeholders
+from mmad.cli.next_command import annotations_flags, tell_next
 from mmad.cli.options import AnnotationsOption, DeviceOption, OverridesArgument, SubsetOption
 from mmad.config.features import FeatureDataSettings
 from mmad.config.recognition import RecognitionConfig
@@ -164,6 +166,13 @@ def predict_videos(
     write_predictions_json(path.with_suffix(".json"), detections, labels, videos=found.to_json())
     num_detections = sum(map(len, detections.values()))
     typer.echo(f"{path}: {count(num_detections, 'detection')} of {count(len(detections), 'video')}")
+    if any(len(record.annotations) for record in records) and not find_placeholders(records):
+        flags = annotations_flags(wanted.data.annotations)
+        if wanted.data.out_of_video != "error":
+            flags += ["--out-of-video", wanted.data.out_of_video]
+        tell_next("eval", path, "--subset", subset, *flags)
+    else:
+        tell_next("submit", path, "--out", path.with_suffix(".zip"))
     raise_failures(found.failures)
 
 
@@ -212,4 +221,8 @@ def predict_clips(
         typer.echo(f"notice: {notice}", err=True)
     num_clips = count(len(answers.scores.clip_ids), "clip")
     typer.echo(f"{path}: {num_clips}; all scores: {path.with_suffix('.npz')}")
+    if all(clip.label is not None for clip in clips):
+        tell_next("report", path, "--subset", subset, *annotations_flags(paths[subset]))
+    else:
+        tell_next("submit", path, "--out", path.with_suffix(".zip"))
     raise_failed_clips(answers.failures)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from mmad.cli.copies import VideosArgument, WorkersOption, tell_copies, video_files
+from mmad.cli.next_command import tell_next, train_words
 from mmad.cli.options import OverwriteOption
 from mmad.errors import VideoError, raise_problems
 from mmad.progress import Progress
@@ -42,5 +43,6 @@ def prepare(
             overwrite=overwrite,
             on_done=lambda _: progress.update(),
         )
-    tell_copies(out, summary, seconds=time.perf_counter() - start, what="copies")
+    tell_copies(out, summary, seconds=time.perf_counter() - start, what="copy")
+    tell_next(*train_words(out, originals=[path for path in videos if path.is_dir()]))
     raise_problems(VideoError, source="prepare", problems=list(summary.failed.values()))

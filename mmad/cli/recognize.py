@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mmad.cli.copies import MaxMissing, with_max_missing
+from mmad.cli.copies import MaxMissing, video_files, with_max_missing
 from mmad.cli.options import DeviceOption
 from mmad.engine.distributed import start_processes
 from mmad.engine.recognition import raise_failed_clips, recognize_clips, write_answers
@@ -26,7 +26,9 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def recognize(
-    videos: Annotated[list[Path], typer.Argument(help="Video files, each of one action.")],
+    videos: Annotated[
+        list[Path], typer.Argument(help="Video files, each of one action, or folders of them.")
+    ],
     checkpoint: Annotated[Path, typer.Option(help="Run folder of a trained recogniser.")],
     top: Annotated[int, typer.Option(min=1, help="Guesses to show.")] = 5,
     max_missing: MaxMissing = None,
@@ -36,26 +38,24 @@ def recognize(
     device: DeviceOption = "auto",
 ) -> None:
     """Name the micro-action of each clip: the best guesses with probabilities, and body parts."""
-    missing = [str(path) for path in videos if not path.is_file()]
+    clips = video_files(videos)
+    missing = [str(path) for path in clips if not path.is_file()]
     if missing:
         raise VideoError(f"there is no such video: {', '.join(missing)}")
     if out is not None and out.suffix != ".csv":
         raise MmadError(f"--out {out}: expected a name that ends in .csv")
     if out is not None:
         check_output_file(out)
-    names = [as_text(path.name) for path in videos]
+    names = [as_text(path.name) for path in clips]
     if len(set(names)) < len(names):
-        raise VideoError("two clips have the same name; recognise them one after the other")
+        raise VideoError("two clips have the same name; recognise them in separate calls")
     model, config, labels = load_recognizer(checkpoint)
     config = with_max_missing(config, max_missing)
     processor = start_processes(device).device
-    with Progress("recognize", total=len(videos), unit="clips") as progress:
+    with Progress("recognize", total=len(clips), unit="clips") as progress:
         answers = recognize_clips(
             model.to(processor),
-            [
-                ClipRecord(name, None, "test", path)
-                for name, path in zip(names, videos, strict=True)
-            ],
+            [ClipRecord(name, None, "test", path) for name, path in zip(names, clips, strict=True)],
             config,
             labels=labels,
             num_samples=config.data.test_clips,

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from mmad.cli.next_command import tell_next
 from mmad.cli.options import SubsetOption
 from mmad.errors import PredictionError
 from mmad.evaluation.submission import (
@@ -13,25 +14,29 @@ from mmad.evaluation.submission import (
     check_submission,
     expected_durations,
     guess_task,
+    require_subset,
 )
+from mmad.wording import count
 
 app = typer.Typer(add_completion=False)
 
 
 def report_text(path: Path, report: SubmissionReport, *, verb: str) -> str:
     """What a submission holds, what is odd about it, and what was not checked."""
-    rows = "detections" if report.task == "detection" else "clips"
-    of_videos = f" of {report.num_videos} videos" if report.task == "detection" else ""
+    whose = "video" if report.task == "detection" else "clip"
+    rows = count(report.num_rows, "clip")
+    if report.task == "detection":
+        rows = f"{count(report.num_rows, 'detection')} of {count(report.num_videos, 'video')}"
     lines = [f"repaired: {repair}" for repair in report.repairs]
     lines += [f"warning: {warning}" for warning in report.warnings]
-    lines.append(f"{path}: {verb}, {report.task}, {report.num_rows} {rows}{of_videos}")
-    whose = "videos" if report.task == "detection" else "clips"
+    lines.append(f"{path}: {verb}, {report.task}, {rows}")
     if report.num_expected is None:
         lines.append(
-            f"not checked: whether the ids are known and all {whose} present; pass --annotations"
+            f"not checked: whether the ids are known and all {whose}s present; pass --annotations"
         )
     else:
-        lines.append(f"all {report.num_expected} {whose} are present")
+        expected = count(report.num_expected, whose)
+        lines.append(f"present: {report.num_expected} of {expected}")
     return "\n".join(lines)
 
 
@@ -69,10 +74,13 @@ def submit(
     task_name = task or guess_task(source)
     expected = None
     if annotations is not None:
+        if task_name == "detection":
+            require_subset(source, annotations, subset=subset)
         expected = expected_durations(annotations, task=task_name, subset=subset)
     if out is not None:
         report = build_submission(source, out, task=task_name, expected=expected, repair=repair)
         typer.echo(report_text(out, report, verb="written"))
+        tell_next("submit", "--check", out)
     else:
         report = check_submission(source, task=task_name, expected=expected)
         typer.echo(report_text(source, report, verb="in order"))

@@ -1,11 +1,13 @@
 """``mmad synthesize``: a data set of micro-action videos, made up."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 from pydantic import ValidationError
 
+from mmad.cli.next_command import new_run, tell_next, train_words
 from mmad.errors import ConfigError
 from mmad.labels import MA52
 from mmad.synthetic.dataset import SynthesisSettings, describe
@@ -82,3 +84,13 @@ def synthesize(
         raise ConfigError("\n".join(lines).replace("_", "-")) from None
     summary = make(out, settings, num_workers=workers, overwrite=overwrite)
     typer.echo(f"{out}: {describe(summary)}")
+    lists = out / "annotations"
+    if train:
+        tell_next(*train_words(out / "videos"))
+    elif clips:
+        places = [f"data.clips={out / 'clips'}"]
+        for name in ("train", "val"):
+            places.append(f"data.{name}={json.dumps([str(lists / f'ma52_{name}.txt')])}")
+        tell_next("train", "configs/recognition_demo.yaml", *places, "--out", new_run("clips"))
+    else:
+        tell_next("data", "stats", lists / "mma52.json")

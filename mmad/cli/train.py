@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from mmad.cli.next_command import tell_next
 from mmad.cli.options import DeviceOption, OverridesArgument
 from mmad.config.run import RunConfig, dump_config, load_any_config
 from mmad.engine.run_folder import RunFolder
@@ -50,5 +51,14 @@ def train(
             command += [] if device == "auto" else ["--device", device]
             stop.add_note(f"the last checkpoint is kept; to resume: {shlex.join(command)}")
         raise
-    subset = settings.data.val_subset if isinstance(settings, RunConfig) else "val"
-    typer.echo(f"{run.path}: trained; mmad eval scores {run.predictions(subset, '.csv')}")
+    typer.echo(f"{run.path}: trained")
+    training, validation = "train", "val"
+    if isinstance(settings, RunConfig):
+        training, validation = settings.data.train_subsets[0], settings.data.val_subset
+    predictions = run.predictions(validation, ".csv")
+    if not predictions.is_file():
+        tell_next("predict", run.path, "--subset", training)
+    elif isinstance(settings, RunConfig):
+        tell_next("eval", predictions)
+    else:
+        tell_next("report", run.path)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from mmad.checkpoint import save_tensors
+from mmad.cli.next_command import tell_next
 from mmad.cli.options import OverridesArgument, SetOption
 from mmad.config.run import RunConfig, dump_config, load_config
 from mmad.engine.detection import read_data
@@ -19,6 +20,7 @@ from mmad.weights.files import WeightFile, read_weights
 from mmad.weights.hub import fetch as fetch_from_hub
 from mmad.weights.load import fill_backbone, find_weights
 from mmad.weights.naming import backbone_names, detector_names
+from mmad.wording import count
 
 app = typer.Typer(add_completion=False)
 
@@ -69,7 +71,7 @@ def _settings(
 def describe(file: WeightFile) -> list[str]:
     """A few lines about a file: what it is, and what for."""
     lines = [
-        f"{file.source}: {len(file.tensors)} tensors, "
+        f"{file.source}: {count(len(file.tensors), 'tensor')}, "
         f"{sum(value.numel() for value in file.tensors.values()):,} numbers, "
         f"from {file.container}; sha256 {file.sha256}"
     ]
@@ -87,8 +89,8 @@ def describe(file: WeightFile) -> list[str]:
     head = detector_names(file.tensors)
     if head is not None:
         classes = head.tensors.get("classification.out.conv.bias")
-        count = f", {len(classes)} classes" if classes is not None else ""
-        lines.append(f"  temporal detector in {head.naming} naming{count}")
+        number = f", {count(len(classes), 'class')}" if classes is not None else ""
+        lines.append(f"  temporal detector in {head.naming} naming{number}")
     if body is None and head is None:
         lines.append("  neither a VideoMAE nor a detector in a naming that is known")
     return lines
@@ -124,7 +126,8 @@ def convert(
             averaged=not current,
         )
         typer.echo(str(report))
-        typer.echo(f"{out}: a run folder; mmad predict, detect and train training.start={out}")
+        typer.echo(f"{out}: a run folder, for mmad predict, detect and training.start={out}")
+        tell_next("predict", out, "--subset", settings.data.val_subset)
         return
     if out.suffix != ".safetensors":
         raise CheckpointError(
@@ -137,7 +140,11 @@ def convert(
             f"{file.source}: holds neither a VideoMAE nor a detector in a naming that is known"
         )
     save_tensors(out, found.tensors, metadata={"source_sha256": file.sha256})
-    typer.echo(f"{out}: {len(found.tensors)} tensors, {found.naming} naming made our own")
+    typer.echo(
+        f"{out}: {count(len(found.tensors), 'tensor')}, converted from {found.naming} naming to "
+        "that of mmad"
+    )
+    tell_next("weights", "inspect", out)
 
 
 @app.command()
@@ -181,3 +188,4 @@ def export(
         head = {f"detector.{name}": value for name, value in model.network.state_dict().items()}
         write_hugging_face(out, model.features.backbone, others=head)
     typer.echo(f"{out}: {', '.join(sorted(path.name for path in out.iterdir()))}")
+    tell_next("weights", "inspect", out)

@@ -1,59 +1,53 @@
-"""Paths in settings: relative to the working folder, or to the file that they stand in.
-
-The settings of a run folder are of the second kind, so that a run is found to be whole from any
-folder, and after it was moved together with its data.
-"""
+"""Paths in settings: where they start, and where that is from the working folder."""
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from mmad.errors import ConfigError
 
-# Says in a YAML file that its relative paths start at the folder that the file is in.
+# Names, in a YAML file, the folder that its relative paths start at, itself relative to the folder
+# that the file is in. The settings of a run have it, so that they are found from any folder, and
+# after a move of the run together with its data.
 RELATIVE_TO = "paths_relative_to"
-FILE = "file"
 
 DATA_PATHS = ("annotations", "videos", "features", "clips", "flow", "train", "val", "test")
 # These may also name weights on a hub, or shipped ones.
 _WEIGHTS = {"backbone": "pretrained", "training": "start"}
 
 
-def relative_to_file(content: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """The settings with their relative paths starting at ``folder``; absolute ones are kept."""
-    # Symbolic links are followed on one side only: the folder may be reached by another name later,
-    # and links in the data are part of how it was laid out.
-    base = folder.resolve()
-
-    def change(path: str, is_weights: bool) -> str:
-        if os.path.isabs(path) or (is_weights and not os.path.exists(path)):
-            return path
-        try:
-            return Path(os.path.relpath(os.path.abspath(path), base)).as_posix()
-        except ValueError:  # another drive of Windows
-            return os.path.abspath(path)
-
-    return {RELATIVE_TO: FILE, **_changed(content, change)}
+def with_start(content: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """The settings for a file in ``folder``, saying that paths start at the working folder."""
+    here = os.getcwd()
+    with suppress(ValueError):  # another drive of Windows
+        # The folder itself, not a link to it: it may be reached by another name later.
+        here = Path(os.path.relpath(here, folder.resolve())).as_posix()
+    return {RELATIVE_TO: here, **content}
 
 
 def found_from_here(content: Mapping[str, Any], file: Path) -> dict[str, Any]:
     """The settings of ``file`` with paths that lead there from the working folder.
 
-    Raises: ConfigError if the file says its paths are relative to something unknown.
+    A path that is not there, but starts at the working folder, stays as it is: so does a run that
+    was copied without its data find them.
+
+    Raises: ConfigError if the file does not name a folder for its paths.
     """
-    kind = content.get(RELATIVE_TO)
+    if RELATIVE_TO not in content:
+        return dict(content)
+    start = content[RELATIVE_TO]
     content = {key: value for key, value in content.items() if key != RELATIVE_TO}
-    if kind is None:
-        return content
-    if kind != FILE:
-        raise ConfigError(f"{file}: {RELATIVE_TO}: expected '{FILE}', found {kind!r:.40}")
-    base, here = file.parent.resolve(), os.getcwd()
+    if not isinstance(start, str):
+        raise ConfigError(f"{file}: {RELATIVE_TO}: expected a folder, found {start!r:.40}")
+    here = os.getcwd()
+    base = file.parent.resolve() / start
 
     def change(path: str, is_weights: bool) -> str:
-        target = os.path.normpath(base / path)
+        target = os.path.normpath(os.path.join(base, path))
         if os.path.isabs(path) or (
-            is_weights and not path.startswith("..") and not os.path.exists(target)
+            not os.path.exists(target) and (is_weights or os.path.exists(path))
         ):
             return path
         inside = target.startswith(os.path.join(here, ""))

@@ -24,7 +24,7 @@ from mmad.config.dense_detectors import ActionFormerSettings
 from mmad.config.detectors import DetectorSettings, settings_of_detector
 from mmad.config.features import FeatureDataSettings
 from mmad.config.inference import InferenceSettings
-from mmad.config.paths import RELATIVE_TO, absolute, found_from_here, relative_to_file
+from mmad.config.paths import RELATIVE_TO, absolute, found_from_here, with_start
 from mmad.config.recognition import RecognitionConfig
 from mmad.config.training import TrainingSettings
 from mmad.errors import ConfigError, raise_problems
@@ -210,11 +210,11 @@ def dump_config(config: AnyConfig, *, folder: Path | None = None) -> str:
 
     Args:
         config: the settings.
-        folder: that the file goes into, for relative paths that start there.
+        folder: that the file goes into, if paths are to be found from other working folders.
     """
     content = config.model_dump(mode="json")
     if folder is not None:
-        content = relative_to_file(content, folder)
+        content = with_start(content, folder)
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
 
 

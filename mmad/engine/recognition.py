@@ -38,6 +38,7 @@ from mmad.models.recognition_losses import RecognitionTargets
 from mmad.progress import Progress
 from mmad.structures import ClipRecord
 from mmad.video.reading import ReadVideo
+from mmad.wording import count
 
 
 @dataclass(frozen=True)
@@ -315,8 +316,8 @@ def read_clips(
     repeated = [name for name, n in Counter(clip.clip_id for clip in clips).items() if n > 1]
     if repeated:
         raise AnnotationError(
-            f"{', '.join(map(str, paths))}: {len(repeated)} clips are in more than one of the "
-            f"lists, first {repeated[0]}"
+            f"{', '.join(map(str, paths))}: {count(len(repeated), 'clip', 'is')} in more than "
+            f"one of the lists, first {repeated[0]}"
         )
     missing = [clip.clip_id for clip in clips if not (folder / clip.clip_id).is_file()]
     raise_problems(

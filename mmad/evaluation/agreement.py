@@ -137,8 +137,8 @@ def measure_agreement(
         levels: "action", "body" or both.
 
     Raises: AnnotationError if there are fewer than two annotators, no video is common to all, a
-        common video has no duration, the step is too short or no number, or only the body level is
-        asked for and the labels have no parents.
+        common video has no duration, none of the annotators has an instance, the step is too short
+        or no number, or only the body level is asked for and the labels have no parents.
     """
     if not SHORTEST_STEP_SECONDS <= step_seconds < np.inf:
         raise AnnotationError(
@@ -157,6 +157,12 @@ def measure_agreement(
         name: annotation_rows([(i, annotations[video]) for i, video in enumerate(videos)])
         for name, annotations in annotators.items()
     }
+    if not any(len(one) for one in rows.values()):
+        raise AnnotationError(
+            f"{', '.join(annotators)}: none has an instance in the videos of all ({videos[0]}, "
+            "...), so there is no agreement to measure; of predictions, those with a score of at "
+            "least --min-score count"
+        )
     pairs = []
     for first, second in combinations(annotators, 2):
         by_level = {}

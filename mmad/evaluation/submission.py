@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from mmad.annotations.formats import read_annotations, read_clip_list
+from mmad.annotations.subsets import plain_subset
 from mmad.errors import PredictionError, raise_problems
 from mmad.evaluation.predictions import (
     CSV_COLUMNS,
@@ -69,7 +70,7 @@ class _Findings:
 
     def warnings(self) -> tuple[str, ...]:
         return tuple(
-            f"{len(at)} {what}: {_first(dict.fromkeys(at))}" for what, at in self.places.items()
+            f"{what}: {len(at)} ({_first(dict.fromkeys(at))})" for what, at in self.places.items()
         )
 
 
@@ -117,6 +118,19 @@ def expected_durations(annotations: str | Path, *, task: str, subset: str) -> di
         return {clip.clip_id: float("inf") for clip in clips}
     records = read_annotations(annotations, subsets=[subset], out_of_video="drop").records
     return {record.video_id: record.duration_seconds for record in records}
+
+
+def require_subset(predictions: str | Path, annotations: str | Path, *, subset: str) -> None:
+    """Raise PredictionError if the detections are all of another subset, naming it."""
+    records = read_annotations(annotations, out_of_video="drop").records
+    subset_of = {record.video_id: record.subset for record in records}
+    found = read_predictions(predictions, labels=MA52, repair=True)
+    other = {subset_of.get(video) for video in found}
+    if len(other) == 1 and not other & {None, plain_subset(subset)}:
+        raise PredictionError(
+            f"{predictions}: its videos are those of subset {(fitting := other.pop())} of "
+            f"{annotations}, not of {subset}; pass --subset {fitting}"
+        )
 
 
 def build_submission(
@@ -184,7 +198,7 @@ def _accepted(found: Predictions, findings: _Findings, *, repair: bool) -> dict[
         lasts = segments[:, 1] > segments[:, 0]
         kept[video] = Detections(segments[lasts], one.labels[lasts], one.scores[lasts])
         if not lasts.all() and not repair:
-            at = findings.places.setdefault("detections of zero length are left out", [])
+            at = findings.places.setdefault("detections of zero length, left out", [])
             at += [f"video '{video}'"] * int((~lasts).sum())
     if num_early:
         findings.repairs.append(
@@ -287,12 +301,12 @@ def _check_detections(
             told.append(f"score must be from 0 to 1, found {score:g}")
         over = end - (expected or {}).get(video, end) if end is not None else 0.0
         if over > _ROUNDING_SECONDS:
-            kind = "segments end after their video"
+            kind = "segments that end after their video"
             findings.places.setdefault(kind, []).append(f"{place} ({over:.2f} s)")
         if not told:
             earlier = first_line.setdefault((video, start, end, int(label), score), line)
             if earlier != line:
-                kind = "rows repeat an earlier one"
+                kind = "rows that repeat an earlier one"
                 findings.places.setdefault(kind, []).append(f"{place} repeats line {earlier}")
         findings.problems += [f"{place}: {problem}" for problem in told]
         videos.add(video)
@@ -321,10 +335,10 @@ def _check_clips(
         for name, text in zip(BODY_COLUMNS, bodies, strict=True):
             bad += _not_an_index(name, text, count=len(MA52.parent_names))
         if not bad and len(set(map(int, actions))) < TOP:
-            kind = f"clips name fewer than {TOP} different actions"
+            kind = f"clips that name fewer than {TOP} different actions"
             findings.places.setdefault(kind, []).append(f"{place} ({', '.join(actions)})")
         if not bad and MA52.parents[int(actions[0])] != int(bodies[0]):
-            kind = "clips have a body_pred_1 that is not the body part of action_pred_1"
+            kind = "clips whose body_pred_1 is not the body part of action_pred_1"
             findings.places.setdefault(kind, []).append(place)
         findings.problems += [f"{place}: {problem}" for problem in told + bad]
     return set(first_line)

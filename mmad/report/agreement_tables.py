@@ -5,6 +5,7 @@ from rich.table import Table
 
 from mmad.evaluation.agreement import AgreementReport, LevelAgreement, PairAgreement
 from mmad.evaluation.consensus import Consensus
+from mmad.wording import count
 
 _NUM_NAMED = 10
 
@@ -86,7 +87,7 @@ def behaviour_table(pair: PairAgreement, name: str, level: LevelAgreement) -> Ta
 def videos_text(report: AgreementReport) -> str:
     """What was compared and what was left out, in words."""
     lines = [
-        f"{len(report.videos)} videos are annotated by all; kappa compares them every "
+        f"{count(len(report.videos), 'video', 'is')} annotated by all; kappa compares every "
         f"{report.step_seconds:g} s"
     ]
     if report.left_out:
@@ -96,7 +97,7 @@ def videos_text(report: AgreementReport) -> str:
         ]
         more = ", ..." if len(report.left_out) > _NUM_NAMED else ""
         lines.append(
-            f"{len(report.left_out)} videos are not and are left out: {', '.join(named)}{more}"
+            f"{count(len(report.left_out), 'other', 'is')} left out: {', '.join(named)}{more}"
         )
     return "\n".join(lines)
 
@@ -104,6 +105,7 @@ def videos_text(report: AgreementReport) -> str:
 def consensus_text(consensus: Consensus) -> str:
     """How many instances were kept and how many are disputed, in words."""
     return (
-        f"consensus: {consensus.num_reliable} instances reliable (all annotators, high tIoU), "
+        f"consensus: {count(consensus.num_reliable, 'instance')} reliable (all annotators, high "
+        "tIoU), "
         f"{consensus.num_majority} by majority, {len(consensus.disputed)} disputed"
     )

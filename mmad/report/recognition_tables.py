@@ -6,6 +6,7 @@ from rich.table import Table
 from mmad.evaluation.recognition import RecognitionLevel, RecognitionReport
 from mmad.labels import LabelMap
 from mmad.report.tables import percent
+from mmad.wording import count
 
 
 def recognition_table(report: RecognitionReport) -> Table:
@@ -50,12 +51,12 @@ def confusion_table(
     table.add_column("prediction")
     table.add_column("clips", justify="right")
     table.add_column("share (%)", justify="right")
-    for truth, guess, count, share in most_confused(report.levels[level], top=top):
-        table.add_row(names.title(truth), names.title(guess), str(count), percent(share))
+    for truth, guess, num_clips, share in most_confused(report.levels[level], top=top):
+        table.add_row(names.title(truth), names.title(guess), str(num_clips), percent(share))
     return table
 
 
 def recognition_counts_text(report: RecognitionReport) -> str:
     """What was counted, in words."""
     missing = f" ({report.num_missing} without a prediction, counted as wrong)"
-    return f"{report.num_clips} clips" + (missing if report.num_missing else "")
+    return count(report.num_clips, "clip") + (missing if report.num_missing else "")

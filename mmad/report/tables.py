@@ -17,7 +17,7 @@ from mmad.evaluation.breakdown import (
 )
 from mmad.evaluation.detection import DetectionReport, LevelReport
 from mmad.labels import LabelMap
-from mmad.wording import rounded
+from mmad.wording import count, rounded
 
 PAPER_TIOU = (0.2, 0.5, 0.7)
 PAPER_RANGE = tuple(step / 10 for step in range(1, 10))
@@ -74,8 +74,8 @@ def counts_text(report: DetectionReport) -> str:
     """What was counted and what was left out, in words."""
     first = next(iter(report.levels.values()))
     lines = [
-        f"{len(first.matches.found)} detections, {len(first.matches.truth)} annotations, "
-        f"{report.num_videos} videos "
+        f"{count(len(first.matches.found), 'detection')}, "
+        f"{count(len(first.matches.truth), 'annotation')}, {count(report.num_videos, 'video')} "
         f"({report.num_videos_without_detections} without detections)"
     ]
     lines += [text for name, level in report.levels.items() if (text := _left_out(name, level))]
@@ -86,7 +86,8 @@ def _left_out(name: str, level: LevelReport) -> str:
     if not level.left_out:
         return ""
     titles = ", ".join(level.labels.title(label) for label in level.left_out)
-    return f"{name}: {len(level.left_out)} classes without annotations are left out: {titles}"
+    classes = count(len(level.left_out), "class") + " without annotations"
+    return f"{name}: left out {classes}: {titles}"
 
 
 def class_table(name: str, level: LevelReport, resamples: Resamples | None = None) -> Table:

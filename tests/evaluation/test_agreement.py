@@ -286,9 +286,9 @@ def test_command_with_annotations_predictions_and_outputs(tmp_path: Path) -> Non
     agreed, numbers = tmp_path / "out/agreed.json", tmp_path / "numbers.json"
     outputs = ["--consensus", agreed, "--json", numbers]
     out = call(ada, model, *outputs, "--level", "action", "--labels", "ma52")
-    assert "1 videos are annotated by all" in out
-    assert "1 videos are not and are left out: other (only model)" in out
-    assert "1 instances reliable" in out
+    assert "1 video is annotated by all" in out
+    assert "1 other is left out: other (only model)" in out
+    assert "1 instance reliable" in out
     assert "body level" not in out
     level = json.loads(numbers.read_text())["pairs"][0]["action"]
     assert level["matched"][0]["f1"] == 2 * 1 / (2 + 1)

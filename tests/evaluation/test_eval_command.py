@@ -132,7 +132,7 @@ def test_the_subset_of_a_run_is_its_own(tmp_path: Path, annotations: Path) -> No
     config.write_text(config.read_text() + "  val_subset: fold2\n")
     own = path.rename(path.with_name("fold2.csv"))
     assert f"predictions: {own}" in call("--runs", tmp_path / "runs").replace("\n", "")
-    assert "1 videos (0 without detections)" in call(own)
+    assert "1 video (0 without detections)" in call(own)
     with pytest.raises(PredictionError, match=r"no run in it has predictions/val\.csv"):
         call("--runs", tmp_path / "runs", "--subset", "val")
 

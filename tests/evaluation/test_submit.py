@@ -59,7 +59,7 @@ def test_detections_become_the_zip(kind: str, tmp_path: Path) -> None:
         high = {"segment": [3, 4.5], "label": "shaking body", "score": 0.5}
         source.write_text(json.dumps({"results": {"v": [low, high]}}))
     said = call(source, "--out", tmp_path / "a.zip")
-    assert "a.zip: written, detection, 2 detections of 1 videos" in said
+    assert "a.zip: written, detection, 2 detections of 1 video" in said
     assert "not checked: whether the ids are known and all videos present" in said
     assert inside(tmp_path / "a.zip") == DETECTION + "0,v,3.0,4.5,0,0.5\n1,v,1.0,2.0,9,0.25\n"
     call(source, "--out", tmp_path / "b.zip")
@@ -71,16 +71,16 @@ def test_recognitions_become_the_zip(tmp_path: Path) -> None:
     source = tmp_path / "p.csv"
     source.write_text("vid,label," + ",".join(RECOGNITION_COLUMNS[1:6]) + "\na,3,9,8,0,6,5\n")
     said = call(source, "--out", tmp_path / "a.zip")
-    assert "a.zip: written, recognition, 1 clips" in said
+    assert "a.zip: written, recognition, 1 clip" in said
     assert inside(tmp_path / "a.zip") == RECOGNITION + "a.mp4,9,8,0,6,5,1,1,0,1,1\n"
-    assert "recognition, 1 clips" in call("--check", tmp_path / "a.zip")
+    assert "recognition, 1 clip" in call("--check", tmp_path / "a.zip")
 
 
 def test_detections_of_zero_length_are_left_out_and_told(tmp_path: Path) -> None:
     source = tmp_path / "p.csv"
     source.write_text(DETECTION + ROW + "1,test0000,3,3,9,0.4\n2,test0000,4,4,9,0.4\n")
     said = call(source, "--out", tmp_path / "a.zip")
-    assert "warning: 2 detections of zero length are left out: video 'test0000'\n" in said
+    assert "warning: detections of zero length, left out: 2 (video 'test0000')\n" in said
     assert len(list(csv.reader(io.StringIO(inside(tmp_path / "a.zip"))))) == 1 + 1
 
 
@@ -97,11 +97,15 @@ def test_presence_of_videos(subset: str, tmp_path: Path, annotations: Path) -> N
     path = zipped(tmp_path, DETECTION + ROW + "1,test0001,0,30,51,1\n")
     if subset == "test":
         said = call("--check", path, "--annotations", annotations)
-        assert "all 2 videos are present" in said
+        assert "present: 2 of 2 videos" in said
         assert "not checked" not in said
         return
-    with pytest.raises(PredictionError) as error:
+    other = r"its videos are those of subset test of .*, not of val; pass --subset test"
+    with pytest.raises(PredictionError, match=other):
         call("--check", path, "--annotations", annotations, "--subset", "val")
+    mixed = zipped(tmp_path, DETECTION + ROW + "1,elsewhere,0,30,51,1\n")
+    with pytest.raises(PredictionError) as error:
+        call("--check", mixed, "--annotations", annotations, "--subset", "val")
     assert "video 'test0000': is not in the annotations of this subset" in str(error.value)
     assert "1 of 1 videos have no row: val0000" in str(error.value)
 
@@ -110,7 +114,7 @@ def test_presence_of_clips(tmp_path: Path) -> None:
     path = zipped(tmp_path, RECOGNITION + CLIP)
     listed = tmp_path / "test_list.txt"
     listed.write_text("a.mp4\n")
-    assert "all 1 clips are present" in call("--check", path, "--annotations", listed)
+    assert "present: 1 of 1 clip" in call("--check", path, "--annotations", listed)
     listed.write_text("b.mp4\nc.mp4\n")
     with pytest.raises(PredictionError, match=r"2 of 2 clips have no row: b\.mp4, c\.mp4") as error:
         call("--check", path, "--annotations", listed)
@@ -119,7 +123,11 @@ def test_presence_of_clips(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("end", "expected"),
-    [(30.0005, ""), (30.5, "1 segments end after their video: line 2"), (99, "1 segments end")],
+    [
+        (30.0005, ""),
+        (30.5, "segments that end after their video: 1 (line 2"),
+        (99, "segments that end"),
+    ],
 )
 def test_ends_after_the_video(end: float, expected: str, tmp_path: Path) -> None:
     path = zipped(tmp_path, DETECTION + f"0,test0000,1,{end},9,0.5\n")
@@ -167,16 +175,18 @@ def test_all_problems_in_one_message(tmp_path: Path) -> None:
 def test_warnings(tmp_path: Path) -> None:
     text = RECOGNITION + "a.mp4,9,8,7,6,5,2,1,1,1,1\n"
     said = call("--check", zipped(tmp_path, text, **{"notes.txt": "x"}))
-    assert "warning: 1 entries of the zip beside prediction.csv: notes.txt" in said
-    assert "body_pred_1 that is not the body part of action_pred_1: line 2: clip 'a.mp4'" in said
+    assert "warning: entries of the zip beside prediction.csv: 1 (notes.txt)" in said
+    assert "clips whose body_pred_1 is not the body part of action_pred_1: 1 (line 2: " in said
 
 
 def test_what_only_differs_from_taste_is_a_warning(tmp_path: Path) -> None:
     text = RECOGNITION + "a.mp4,9,9,7,6,5,1,1,1,1,1\n"
     said = call("--check", zipped(tmp_path, text))
-    assert "warning: 1 clips name fewer than 5 different actions: line 2: clip 'a.mp4'" in said
+    assert (
+        "warning: clips that name fewer than 5 different actions: 1 (line 2: clip 'a.mp4'" in said
+    )
     said = call("--check", zipped(tmp_path, DETECTION + "0,v,1,2,9,0.5\n1,v,1.0,2,9,0.50\n"))
-    assert "warning: 1 rows repeat an earlier one: line 3: video 'v' repeats line 2" in said
+    assert "warning: rows that repeat an earlier one: 1 (line 3: video 'v' repeats line 2)" in said
 
 
 def test_a_submission_is_repaired(tmp_path: Path, annotations: Path) -> None:
@@ -209,7 +219,7 @@ def test_a_submission_is_repaired(tmp_path: Path, annotations: Path) -> None:
     assert inside(tmp_path / "a.zip") == (
         DETECTION + "0,test0000,1.0,2.0,9,1.0\n1,test0001,0.0,2.0,9,0.0\n"
     )
-    assert "all 2 videos are present" in said
+    assert "present: 2 of 2 videos" in said
 
 
 def test_reversed_rows_alone_are_refused_or_left_out(tmp_path: Path) -> None:

@@ -169,7 +169,7 @@ def test_command_with_boxes(tmp_path: Path) -> None:
     boxes.write_text("video_id,frame,left,top,right,bottom\na,0,20,30,80,90\n")
     arguments = [str(folder), "--boxes", str(boxes), "--out", str(out)]
     said = run([*arguments, "--preview", str(tmp_path / "look.jpg"), "--short-side", "48"])
-    assert "1 of 2 videos are not in the file of boxes: b" in said
+    assert "1 of 2 videos without a row in the file of boxes: b" in said
     assert "2 videos written (8 frames in" in said
     assert (tmp_path / "look.jpg").is_file()
     index = index_video(out / "a.mp4")

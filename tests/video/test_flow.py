@@ -145,7 +145,7 @@ def test_command(tmp_path: Path) -> None:
     arguments = ["flow", str(folder), "--out", str(tmp_path / "out"), "--max-pixels", "3"]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
-    assert "1 videos written (4 frames in" in result.output
+    assert "1 video written (4 frames in" in result.output
     result = CliRunner().invoke(app, [*arguments, str(tmp_path / "none.mp4")])
     assert isinstance(result.exception, VideoError)
     assert "none.mp4: video not found" in str(result.exception)

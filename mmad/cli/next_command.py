@@ -1,0 +1,52 @@
+"""The last line of a command: what to run next, ready to be copied."""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+
+
+def tell_next(*words: object) -> None:
+    """Print the command line ``mmad`` and ``words``, quoted for a shell."""
+    typer.echo("next: " + shlex.join(["mmad", *map(str, words)]))
+
+
+def annotations_flags(paths: str | Path | Sequence[str | Path]) -> list[str]:
+    """``--annotations`` for each file."""
+    several = [paths] if isinstance(paths, str | Path) else paths
+    return [word for path in several for word in ("--annotations", str(path))]
+
+
+def judging_flags(annotations: Sequence[Path] | None, **options: str | bool | None) -> list[str]:
+    """The options that say what predictions are held against; None and False are left out.
+
+    >>> judging_flags([Path("a.json")], subset="val", only_predicted=True, labels=None)
+    ['--annotations', 'a.json', '--subset', 'val', '--only-predicted']
+    """
+    flags = [] if annotations is None else annotations_flags(annotations)
+    for name, value in options.items():
+        if value:
+            option = f"--{name.replace('_', '-')}"
+            flags += [option] if value is True else [option, str(value)]
+    return flags
+
+
+def new_run(name: str) -> Path:
+    """A run folder that is not there yet."""
+    numbered = (Path("runs") / f"{name}{ending}" for ending in ("", *map(str, range(2, 1000))))
+    return next(folder for folder in numbered if not folder.exists())
+
+
+def train_words(videos: Path, *, originals: Sequence[Path] = ()) -> list[object]:
+    """A training on a folder of videos.
+
+    With the annotations beside that folder or beside that of the videos they are copies of, as
+    `mmad synthesize` lays them out; else its settings are shown, to be completed.
+    """
+    for folder in (videos, *originals):
+        annotations = folder.parent / "annotations" / "mma52.json"
+        if annotations.is_file():
+            places = (f"data.annotations={annotations}", f"data.videos={videos}")
+            return ["train", "configs/demo.yaml", *places, "--out", new_run("demo")]
+    return ["train", "configs/dsta_videomae_s.yaml", f"data.videos={videos}", "--show-config"]
