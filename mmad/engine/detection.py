@@ -1,6 +1,5 @@
 """Detection as a task of the training loop, and a whole detection run from settings to results."""
 
-import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,20 +15,19 @@ from mmad.annotations.formats import AnnotationSet, read_annotations
 from mmad.config.features import FeatureDataSettings
 from mmad.config.run import RunConfig
 from mmad.data.features import TrainingFeatures, WindowReader, stack_features
-from mmad.data.samples import Batch, Packer
+from mmad.data.samples import Packer
 from mmad.data.videos import FrameCache, TrainingVideos
 from mmad.engine.distributed import Processes
 from mmad.engine.experiment import Experiment
 from mmad.engine.inference import (
     AnyBatch,
-    DetectedVideos,
     detect_videos,
     feature_reader,
     video_progress,
 )
 from mmad.engine.loop import choose_precision
 from mmad.engine.run_folder import RunFolder
-from mmad.engine.task import Validation
+from mmad.engine.task import FirstReading, Validation
 from mmad.errors import AnnotationError, FeatureError, raise_problems
 from mmad.evaluation.detection import DetectionReport, evaluate_detections, parse_tiou
 from mmad.evaluation.predictions import write_predictions_csv, write_predictions_json
@@ -39,11 +37,9 @@ from mmad.models.build_detectors import build_criterion, build_normalizer
 from mmad.models.detector import EndToEndDetector, FeatureDetector
 from mmad.structures import VideoRecord
 from mmad.video.index import index_video
-from mmad.video.reading import ReadVideo, notices, rate_text
+from mmad.video.reading import rate_text
 from mmad.video.sampling import has_rate
 from mmad.wording import count
-
-_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -83,8 +79,7 @@ class DetectionTask:
     ) -> None:
         self._config = config
         self._fps = fps
-        self._read: dict[str, ReadVideo] = {}
-        self._has_told = False
+        self._reading = FirstReading()
         self._labels = labels
         self._validation = validation
         self._processes = processes
@@ -95,8 +90,7 @@ class DetectionTask:
 
     def prepare(self, batch: AnyBatch, device: torch.device) -> PreparedBatch:
         """The batch and its instances on ``device``."""
-        if isinstance(batch, Batch):
-            self._read |= batch.read
+        self._reading.add(batch)
         segments = [
             torch.from_numpy(grid.to_grid(item.segments_seconds)).float().to(device)
             for grid, item in zip(batch.grids, batch.annotations, strict=True)
@@ -131,7 +125,7 @@ class DetectionTask:
                 reader=self._reader,
                 progress=progress.update,
             )
-        self._tell(found)
+        self._reading.tell(found.read)
         detections = found.detections
         report = score(detections, self._validation, labels=self._labels)
         action = report.levels["action"].average
@@ -146,17 +140,6 @@ class DetectionTask:
             write_predictions_json(json_path, detections, self._labels)
 
         return Validation(action, row, keep)
-
-    def _tell(self, validation: DetectedVideos) -> None:
-        """Warn once of what was found in the video files."""
-        if not self._has_told:
-            for name, told in (
-                ("training", notices(list(self._read.values()))),
-                ("validation", validation.notices()),
-            ):
-                for notice in told:
-                    _logger.warning("%s: %s", name, notice)
-        self._has_told = True
 
 
 def score(

@@ -20,7 +20,7 @@ from mmad.engine.distributed import Processes
 from mmad.engine.experiment import Experiment
 from mmad.engine.loop import choose_precision
 from mmad.engine.run_folder import RunFolder
-from mmad.engine.task import Validation
+from mmad.engine.task import FirstReading, Validation
 from mmad.errors import AnnotationError, VideoError, raise_problems
 from mmad.evaluation.hierarchy import combine_levels
 from mmad.evaluation.recognition import evaluate_recognition, write_recognitions
@@ -77,6 +77,7 @@ class RecognitionTask:
         self._labels = labels
         self._parents = torch.tensor(labels.parents)
         self._validation = validation
+        self._reading = FirstReading()
         self._processes = processes
         self._folder = folder
         self._cache = cache
@@ -86,6 +87,7 @@ class RecognitionTask:
 
     def prepare(self, batch: Batch, device: torch.device) -> PreparedClips:
         """The batch on ``device`` with its labels."""
+        self._reading.add(batch)
         step = num_streams(self._config)
         labels = torch.tensor([int(item.labels[0]) for item in batch.annotations[::step]])
         return PreparedClips(batch.to(device), labels.to(device))
@@ -147,6 +149,7 @@ class RecognitionTask:
                 cache=self._cache,
                 progress=progress.update,
             )
+        self._reading.tell(answers.read)
         report = evaluate_recognition(
             to_recognitions(answers.scores),
             clips,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mmad.errors import VideoError
 from mmad.video.closing import Closing
 from mmad.video.index import VideoIndex
-from mmad.video.reader import Frame, check_indices, warn_damaged
+from mmad.video.reader import Frame, check_indices
 
 # `stream` asks decord for this many frames at once: memory stays small, and the calls do not
 # dominate.
@@ -65,8 +65,6 @@ class DecordReader(Closing):
             return np.empty((0, *self._shape), dtype=np.uint8)
         beyond = wanted[wanted >= self._num_found].tolist()
         if beyond:
-            if not self.damaged:
-                warn_damaged(self.index)
             self.damaged.update(beyond)
             wanted = np.minimum(wanted, self._num_found - 1)
         try:

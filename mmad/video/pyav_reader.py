@@ -19,7 +19,7 @@ from mmad.video.index import (
     open_container,
     video_stream,
 )
-from mmad.video.reader import Frame, check_indices, gather, warn_damaged
+from mmad.video.reader import Frame, check_indices, gather
 
 # A seek costs the opening of the stream anew; below this many frames saved, decoding on is as fast.
 _MIN_FRAMES_SAVED = 8
@@ -90,10 +90,10 @@ class PyAVReader(Closing):
             # The latest one at or before the need; it is the need itself unless that is damaged.
             picture = self._convert(kept)
             if kept_position != position or kept.is_corrupt:
-                self._note_damage(position)
+                self.damaged.add(position)
         elif self._last is not None and self._last[0] < position:
             picture = self._last[1]
-            self._note_damage(position)
+            self.damaged.add(position)
         else:
             picture = self._earlier(position)
         self._last = (position, picture)
@@ -111,7 +111,7 @@ class PyAVReader(Closing):
                 f"{self.index.path}: frame {position} and those before it cannot be decoded; "
                 "copy, download or export the video again"
             )
-        self._note_damage(position)
+        self.damaged.add(position)
         return self._convert(self._pending[1])
 
     def _go_near(self, position: int) -> None:
@@ -196,8 +196,3 @@ class PyAVReader(Closing):
             picture = picture[:, ::-1]
         upright = np.rot90(picture, turns) if turns else picture
         return np.ascontiguousarray(upright, dtype=np.uint8)
-
-    def _note_damage(self, position: int) -> None:
-        if not self.damaged:
-            warn_damaged(self.index)
-        self.damaged.add(position)

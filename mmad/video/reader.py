@@ -1,6 +1,5 @@
 """One way to read frames of a video, whichever library decodes them."""
 
-import logging
 import multiprocessing
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -12,8 +11,6 @@ from numpy.typing import NDArray
 
 from mmad.errors import VideoError
 from mmad.video.index import VideoIndex, index_video
-
-_logger = logging.getLogger(__name__)
 
 Frame = NDArray[np.uint8]
 
@@ -161,11 +158,3 @@ def check_indices(index: VideoIndex, frame_indices: NDArray[np.int64]) -> None:
             f"{index.path}: frame {int(frame_indices[outside][0])} was asked for, but the video "
             f"has frames 0 to {index.num_frames - 1}"
         )
-
-
-def warn_damaged(index: VideoIndex) -> None:
-    """Log that ``index.path`` is damaged; readers call it once per file."""
-    _logger.warning(
-        "%s: some frames are damaged or missing; the last good frame before each stands in for it",
-        index.path,
-    )

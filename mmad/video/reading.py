@@ -116,7 +116,7 @@ def require_whole(video: ReadVideo, *, max_missing: float) -> None:
     if video.share_missing > max_missing:
         raise VideoError(
             f"{video.damage()}; that is more than {max_missing:.0%}: copy, download or export the "
-            "file again, or allow more with max_missing"
+            "file again, or pass --max-missing (in a config data.max_missing) to allow more"
         )
 
 
