@@ -9,9 +9,11 @@ from mmad.annotations.elan_reader import ElanChoice
 from mmad.annotations.formats import AnnotationSet, LabelChoice, read_annotations
 from mmad.annotations.placeholders import find_placeholders
 from mmad.annotations.raw import OutOfVideo
+from mmad.config.labels import read_label_map
 from mmad.config.run import read_settings
 from mmad.errors import PredictionError
 from mmad.evaluation.predictions import Predictions, read_predictions
+from mmad.labels import LabelMap
 
 
 def newest_predictions(runs: Path, *, subset: str | None) -> Path:
@@ -90,6 +92,13 @@ def annotations_of_run(predictions: Path) -> list[str]:
     return paths
 
 
+def _labels_of_run(predictions: Path) -> LabelMap | LabelChoice:
+    """The classes of the run that ``predictions`` lie in, or "auto" outside of a run."""
+    run = run_of(predictions)
+    path = None if run is None else run / "labels.json"
+    return read_label_map(path) if path is not None and path.is_file() else "auto"
+
+
 @dataclass(frozen=True, eq=False)
 class Judged:
     """Annotations and the predictions that are held against them.
@@ -132,7 +141,7 @@ def read_judged(
     truth = read_annotations(
         sources if len(sources) > 1 else sources[0],
         subsets=[subset],
-        labels=labels or settings.get("labels", "auto"),
+        labels=labels or _labels_of_run(first),
         out_of_video=out_of_video or settings.get("out_of_video", "error"),
         elan=elan
         if elan is not None and (elan.is_made or elan.language)

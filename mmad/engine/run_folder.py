@@ -24,6 +24,7 @@ from mmad.checkpoint import (
     save_tensors,
 )
 from mmad.config.base import LARGEST, Count, PositiveRate, validated
+from mmad.config.labels import read_label_map
 from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import AnyConfig, RunConfig, dump_config, load_any_config, load_config
 from mmad.data.feature_manifest import FeatureManifest, read_manifest
@@ -76,7 +77,6 @@ class TrainingState(BaseModel):
 
 _ROW = TypeAdapter(LogRow)
 _STATE = TypeAdapter(TrainingState)
-_LABELS = TypeAdapter(LabelMap)
 
 
 @dataclass(frozen=True)
@@ -278,12 +278,7 @@ def labels_of(folder: RunFolder) -> LabelMap:
         raise CheckpointError(
             f"{folder.path}: is not a run folder (no config.yaml or labels.json in it)"
         )
-    text = read_text(folder.labels, error=CheckpointError)
-    content = json_value(folder.labels, text, error=CheckpointError)
-    labels = validated(_LABELS, content, source=folder.labels, error=CheckpointError)
-    if not len(labels):
-        raise CheckpointError(f"{folder.labels}: expected the names of the classes, found none")
-    return labels
+    return read_label_map(folder.labels)
 
 
 def read_state(folder: RunFolder) -> TrainingState:

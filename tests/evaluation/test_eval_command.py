@@ -157,3 +157,18 @@ def test_placeholder_labels_are_warned_of(command: str, tmp_path: Path) -> None:
         result = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert "warning: subset test: 60 of 60 videos have one instance" in result.output
     assert "placeholders of hidden annotations" in result.output
+
+
+def test_labels_are_those_of_the_run(tmp_path: Path) -> None:
+    """Annotations of one subset may lack labels that the run knows."""
+    truth = tmp_path / "few.json"
+    annotations = [{"segment": [0, 10], "label": "wave"}]
+    video = {"subset": "val", "duration": 30.0, "annotations": annotations}
+    truth.write_text(json.dumps({"database": {"val0000": video}}))
+    path = make_run(tmp_path / "runs", "r", truth, seconds=1000)
+    path.write_text(HEADER + "0,val0000,0,10,2,0.5\n")
+    labels = {"names": ["nod", "shrug", "wave"]}
+    (tmp_path / "runs" / "r" / "labels.json").write_text(json.dumps(labels))
+    call(path, "--json", tmp_path / "n.json")
+    content = json.loads((tmp_path / "n.json").read_text())
+    assert content["action"]["per_class"] == {"2": [1.0] * 9}
