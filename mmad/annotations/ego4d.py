@@ -8,6 +8,7 @@ from mmad.annotations.problems import BAD_FILE, BAD_VALUE, Problem
 from mmad.annotations.raw import RawFile, RawInstance, RawVideo, as_number
 from mmad.annotations.subsets import guess_subset, plain_subset
 from mmad.files import parse_json, read_text
+from mmad.wording import count
 
 
 def read_ego4d_json(path: Path, *, fps: float | None = None) -> RawFile:
@@ -47,7 +48,9 @@ def read_ego4d_json(path: Path, *, fps: float | None = None) -> RawFile:
                     )
             raw.videos.append(found)
     if num_secondary:
-        raw.notices.append(f"{path.name}: {num_secondary} labels that are not primary are left out")
+        raw.notices.append(
+            f"{path.name}: left out {count(num_secondary, 'label')} not marked as primary"
+        )
     return raw
 
 

@@ -8,6 +8,7 @@ from mmad.annotations.problems import BAD_FILE, BAD_VALUE, Problem
 from mmad.annotations.raw import RawFile, RawInstance, RawVideo, as_number
 from mmad.annotations.subsets import guess_subset
 from mmad.files import parse_csv, read_text
+from mmad.wording import count
 
 _TIMES = ("start_timestamp", "stop_timestamp")
 _CLOCK = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")
@@ -69,8 +70,8 @@ def _read(path: Path, *, word: str, fps: float | None) -> RawFile:
     assumed = sum(video.is_length_assumed for video in raw.videos)
     if assumed:
         raw.notices.append(
-            f"{path.name} does not tell the length of {assumed} videos: the last stop is taken; "
-            "put EPIC_100_video_info.csv beside it"
+            f"{path.name} does not tell the length of {count(assumed, 'video')}: the last stop is "
+            "taken; put EPIC_100_video_info.csv beside it"
         )
     return raw
 

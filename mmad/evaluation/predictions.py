@@ -17,6 +17,7 @@ from mmad.files import json_value, problem_of_id, reading, write_json, write_tex
 from mmad.labels import LabelMap
 from mmad.packed import gunzip, require_small_zip
 from mmad.structures import Detections
+from mmad.wording import count
 
 CSV_COLUMNS = ("video_id", "t_start", "t_end", "class", "score")
 _NAME_IN_ZIP = "prediction.csv"
@@ -53,9 +54,9 @@ class Predictions(dict[str, Detections]):
         if not self.first_odd:
             return ""
         counts = {"end before start": self.num_reversed, "zero length": self.num_empty}
-        told = ", ".join(f"{count} with {what}" for what, count in counts.items() if count)
+        told = ", ".join(f"{number} with {what}" for what, number in counts.items() if number)
         total = self.num_reversed + self.num_empty
-        return f"{total} {'row' if total == 1 else 'rows'} ({told}; first {self.first_odd})"
+        return f"{count(total, 'row')} ({told}; first {self.first_odd})"
 
 
 def read_predictions(
@@ -336,7 +337,7 @@ def id_problems(names: Iterable[str]) -> dict[str, str]:
 
 
 def _counted(places: list[str]) -> str:
-    return f"{len(places)} {'row' if len(places) == 1 else 'rows'}, first {places[0]}"
+    return f"{count(len(places), 'row')}, first {places[0]}"
 
 
 def _judge(raw: Mapping[str, Any], values: Mapping[str, float], *, strict: bool) -> list[str]:

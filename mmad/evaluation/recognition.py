@@ -16,6 +16,7 @@ from mmad.evaluation.predictions import id_problems, read_text_file
 from mmad.files import write_bytes
 from mmad.labels import LabelMap
 from mmad.structures import ClipRecord
+from mmad.wording import count
 
 TOP = 5
 ACTION_COLUMNS = tuple(f"action_pred_{rank}" for rank in range(1, TOP + 1))
@@ -146,13 +147,15 @@ def read_recognitions(
         raise_problems(PredictionError, source=str(path), problems=problems)
     else:
         if problems:
-            repairs.append(f"left out {len(problems)} rows with problems, first {problems[0]}")
+            repairs.append(
+                f"left out rows with {count(len(problems), 'problem')}, first {problems[0]}"
+            )
         if clips is not None:
             known = {with_suffix(name) for name in clips}
             strange = [row for row in kept if with_suffix(names[row]) not in known]
             if strange:
                 repairs.append(
-                    f"left out {len(strange)} rows of clips that are not in the annotations of "
+                    f"left out {count(len(strange), 'row')} of clips not in the annotations of "
                     f"this subset, first line {rows[strange[0]][0]}: clip '{names[strange[0]]}'"
                 )
                 kept = sorted(set(kept).difference(strange))

@@ -31,6 +31,7 @@ from mmad.evaluation.recognition import (
 )
 from mmad.labels import MA52
 from mmad.structures import Detections
+from mmad.wording import count
 
 TASKS = ("detection", "recognition")
 DETECTION_COLUMNS = ("", *CSV_COLUMNS)
@@ -201,9 +202,7 @@ def _accepted(found: Predictions, findings: _Findings, *, repair: bool) -> dict[
             at = findings.places.setdefault("detections of zero length, left out", [])
             at += [f"video '{video}'"] * int((~lasts).sum())
     if num_early:
-        findings.repairs.append(
-            f"set {num_early} negative {'start' if num_early == 1 else 'starts'} to 0"
-        )
+        findings.repairs.append(f"set {count(num_early, 'negative start')} to 0")
     return kept
 
 

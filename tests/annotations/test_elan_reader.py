@@ -329,5 +329,5 @@ def test_commands_choose_tiers(tmp_path: Path) -> None:
     options = ["--tier", "left", "--tier", "right", "--language", "eng"]
     result = CliRunner().invoke(app, ["check", str(path), *options], catch_exceptions=False)
     assert result.exit_code == 0, result.output
-    assert "1 videos, 4 instances" in result.output
+    assert "1 video, 4 instances" in result.output
     assert "first point from 0.000 to 1.000 s on left, right" in result.output

@@ -205,7 +205,7 @@ def test_ego4d_json(tmp_path: Path) -> None:
     assert (found.format, found.labels.names) == ("ego4d-json", ("wash_hands",))
     assert (record.video_id, record.subset, record.duration_seconds) == ("0a1b", "val", 480.0)
     assert record.annotations.segments_seconds.tolist() == [[3.0, 8.0], [3.0, 480.0]]
-    assert "1 labels that are not primary are left out" in found.notices[0]
+    assert "left out 1 label not marked as primary" in found.notices[0]
 
 
 def test_commands_take_the_options(tmp_path: Path) -> None:

@@ -245,8 +245,8 @@ def test_guesses_are_repaired(tmp_path: Path) -> None:
     with pytest.raises(PredictionError, match="2 problems"):
         call(*arguments)
     said = call(*arguments, "--repair")
-    assert "repaired: left out 2 rows with problems, first line 3: clip 'a.mp4' is listed" in said
-    assert "repaired: left out 1 rows of clips that are not in the annotations" in said
+    assert "repaired: left out rows with 2 problems, first line 3: clip 'a.mp4' is listed" in said
+    assert "repaired: left out 1 row of clips not in the annotations" in said
     assert inside(tmp_path / "a.zip") == RECOGNITION + CLIP
 
 
