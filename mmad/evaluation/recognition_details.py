@@ -66,16 +66,16 @@ def read_details(path: Path) -> RecognitionDetails:
 
     Raises: PredictionError if it is missing, damaged or something else.
     """
-    expected = "expected what mmad predict --details writes"
+    expected = "what mmad predict --details writes"
     arrays = load_arrays(path, ARRAYS, expected=expected)
     missing = [name for name in ARRAYS if name not in arrays]
     if missing:
-        raise PredictionError(f"{path}: {expected}; missing {', '.join(missing)}")
+        raise PredictionError(f"{path}: expected {expected}; missing {', '.join(missing)}")
     try:
         ids = tuple(arrays["clip_ids"].tolist())
         return RecognitionDetails(ids, arrays["features"], arrays["curves"])
     except (ValueError, IndexError, TypeError) as error:  # arrays of other shapes
-        raise PredictionError(f"{path}: {expected} ({error})") from None
+        raise PredictionError(f"{path}: expected {expected} ({error})") from None
 
 
 def flatten(features_ND: NDArray[np.float64], *, seed: int) -> tuple[NDArray[np.float64], str]:
