@@ -16,7 +16,7 @@ from mmad.cli.options import DeviceOption, OutOfVideoOption
 from mmad.engine.distributed import start_processes
 from mmad.engine.inference import DetectedVideos, detect_videos, video_progress
 from mmad.engine.loop import choose_precision
-from mmad.engine.run_folder import RunFolder
+from mmad.engine.run_folder import RunFolder, labels_of
 from mmad.engine.stored_features import load_video_run
 from mmad.errors import VideoError
 from mmad.evaluation.predictions import write_predictions_csv, write_predictions_json
@@ -92,7 +92,11 @@ def detect(
     check_writable(out)
     # Read first, so that a mistake in it is said before the long work.
     annotated = (
-        read_annotations(annotations, out_of_video=out_of_video or "error").records
+        read_annotations(
+            annotations,
+            labels=labels_of(RunFolder(checkpoint)),
+            out_of_video=out_of_video or "error",
+        ).records
         if annotations is not None
         else ()
     )

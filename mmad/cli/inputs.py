@@ -138,14 +138,17 @@ def read_judged(
     sources = [str(path) for path in annotations] if annotations else annotations_of_run(first)
     subset = subset or subset_of(first)
     settings = data_of_run(first)
+    # How the annotations of the run are read says nothing about other ones.
+    own = {} if annotations else settings
+    if elan is None or elan == ElanChoice():
+        elan = ElanChoice.of(*(own.get(name) for name in ("tiers", "tier_types", "language")))
     truth = read_annotations(
         sources if len(sources) > 1 else sources[0],
+        format=own.get("format", "auto"),
         subsets=[subset],
         labels=labels or _labels_of_run(first),
         out_of_video=out_of_video or settings.get("out_of_video", "error"),
-        elan=elan
-        if elan is not None and (elan.is_made or elan.language)
-        else ElanChoice.of(*(settings.get(name) for name in ("tiers", "tier_types", "language"))),
+        elan=elan,
     )
     warnings = [finding.message for finding in find_placeholders(truth.records)]
     counts: dict[str, int] = {}

@@ -172,3 +172,19 @@ def test_labels_are_those_of_the_run(tmp_path: Path) -> None:
     call(path, "--json", tmp_path / "n.json")
     content = json.loads((tmp_path / "n.json").read_text())
     assert content["action"]["per_class"] == {"2": [1.0] * 9}
+
+
+def test_annotations_are_read_as_the_run_reads_them(tmp_path: Path) -> None:
+    """Nouns, not verbs, and an instance beyond its video cut."""
+    truth = tmp_path / "EPIC_100_validation.csv"
+    header = "video_id,start_timestamp,stop_timestamp,verb_class,noun_class\n"
+    truth.write_text(header + "P01,00:00:01.00,00:00:09.00,1,0\n")
+    (tmp_path / "EPIC_100_video_info.csv").write_text("video_id,duration,fps\nP01,8.0,50\n")
+    path = make_run(tmp_path / "runs", "r", truth, seconds=1000)
+    path.write_text(HEADER + "0,P01,1,8,0,0.5\n")
+    config = tmp_path / "runs" / "r" / "config.yaml"
+    with pytest.raises(AnnotationError, match="reaches beyond the end of the video at 8"):
+        call(path)
+    config.write_text(config.read_text() + "  format: epic-noun-csv\n  out_of_video: clip\n")
+    call(path, "--json", tmp_path / "n.json")
+    assert json.loads((tmp_path / "n.json").read_text())["action"]["per_class"] == {"0": [1.0] * 9}
