@@ -166,7 +166,8 @@ def build_submission(
         known = expected if repair else None
         if task == "detection":
             found = read_predictions(predictions, labels=MA52, videos=known, repair=repair)
-            write_predictions_csv(table, _accepted(found, findings, repair=repair))
+            accepted = _accepted(found, findings, repair=repair, source=predictions)
+            write_predictions_csv(table, accepted)
         else:
             guesses = read_recognitions(
                 predictions, labels=MA52, clips=known, repairs=findings.repairs if repair else None
@@ -179,12 +180,14 @@ def build_submission(
     return report
 
 
-def _accepted(found: Predictions, findings: _Findings, *, repair: bool) -> dict[str, Detections]:
+def _accepted(
+    found: Predictions, findings: _Findings, *, repair: bool, source: str | Path
+) -> dict[str, Detections]:
     """The detections that the challenge takes: without empty ones, and repaired if wanted."""
     if found.num_reversed and not repair:
         raise PredictionError(
-            f"{found.odd_rows_text()}: the challenge counts each as a false positive; correct "
-            "them, or leave them out with --repair"
+            f"{source}: {found.odd_rows_text()}: the challenge counts each as a false positive; "
+            "correct them, or leave them out with --repair"
         )
     findings.repairs += found.repairs
     if found.first_odd and repair:

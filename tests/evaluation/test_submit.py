@@ -225,7 +225,9 @@ def test_a_submission_is_repaired(tmp_path: Path, annotations: Path) -> None:
 def test_reversed_rows_alone_are_refused_or_left_out(tmp_path: Path) -> None:
     source = tmp_path / "p.csv"
     source.write_text(DETECTION + ROW + "1,test0000,3,2,9,0.4\n")
-    with pytest.raises(PredictionError, match=r"first line 3.*leave them out with --repair"):
+    with pytest.raises(
+        PredictionError, match=r"p\.csv: .*first line 3.*leave them out with --repair"
+    ):
         call(source, "--out", tmp_path / "a.zip")
     call(source, "--out", tmp_path / "a.zip", "--repair")
     assert inside(tmp_path / "a.zip") == DETECTION + "0,test0000,1.5,2.5,9,0.5\n"
