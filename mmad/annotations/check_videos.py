@@ -10,7 +10,7 @@ import av
 from mmad.annotations.problems import OUTSIDE_VIDEO, Finding
 from mmad.annotations.raw import USUAL_FPS
 from mmad.errors import VideoError, raise_problems
-from mmad.progress import Progress
+from mmad.progress import Progress, tracked
 from mmad.structures import VideoRecord
 from mmad.video.find import find_videos
 from mmad.video.index import index_video, open_container, video_stream
@@ -245,7 +245,7 @@ def measure_videos(
     Raises: VideoError with all videos that cannot be opened.
     """
     found, problems = [], []
-    for record in records:
+    for record in tracked(records, "measure", total=len(records), unit="videos"):
         is_assumed = record.video_id in assumed_lengths
         is_unknown = all_rates and not (record.fps and record.num_frames)
         if record.path is None or not (is_assumed or is_unknown):

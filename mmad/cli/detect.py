@@ -22,6 +22,7 @@ from mmad.errors import VideoError
 from mmad.evaluation.predictions import write_predictions_csv, write_predictions_json
 from mmad.files import check_writable, safe_name
 from mmad.labels import LabelMap
+from mmad.progress import tracked
 from mmad.report.timeline import draw_timeline
 from mmad.structures import Annotations, VideoRecord
 from mmad.video.find import video_id_of
@@ -103,7 +104,7 @@ def detect(
     truth = {record.video_id: record.annotations for record in annotated}
     subsets = {record.video_id: record.subset for record in annotated}
     records, problems = [], []
-    for file in files:
+    for file in tracked(files, "open", total=len(files), unit="videos"):
         try:
             records.append(record_of(file))
         except VideoError as error:
