@@ -33,6 +33,7 @@ from mmad.evaluation.detection import parse_tiou
 from mmad.evaluation.error_analysis import analyse_errors
 from mmad.evaluation.error_details import errors_by_video
 from mmad.files import write_csv, write_text
+from mmad.progress import tracked
 from mmad.report.error_tables import error_json, error_tables
 from mmad.structures import Detections
 
@@ -107,11 +108,12 @@ def error_analysis(
         for table in tables:
             write_csv(out / f"{table.name}.csv", header=table.header, rows=table.rows)
         write_text(out / "errors.json", content)
-        for name, errors in report.levels.items():
-            write_error_figures(out, name, errors)
+        for name in tracked(levels, "figures", total=len(levels), unit="levels"):
+            write_error_figures(out, name, report.levels[name])
         records = {record.video_id: record for record in truth.records}
         worst = errors_by_video(report, level=levels[0])[:NUM_TIMELINES]
-        for place, row in enumerate(worst, start=1):
+        drawn = tracked(worst, "timelines", total=len(worst), unit="videos")
+        for place, row in enumerate(drawn, start=1):
             record = records[row.video_id]
             for suffix in SUFFIXES:
                 draw_timeline(
