@@ -296,13 +296,13 @@ def test_a_broken_video_is_told_and_does_not_stop_the_rest(
     assert str(folder / "a.mp4") in result.stderr
     assert FeatureFile(out).video_ids() == ["b", "c"]
     (folder / "a.mp4").write_bytes(good.read_bytes())
-    assert "1 videos to do" in run(command(config_file, folder, out)).stdout
+    assert "1 video to do" in run(command(config_file, folder, out)).stdout
     found = FeatureFile(out)
     assert found.video_ids() == ["a", "b", "c"]
     np.testing.assert_array_equal(found.raw("a"), found.raw("b"))
     # A video that has changed is made again, others are left alone.
     (folder / "c.mp4").write_bytes(good.read_bytes())
-    assert "1 videos to do" in run(command(config_file, folder, out)).stdout
+    assert "1 video to do" in run(command(config_file, folder, out)).stdout
     np.testing.assert_array_equal(FeatureFile(out).raw("c"), found.raw("b"))
 
 
