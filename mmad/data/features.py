@@ -42,13 +42,11 @@ def open_features(
     else:
         source = FeatureFolder(path, grid=grid, file_name=file_name, channels_first=channels_first)
     known = source.manifest.grid
+    if grid is None:
+        return source
     # A grid without a rate leaves it to the features.
-    stated = (
-        known
-        if grid is None or known is None or grid.fps
-        else known.model_copy(update={"fps": None})
-    )
-    if grid is not None and stated != grid:
+    compared = known if known is None or grid.fps else known.model_copy(update={"fps": None})
+    if compared != grid:
         raise FeatureError(
             f"{path}: the grid of these features is {_describe(known)}; data.grid says "
             f"{_describe(grid)}"
