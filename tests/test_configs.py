@@ -121,6 +121,49 @@ def test_all_problems_in_one_message(tmp_path: Path) -> None:
     assert "data.frame_stride: input should be greater than or equal to 1; found 0" in text
 
 
+def test_problems_of_every_kind_come_in_one_list(tmp_path: Path) -> None:
+    """Of one setting, of a group, of several groups, and of the overrides."""
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(tiny_content(tmp_path)))
+    overrides = [
+        "seed",
+        "data.videos.x=1",
+        "data.shorten=[1.0, 0.5]",
+        "data.window_frames=65",
+        "data.image_size=50",
+        "data.frame_stride=0",
+        "training.clip_gradient=many",
+        "training.accumulate=3",
+        "steps_per_tubelet=3",
+        "detector.regression_ranges=[[4, 0]]",
+        "inference.sigma=-1",
+        "inference.nmss=hard",
+    ]
+    with pytest.raises(ConfigError, match=r"c\.yaml: 13 problems") as error:
+        load_config(tmp_path / "c.yaml", overrides=overrides)
+    for expected in (
+        "override 'seed': expected key=value",
+        "override 'data.videos.x=1': 'videos' is '",
+        "data: shorten: expected 0 < smallest <= largest",
+        "data.window_frames 65 is not a multiple of backbone.clip_frames 16",
+        "data.image_size 50 is not a multiple of the backbone's patches",
+        "data.frame_stride: input should be greater than or equal to 1",
+        "training.clip_gradient: input should be a valid number",
+        "training: batch_videos 2 is not a multiple of accumulate 3",
+        "steps_per_tubelet: expected 0.5, 1 or 2; found 3",
+        "detector: regression_ranges: expected one for each of",
+        "detector: regression_ranges: expected 0 <= low < high, found [4.0, 0.0]",
+        "inference.sigma: input should be greater than",
+        "inference.nmss: there is no such setting",
+    ):
+        assert expected in str(error.value)
+
+
+def test_a_default_in_place_of_a_wrong_value_is_no_problem(tmp_path: Path) -> None:
+    text = problems(tmp_path, data__window_frames="many", backbone__clip_frames=30)
+    assert "window_frames: input should be a valid integer" in text
+    assert "multiple of" not in text
+
+
 @pytest.mark.parametrize(
     ("key", "value", "expected"),
     [

@@ -1,8 +1,9 @@
 """Settings of the backbone and its adapters."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from mmad.config.base import Settings
 
@@ -16,11 +17,11 @@ class CustomSize(Settings):
     patch: int = Field(16, ge=2, description="side of a patch in pixels")
     mlp_ratio: float = Field(4.0, gt=0, description="hidden width of the MLP / width")
 
-    @model_validator(mode="after")
-    def _divisible(self) -> "CustomSize":
+    def problems(self) -> Iterator[str]:
+        """As in `Settings`."""
+        yield from super().problems()
         if self.width % self.num_heads:
-            raise ValueError(f"width {self.width} is not a multiple of num_heads {self.num_heads}")
-        return self
+            yield f"width {self.width} is not a multiple of num_heads {self.num_heads}"
 
 
 # Sides of patches in pixels, where a published size has others than 16.
@@ -140,16 +141,13 @@ class BackboneSettings(Settings):
         False, description="less memory, about a third more time: recompute activations"
     )
 
-    def require_whole_patches(self, image_size: int) -> None:
-        """Do nothing if pictures of ``image_size`` pixels are cut into whole patches.
-
-        Raises: ValueError if not.
-        """
+    def cut_patches(self, image_size: int) -> Iterator[str]:
+        """The problem of images of ``image_size`` pixels, if patches of them are cut."""
         patch = (
             self.size.patch if isinstance(self.size, CustomSize) else _PATCHES.get(self.size, 16)
         )
         if image_size % patch:
-            raise ValueError(
+            yield (
                 f"data.image_size {image_size} is not a multiple of the backbone's patches of "
                 f"{patch} pixels"
             )

@@ -1,5 +1,6 @@
 """What all settings have in common: unknown keys are errors, and a setting never changes."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
 
@@ -24,11 +25,16 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    @model_validator(mode="after")
-    def _not_huge(self) -> Self:
+    def problems(self) -> Iterator[str]:
+        """What is impossible about the settings of this group, or about several together."""
         for name, value in self:
             if isinstance(value, int | float) and abs(value) > LARGEST:
-                raise ValueError(f"{name}: expected at most {LARGEST} in size")
+                yield f"{name}: expected at most {LARGEST} in size"
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if problems := list(self.problems()):
+            raise ValueError("\n".join(problems))
         return self
 
 

@@ -1,8 +1,9 @@
 """Settings of the data: annotations, videos, how frames are read and varied."""
 
-from typing import Annotated, ClassVar, Literal, Self
+from collections.abc import Iterator
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from mmad.config.base import Settings
 
@@ -47,15 +48,15 @@ class Augmentation(Settings):
     )
     erase_aspect: tuple[float, float] = Field((0.3, 3.3), description="width / height of the box")
 
-    @model_validator(mode="after")
-    def _ordered(self) -> "Augmentation":
+    def problems(self) -> Iterator[str]:
+        """As in `Settings`."""
+        yield from super().problems()
         for name in ("crop_area", "crop_aspect", "erase_area", "erase_aspect"):
             low, high = getattr(self, name)
             if not 0 < low <= high:
-                raise ValueError(f"{name}: expected 0 < smallest <= largest, found [{low}, {high}]")
+                yield f"{name}: expected 0 < smallest <= largest, found [{low}, {high}]"
         if self.crop_area[1] > 1:
-            raise ValueError(f"crop_area: the largest share is 1, found {self.crop_area[1]}")
-        return self
+            yield f"crop_area: the largest share is 1, found {self.crop_area[1]}"
 
 
 # The peers decode a little larger than the picture they train on, so that crops are not enlarged.
@@ -170,14 +171,12 @@ class AnnotatedSettings(Settings):
         """
         return None if self.fps == "own" else self.fps or usual
 
-    @model_validator(mode="after")
-    def _shares(self) -> Self:
+    def problems(self) -> Iterator[str]:
+        """As in `Settings`."""
+        yield from super().problems()
         low, high = self.shorten
         if not 0 < low <= high <= 1:
-            raise ValueError(
-                f"shorten: expected 0 < smallest <= largest <= 1, found [{low}, {high}]"
-            )
-        return self
+            yield f"shorten: expected 0 < smallest <= largest <= 1, found [{low}, {high}]"
 
 
 class DataSettings(PictureSettings, AnnotatedSettings):
@@ -204,11 +203,11 @@ class DataSettings(PictureSettings, AnnotatedSettings):
         False, description="training: cut starts and ends to whole frames (OpenTAD: true)"
     )
 
-    @model_validator(mode="after")
-    def _stride(self) -> Self:
+    def problems(self) -> Iterator[str]:
+        """As in `Settings`."""
+        yield from super().problems()
         if self.sampling == "whole" and self.frame_stride != 1:
-            raise ValueError(
+            yield (
                 f"frame_stride {self.frame_stride}: sampling=whole spreads window_frames over "
                 "each video, so there is no stride; set frame_stride=1"
             )
-        return self

@@ -2,9 +2,10 @@
 in steps of the feature grid.
 """
 
+from collections.abc import Iterator
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from mmad.config.base import Settings
 
@@ -74,20 +75,18 @@ class DenseSettings(FamilySettings):
         """32 channels."""
         return self.model_copy(update={"channels": 32})
 
-    @model_validator(mode="after")
-    def _ranges(self) -> Self:
+    def problems(self) -> Iterator[str]:
+        """As in `Settings`."""
+        yield from super().problems()
         if len(self.regression_ranges) != self.num_branch + 1:
-            raise ValueError(
+            yield (
                 f"regression_ranges: expected one for each of {self.num_branch + 1} levels "
                 "(num_branch + 1), "
                 f"found {len(self.regression_ranges)}"
             )
         for low, high in self.regression_ranges:
             if not 0 <= low < high:
-                raise ValueError(
-                    f"regression_ranges: expected 0 <= low < high, found [{low}, {high}]"
-                )
-        return self
+                yield f"regression_ranges: expected 0 <= low < high, found [{low}, {high}]"
 
 
 class ActionFormerSettings(DenseSettings):
@@ -101,13 +100,11 @@ class ActionFormerSettings(DenseSettings):
         """Eight channels a head."""
         return self.model_copy(update={"channels": 8 * self.num_heads})
 
-    @model_validator(mode="after")
-    def _heads(self) -> Self:
+    def problems(self) -> Iterator[str]:
+        """As in `Settings`."""
+        yield from super().problems()
         if self.channels % self.num_heads:
-            raise ValueError(
-                f"channels {self.channels} is not a multiple of num_heads {self.num_heads}"
-            )
-        return self
+            yield f"channels {self.channels} is not a multiple of num_heads {self.num_heads}"
 
 
 class SimOTASettings(Settings):

@@ -1,8 +1,9 @@
 """Settings of DyFADet. Lengths are in steps of the feature grid."""
 
-from typing import Literal, Self
+from collections.abc import Iterator
+from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from mmad.config.detectors_tridet import SGPSettings
 
@@ -38,10 +39,8 @@ class DyFADetSettings(SGPSettings):
         True, description="padding stays zero in each level and inside the head (peers: false)"
     )
 
-    @model_validator(mode="after")
-    def _head(self) -> Self:
+    def problems(self) -> Iterator[str]:
+        """As in `Settings`."""
+        yield from super().problems()
         if self.head_window % 2 == 0:
-            raise ValueError(
-                f"head_window: expected an odd number of steps, found {self.head_window}"
-            )
-        return self
+            yield f"head_window: expected an odd number of steps, found {self.head_window}"

@@ -1,8 +1,9 @@
 """Settings of MS-TCT: network, losses, and how its scores of steps become segments."""
 
+from collections.abc import Iterator
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from mmad.config.dense_detectors import FamilySettings
 
@@ -65,20 +66,16 @@ class MSTCTSettings(FamilySettings):
             }
         )
 
-    @model_validator(mode="after")
-    def _heads(self) -> Self:
+    def problems(self) -> Iterator[str]:
+        """As in `Settings`."""
+        yield from super().problems()
         for channels in self.stage_channels:
             if channels < 1 or channels % self.num_heads:
-                raise ValueError(
+                yield (
                     f"stage_channels: {channels} is not a multiple of num_heads {self.num_heads}"
                 )
-        return self
-
-    @model_validator(mode="after")
-    def _levels(self) -> Self:
         if self.lowest_level >= self.highest_level:
-            raise ValueError(
+            yield (
                 f"expected lowest_level < highest_level, found {self.lowest_level} and "
                 f"{self.highest_level}"
             )
-        return self

@@ -1,8 +1,9 @@
 """Settings of PointTAD. Lengths are in steps of the feature grid."""
 
+from collections.abc import Iterator
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from mmad.config.dense_detectors import FamilySettings
 
@@ -55,15 +56,13 @@ class PointTADSettings(FamilySettings):
             }
         )
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def problems(self) -> Iterator[str]:
+        """As in `Settings`."""
+        yield from super().problems()
         if self.channels % self.num_heads:
-            raise ValueError(
-                f"channels {self.channels} is not a multiple of num_heads {self.num_heads}"
-            )
+            yield f"channels {self.channels} is not a multiple of num_heads {self.num_heads}"
         if self.num_boundary_points > self.num_points:
-            raise ValueError(
+            yield (
                 f"num_boundary_points {self.num_boundary_points} is more than num_points "
                 f"{self.num_points}"
             )
-        return self

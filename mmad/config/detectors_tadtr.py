@@ -1,8 +1,9 @@
 """Settings of TadTR."""
 
+from collections.abc import Iterator
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from mmad.config.dense_detectors import FamilySettings
 
@@ -58,11 +59,11 @@ class TadTRSettings(FamilySettings):
             }
         )
 
-    @model_validator(mode="after")
-    def _divisible(self) -> Self:
+    def problems(self) -> Iterator[str]:
+        """As in `Settings`."""
+        yield from super().problems()
         for name in ("num_heads", "num_groups"):
             if self.channels % getattr(self, name):
-                raise ValueError(
+                yield (
                     f"channels {self.channels} is not a multiple of {name} {getattr(self, name)}"
                 )
-        return self

@@ -1,8 +1,9 @@
 """Settings of TriDet, and those of its blocks, which DyFADet has too."""
 
+from collections.abc import Iterator
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from mmad.config.dense_detectors import DenseSettings
 
@@ -47,16 +48,16 @@ class SGPSettings(DenseSettings):
         """32 channels everywhere."""
         return self.model_copy(update={"channels": 32, "hidden_channels": 32})
 
-    @model_validator(mode="after")
-    def _blocks(self) -> Self:
+    def problems(self) -> Iterator[str]:
+        """As in `Settings`."""
+        yield from super().problems()
         if self.channels % GROUPS_OF_CHANNELS:
-            raise ValueError(
+            yield (
                 f"channels {self.channels} is not a multiple of {GROUPS_OF_CHANNELS}, the groups "
                 "that a block norms"
             )
         if self.window % 2 == 0:
-            raise ValueError(f"window: expected an odd number of steps, found {self.window}")
-        return self
+            yield f"window: expected an odd number of steps, found {self.window}"
 
 
 class TriDetSettings(SGPSettings):

@@ -1,8 +1,9 @@
 """Settings of stored features: how they are made, and how a detector learns from them."""
 
+from collections.abc import Iterator
 from typing import ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from mmad.config.base import FirstFrame, PositiveFrames, PositiveRate, Settings
 from mmad.config.data import AnnotatedSettings, Rate
@@ -45,13 +46,11 @@ class FeatureDataSettings(AnnotatedSettings):
         0, ge=0, description="processes that read features; 0 reads in the main one"
     )
 
-    @model_validator(mode="after")
-    def _pattern(self) -> "FeatureDataSettings":
+    def problems(self) -> Iterator[str]:
+        """As in `Settings`."""
+        yield from super().problems()
         if "{video_id}" not in self.file_name:
-            raise ValueError(
-                f"file_name: expected a name with {{video_id}} in it, found '{self.file_name}'"
-            )
-        return self
+            yield f"file_name: expected a name with {{video_id}} in it, found '{self.file_name}'"
 
 
 class ExtractionSettings(Settings):
@@ -76,13 +75,13 @@ class ExtractionSettings(Settings):
         None, description="videos of another rate are resampled to this one; null: each video's own"
     )
 
-    @model_validator(mode="after")
-    def _windows(self) -> "ExtractionSettings":
+    def problems(self) -> Iterator[str]:
+        """As in `Settings`."""
+        yield from super().problems()
         given = self.window is not None, self.stride is not None
         if self.mode == "windows" and not all(given):
-            raise ValueError("windows need both --window and --stride, in frames")
+            yield "windows need both --window and --stride, in frames"
         if self.mode == "dense" and any(given):
-            raise ValueError("dense features have no window and stride; leave them out")
+            yield "dense features have no window and stride; leave them out"
         if isinstance(self.spatial, int) and not 1 <= self.spatial <= 64:
-            raise ValueError(f"spatial: expected 1 to 64 cells a side, found {self.spatial}")
-        return self
+            yield f"spatial: expected 1 to 64 cells a side, found {self.spatial}"

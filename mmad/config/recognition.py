@@ -1,6 +1,6 @@
 """Settings of recognition: clips, heads, losses, and a whole run."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -181,21 +181,19 @@ class RecognitionConfig(Settings):
         primary = heads.get("primary") if isinstance(heads, Mapping) else None
         return expand_compat(content, presets_of_recognition(primary))
 
-    @model_validator(mode="after")
-    def _fits(self) -> "RecognitionConfig":
-        self.backbone.require_whole_patches(self.data.image_size)
+    def problems(self) -> Iterator[str]:
+        """As in `Settings`."""
+        yield from super().problems()
+        yield from self.backbone.cut_patches(self.data.image_size)
         if self.heads.norm and self.backbone.final_norm:
-            raise ValueError(
+            yield (
                 "heads.norm and backbone.final_norm would both norm the pooled vector; set one of "
                 "them to false"
             )
         if self.data.flow is not None and self.backbone.final_norm == "pooled":
-            raise ValueError(
+            yield (
                 "backbone.final_norm pooled is of one stream; with data.flow set it to true or "
                 "false"
             )
         if self.inference.hierarchy == "soft" and not self.heads.coarse:
-            raise ValueError(
-                "inference.hierarchy soft needs the coarse head; set heads.coarse=true"
-            )
-        return self
+            yield "inference.hierarchy soft needs the coarse head; set heads.coarse=true"

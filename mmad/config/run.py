@@ -1,9 +1,11 @@
 """A whole run: what one YAML file says, read, overridden, checked and written back."""
 
+import copy
 import difflib
+import re
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -98,24 +100,23 @@ class RunConfig(Settings):
         expanded = expand_compat(content, only_known(presets, "detector", known))
         return expanded if on_videos else {"steps_per_tubelet": 1, **expanded}
 
-    @model_validator(mode="after")
-    def _fits(self) -> "RunConfig":
+    def problems(self) -> Iterator[str]:
+        """As in `Settings`."""
+        yield from super().problems()
         if self.steps_per_tubelet not in (0.5, 1, 2):
-            raise ValueError(
-                f"steps_per_tubelet: expected 0.5, 1 or 2; found {self.steps_per_tubelet}"
-            )
+            yield f"steps_per_tubelet: expected 0.5, 1 or 2; found {self.steps_per_tubelet}"
         if isinstance(self.data, FeatureDataSettings):
-            return self
+            return
         if self.backbone is None:
-            raise ValueError("backbone: videos need one; stored features (data.features) do not")
-        self.backbone.require_whole_patches(self.data.image_size)
+            yield "backbone: videos need one; stored features (data.features) do not"
+            return
+        yield from self.backbone.cut_patches(self.data.image_size)
         clip = self.backbone.clip_frames
         if self.data.window_frames % clip:
-            raise ValueError(
+            yield (
                 f"data.window_frames {self.data.window_frames} is not a multiple of "
                 f"backbone.clip_frames {clip}"
             )
-        return self
 
 
 AnyConfig = RunConfig | RecognitionConfig
@@ -139,10 +140,15 @@ def load_any_config(path: str | Path, *, overrides: Sequence[str] = ()) -> AnyCo
 
     Raises: ConfigError, with every problem in one message.
     """
-    content = read_settings(find_config(path))
+    source = find_config(path)
+    content = read_settings(source)
+    problems = []
     for override in overrides:
-        _override(content, override)
-    return parse_any_config(content, source=str(find_config(path)))
+        try:
+            _override(content, override)
+        except ConfigError as error:
+            problems.append(str(error))
+    return parse_any_config(content, source=str(source), problems=problems)
 
 
 def read_settings(source: Path) -> dict[str, Any]:
@@ -188,21 +194,68 @@ TASKS: Mapping[str, type[RunConfig] | type[RecognitionConfig]] = {
 }
 
 
-def parse_any_config(content: Mapping[str, Any], *, source: str) -> AnyConfig:
+def parse_any_config(
+    content: Mapping[str, Any], *, source: str, problems: Sequence[str] = ()
+) -> AnyConfig:
     """The settings in ``content``, of the task that it names.
 
-    Raises: ConfigError, with every problem in one message; ``source`` is the name it gives.
+    Args:
+        content: the settings.
+        source: their name in messages.
+        problems: what is wrong with them already.
+
+    Raises: ConfigError, with every problem in one message.
     """
     task = content.get("task", "detection")
     if not isinstance(task, str) or task not in TASKS:
-        raise ConfigError(f"{source}: task: expected {' or '.join(TASKS)}; found {task!r}")
+        found = [*problems, f"task: expected {' or '.join(TASKS)}; found {task!r}"]
+        raise_problems(ConfigError, source=source, problems=found)
     model = TASKS[task]
-    try:
-        return model.model_validate(content)
-    except ValidationError as error:
-        problems = [_explain(item, model) for item in error.errors(include_url=False)]
-        raise_problems(ConfigError, source=source, problems=problems)
-        raise AssertionError("a validation error has at least one item") from error
+    found = list(problems)
+    rest = copy.deepcopy(dict(content))
+    removed: set[str] = set()
+    # What is wrong with one setting hides what is wrong with several together, so these are looked
+    # at without it.
+    while True:
+        try:
+            config = model.model_validate(rest)
+            break
+        except ValidationError as error:
+            gone: set[str] = set()
+            for item in error.errors(include_url=False):
+                lines = _explain(item, model).splitlines()
+                found += [line for line in lines if not removed.intersection(_words(line))]
+                keys, _ = _follow(item["loc"], model)
+                if item["type"] == "extra_forbidden":
+                    keys.append(str(item["loc"][-1]))
+                of_group = _words(item["msg"]) if item["type"] == "value_error" else None
+                gone |= _remove(rest, keys, of_group)
+            removed |= gone
+            if not gone:
+                break
+    raise_problems(ConfigError, source=source, problems=found)
+    return config
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text))
+
+
+def _remove(content: dict[str, Any], keys: Sequence[str], of_group: set[str] | None) -> set[str]:
+    """Remove a setting, or some ``of_group``; the names of what was removed.
+
+    Of a list, the whole list is removed.
+    """
+    place: Any = content
+    for parent in keys[:-1]:
+        if not isinstance(place.get(parent), dict):
+            keys = [parent]
+            break
+        place = place[parent]
+    value = place.get(keys[-1]) if keys else None
+    if isinstance(value, dict) and of_group is not None:
+        return {key for key in of_group.intersection(value) if value.pop(key) is not None}
+    return {keys[-1]} if keys and place.pop(keys[-1], None) is not None else set()
 
 
 def dump_config(config: AnyConfig, *, folder: Path | None = None) -> str:
@@ -277,7 +330,8 @@ def _explain(item: Any, root: type[BaseModel]) -> str:
     if item["type"] == "model_type":
         return f"{key}: expected a group of settings; found {item['input']!r:.60}"
     if item["type"] == "value_error":
-        return f"{key}: {message}" if item["loc"] else message
+        prefix = f"{key}: " if item["loc"] else ""
+        return "\n".join(prefix + line for line in message.splitlines())
     return f"{key}: {message[0].lower()}{message[1:]}; found {item['input']!r:.60}"
 
 

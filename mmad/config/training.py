@@ -1,8 +1,9 @@
 """Settings of the training loop."""
 
+from collections.abc import Iterator
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from mmad.config.base import Settings
 
@@ -50,11 +51,11 @@ class TrainingSettings(Settings):
     )
     threads: int | None = Field(None, ge=1, description="CPU threads; null leaves torch's choice")
 
-    @model_validator(mode="after")
-    def _divisible(self) -> "TrainingSettings":
+    def problems(self) -> Iterator[str]:
+        """As in `Settings`."""
+        yield from super().problems()
         if self.batch_videos % self.accumulate:
-            raise ValueError(
+            yield (
                 f"batch_videos {self.batch_videos} is not a multiple of accumulate "
                 f"{self.accumulate}"
             )
-        return self
