@@ -38,7 +38,7 @@ def subjects_of_names(
     if lacking:
         raise AnnotationError(
             f"the pattern {pattern!r} finds no subject in {len(lacking)} of {len(found)} names, "
-            f"first {lacking[0]}; say --subject-pattern, or --subjects FILE"
+            f"first {lacking[0]}; pass --subject-pattern or --subjects FILE"
         )
     return {name: subject for name, subject in found.items() if subject}
 

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from mmad.annotations.check import CheckReport
 
 app = typer.Typer(
-    help="Look into annotations and their videos; crop videos, or compute their optical flow.",
+    help="Describe and check annotations and videos; crop videos, compute optical flow.",
     no_args_is_help=True,
     add_completion=False,
 )
@@ -74,7 +74,7 @@ FormatOption = Annotated[
 ]
 FpsOption = Annotated[
     float | None,
-    typer.Option(help="Frame rate of the videos, for files that do not say it."),
+    typer.Option(help="Frame rate of the videos, for files without one."),
 ]
 SubjectsOption = Annotated[
     Path | None, typer.Option(help="CSV file with the columns video_id and subject.")
@@ -85,7 +85,7 @@ SubjectsOption = Annotated[
 def stats(
     annotations: AnnotationPath,
     videos: Annotated[
-        Path | None, typer.Option(help="Folder of the videos; gives frame rates that are missing.")
+        Path | None, typer.Option(help="Folder of the videos; supplies missing frame rates.")
     ] = None,
     subjects: SubjectsOption = None,
     format: FormatOption = "auto",
@@ -97,7 +97,7 @@ def stats(
     fps: FpsOption = None,
     json_file: JsonOption = None,
 ) -> None:
-    """Print size, durations, overlap and class counts of annotations, as the paper's Table 1."""
+    """Print the size, durations, overlap and class counts of annotations (the paper's Table 1)."""
     console = _console()
     if _is_clip_list(annotations, format=format):
         clips = [describe_clips(read_clip_list(path), labels=MA52) for path in annotations]
@@ -153,7 +153,7 @@ def check(
     workers: Annotated[int, typer.Option(min=1, help="Videos opened at a time.")] = 2,
     json_file: JsonOption = None,
 ) -> None:
-    """Look for all that is wrong with annotations and videos; exit code 2 if there is an error."""
+    """Check annotations, clip lists and videos; exit code 2 if there is an error."""
     # Not at the top: the decoder is slow to import, and `stats` does without.
     from mmad.annotations.check import check_data
     from mmad.annotations.check_clips import check_clips

@@ -26,16 +26,16 @@ def crop(
     out: Annotated[Path | None, typer.Option(help="Folder of the cropped copies.")] = None,
     boxes: Annotated[
         Path | None,
-        typer.Option(help="Boxes of persons: CSV, JSON or npz with left, top, right, bottom."),
+        typer.Option(help="Person boxes: CSV, JSON or npz with left, top, right, bottom."),
     ] = None,
     motion: Annotated[
-        bool, typer.Option("--motion", help="Crop to what moves; for cameras that do not.")
+        bool, typer.Option("--motion", help="Crop to the region that moves (fixed cameras only).")
     ] = False,
     expand: Annotated[
         float, typer.Option(min=0.0, help="Share of the box added on each side.")
     ] = 0.06,
     preview: Annotated[
-        Path | None, typer.Option(help="Write a picture of up to 12 videos and their crops.")
+        Path | None, typer.Option(help="Write an image of up to 12 videos and their crops.")
     ] = None,
     short_side: Annotated[
         int | None, typer.Option(help="Pixels of the shorter side of a copy.")
@@ -45,14 +45,14 @@ def crop(
 ) -> None:
     """Write copies of VIDEOS cropped to the person: same frames, same times, less background.
 
-    Run it again after an interruption: finished copies are left alone.
+    Run it again after an interruption: finished copies are kept.
     """
     from mmad.video.person_box import read_boxes
 
     if (boxes is None) != motion:
-        raise VideoError("crop: say --boxes FILE or --motion, one of them")
+        raise VideoError("crop: pass either --boxes FILE or --motion")
     if out is None and preview is None:
-        raise VideoError("crop: say --out DIR to write copies, --preview FILE to look, or both")
+        raise VideoError("crop: pass --out DIR to write copies, --preview FILE to look, or both")
     if preview is not None:
         from mmad.video.crop_sheet import check_sheet_path
 

@@ -30,7 +30,7 @@ def flow(
 ) -> None:
     """Write the optical flow of VIDEOS as videos: as many frames, at the same times.
 
-    Run it again after an interruption: finished videos are left alone.
+    Run it again after an interruption: finished videos are kept.
     """
     from mmad.video.flow import flow_videos
 

@@ -25,12 +25,12 @@ def split(
         Path | None, typer.Option(help="CSV with the columns video_id, subject.")
     ] = None,
     subject_pattern: Annotated[
-        str, typer.Option(help="Finds the subject in a name, where there is no --subjects.")
+        str, typer.Option(help="Finds the subject in a file name, without --subjects.")
     ] = SUBJECT_IN_NAME,
     val_share: Annotated[float, typer.Option(help="Share of clips to validate on.")] = 1 / 3,
-    seed: Annotated[int, typer.Option(min=0, help="Of the order of equal subjects.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the order of equal subjects.")] = 0,
 ) -> None:
-    """Split clips so that nobody is seen both in training and in validation.
+    """Split clips into training and validation sets without common subjects.
 
     The published split of MA-52 has all of its 186 subjects on both sides.
     """

@@ -78,17 +78,17 @@ def detect(
         typer.Option(min=0, max=1, help="Lowest score in ELAN and timelines; files keep all."),
     ] = 0.1,
     annotations: Annotated[
-        Path | None, typer.Option(help="Truth to draw beside the detections.")
+        Path | None, typer.Option(help="Ground truth to draw beside the detections.")
     ] = None,
     backbone: Annotated[
-        str | None, typer.Option(help="Of a run on features: where their backbone is now.")
+        str | None, typer.Option(help="For a run on features: where their backbone is now.")
     ] = None,
     no_pictures: Annotated[bool, typer.Option("--no-pictures", help="Draw no timelines.")] = False,
     device: DeviceOption = "auto",
     out_of_video: OutOfVideoOption = None,
     max_missing: MaxMissing = None,
 ) -> None:
-    """Find micro-actions: CSV, JSON, an ELAN file and a timeline picture for each video."""
+    """Find micro-actions: CSV, JSON, and an ELAN file and a timeline for each video."""
     files = collect(videos)
     check_writable(out)
     # Read first, so that a mistake in it is said before the long work.

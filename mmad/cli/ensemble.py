@@ -45,7 +45,7 @@ def ensemble(
         str | None, typer.Option(help="One for each file, such as 0.6,0.4; default: equal.")
     ] = None,
     search: Annotated[
-        bool, typer.Option("--search", help="Search weights, and say what they truly gain.")
+        bool, typer.Option("--search", help="Search weights; cross-validate what they gain.")
     ] = False,
     annotations: Annotated[
         list[Path] | None, typer.Option(help="For --search: list of clips, 'name.mp4 label'.")
@@ -54,17 +54,18 @@ def ensemble(
         Path | None,
         typer.Option(help="For --search: CSV video_id,subject; subjects stay in one fold."),
     ] = None,
-    folds: Annotated[int, typer.Option(min=2, help="For --search: of cross-validation.")] = 5,
+    folds: Annotated[int, typer.Option(min=2, help="For --search: number of folds.")] = 5,
     metric: Annotated[
-        Literal["f1_mean", "f1_macro", "top1"], typer.Option(help="For --search: to maximise.")
+        Literal["f1_mean", "f1_macro", "top1"],
+        typer.Option(help="For --search: metric to maximise."),
     ] = "f1_mean",
-    seed: Annotated[int, typer.Option(min=0, help="For --search: of the folds.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="For --search: seed of the folds.")] = 0,
 ) -> None:
     """Fuse the scores of recognisers by weighted mean, or detections by Soft-NMS."""
     if len(files) < 2:
         raise PredictionError("an ensemble takes two files of predictions or more")
     if not search and (annotations or subjects):
-        raise PredictionError("--annotations and --subjects are for --search; say --search too")
+        raise PredictionError("--annotations and --subjects are for --search; pass --search too")
     if search and weights is not None:
         raise PredictionError("--search finds weights; leave out --weights")
     given = parse_weights(weights, files=files)
@@ -117,7 +118,7 @@ def is_recognition_ensemble(files: Sequence[Path]) -> bool:
     repeated = sorted({str(path) for path in files if files.count(path) > 1})
     if repeated:
         raise PredictionError(
-            f"{', '.join(repeated)}: given twice; to count it more, say --weights"
+            f"{', '.join(repeated)}: given twice; to count it more, pass --weights"
         )
     found = [_holds_scores(path) for path in files]
     if any(found) and not all(found):
@@ -180,7 +181,7 @@ def search_gain(
     """
     if not annotations:
         raise PredictionError(
-            "--search needs to know what is true; say --annotations LIST, a file with lines "
+            "--search needs ground truth; pass --annotations LIST, a file with lines "
             "'name.mp4 label'"
         )
     clips = [clip for path in annotations for clip in read_clip_list(path, labels=MA52)]

@@ -67,7 +67,7 @@ def error_analysis(
     language: LanguageOption = None,
     json_file: JsonOption = None,
 ) -> None:
-    """Say where a detector errs: types of false positives, what is missed, and what it costs."""
+    """Show where a detector errs: types of false positives, misses, and what they cost."""
     thresholds, levels = parse_tiou(tiou), levels_of(level)
     if predictions is None:
         predictions = newest_predictions(runs, subset=subset)

@@ -119,7 +119,7 @@ def evaluate(
     language: LanguageOption = None,
     json_file: JsonOption = None,
 ) -> None:
-    """Score detections as the official evaluators do, or the guesses of a recogniser."""
+    """Score detections (mAP) or the predictions of a recogniser (F1) as the official codes do."""
     thresholds, levels = parse_tiou(tiou), levels_of(level)
     console = Console(width=120)
     if compare is not None:
@@ -248,7 +248,7 @@ def score_recognition(
     """
     if not annotations:
         raise PredictionError(
-            f"{predictions}: guesses of clips; say --annotations LIST, a file with lines "
+            f"{predictions}: predictions of clips; pass --annotations LIST, a file with lines "
             "'name.mp4 label'"
         )
     clips = [clip for path in annotations for clip in read_clip_list(path, labels=MA52)]

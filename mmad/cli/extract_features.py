@@ -69,10 +69,10 @@ def extract_features(
         int | None, typer.Option(help="Tokens as they enter this block, from 0.")
     ] = None,
     dtype: Annotated[
-        Literal["float32", "float16"], typer.Option(help="Of the stored numbers.")
+        Literal["float32", "float16"], typer.Option(help="Type of the stored numbers.")
     ] = "float32",
     precision: Annotated[
-        Literal["auto", "fp32", "bf16", "fp16"], typer.Option(help="Of the computation.")
+        Literal["auto", "fp32", "bf16", "fp16"], typer.Option(help="Precision of the computation.")
     ] = "auto",
     fps: Annotated[
         str | None,
@@ -95,17 +95,17 @@ def extract_features(
     ] = None,
     share: Annotated[
         str | None,
-        typer.Option(metavar="I/N", help="Do the I-th of N shares; torchrun says it by itself."),
+        typer.Option(metavar="I/N", help="Extract the I-th of N shares; automatic under torchrun."),
     ] = None,
     random_weights: Annotated[
-        bool, typer.Option("--random-weights", help="For tries: a backbone that knows nothing.")
+        bool, typer.Option("--random-weights", help="Allow random weights (for testing).")
     ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Make features again that are in --out.")
     ] = False,
     device: DeviceOption = "auto",
 ) -> None:
-    """Write the features of videos. A run that was killed goes on where it stopped."""
+    """Write the features of videos; an interrupted extraction resumes where it stopped."""
     rank, num_shares = parse_share(share) if share is not None else share_of_process()
     change = list(change or [])
     if max_missing is not None:

@@ -27,19 +27,19 @@ _GRID = TypeAdapter(StoredGrid)
 
 Source = Annotated[Path, typer.Argument(help="File of features, or a folder of arrays.")]
 StrideFrames = Annotated[
-    float | None, typer.Option(help="Of a folder: frames from one step to the next.")
+    float | None, typer.Option(help="For a folder: frames from one step to the next.")
 ]
 OffsetFrames = Annotated[
-    float, typer.Option(help="Of a folder: frame of step 0; half a window for windows.")
+    float, typer.Option(help="For a folder: frame of step 0; half a window for windows.")
 ]
 Fps = Annotated[
-    float | None, typer.Option(help="Of a folder: rate of all videos; without it, their own.")
+    float | None, typer.Option(help="For a folder: rate of all videos; without it, their own.")
 ]
 FileName = Annotated[
-    str, typer.Option(help="Of a folder: names of its files, without their ending.")
+    str, typer.Option(help="For a folder: names of its files, without their ending.")
 ]
 ChannelsFirst = Annotated[
-    bool, typer.Option("--channels-first", help="Of a folder: arrays are (channels, steps).")
+    bool, typer.Option("--channels-first", help="For a folder: arrays are (channels, steps).")
 ]
 
 
@@ -71,7 +71,7 @@ def inspect(
     channels_first: ChannelsFirst = False,
     videos: Annotated[bool, typer.Option("--videos", help="List every video.")] = False,
 ) -> None:
-    """Say what stored features are, and of which videos."""
+    """Describe stored features and their videos."""
     found = _open(source, stride_frames, offset_frames, fps, file_name, channels_first)
     typer.echo(summary(found))
     for line in found.manifest.to_json().splitlines()[1:-1]:

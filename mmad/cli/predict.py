@@ -54,11 +54,11 @@ def predict(
     ] = None,
     details: Annotated[
         bool,
-        typer.Option("--details", help="Of clips: also features and probabilities over time."),
+        typer.Option("--details", help="For clips: also features and probabilities over time."),
     ] = False,
     device: DeviceOption = "auto",
 ) -> None:
-    """Write the detections of every video of a subset, or the guesses of every clip."""
+    """Write the detections of every video of a subset, or the predictions of every clip."""
     folder = RunFolder(checkpoint)
     labels = labels_of(folder)
     check_output_file(out or folder.predictions(subset, ".csv"))
@@ -189,7 +189,7 @@ def predict_clips(
     paths = {"train": wanted.data.train, "val": wanted.data.val, "test": wanted.data.test}
     if not paths.get(subset):
         raise CheckpointError(
-            f"{checkpoint}: data.{subset} names no list of clips; say data.{subset}=[FILE]"
+            f"{checkpoint}: data.{subset} names no list of clips; pass --annotations LIST"
         )
     if out is not None and out.suffix.lower() not in (".csv", ".zip"):
         raise CheckpointError(f"--out {out}: expected a name that ends in .csv or .zip")

@@ -28,7 +28,7 @@ def prepare(
 ) -> None:
     """Write copies of VIDEOS with a small picture, the same frames and the same times.
 
-    Run it again after an interruption: finished copies are left alone.
+    Run it again after an interruption: finished copies are kept.
     """
     files = video_files(videos)
     start = time.perf_counter()

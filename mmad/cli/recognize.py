@@ -30,14 +30,14 @@ def recognize(
         list[Path], typer.Argument(help="Video files, each of one action, or folders of them.")
     ],
     checkpoint: Annotated[Path, typer.Option(help="Run folder of a trained recogniser.")],
-    top: Annotated[int, typer.Option(min=1, help="Guesses to show.")] = 5,
+    top: Annotated[int, typer.Option(min=1, help="Predictions to show.")] = 5,
     max_missing: MaxMissing = None,
     out: Annotated[
         Path | None, typer.Option(help="Also write the challenge's CSV, and all scores as .npz.")
     ] = None,
     device: DeviceOption = "auto",
 ) -> None:
-    """Name the micro-action of each clip: the best guesses with probabilities, and body parts."""
+    """Name the micro-action and body part of each clip, with probabilities."""
     clips = video_files(videos)
     missing = [str(path) for path in clips if not path.is_file()]
     if missing:

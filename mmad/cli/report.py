@@ -183,7 +183,7 @@ def report_recognition(
     lists = annotations or [Path(path) for path in settings.get(subset, [])]
     if not lists:
         raise PredictionError(
-            f"{predictions}: say --annotations LIST, a file with lines 'name.mp4 label'"
+            f"{predictions}: pass --annotations LIST, a file with lines 'name.mp4 label'"
         )
     folder = videos or (Path(settings["clips"]) if "clips" in settings else None)
     scores_file = predictions.with_suffix(".npz")

@@ -36,7 +36,7 @@ def parse_classes(text: str) -> tuple[int, ...]:
 
 @app.command()
 def synthesize(
-    out: Annotated[Path, typer.Argument(help="Folder to make, or to finish.")],
+    out: Annotated[Path, typer.Argument(help="Folder to create or to complete.")],
     train: Annotated[int, typer.Option(help="Training videos.")] = _DEFAULT.train,
     val: Annotated[int, typer.Option(help="Validation videos.")] = _DEFAULT.val,
     test: Annotated[int, typer.Option(help="Test videos.")] = _DEFAULT.test,
@@ -47,10 +47,10 @@ def synthesize(
         int, typer.Option(help="About how many videos show one subject.")
     ] = _DEFAULT.videos_per_subject,
     first_subject: Annotated[
-        int, typer.Option(help="Number of the first subject; sets far apart share none.")
+        int, typer.Option(help="Number of the first subject; sets with distant numbers share none.")
     ] = _DEFAULT.first_subject,
     seed: Annotated[
-        int, typer.Option(help="Same seed, same annotations and drawn pixels.")
+        int, typer.Option(help="The same seed gives the same annotations and pixels.")
     ] = _DEFAULT.seed,
     width: Annotated[int, typer.Option(help="Pixels.")] = _DEFAULT.width,
     height: Annotated[int, typer.Option(help="Pixels.")] = _DEFAULT.height,
@@ -66,12 +66,12 @@ def synthesize(
     crf: Annotated[int, typer.Option(help="H.264 quality, lower is better.")] = _DEFAULT.crf,
     workers: Annotated[int, typer.Option(help="Processes.")] = 2,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Remove a set with other settings.")
+        bool, typer.Option("--overwrite", help="Replace a set that was made with other settings.")
     ] = False,
 ) -> None:
     """Make videos of a person who performs micro-actions, with annotations.
 
-    Interrupted, the same command goes on where it stopped.
+    After an interruption the same command resumes where it stopped.
     """
     values = dict(locals())
     for name in ("out", "workers", "overwrite"):

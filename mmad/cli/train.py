@@ -22,14 +22,14 @@ def train(
     overrides: OverridesArgument = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; default runs/CONFIG.")] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the last checkpoint of --out.")
+        bool, typer.Option("--resume", help="Resume from the last checkpoint of --out.")
     ] = False,
     smoke: Annotated[
         bool,
-        typer.Option("--smoke", help="Two tiny videos, two blocks, one step: does it run?"),
+        typer.Option("--smoke", help="Quick check: two tiny videos, two blocks, one step."),
     ] = False,
     show_config: Annotated[
-        bool, typer.Option("--show-config", help="Print all settings and stop.")
+        bool, typer.Option("--show-config", help="Print all settings and exit.")
     ] = False,
     device: DeviceOption = "auto",
 ) -> None:

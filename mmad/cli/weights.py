@@ -35,13 +35,13 @@ def inspect(
     source: Source,
     overrides: OverridesArgument = None,
     config: Annotated[
-        Path | None, typer.Option(help="Try to load it into the backbone of this config.")
+        Path | None, typer.Option(help="Check that it loads into the backbone of this config.")
     ] = None,
     change: SetOption = None,
     keys: Annotated[bool, typer.Option("--keys", help="List every tensor.")] = False,
     current: Current = False,
 ) -> None:
-    """Say what a file of weights holds, and whether it fits a config. Nothing in it is run."""
+    """Describe a file of weights, and whether it fits a config; no code in it is executed."""
     settings = _settings(config, change, overrides)
     file = read_weights(find_weights(source), averaged=not current)
     for line in describe(file):
@@ -167,7 +167,7 @@ def export(
         typer.Option("--trained-only", help="Adapters and head alone, without the backbone."),
     ] = False,
     backbone: Annotated[
-        str | None, typer.Option(help="Of a run on features: where their backbone is now.")
+        str | None, typer.Option(help="For a run on features: where their backbone is now.")
     ] = None,
 ) -> None:
     """Write the merged model in Hugging Face's naming, or what was trained, with its config."""

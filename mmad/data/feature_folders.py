@@ -85,7 +85,7 @@ class FeatureFolder:
         else:
             if grid is None:
                 raise FeatureError(
-                    f"{path}: the arrays do not say where their steps lie; say "
+                    f"{path}: the arrays do not say where their steps lie; set "
                     "data.grid={stride_frames: ..., offset_frames: ...}"
                 )
             first = self._load(next(iter(self._files)))
@@ -135,7 +135,7 @@ class FeatureFolder:
         if expected is not None and channels != expected:
             raise FeatureError(
                 f"{file}: has {channels} channels, the others {expected}; if arrays are "
-                "(channels, steps), say data.channels_first=true"
+                "(channels, steps), set data.channels_first=true"
             )
         return array
 

@@ -186,7 +186,7 @@ class FeatureParts:
         if differing:
             raise FeatureError(
                 f"{self.out}: holds features that were made otherwise (asked and found: "
-                f"{'; '.join(differing[:4])}); choose another --out, or say --overwrite"
+                f"{'; '.join(differing[:4])}); choose another --out, or pass --overwrite"
             )
         return {
             name

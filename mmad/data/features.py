@@ -208,7 +208,7 @@ class WindowReader:
         if fps is None:
             raise FeatureError(
                 f"{self.source.path}: the rate of video '{record.video_id}' is neither in the "
-                "features nor in the annotations; say data.grid={fps: ...}"
+                "features nor in the annotations; set data.grid={fps: ...}"
             )
         return fps
 

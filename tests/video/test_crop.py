@@ -182,9 +182,9 @@ def test_command_with_boxes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--out", "x"], "say --boxes FILE or --motion, one of them"),
-        (["--out", "x", "--motion", "--boxes", "y.csv"], "one of them"),
-        (["--motion"], "say --out DIR to write copies"),
+        (["--out", "x"], "pass either --boxes FILE or --motion"),
+        (["--out", "x", "--motion", "--boxes", "y.csv"], "pass either"),
+        (["--motion"], "pass --out DIR to write copies"),
         (["--motion", "--preview", "x.pdf"], r"x\.pdf: expected a picture that ends with"),
     ],
 )
