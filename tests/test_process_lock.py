@@ -59,6 +59,9 @@ def write_lock(folder: Path, text: str, *, age_seconds: float = 0.0) -> None:
         ("", 0, False),
         ("no words of ours, and too many of them", 121, True),
     ],
+    # Without ids the numbers of processes would name the tests, and differ between workers.
+    ids=["dead", "alive", "number given again", "elsewhere", "elsewhere, old"]
+    + ["another machine", "another machine, old", "empty", "other words"],
 )
 def test_only_a_dead_process_loses_its_lock(
     text: str, age_seconds: float, is_taken_over: bool, tmp_path: Path
