@@ -12,6 +12,7 @@ import json
 import math
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -278,6 +279,27 @@ def replaced(
             partial.unlink(missing_ok=True)
     except failures as error:
         raise cannot_write(target, error) from error
+
+
+@contextmanager
+def replaced_folder(path: Path) -> Iterator[Path]:
+    """The folder to fill, which gets the name ``path`` when the block ends well, else is removed.
+
+    Raises: OutputError if it cannot be written, or ``path`` is there and not empty by then.
+    """
+    partial = partial_path(path)
+    shutil.rmtree(partial, ignore_errors=True)
+    make_folder(partial)
+    try:
+        yield partial
+        try:
+            os.replace(partial, path)
+        except OSError as error:
+            raise cannot_write(path, error) from None
+    except OutputError as error:
+        raise OutputError(str(error).replace(str(partial), str(path))) from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def make_folder(path: Path) -> None:

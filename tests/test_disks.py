@@ -48,7 +48,14 @@ def test_a_disk_that_fills_stops_a_conversion(features: Path, tmp_path: Path) ->
     out = tmp_path / "g.h5"
     result = mmad("features", "convert", features, out, largest_file=5000)
     require_one_message(result, tmp_path)
+    folder = tmp_path / "g"
+    arguments = ["features", "convert", features, folder, "--format", "csv"]
+    result = mmad(*arguments, largest_file=4500)
+    require_one_message(result, folder)
+    # Nothing that a second try would take for a finished conversion.
     assert list(tmp_path.iterdir()) == []
+    assert mmad(*arguments).returncode == 0
+    assert (folder / "manifest.json").is_file()
 
 
 @pytest.fixture

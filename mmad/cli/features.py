@@ -18,7 +18,14 @@ from mmad.data.feature_files import FeatureFile, FeatureSource, PartWriter, merg
 from mmad.data.feature_folders import FOLDER_MANIFEST, FOLDER_VIDEOS, write_array
 from mmad.data.features import open_features
 from mmad.errors import FeatureError
-from mmad.files import check_writable, make_folder, safe_name, write_json, write_text
+from mmad.files import (
+    check_writable,
+    make_folder,
+    replaced_folder,
+    safe_name,
+    write_json,
+    write_text,
+)
 from mmad.progress import tracked
 from mmad.wording import count
 
@@ -108,7 +115,8 @@ def convert(
     if out.suffix in (".h5", ".hdf5"):
         _to_file(found, out)
     else:
-        _to_folder(found, out, suffix=f".{suffix}")
+        with replaced_folder(out) as folder:
+            _to_folder(found, folder, suffix=f".{suffix}")
     typer.echo(f"{out}: features of {count(len(found.video_ids()), 'video')}")
     if out.is_file():
         tell_next("features", "inspect", out)

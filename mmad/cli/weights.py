@@ -13,7 +13,7 @@ from mmad.engine.detection import read_data
 from mmad.engine.import_run import import_run
 from mmad.engine.stored_features import load_video_run
 from mmad.errors import CheckpointError, ConfigError
-from mmad.files import write_bytes, write_text
+from mmad.files import replaced_folder, write_bytes, write_text
 from mmad.models.build import build_backbone
 from mmad.weights.export import write_hugging_face
 from mmad.weights.files import WeightFile, read_weights
@@ -175,17 +175,18 @@ def export(
         raise CheckpointError(f"{out}: is there already; choose another folder")
     model, config, _ = load_video_run(run, backbone=backbone)
     _, settings = config.of_videos()
-    write_text(out / "mmad-config.yaml", dump_config(config))
-    write_bytes(out / "mmad-labels.json", (run / "labels.json").read_bytes())
-    if trained_only:
-        trained = {
-            name: value
-            for name, value in model.state_dict().items()
-            if ".adapter." in name or name.startswith("network.") or not settings.freeze
-        }
-        save_tensors(out / "trained.safetensors", trained)
-    else:
-        head = {f"detector.{name}": value for name, value in model.network.state_dict().items()}
-        write_hugging_face(out, model.features.backbone, others=head)
+    with replaced_folder(out) as folder:
+        write_text(folder / "mmad-config.yaml", dump_config(config))
+        write_bytes(folder / "mmad-labels.json", (run / "labels.json").read_bytes())
+        if trained_only:
+            trained = {
+                name: value
+                for name, value in model.state_dict().items()
+                if ".adapter." in name or name.startswith("network.") or not settings.freeze
+            }
+            save_tensors(folder / "trained.safetensors", trained)
+        else:
+            head = {f"detector.{name}": value for name, value in model.network.state_dict().items()}
+            write_hugging_face(folder, model.features.backbone, others=head)
     typer.echo(f"{out}: {', '.join(sorted(path.name for path in out.iterdir()))}")
     tell_next("weights", "inspect", out)

@@ -1,8 +1,5 @@
 """Any config made tiny, to see in seconds whether it runs."""
 
-import os
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +12,8 @@ from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import AnyConfig, RunConfig
 from mmad.engine.extraction import extract_to_file
 from mmad.engine.feature_plan import FeatureBackbone
-from mmad.files import replaced
+from mmad.errors import OutputError
+from mmad.files import replaced, replaced_folder
 from mmad.models.build import build_backbone, build_size
 from mmad.synthetic.dataset import SynthesisSettings, synthesize
 from mmad.video.find import find_videos
@@ -125,7 +123,6 @@ def draw_videos(folder: Path) -> None:
     """
     if folder.exists():
         return
-    folder.parent.mkdir(parents=True, exist_ok=True)
     settings = SynthesisSettings(
         train=2,
         val=1,
@@ -137,12 +134,9 @@ def draw_videos(folder: Path) -> None:
         min_seconds=2.0,
         max_seconds=3.0,
     )
-    partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
-        synthesize(partial, settings)
-        os.replace(partial, folder)
-    except OSError:
+        with replaced_folder(folder) as partial:
+            synthesize(partial, settings)
+    except OutputError:
         if not folder.exists():
             raise
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
