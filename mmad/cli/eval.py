@@ -10,10 +10,11 @@ import typer
 from rich.console import Console
 
 from mmad.annotations.elan_reader import ElanChoice
-from mmad.annotations.mma52 import read_clip_list
 from mmad.cli.inputs import (
+    annotated_clips,
     newest_predictions,
     read_judged,
+    subset_of,
 )
 from mmad.cli.next_command import judging_flags, tell_next
 from mmad.cli.options import (
@@ -138,6 +139,7 @@ def evaluate(
         score_recognition(
             predictions,
             annotations,
+            subset=subset or subset_of(predictions),
             f1=f1,
             only_predicted=only_predicted,
             json_file=json_file,
@@ -237,6 +239,7 @@ def score_recognition(
     predictions: Path,
     annotations: Sequence[Path] | None,
     *,
+    subset: str,
     f1: str,
     only_predicted: bool,
     json_file: Path | None,
@@ -246,12 +249,7 @@ def score_recognition(
 
     Raises: PredictionError if no list is given or the two do not fit.
     """
-    if not annotations:
-        raise PredictionError(
-            f"{predictions}: predictions of clips; pass --annotations LIST, a file with lines "
-            "'name.mp4 label'"
-        )
-    clips = [clip for path in annotations for clip in read_clip_list(path, labels=MA52)]
+    clips = annotated_clips(predictions, annotations, subset=subset)
     guesses = read_recognitions(predictions, labels=MA52)
     scored = clips
     if only_predicted:

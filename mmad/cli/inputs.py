@@ -7,13 +7,15 @@ from typing import Any
 
 from mmad.annotations.elan_reader import ElanChoice
 from mmad.annotations.formats import AnnotationSet, LabelChoice, read_annotations
+from mmad.annotations.mma52 import read_clip_list
 from mmad.annotations.placeholders import find_placeholders
 from mmad.annotations.raw import OutOfVideo
 from mmad.config.labels import read_label_map
 from mmad.config.run import read_settings
 from mmad.errors import PredictionError
 from mmad.evaluation.predictions import Predictions, read_predictions
-from mmad.labels import LabelMap
+from mmad.labels import MA52, LabelMap
+from mmad.structures import ClipRecord
 
 
 def newest_predictions(runs: Path, *, subset: str | None) -> Path:
@@ -97,6 +99,25 @@ def _labels_of_run(predictions: Path) -> LabelMap | LabelChoice:
     run = run_of(predictions)
     path = None if run is None else run / "labels.json"
     return read_label_map(path) if path is not None and path.is_file() else "auto"
+
+
+def annotated_clips(
+    predictions: Path, annotations: Sequence[Path] | None, *, subset: str
+) -> list[ClipRecord]:
+    """The clips of the lists that are named, or of those that the run has for ``subset``.
+
+    Raises: PredictionError if there is no list; AnnotationError if one cannot be read.
+    """
+    settings = data_of_run(predictions)
+    lists = annotations or [Path(path) for path in settings.get(subset, [])]
+    if not lists:
+        raise PredictionError(
+            f"{predictions}: predictions of clips; pass --annotations LIST, a file with lines "
+            "'name.mp4 label'"
+        )
+    # A run that was tried on the first clips of each list has predicted those.
+    most = None if annotations else settings.get("max_clips")
+    return [clip for path in lists for clip in read_clip_list(path, labels=MA52)[:most]]
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 import typer
 
 from mmad.annotations.elan_reader import ElanChoice
-from mmad.annotations.mma52 import read_clip_list
 from mmad.cli.eval import is_recognition
 from mmad.cli.inputs import (
+    annotated_clips,
     data_of_run,
     newest_predictions,
     read_judged,
@@ -180,11 +180,7 @@ def report_recognition(
     Raises: PredictionError if there are no scores, or no list says what is true.
     """
     settings = data_of_run(predictions)
-    lists = annotations or [Path(path) for path in settings.get(subset, [])]
-    if not lists:
-        raise PredictionError(
-            f"{predictions}: pass --annotations LIST, a file with lines 'name.mp4 label'"
-        )
+    clips = annotated_clips(predictions, annotations, subset=subset)
     folder = videos or (Path(settings["clips"]) if "clips" in settings else None)
     scores_file = predictions.with_suffix(".npz")
     if not scores_file.is_file():
@@ -192,9 +188,6 @@ def report_recognition(
             f"{scores_file}: the scores of all actions are not beside {predictions.name}; "
             "mmad predict writes both"
         )
-    # A run that was tried on the first clips of each list has predicted those.
-    most = None if annotations else settings.get("max_clips")
-    clips = [clip for path in lists for clip in read_clip_list(path, labels=MA52)[:most]]
     if folder is not None:
         clips = [
             replace(clip, path=folder / clip.clip_id) if (folder / clip.clip_id).is_file() else clip

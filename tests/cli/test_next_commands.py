@@ -91,6 +91,7 @@ def test_after_training_a_recogniser(here: Path) -> None:
     )
     output = follow(output, "train configs/recognition_demo.yaml")
     follow(output, "report runs/clips")
+    assert "F1" in mmad("eval", "runs/clips/predictions/val.csv")  # against the lists of the run
     lists = 'data.test=["clips/annotations/ma52_val.txt"]'
     predicted = mmad("predict", "runs/clips", lists)
     follow(predicted, "report")
