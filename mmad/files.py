@@ -30,7 +30,7 @@ _PARTIAL = ".part"
 _LONGEST_NAME_BYTES = 200
 # Separators, control characters, what Windows refuses, the escape sign itself, and lone surrogates,
 # which stand for bytes of a name that are not UTF-8.
-_UNSAFE = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|%\ud800-\udfff]')
+_UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f/\\:*?"<>|%\ud800-\udfff]')
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _UMASK = os.umask(0)
 os.umask(_UMASK)

@@ -4,6 +4,9 @@ A few bytes can claim terabytes. Whatever unpacks or allocates what a file claim
 """
 
 import os
+import sys
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 from mmad.errors import ConfigError, MmadError
@@ -19,7 +22,32 @@ _LARGEST_UNPACKED = 4 * 2**30
 MAX_DEPTH = 64
 # Settings have some hundred values; aliases in YAML can make billions of a few.
 MAX_SETTINGS = 20_000
-MAX_SETTINGS_BYTES = 2**18
+MAX_SETTINGS_BYTES = 2**16
+
+
+def survives(read: Callable[[], object], *, cpu_seconds: int) -> bool:
+    """Whether ``read`` neither crashes nor works for longer than ``cpu_seconds``.
+
+    It is tried in a child process, since a library in C that damaged bytes send round in circles
+    cannot be stopped in this one. An exception survives: it will be raised again. Where processes
+    cannot be forked, nothing is tried.
+    """
+    if not sys.platform.startswith("linux"):
+        return True
+    import resource
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # about threads, which the child lacks
+        child = os.fork()
+    if child == 0:
+        try:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
+            read()
+        finally:
+            os._exit(0)
+    return os.WIFEXITED(os.waitpid(child, 0)[1])
 
 
 def allowed_bytes(stored_bytes: int) -> int:

@@ -52,7 +52,10 @@ def read_npz(
                 with archive.open(entry) as file:
                     _require_whole(file, num_bytes=entry.file_size)
                 with archive.open(entry) as file:
-                    arrays[name] = np.lib.format.read_array(file, allow_pickle=False)
+                    array = np.lib.format.read_array(file, allow_pickle=False)
+                if array.dtype.kind == "U":
+                    array.tolist()  # raises for numbers that are not characters
+                arrays[name] = array
     return arrays
 
 

@@ -30,7 +30,7 @@ def read_charades_csv(path: Path, *, fps: float | None = None) -> RawFile:
         return raw
     subset = guess_subset(path) or UNKNOWN_SUBSET
     for line, cells in rows:
-        row = dict(zip(header, cells, strict=False))
+        row = {**dict.fromkeys(header, ""), **dict(zip(header, cells, strict=False))}
         video_id, length = row["id"], as_number(row.get("length"))
         place = f"line {line} (video {video_id})"
         if length is None or not video_id:

@@ -45,7 +45,7 @@ def _read(path: Path, *, word: str, fps: float | None) -> RawFile:
     subset = guess_subset(path) or UNKNOWN_SUBSET
     videos: dict[str, RawVideo] = {}
     for line, cells in rows:
-        row = dict(zip(header, cells, strict=False))
+        row = {**dict.fromkeys(header, ""), **dict(zip(header, cells, strict=False))}
         video_id = row["video_id"]
         start, end = (_seconds(row.get(name, "")) for name in _TIMES)
         label = as_number(row.get(label_column))
@@ -89,7 +89,7 @@ def _lengths(path: Path) -> dict[str, tuple[float, float | None]]:
     header, rows = parse_csv(path, read_text(path))
     found = {}
     for _, cells in rows:
-        row = dict(zip(header, cells, strict=False))
+        row = {**dict.fromkeys(header, ""), **dict(zip(header, cells, strict=False))}
         length = as_number(row.get("duration"))
         if length:
             found[row.get("video_id", "")] = (length, as_number(row.get("fps")))

@@ -29,7 +29,7 @@ from mmad.config.base import (
 from mmad.data.feature_manifest import FeatureManifest, read_manifest
 from mmad.errors import FeatureError, OutputError
 from mmad.files import cannot_write, json_value, problem_of_id, reading, replaced
-from mmad.limits import require_unpacked
+from mmad.limits import require_unpacked, survives
 
 MANIFEST = "manifest"
 _VIDEOS = "videos"
@@ -187,6 +187,11 @@ def _facts(path: Path, group: h5py.Group, name: str, manifest: FeatureManifest) 
     return video
 
 
+def _cpu_seconds(path: Path) -> int:
+    """More than reading the facts of a file can take; a second for each megabyte."""
+    return 5 + path.stat().st_size // 2**20
+
+
 class FeatureFile:
     """The features in an HDF5 file; it is opened for each read, so any process may share this.
 
@@ -202,12 +207,17 @@ class FeatureFile:
             raise FeatureError(
                 f"{path}: there is no such file of features; mmad extract-features makes one"
             )
+        if not survives(self._read_facts, cpu_seconds=_cpu_seconds(self.path)):
+            raise FeatureError(f"{path}: is damaged; expected {_WHOLE}")
+        self.manifest, self._videos = self._read_facts()
+
+    def _read_facts(self) -> tuple[FeatureManifest, dict[str, StoredVideo]]:
         with _opened(self.path) as file:
             if MANIFEST not in file.attrs or _VIDEOS not in file:
-                raise FeatureError(f"{path}: is HDF5, but not of mmad extract-features")
-            self.manifest = read_manifest(str(file.attrs[MANIFEST]), source=str(path))
+                raise FeatureError(f"{self.path}: is HDF5, but not of mmad extract-features")
+            manifest = read_manifest(str(file.attrs[MANIFEST]), source=str(self.path))
             group = _in_this_file(file, _VIDEOS)
-            self._videos = {name: _facts(self.path, group, name, self.manifest) for name in group}
+            return manifest, {name: _facts(self.path, group, name, manifest) for name in group}
 
     def video_ids(self) -> list[str]:
         """As `FeatureSource`."""

@@ -19,7 +19,7 @@ from torch import Tensor
 from mmad.checkpoint import load_pickled, load_tensors
 from mmad.config.base import validated
 from mmad.errors import CheckpointError
-from mmad.files import json_value, read_text
+from mmad.files import json_value, read_text, safe_name
 
 # What official checkpoints hold besides tensors, and what is only data: settings of a training,
 # NumPy numbers and the parts that they are pickled with.
@@ -122,7 +122,7 @@ def _files_of(path: Path) -> list[Path]:
         content = json_value(file, read_text(file, error=CheckpointError), error=CheckpointError)
         index = validated(_INDEX, content, source=file, error=CheckpointError)
         parts = sorted(set(index.weight_map.values()))
-        outside = [part for part in parts if Path(part).name != part]
+        outside = [part for part in parts if safe_name(part) != part]
         if outside:
             raise CheckpointError(
                 f"{file}: names {outside[0]!r:.80}; expected the parts of the model by their names "
