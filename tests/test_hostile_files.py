@@ -212,6 +212,23 @@ def test_arrays_that_claim_too_much_are_refused_before_they_are_made(tmp_path: P
         read_boxes(zeros)
 
 
+def test_huge_numbers_of_boxes_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "b.json"
+    path.write_text(json.dumps({"v": [[1, 2, 3, 10**400]]}))
+    with pytest.raises(AnnotationError, match="video v: expected left, top, right, bottom"):
+        read_boxes(path)
+
+
+def test_a_damaged_attribute_in_hdf5_does_not_hang(tmp_path: Path) -> None:
+    path = features_with(tmp_path / "f.h5")
+    content = bytearray(path.read_bytes())
+    # The size of the first text in the heap: HDF5 looks for the next one without end.
+    content[content.index(b"GCOL") + 24] = 255
+    path.write_bytes(content)
+    with pytest.raises(FeatureError, match=r"f\.h5: is damaged"):
+        FeatureFile(path)
+
+
 def test_sparse_arrays_in_hdf5_are_refused(tmp_path: Path) -> None:
     path = features_with(tmp_path / "f.h5")
     with h5py.File(path, "r+") as file:

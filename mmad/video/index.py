@@ -255,6 +255,8 @@ def _build_index(path: Path, container: InputContainer, stream: VideoStream) -> 
     else:
         # Times are missing or stand twice: only decoding all of it tells.
         pts, keys, only_order = _decoded_times(path, until=None)
+    if not len(pts):
+        raise VideoError(f"{path}: no frame of it can be decoded; export or download it again")
     notices: list[str] = []
     stated = stream.average_rate
     if formats & _RAW_FORMATS:

@@ -251,7 +251,7 @@ def read_boxes(path: str | Path) -> dict[str, NDArray[np.float64]]:
         try:
             array = np.asarray(rows, dtype=np.float64)
             array = array if array.size else np.zeros((len(rows), 4 if len(rows) == 0 else 0))
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             array = np.zeros(0)
         if array.shape[1:] != (4,):
             problems.append(
