@@ -2,17 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmad.config.recognition import RecognitionConfig
-from mmad.config.run import RunConfig
 from mmad.errors import VideoError
 from mmad.video.find import SUFFIXES, find_videos
 from mmad.wording import count
-
-AnyVideoConfig = TypeVar("AnyVideoConfig", RunConfig, RecognitionConfig)
 
 # Imported where it is used: `mmad data stats` does not need to open videos.
 if TYPE_CHECKING:
@@ -22,14 +18,6 @@ VideosArgument = Annotated[
     list[Path], typer.Argument(help="Video files, or folders that are searched for them.")
 ]
 WorkersOption = Annotated[int, typer.Option(min=1, help="Processes.")]
-MaxMissing = Annotated[
-    float | None,
-    typer.Option(
-        min=0.0,
-        max=1.0,
-        help="Share of missing or damaged frames above which a video fails; default: the run's.",
-    ),
-]
 
 
 def video_files(given: Sequence[Path]) -> list[Path]:
@@ -46,14 +34,6 @@ def video_files(given: Sequence[Path]) -> list[Path]:
             f"{', '.join(SUFFIXES)}"
         )
     return files
-
-
-def with_max_missing(config: AnyVideoConfig, share: float | None) -> AnyVideoConfig:
-    """The settings with another ``data.max_missing``; the same for None."""
-    if share is None:
-        return config
-    data = config.data.model_copy(update={"max_missing": share})
-    return config.model_copy(update={"data": data})
 
 
 def tell_copies(out: Path, summary: "CopySummary", *, seconds: float, what: str = "video") -> None:

@@ -10,9 +10,10 @@ import typer
 from mmad import __version__
 from mmad.annotations.elan import write_elan
 from mmad.annotations.formats import read_annotations
-from mmad.cli.copies import MaxMissing, video_files, with_max_missing
+from mmad.cli.copies import video_files
 from mmad.cli.next_command import judging_flags, tell_next
-from mmad.cli.options import DeviceOption, OutOfVideoOption
+from mmad.cli.options import DeviceOption, MaxMissingOption, OutOfVideoOption
+from mmad.config.run import with_max_missing
 from mmad.engine.distributed import start_processes
 from mmad.engine.inference import DetectedVideos, detect_videos, video_progress
 from mmad.engine.loop import choose_precision
@@ -86,7 +87,7 @@ def detect(
     no_pictures: Annotated[bool, typer.Option("--no-pictures", help="Draw no timelines.")] = False,
     device: DeviceOption = "auto",
     out_of_video: OutOfVideoOption = None,
-    max_missing: MaxMissing = None,
+    max_missing: MaxMissingOption = None,
 ) -> None:
     """Find micro-actions: CSV, JSON, and an ELAN file and a timeline for each video."""
     files = collect(videos)

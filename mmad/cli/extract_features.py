@@ -11,10 +11,10 @@ import torch.distributed as dist
 import typer
 from pydantic import ValidationError
 
-from mmad.cli.copies import MaxMissing, video_files
+from mmad.cli.copies import video_files
 from mmad.cli.features import describe_file
 from mmad.cli.next_command import new_run, tell_next
-from mmad.cli.options import DeviceOption, SetOption, split_overrides
+from mmad.cli.options import DeviceOption, MaxMissingOption, SetOption, split_overrides
 from mmad.config.features import ExtractionSettings
 from mmad.config.run import RunConfig, load_any_config
 from mmad.data.feature_files import FeatureFile
@@ -85,7 +85,7 @@ def extract_features(
         Literal["none", "tokens", "pooled"] | None,
         typer.Option(help="Last norm: of tokens, or of pooled vectors; default: the config's."),
     ] = None,
-    max_missing: MaxMissing = None,
+    max_missing: MaxMissingOption = None,
     block_clips: Annotated[
         int | None, typer.Option(min=1, help="Clips computed at once; 8 on a CPU, 64 on a GPU.")
     ] = None,

@@ -65,6 +65,14 @@ DeviceOption = Annotated[
     str,
     typer.Option(metavar="<auto|cpu|cuda|cuda:N>", help="auto: a GPU if there is one, else cpu."),
 ]
+MaxMissingOption = Annotated[
+    float | None,
+    typer.Option(
+        min=0.0,
+        max=1.0,
+        help="Share of missing or damaged frames above which a video fails; default: the run's.",
+    ),
+]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Redo finished files.")]
 
 OverridesArgument = Annotated[

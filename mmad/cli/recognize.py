@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mmad.cli.copies import MaxMissing, video_files, with_max_missing
-from mmad.cli.options import DeviceOption
+from mmad.cli.copies import video_files
+from mmad.cli.options import DeviceOption, MaxMissingOption
+from mmad.config.run import with_max_missing
 from mmad.engine.distributed import start_processes
 from mmad.engine.recognition import raise_failed_clips, recognize_clips, write_answers
 from mmad.engine.run_folder import load_recognizer
@@ -31,7 +32,7 @@ def recognize(
     ],
     checkpoint: Annotated[Path, typer.Option(help="Run folder of a trained recogniser.")],
     top: Annotated[int, typer.Option(min=1, help="Predictions to show.")] = 5,
-    max_missing: MaxMissing = None,
+    max_missing: MaxMissingOption = None,
     out: Annotated[
         Path | None, typer.Option(help="Also write the challenge's CSV, and all scores as .npz.")
     ] = None,

@@ -7,7 +7,7 @@ import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError, model_validator
@@ -188,6 +188,7 @@ def parse_config(content: Mapping[str, Any], *, source: str) -> RunConfig:
     return config
 
 
+VideoConfig = TypeVar("VideoConfig", RunConfig, RecognitionConfig)
 TASKS: Mapping[str, type[RunConfig] | type[RecognitionConfig]] = {
     "detection": RunConfig,
     "recognition": RecognitionConfig,
@@ -256,6 +257,14 @@ def _remove(content: dict[str, Any], keys: Sequence[str], of_group: set[str] | N
     if isinstance(value, dict) and of_group is not None:
         return {key for key in of_group.intersection(value) if value.pop(key) is not None}
     return {keys[-1]} if keys and place.pop(keys[-1], None) is not None else set()
+
+
+def with_max_missing(config: VideoConfig, share: float | None) -> VideoConfig:
+    """The settings with another ``data.max_missing``; the same for None."""
+    if share is None:
+        return config
+    data = config.data.model_copy(update={"max_missing": share})
+    return config.model_copy(update={"data": data})
 
 
 def dump_config(config: AnyConfig, *, folder: Path | None = None) -> str:
