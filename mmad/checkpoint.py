@@ -15,9 +15,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from mmad.errors import CheckpointError, MmadError
-from mmad.files import reading, replaced
+from mmad.files import replaced
 from mmad.limits import require_unpacked
 from mmad.packed import require_small_zip
+from mmad.parsing import reading
 
 
 def trainable_state(model: nn.Module) -> dict[str, Tensor]:

@@ -9,7 +9,8 @@ import torch
 
 from mmad.checkpoint import save_tensors
 from mmad.errors import OutputError
-from mmad.files import partial_path, remove_partials, replaced, safe_name, write_json, write_text
+from mmad.files import partial_path, remove_partials, replaced, write_json, write_text
+from mmad.names import safe_name
 
 
 def test_an_exception_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path) -> None:

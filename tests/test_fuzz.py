@@ -21,7 +21,8 @@ from fuzz_mutations import mutated  # noqa: E402
 from fuzz_readers import READERS, Reader  # noqa: E402
 
 from mmad.errors import MmadError  # noqa: E402
-from mmad.files import json_value, problem_of_id, safe_name, yaml_value  # noqa: E402
+from mmad.names import problem_of_id, safe_name  # noqa: E402
+from mmad.parsing import json_value, yaml_value  # noqa: E402
 
 FAST = [reader for reader in READERS if not reader.is_slow]
 REPEATABLE = settings(

@@ -32,9 +32,10 @@ from mmad.errors import (
 from mmad.evaluation.predictions import read_predictions
 from mmad.evaluation.recognition import read_recognitions
 from mmad.evaluation.recognition_scores import read_scores
-from mmad.files import json_value, problem_of_id, yaml_value
 from mmad.labels import MA52
 from mmad.limits import VARIABLE
+from mmad.names import problem_of_id
+from mmad.parsing import json_value, yaml_value
 from mmad.video.person_box import read_boxes
 from mmad.weights.files import read_weights
 

@@ -12,6 +12,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "mmad"
 FLOORS = {
     "errors": 0,
     "files": 0,
+    "parsing": 0,
+    "names": 0,
     "process_lock": 0,
     "progress": 0,
     "limits": 0,

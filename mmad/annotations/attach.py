@@ -12,7 +12,7 @@ from mmad.annotations.problems import (
     raise_annotation_problems,
 )
 from mmad.errors import VideoError, raise_problems
-from mmad.files import parse_csv, read_text
+from mmad.parsing import parse_csv, read_text
 from mmad.structures import VideoRecord
 from mmad.video.find import find_videos
 

@@ -7,7 +7,7 @@ from mmad.annotations.mma52 import UNKNOWN_SUBSET
 from mmad.annotations.problems import BAD_FILE, BAD_VALUE, Problem
 from mmad.annotations.raw import RawFile, RawInstance, RawVideo, as_number
 from mmad.annotations.subsets import guess_subset, plain_subset
-from mmad.files import parse_json, read_text
+from mmad.parsing import parse_json, read_text
 from mmad.wording import count
 
 

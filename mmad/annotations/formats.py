@@ -43,8 +43,8 @@ from mmad.annotations.raw import (
 )
 from mmad.annotations.subsets import plain_subset
 from mmad.errors import AnnotationError
-from mmad.files import parse_json, read_text
 from mmad.labels import MA52, LabelMap, flat_labels
+from mmad.parsing import parse_json, read_text
 from mmad.structures import VideoRecord
 
 __all__ = [

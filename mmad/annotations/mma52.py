@@ -30,17 +30,10 @@ from mmad.annotations.raw import (
     find_label,
 )
 from mmad.annotations.subsets import guess_subset, plain_subset
-from mmad.files import (
-    RepeatedKeyDict,
-    number_text,
-    parse_csv,
-    parse_json,
-    problem_of_id,
-    read_text,
-    write_csv,
-    write_text,
-)
+from mmad.files import write_csv, write_text
 from mmad.labels import MA52, LabelMap
+from mmad.names import problem_of_id
+from mmad.parsing import RepeatedKeyDict, number_text, parse_csv, parse_json, read_text
 from mmad.structures import ClipRecord, VideoRecord
 
 CSV_COLUMNS = ("id", "video_id", "start_frame", "end_frame", "class", "total_frames", "fps")

@@ -21,8 +21,8 @@ from mmad.annotations.problems import (
     UNKNOWN_LABEL,
     Problem,
 )
-from mmad.files import problem_of_id
 from mmad.labels import LabelMap
+from mmad.names import problem_of_id
 from mmad.structures import Annotations, VideoRecord
 from mmad.wording import count
 

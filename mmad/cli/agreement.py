@@ -32,8 +32,9 @@ from mmad.evaluation.agreement import Annotator, agreement_json, measure_agreeme
 from mmad.evaluation.consensus import Consensus, find_consensus
 from mmad.evaluation.detection import parse_tiou
 from mmad.evaluation.predictions import read_predictions, read_text_file
-from mmad.files import json_value, write_csv, write_text
+from mmad.files import write_csv, write_text
 from mmad.labels import MA52, LabelMap
+from mmad.parsing import json_value
 from mmad.report.agreement_tables import behaviour_table, consensus_text, pair_table, videos_text
 from mmad.structures import Annotations, VideoRecord
 

@@ -21,8 +21,9 @@ from mmad.engine.run_folder import RunFolder, labels_of
 from mmad.engine.stored_features import load_video_run
 from mmad.errors import VideoError
 from mmad.evaluation.predictions import write_predictions_csv, write_predictions_json
-from mmad.files import check_writable, safe_name
+from mmad.files import check_writable
 from mmad.labels import LabelMap
+from mmad.names import safe_name
 from mmad.progress import tracked
 from mmad.report.timeline import draw_timeline
 from mmad.structures import Annotations, VideoRecord

@@ -18,14 +18,8 @@ from mmad.data.feature_files import FeatureFile, FeatureSource, PartWriter, merg
 from mmad.data.feature_folders import FOLDER_MANIFEST, FOLDER_VIDEOS, write_array
 from mmad.data.features import open_features
 from mmad.errors import FeatureError
-from mmad.files import (
-    check_writable,
-    make_folder,
-    replaced_folder,
-    safe_name,
-    write_json,
-    write_text,
-)
+from mmad.files import check_writable, make_folder, replaced_folder, write_json, write_text
+from mmad.names import safe_name
 from mmad.progress import tracked
 from mmad.wording import count
 

@@ -6,8 +6,8 @@ from pydantic import TypeAdapter
 
 from mmad.config.base import validated
 from mmad.errors import CheckpointError
-from mmad.files import json_value, read_text
 from mmad.labels import LabelMap
+from mmad.parsing import json_value, read_text
 
 _LABELS = TypeAdapter(LabelMap)
 

@@ -30,7 +30,7 @@ from mmad.config.paths import RELATIVE_TO, absolute, found_from_here, with_start
 from mmad.config.recognition import RecognitionConfig
 from mmad.config.training import TrainingSettings
 from mmad.errors import ConfigError, raise_problems
-from mmad.files import read_text, yaml_value
+from mmad.parsing import read_text, yaml_value
 
 # Inside the installed package, or beside it in a checkout.
 _PACKAGE = Path(__file__).resolve().parents[1]

@@ -28,8 +28,10 @@ from mmad.config.base import (
 )
 from mmad.data.feature_manifest import FeatureManifest, read_manifest
 from mmad.errors import FeatureError, OutputError
-from mmad.files import cannot_write, json_value, problem_of_id, reading, replaced
+from mmad.files import cannot_write, replaced
 from mmad.limits import require_unpacked, survives
+from mmad.names import problem_of_id
+from mmad.parsing import json_value, reading
 
 MANIFEST = "manifest"
 _VIDEOS = "videos"

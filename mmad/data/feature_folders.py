@@ -23,9 +23,11 @@ from mmad.config.features import StoredGrid
 from mmad.data.feature_files import StoredVideo
 from mmad.data.feature_manifest import FeatureManifest, read_manifest
 from mmad.errors import FeatureError
-from mmad.files import json_value, problem_of_id, read_text, reading, replaced, safe_name
+from mmad.files import replaced
 from mmad.limits import require_unpacked
+from mmad.names import problem_of_id, safe_name
 from mmad.packed import read_npz
+from mmad.parsing import json_value, read_text, reading
 
 FOLDER_MANIFEST = "manifest.json"
 FOLDER_VIDEOS = "videos.json"

@@ -11,7 +11,8 @@ from mmad.data.feature_files import FeatureFile, PartWriter, StoredVideo, merge_
 from mmad.data.feature_manifest import FeatureManifest
 from mmad.data.samples import FailedVideo
 from mmad.errors import FeatureError
-from mmad.files import cannot_write, remove_partials, safe_name, write_text
+from mmad.files import cannot_write, remove_partials, write_text
+from mmad.names import safe_name
 from mmad.process_lock import ProcessLock
 
 

@@ -29,19 +29,12 @@ from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import AnyConfig, RunConfig, dump_config, load_any_config, load_config
 from mmad.data.feature_manifest import FeatureManifest, read_manifest
 from mmad.errors import CheckpointError, ConfigError
-from mmad.files import (
-    cannot_write,
-    json_value,
-    read_text,
-    reading,
-    remove_partials_in,
-    write_json,
-    write_text,
-)
+from mmad.files import cannot_write, remove_partials_in, write_json, write_text
 from mmad.labels import LabelMap
 from mmad.models.build import build_detector, build_recognizer
 from mmad.models.detector import Detector, FeatureDetector
 from mmad.models.recognition import Recognizer
+from mmad.parsing import json_value, read_text, reading
 from mmad.process_lock import LOCK_FILE
 
 FROZEN_HASH = "frozen_sha256"

@@ -24,9 +24,10 @@ from mmad.engine.run_folder import (
 from mmad.engine.stored_features import require_features_of, require_same_base
 from mmad.engine.tensorboard import TensorBoardLog, require_tensorboard
 from mmad.errors import CheckpointError
-from mmad.files import check_writable, reading, write_text
+from mmad.files import check_writable, write_text
 from mmad.labels import LabelMap
 from mmad.models.build import parameter_groups
+from mmad.parsing import reading
 from mmad.process_lock import held
 from mmad.report.curves import draw_training_curves
 

@@ -13,9 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmad.errors import PredictionError, raise_problems
-from mmad.files import json_value, problem_of_id, reading, write_json, write_text
+from mmad.files import write_json, write_text
 from mmad.labels import LabelMap
+from mmad.names import problem_of_id
 from mmad.packed import gunzip, require_small_zip
+from mmad.parsing import json_value, reading
 from mmad.structures import Detections
 from mmad.wording import count
 

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from mmad.errors import PredictionError, raise_problems
 from mmad.evaluation.predictions import id_problems, read_text_file
 from mmad.evaluation.recognition import TOP, Recognitions, table_rows, with_suffix
-from mmad.files import reading, write_bytes
+from mmad.files import write_bytes
 from mmad.labels import LabelMap
 from mmad.packed import read_npz
+from mmad.parsing import reading
 
 ARRAYS = ("clip_ids", "action_scores", "body_scores")
 # Probabilities may be this much above 1: half precision, and sums of rounded weights.

@@ -20,8 +20,9 @@ from pydantic import Field, field_validator, model_validator
 from mmad.annotations.mma52 import write_ma52_list, write_mma52_csv, write_mma52_json
 from mmad.config.base import Settings
 from mmad.errors import RESUME_HINT, ConfigError, told_if_interrupted
-from mmad.files import json_value, read_text, remove_partials_in, write_csv, write_text
+from mmad.files import remove_partials_in, write_csv, write_text
 from mmad.labels import MA52
+from mmad.parsing import json_value, read_text
 from mmad.process_lock import LOCK_FILE, held
 from mmad.progress import Progress
 from mmad.structures import Annotations, ClipRecord, VideoRecord

@@ -17,7 +17,8 @@ from pydantic import TypeAdapter
 
 from mmad.config.base import validated
 from mmad.errors import RESUME_HINT, VideoError, told_if_interrupted
-from mmad.files import check_writable, json_value, read_text, remove_partials_in, write_json
+from mmad.files import check_writable, remove_partials_in, write_json
+from mmad.parsing import json_value, read_text
 from mmad.process_lock import held
 from mmad.video.index import VideoIndex
 from mmad.video.reader import Frame, scaled_size

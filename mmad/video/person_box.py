@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmad.errors import AnnotationError, VideoError, raise_problems
-from mmad.files import RepeatedKeyDict, json_value, parse_csv, read_text, reading
 from mmad.packed import read_npz
+from mmad.parsing import RepeatedKeyDict, json_value, parse_csv, read_text, reading
 from mmad.video.find import SUFFIXES
 from mmad.video.reader import VideoReader
 

@@ -19,7 +19,8 @@ from torch import Tensor
 from mmad.checkpoint import load_pickled, load_tensors
 from mmad.config.base import validated
 from mmad.errors import CheckpointError
-from mmad.files import json_value, read_text, safe_name
+from mmad.names import safe_name
+from mmad.parsing import json_value, read_text
 
 # What official checkpoints hold besides tensors, and what is only data: settings of a training,
 # NumPy numbers and the parts that they are pickled with.

@@ -1,0 +1,58 @@
+"""Ids of videos and clips, and the names of files that are made of them."""
+
+import hashlib
+import re
+from urllib.parse import quote
+
+# File systems take 255 bytes; this leaves room for an ending and for `partial_path`.
+_LONGEST_NAME_BYTES = 200
+# Separators, control characters, what Windows refuses, the escape sign itself, and lone surrogates,
+# which stand for bytes of a name that are not UTF-8.
+_UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f/\\:*?"<>|%\ud800-\udfff]')
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+
+
+def safe_name(identifier: str) -> str:
+    """A file name for a video or clip with this id: one part of a path, the same on every system.
+
+    Different ids have different names. Letters, digits, spaces and most signs stay as they are;
+    separators, control characters and what Windows refuses are percent-encoded, as are leading
+    dots; a very long id is cut and told apart by a hash.
+
+    >>> safe_name("P01 Müller"), safe_name("P01/cam1"), safe_name("../x")
+    ('P01 Müller', 'P01%2Fcam1', '%2E.%2Fx')
+    >>> len(safe_name("x" * 300).encode())
+    200
+    """
+    name = _UNSAFE.sub(
+        lambda match: quote(match.group(), safe="", errors="surrogatepass"), identifier
+    )
+    if name.startswith("."):
+        name = "%2E" + name[1:]
+    if name.endswith((".", " ")):
+        name = name[:-1] + ("%2E" if name.endswith(".") else "%20")
+    if _RESERVED.fullmatch(name) or not name:
+        name = f"%{name}"
+    encoded = name.encode(errors="replace")
+    if len(encoded) > _LONGEST_NAME_BYTES:
+        digest = hashlib.sha256(identifier.encode(errors="surrogatepass")).hexdigest()[:16]
+        kept = encoded[: _LONGEST_NAME_BYTES - 17].decode(errors="ignore")
+        name = f"{kept}-{digest}"
+    return name
+
+
+def problem_of_id(identifier: str) -> str | None:
+    """What keeps ``identifier`` from being the id of a video or clip, or None.
+
+    Folders in it are fine, unless they lead out of the folder of the videos.
+
+    >>> problem_of_id("P01/cam 1.mp4") is None, problem_of_id("../x")
+    (True, "leads out of its folder; expected a plain name without '..'")
+    """
+    if _CONTROL.search(identifier):
+        return f"holds a control character ({identifier!a:.60}); expected a plain name"
+    path = identifier.replace("\\", "/")
+    if path.startswith("/") or ".." in path.split("/") or re.match(r"[A-Za-z]:/", path):
+        return "leads out of its folder; expected a plain name without '..'"
+    return None

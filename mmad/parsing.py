@@ -1,0 +1,204 @@
+"""Text, JSON, YAML and CSV, within the limits of `mmad.limits`; errors name the place."""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from mmad.errors import AnnotationError, MmadError
+from mmad.limits import MAX_DEPTH, MAX_SETTINGS, MAX_SETTINGS_BYTES
+
+
+@contextmanager
+def reading(
+    source: str | Path, *, expected: str, error: type[MmadError] = AnnotationError
+) -> Iterator[None]:
+    """Turn whatever a library raises for bytes that are not of its format into ``error``.
+
+    Args:
+        source: file, for the message.
+        expected: what the file should be, such as "a whole HDF5 file; extract the features again".
+        error: what is raised.
+    """
+    try:
+        yield
+    except MmadError:
+        raise
+    except Exception as cause:  # hostile bytes make libraries raise anything
+        text = getattr(cause, "strerror", None) or str(cause)
+        lines = text.strip().splitlines() or [type(cause).__name__]
+        raise error(f"{source}: cannot be read ({lines[0]:.120}); expected {expected}") from None
+
+
+def read_text(path: Path, *, error: type[MmadError] = AnnotationError) -> str:
+    """The text of a UTF-8 file, without a byte order mark.
+
+    Raises: ``error`` if the file is missing, is not text, or is empty.
+    """
+    kind = "annotation file" if error is AnnotationError else "file"
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise error(f"{path}: {kind} not found") from None
+    except UnicodeDecodeError as cause:
+        raise error(
+            f"{path}: expected a text file in UTF-8, found other bytes at position {cause.start}"
+        ) from None
+    except OSError as cause:
+        raise error(f"{path}: cannot be read ({cause.strerror})") from None
+    if not text.strip():
+        raise error(f"{path}: the {kind} is empty")
+    return text
+
+
+class RepeatedKeyDict(dict[str, Any]):
+    """A JSON object that remembers which of its keys came twice (the last value is kept)."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        seen: set[str] = set()
+        self.repeated_keys: list[str] = []
+        for key, _ in pairs:
+            if key in seen:
+                self.repeated_keys.append(key)
+            seen.add(key)
+
+
+def json_value(
+    source: str | Path,
+    text: str,
+    *,
+    error: type[MmadError] = AnnotationError,
+    pairs: Callable[[list[tuple[str, Any]]], Any] | None = None,
+) -> Any:
+    """The value in a JSON text.
+
+    Args:
+        source: file, for messages.
+        text: its content.
+        error: what is raised.
+        pairs: makes the objects; dictionaries by default.
+
+    Raises: ``error`` if it is not JSON, with the place, or nested more than 64 deep.
+    """
+    depth = _json_depth(text)
+    if depth > MAX_DEPTH:
+        raise error(f"{source}: nested too deeply ({depth} levels, at most {MAX_DEPTH})")
+    try:
+        return json.loads(text, object_pairs_hook=pairs)
+    except json.JSONDecodeError as cause:
+        raise error(
+            f"{source}: not valid JSON at line {cause.lineno}, column {cause.colno}: {cause.msg}; "
+            "the file may be cut off"
+        ) from None
+    except ValueError as cause:
+        raise error(f"{source}: not valid JSON: {cause!s:.100}") from None
+
+
+_NOT_STRUCTURE = bytes(set(range(256)) - set(b'[]{}"'))
+
+
+def _json_depth(text: str) -> int:
+    """Deepest nesting of brackets outside of strings.
+
+    >>> _json_depth('[{"a": ["]]", 1]}]')
+    3
+    """
+    content = text.encode("utf-8", "replace")
+    if b"\\" in content:
+        content = re.sub(rb"\\.", b"", content, flags=re.DOTALL)
+    structure = content.translate(None, _NOT_STRUCTURE).replace(b'""', b"")
+    brackets = np.frombuffer(re.sub(rb'"[^"]*"?', b"", structure), np.uint8)
+    steps = np.where((brackets == ord("[")) | (brackets == ord("{")), np.int8(1), np.int8(-1))
+    return int(np.cumsum(steps, dtype=np.int32).max(initial=0))
+
+
+def parse_json(path: Path, text: str) -> RepeatedKeyDict:
+    """The JSON object in ``text``; every object in it is a `RepeatedKeyDict`.
+
+    Raises: AnnotationError as `json_value`, or if it is not an object.
+    """
+    content = json_value(path, text, pairs=RepeatedKeyDict)
+    if not isinstance(content, RepeatedKeyDict):
+        raise AnnotationError(
+            f"{path}: expected a JSON object with one entry per video, "
+            f"found a {type(content).__name__}"
+        )
+    return content
+
+
+def yaml_value(source: str | Path, text: str, *, error: type[MmadError]) -> Any:
+    """The value in a YAML text of settings.
+
+    Raises: ``error`` if it is not YAML, or, with its aliases expanded, larger or deeper than
+    settings are.
+    """
+    if len(text) > MAX_SETTINGS_BYTES:
+        raise error(
+            f"{source}: {len(text):,} characters, at most {MAX_SETTINGS_BYTES:,}; not settings"
+        )
+    with reading(source, expected="settings in YAML", error=error):
+        try:
+            loader = yaml.SafeLoader(text)
+            node = loader.get_single_node()
+            size, depth = _extent(node, {})
+            if size > MAX_SETTINGS or depth > MAX_DEPTH:
+                raise error(
+                    f"{source}: {size:,} values in {depth} levels with its aliases expanded, at "
+                    f"most {MAX_SETTINGS:,} and {MAX_DEPTH}; not settings"
+                )
+            return None if node is None else loader.construct_document(node)
+        except yaml.YAMLError as cause:
+            raise error(f"{source}: not valid YAML: {cause}") from None
+
+
+def _extent(node: Any, known: dict[int, tuple[int, int]]) -> tuple[int, int]:
+    """Number of values below a YAML node, and levels, each alias counted as a copy."""
+    if not isinstance(node, yaml.CollectionNode):
+        return 1, 0
+    if id(node) not in known:
+        known[id(node)] = (MAX_SETTINGS + 1, 0)  # where an alias leads back to its own anchor
+        children = [
+            part for item in node.value for part in (item if type(item) is tuple else [item])
+        ]
+        extents = [_extent(child, known) for child in children]
+        size = 1 + sum(size for size, _ in extents)
+        known[id(node)] = size, 1 + max((depth for _, depth in extents), default=0)
+    return known[id(node)]
+
+
+def parse_csv(path: Path, text: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """The header (lower case, stripped) and the rows of a CSV text, each row with its line number.
+
+    Blank lines are left out.
+
+    Raises: AnnotationError if the text cannot be split into columns.
+    """
+    rows = []
+    reader = csv.reader(io.StringIO(text), strict=True)
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                rows.append((reader.line_num, [cell.strip() for cell in cells]))
+    except csv.Error as error:
+        raise AnnotationError(f"{path}: not valid CSV at line {reader.line_num}: {error}") from None
+    if not rows:
+        raise AnnotationError(f"{path}: expected a header and rows, found only empty cells")
+    header = [cell.casefold() for cell in rows[0][1]]
+    return header, rows[1:]
+
+
+def number_text(value: float) -> str:
+    """A number for a text file: all its digits, and no decimal point if it is whole.
+
+    >>> number_text(30.0), number_text(29.97)
+    ('30', '29.97')
+    """
+    return str(int(value)) if float(value).is_integer() else repr(float(value))
