@@ -220,7 +220,10 @@ def test_huge_numbers_of_boxes_are_refused(tmp_path: Path) -> None:
         read_boxes(path)
 
 
-def test_a_damaged_attribute_in_hdf5_does_not_hang(tmp_path: Path) -> None:
+def test_a_damaged_attribute_in_hdf5_does_not_hang(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mmad.data.feature_files._cpu_seconds", lambda path: 1)
     path = features_with(tmp_path / "f.h5")
     content = bytearray(path.read_bytes())
     # The size of the first text in the heap: HDF5 looks for the next one without end.
@@ -228,6 +231,23 @@ def test_a_damaged_attribute_in_hdf5_does_not_hang(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(FeatureError, match=r"f\.h5: is damaged"):
         FeatureFile(path)
+
+
+def test_times_of_5000_digits_are_refused(tmp_path: Path) -> None:
+    digits = "9" * 5000
+    path = tmp_path / "v.eaf"
+    path.write_text(
+        "<ANNOTATION_DOCUMENT><HEADER/><TIME_ORDER>"
+        f'<TIME_SLOT TIME_SLOT_ID="a" TIME_VALUE="{digits}"/></TIME_ORDER>'
+        "</ANNOTATION_DOCUMENT>"
+    )
+    with pytest.raises(AnnotationError, match="time slot a: expected whole milliseconds"):
+        read_annotations(path)
+    path = tmp_path / "val.csv"
+    header = "narration_id,video_id,start_timestamp,stop_timestamp,verb_class,noun_class\n"
+    path.write_text(f"{header}a_0,a,00:00:01.5,{digits}:00:02.5,3,5\n")
+    with pytest.raises(AnnotationError, match=r"line 2 .*expected times such as"):
+        read_annotations(path, format="epic-csv")
 
 
 def test_sparse_arrays_in_hdf5_are_refused(tmp_path: Path) -> None:

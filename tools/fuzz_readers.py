@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from mmad.annotations.attach import read_subjects
+from mmad.annotations.elan import write_elan
 from mmad.annotations.formats import detect_format, read_annotations
 from mmad.annotations.mma52 import read_clip_list
 from mmad.checkpoint import save_tensors
@@ -28,6 +29,7 @@ from mmad.evaluation.recognition_details import read_details
 from mmad.evaluation.recognition_scores import read_scores
 from mmad.evaluation.submission import check_submission
 from mmad.labels import MA52
+from mmad.structures import Detections
 from mmad.synthetic.dataset import _compare_settings
 from mmad.video.copies import read_manifest
 from mmad.video.person_box import read_boxes
@@ -249,6 +251,11 @@ def _annotations(path: Path) -> object:
     return read_annotations(path)
 
 
+def _update_elan(path: Path) -> None:
+    found = Detections(np.array([[0.5, 1.0]]), np.array([9]), np.array([0.5]))
+    write_elan(path, video=path, detections=found, labels=MA52, min_score=0.1)
+
+
 def _read_features(path: Path) -> None:
     found = open_features(path)
     for name in found.video_ids():
@@ -289,6 +296,7 @@ READERS = (
         _annotations,
     ),
     Reader("elan", "v.eaf", _text("v.eaf", _ELAN), _annotations),
+    Reader("elan-update", "v.eaf", _text("v.eaf", _ELAN), _update_elan),
     Reader("format", "x.json", _text("x.json", json.dumps(_MMA52)), detect_format),
     Reader("clips", "c.txt", _text("c.txt", "a b.mp4 9\nP1/c.avi nodding\n"), read_clip_list),
     Reader(

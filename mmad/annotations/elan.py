@@ -9,6 +9,7 @@ Source: ELAN Annotation Format 3.0, https://www.mpi.nl/tools/elan/EAFv3.0.xsd.
 
 import mimetypes
 import os
+import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from mmad.errors import AnnotationError
-from mmad.files import write_text
+from mmad.files import read_text, reading, write_text
 from mmad.labels import LabelMap
 from mmad.segments import assign_lanes
 from mmad.structures import Detections
@@ -99,7 +100,7 @@ def write_elan(
     root = _read_document(path) if path.exists() else _new_document(author=author)
     _remove_model_tiers(root, path=path)
     _link_video(root, video=video, folder=path.parent)
-    milliseconds = whole_milliseconds(chosen)
+    milliseconds = whole_whole_number(chosen)
     slot_ids = [slot.get("TIME_SLOT_ID", "") for slot in root.iter("TIME_SLOT")]
     slots = count(_highest(slot_ids, prefix="ts") + 1)
     names = count(_highest(_annotation_ids(root), prefix="a") + 1)
@@ -136,10 +137,10 @@ def write_elan(
     write_text(path, f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n')
 
 
-def whole_milliseconds(detections: Detections) -> list[tuple[int, int]]:
+def whole_whole_number(detections: Detections) -> list[tuple[int, int]]:
     """Start and end of each detection in milliseconds, the end at least one after the start.
 
-    >>> whole_milliseconds(Detections([[0.1004, 0.1004], [1.0, 2.5]], [0, 0], [1.0, 1.0]))
+    >>> whole_whole_number(Detections([[0.1004, 0.1004], [1.0, 2.5]], [0, 0], [1.0, 1.0]))
     [(100, 101), (1000, 2500)]
     """
     found = []
@@ -161,7 +162,7 @@ def tiers_of(detections: Detections, *, labels: LabelMap) -> list[Lane]:
     >>> [(lane.tier, lane.indices) for lane in tiers_of(found, labels=MA52)]
     [('mmad:head:1', (0, 2)), ('mmad:head:2', (1,))]
     """
-    milliseconds = whole_milliseconds(detections)
+    milliseconds = whole_whole_number(detections)
     groups: dict[int, list[int]] = {}
     parents = labels.to_parents(detections.labels) if labels.has_parents else [0] * len(detections)
     for index, parent in enumerate(parents):
@@ -199,23 +200,51 @@ def _new_document(*, author: str) -> ElementTree.Element:
     return root
 
 
+class _Builder(ElementTree.TreeBuilder):
+    """Builds the tree and refuses a document type: only there can entities be declared."""
+
+    def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
+        raise AnnotationError("an ELAN file has no document type (<!DOCTYPE>); it was not read")
+
+
+def parse_elan(path: Path) -> ElementTree.Element:
+    """The root of an ELAN file, with its comments.
+
+    Raises: AnnotationError if it is missing, not XML, or has a document type.
+    """
+    text = read_text(path)
+    parser = ElementTree.XMLParser(target=_Builder(insert_comments=True))
+    with reading(path, expected="an ELAN file"):
+        try:
+            return ElementTree.fromstring(text, parser=parser)
+        except ElementTree.ParseError as error:
+            raise AnnotationError(f"{path}: not an ELAN file ({error})") from None
+        except AnnotationError as error:
+            raise AnnotationError(f"{path}: {error}") from None
+
+
+def whole_number(text: str) -> int | None:
+    """The number in ``text``, such as milliseconds, or None if it is not one of up to 12 digits.
+
+    >>> whole_number("1500"), whole_number("1.5"), whole_number("9" * 5000)
+    (1500, None, None)
+    """
+    return int(text) if re.fullmatch(r"[0-9]{1,12}", text) else None
+
+
 def _read_document(path: Path) -> ElementTree.Element:
-    # Comments are kept: whoever edits a file by hand may have left some.
-    parser = ElementTree.XMLParser(target=ElementTree.TreeBuilder(insert_comments=True))
     advice = "nothing was written; name another file, or move this one away"
     try:
-        root = ElementTree.parse(path, parser=parser).getroot()
-    except ElementTree.ParseError as error:
-        raise AnnotationError(f"{path}: not an ELAN file ({error}); {advice}") from None
-    except OSError as error:
-        raise AnnotationError(f"{path}: cannot be read ({error.strerror}); {advice}") from None
+        root = parse_elan(path)
+    except AnnotationError as error:
+        raise AnnotationError(f"{error}; {advice}") from None
     header, time_order = root.find("HEADER"), root.find("TIME_ORDER")
     if root.tag != "ANNOTATION_DOCUMENT" or header is None or time_order is None:
         raise AnnotationError(f"{path}: XML, but not an ELAN file (root {root.tag}); {advice}")
     times = [slot.get("TIME_VALUE", "0") for slot in time_order.iter("TIME_SLOT")]
-    bad = [value for value in times if not value.isdecimal()]
+    bad = [value for value in times if whole_number(value) is None]
     if bad:
-        raise AnnotationError(f"{path}: time slot with the value {bad[0]!r}; {advice}")
+        raise AnnotationError(f"{path}: time slot with the value {bad[0]!r:.60}; {advice}")
     unit = header.get("TIME_UNITS", "milliseconds")
     if unit != "milliseconds":
         raise AnnotationError(f"{path}: expected times in milliseconds, found {unit}; {advice}")
@@ -290,7 +319,7 @@ def _annotation_ids(root: ElementTree.Element) -> list[str]:
 
 def _highest(names: Sequence[str], *, prefix: str) -> int:
     numbers = [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
-    return max((int(number) for number in numbers if number.isdecimal()), default=0)
+    return max((whole_number(number) or 0 for number in numbers), default=0)
 
 
 def _sort_time_slots(time_order: ElementTree.Element) -> None:
@@ -339,7 +368,7 @@ def _set_last_annotation(root: ElementTree.Element) -> None:
     name = "lastUsedAnnotationId"
     found = [one for one in header.findall("PROPERTY") if one.get("NAME") == name]
     element = found[0] if found else ElementTree.SubElement(header, "PROPERTY", NAME=name)
-    before = int(element.text) if element.text and element.text.strip().isdecimal() else 0
+    before = whole_number((element.text or "").strip()) or 0
     element.text = str(max(before, _highest(_annotation_ids(root), prefix="a")))
 
 

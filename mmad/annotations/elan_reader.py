@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
-from mmad.annotations.elan import TIER_PREFIX
+from mmad.annotations.elan import TIER_PREFIX, parse_elan, whole_number
 from mmad.annotations.mma52 import UNKNOWN_SUBSET
 from mmad.annotations.problems import BAD_FILE, BAD_VALUE, Problem
 from mmad.annotations.raw import RawFile, RawInstance, RawVideo
@@ -107,13 +107,6 @@ class _Tier:
         return any(instance.label in MA52.names for instance in self.instances)
 
 
-class _Builder(ElementTree.TreeBuilder):
-    """Builds the tree and refuses a document type: only there can entities be declared."""
-
-    def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
-        raise AnnotationError("an ELAN file has no document type (<!DOCTYPE>); it was not read")
-
-
 def micro_action(text: str) -> str | None:
     """Name of the micro-action that ``text`` is the name or code of, or None.
 
@@ -185,19 +178,8 @@ def read_elan(path: Path, *, fps: float | None = None, choice: ElanChoice | None
     return raw
 
 
-def _parse_xml(path: Path) -> ElementTree.Element:
-    text = read_text(path)
-    parser = ElementTree.XMLParser(target=_Builder())
-    try:
-        return ElementTree.fromstring(text, parser=parser)
-    except ElementTree.ParseError as error:
-        raise AnnotationError(f"{path}: not an ELAN file ({error})") from None
-    except AnnotationError as error:
-        raise AnnotationError(f"{path}: {error}") from None
-
-
 def _parse(path: Path) -> ElementTree.Element:
-    root = _parse_xml(path)
+    root = parse_elan(path)
     header = root.find("HEADER")
     if root.tag != "ANNOTATION_DOCUMENT" or header is None or root.find("TIME_ORDER") is None:
         raise AnnotationError(
@@ -215,13 +197,13 @@ def _read_times(root: ElementTree.Element, *, problems: list[Problem]) -> dict[s
     times: dict[str, int | None] = {}
     for slot in root.iterfind("TIME_ORDER/TIME_SLOT"):
         name, text = slot.get("TIME_SLOT_ID", ""), slot.get("TIME_VALUE")
-        if text is not None and not (text.isascii() and text.isdecimal()):
+        if text is not None and whole_number(text) is None:
             message = f"time slot {name}: expected whole milliseconds, found {text!r}"
             problems.append(Problem(BAD_VALUE, message))
         elif name in times:
             problems.append(Problem(BAD_FILE, f"time slot {name} is listed twice"))
         else:
-            times[name] = None if text is None else int(text)
+            times[name] = None if text is None else whole_number(text)
     return times
 
 
@@ -371,7 +353,7 @@ def _external_vocabulary(link: str, *, name: str, folder: Path) -> ElementTree.E
     path = folder / PurePosixPath(unquote(link).replace("\\", "/")).name
     if path.suffix.lower() != ".ecv" or not path.is_file():
         return None
-    root = _parse_xml(path)
+    root = parse_elan(path)
     all_of_it = root.findall("CONTROLLED_VOCABULARY")
     return next((one for one in all_of_it if one.get("CV_ID") == name), None)
 

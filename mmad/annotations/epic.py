@@ -11,7 +11,7 @@ from mmad.parsing import parse_csv, read_text
 from mmad.wording import count
 
 _TIMES = ("start_timestamp", "stop_timestamp")
-_CLOCK = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")
+_CLOCK = re.compile(r"(\d{1,4}):(\d{1,4}):(\d{1,4}(?:\.\d+)?)")
 
 
 def read_epic_verb_csv(path: Path, *, fps: float | None = None) -> RawFile:
