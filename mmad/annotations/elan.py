@@ -19,8 +19,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 from mmad.errors import AnnotationError
-from mmad.files import read_text, reading, write_text
+from mmad.files import write_text
 from mmad.labels import LabelMap
+from mmad.parsing import read_text, reading
 from mmad.segments import assign_lanes
 from mmad.structures import Detections
 

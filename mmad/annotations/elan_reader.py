@@ -19,7 +19,6 @@ from mmad.annotations.raw import RawFile, RawInstance, RawVideo
 from mmad.annotations.subsets import guess_subset
 from mmad.errors import AnnotationError, VideoError
 from mmad.labels import MA52
-from mmad.parsing import read_text
 from mmad.video.find import SUFFIXES
 from mmad.wording import count
 
