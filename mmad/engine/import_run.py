@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from mmad.checkpoint import save_tensors, trainable_state
+from mmad.config.base import PositiveRate, validated
 from mmad.config.features import FeatureDataSettings
 from mmad.config.run import RunConfig
 from mmad.engine.inference import feature_reader
@@ -14,6 +17,8 @@ from mmad.models.build import build_detector
 from mmad.weights.files import read_weights
 from mmad.weights.load import LoadReport, fill_detector
 from mmad.weights.naming import detector_names
+
+_RATE = TypeAdapter(PositiveRate)
 
 
 def import_run(
@@ -40,6 +45,8 @@ def import_run(
     Raises: CheckpointError if the file does not fit the config or the labels, ConfigError if the
         folder holds something.
     """
+    if fps is not None:
+        fps = validated(_RATE, fps, source="--fps", error=CheckpointError)
     file = read_weights(path, averaged=averaged)
     head = detector_names(file.tensors)
     if head is not None:

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from mmad.checkpoint import load_tensors
 from mmad.cli.main import app
-from mmad.config.run import dump_config
+from mmad.config.run import dump_config, load_config
 from mmad.engine.import_run import import_run
 from mmad.engine.run_folder import RunFolder, load_run
 from mmad.engine.training import train_run
@@ -36,6 +36,13 @@ def imported(videos: Path, tmp_path: Path) -> tuple[EndToEndDetector, Path]:
 
 def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
     return a.keys() == b.keys() and all(value.equal(b[name]) for name, value in a.items())
+
+
+@pytest.mark.parametrize("fps", [float("nan"), float("inf"), 0.0, -5.0])
+def test_rates_are_finite_and_positive(fps: float, tmp_path: Path) -> None:
+    run = load_config("configs/demo.yaml")
+    with pytest.raises(CheckpointError, match="--fps: input should be"):
+        import_run(tmp_path / "w.pt", run, out=tmp_path / "run", labels=MA52, fps=fps)
 
 
 def test_the_weights_are_the_same(imported: tuple[EndToEndDetector, Path]) -> None:
