@@ -2,6 +2,7 @@
 
 import gzip
 import math
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -54,9 +55,16 @@ def read_npz(
                 with archive.open(entry) as file:
                     array = np.lib.format.read_array(file, allow_pickle=False)
                 if array.dtype.kind == "U":
-                    array.tolist()  # raises for numbers that are not characters
+                    _require_characters(array)
                 arrays[name] = array
     return arrays
+
+
+def _require_characters(array: NDArray) -> None:
+    """Raise ValueError if a text holds a number beyond Unicode, which NumPy takes unseen."""
+    native = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("=")))
+    if native.nbytes and native.view(np.uint32).max() > sys.maxunicode:
+        raise ValueError("its text holds numbers that are not characters")
 
 
 def _require_whole(file: IO[bytes], *, num_bytes: int) -> None:

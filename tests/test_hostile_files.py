@@ -250,6 +250,17 @@ def test_times_of_5000_digits_are_refused(tmp_path: Path) -> None:
         read_annotations(path, format="epic-csv")
 
 
+@pytest.mark.parametrize("order", "<>")
+def test_text_beyond_unicode_is_refused(tmp_path: Path, order: str) -> None:
+    names = np.array([[0x20000061, 0x62]], f"{order}u4").view(f"{order}U2").ravel()
+    tables = {"action_scores": np.zeros((1, 52)), "body_scores": np.zeros((1, 7))}
+    np.savez(tmp_path / "s.npz", clip_ids=names, **tables)
+    with pytest.raises(PredictionError, match="numbers that are not characters"):
+        read_scores(tmp_path / "s.npz", labels=MA52)
+    np.savez(tmp_path / "s.npz", clip_ids=np.array(["aä"], f"{order}U2"), **tables)
+    assert read_scores(tmp_path / "s.npz", labels=MA52).clip_ids == ("aä.mp4",)
+
+
 def test_sparse_arrays_in_hdf5_are_refused(tmp_path: Path) -> None:
     path = features_with(tmp_path / "f.h5")
     with h5py.File(path, "r+") as file:

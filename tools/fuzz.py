@@ -18,6 +18,7 @@ import threading
 import time
 import traceback
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,7 @@ def _work(connection: Connection, seed: int, folder: str, log: str) -> None:
         growth = _status_mb("VmHWM") - before
         if growth > LIMIT_MB:
             found, message = "over memory", f"{growth:.0f} MB"
-        connection.send((found, message))
+        connection.send((found, ascii(message)[1:-1].replace("\\n", "\n")))
 
 
 def _limit_memory() -> None:
@@ -232,14 +233,13 @@ def run(arguments: Any) -> int:
     )
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="fuzz-") as name:
-        threads = [
-            threading.Thread(target=_drive, args=(campaign, arguments.seed, Path(name), number))
-            for number in range(arguments.workers)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        with ThreadPoolExecutor(arguments.workers) as pool:
+            drives = [
+                pool.submit(_drive, campaign, arguments.seed, Path(name), number)
+                for number in range(arguments.workers)
+            ]
+        for drive in drives:
+            drive.result()
         for reader, number, found, message in campaign.offenders if arguments.keep else []:
             target = arguments.keep / f"{reader.name}-{arguments.seed}-{number}"
             target.mkdir(parents=True, exist_ok=True)
