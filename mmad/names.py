@@ -5,6 +5,7 @@ import re
 from urllib.parse import quote
 
 # File systems take 255 bytes; this leaves room for an ending and for `partial_path`.
+_LONGEST_PART_BYTES = 255
 _LONGEST_NAME_BYTES = 200
 # Separators, control characters, what Windows refuses, the escape sign itself, and lone surrogates,
 # which stand for bytes of a name that are not UTF-8.
@@ -55,4 +56,6 @@ def problem_of_id(identifier: str) -> str | None:
     path = identifier.replace("\\", "/")
     if path.startswith("/") or ".." in path.split("/") or re.match(r"[A-Za-z]:/", path):
         return "leads out of its folder; expected a plain name without '..'"
+    if any(len(part.encode(errors="replace")) > _LONGEST_PART_BYTES for part in path.split("/")):
+        return f"is longer than the {_LONGEST_PART_BYTES} bytes of a file name"
     return None

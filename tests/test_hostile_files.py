@@ -137,24 +137,26 @@ def test_an_index_of_weights_names_files_of_its_folder(tmp_path: Path, part: str
         read_weights(folder)
 
 
-@pytest.mark.parametrize("name", ["a\x00b", "../x", "a/../../x", "/etc/x", "C:\\x", "a\x7f"])
+@pytest.mark.parametrize(
+    "name", ["a\x00b", "../x", "a/../../x", "/etc/x", "C:\\x", "a\x7f", "a" * 300]
+)
 def test_ids_with_control_characters_or_ways_out_are_refused(tmp_path: Path, name: str) -> None:
     assert problem_of_id(name)
     annotations = tmp_path / "val.json"
     annotations.write_text(json.dumps({name: {"subset": "val", "duration": 2.0, "actions": []}}))
-    with pytest.raises(AnnotationError, match=r"its id (holds a control|leads out)"):
+    with pytest.raises(AnnotationError, match=r"its id (holds a control|leads out|is longer)"):
         read_annotations(annotations)
     predictions = tmp_path / "p.json"
     predictions.write_text(json.dumps({"results": {name: []}}))
-    with pytest.raises(PredictionError, match=r"the id .* (holds a control|leads out)"):
+    with pytest.raises(PredictionError, match=r"the id .* (holds a control|leads out|is longer)"):
         read_predictions(predictions, labels=MA52)
     clips = tmp_path / "clips.txt"
     clips.write_text(f"{name}.mp4 3\n")
-    with pytest.raises(AnnotationError, match=r"its name (holds a control|leads out)"):
+    with pytest.raises(AnnotationError, match=r"its name (holds a control|leads out|is longer)"):
         read_clip_list(clips)
     guesses = tmp_path / "g.csv"
     guesses.write_text(f"vid,action_pred_1\n{name},3\n")
-    with pytest.raises(PredictionError, match=r"the id .* (holds a control|leads out)"):
+    with pytest.raises(PredictionError, match=r"the id .* (holds a control|leads out|is longer)"):
         read_recognitions(guesses, labels=MA52)
 
 
@@ -231,6 +233,16 @@ def test_a_damaged_attribute_in_hdf5_does_not_hang(
     path.write_bytes(content)
     with pytest.raises(FeatureError, match=r"f\.h5: is damaged"):
         FeatureFile(path)
+
+
+def test_links_of_endless_names_are_not_found(tmp_path: Path) -> None:
+    path = tmp_path / "v.eaf"
+    path.write_text(
+        f'<ANNOTATION_DOCUMENT><HEADER><MEDIA_DESCRIPTOR MEDIA_URL="./v.mp4" '
+        f'RELATIVE_MEDIA_URL="./{"A" * 5000}.mp4" MIME_TYPE="video/mp4"/></HEADER><TIME_ORDER>'
+        '<TIME_SLOT TIME_SLOT_ID="a" TIME_VALUE="500"/></TIME_ORDER></ANNOTATION_DOCUMENT>'
+    )
+    assert read_annotations(path).records[0].duration_seconds == 0.5
 
 
 def test_times_of_5000_digits_are_refused(tmp_path: Path) -> None:

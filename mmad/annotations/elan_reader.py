@@ -3,6 +3,7 @@
 Source: ELAN Annotation Format 3.0, https://www.mpi.nl/tools/elan/EAFv3.0.xsd.
 """
 
+import os
 import re
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
@@ -350,7 +351,7 @@ def _vocabularies(
 def _external_vocabulary(link: str, *, name: str, folder: Path) -> ElementTree.Element | None:
     """The vocabulary of this name in an .ecv file beside the ELAN file, or None."""
     path = folder / PurePosixPath(unquote(link).replace("\\", "/")).name
-    if path.suffix.lower() != ".ecv" or not path.is_file():
+    if path.suffix.lower() != ".ecv" or not os.path.isfile(path):
         return None
     root = parse_elan(path)
     all_of_it = root.findall("CONTROLLED_VOCABULARY")
@@ -453,7 +454,7 @@ def _measure(video: RawVideo, *, links: Sequence[str], folder: Path) -> bool:
 
     linked = [Path(urlsplit(one).path if one.startswith("file:") else one) for one in links]
     for path in (folder / place for one in linked for place in (one, one.name)):
-        if path.suffix.lower() not in SUFFIXES or not path.is_file():
+        if path.suffix.lower() not in SUFFIXES or not os.path.isfile(path):
             continue
         try:
             index = index_video(path)
