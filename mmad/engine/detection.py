@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -38,7 +37,7 @@ from mmad.models.detector import EndToEndDetector, FeatureDetector
 from mmad.structures import VideoRecord
 from mmad.video.index import index_video
 from mmad.video.reading import rate_text
-from mmad.video.sampling import has_rate
+from mmad.video.sampling import has_rate, usual_rate
 from mmad.wording import count
 
 
@@ -245,7 +244,7 @@ def _on_features(
     reader = feature_reader(config)
     require_features(reader, [*training, *validation])
     manifest = reader.source.manifest
-    usual_fps = float(np.median([reader.grid(record).fps for record in training[:50]]))
+    usual_fps = usual_rate([reader.grid(record).fps for record in spread(training)])
     fps = config.data.rate(usual=usual_fps)
     require_rate(reader, [*training, *validation], fps=fps, tolerance=config.data.fps_tolerance)
     return Experiment(
@@ -310,9 +309,12 @@ def require_rate(
         )
 
 
-def common_rate(records: Sequence[VideoRecord], *, num_videos: int = 50) -> float:
-    """Frames per second of most of the (first) videos."""
-    rates = [
-        index_video(record.path).fps for record in records[:num_videos] if record.path is not None
-    ]
-    return float(np.median(rates))
+def spread(records: Sequence[VideoRecord], *, num_videos: int = 50) -> Sequence[VideoRecord]:
+    """At most so many of the records, evenly spread."""
+    return records[:: max(1, -(-len(records) // num_videos))]
+
+
+def common_rate(records: Sequence[VideoRecord]) -> float:
+    """Frames per second of most of the videos."""
+    paths = [record.path for record in spread(records) if record.path is not None]
+    return usual_rate([index_video(path).fps for path in paths])

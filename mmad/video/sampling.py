@@ -1,5 +1,7 @@
 """Choosing frames by time, for videos whose rate is not the one a model was trained at."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,6 +76,17 @@ def sample_frames(index: VideoIndex, *, fps: float | None, tolerance: float) -> 
     wanted = index.fps if fps is None else fps
     times = resample_times(index, fps=wanted)
     return SampledFrames(frames_at(index, times), wanted, is_resampled=True)
+
+
+def usual_rate(rates: Sequence[float]) -> float:
+    """The rate that most of some videos have, to a tenth; the highest of several.
+
+    >>> usual_rate([25.0, 30.0, 25.0, 30.0]), usual_rate([29.97, 24.0])
+    (30.0, 29.97)
+    """
+    counts = Counter(round(rate, 1) for rate in rates)
+    most = max(counts, key=lambda rate: (counts[rate], rate))
+    return float(np.median([rate for rate in rates if round(rate, 1) == most]))
 
 
 def has_rate(found: float, *, fps: float | None, tolerance: float) -> bool:
