@@ -5,9 +5,12 @@ No file is ever unpickled: `torch.load` runs with ``weights_only=True``.
 
 import hashlib
 import math
+import pickletools
+import zipfile
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -72,6 +75,11 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         return tensors, dict(file.metadata() or {})
 
 
+# Magic number, version, system, content, keys.
+_PICKLES_OF_OLD_FILES = 5
+_LONGEST_CLASS_NAME = 1000
+
+
 def save_state(path: str | Path, content: Mapping[str, Any]) -> None:
     """Write what is needed to resume; it has its name only once it is whole and on the disk."""
     with (
@@ -91,11 +99,47 @@ def load_pickled(path: Path, *, error: type[MmadError]) -> Any:
         is_zip = file.read(2) == b"PK"
     if is_zip:
         require_small_zip(path, error=error)
+    _require_short_names(path, is_zip=is_zip, error=error)
     content = torch.load(path, map_location="cpu", weights_only=True)
     # A tensor may repeat a few stored numbers; a copy of it would be as large as it claims.
     claimed = sum(math.prod(tensor.shape) * tensor.element_size() for tensor in _tensors(content))
     require_unpacked(path, claimed, stored_bytes=path.stat().st_size, error=error)
     return content
+
+
+def _longest_global(file: IO[bytes]) -> int:
+    """Length of the longest name of a class in a pickle, also of one that the file ends in."""
+    longest, last = 0, file.tell()
+    try:
+        for code, argument, place in pickletools.genops(file):
+            last = place or 0
+            if code.name == "GLOBAL":
+                longest = max(longest, len(str(argument)))
+    except ValueError:
+        longest = max(longest, file.tell() - last)
+    return longest
+
+
+def _require_short_names(path: Path, *, is_zip: bool, error: type[MmadError]) -> None:
+    """Raise ``error`` if a pickle names a class whose name is longer than any: torch would search
+    its own message about it in a time that grows with the square of the length.
+    """
+    longest = 0
+    with ExitStack() as stack, suppress(Exception):  # where it is damaged, torch says how
+        if is_zip:
+            archive = stack.enter_context(zipfile.ZipFile(path))
+            names = [name for name in archive.namelist() if name.endswith(".pkl")]
+            files: list[IO[bytes]] = [stack.enter_context(archive.open(name)) for name in names]
+        else:
+            # The older form is one pickle after another, then the bytes of the tensors.
+            files = [stack.enter_context(path.open("rb"))] * _PICKLES_OF_OLD_FILES
+        for file in files:
+            longest = max(longest, _longest_global(file))
+    if longest > _LONGEST_CLASS_NAME:
+        raise error(
+            f"{path}: names a class of {longest:,} characters; the file was damaged or made to "
+            "harm, so get it again"
+        )
 
 
 def _tensors(content: Any) -> list[Tensor]:

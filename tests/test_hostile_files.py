@@ -36,6 +36,7 @@ from mmad.labels import MA52
 from mmad.limits import VARIABLE
 from mmad.names import problem_of_id
 from mmad.parsing import json_value, yaml_value
+from mmad.video.index import iterate_packets
 from mmad.video.person_box import read_boxes
 from mmad.weights.files import read_weights
 
@@ -408,3 +409,45 @@ def test_lengths_and_rates_are_finite(tmp_path: Path, entry: dict[str, float]) -
     path.write_text(json.dumps({"v": {"subset": "val", **entry, "actions": []}}))
     with pytest.raises(MmadError, match=r"video v: .*(at most|expected a number)"):
         read_annotations(path)
+
+
+@pytest.mark.parametrize("ends", [b"\nx\n.", b""], ids=["whole", "cut off"])
+def test_the_name_of_a_class_is_not_searched_for_minutes(ends: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "w.pt"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("w/data.pkl", b"\x80\x02c" + b"A" * 200_000 + ends)
+        archive.writestr("w/version", "3")
+    with pytest.raises(CheckpointError, match="names a class of 200,0"):
+        read_weights(path)
+
+
+def test_a_link_longer_than_names_may_be_is_no_file(tmp_path: Path) -> None:
+    path = tmp_path / "v.eaf"
+    path.write_text(
+        '<ANNOTATION_DOCUMENT FORMAT="3.0"><HEADER TIME_UNITS="milliseconds"><MEDIA_DESCRIPTOR '
+        f'MEDIA_URL="file:///{"A" * 5000}.mp4" MIME_TYPE="video/mp4"/></HEADER><TIME_ORDER>'
+        '<TIME_SLOT TIME_SLOT_ID="a" TIME_VALUE="0"/><TIME_SLOT TIME_SLOT_ID="b" TIME_VALUE="900"/>'
+        '</TIME_ORDER><TIER TIER_ID="t" LINGUISTIC_TYPE_REF="d"><ANNOTATION><ALIGNABLE_ANNOTATION '
+        'ANNOTATION_ID="1" TIME_SLOT_REF1="a" TIME_SLOT_REF2="b"><ANNOTATION_VALUE>nodding'
+        "</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION></TIER></ANNOTATION_DOCUMENT>"
+    )
+    assert len(read_annotations(path).records) == 1
+
+
+def test_a_stream_that_begins_in_the_middle_of_a_file_is_skipped() -> None:
+    class Packet:
+        size = 1
+
+    class Container:
+        def __init__(self) -> None:
+            self.left = iter([Packet(), IndexError("list index out of range"), Packet()])
+
+        def demux(self, stream: object):
+            for item in self.left:
+                if isinstance(item, Exception):
+                    raise item
+                yield item
+
+    damage = [0]
+    assert len(list(iterate_packets(Container(), None, on_damage=damage))) == 2
+    assert damage == [1]

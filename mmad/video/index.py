@@ -221,7 +221,8 @@ def iterate_packets(
                     failures = 0
                 yield packet
             return
-        except av.error.FFmpegError:
+        except (av.error.FFmpegError, IndexError):
+            # An IndexError is PyAV's of a packet whose stream the head of the file does not list.
             failures += 1
             if on_damage is not None and failures == 1:
                 on_damage[0] += 1
