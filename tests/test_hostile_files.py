@@ -421,19 +421,6 @@ def test_the_name_of_a_class_is_not_searched_for_minutes(ends: bytes, tmp_path: 
         read_weights(path)
 
 
-def test_a_link_longer_than_names_may_be_is_no_file(tmp_path: Path) -> None:
-    path = tmp_path / "v.eaf"
-    path.write_text(
-        '<ANNOTATION_DOCUMENT FORMAT="3.0"><HEADER TIME_UNITS="milliseconds"><MEDIA_DESCRIPTOR '
-        f'MEDIA_URL="file:///{"A" * 5000}.mp4" MIME_TYPE="video/mp4"/></HEADER><TIME_ORDER>'
-        '<TIME_SLOT TIME_SLOT_ID="a" TIME_VALUE="0"/><TIME_SLOT TIME_SLOT_ID="b" TIME_VALUE="900"/>'
-        '</TIME_ORDER><TIER TIER_ID="t" LINGUISTIC_TYPE_REF="d"><ANNOTATION><ALIGNABLE_ANNOTATION '
-        'ANNOTATION_ID="1" TIME_SLOT_REF1="a" TIME_SLOT_REF2="b"><ANNOTATION_VALUE>nodding'
-        "</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION></TIER></ANNOTATION_DOCUMENT>"
-    )
-    assert len(read_annotations(path).records) == 1
-
-
 def test_a_stream_that_begins_in_the_middle_of_a_file_is_skipped() -> None:
     class Packet:
         size = 1

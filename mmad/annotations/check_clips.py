@@ -1,6 +1,5 @@
 """What is wrong with lists of clips, and with the clips themselves."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
@@ -96,7 +95,7 @@ def _check_files(
     findings = [
         Finding(MISSING_VIDEO, f"clip {name}: no file of this name in {folder}")
         for name, path in paths.items()
-        if not os.path.isfile(path)
+        if not path.is_file()
     ]
 
     def check(name: str) -> list[Finding]:
@@ -109,7 +108,7 @@ def _check_files(
         message = f"{paths[name]}: the last frame cannot be decoded; the file is damaged or cut off"
         return [Finding(TRUNCATED_VIDEO, message)]
 
-    present = [name for name, path in paths.items() if os.path.isfile(path)]
+    present = [name for name, path in paths.items() if path.is_file()]
     found, num_opened = check_each(
         present, check, unit="clips", num_workers=num_workers, progress=progress
     )

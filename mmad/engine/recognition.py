@@ -1,6 +1,5 @@
 """Recognition as a task of the training loop, and a recogniser at work."""
 
-import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -323,7 +322,7 @@ def read_clips(
             f"{', '.join(map(str, paths))}: {count(len(repeated), 'clip', 'is')} in more than "
             f"one of the lists, first {repeated[0]}"
         )
-    missing = [clip.clip_id for clip in clips if not os.path.isfile(folder / clip.clip_id)]
+    missing = [clip.clip_id for clip in clips if not (folder / clip.clip_id).is_file()]
     raise_problems(
         VideoError,
         source=str(folder),
@@ -331,9 +330,7 @@ def read_clips(
     )
     if config.data.flow is not None:
         flow = Path(config.data.flow)
-        lacking = [
-            clip.clip_id for clip in clips if not os.path.isfile(flow_path(flow, clip.clip_id))
-        ]
+        lacking = [clip.clip_id for clip in clips if not flow_path(flow, clip.clip_id).is_file()]
         raise_problems(
             VideoError,
             source=f"data.flow: {flow}",
