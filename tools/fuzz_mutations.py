@@ -85,8 +85,6 @@ def mutated(rng: random.Random, name: str, content: bytes, *, other: bytes) -> b
     chosen = rng.choices(kinds, k=rng.choice((1, 1, 1, 2, 4)))
     # Libraries that take a file apart are not safe from damaged bytes, so these come last.
     for kind in sorted(chosen, key=lambda kind: kind is _bytes):
-        if len(content) > _LARGEST_BYTES:  # a bomb that was packed again without compression
-            break
         try:
             content = kind(rng, content, other)
         except Exception:  # what an earlier change broke can no longer be taken apart
@@ -233,6 +231,8 @@ def _zip(rng: random.Random, content: bytes, other: bytes) -> bytes:
     else:
         inner = _bytes(rng, inner, other)
     entries[place] = name, inner
+    if sum(len(stored) for _, stored in entries) > _LARGEST_BYTES:
+        packing = zipfile.ZIP_DEFLATED  # a large file is not a bomb
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", packing) as archive:
         for each, stored in entries:
