@@ -78,7 +78,7 @@ class ProcessLock:
     """A file that is there while a process holds it, and that is refreshed while the process runs.
 
     Args:
-        path: of the file; its folder must be there.
+        path: Lock file; its folder must exist.
     """
 
     def __init__(self, path: Path) -> None:

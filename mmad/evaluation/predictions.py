@@ -430,7 +430,7 @@ def write_predictions_json(
     Args:
         path: the file.
         detections_by_video: of each video.
-        labels: of the detections.
+        labels: Label set that the detections index.
         videos: what else is known of each video, such as missing frames; other readers ignore it.
     """
     results = {}

@@ -129,7 +129,7 @@ class Heads(nn.Module):
     Args:
         fine: classifier of actions.
         coarse: classifier of body parts, on the same vector.
-        norm: of the vector, for a backbone without one.
+        norm: Layer norm of that vector, for a backbone without one.
         dropout: before both.
         fine_frame, coarse_frame: classifiers of every tubelet, called as those of clips.
         fine_gate, coarse_gate: of their features; the same module if they share it.
