@@ -285,6 +285,13 @@ def test_sparse_arrays_in_hdf5_are_refused(tmp_path: Path) -> None:
         FeatureFile(path)
 
 
+def test_pickles_that_claim_too_much_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "v.pkl"
+    path.write_bytes(b"\x80\x05\x96" + (2**36).to_bytes(8, "little") + b"short.")
+    with pytest.raises(ValueError, match="expected 68719476736 bytes"):
+        read_array(path)
+
+
 def test_tensors_that_repeat_one_number_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "v.pt"
     torch.save(torch.ones(1).expand(10**9, 10), path)

@@ -7,6 +7,7 @@ import codecs
 import csv
 import io
 import pickle
+import pickletools
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -208,7 +209,10 @@ class _ArraysOnly(pickle._Unpickler):
 
 
 def _read_pickle(file: Path) -> NDArray:
-    array = _ArraysOnly(io.BytesIO(file.read_bytes())).load()
+    content = file.read_bytes()
+    for _ in pickletools.genops(content):  # raises where more is claimed than there is
+        pass
+    array = _ArraysOnly(io.BytesIO(content)).load()
     if not isinstance(array, np.ndarray):
         raise ValueError(f"expected an array, found {type(array).__name__}")
     return array
