@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mmad.cli.notices import tell_notices
 from mmad.errors import VideoError
 from mmad.video.find import SUFFIXES, find_videos
 from mmad.wording import count
@@ -39,8 +40,7 @@ def video_files(given: Sequence[Path]) -> list[Path]:
 def tell_copies(out: Path, summary: "CopySummary", *, seconds: float, what: str = "video") -> None:
     """Print what was done, and the notices of the copies; ``what`` is what they are called."""
     for copy in summary.written:
-        for notice in copy.notices:
-            typer.echo(f"notice: {notice}", err=True)
+        tell_notices(copy.notices)
     typer.echo(
         f"{out}: {count(len(summary.written), what)} written "
         f"({count(summary.num_frames, 'frame')} in "

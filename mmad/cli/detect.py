@@ -12,6 +12,7 @@ from mmad.annotations.elan import write_elan
 from mmad.annotations.formats import read_annotations
 from mmad.cli.copies import video_files
 from mmad.cli.next_command import judging_flags, tell_next
+from mmad.cli.notices import tell_notices
 from mmad.cli.options import DeviceOption, MaxMissingOption, OutOfVideoOption
 from mmad.config.run import with_max_missing
 from mmad.engine.distributed import start_processes
@@ -125,8 +126,7 @@ def detect(
                 fps=config.data.rate(usual=RunFolder(checkpoint).training_fps()),
                 progress=progress.update,
             )
-        for notice in found.notices():
-            typer.echo(f"notice: {notice}", err=True)
+        tell_notices(found.notices())
         problems += [failure.message for failure in found.failures]
         _write(out, records, found, labels, min_score, truth, not no_pictures)
         detections = found.detections

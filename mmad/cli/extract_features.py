@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from mmad.cli.copies import video_files
 from mmad.cli.features import describe_file
 from mmad.cli.next_command import new_run, tell_next
+from mmad.cli.notices import tell_notices
 from mmad.cli.options import DeviceOption, MaxMissingOption, SetOption, split_overrides
 from mmad.config.features import ExtractionSettings
 from mmad.config.run import RunConfig, load_any_config
@@ -258,8 +259,7 @@ def named_videos(files: list[Path]) -> list[tuple[str, Path]]:
 
 def tell(done: Extracted, *, seconds: float) -> None:
     """Say what was done."""
-    for notice in notices(done.read):
-        typer.echo(f"notice: {notice}", err=True)
+    tell_notices(notices(done.read))
     if done.written:
         rate = done.num_frames / max(seconds, 1e-9)
         typer.echo(

@@ -9,6 +9,7 @@ import typer
 
 from mmad.annotations.placeholders import find_placeholders
 from mmad.cli.next_command import annotations_flags, tell_next
+from mmad.cli.notices import tell_notices
 from mmad.cli.options import AnnotationsOption, DeviceOption, OverridesArgument, SubsetOption
 from mmad.config.features import FeatureDataSettings
 from mmad.config.recognition import RecognitionConfig
@@ -159,8 +160,7 @@ def predict_videos(
             progress=progress.update,
         )
     path = out or folder.predictions(subset, ".csv")
-    for notice in found.notices():
-        typer.echo(f"notice: {notice}", err=True)
+    tell_notices(found.notices())
     detections = found.detections
     write_predictions_csv(path, detections)
     write_predictions_json(path.with_suffix(".json"), detections, labels, videos=found.to_json())
@@ -217,8 +217,7 @@ def predict_clips(
         labels=labels,
         details=answers.details if details else None,
     )
-    for notice in notices(list(answers.read.values())):
-        typer.echo(f"notice: {notice}", err=True)
+    tell_notices(notices(list(answers.read.values())))
     num_clips = count(len(answers.scores.clip_ids), "clip")
     typer.echo(f"{path}: {num_clips}; all scores: {path.with_suffix('.npz')}")
     if all(clip.label is not None for clip in clips):

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from mmad.cli.copies import video_files
+from mmad.cli.notices import tell_notices
 from mmad.cli.options import DeviceOption, MaxMissingOption
 from mmad.config.run import with_max_missing
 from mmad.engine.distributed import start_processes
@@ -84,6 +85,5 @@ def recognize(
     if out is not None and scores.clip_ids:
         write_answers(out, scores, config=config, labels=labels)
         typer.echo(f"written to {out}")
-    for notice in notices(list(answers.read.values())):
-        typer.echo(f"notice: {notice}", err=True)
+    tell_notices(notices(list(answers.read.values())))
     raise_failed_clips(answers.failures)
