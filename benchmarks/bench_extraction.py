@@ -27,16 +27,21 @@ from benchmarks.bench_long_video import make_video
 from benchmarks.provenance import write_rows
 from mmad.config.features import ExtractionSettings
 from mmad.config.run import load_config
-from mmad.data.feature_blocks import FeatureBlock
-from mmad.data.feature_files import FeatureFile
-from mmad.data.feature_parts import FeatureParts
+from mmad.data.features.blocks import FeatureBlock
+from mmad.data.features.files import FeatureFile
+from mmad.data.features.parts import FeatureParts
 from mmad.data.samples import FailedVideo, Packer
 from mmad.data.videos import WindowStream
-from mmad.engine.extraction import BlockEncoder, extract_parts, extract_to_file, read_blocks
-from mmad.engine.feature_backbone import open_backbone
-from mmad.engine.feature_plan import FeatureBackbone, describe_features, plan_clips
+from mmad.engine.features.backbone import open_backbone
+from mmad.engine.features.extraction import (
+    BlockEncoder,
+    extract_parts,
+    extract_to_file,
+    read_blocks,
+)
+from mmad.engine.features.plan import FeatureBackbone, describe_features, plan_clips
 from mmad.engine.loop import choose_precision
-from mmad.models.detector import VideoFeatures
+from mmad.models.backbones.features import VideoFeatures
 from mmad.structures import VideoRecord
 from mmad.video.index import index_video
 

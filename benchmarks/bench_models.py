@@ -41,7 +41,7 @@ from mmad.data.windows import Window
 from mmad.engine.detection import DetectionTask
 from mmad.engine.distributed import Processes
 from mmad.engine.loop import choose_precision
-from mmad.engine.run_folder import RunFolder
+from mmad.engine.runs.folder import RunFolder
 from mmad.labels import MA52
 from mmad.models.build import build_detector
 from mmad.structures import Annotations

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.provenance import write_rows
 from mmad.config.run import load_config
-from mmad.engine.run_folder import RunFolder
+from mmad.engine.runs.folder import RunFolder
 from mmad.engine.training import train_run
 from mmad.errors import CheckpointError
 from mmad.models.build import build_detector

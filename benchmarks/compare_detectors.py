@@ -23,11 +23,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.provenance import RESULTS, commit, hardware, write_rows
 from mmad.config.run import RunConfig, load_config
-from mmad.data.features import TrainingFeatures, stack_features
+from mmad.data.features.windows import TrainingFeatures, stack_features
 from mmad.engine.detection import DetectionTask, read_data, records_of
 from mmad.engine.distributed import Processes
 from mmad.engine.inference import feature_reader
-from mmad.engine.run_folder import RunFolder
+from mmad.engine.runs.folder import RunFolder
 from mmad.engine.training import train_run
 from mmad.evaluation.detection import evaluate_detections, parse_tiou
 from mmad.evaluation.predictions import read_predictions

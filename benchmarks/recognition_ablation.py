@@ -20,7 +20,7 @@ from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import load_any_config
 from mmad.engine.distributed import start_processes
 from mmad.engine.recognition import read_clips, recognize_clips
-from mmad.engine.run_folder import load_recognizer
+from mmad.engine.runs.folder import load_recognizer
 from mmad.engine.training import train_run
 from mmad.evaluation.ensemble import fuse_scores
 from mmad.evaluation.recognition import evaluate_recognition

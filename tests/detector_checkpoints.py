@@ -10,8 +10,8 @@ from torch import Tensor
 
 from mmad.config.run import RunConfig
 from mmad.models.build import build_detector
-from mmad.models.detector import EndToEndDetector
-from mmad.models.videomae import sinusoid_table
+from mmad.models.detectors.whole import EndToEndDetector
+from mmad.models.layers.transformer import sinusoid_table
 
 
 def mmaction(tensors: Mapping[str, Tensor], *, prefix: str = "backbone.") -> dict[str, Tensor]:

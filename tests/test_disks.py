@@ -11,8 +11,8 @@ import yaml
 from synthetic_data import tiny_content
 
 from mmad.config.features import StoredGrid
-from mmad.data.feature_files import FeatureFile, PartWriter, StoredVideo
-from mmad.data.feature_manifest import FeatureManifest
+from mmad.data.features.files import FeatureFile, PartWriter, StoredVideo
+from mmad.data.features.manifest import FeatureManifest
 from mmad.errors import OutputError, VideoError
 from mmad.files import check_output_file, check_writable
 from mmad.synthetic.dataset import SynthesisSettings, synthesize

@@ -18,9 +18,9 @@ from mmad.annotations.formats import read_annotations
 from mmad.annotations.mma52 import read_clip_list
 from mmad.checkpoint import load_pickled, save_tensors
 from mmad.config.run import load_any_config
-from mmad.data.feature_files import FeatureFile
-from mmad.data.feature_folders import FeatureFolder, read_array
-from mmad.engine.run_folder import RunFolder, labels_of, read_state
+from mmad.data.features.files import FeatureFile
+from mmad.data.features.folders import FeatureFolder, read_array
+from mmad.engine.runs.folder import RunFolder, labels_of, read_state
 from mmad.errors import (
     AnnotationError,
     CheckpointError,
@@ -226,7 +226,7 @@ def test_huge_numbers_of_boxes_are_refused(tmp_path: Path) -> None:
 def test_a_damaged_attribute_in_hdf5_does_not_hang(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mmad.data.feature_files._cpu_seconds", lambda path: 1)
+    monkeypatch.setattr("mmad.data.features.files._cpu_seconds", lambda path: 1)
     path = features_with(tmp_path / "f.h5")
     content = bytearray(path.read_bytes())
     # The size of the first text in the heap: HDF5 looks for the next one without end.

@@ -10,7 +10,7 @@ import pytest
 from synthetic_data import tiny_config
 
 from mmad import process_lock
-from mmad.engine.run_folder import RunFolder, create_run
+from mmad.engine.runs.folder import RunFolder, create_run
 from mmad.engine.training import train_run
 from mmad.errors import CheckpointError, ConfigError, OutputError
 from mmad.labels import MA52

@@ -20,9 +20,9 @@ from mmad.annotations.formats import detect_format, read_annotations
 from mmad.annotations.mma52 import read_clip_list
 from mmad.checkpoint import save_tensors
 from mmad.config.run import load_any_config
-from mmad.data.feature_folders import FOLDER_MANIFEST, FOLDER_VIDEOS
-from mmad.data.features import open_features
-from mmad.engine.run_folder import RunFolder, labels_of, read_state
+from mmad.data.features.folders import FOLDER_MANIFEST, FOLDER_VIDEOS
+from mmad.data.features.windows import open_features
+from mmad.engine.runs.folder import RunFolder, labels_of, read_state
 from mmad.evaluation.predictions import read_predictions
 from mmad.evaluation.recognition import read_recognitions
 from mmad.evaluation.recognition_details import read_details

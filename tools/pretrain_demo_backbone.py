@@ -21,7 +21,7 @@ from torch.utils.data import Dataset
 
 from mmad.checkpoint import save_tensors
 from mmad.config.run import RunConfig, load_config
-from mmad.data.change import draw_change
+from mmad.data.clip_transform import draw_change
 from mmad.data.samples import Batch, Packer, Sample
 from mmad.data.transforms import colour_map, subtract_background
 from mmad.data.videos import FrameCache, make_grid
@@ -30,12 +30,12 @@ from mmad.engine.detection import read_data, records_of
 from mmad.engine.distributed import start_processes
 from mmad.engine.inference import window_batches
 from mmad.engine.loop import Loop
-from mmad.engine.run_folder import RunFolder, create_run
+from mmad.engine.runs.folder import RunFolder, create_run
 from mmad.engine.task import Validation
 from mmad.labels import LabelMap
+from mmad.models.backbones.features import VideoFeatures
 from mmad.models.build import build_backbone, build_size
-from mmad.models.detector import VideoFeatures
-from mmad.models.losses import LossNormalizer
+from mmad.models.layers.loss_normalizer import LossNormalizer
 from mmad.structures import Annotations, FeatureGrid, VideoRecord
 from mmad.video.index import index_video
 from mmad.video.reader import open_video

@@ -7,7 +7,7 @@ from typing import Any
 
 from mmad.annotations.mma52 import json_instance, json_video, repeated_videos
 from mmad.annotations.problems import BAD_FILE, BAD_VALUE, Problem
-from mmad.annotations.raw import RawFile
+from mmad.annotations.validation import RawFile
 from mmad.files import write_text
 from mmad.labels import LabelMap
 from mmad.parsing import RepeatedKeyDict, parse_json, read_text

@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 
 from mmad.annotations.problems import OUTSIDE_VIDEO, Finding
-from mmad.annotations.raw import USUAL_FPS
+from mmad.annotations.validation import USUAL_FPS
 from mmad.errors import VideoError, raise_problems
 from mmad.progress import Progress, tracked
 from mmad.structures import VideoRecord

@@ -5,8 +5,8 @@ from typing import Any
 
 from mmad.annotations.mma52 import UNKNOWN_SUBSET
 from mmad.annotations.problems import BAD_FILE, BAD_VALUE, Problem
-from mmad.annotations.raw import RawFile, RawInstance, RawVideo, as_number
 from mmad.annotations.subsets import guess_subset, plain_subset
+from mmad.annotations.validation import RawFile, RawInstance, RawVideo, as_number
 from mmad.parsing import parse_json, read_text
 from mmad.wording import count
 

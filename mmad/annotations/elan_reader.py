@@ -16,8 +16,8 @@ from urllib.parse import unquote, urlsplit
 from mmad.annotations.elan import TIER_PREFIX, parse_elan, whole_number
 from mmad.annotations.mma52 import UNKNOWN_SUBSET
 from mmad.annotations.problems import BAD_FILE, BAD_VALUE, Problem
-from mmad.annotations.raw import RawFile, RawInstance, RawVideo
 from mmad.annotations.subsets import guess_subset
+from mmad.annotations.validation import RawFile, RawInstance, RawVideo
 from mmad.errors import AnnotationError, VideoError
 from mmad.labels import MA52
 from mmad.video.find import SUFFIXES

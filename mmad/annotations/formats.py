@@ -33,7 +33,8 @@ from mmad.annotations.problems import (
     Problem,
     raise_annotation_problems,
 )
-from mmad.annotations.raw import (
+from mmad.annotations.subsets import plain_subset
+from mmad.annotations.validation import (
     OutOfVideo,
     RawFile,
     as_number,
@@ -41,7 +42,6 @@ from mmad.annotations.raw import (
     find_label,
     merge_raw,
 )
-from mmad.annotations.subsets import plain_subset
 from mmad.errors import AnnotationError
 from mmad.labels import MA52, LabelMap, flat_labels
 from mmad.parsing import parse_json, read_text

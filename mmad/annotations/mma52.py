@@ -21,7 +21,8 @@ from mmad.annotations.problems import (
     Problem,
     raise_annotation_problems,
 )
-from mmad.annotations.raw import (
+from mmad.annotations.subsets import guess_subset, plain_subset
+from mmad.annotations.validation import (
     USUAL_FPS,
     RawFile,
     RawInstance,
@@ -29,7 +30,6 @@ from mmad.annotations.raw import (
     as_number,
     find_label,
 )
-from mmad.annotations.subsets import guess_subset, plain_subset
 from mmad.files import write_csv, write_text
 from mmad.labels import MA52, LabelMap
 from mmad.names import problem_of_id

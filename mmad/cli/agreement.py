@@ -14,8 +14,8 @@ from mmad.annotations.activitynet import write_activitynet_json
 from mmad.annotations.elan_reader import ElanChoice
 from mmad.annotations.formats import AnnotationSet, LabelChoice, read_annotations
 from mmad.annotations.mma52 import UNKNOWN_SUBSET
-from mmad.annotations.raw import OutOfVideo
 from mmad.annotations.subsets import plain_subset
+from mmad.annotations.validation import OutOfVideo
 from mmad.cli.options import (
     JsonOption,
     LabelsOption,

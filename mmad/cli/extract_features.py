@@ -18,15 +18,15 @@ from mmad.cli.notices import tell_notices
 from mmad.cli.options import DeviceOption, MaxMissingOption, SetOption, split_overrides
 from mmad.config.features import ExtractionSettings
 from mmad.config.run import RunConfig, load_any_config
-from mmad.data.feature_files import FeatureFile
-from mmad.data.feature_parts import FeatureParts
+from mmad.data.features.files import FeatureFile
+from mmad.data.features.parts import FeatureParts
 from mmad.engine.detection import read_data
 from mmad.engine.distributed import choose_device, share_of_process
-from mmad.engine.extraction import Extracted, extract_parts
-from mmad.engine.feature_backbone import open_backbone
-from mmad.engine.feature_plan import describe_features, plan_clips
+from mmad.engine.features.backbone import open_backbone
+from mmad.engine.features.extraction import Extracted, extract_parts
+from mmad.engine.features.plan import describe_features, plan_clips
 from mmad.engine.loop import choose_precision
-from mmad.engine.run_folder import RunFolder
+from mmad.engine.runs.folder import RunFolder
 from mmad.errors import (
     RESUME_HINT,
     ConfigError,

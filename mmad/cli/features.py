@@ -14,9 +14,9 @@ from pydantic import TypeAdapter
 from mmad.cli.next_command import tell_next
 from mmad.config.base import validated
 from mmad.config.features import StoredGrid
-from mmad.data.feature_files import FeatureFile, FeatureSource, PartWriter, merge_parts
-from mmad.data.feature_folders import FOLDER_MANIFEST, FOLDER_VIDEOS, write_array
-from mmad.data.features import open_features
+from mmad.data.features.files import FeatureFile, FeatureSource, PartWriter, merge_parts
+from mmad.data.features.folders import FOLDER_MANIFEST, FOLDER_VIDEOS, write_array
+from mmad.data.features.windows import open_features
 from mmad.errors import FeatureError
 from mmad.files import check_writable, make_folder, replaced_folder, write_json, write_text
 from mmad.names import safe_name

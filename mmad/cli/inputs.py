@@ -9,7 +9,7 @@ from mmad.annotations.elan_reader import ElanChoice
 from mmad.annotations.formats import AnnotationSet, LabelChoice, read_annotations
 from mmad.annotations.mma52 import read_clip_list
 from mmad.annotations.placeholders import find_placeholders
-from mmad.annotations.raw import OutOfVideo
+from mmad.annotations.validation import OutOfVideo
 from mmad.config.labels import read_label_map
 from mmad.config.run import read_settings
 from mmad.errors import PredictionError

@@ -9,7 +9,7 @@ import typer
 from mmad.cli.next_command import tell_next
 from mmad.cli.options import DeviceOption, OverridesArgument
 from mmad.config.run import RunConfig, dump_config, load_any_config
-from mmad.engine.run_folder import RunFolder
+from mmad.engine.runs.folder import RunFolder
 from mmad.engine.smoke import smoke_config
 from mmad.engine.training import train_run
 

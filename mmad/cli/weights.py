@@ -10,8 +10,8 @@ from mmad.cli.next_command import tell_next
 from mmad.cli.options import OverridesArgument, SetOption
 from mmad.config.run import RunConfig, dump_config, load_config
 from mmad.engine.detection import read_data
-from mmad.engine.import_run import import_run
-from mmad.engine.stored_features import load_video_run
+from mmad.engine.features.stored import load_video_run
+from mmad.engine.runs.from_checkpoint import import_run
 from mmad.errors import CheckpointError, ConfigError
 from mmad.files import replaced_folder, write_bytes, write_text
 from mmad.models.build import build_backbone

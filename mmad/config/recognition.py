@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from mmad.config.backbone import BackboneSettings
+from mmad.config.backbones.videomae import BackboneSettings
 from mmad.config.base import Settings
 from mmad.config.compat import expand_compat, presets_of_recognition
 from mmad.config.data import Augmentation, PictureSettings

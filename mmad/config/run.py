@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import yaml
 from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError, model_validator
 
-from mmad.config.backbone import BackboneSettings
+from mmad.config.backbones.videomae import BackboneSettings
 from mmad.config.base import Settings
 from mmad.config.compat import (
     PRESETS_OF_DETECTION,
@@ -22,8 +22,8 @@ from mmad.config.compat import (
     only_known,
 )
 from mmad.config.data import DataSettings
-from mmad.config.dense_detectors import ActionFormerSettings
-from mmad.config.detectors import DetectorSettings, settings_of_detector
+from mmad.config.detectors.actionformer import ActionFormerSettings
+from mmad.config.detectors.union import DetectorSettings, settings_of_detector
 from mmad.config.features import FeatureDataSettings
 from mmad.config.inference import InferenceSettings
 from mmad.config.paths import RELATIVE_TO, absolute, found_from_here, with_start

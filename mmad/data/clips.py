@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from mmad.config.recognition import ClipDataSettings
-from mmad.data.change import Change, draw_look
+from mmad.data.clip_transform import Change, draw_look
 from mmad.data.frames import FrameCache, FrameSource
 from mmad.data.samples import FailedVideo, Sample
 from mmad.data.transforms import Box, colour_map, subtract_background

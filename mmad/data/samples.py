@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mmad.data.change import Change
+from mmad.data.clip_transform import Change
 from mmad.errors import VideoError
 from mmad.structures import Annotations, FeatureGrid
 from mmad.video.reading import ReadVideo

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset, IterableDataset
 
 from mmad.config.data import DataSettings, PictureSettings
-from mmad.data.change import Change, draw_look
+from mmad.data.clip_transform import Change, draw_look
 from mmad.data.frames import FrameCache, FrameSource
 from mmad.data.samples import FailedVideo, Sample, pad_frames
 from mmad.data.transforms import Box, centre_box, colour_map, subtract_background

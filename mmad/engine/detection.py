@@ -13,11 +13,10 @@ from mmad.annotations.elan_reader import ElanChoice
 from mmad.annotations.formats import AnnotationSet, read_annotations
 from mmad.config.features import FeatureDataSettings
 from mmad.config.run import RunConfig
-from mmad.data.features import TrainingFeatures, WindowReader, stack_features
+from mmad.data.features.windows import TrainingFeatures, WindowReader, stack_features
 from mmad.data.samples import Packer
 from mmad.data.videos import FrameCache, TrainingVideos
 from mmad.engine.distributed import Processes
-from mmad.engine.experiment import Experiment
 from mmad.engine.inference import (
     AnyBatch,
     detect_videos,
@@ -25,15 +24,15 @@ from mmad.engine.inference import (
     video_progress,
 )
 from mmad.engine.loop import choose_precision
-from mmad.engine.run_folder import RunFolder
-from mmad.engine.task import FirstReading, Validation
+from mmad.engine.runs.folder import RunFolder
+from mmad.engine.task import Experiment, FirstReading, Validation
 from mmad.errors import AnnotationError, FeatureError, raise_problems
 from mmad.evaluation.detection import DetectionReport, evaluate_detections, parse_tiou
 from mmad.evaluation.predictions import write_predictions_csv, write_predictions_json
 from mmad.labels import LabelMap
 from mmad.models.build import build_detector
-from mmad.models.build_detectors import build_criterion, build_normalizer
-from mmad.models.detector import EndToEndDetector, FeatureDetector
+from mmad.models.detectors.families import build_criterion, build_normalizer
+from mmad.models.detectors.whole import EndToEndDetector, FeatureDetector
 from mmad.structures import VideoRecord
 from mmad.video.index import index_video
 from mmad.video.reading import rate_text

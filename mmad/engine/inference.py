@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 
 from mmad.config.features import FeatureDataSettings
 from mmad.config.run import RunConfig
-from mmad.data.features import (
+from mmad.data.features.windows import (
     FeatureBatch,
     FeatureStream,
     WindowReader,
@@ -20,8 +20,8 @@ from mmad.data.features import (
 from mmad.data.samples import Batch, FailedVideo, Packer
 from mmad.data.videos import FrameCache, WindowStream
 from mmad.errors import FeatureError
-from mmad.models.build_detectors import build_decoder
-from mmad.models.detector import Detector
+from mmad.models.detectors.families import build_decoder
+from mmad.models.detectors.whole import Detector
 from mmad.models.nms import Candidates, suppress
 from mmad.progress import Progress
 from mmad.segments import clip

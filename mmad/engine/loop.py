@@ -16,12 +16,12 @@ from mmad.checkpoint import load_exactly, save_state, save_tensors, trainable_st
 from mmad.config.training import TrainingSettings
 from mmad.data.samples import raise_failures
 from mmad.engine.distributed import Processes
-from mmad.engine.run_folder import FROZEN_HASH, RunFolder, TrainingState
+from mmad.engine.runs.folder import FROZEN_HASH, RunFolder, TrainingState
 from mmad.engine.schedule import Averaged, WeightAverage, learning_rate
 from mmad.engine.task import Task
 from mmad.engine.tensorboard import TensorBoardLog
 from mmad.errors import ConfigError, MmadError
-from mmad.models.losses import LossNormalizer
+from mmad.models.layers.loss_normalizer import LossNormalizer
 from mmad.progress import Progress
 
 

@@ -17,10 +17,9 @@ from mmad.data.clips import EvaluationClips, TrainingClips, flow_path
 from mmad.data.frames import FrameCache
 from mmad.data.samples import Batch, FailedVideo, Packer
 from mmad.engine.distributed import Processes
-from mmad.engine.experiment import Experiment
 from mmad.engine.loop import choose_precision
-from mmad.engine.run_folder import RunFolder
-from mmad.engine.task import FirstReading, Validation
+from mmad.engine.runs.folder import RunFolder
+from mmad.engine.task import Experiment, FirstReading, Validation
 from mmad.errors import AnnotationError, VideoError, raise_problems
 from mmad.evaluation.hierarchy import combine_levels
 from mmad.evaluation.recognition import evaluate_recognition, write_recognitions
@@ -32,9 +31,9 @@ from mmad.evaluation.recognition_details import (
 from mmad.evaluation.recognition_scores import RecognitionScores, to_recognitions, write_scores
 from mmad.labels import MA52, LabelMap
 from mmad.models.build import build_recognition_criterion, build_recognizer
-from mmad.models.losses import LossNormalizer
-from mmad.models.recognition import Mix, Recognizer
-from mmad.models.recognition_losses import RecognitionTargets
+from mmad.models.layers.loss_normalizer import LossNormalizer
+from mmad.models.recognisers.auxiliary_heads.criterion import RecognitionTargets
+from mmad.models.recognisers.auxiliary_heads.network import Mix, Recognizer
 from mmad.progress import Progress
 from mmad.structures import ClipRecord
 from mmad.video.reading import ReadVideo

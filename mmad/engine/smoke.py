@@ -5,13 +5,13 @@ from typing import Any
 
 import torch
 
-from mmad.config.backbone import BackboneSettings, CustomSize
+from mmad.config.backbones.videomae import BackboneSettings, CustomSize
 from mmad.config.data import DataSettings
 from mmad.config.features import ExtractionSettings, FeatureDataSettings
 from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import AnyConfig, RunConfig
-from mmad.engine.extraction import extract_to_file
-from mmad.engine.feature_plan import FeatureBackbone
+from mmad.engine.features.extraction import extract_to_file
+from mmad.engine.features.plan import FeatureBackbone
 from mmad.errors import OutputError
 from mmad.files import replaced, replaced_folder
 from mmad.models.build import build_backbone, build_size

@@ -1,14 +1,19 @@
-"""What the training loop needs to know of a task: its losses, and how a model is judged."""
+"""The contract of a task: its data, model and losses, and how the model is judged."""
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import Dataset
 
+from mmad.data.features.manifest import FeatureManifest
 from mmad.data.samples import Batch
+from mmad.labels import LabelMap
+from mmad.models.backbones.videomae.network import VideoMAE
+from mmad.models.layers.loss_normalizer import LossNormalizer
 from mmad.video.reading import ReadVideo, notices
 
 _logger = logging.getLogger(__name__)
@@ -64,3 +69,32 @@ class Task(Protocol):
 
     def validate(self, model: nn.Module, *, quiet: bool) -> Validation:
         """How good the model is; its progress is shown unless ``quiet``."""
+
+
+@dataclass
+class Experiment:
+    """Everything that `mmad.engine.training.train_run` needs to know of a task.
+
+    Attributes:
+        model: at random weights, with the right parameters frozen.
+        backbones: of it; all start from the same pretrained weights.
+        labels: what is learnt.
+        task: losses and validation.
+        dataset: indexed by (epoch, index).
+        num_items: length of the dataset.
+        collate: makes (batch, failures) of samples.
+        normalizer: of the losses.
+        facts: about the data, for the log.
+        features: manifest of the stored features that are learnt from; None for videos.
+    """
+
+    model: nn.Module
+    backbones: tuple[VideoMAE, ...]
+    labels: LabelMap
+    task: Task
+    dataset: Dataset
+    num_items: int
+    collate: Callable[[Any], tuple[Any, list]]
+    normalizer: LossNormalizer
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    features: FeatureManifest | None = None

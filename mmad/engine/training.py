@@ -10,18 +10,18 @@ from mmad.checkpoint import frozen_state, hash_state, load_exactly, load_tensors
 from mmad.config.run import AnyConfig, differing_settings, load_any_config
 from mmad.engine.detection import prepare_detection
 from mmad.engine.distributed import Processes, start_processes
-from mmad.engine.experiment import Experiment
+from mmad.engine.features.stored import require_features_of, require_same_base
 from mmad.engine.loop import Loop
-from mmad.engine.pretrained import load_pretrained, settle_norm
 from mmad.engine.recognition import prepare_recognition
-from mmad.engine.run_folder import (
+from mmad.engine.runs.folder import (
     RunFolder,
     create_run,
     fill_from_run,
     read_state,
     save_frozen,
 )
-from mmad.engine.stored_features import require_features_of, require_same_base
+from mmad.engine.runs.pretrained import load_pretrained, settle_norm
+from mmad.engine.task import Experiment
 from mmad.engine.tensorboard import TensorBoardLog, require_tensorboard
 from mmad.errors import CheckpointError
 from mmad.files import check_writable, write_text

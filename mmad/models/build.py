@@ -6,17 +6,22 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mmad.config.backbone import BackboneSettings, CustomSize
+from mmad.config.backbones.videomae import BackboneSettings, CustomSize
 from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import AnyConfig, RunConfig
 from mmad.errors import ConfigError
 from mmad.labels import LabelMap
-from mmad.models.adapters import DualPathAdapter, StandardAdapter, TemporalInformationAdapter
-from mmad.models.build_detectors import build_network
-from mmad.models.detector import Detector, EndToEndDetector, FeatureDetector, VideoFeatures
-from mmad.models.recognition import ArcFace, Gate, Heads, Linear, Recognizer
-from mmad.models.recognition_losses import RecognitionCriterion, body_weights
-from mmad.models.videomae import SIZES, VideoMAE, VideoMAESize
+from mmad.models.backbones.adapters import (
+    DualPathAdapter,
+    StandardAdapter,
+    TemporalInformationAdapter,
+)
+from mmad.models.backbones.features import VideoFeatures
+from mmad.models.backbones.videomae.network import SIZES, VideoMAE, VideoMAESize
+from mmad.models.detectors.families import build_network
+from mmad.models.detectors.whole import Detector, EndToEndDetector, FeatureDetector
+from mmad.models.recognisers.auxiliary_heads.criterion import RecognitionCriterion, body_weights
+from mmad.models.recognisers.auxiliary_heads.network import ArcFace, Gate, Heads, Linear, Recognizer
 
 # Name in the settings -> module; the settings besides `name`, `ratio` and `blocks` are its
 # arguments.

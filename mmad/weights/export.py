@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mmad.checkpoint import save_tensors
 from mmad.files import write_text
-from mmad.models.videomae import TUBELET_FRAMES, VideoMAE
+from mmad.models.backbones.videomae.network import TUBELET_FRAMES, VideoMAE
 from mmad.weights.naming import hugging_face_names
 
 

@@ -12,8 +12,9 @@ from torch.nn import functional
 
 from mmad.checkpoint import few, load_exactly
 from mmad.errors import CheckpointError
-from mmad.models.detector import Detector, EndToEndDetector
-from mmad.models.videomae import VideoMAE, sinusoid_table
+from mmad.models.backbones.videomae.network import VideoMAE
+from mmad.models.detectors.whole import Detector, EndToEndDetector
+from mmad.models.layers.transformer import sinusoid_table
 from mmad.weights.files import WeightFile, read_weights
 from mmad.weights.hub import fetch, is_hub_id
 from mmad.weights.naming import backbone_names, detector_names

@@ -11,8 +11,8 @@ from synthetic_data import make_videos, tiny_config
 
 from mmad.annotations.attach import attach_videos
 from mmad.config.data import Augmentation
-from mmad.data.change import Change, draw_change
-from mmad.data.operations import OPERATIONS, Operation
+from mmad.data.clip_transform import Change, draw_change
+from mmad.data.randaugment import OPERATIONS, Operation
 from mmad.data.samples import UncutBatch, pack
 from mmad.data.transforms import Box
 from mmad.data.videos import TrainingVideos

@@ -8,7 +8,7 @@ import torch
 from clips import write_clip
 from synthetic_data import tiny_clip_config
 
-from mmad.data.change import Change
+from mmad.data.clip_transform import Change
 from mmad.data.clips import (
     EvaluationClips,
     TrainingClips,

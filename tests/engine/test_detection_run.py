@@ -18,13 +18,13 @@ from mmad.data.samples import Packer
 from mmad.data.videos import TrainingVideos, WindowStream
 from mmad.engine.detection import read_data, records_of
 from mmad.engine.inference import detect_videos
-from mmad.engine.run_folder import RunFolder, load_run
+from mmad.engine.runs.folder import RunFolder, load_run
 from mmad.engine.training import train_run
 from mmad.errors import CheckpointError, ConfigError
 from mmad.evaluation.predictions import read_predictions
 from mmad.labels import MA52
 from mmad.models.build import build_detector
-from mmad.models.detector import EndToEndDetector
+from mmad.models.detectors.whole import EndToEndDetector
 
 CPU = torch.device("cpu")
 

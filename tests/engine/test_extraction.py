@@ -16,19 +16,19 @@ from synthetic_data import tiny_clip_config, tiny_config
 
 from mmad.config.features import ExtractionSettings
 from mmad.config.run import RunConfig, dump_config
-from mmad.data.feature_blocks import ClipLayout
-from mmad.data.feature_files import FeatureFile
+from mmad.data.features.blocks import ClipLayout
+from mmad.data.features.files import FeatureFile
 from mmad.data.samples import Packer
 from mmad.data.videos import WindowStream
 from mmad.engine.detection import read_data, records_of
-from mmad.engine.extraction import extract_to_file
-from mmad.engine.feature_backbone import open_backbone
-from mmad.engine.feature_plan import FeatureBackbone
+from mmad.engine.features.backbone import open_backbone
+from mmad.engine.features.extraction import extract_to_file
+from mmad.engine.features.plan import FeatureBackbone
 from mmad.engine.training import train_run
 from mmad.errors import FeatureError
 from mmad.files import partial_path
+from mmad.models.backbones.videomae.network import VideoMAE
 from mmad.models.build import build_backbone, build_detector
-from mmad.models.videomae import VideoMAE
 from mmad.video.find import find_videos
 from mmad.video.reader import open_video
 from mmad.video.writer import VideoWriter

@@ -13,7 +13,7 @@ from synthetic_data import tiny_config
 from typer.testing import CliRunner
 
 from mmad.cli.main import app
-from mmad.engine.run_folder import RunFolder
+from mmad.engine.runs.folder import RunFolder
 from mmad.engine.training import train_run
 from mmad.errors import FeatureError, VideoError
 from mmad.video.index import index_video

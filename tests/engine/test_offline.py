@@ -16,17 +16,17 @@ from test_extraction import files_of, random_backbone
 from mmad.checkpoint import save_tensors
 from mmad.config.features import ExtractionSettings, StoredGrid
 from mmad.config.run import RunConfig, dump_config, load_config, parse_config
-from mmad.data.feature_files import FeatureFile
-from mmad.data.feature_folders import FeatureFolder
-from mmad.data.features import WindowReader, open_features
+from mmad.data.features.files import FeatureFile
+from mmad.data.features.folders import FeatureFolder
+from mmad.data.features.windows import WindowReader, open_features
 from mmad.data.windows import Window
 from mmad.engine.detection import read_data, records_of
-from mmad.engine.extraction import extract_to_file
-from mmad.engine.feature_backbone import open_backbone
-from mmad.engine.feature_plan import FeatureBackbone
+from mmad.engine.features.backbone import open_backbone
+from mmad.engine.features.extraction import extract_to_file
+from mmad.engine.features.plan import FeatureBackbone
+from mmad.engine.features.stored import load_video_run
 from mmad.engine.inference import detect_videos
-from mmad.engine.run_folder import RunFolder, load_run
-from mmad.engine.stored_features import load_video_run
+from mmad.engine.runs.folder import RunFolder, load_run
 from mmad.engine.training import train_run
 from mmad.errors import CheckpointError, ConfigError, FeatureError
 from mmad.models.build import build_detector

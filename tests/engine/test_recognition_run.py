@@ -18,7 +18,7 @@ from mmad.config.run import dump_config, parse_any_config
 from mmad.data.clips import TrainingClips
 from mmad.data.samples import Sample
 from mmad.engine.recognition import read_clips
-from mmad.engine.run_folder import RunFolder, load_recognizer, load_run
+from mmad.engine.runs.folder import RunFolder, load_recognizer, load_run
 from mmad.engine.training import train_run
 from mmad.errors import AnnotationError, CheckpointError, ConfigError, MmadError, VideoError
 from mmad.evaluation.recognition_scores import read_scores

@@ -2,9 +2,10 @@ import pytest
 import torch
 
 from mmad.config.run import parse_config
-from mmad.models.adapters import TemporalDepthwiseConv
+from mmad.models.backbones.adapters import TemporalDepthwiseConv
+from mmad.models.backbones.videomae.network import VideoMAE, VideoMAESize
 from mmad.models.build import build_backbone
-from mmad.models.videomae import VideoMAE, VideoMAESize, sinusoid_table
+from mmad.models.layers.transformer import sinusoid_table
 
 TINY = {"width": 16, "depth": 2, "num_heads": 2}
 

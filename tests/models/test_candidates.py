@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mmad.models.candidates import best_pairs, select_candidates
+from mmad.models.detectors.candidates import best_pairs, select_candidates
 
 SEGMENTS = torch.tensor([[0.0, 4.0], [1.0, 2.0], [5.0, 9.0], [3.0, 3.0]])
 LABELS = torch.tensor([2, 0, 1, 1])

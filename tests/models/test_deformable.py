@@ -5,7 +5,7 @@ import pytest
 import torch
 from detector_batches import ragged
 
-from mmad.models.deformable import (
+from mmad.models.layers.deformable import (
     SlowLinear,
     TemporalDeformableAttention,
     align_segments,

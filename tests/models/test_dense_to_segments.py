@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from mmad.models.dense_to_segments import RunDecoder, find_runs, logit_levels, run_scores
-from mmad.models.mstct import FrameOutputs
+from mmad.models.detectors.mstct.decoder import RunDecoder, find_runs, logit_levels, run_scores
+from mmad.models.detectors.mstct.network import FrameOutputs
 
 
 def plain_runs(scores, levels, *, max_gap: int) -> list[tuple[int, int, int]]:

@@ -3,13 +3,14 @@ import pytest
 import torch
 from detector_batches import assert_points_do_not_see_padding, shaken
 
-from mmad.models.actionformer import TransformerBlock
-from mmad.models.dense import DenseCriterion, DenseDetector, Tower
-from mmad.models.losses import LossNormalizer, distance_iou_loss, sigmoid_focal_loss
+from mmad.models.detectors.actionformer.network import TransformerBlock
+from mmad.models.detectors.dense.head import DenseCriterion, DenseDetector, Tower
+from mmad.models.detectors.dense.points import DenseOutputs, make_points
+from mmad.models.detectors.dense.pyramid import Pyramid
+from mmad.models.detectors.dense.targets import CentreSampling, PointTargets, label_points
+from mmad.models.detectors.losses import distance_iou_loss, sigmoid_focal_loss
+from mmad.models.layers.loss_normalizer import LossNormalizer
 from mmad.models.nms import Candidates, suppress
-from mmad.models.points import DenseOutputs, make_points
-from mmad.models.pyramid import Pyramid
-from mmad.models.targets import CentreSampling, PointTargets, label_points
 
 RANGES = [(0.0, 4.0), (4.0, 8.0), (8.0, 10000.0)]
 

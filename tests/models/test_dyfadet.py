@@ -7,10 +7,10 @@ import torch
 from detector_batches import assert_points_do_not_see_padding, shaken
 from torch import Tensor, nn
 
-from mmad.config.detectors_dyfadet import DyFADetSettings
+from mmad.config.detectors.dyfadet import DyFADetSettings
 from mmad.config.inference import InferenceSettings
-from mmad.models.build_dyfadet import FAMILY
-from mmad.models.dense import DenseDetector
+from mmad.models.detectors.dense.head import DenseDetector
+from mmad.models.detectors.dyfadet.build import FAMILY
 
 RANGES = [(0, 4), (4, 8), (8, 10000)]
 

@@ -6,7 +6,12 @@ import torch
 from detector_batches import shaken
 from torch import nn
 
-from mmad.models.dynamic_head import DynamicTower, GatedConv, NeighbourFusion, ReweightedConv
+from mmad.models.detectors.dyfadet.head import (
+    DynamicTower,
+    GatedConv,
+    NeighbourFusion,
+    ReweightedConv,
+)
 
 
 def values(module: nn.Module) -> dict[str, np.ndarray]:

@@ -6,13 +6,18 @@ import torch
 from detector_batches import assert_points_do_not_see_padding
 from torch.nn import functional
 
-from mmad.config.detectors_mamba import VideoMambaSettings
+from mmad.config.detectors.videomamba import VideoMambaSettings
 from mmad.config.inference import InferenceSettings
 from mmad.errors import MmadError
-from mmad.models import mamba
-from mmad.models.build_mamba import FAMILY
-from mmad.models.dense import DenseDetector
-from mmad.models.mamba import MambaBlock, ScanInputs, StateSpace, scan_in_torch
+from mmad.models.detectors.dense.head import DenseDetector
+from mmad.models.detectors.videomamba import network as mamba
+from mmad.models.detectors.videomamba.build import FAMILY
+from mmad.models.detectors.videomamba.network import (
+    MambaBlock,
+    ScanInputs,
+    StateSpace,
+    scan_in_torch,
+)
 
 RANGES = [(0.0, 4.0), (4.0, 8.0), (8.0, 10000.0)]
 SMALL = {

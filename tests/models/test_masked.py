@@ -4,7 +4,7 @@ import torch
 from detector_batches import padded, ragged, shaken
 from torch import nn
 
-from mmad.models.masked import MaskedGroupNorm, masked_mean, pad_steps
+from mmad.models.layers.masked import MaskedGroupNorm, masked_mean, pad_steps
 
 
 def test_group_norm_sees_no_padding() -> None:

@@ -8,17 +8,17 @@ import yaml
 from detector_batches import padded, shaken
 from torch import Tensor
 
-from mmad.config.detectors_mstct import MSTCTSettings
+from mmad.config.detectors.mstct import MSTCTSettings
 from mmad.config.inference import InferenceSettings
-from mmad.models.build_mstct import FAMILY
-from mmad.models.dense_to_segments import logit_levels
-from mmad.models.mstct import MSTCT, FrameOutputs
-from mmad.models.mstct_criterion import (
+from mmad.models.detectors.mstct.build import FAMILY
+from mmad.models.detectors.mstct.criterion import (
     MSTCTCriterion,
     centre_focal_loss,
     centre_heatmap,
     label_steps,
 )
+from mmad.models.detectors.mstct.decoder import logit_levels
+from mmad.models.detectors.mstct.network import MSTCT, FrameOutputs
 
 CONFIG = Path(__file__).parents[2] / "configs" / "features_mstct.yaml"
 

@@ -10,9 +10,9 @@ from synthetic_data import tiny_content
 from mmad.config.run import dump_config, load_config, parse_config
 from mmad.data.windows import sliding_windows
 from mmad.engine.inference import merge_windows
-from mmad.models.dense import DenseDecoder
+from mmad.models.detectors.dense.head import DenseDecoder
+from mmad.models.detectors.dense.points import DenseOutputs
 from mmad.models.nms import Candidates, suppress
-from mmad.models.points import DenseOutputs
 
 
 def candidates(*rows: tuple[float, float, float, int]) -> Candidates:

@@ -4,10 +4,14 @@ import torch
 from detector_batches import shaken
 from scipy.special import softmax
 
-from mmad.config.detectors_pointtad import PointTADSettings
+from mmad.config.detectors.pointtad import PointTADSettings
 from mmad.config.inference import InferenceSettings
-from mmad.models.build_pointtad import FAMILY
-from mmad.models.pointtad import (
+from mmad.models.detectors.pointtad.build import FAMILY
+from mmad.models.detectors.pointtad.criterion import (
+    PointTADCriterion,
+    PointTADDecoder,
+)
+from mmad.models.detectors.pointtad.network import (
     DecoderLayer,
     LocalDeformation,
     PointTAD,
@@ -15,11 +19,7 @@ from mmad.models.pointtad import (
     move_points,
     sample_steps,
 )
-from mmad.models.pointtad_criterion import (
-    PointTADCriterion,
-    PointTADDecoder,
-)
-from mmad.models.set_matching import pairwise_iou
+from mmad.models.detectors.set_matching import pairwise_iou
 
 SMALL = {
     "channels": 16,

@@ -7,13 +7,13 @@ import pytest
 import torch
 from scipy.special import softmax
 
-from mmad.models.pointtad import PointTADOutputs
-from mmad.models.pointtad_criterion import (
+from mmad.models.detectors.pointtad.criterion import (
     PointTADCriterion,
     PointTADDecoder,
     label_steps,
     matching_cost,
 )
+from mmad.models.detectors.pointtad.network import PointTADOutputs
 
 
 def annotations() -> tuple[list[torch.Tensor], list[torch.Tensor]]:

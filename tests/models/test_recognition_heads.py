@@ -8,19 +8,26 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from mmad.config.backbone import BackboneSettings
+from mmad.config.backbones.videomae import BackboneSettings
 from mmad.config.recognition import ClipDataSettings, HeadSettings, RecognitionConfig
 from mmad.config.training import TrainingSettings
 from mmad.evaluation.hierarchy import combine_levels
 from mmad.labels import MA52
 from mmad.models.build import build_recognition_criterion, build_recognizer
-from mmad.models.recognition import ArcFace, Gate, Heads, Linear, Mix, Recognizer
-from mmad.models.recognition_losses import (
+from mmad.models.recognisers.auxiliary_heads.criterion import (
     EPS,
     RecognitionCriterion,
     RecognitionTargets,
     body_weights,
     soft_f1,
+)
+from mmad.models.recognisers.auxiliary_heads.network import (
+    ArcFace,
+    Gate,
+    Heads,
+    Linear,
+    Mix,
+    Recognizer,
 )
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from detector_batches import padded, shaken
 
-from mmad.models.sgp import SGPBlock, wide_kernel_size
+from mmad.models.detectors.tridet.blocks import SGPBlock, wide_kernel_size
 
 
 def plain_norm(x: np.ndarray, *, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:

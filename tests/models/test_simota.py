@@ -3,11 +3,11 @@
 import numpy as np
 import torch
 
-from mmad.config.dense_detectors import TemporalMaxerSettings
-from mmad.models.build_detectors import build_network
-from mmad.models.points import DenseOutputs, make_points
-from mmad.models.simota import SimOTA
-from mmad.models.targets import CentreSampling
+from mmad.config.detectors.temporalmaxer import TemporalMaxerSettings
+from mmad.models.detectors.dense.points import DenseOutputs, make_points
+from mmad.models.detectors.dense.simota import SimOTA
+from mmad.models.detectors.dense.targets import CentreSampling
+from mmad.models.detectors.families import build_network
 
 RANGES = torch.tensor([[0.0, 4.0], [4.0, 10000.0]])
 

@@ -5,13 +5,13 @@ import pytest
 import torch
 from detector_batches import ragged, shaken
 
-from mmad.config.detectors_tadtr import TadTRSettings
+from mmad.config.detectors.tadtr import TadTRSettings
 from mmad.config.inference import InferenceSettings
-from mmad.models.build_tadtr import FAMILY
-from mmad.models.deformable import align_segments
-from mmad.models.set_matching import to_bounds, to_centre_width
-from mmad.models.tadtr import QueryOutputs, TadTR, relative_positions
-from mmad.models.tadtr_criterion import QueryDecoder, TadTRCriterion
+from mmad.models.detectors.set_matching import to_bounds, to_centre_width
+from mmad.models.detectors.tadtr.build import FAMILY
+from mmad.models.detectors.tadtr.criterion import QueryDecoder, TadTRCriterion
+from mmad.models.detectors.tadtr.network import QueryOutputs, TadTR, relative_positions
+from mmad.models.layers.deformable import align_segments
 
 SMALL = TadTRSettings(
     channels=16,

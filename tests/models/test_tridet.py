@@ -6,13 +6,13 @@ import torch
 from detector_batches import assert_points_do_not_see_padding, padded, shaken
 from torch import Tensor
 
-from mmad.config.detectors_tridet import TriDetSettings
+from mmad.config.detectors.tridet import TriDetSettings
 from mmad.config.inference import InferenceSettings
-from mmad.models.build_tridet import FAMILY
-from mmad.models.dense import DenseDecoder
-from mmad.models.points import make_points
-from mmad.models.targets import PointTargets
-from mmad.models.tridet import (
+from mmad.models.detectors.dense.head import DenseDecoder
+from mmad.models.detectors.dense.points import make_points
+from mmad.models.detectors.dense.targets import PointTargets
+from mmad.models.detectors.tridet.build import FAMILY
+from mmad.models.detectors.tridet.head import (
     TridentCriterion,
     TridentDetector,
     TridentOutputs,

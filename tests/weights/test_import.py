@@ -12,13 +12,13 @@ from typer.testing import CliRunner
 from mmad.checkpoint import load_tensors
 from mmad.cli.main import app
 from mmad.config.run import dump_config, load_config
-from mmad.engine.import_run import import_run
-from mmad.engine.run_folder import RunFolder, load_run
+from mmad.engine.runs.folder import RunFolder, load_run
+from mmad.engine.runs.from_checkpoint import import_run
 from mmad.engine.training import train_run
 from mmad.errors import CheckpointError
 from mmad.labels import MA52
 from mmad.models.build import build_detector
-from mmad.models.detector import EndToEndDetector
+from mmad.models.detectors.whole import EndToEndDetector
 from mmad.weights.load import load_backbone
 
 

@@ -12,12 +12,12 @@ from torch import Tensor
 from typer.testing import CliRunner
 
 from mmad.cli.main import app
-from mmad.config.backbone import BackboneSettings
+from mmad.config.backbones.videomae import BackboneSettings
 from mmad.config.recognition import RecognitionConfig
-from mmad.engine.pretrained import settle_norm
+from mmad.engine.runs.pretrained import settle_norm
 from mmad.errors import CheckpointError
+from mmad.models.backbones.videomae.network import VideoMAE
 from mmad.models.build import build_backbone
-from mmad.models.videomae import VideoMAE
 from mmad.weights.export import write_hugging_face
 from mmad.weights.files import read_weights
 from mmad.weights.load import load_backbone

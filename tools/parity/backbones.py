@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mmad.config.backbone import BackboneSettings
+from mmad.config.backbones.videomae import BackboneSettings
+from mmad.models.backbones.features import VideoFeatures
 from mmad.models.build import build_backbone
-from mmad.models.detector import VideoFeatures
 from mmad.weights.load import fill_backbone
 from mmad.weights.naming import backbone_names
 from parity.common import Check, Checks, as_file, largest

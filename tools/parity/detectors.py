@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from mmad.config.run import RunConfig
 from mmad.engine.inference import merge_windows
 from mmad.models.build import build_detector, parameter_groups
-from mmad.models.build_detectors import build_criterion
-from mmad.models.detector import EndToEndDetector
-from mmad.models.points import DenseOutputs
+from mmad.models.detectors.dense.points import DenseOutputs
+from mmad.models.detectors.families import build_criterion
+from mmad.models.detectors.whole import EndToEndDetector
 from mmad.structures import FeatureGrid
 from mmad.weights.load import fill_detector
 from mmad.weights.naming import backbone_names, detector_names

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from mmad.checkpoint import load_exactly
 from mmad.config.run import RunConfig, parse_config
-from mmad.models.build_detectors import build_criterion, build_decoder, build_network
-from mmad.models.dense import DenseCriterion
+from mmad.models.detectors.dense.head import DenseCriterion
+from mmad.models.detectors.dense.points import DenseOutputs
+from mmad.models.detectors.families import build_criterion, build_decoder, build_network
 from mmad.models.nms import Candidates, suppress
-from mmad.models.points import DenseOutputs
 from mmad.weights.naming import detector_names
 from parity.backbones import backbone_settings
 from parity.common import Check, Checks, largest

@@ -1,0 +1,75 @@
+"""Settings of adapters, told apart by their name."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from mmad.config.base import Settings
+
+
+class _Bottleneck(Settings):
+    ratio: float = Field(
+        0.25, gt=0, le=1, description="width of the bottleneck / width of the backbone"
+    )
+    blocks: list[int] | Literal["all"] = Field(
+        "all", description="blocks that get an adapter, from 0"
+    )
+
+
+class NoAdapter(Settings):
+    """No adapter: the features of the frozen backbone as they are, or full fine-tuning."""
+
+    name: Literal["none"] = "none"
+
+
+class StandardAdapterSettings(_Bottleneck):
+    """Bottleneck with a residual (paper, Eq. 1)."""
+
+    name: Literal["standard"] = "standard"
+
+
+def _odd(value: int) -> int:
+    if value % 2 == 0:
+        raise ValueError(f"a kernel needs an odd size to keep the length, found {value}")
+    return value
+
+
+OddKernel = Annotated[int, Field(ge=1), AfterValidator(_odd)]
+
+
+class TIASettings(_Bottleneck):
+    """AdaTAD's temporal-informative adapter (paper, Eq. 2)."""
+
+    name: Literal["tia"] = "tia"
+    temporal_kernel: OddKernel = Field(3, description="tubelets")
+
+
+class DSTASettings(_Bottleneck):
+    """Dual-path spatial-temporal adapter, Eq. 3: one down-projection, spatial 3x3, point-wise."""
+
+    name: Literal["dsta"] = "dsta"
+    temporal_kernel: OddKernel = Field(3, description="tubelets")
+    spatial_kernel: OddKernel = Field(3, description="tokens")
+    spatial_pointwise: bool = Field(
+        True, description="point-wise convolution after the spatial one"
+    )
+    shared_down: bool = Field(True, description="both paths read one down-projection")
+    up_bias: bool = Field(True, description="bias of the up-projection")
+
+
+class DSTA180Settings(DSTASettings):
+    """DSTA with the parameter count of Table 4: a down-projection for each path, spatial 1x1."""
+
+    name: Literal["dsta_180"] = "dsta_180"  # type: ignore[assignment]
+    spatial_kernel: OddKernel = Field(1, description="tokens")
+    spatial_pointwise: bool = Field(
+        False, description="point-wise convolution after the spatial one"
+    )
+    shared_down: bool = Field(False, description="both paths read one down-projection")
+    up_bias: bool = Field(False, description="bias of the up-projection")
+
+
+AdapterSettings = Annotated[
+    NoAdapter | StandardAdapterSettings | TIASettings | DSTASettings | DSTA180Settings,
+    Field(discriminator="name"),
+]

@@ -1,0 +1,1 @@
+"""Settings of each detector, and their union."""

@@ -1,0 +1,71 @@
+"""What the settings of dense detectors have in common. Lengths are in steps of the feature grid."""
+
+from collections.abc import Iterator
+from typing import Self
+
+from pydantic import Field
+
+from mmad.config.detectors.family import FamilySettings
+
+
+class DenseSettings(FamilySettings):
+    """A pyramid with predictions at every point, whatever its blocks are."""
+
+    channels: int = Field(512, ge=8, description="channels of pyramid and head")
+    num_embedding: int = Field(3, ge=0, description="convolutions before the blocks")
+    num_stem: int = Field(0, ge=0, description="blocks at full resolution")
+    num_branch: int = Field(5, ge=0, description="blocks that halve the resolution")
+    drop_path: float = Field(0.1, ge=0, lt=1, description="rate of every block")
+    absolute_positions: bool = Field(
+        False, description="add sinusoid positions after the embedding"
+    )
+    regression_ranges: list[tuple[float, float]] = Field(
+        [(0, 4), (4, 8), (8, 16), (16, 32), (32, 64), (64, 10000)],
+        description=(
+            "of each level, on the longer distance from a point to the ends of its instance"
+        ),
+    )
+    num_convs: int = Field(2, ge=0, description="convolutions in each tower of the head")
+    prior: float = Field(0.01, gt=0, lt=1, description="score of every class before training")
+    norm_eps: float = Field(
+        1e-5, gt=0, description="epsilon of the norms of embedding, levels and head"
+    )
+    mask_after_norm: bool = Field(True, description="padding stays zero after norms (peers differ)")
+    mask_levels: bool = Field(True, description="padding stays zero in each level (peers: false)")
+    pool_sees_padding: bool = Field(
+        False, description="max-pool shortcuts see padding (peers: true)"
+    )
+
+    centre_radius: float | None = Field(
+        1.5, gt=0, description="strides; null: anywhere in the instance"
+    )
+    shortest_labels_only: bool = Field(
+        True, description="class targets of the shortest instances at a point only"
+    )
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="share moved to a uniform guess")
+    focal_alpha: float = Field(
+        0.25, ge=0, le=1, description="weight of positives in the focal loss"
+    )
+    focal_gamma: float = Field(2.0, ge=0, description="focus of the focal loss on hard points")
+    regression_weight: float = Field(1.0, ge=0, description="weight of the regression loss")
+    normalizer: float = Field(
+        100.0, gt=0, description="initial number of positives the losses are divided by"
+    )
+    normalizer_momentum: float = Field(0.9, ge=0, lt=1, description="of the running mean")
+
+    def tiny(self) -> Self:
+        """32 channels."""
+        return self.model_copy(update={"channels": 32})
+
+    def problems(self) -> Iterator[str]:
+        """As in `Settings`."""
+        yield from super().problems()
+        if len(self.regression_ranges) != self.num_branch + 1:
+            yield (
+                f"regression_ranges: expected one for each of {self.num_branch + 1} levels "
+                "(num_branch + 1), "
+                f"found {len(self.regression_ranges)}"
+            )
+        for low, high in self.regression_ranges:
+            if not 0 <= low < high:
+                yield f"regression_ranges: expected 0 <= low < high, found [{low}, {high}]"

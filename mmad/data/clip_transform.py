@@ -1,0 +1,147 @@
+"""What is done to the pictures of a window.
+
+It is drawn once for all frames, and applied to them in one batch, in a worker or on the GPU.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.random import Generator
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from mmad.config.data import Augmentation, PictureSettings
+from mmad.data.randaugment import OPERATIONS, Operation
+from mmad.data.transforms import Box, Frames, colour_map, random_box
+
+
+@dataclass(frozen=True)
+class Change:
+    """A box of the picture, resized to a square, mirrored, and varied.
+
+    Attributes:
+        box: the part that is kept.
+        size: side of the result in pixels.
+        flip: whether it is mirrored.
+        smooth: average where the box is larger than the result; else plain bilinear, as OpenCV.
+        operations: applied in this order.
+        erase: a box of the result that is grey, last.
+    """
+
+    box: Box
+    size: int
+    flip: bool = False
+    smooth: bool = True
+    operations: tuple[Operation, ...] = ()
+    erase: Box | None = None
+
+    def __call__(self, frames_FHWC: Tensor) -> Tensor:
+        """The changed frames, uint8 of shape (F, size, size, 3), on the device they are on."""
+        box = self.box
+        part = frames_FHWC[:, box.top : box.top + box.height, box.left : box.left + box.width]
+        if self.flip:
+            part = part.flip(2)
+        part_FCHW = part.permute(0, 3, 1, 2)
+        if part_FCHW.shape[-2:] != (self.size, self.size):
+            part_FCHW = _resize(part_FCHW, self.size, smooth=self.smooth)
+        for operation in self.operations:
+            part_FCHW = OPERATIONS[operation.name](part_FCHW, operation)
+        changed = part_FCHW.permute(0, 2, 3, 1).contiguous()
+        if (grey := self.erase) is not None:
+            changed = changed.clone() if changed.data_ptr() == frames_FHWC.data_ptr() else changed
+            changed[:, grey.top : grey.top + grey.height, grey.left : grey.left + grey.width] = 128
+        return changed
+
+
+def _resize(frames_FCHW: Tensor, size: int, *, smooth: bool) -> Tensor:
+    # torch has a fast path for bytes on the CPU, and none on a GPU.
+    on_gpu = frames_FCHW.device.type != "cpu"
+    resized = functional.interpolate(
+        frames_FCHW.float() if on_gpu else frames_FCHW,
+        size=(size, size),
+        mode="bilinear",
+        antialias=smooth,
+    )
+    return resized.round_().clamp_(0, 255).to(torch.uint8) if on_gpu else resized
+
+
+def draw_look(
+    pictures: Frames, settings: PictureSettings, unvaried: Change, *, seed: int, rng: Generator
+) -> tuple[Change, NDArray[np.float32]]:
+    """What is done to the pictures and colours of a training window, as the settings say.
+
+    Args:
+        pictures: of the window.
+        settings: of pictures.
+        unvaried: the change if nothing is to be varied.
+        seed: of the run.
+        rng: of this window.
+    """
+    augmentation = settings.augmentation
+    if augmentation is None:
+        return unvaried, colour_map(pictures)
+    change = draw_change(
+        augmentation,
+        *pictures.shape[1:3],
+        size=settings.image_size,
+        smooth=settings.resizing == "decoder",
+        seed=seed,
+        rng=rng,
+    )
+    colour = colour_map(
+        pictures,
+        brightness=augmentation.brightness,
+        contrast=augmentation.contrast,
+        saturation=augmentation.saturation,
+        hue=augmentation.hue,
+        rng=rng,
+    )
+    return change, colour
+
+
+def draw_change(
+    augmentation: Augmentation,
+    height: int,
+    width: int,
+    *,
+    size: int,
+    smooth: bool,
+    seed: int,
+    rng: Generator,
+) -> Change:
+    """A random change of pictures of (height, width).
+
+    Args:
+        augmentation: how much of what.
+        height, width: of the pictures in pixels.
+        size, smooth: as `Change`.
+        seed: of the run, which decides the signs that are drawn once.
+        rng: of this window.
+    """
+    box = random_box(
+        height, width, area=augmentation.crop_area, aspect=augmentation.crop_aspect, rng=rng
+    )
+    flip = bool(rng.random() < augmentation.flip)
+    operations: list[Operation] = []
+    if augmentation.operations:
+        names = list(OPERATIONS)
+        chosen = np.sort(rng.permutation(len(names))[: augmentation.operations])
+        signs = np.random.default_rng(seed) if augmentation.fixed_signs else rng
+        drawn_signs = signs.choice([-1, 1], size=len(names))
+        operations = [
+            Operation(
+                names[index],
+                augmentation.magnitude,
+                sign=int(drawn_signs[index]),
+                place=(float(rng.random()), float(rng.random())),
+            )
+            for index in chosen
+        ]
+    erase = None
+    if augmentation.erase and rng.random() < augmentation.erase:
+        erase = random_box(
+            size, size, area=augmentation.erase_area, aspect=augmentation.erase_aspect, rng=rng
+        )
+    return Change(box, size, flip=flip, smooth=smooth, operations=tuple(operations), erase=erase)

@@ -1,0 +1,1 @@
+"""Stored features: files, folders, manifests, windows."""

@@ -1,0 +1,132 @@
+"""What stored features are: the manifest of a file of them, and what of two files must agree."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from mmad.config.backbones.videomae import BackboneSettings
+from mmad.config.base import PositiveCount, Settings
+from mmad.config.data import PictureSettings
+from mmad.config.features import ExtractionSettings, StoredGrid
+from mmad.errors import FeatureError
+
+
+class FeatureManifest(Settings):
+    """How features were made.
+
+    Two files may stand for each other if all but `weights_source` and `versions` are equal.
+    """
+
+    format: Literal["mmad-features"] = "mmad-features"
+    version: Literal[1] = 1
+    grid: StoredGrid | None = Field(description="of all videos; null: each video has its own")
+    step_shape: list[PositiveCount] = Field(
+        min_length=1,
+        max_length=8,
+        description="[channels], or [rows, columns, channels] of a spatial grid",
+    )
+    extraction: ExtractionSettings | None = Field(None, description="null: made by other software")
+    backbone: BackboneSettings | None = Field(None, description="null: not known")
+    weights_sha256: str | None = Field(
+        None, description="of names, types, shapes and values of all weights of the backbone"
+    )
+    base_sha256: str | None = Field(None, description="of the same without adapters")
+    weights_source: str | None = Field(None, description="where the weights were read")
+    weights_seed: int | None = Field(
+        None, description="of the random values of what the weights lack, such as new adapters"
+    )
+    pictures: PictureSettings | None = Field(None, description="how frames were made pictures")
+    sampling: dict[str, Any] = Field({}, description="which frames were looked at")
+    precision: str | None = Field(None, description="of the computation")
+    versions: dict[str, str] = Field({}, description="of the software")
+
+    @property
+    def channels(self) -> int:
+        """Numbers of a step; the cells of a spatial grid one behind the other."""
+        count = 1
+        for size in self.step_shape:
+            count *= size
+        return count
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether a step is a tubelet, as the end-to-end detector has it."""
+        return self.extraction is not None and self.extraction.mode == "dense"
+
+    @property
+    def is_end_to_end(self) -> bool:
+        """Whether the steps are what an end-to-end detector with that backbone sees."""
+        kept = self.extraction
+        return (
+            kept is not None
+            and self.is_dense
+            and kept.spatial == "pooled"
+            and kept.before_block is None
+        )
+
+    def to_json(self) -> str:
+        """As text that `read_manifest` reads back to an equal value."""
+        return self.model_dump_json(indent=1)
+
+    def differences(self, other: "FeatureManifest", *, in_rate: bool = True) -> list[str]:
+        """What of the two does not agree; empty if features of both may be mixed.
+
+        Args:
+            other: the other manifest.
+            in_rate: compare the rates that videos were resampled to; those of single videos are
+                compared by `mmad.engine.detection.require_rate`.
+        """
+        ours, theirs = _compared(self), _compared(other)
+        ignored = _ONLY_TOLD if in_rate else (*_ONLY_TOLD, *_RATES)
+        return [
+            f"{key}: {_short(ours.get(key))} and {_short(theirs.get(key))}"
+            for key in sorted({*ours, *theirs}, key=lambda key: (key != "weights_sha256", key))
+            if ours.get(key) != theirs.get(key) and not key.startswith(ignored)
+        ]
+
+
+# What features do not depend on, or, for readers and their processes, should not.
+_ONLY_TOLD = (
+    *("weights_source", "weights_seed", "versions", "pictures.num_workers", "pictures.cache_gb"),
+    *("pictures.augment", "backbone.pretrained", "backbone.drop_path", "backbone.freeze"),
+    *("backbone.activation_checkpointing", "pictures.max_missing"),
+)
+_RATES = ("extraction.fps", "grid.fps", "sampling.fps_tolerance")
+
+
+def _compared(manifest: FeatureManifest) -> dict[str, Any]:
+    # The cells of a grid are read one behind the other, whether they are stored so or not.
+    content = manifest.model_dump(mode="json", exclude={"step_shape"})
+    return _flat({**content, "channels": manifest.channels})
+
+
+def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in content.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 24 else f"{text[:12]}..."
+
+
+def read_manifest(text: str, *, source: str) -> FeatureManifest:
+    """The manifest in ``text``.
+
+    Raises: FeatureError if it is not one, or of another version.
+    """
+    try:
+        return FeatureManifest.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"])) or "the whole"
+        raise FeatureError(
+            f"{source}: its manifest cannot be read ({place}: {first['msg']}); it is of another "
+            "version of mmad: extract the features again"
+        ) from None

@@ -1,0 +1,1 @@
+"""Extraction of features, and which stored features a run can use."""

@@ -1,0 +1,95 @@
+"""The backbone that makes features: of a config with pretrained weights, or of a trained run."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from mmad.config.data import DataSettings, PictureSettings
+from mmad.config.recognition import RecognitionConfig
+from mmad.config.run import AnyConfig, load_any_config
+from mmad.engine.features.plan import FeatureBackbone
+from mmad.engine.runs.folder import RunFolder, load_recognizer, load_run
+from mmad.engine.runs.pretrained import load_pretrained, settle_norm
+from mmad.errors import ConfigError
+from mmad.models.backbones.videomae.network import VideoMAE
+from mmad.models.build import build_backbone
+from mmad.models.detectors.whole import EndToEndDetector
+
+
+def open_backbone(
+    source: Path, *, device: torch.device, change: Sequence[str] = (), random: bool = False
+) -> FeatureBackbone:
+    """The backbone of a config or run folder, ready to use.
+
+    Args:
+        source: YAML file, or run folder of a detector or recogniser.
+        device: to compute on.
+        change: overrides of the config; of a run, of its data only.
+        random: allow a config without pretrained weights.
+
+    Raises: ConfigError if there is no backbone or no weights for it, CheckpointError if they do not
+        fit.
+    """
+    run = RunFolder(source)
+    config = load_any_config(run.config if source.is_dir() else source, overrides=change)
+    if not isinstance(config, RecognitionConfig):
+        config.of_videos()
+    config = settle_norm(config)
+    settings = config.backbone
+    assert settings is not None
+    if source.is_dir():
+        backbone = backbone_of_run(source, config)
+    else:
+        torch.manual_seed(config.seed)
+        backbone = build_backbone(settings)
+        if settings.pretrained is not None:
+            load_pretrained(backbone, config)
+        elif not random:
+            raise ConfigError(
+                f"{source}: backbone.pretrained is null, so its features would say nothing; give "
+                "weights, a run folder instead of the config, or --random-weights for a trial"
+            )
+    backbone.requires_grad_(False)
+    return FeatureBackbone(
+        backbone.to(device).eval(),
+        settings,
+        picture_data(config),
+        weights_source=_place(source if source.is_dir() else settings.pretrained),
+        seed=config.seed,
+        fps=None
+        if isinstance(config, RecognitionConfig)
+        else config.data.rate(usual=run.training_fps() if source.is_dir() else None),
+    )
+
+
+def _place(source: str | Path | None) -> str:
+    """Where the weights are, to be found again from another folder; names of a hub as they are."""
+    path = Path(str(source))
+    return str(path.resolve() if path.exists() else source)
+
+
+def backbone_of_run(run: Path, config: AnyConfig) -> VideoMAE:
+    """The trained backbone of a run, adapters included.
+
+    Raises: ConfigError if ``config`` makes another backbone than the run has.
+    """
+    if isinstance(config, RecognitionConfig):
+        recognizer, own, _ = load_recognizer(run)
+        trained, backbone = own.backbone, recognizer.features.backbone
+    else:
+        detector, found, _ = load_run(run)
+        assert isinstance(detector, EndToEndDetector)
+        assert found.backbone is not None
+        trained, backbone = found.backbone, detector.features.backbone
+    if trained != config.backbone:
+        raise ConfigError(f"{run}: has another backbone; change settings of its data only")
+    return backbone
+
+
+def picture_data(config: AnyConfig) -> DataSettings:
+    """How a run makes pictures of the frames of a video."""
+    if not isinstance(config, RecognitionConfig):
+        return config.of_videos()[0]
+    pictures = {name: getattr(config.data, name) for name in PictureSettings.model_fields}
+    return DataSettings(annotations="none", videos="none", **pictures)

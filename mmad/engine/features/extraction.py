@@ -1,0 +1,267 @@
+"""Features out of videos: decoding, backbone and disk one behind the other, restartable.
+
+Shapes: N clips of a block, T tubelets of a clip, S tokens of a tubelet, h w their grid, D width.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.data import DataLoader
+
+from mmad.config.data import DataSettings
+from mmad.config.features import ExtractionSettings
+from mmad.data.features.blocks import ClipLayout, FeatureBlock, FeatureBlocks
+from mmad.data.features.files import PartWriter, require_storable
+from mmad.data.features.parts import FeatureParts
+from mmad.data.samples import FailedVideo
+from mmad.engine.features.plan import FeatureBackbone, describe_features, plan_clips
+from mmad.errors import FeatureError
+from mmad.models.backbones.features import embed_windows
+from mmad.models.backbones.videomae.network import VideoMAE
+from mmad.video.reading import ReadVideo, notices
+
+
+class BlockEncoder:
+    """The backbone on blocks of clips.
+
+    Args:
+        backbone: in evaluation mode, on its device.
+        settings: of the extraction.
+        layout: of the clips.
+        precision: of autocast, or None.
+    """
+
+    def __init__(
+        self,
+        backbone: VideoMAE,
+        settings: ExtractionSettings,
+        *,
+        layout: ClipLayout,
+        precision: torch.dtype | None,
+    ) -> None:
+        self._backbone = backbone
+        self._settings = settings
+        self._layout = layout
+        self._precision = precision
+        self.device = backbone.patch_embed.proj.weight.device
+
+    @torch.inference_mode()
+    def __call__(self, block: FeatureBlock) -> Tensor:
+        """Features of the kept clips: rows of (D,) or (h, w, D), on the backbone's device."""
+        layout, backbone, device = self._layout, self._backbone, self.device
+        frames = block.frames.to(device, non_blocking=True)
+        spacing = layout.window // layout.clip_frames
+        index = block.starts[:, None] + torch.arange(layout.clip_frames) * spacing
+        clips_NFHWC = frames[index.clamp(max=len(frames) - 1).to(device)]
+        num_clips = len(clips_NFHWC)
+        # Windows overlap in time, so they are no neighbours for temporal adapters.
+        video_of_clip = torch.arange(num_clips, device=device)
+        if layout.is_dense:
+            video_of_clip = torch.zeros_like(video_of_clip)
+        with torch.autocast(
+            device.type, dtype=self._precision, enabled=self._precision is not None
+        ):
+            patches = embed_windows(
+                backbone, clips_NFHWC, block.colour[None].to(device), [num_clips]
+            )
+            tokens_NTSD = backbone.encode(
+                patches, video_of_clip, before_block=self._settings.before_block
+            )[block.kept]
+        tokens_NTSD = tokens_NTSD.float()
+        if self._settings.spatial == "pooled" and self._settings.before_block is None:
+            rows = backbone.pool(tokens_NTSD, over_time=not layout.is_dense)
+            return rows.flatten(0, 1) if layout.is_dense else rows
+        if not layout.is_dense:
+            tokens_NTSD = tokens_NTSD.mean(dim=1, keepdim=True)
+        return self._pool(tokens_NTSD.flatten(0, 1))
+
+    def _pool(self, tokens_RSD: Tensor) -> Tensor:
+        spatial = self._settings.spatial
+        if spatial == "pooled":
+            return tokens_RSD.mean(dim=1)
+        side = math.isqrt(tokens_RSD.shape[1])
+        tokens_RhwD = tokens_RSD.unflatten(1, (side, side))
+        if spatial == "tokens":
+            return tokens_RhwD
+        cells_RDhw = functional.adaptive_avg_pool2d(tokens_RhwD.permute(0, 3, 1, 2), spatial)
+        return cells_RDhw.permute(0, 2, 3, 1)
+
+
+@dataclass
+class Extracted:
+    """What was done.
+
+    Attributes:
+        written: videos whose part was written now.
+        num_frames: of them.
+        failed: videos that could not be read or stored, with why.
+        read: what was found in the files of the others.
+    """
+
+    written: list[str] = field(default_factory=list)
+    num_frames: int = 0
+    failed: list[FailedVideo] = field(default_factory=list)
+    read: list[ReadVideo] = field(default_factory=list)
+
+
+def read_blocks(
+    videos: Sequence[tuple[str, Path]],
+    data: DataSettings,
+    settings: ExtractionSettings,
+    *,
+    layout: ClipLayout,
+    num_workers: int,
+    pin_memory: bool,
+) -> Iterable[FeatureBlock | FailedVideo]:
+    """The blocks of all videos; with workers, decoded ahead in processes of their own."""
+    blocks = FeatureBlocks(videos, data, settings, layout=layout)
+    return DataLoader(
+        blocks,
+        batch_size=None,
+        num_workers=min(num_workers, len(videos)),
+        pin_memory=pin_memory,
+        # Whichever block is ready; those of one video come in order all the same.
+        in_order=False,
+    )
+
+
+def extract_parts(
+    videos: Sequence[tuple[str, Path]],
+    parts: FeatureParts,
+    source: FeatureBackbone,
+    settings: ExtractionSettings,
+    *,
+    layout: ClipLayout,
+    precision: torch.dtype | None,
+    num_workers: int,
+    progress: Callable[[int], object] | None = None,
+) -> Extracted:
+    """Write the part of each video; one that cannot be read does not stop the others.
+
+    Args:
+        videos: id and file of each, what `FeatureParts.begin` gave.
+        parts: where they go; this process is done with them afterwards.
+        source: the backbone.
+        settings: of the extraction.
+        layout: of the clips.
+        precision: of autocast, or None.
+        num_workers: processes that decode; 0 decodes in this one, between computations.
+        progress: called with the number of frames that were done.
+
+    Raises: OutputError if the disk does not take them.
+    """
+    encoder = BlockEncoder(source.backbone, settings, layout=layout, precision=precision)
+    blocks = read_blocks(
+        videos,
+        source.data,
+        settings,
+        layout=layout,
+        num_workers=num_workers,
+        pin_memory=encoder.device.type == "cuda",
+    )
+    done = Extracted()
+    writers: dict[str, PartWriter] = {}
+    given_up: set[str] = set()
+
+    def give_up(failure: FailedVideo) -> None:
+        given_up.add(failure.video_id)
+        done.failed.append(failure)
+        if failure.video_id in writers:
+            writers.pop(failure.video_id).close()
+
+    try:
+        for item in _encoded(blocks, encoder):
+            if isinstance(item, FailedVideo):
+                give_up(item)
+                continue
+            block, rows = item
+            name = block.video_id
+            if name in given_up:
+                continue
+            try:
+                require_storable(rows, dtype=settings.dtype, video_id=name)
+            except FeatureError as error:
+                give_up(FailedVideo(name, str(error)))
+                continue
+            if name not in writers:
+                writers[name] = parts.writer(name, block.video, dtype=settings.dtype)
+            writers[name].write(rows)
+            done.num_frames += block.num_new_frames
+            if progress is not None:
+                progress(block.num_new_frames)
+            if block.read is not None:
+                writers.pop(name).publish(notices=notices([block.read]))
+                done.written.append(name)
+                done.read.append(block.read)
+    finally:
+        for writer in writers.values():
+            writer.close()
+        parts.end(done.failed)
+    return done
+
+
+def extract_to_file(
+    videos: Sequence[tuple[str, Path]],
+    source: FeatureBackbone,
+    settings: ExtractionSettings,
+    *,
+    out: Path,
+    block_clips: int = 8,
+) -> Extracted:
+    """Write the features of all videos to ``out``, in full precision, in this process alone."""
+    layout = plan_clips(source, settings, block_clips=block_clips)
+    manifest = describe_features(source, settings, layout=layout, precision=None)
+    parts = FeatureParts(out, manifest, videos)
+    done = extract_parts(
+        parts.begin(),
+        parts,
+        source,
+        settings,
+        layout=layout,
+        precision=None,
+        num_workers=0,
+    )
+    parts.join()
+    return done
+
+
+def _encoded(
+    blocks: Iterable[FeatureBlock | FailedVideo], encoder: BlockEncoder
+) -> Iterator[tuple[FeatureBlock, NDArray[np.float32]] | FailedVideo]:
+    """Each block with its features, and each failure; the next block is computed before the last
+    one is waited for.
+    """
+    waiting: tuple[FeatureBlock, Callable[[], NDArray[np.float32]]] | None = None
+    for item in blocks:
+        started = None if isinstance(item, FailedVideo) else (item, _to_host(encoder(item)))
+        if waiting is not None:
+            yield waiting[0], waiting[1]()
+        waiting = started
+        if isinstance(item, FailedVideo):
+            yield item
+    if waiting is not None:
+        yield waiting[0], waiting[1]()
+
+
+def _to_host(rows: Tensor) -> Callable[[], NDArray[np.float32]]:
+    """Starts the copy from the device; the result waits for this copy and nothing after it."""
+    if rows.device.type != "cuda":
+        return lambda: rows.cpu().numpy()
+    copied = torch.empty(rows.shape, dtype=rows.dtype, pin_memory=True)
+    copied.copy_(rows, non_blocking=True)
+    event = torch.cuda.Event()
+    # Of its own device: the process may have another one as its current.
+    event.record(torch.cuda.current_stream(rows.device))
+
+    def finish() -> NDArray[np.float32]:
+        event.synchronize()
+        return copied.numpy()
+
+    return finish

@@ -1,0 +1,1 @@
+"""Video backbones: one folder a family, one contract for all."""

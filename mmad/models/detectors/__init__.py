@@ -1,0 +1,1 @@
+"""Temporal detectors: one folder a family, one contract for all."""

@@ -1,0 +1,31 @@
+"""From the settings of ActionFormer to its network, criterion and decoder."""
+
+from torch import nn
+
+from mmad.config.detectors.actionformer import ActionFormerSettings
+from mmad.models.detectors.actionformer.network import TransformerBlock
+from mmad.models.detectors.contract import Family
+from mmad.models.detectors.dense.build import (
+    build_dense,
+    build_pyramid,
+    dense_criterion,
+    dense_decoder,
+)
+from mmad.models.detectors.dense.head import DenseDetector
+
+
+def _network(settings: ActionFormerSettings, in_channels: int, num_classes: int) -> DenseDetector:
+    def block(stride: int) -> nn.Module:
+        return TransformerBlock(
+            settings.channels,
+            num_heads=settings.num_heads,
+            stride=stride,
+            window=settings.attention_window,
+            drop_path_rate=settings.drop_path,
+            pool_sees_padding=settings.pool_sees_padding,
+        )
+
+    return build_dense(settings, build_pyramid(settings, in_channels, block), num_classes)
+
+
+FAMILY = Family(_network, dense_criterion, dense_decoder)

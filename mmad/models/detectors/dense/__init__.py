@@ -1,0 +1,1 @@
+"""What detectors with a prediction at every point have in common."""

@@ -1,0 +1,268 @@
+"""Dense detectors: a head that predicts at every point of a pyramid, its criterion and its decoder.
+
+Shapes: B batch, C channels, T steps, P points over all levels, K classes, N annotations. Lengths
+and offsets are in steps of the feature grid, never in seconds.
+
+Source: ActionFormer (arXiv 2202.07925) and its released code.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mmad.models.detectors.candidates import best_pairs, select_candidates
+from mmad.models.detectors.contract import Losses, WindowCandidates
+from mmad.models.detectors.dense.points import (
+    DenseOutputs,
+    PointOutputs,
+    join_levels,
+    make_points,
+)
+from mmad.models.detectors.dense.pyramid import Pyramid
+from mmad.models.detectors.dense.targets import PointTargets
+from mmad.models.detectors.losses import (
+    distance_iou_loss,
+    set_prior,
+    sigmoid_focal_loss,
+    smooth_labels,
+)
+from mmad.models.layers.masked import ConvNormReLU, MaskedConv1d, add_noise
+
+Assigner = Callable[[DenseOutputs, Sequence[Tensor], Sequence[Tensor]], PointTargets]
+
+
+class Tower(nn.Module):
+    """Convolutions of the head, shared by all levels, and the last one that gives the output.
+
+    Args:
+        channels: C.
+        out_channels: of the output.
+        num_convs: convolutions before the last.
+        prior: score of every class before training, of a tower that classifies.
+        norm_eps, mask_after_norm: as `Pyramid`.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        out_channels: int,
+        *,
+        num_convs: int = 2,
+        prior: float | None = None,
+        norm_eps: float = 1e-5,
+        mask_after_norm: bool = True,
+    ) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(
+            ConvNormReLU(channels, channels, norm_eps=norm_eps, mask_after_norm=mask_after_norm)
+            for _ in range(num_convs)
+        )
+        self.out = MaskedConv1d(channels, out_channels, kernel_size=3)
+        if prior is not None:
+            set_prior(self.out.conv, prior)
+
+    def forward(self, levels: Sequence[Tensor], masks: Sequence[Tensor]) -> list[Tensor]:
+        """Raw output of each level, (B, out_channels, T)."""
+        outputs = []
+        for x_BCT, mask_BT in zip(levels, masks, strict=True):
+            for conv in self.convs:
+                x_BCT = conv(x_BCT, mask_BT)
+            outputs.append(self.out(x_BCT, mask_BT)[0])
+        return outputs
+
+
+class LevelScales(nn.ParameterList):
+    """The factor of each level that makes distances of raw outputs."""
+
+    def __init__(self, num_levels: int) -> None:
+        super().__init__(nn.Parameter(torch.ones(())) for _ in range(num_levels))
+
+    def distances(self, levels: Sequence[Tensor]) -> list[Tensor]:
+        """Raw outputs times the factor of their level, at least 0."""
+        return [functional.relu(x * scale) for x, scale in zip(levels, self, strict=True)]
+
+
+class PyramidDetector(nn.Module):
+    """What detectors on a pyramid have before and beside their head.
+
+    Args:
+        pyramid: the temporal pyramid.
+        regression_ranges: (low, high) of each level in steps of the grid, on the longer of the two
+            offsets; only the targets use them.
+        input_noise: standard deviation of the noise on the features in training; the padding has
+            none.
+    """
+
+    def __init__(
+        self,
+        pyramid: Pyramid,
+        *,
+        regression_ranges: Sequence[tuple[float, float]],
+        input_noise: float = 0.0,
+    ) -> None:
+        super().__init__()
+        assert len(regression_ranges) == pyramid.num_levels, "one regression range per level"
+        self.pyramid = pyramid
+        self.input_noise = input_noise
+        ranges = torch.tensor(regression_ranges, dtype=torch.float32)
+        self.register_buffer("regression_ranges", ranges, persistent=False)
+        self.regression_ranges: Tensor
+
+    def levels(
+        self, features_BCT: Tensor, mask_BT: Tensor
+    ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """Sequences of all levels, with noise in training, and their masks."""
+        if self.training and self.input_noise > 0:
+            features_BCT = add_noise(features_BCT, mask_BT, std=self.input_noise)
+        levels, masks = zip(*self.pyramid(features_BCT, mask_BT), strict=True)
+        return levels, masks
+
+    def points(self, levels: Sequence[Tensor]) -> Tensor:
+        """The points of the levels, (P, 4); see `make_points`."""
+        lengths = [x.shape[2] for x in levels]
+        return make_points(lengths, regression_ranges=self.regression_ranges)
+
+
+class DenseDetector(PyramidDetector):
+    """Pyramid and head: features in, logits and offsets at every point out.
+
+    Args:
+        pyramid, regression_ranges, input_noise: as `PyramidDetector`.
+        classification, regression: from all levels and their masks to class logits and to two
+            offsets of each; a `Tower` for example.
+    """
+
+    def __init__(
+        self,
+        pyramid: Pyramid,
+        *,
+        classification: nn.Module,
+        regression: nn.Module,
+        regression_ranges: Sequence[tuple[float, float]],
+        input_noise: float = 0.0,
+    ) -> None:
+        super().__init__(pyramid, regression_ranges=regression_ranges, input_noise=input_noise)
+        self.classification = classification
+        self.regression = regression
+        self.level_scales = LevelScales(pyramid.num_levels)
+
+    def forward(self, features_BCT: Tensor, mask_BT: Tensor) -> DenseOutputs:
+        """Predictions at every point; any T, as `Pyramid.forward`."""
+        levels, masks = self.levels(features_BCT, mask_BT)
+        logits, raw = self.classification(levels, masks), self.regression(levels, masks)
+        return DenseOutputs(
+            logits_BPK=join_levels(logits),
+            offsets_BP2=join_levels(self.level_scales.distances(raw)),
+            mask_BP=torch.cat(masks, dim=1),
+            points_P4=self.points(levels),
+        )
+
+
+class DenseCriterion:
+    """Targets and losses of a dense detector.
+
+    Args:
+        assign: gives the targets of a batch, from its outputs, segments and labels.
+        label_smoothing: as `smooth_labels`.
+        focal_alpha, focal_gamma: of the focal loss.
+        regression_weight: weight of the regression loss in the total.
+    """
+
+    def __init__(
+        self,
+        *,
+        assign: Assigner,
+        label_smoothing: float = 0.0,
+        focal_alpha: float = 0.25,
+        focal_gamma: float = 2.0,
+        regression_weight: float = 1.0,
+    ) -> None:
+        self.assign = assign
+        self.label_smoothing = label_smoothing
+        self.focal_alpha = focal_alpha
+        self.focal_gamma = focal_gamma
+        self.regression_weight = regression_weight
+
+    def __call__(
+        self, outputs: DenseOutputs, segments_grid: Sequence[Tensor], labels: Sequence[Tensor]
+    ) -> Losses:
+        """Focal loss over points and classes, and DIoU loss over positive points."""
+        return self.losses(outputs, self.assign(outputs, segments_grid, labels))
+
+    def losses(self, outputs: DenseOutputs, targets: PointTargets) -> Losses:
+        """The losses for targets that are known."""
+        classes_BPK = smooth_labels(targets.classes_BPK, smoothing=self.label_smoothing)
+        focal = sigmoid_focal_loss(
+            outputs.logits_BPK.float(), classes_BPK, alpha=self.focal_alpha, gamma=self.focal_gamma
+        )
+        positive_BP = targets.positive_BP & outputs.mask_BP
+        regression = distance_iou_loss(
+            outputs.offsets_BP2.float()[positive_BP], targets.offsets_BP2[positive_BP]
+        )
+        return Losses(
+            {
+                "classification": (focal * outputs.mask_BP[..., None]).sum(),
+                "regression": self.regression_weight * regression.sum(),
+            },
+            positive_BP.sum(),
+        )
+
+
+class DenseDecoder:
+    """Raw predictions to the best candidates of each window.
+
+    Args:
+        score_threshold: candidates at or below it are dropped.
+        max_candidates: most candidates of a window, over all points and classes.
+        per_level: that limit holds for each level of the pyramid instead.
+        min_length: candidates of this many steps or fewer are dropped; 0 keeps all.
+    """
+
+    def __init__(
+        self,
+        *,
+        score_threshold: float,
+        max_candidates: int,
+        per_level: bool = False,
+        min_length: float = 0.0,
+    ) -> None:
+        self.score_threshold = score_threshold
+        self.max_candidates = max_candidates
+        self.per_level = per_level
+        self.min_length = min_length
+
+    def __call__(self, outputs: PointOutputs) -> list[WindowCandidates]:
+        """The candidates of each window of the batch."""
+        scores_BPK = outputs.logits_BPK.float().sigmoid() * outputs.mask_BP[..., None]
+        parts = [len(outputs.points_P4)]
+        if self.per_level:  # points come level by level
+            stride_P = outputs.points_P4[:, 3]
+            parts = torch.unique_consecutive(stride_P, return_counts=True)[1].tolist()
+        return [
+            self._of_window(outputs, window, scores_PK.split(parts))
+            for window, scores_PK in enumerate(scores_BPK)
+        ]
+
+    def _of_window(
+        self, outputs: PointOutputs, window: int, scores: Sequence[Tensor]
+    ) -> WindowCandidates:
+        first_point, rows = 0, []
+        for scores_PK in scores:
+            score_N, point_N, label_N = best_pairs(scores_PK, self.max_candidates)
+            rows.append((score_N, first_point + point_N, label_N))
+            first_point += len(scores_PK)
+        score_M, point_M, label_M = (torch.cat(column) for column in zip(*rows, strict=True))
+        window_M = torch.full_like(point_M, window)
+        offsets_M2 = outputs.offsets_at(window_M=window_M, point_M=point_M, label_M=label_M)
+        position_M, stride_M = outputs.points_P4[point_M, 0], outputs.points_P4[point_M, 3]
+        start_M = position_M - offsets_M2[:, 0] * stride_M
+        end_M = position_M + offsets_M2[:, 1] * stride_M
+        return select_candidates(
+            torch.stack((start_M, end_M), dim=1),
+            label_M,
+            score_M,
+            score_threshold=self.score_threshold,
+            min_length=self.min_length,
+        )

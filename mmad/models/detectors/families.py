@@ -1,0 +1,49 @@
+"""Every detector: its name in the settings, and how its network, criterion and decoder are made."""
+
+from collections.abc import Mapping
+
+from torch import nn
+
+from mmad.config.detectors.union import DetectorSettings
+from mmad.config.inference import InferenceSettings
+from mmad.models.detectors.actionformer.build import FAMILY as ACTIONFORMER
+from mmad.models.detectors.contract import Criterion, Decoder, Family
+from mmad.models.detectors.dyfadet.build import FAMILY as DYFADET
+from mmad.models.detectors.mstct.build import FAMILY as MSTCT
+from mmad.models.detectors.pointtad.build import FAMILY as POINTTAD
+from mmad.models.detectors.tadtr.build import FAMILY as TADTR
+from mmad.models.detectors.temporalmaxer.build import FAMILY as TEMPORALMAXER
+from mmad.models.detectors.tridet.build import FAMILY as TRIDET
+from mmad.models.detectors.videomamba.build import FAMILY as VIDEOMAMBA
+from mmad.models.layers.loss_normalizer import LossNormalizer
+
+DETECTORS: Mapping[str, Family] = {
+    "actionformer": ACTIONFORMER,
+    "temporalmaxer": TEMPORALMAXER,
+    "tridet": TRIDET,
+    "videomamba": VIDEOMAMBA,
+    "pointtad": POINTTAD,
+    "tadtr": TADTR,
+    "mstct": MSTCT,
+    "dyfadet": DYFADET,
+}
+
+
+def build_network(settings: DetectorSettings, *, in_channels: int, num_classes: int) -> nn.Module:
+    """The temporal detector: features in, raw outputs out."""
+    return DETECTORS[settings.name].network(settings, in_channels, num_classes)
+
+
+def build_criterion(settings: DetectorSettings, *, num_classes: int) -> Criterion:
+    """Targets and losses."""
+    return DETECTORS[settings.name].criterion(settings, num_classes)
+
+
+def build_decoder(settings: DetectorSettings, inference: InferenceSettings) -> Decoder:
+    """Raw outputs to candidates."""
+    return DETECTORS[settings.name].decoder(settings, inference)
+
+
+def build_normalizer(settings: DetectorSettings) -> LossNormalizer:
+    """Running number of positives."""
+    return LossNormalizer(initial=settings.normalizer, momentum=settings.normalizer_momentum)

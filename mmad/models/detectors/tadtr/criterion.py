@@ -1,0 +1,180 @@
+"""Losses of TadTR, one query for each annotation, and its candidates.
+
+Shapes: B batch, Q queries, L layers of the decoder, K classes, N annotations, M matched pairs.
+
+Source: TadTR (arXiv 2106.10271, Sec. III-F) and its released codes.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from mmad.models.detectors.candidates import best_pairs, select_candidates
+from mmad.models.detectors.contract import Losses, WindowCandidates
+from mmad.models.detectors.losses import sigmoid_focal_loss
+from mmad.models.detectors.set_matching import match, pairwise_iou, to_bounds, to_centre_width
+from mmad.models.detectors.tadtr.network import QueryOutputs
+
+
+class TadTRCriterion:
+    """Focal, L1 and tIoU losses of every layer of the decoder, and that of the actionness.
+
+    Each layer is matched to the annotations by itself. Queries without one are negatives of all
+    classes. The target of the actionness is a query's best tIoU with any annotation of its video.
+
+    Differs: the authors' code takes that best over the annotations of all videos of the batch.
+
+    Args:
+        class_cost, l1_cost, iou_cost: weights of the matching.
+        class_weight, l1_weight, iou_weight, actionness_weight: of the losses.
+        focal_alpha, focal_gamma: of the focal loss, in cost and loss.
+    """
+
+    def __init__(
+        self,
+        *,
+        class_cost: float = 6.0,
+        l1_cost: float = 5.0,
+        iou_cost: float = 2.0,
+        class_weight: float = 2.0,
+        l1_weight: float = 5.0,
+        iou_weight: float = 2.0,
+        actionness_weight: float = 4.0,
+        focal_alpha: float = 0.25,
+        focal_gamma: float = 2.0,
+    ) -> None:
+        self.class_cost = class_cost
+        self.l1_cost = l1_cost
+        self.iou_cost = iou_cost
+        self.class_weight = class_weight
+        self.l1_weight = l1_weight
+        self.iou_weight = iou_weight
+        self.actionness_weight = actionness_weight
+        self.focal_alpha = focal_alpha
+        self.focal_gamma = focal_gamma
+
+    def __call__(
+        self, outputs: QueryOutputs, segments_grid: Sequence[Tensor], labels: Sequence[Tensor]
+    ) -> Losses:
+        """The losses; arguments as in `Criterion`.
+
+        The loss of the actionness is a mean over queries, in the released codes not divided by the
+        number of annotations; so it is multiplied by it here.
+        """
+        truths = [
+            to_centre_width(segments_N2.float() / length)
+            for segments_N2, length in zip(segments_grid, outputs.lengths_B, strict=True)
+        ]
+        parts: dict[str, Tensor] = {}
+        for logits_BQK, segments_BQ2 in zip(
+            outputs.logits_LBQK.float(), outputs.segments_LBQ2.float(), strict=True
+        ):
+            for name, value in self._of_layer(logits_BQK, segments_BQ2, truths, labels).items():
+                parts[name] = parts.get(name, 0) + value
+        num_annotations = sum(len(label) for label in labels)
+        error_BQ = (outputs.actionness_BQ - self._overlaps(outputs, truths)).abs()
+        parts["actionness"] = self.actionness_weight * error_BQ.mean() * max(num_annotations, 1)
+        return Losses(parts, torch.tensor(num_annotations, device=error_BQ.device))
+
+    def _of_layer(
+        self,
+        logits_BQK: Tensor,
+        segments_BQ2: Tensor,
+        truths: Sequence[Tensor],
+        labels: Sequence[Tensor],
+    ) -> dict[str, Tensor]:
+        classes_BQK = torch.zeros_like(logits_BQK)
+        predicted, wanted = [], []
+        for row, (truth_N2, label_N) in enumerate(zip(truths, labels, strict=True)):
+            cost_QN = self.matching_cost(logits_BQK[row], segments_BQ2[row], truth_N2, label_N)
+            queries_M, annotations_M = match(cost_QN)
+            classes_BQK[row, queries_M, label_N[annotations_M]] = 1.0
+            predicted.append(segments_BQ2[row, queries_M])
+            wanted.append(truth_N2[annotations_M])
+        predicted_M2, wanted_M2 = torch.cat(predicted), torch.cat(wanted)
+        focal = sigmoid_focal_loss(
+            logits_BQK, classes_BQK, alpha=self.focal_alpha, gamma=self.focal_gamma
+        )
+        iou_M = pairwise_iou(to_bounds(predicted_M2), to_bounds(wanted_M2))[0].diagonal()
+        return {
+            "classification": self.class_weight * focal.sum(),
+            "regression": self.l1_weight * (predicted_M2 - wanted_M2).abs().sum(),
+            "overlap": self.iou_weight * (1 - iou_M).sum(),
+        }
+
+    @torch.no_grad()
+    def matching_cost(
+        self, logits_QK: Tensor, segments_Q2: Tensor, truth_N2: Tensor, labels_N: Tensor
+    ) -> Tensor:
+        """What it costs a query to stand for an annotation, (Q, N).
+
+        The focal loss of the annotation's class as a positive less that as a negative, the L1
+        distance of centre and width, and minus the tIoU, each with its weight.
+
+        Differs: the released codes add 1e-8 inside the logarithms.
+        """
+        of_label_QN = logits_QK[:, labels_N]
+        class_QN = sigmoid_focal_loss(
+            of_label_QN,
+            torch.ones_like(of_label_QN),
+            alpha=self.focal_alpha,
+            gamma=self.focal_gamma,
+        ) - sigmoid_focal_loss(
+            of_label_QN,
+            torch.zeros_like(of_label_QN),
+            alpha=self.focal_alpha,
+            gamma=self.focal_gamma,
+        )
+        l1_QN = (segments_Q2[:, None] - truth_N2[None]).abs().sum(dim=-1)
+        iou_QN, _ = pairwise_iou(to_bounds(segments_Q2), to_bounds(truth_N2))
+        return self.class_cost * class_QN + self.l1_cost * l1_QN - self.iou_cost * iou_QN
+
+    @torch.no_grad()
+    def _overlaps(self, outputs: QueryOutputs, truths: Sequence[Tensor]) -> Tensor:
+        """Best tIoU of each query's last segment, (B, Q); 0 in a video without annotations."""
+        best = torch.zeros_like(outputs.actionness_BQ)
+        for row, truth_N2 in enumerate(truths):
+            if len(truth_N2):
+                segments_Q2 = outputs.segments_LBQ2[-1, row].float()
+                iou_QN, _ = pairwise_iou(to_bounds(segments_Q2), to_bounds(truth_N2))
+                best[row] = iou_QN.amax(dim=1)
+        return best
+
+
+class QueryDecoder:
+    """The best pairs of query and class of each window; a score is that of the class times the
+    actionness.
+
+    Args:
+        score_threshold: candidates at or below it are dropped.
+        max_candidates: most candidates of a window; the released codes keep 100 and 200.
+        min_length: candidates of this many steps or fewer are dropped; 0 keeps all.
+    """
+
+    def __init__(
+        self, *, score_threshold: float, max_candidates: int, min_length: float = 0.0
+    ) -> None:
+        self.score_threshold = score_threshold
+        self.max_candidates = max_candidates
+        self.min_length = min_length
+
+    def __call__(self, outputs: QueryOutputs) -> list[WindowCandidates]:
+        """The candidates of each window of the batch."""
+        shares_BQ2 = to_bounds(outputs.segments_LBQ2[-1].float())
+        segments_BQ2 = shares_BQ2 * outputs.lengths_B[:, None, None]
+        scores_BQK = outputs.logits_LBQK[-1].float().sigmoid() * outputs.actionness_BQ[..., None]
+        return [
+            self._of_window(segments_Q2, scores_QK)
+            for segments_Q2, scores_QK in zip(segments_BQ2, scores_BQK, strict=True)
+        ]
+
+    def _of_window(self, segments_Q2: Tensor, scores_QK: Tensor) -> WindowCandidates:
+        score_N, query_N, label_N = best_pairs(scores_QK, self.max_candidates)
+        return select_candidates(
+            segments_Q2[query_N],
+            label_N,
+            score_N,
+            score_threshold=self.score_threshold,
+            min_length=self.min_length,
+        )

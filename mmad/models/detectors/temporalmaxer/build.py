@@ -1,0 +1,24 @@
+"""From the settings of TemporalMaxer to its network, criterion and decoder."""
+
+from torch import nn
+
+from mmad.config.detectors.temporalmaxer import TemporalMaxerSettings
+from mmad.models.detectors.contract import Family
+from mmad.models.detectors.dense.build import (
+    build_dense,
+    build_pyramid,
+    dense_criterion,
+    dense_decoder,
+)
+from mmad.models.detectors.dense.head import DenseDetector
+from mmad.models.detectors.temporalmaxer.network import MaxPoolBlock
+
+
+def _network(settings: TemporalMaxerSettings, in_channels: int, num_classes: int) -> DenseDetector:
+    def block(stride: int) -> nn.Module:
+        return MaxPoolBlock(stride=stride, pool_sees_padding=settings.pool_sees_padding)
+
+    return build_dense(settings, build_pyramid(settings, in_channels, block), num_classes)
+
+
+FAMILY = Family(_network, dense_criterion, dense_decoder)

@@ -1,0 +1,61 @@
+"""From the settings of TriDet to its network, criterion and decoder, and to its blocks."""
+
+from functools import partial
+
+from mmad.config.detectors.tridet import SGPSettings, TriDetSettings
+from mmad.models.detectors.contract import Family
+from mmad.models.detectors.dense.build import (
+    build_pyramid,
+    build_tower,
+    centre_sampling,
+    dense_decoder,
+)
+from mmad.models.detectors.tridet.blocks import SGPBlock
+from mmad.models.detectors.tridet.head import TridentCriterion, TridentDetector
+
+
+def build_block(
+    settings: SGPSettings, stride: int, *, rectify_context: bool = False, norm_eps: float = 1e-5
+) -> SGPBlock:
+    """A block of the pyramid."""
+    in_stem = stride == 1  # there the released codes have one step, no drop-path and no factors
+    return SGPBlock(
+        settings.channels,
+        hidden_channels=settings.hidden_channels,
+        window=1 if in_stem else settings.window,
+        window_ratio=settings.window_ratio,
+        stride=stride,
+        drop_path_rate=0.0 if in_stem else settings.drop_path,
+        residual_scale=None if in_stem else 1e-4,
+        kernel_std=settings.kernel_std,
+        rectify_context=rectify_context,
+        norm_eps=norm_eps,
+        sees_padding=settings.pool_sees_padding,
+    )
+
+
+def _network(settings: TriDetSettings, in_channels: int, num_classes: int) -> TridentDetector:
+    return TridentDetector(
+        build_pyramid(settings, in_channels, partial(build_block, settings)),
+        classification=build_tower(settings, num_classes, prior=settings.prior),
+        start=build_tower(settings, num_classes),
+        end=build_tower(settings, num_classes),
+        distances=build_tower(settings, 2 * (settings.num_bins + 1)),
+        regression_ranges=settings.regression_ranges,
+        input_noise=settings.input_noise,
+    )
+
+
+def _criterion(settings: TriDetSettings, num_classes: int) -> TridentCriterion:
+    return TridentCriterion(
+        assign=centre_sampling(settings, num_classes),
+        label_smoothing=settings.label_smoothing,
+        focal_alpha=settings.focal_alpha,
+        focal_gamma=settings.focal_gamma,
+        regression_weight=settings.regression_weight,
+        iou_weight_power=settings.iou_weight_power,
+        iou_weight_gradient=settings.iou_weight_gradient,
+    )
+
+
+FAMILY = Family(_network, _criterion, dense_decoder)

@@ -1,0 +1,36 @@
+"""From the settings of the VideoMamba detector to its network, criterion and decoder."""
+
+from torch import nn
+
+from mmad.config.detectors.videomamba import VideoMambaSettings
+from mmad.models.detectors.contract import Family
+from mmad.models.detectors.dense.build import (
+    build_dense,
+    build_pyramid,
+    dense_criterion,
+    dense_decoder,
+)
+from mmad.models.detectors.dense.head import DenseDetector
+from mmad.models.detectors.videomamba.network import MambaBlock
+
+
+def _network(settings: VideoMambaSettings, in_channels: int, num_classes: int) -> DenseDetector:
+    def block(stride: int) -> nn.Module:
+        return MambaBlock(
+            settings.channels,
+            mixer=settings.mixer,
+            stride=stride,
+            expand=settings.expand,
+            num_states=settings.num_states,
+            kernel_size=settings.kernel_size,
+            scan=settings.scan,
+            drop_path_rate=settings.drop_path,
+            norm_eps=settings.norm_eps,
+            scan_sees_padding=settings.scan_sees_padding,
+            pool_sees_padding=settings.pool_sees_padding,
+        )
+
+    return build_dense(settings, build_pyramid(settings, in_channels, block), num_classes)
+
+
+FAMILY = Family(_network, dense_criterion, dense_decoder)

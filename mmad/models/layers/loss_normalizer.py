@@ -1,0 +1,25 @@
+"""The number that losses are divided by."""
+
+import torch
+from torch import Tensor, nn
+
+
+class LossNormalizer(nn.Module):
+    """Running mean of the number of positive points of a training step.
+
+    Args:
+        initial: value before the first step.
+        momentum: share of the old value in each update.
+    """
+
+    def __init__(self, *, initial: float = 100.0, momentum: float = 0.9) -> None:
+        super().__init__()
+        self.momentum = momentum
+        self.register_buffer("value", torch.tensor(float(initial)))
+        self.value: Tensor
+
+    def update(self, num_positives: Tensor) -> Tensor:
+        """The new value; call it once a step, with the count of all ranks (at least 1 is used)."""
+        count = num_positives.to(self.value).clamp(min=1.0)
+        self.value.copy_(self.momentum * self.value + (1 - self.momentum) * count)
+        return self.value

@@ -1,0 +1,26 @@
+"""Pieces of transformers: position tables and stochastic depth."""
+
+import torch
+from torch import Tensor
+
+
+def sinusoid_table(num_positions: int, width: int) -> Tensor:
+    """Fixed position table, float32, shape (num_positions, width): sine on even channels, cosine on
+    odd.
+
+    >>> sinusoid_table(2, 4)[0].tolist()
+    [0.0, 1.0, 0.0, 1.0]
+    """
+    position = torch.arange(num_positions, dtype=torch.float64)[:, None]
+    channel = torch.arange(width, dtype=torch.float64)[None, :]
+    angle = position / torch.pow(10000.0, 2 * (channel // 2) / width)
+    return torch.where(channel % 2 == 0, angle.sin(), angle.cos()).float()
+
+
+def drop_path(x_NSD: Tensor, *, rate: float, training: bool) -> Tensor:
+    """Set whole samples of a residual to zero at random; the rest grows to keep the mean."""
+    if rate == 0.0 or not training:
+        return x_NSD
+    shape = (len(x_NSD),) + (1,) * (x_NSD.ndim - 1)
+    keep = torch.rand(shape, device=x_NSD.device, dtype=x_NSD.dtype) >= rate
+    return x_NSD * keep / (1.0 - rate)

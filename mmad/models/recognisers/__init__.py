@@ -1,0 +1,1 @@
+"""Recognisers of clips: one folder a family, one contract for all."""

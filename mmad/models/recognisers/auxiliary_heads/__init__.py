@@ -1,0 +1,1 @@
+"""Primary and auxiliary heads."""
