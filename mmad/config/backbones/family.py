@@ -1,0 +1,125 @@
+"""What the settings of every backbone have, and the colour statistics that networks expect."""
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, ClassVar, Literal, NamedTuple, Self
+
+from pydantic import Field, model_validator
+
+from mmad.config.base import Settings
+
+
+class ColourStatistics(NamedTuple):
+    """Mean and standard deviation of red, green and blue, on the scale 0 to 255."""
+
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+STATISTICS: Mapping[str, ColourStatistics] = {
+    # Of ImageNet's training images, as VideoMAE and mmaction2's recognisers expect.
+    "imagenet": ColourStatistics((123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
+    # PySlowFast's 0.45 and 0.225, as UniFormer expects.
+    "kinetics": ColourStatistics((114.75, 114.75, 114.75), (57.375, 57.375, 57.375)),
+    # -1 to 1, as mmaction2's TimeSformer and TIN expect.
+    "half": ColourStatistics((127.5, 127.5, 127.5), (127.5, 127.5, 127.5)),
+    # Means of Sports-1M without scaling, as C3D expects.
+    "sports1m": ColourStatistics((104.0, 117.0, 128.0), (1.0, 1.0, 1.0)),
+}
+
+
+class BackboneFamilySettings(Settings):
+    """A video network, its weights, and whether it is trained.
+
+    A family adds ``name``, its sizes, and what follows from them: `frames_per_step` and
+    `side_multiple`.
+    """
+
+    takes_adapters: ClassVar[bool] = False
+
+    pretrained: str | None = Field(
+        None,
+        description="weights: a file or folder of any naming, or a hub id; null starts at random",
+    )
+    pretrained_allow: list[str] = Field(
+        [], description="tensors (patterns such as fc_norm.*) that may be missing or unexpected"
+    )
+    freeze: bool = Field(
+        True, description="train adapters only; false fine-tunes the whole backbone"
+    )
+    clip_frames: int = Field(16, ge=1, description="frames of a clip")
+    statistics: Literal["imagenet", "kinetics", "half", "sports1m"] = Field(
+        "imagenet", description="mean and standard deviation of colours that the weights expect"
+    )
+
+    @property
+    def colours(self) -> ColourStatistics:
+        """Mean and standard deviation of the colours that the network expects."""
+        return STATISTICS[self.statistics]
+
+    @property
+    def frames_per_step(self) -> int:
+        """Frames that one step of the features stands for."""
+        raise NotImplementedError
+
+    @property
+    def side_multiple(self) -> int:
+        """Pixels that the sides of images are a multiple of."""
+        raise NotImplementedError
+
+    @property
+    def depends_on_weights(self) -> bool:
+        """Whether a setting is ``auto``: `settled` puts in what the weights have."""
+        return False
+
+    @property
+    def norms_vectors(self) -> bool:
+        """Whether the vectors that come out are normed already."""
+        return False
+
+    def settled(self, names: Collection[str] | None) -> Self:
+        """The settings with what is ``auto`` as in weights with tensors of these names (ours).
+
+        Args:
+            names: None if the backbone starts at random.
+        """
+        return self
+
+    def settled_as(self, other: "BackboneFamilySettings") -> Self:
+        """The settings with what is ``auto`` as in the settings of a run that is resumed."""
+        return self
+
+    def tiny(self) -> tuple[Self, int]:
+        """The same modules as small as they can be, at random weights, and an image side for them.
+
+        To see whether they run.
+        """
+        raise NotImplementedError
+
+    def summary(self) -> list[str]:
+        """The network and its kind in a few words, for a report."""
+        raise NotImplementedError
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_adapter(cls, content: Any) -> Any:
+        if isinstance(content, Mapping) and "adapter" in content and not cls.takes_adapters:
+            adapter = content["adapter"]
+            name = adapter.get("name") if isinstance(adapter, Mapping) else adapter
+            rest = {key: value for key, value in content.items() if key != "adapter"}
+            if name in ("none", None):
+                return rest
+            raise ValueError(
+                f"adapter {name}: {cls.model_fields['name'].default} has no transformer blocks "
+                "that take adapters; leave backbone.adapter out, or choose a backbone that has "
+                "(such as videomae)"
+            )
+        return content
+
+    def problems(self) -> Iterator[str]:
+        """As in `Settings`."""
+        yield from super().problems()
+        if self.clip_frames % self.frames_per_step:
+            yield (
+                f"clip_frames {self.clip_frames} is not a multiple of the {self.frames_per_step} "
+                "frames that a step of the features stands for"
+            )
