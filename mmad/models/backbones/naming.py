@@ -46,9 +46,9 @@ class WeightNaming:
 
 
 def rename(name: str, rules: Rules) -> str:
-    """The name after all rules.
+    r"""The name after all rules.
 
-    >>> rename("layer1.0.bn.weight", [(r"layer([0-9])", r"stages.\\1"), (r"[.]bn[.]", ".norm.")])
+    >>> rename("layer1.0.bn.weight", [(r"layer([0-9])", r"stages.\1"), (r"[.]bn[.]", ".norm.")])
     'stages.1.0.norm.weight'
     """
     for pattern, replacement in rules:
