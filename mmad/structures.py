@@ -56,6 +56,8 @@ class Detections:
         segments_seconds: float64, shape (N, 2), start and end.
         labels: int64, shape (N,).
         scores: float64, shape (N,), at least 0.
+        places: int64, shape (N,), place of each among all detections of the file that they were
+            read from, whatever their video; None for detections that are not from a file.
 
     Raises: ValueError if lengths disagree, a value is not finite, a segment ends before it starts
     or a score is negative.
@@ -64,6 +66,7 @@ class Detections:
     segments_seconds: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 2)))
     labels: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     scores: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    places: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         segments = as_segments(self.segments_seconds)
@@ -86,6 +89,11 @@ class Detections:
         object.__setattr__(self, "segments_seconds", _read_only(segments))
         object.__setattr__(self, "labels", _read_only(labels))
         object.__setattr__(self, "scores", _read_only(scores))
+        if self.places is not None:
+            places = np.asarray(self.places, dtype=np.int64).reshape(-1)
+            if len(places) != len(labels):
+                raise ValueError(f"found {len(labels)} labels but {len(places)} places")
+            object.__setattr__(self, "places", _read_only(places))
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -93,7 +101,12 @@ class Detections:
     def __getitem__(self, keep: ArrayLike) -> "Detections":
         """The chosen detections, by boolean mask or integer indices."""
         chosen = np.asarray(keep)
-        return Detections(self.segments_seconds[chosen], self.labels[chosen], self.scores[chosen])
+        return Detections(
+            self.segments_seconds[chosen],
+            self.labels[chosen],
+            self.scores[chosen],
+            None if self.places is None else self.places[chosen],
+        )
 
     def by_score(self) -> "Detections":
         """The detections in falling order of score; ties keep their order."""

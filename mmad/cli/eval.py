@@ -44,6 +44,7 @@ from mmad.evaluation.recognition import (
     with_suffix,
 )
 from mmad.evaluation.submission import guess_task
+from mmad.evaluation.ties import tie_range, ties_json
 from mmad.files import finite, write_text
 from mmad.labels import MA52
 from mmad.report.recognition_tables import (
@@ -60,6 +61,7 @@ from mmad.report.tables import (
     paper_table,
     recall_table,
     threshold_table,
+    ties_text,
 )
 
 app = typer.Typer(add_completion=False)
@@ -167,7 +169,8 @@ def evaluate(
         )
         for found in judged.found
     ]
-    content = to_json(report) | {"counts": judged.counts}
+    ties = {name: tie_range(item) for name, item in report.levels.items()}
+    content = to_json(report) | {"ties": ties_json(ties), "counts": judged.counts}
     if compare is not None:
         copies = draw_videos(report.num_videos, num_resamples=bootstrap or DEFAULT_RESAMPLES)
         for name, found in compare_reports(report, others[0], copies=copies).items():
@@ -192,6 +195,8 @@ def evaluate(
             for name, item in report.levels.items():
                 console.print(class_table(name, item, resamples.get(name)))
         console.print(counts_text(report), highlight=False)
+        if told := ties_text(report, ties):
+            console.print(told, highlight=False)
     for warning in judged.warnings:
         typer.echo(f"warning: {warning}")
     if json_file is not None:

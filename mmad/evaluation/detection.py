@@ -70,9 +70,7 @@ class LevelReport:
     @property
     def map(self) -> Floats:
         """Mean over the classes at each threshold, (Q,); 0 if no class has annotations."""
-        counted = ~np.isnan(self.per_class)
-        total = np.where(counted, self.per_class, 0.0).sum(axis=1)
-        return total / np.maximum(counted.sum(axis=1), 1)
+        return mean_precision(self.per_class)
 
     @property
     def average(self) -> float:
@@ -105,6 +103,13 @@ class DetectionReport:
     def avg(self) -> float:
         """Mean of the averages of the levels (the paper's AVG)."""
         return float(np.mean([level.average for level in self.levels.values()]))
+
+
+def mean_precision(per_class: Floats) -> Floats:
+    """Mean of (Q, K) over the classes with annotations, (Q,); 0 if there are none."""
+    counted = ~np.isnan(per_class)
+    total = np.where(counted, per_class, 0.0).sum(axis=1)
+    return total / np.maximum(counted.sum(axis=1), 1)
 
 
 def parse_tiou(text: str) -> Floats:
@@ -200,6 +205,8 @@ def rows_of(
 ) -> tuple[Rows, Rows]:
     """Detections and annotations in a table each; videos are numbered as in ``records``.
 
+    Detections of a file are in its order, whether or not it goes from video to video.
+
     Raises: PredictionError that names the videos of the detections that are not among the records.
     """
     known = {record.video_id: number for number, record in enumerate(records)}
@@ -223,13 +230,20 @@ def to_parents(rows: Rows, labels: LabelMap) -> Rows:
 
 
 def detection_rows(items: Sequence[tuple[int, Detections]]) -> Rows:
-    """The detections of all videos in one table, given the number of each video."""
-    return Rows(
+    """The detections of all videos in one table, given the number of each video.
+
+    They are in the order of their file if all are from one, otherwise in that of ``items``.
+    """
+    rows = Rows(
         np.concatenate([np.zeros((0, 2)), *(item.segments_seconds for _, item in items)]),
         np.concatenate([np.zeros(0, dtype=np.int64), *(item.labels for _, item in items)]),
         _repeat(items),
         np.concatenate([np.zeros(0), *(item.scores for _, item in items)]),
     )
+    places = [item.places for _, item in items if item.places is not None]
+    if sum(map(len, places)) < len(rows) or not places:
+        return rows
+    return rows.take(np.argsort(np.concatenate(places), kind="stable"))
 
 
 def annotation_rows(items: Sequence[tuple[int, Annotations]]) -> Rows:
@@ -257,12 +271,22 @@ def _evaluate(
         truth = truth.take(~_duplicates(truth))
     table = match(found, truth, tiou=tiou, denominator=rules.denominator)
     matches = Matches(found, truth, len(labels), table)
-    per_class = np.full((len(tiou), len(labels)), np.nan)
+    return LevelReport(class_precisions(table.matched >= 0, matches), labels, matches)
+
+
+def class_precisions(hits: NDArray[np.bool_], matches: Matches) -> Floats:
+    """Average precision of each class, (Q, K), NaN without annotations.
+
+    Args:
+        hits: (N, Q), whether each detection takes an annotation.
+        matches: the detections in their order, and the annotations.
+    """
+    per_class = np.full((hits.shape[1], matches.num_labels), np.nan)
     for label in np.flatnonzero(matches.num_annotations):
-        hits = table.matched[matches.ranked[label]] >= 0
         count = int(matches.num_annotations[label])
-        per_class[:, label] = average_precision(hits, num_annotations=count)
-    return LevelReport(per_class, labels, matches)
+        mine = hits[matches.ranked[label]]
+        per_class[:, label] = average_precision(mine, num_annotations=count)
+    return per_class
 
 
 def _duplicates(truth: Rows) -> NDArray[np.bool_]:

@@ -49,6 +49,26 @@ class Rows:
 
 
 @dataclass(frozen=True, eq=False)
+class Options:
+    """The annotations that each detection may take: pairs by detection, its best annotation first.
+
+    Attributes:
+        detections: (E,), row of the detection, rising.
+        annotations: (E,), row of the annotation.
+        tiou: (E,), at least the lowest threshold; falls within a detection.
+    """
+
+    detections: Ints
+    annotations: Ints
+    tiou: Floats
+
+    def at(self, threshold: float) -> tuple[Ints, Ints]:
+        """Rows of detection and annotation of the pairs that reach ``threshold``."""
+        good = self.tiou >= threshold
+        return self.detections[good], self.annotations[good]
+
+
+@dataclass(frozen=True, eq=False)
 class MatchTable:
     """Who took what.
 
@@ -56,11 +76,13 @@ class MatchTable:
         tiou: (Q,), the thresholds.
         matched: (N, Q), row of the annotation that a detection took, or -1.
         order: (N,), detections by falling score; ties by row.
+        options: what each detection could have taken.
     """
 
     tiou: Floats
     matched: Ints
     order: Ints
+    options: Options
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,22 +193,30 @@ def match(
     order = np.argsort(-detections.scores, kind="stable")
     rank = np.empty(len(order), dtype=np.int64)
     rank[order] = np.arange(len(order))
+    options = options_of(
+        detections, annotations, lowest=tiou.min(initial=np.inf), denominator=denominator
+    )
+    matched = np.full((len(detections), len(tiou)), -1, dtype=np.int64)
+    for column, threshold in enumerate(tiou):
+        matched[:, column] = _choose(*options.at(threshold), rank, num_annotations=len(annotations))
+    return MatchTable(tiou, matched, order, options)
+
+
+def options_of(
+    detections: Rows, annotations: Rows, *, lowest: float, denominator: Denominator
+) -> Options:
+    """The pairs that share video and class and overlap by ``lowest`` or more.
+
+    A detection prefers the annotation with the highest tIoU, and of equal ones the first.
+    """
     detection, annotation = pairs_of(detections, annotations)
     overlap = paired_tiou(
         detections.segments[detection], annotations.segments[annotation], denominator=denominator
     )
-    possible = (overlap >= tiou.min(initial=np.inf)) & (overlap > 0)
+    possible = (overlap >= lowest) & (overlap > 0)
     detection, annotation, overlap = detection[possible], annotation[possible], overlap[possible]
-    # A detection's options in falling order of tIoU; of equal ones the first annotation.
     preference = np.lexsort((annotation, -overlap, detection))
-    detection, annotation, overlap = (x[preference] for x in (detection, annotation, overlap))
-    matched = np.full((len(detections), len(tiou)), -1, dtype=np.int64)
-    for column, threshold in enumerate(tiou):
-        good = overlap >= threshold
-        matched[:, column] = _choose(
-            detection[good], annotation[good], rank, num_annotations=len(annotations)
-        )
-    return MatchTable(tiou, matched, order)
+    return Options(detection[preference], annotation[preference], overlap[preference])
 
 
 def _choose(detection: Ints, annotation: Ints, rank: Ints, *, num_annotations: int) -> Ints:

@@ -71,9 +71,9 @@ def read_predictions(
 ) -> Predictions:
     """The detections of each video in a CSV (plain, .gz, or prediction.csv in a .zip) or JSON file.
 
-    A CSV with nothing but its header has no detections. Detections keep the order of the file, and
-    videos that of their first detection; a video that a JSON file lists without detections has an
-    empty entry.
+    A CSV with nothing but its header has no detections. Detections keep the order of the file, also
+    across videos (`Detections.places`), and videos that of their first detection; a video that a
+    JSON file lists without detections has an empty entry.
 
     Args:
         path: the file.
@@ -328,7 +328,9 @@ class _Rows:
         bounds = np.searchsorted(numbers[order], np.arange(len(names) + 1))
         for number, name in enumerate(names):
             mine = order[bounds[number] : bounds[number + 1]]
-            result[name] = Detections(self.times[mine], self.labels[mine], self.scores[mine])
+            result[name] = Detections(
+                self.times[mine], self.labels[mine], self.scores[mine], places=mine
+            )
         return result
 
 

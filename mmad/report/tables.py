@@ -16,10 +16,13 @@ from mmad.evaluation.breakdown import (
     recall_at,
 )
 from mmad.evaluation.detection import DetectionReport, LevelReport
+from mmad.evaluation.ties import TieRange
 from mmad.labels import LabelMap
 from mmad.wording import count, rounded
 
 PAPER_TIOU = (0.2, 0.5, 0.7)
+# Share of tied detections above which `ties_text` warns.
+MANY_TIES = 0.01
 PAPER_RANGE = tuple(step / 10 for step in range(1, 10))
 
 
@@ -79,6 +82,26 @@ def counts_text(report: DetectionReport) -> str:
         f"({report.num_videos_without_detections} without detections)"
     ]
     lines += [text for name, level in report.levels.items() if (text := _left_out(name, level))]
+    return "\n".join(lines)
+
+
+def ties_text(report: DetectionReport, ranges: Mapping[str, TieRange]) -> str:
+    """How far the average mAP could move at each level where many detections are tied; "" if few.
+
+    Args:
+        report: of the detections.
+        ranges: of each level.
+    """
+    lines = []
+    for name, ties in ranges.items():
+        if ties.share > MANY_TIES:
+            level = report.levels[name]
+            lines.append(
+                f"{name}: {ties.num_tied} of {count(len(level.matches.found), 'detection')} "
+                f"({rounded(100 * ties.share, 1)} %) tie with others of their class; another order "
+                f"of them could give an average mAP of {percent(ties.worst)} to "
+                f"{percent(ties.best)} ({percent(level.average)} in the order of the file)"
+            )
     return "\n".join(lines)
 
 
