@@ -63,7 +63,7 @@ def blocks_of(
     frames, began = 0, time.perf_counter()
     for item in read_blocks(
         named,
-        source.data,
+        source,
         SETTINGS,
         layout=layout,
         num_workers=workers,
@@ -190,7 +190,7 @@ def equal(config: str, videos: list[Path]) -> None:
     """Largest difference between what the detector sees of a video and its stored features."""
     settings = load_config(config, overrides=[RANDOM])
     source = open_backbone(Path(config), device=device(), change=[RANDOM], random=True)
-    features = VideoFeatures(source.backbone, steps_per_tubelet=1).eval()
+    features = VideoFeatures(source.backbone, upsampling=1, mask_padding=True).eval()
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "f.h5"
         extract_to_file([(p.stem, p) for p in videos], source, SETTINGS, out=out)
@@ -201,15 +201,15 @@ def equal(config: str, videos: list[Path]) -> None:
             data, _ = settings.of_videos()
             data = data.model_copy(update={"window_overlap": 0.0, "num_workers": 0})
             worst = largest = moved = 0.0
-            for sample in WindowStream([record], data, steps_per_tubelet=1):
-                batch, _ = Packer(clip_frames=source.backbone.clip_frames)([sample])
+            for sample in WindowStream([record], data, backbone=source.settings, upsampling=1):
+                batch, _ = Packer(clip_frames=source.backbone.spec.clip_frames)([sample])
                 assert batch is not None
                 with torch.inference_mode():
                     seen = features(*batch.to(device()).inputs)[0][0].t().cpu().numpy()
                 first = round(sample.grid.offset_frames / sample.grid.stride_frames)
                 count = sample.grid.num_steps
                 # Another window than the first may begin inside of a stored clip: not comparable.
-                if first % source.backbone.clip_tubelets == 0:
+                if first % source.backbone.spec.steps_per_clip == 0:
                     ours = stored.read(path.stem, first, first + count)
                     worst = max(worst, float(np.abs(ours - seen[: len(ours)]).max()))
                     largest = max(largest, float(np.abs(ours).max()))

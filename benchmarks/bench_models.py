@@ -33,6 +33,7 @@ from torch.utils.flop_counter import (
 )
 
 from benchmarks.provenance import write_rows
+from mmad.config.backbones.family import STATISTICS
 from mmad.config.run import RunConfig, parse_config
 from mmad.data.samples import Batch, Sample, pack, pad_frames
 from mmad.data.transforms import colour_map
@@ -77,8 +78,10 @@ def make_batch(frames: Sequence[int], *, image_size: int, window: int, peers: bo
                 f"v{number}",
                 pad_frames(pictures, num_frames=window) if peers else pictures,
                 count,
-                colour_map(pictures),
-                make_grid(fps=30, frame_stride=1, window=Window(0, count), steps_per_tubelet=2),
+                colour_map(pictures, STATISTICS["imagenet"]),
+                make_grid(
+                    fps=30, frame_stride=1, window=Window(0, count), frames_per_step=2, upsampling=2
+                ),
                 Annotations([[1.0, 3.0], [2.0, 2.8]], [9, 24]),
             )
         )

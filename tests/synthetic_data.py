@@ -42,7 +42,7 @@ def tiny_content(folder: Path) -> dict:
             "adapter": {"name": "dsta"},
             "drop_path": 0.1,
         },
-        "steps_per_tubelet": 1,
+        "upsampling": 1,
         "detector": {
             "channels": 16,
             "num_embedding": 1,

@@ -33,8 +33,8 @@ from mmad.engine.loop import Loop
 from mmad.engine.runs.folder import RunFolder, create_run
 from mmad.engine.task import Validation
 from mmad.labels import LabelMap
+from mmad.models.backbones.families import build_backbone
 from mmad.models.backbones.features import VideoFeatures
-from mmad.models.build import build_backbone, build_size
 from mmad.models.layers.loss_normalizer import LossNormalizer
 from mmad.structures import Annotations, FeatureGrid, VideoRecord
 from mmad.video.index import index_video
@@ -50,8 +50,10 @@ class Tagger(nn.Module):
 
     def __init__(self, config: RunConfig, *, num_outputs: int) -> None:
         super().__init__()
-        self.features = VideoFeatures(build_backbone(config.backbone), steps_per_tubelet=1)
-        width = build_size(config.backbone).width
+        self.features = VideoFeatures(
+            build_backbone(config.backbone), upsampling=1, mask_padding=True
+        )
+        width = self.features.backbone.spec.channels
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, num_outputs)
 
@@ -94,7 +96,11 @@ class TaggingTask:
         self._cache = FrameCache(budget_gb=2.0)
 
     def prepare(self, batch: Batch, device: torch.device) -> TaggedBatch:
-        steps = max(batch.clips_per_window) * self._config.backbone.clip_frames // 2
+        steps = (
+            max(batch.clips_per_window)
+            * self._config.backbone.clip_frames
+            // self._config.backbone.frames_per_step
+        )
         targets = torch.stack(
             [
                 tags(grid, item, steps=steps, num_classes=self._num_classes)
@@ -165,10 +171,10 @@ class OneClip(Dataset):
         rng = np.random.default_rng((self._config.seed, epoch, index))
         video = index_video(record.path)
         if index not in self._frames:
-            size = (settings.image_size, settings.image_size)
-            with open_video(record.path, size=size, threads=1) as reader:
+            with open_video(record.path, size=settings.image_hw, threads=1) as reader:
                 self._frames[index] = subtract_background(reader.read(range(video.num_frames)))
-        clip_frames = self._config.backbone.clip_frames
+        backbone = self._config.backbone
+        clip_frames = backbone.clip_frames
         # A window around a random moment of a random instance.
         segment = record.annotations.segments_seconds[rng.integers(len(record.annotations))]
         middle = rng.uniform(*segment) * video.fps
@@ -179,19 +185,24 @@ class OneClip(Dataset):
         change = draw_change(
             augmentation,
             *frames.shape[1:3],
-            size=settings.image_size,
+            hw=settings.image_hw,
             smooth=settings.resizing == "decoder",
             seed=self._config.seed,
             rng=rng,
         )
         colour = colour_map(
-            frames, contrast=augmentation.contrast, saturation=augmentation.saturation, rng=rng
+            frames,
+            backbone.colours,
+            contrast=augmentation.contrast,
+            saturation=augmentation.saturation,
+            rng=rng,
         )
         grid = make_grid(
             fps=video.fps,
             frame_stride=1,
             window=Window(start, start + clip_frames),
-            steps_per_tubelet=1,
+            frames_per_step=backbone.frames_per_step,
+            upsampling=1,
         )
         changed = change(torch.from_numpy(frames)).numpy()
         return Sample(record.video_id, changed, clip_frames, colour, grid, record.annotations)

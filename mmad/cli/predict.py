@@ -133,7 +133,7 @@ def predict_videos(
             f"trained on ({len(labels)})"
         )
     records = records_of(wanted, annotations, [subset])
-    groups = ["detector", "steps_per_tubelet"]
+    groups = ["detector", "upsampling"]
     fps = wanted.data.rate(usual=folder.training_fps())
     if isinstance(wanted.data, FeatureDataSettings):
         reader = feature_reader(wanted)

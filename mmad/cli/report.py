@@ -158,9 +158,7 @@ def facts_of(predictions: Path) -> dict[str, str]:
     if config.backbone is None:
         model.append("stored features")
     else:
-        size, adapter = config.backbone.size, config.backbone.adapter.name
-        named = size if isinstance(size, str) else f"of width {size.width}, depth {size.depth}"
-        model += [f"VideoMAE {named}", f"adapter {adapter}"]
+        model += config.backbone.summary()
     return facts | {
         "model": ", ".join(model),
         "training": f"{count(config.training.epochs, 'epoch')}, seed {config.seed}",

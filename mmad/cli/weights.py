@@ -11,10 +11,11 @@ from mmad.cli.options import OverridesArgument, SetOption
 from mmad.config.run import RunConfig, dump_config, load_config
 from mmad.engine.detection import read_data
 from mmad.engine.features.stored import load_video_run
+from mmad.engine.optimiser import roles_in_backbones
 from mmad.engine.runs.from_checkpoint import import_run
 from mmad.errors import CheckpointError, ConfigError
 from mmad.files import replaced_folder, write_bytes, write_text
-from mmad.models.build import build_backbone
+from mmad.models.backbones.families import BACKBONES, build_backbone
 from mmad.weights.export import write_hugging_face
 from mmad.weights.files import WeightFile, read_weights
 from mmad.weights.hub import fetch as fetch_from_hub
@@ -79,20 +80,16 @@ def describe(file: WeightFile) -> list[str]:
         lines.append(f"  also in the file: {', '.join(file.other)}")
     body = backbone_names(file.tensors)
     if body is not None:
-        patches = body.tensors["patch_embed.proj.weight"]
-        blocks = {name.split(".")[1] for name in body.tensors if name.startswith("blocks.")}
-        text = f"  VideoMAE in {body.naming} naming: width {patches.shape[0]}, "
-        text += f"{len(blocks)} blocks, patches of {patches.shape[-1]} pixels"
-        if any(".adapter." in name for name in body.tensors):
-            text += ", with adapters"
-        lines.append(text)
+        family = BACKBONES[body.family]
+        described = family.describe(body.tensors)
+        lines.append(f"  {family.title} in {body.naming} naming: {described}")
     head = detector_names(file.tensors)
     if head is not None:
         classes = head.tensors.get("classification.out.conv.bias")
         number = f", {count(len(classes), 'class')}" if classes is not None else ""
         lines.append(f"  temporal detector in {head.naming} naming{number}")
     if body is None and head is None:
-        lines.append("  neither a VideoMAE nor a detector in a naming that is known")
+        lines.append("  neither a backbone nor a detector in a naming that is known")
     return lines
 
 
@@ -137,7 +134,7 @@ def convert(
     found = backbone_names(file.tensors) or detector_names(file.tensors)
     if found is None:
         raise CheckpointError(
-            f"{file.source}: holds neither a VideoMAE nor a detector in a naming that is known"
+            f"{file.source}: holds neither a backbone nor a detector in a naming that is known"
         )
     save_tensors(out, found.tensors, metadata={"source_sha256": file.sha256})
     typer.echo(
@@ -179,10 +176,11 @@ def export(
         write_text(folder / "mmad-config.yaml", dump_config(config))
         write_bytes(folder / "mmad-labels.json", (run / "labels.json").read_bytes())
         if trained_only:
+            roles = roles_in_backbones(model)
             trained = {
                 name: value
                 for name, value in model.state_dict().items()
-                if ".adapter." in name or name.startswith("network.") or not settings.freeze
+                if not settings.freeze or name not in roles or roles[name].role == "adapter"
             }
             save_tensors(folder / "trained.safetensors", trained)
         else:

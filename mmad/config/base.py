@@ -1,8 +1,8 @@
 """What all settings have in common: unknown keys are errors, and a setting never changes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
@@ -18,6 +18,25 @@ PositiveCount = Annotated[int, Field(ge=1, le=LARGEST)]
 Count = Annotated[int, Field(ge=0, le=LARGEST)]
 
 _Value = TypeVar("_Value")
+
+
+def named(default: str) -> Callable[[Any], str]:
+    """Tells the members of a union of settings apart by their ``name``, ``default`` if none is
+    given.
+    """
+
+    def name_of(value: Any) -> str:
+        if isinstance(value, Mapping):
+            return str(value.get("name", default))
+        return str(getattr(value, "name", default))
+
+    return name_of
+
+
+def members(union: Any) -> dict[str, type[Any]]:
+    """The classes of a union of settings by the ``name`` of each."""
+    classes = [get_args(member)[0] for member in get_args(get_args(union)[0])]
+    return {one.model_fields["name"].default: one for one in classes}
 
 
 class Settings(BaseModel):

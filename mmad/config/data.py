@@ -8,6 +8,8 @@ from pydantic import Field
 from mmad.config.base import Settings
 
 Rate = Annotated[float, Field(gt=0, le=1000)]
+Side = Annotated[int, Field(ge=16, le=8192)]
+ImageSize = Side | tuple[Side, Side]
 
 
 class Augmentation(Settings):
@@ -66,7 +68,9 @@ CROP_MARGIN = 182 / 160
 class PictureSettings(Settings):
     """How pictures are read and varied, whatever is learnt from them."""
 
-    image_size: int = Field(160, ge=16, description="side of the square picture in pixels")
+    image_size: ImageSize = Field(
+        160, description="side of the square image in pixels, or [height, width]"
+    )
     resize: Literal["crop", "squash"] = Field(
         "crop",
         description=(
@@ -103,10 +107,18 @@ class PictureSettings(Settings):
         description="crop and vary pictures in the processes that read them, or on the device",
     )
 
-    def decoded_side(self, *, training: bool) -> int:
-        """Pixels of the short side of what is decoded."""
-        needs_margin = training and self.augmentation is not None
-        return round(self.image_size * CROP_MARGIN) if needs_margin else self.image_size
+    @property
+    def image_hw(self) -> tuple[int, int]:
+        """Height and width of the image in pixels."""
+        size = self.image_size
+        return (size, size) if isinstance(size, int) else size
+
+    def decoded_hw(self, *, training: bool) -> tuple[int, int]:
+        """Height and width that decoded frames cover in pixels."""
+        height, width = self.image_hw
+        if not training or self.augmentation is None:
+            return height, width
+        return round(height * CROP_MARGIN), round(width * CROP_MARGIN)
 
 
 class AnnotatedSettings(Settings):

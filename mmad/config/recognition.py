@@ -5,10 +5,10 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from mmad.config.backbones.videomae import BackboneSettings
+from mmad.config.backbones.union import BackboneSettings
 from mmad.config.base import Settings
 from mmad.config.compat import expand_compat, presets_of_recognition
-from mmad.config.data import Augmentation, PictureSettings
+from mmad.config.data import Augmentation, ImageSize, PictureSettings
 from mmad.config.training import TrainingSettings
 
 
@@ -22,7 +22,9 @@ class ClipDataSettings(PictureSettings):
     flow: str | None = Field(
         None, description="folder of their optical flow (mmad data flow): a second stream"
     )
-    image_size: int = Field(224, ge=16, description="side of the square picture in pixels")
+    image_size: ImageSize = Field(
+        224, description="side of the square image in pixels, or [height, width]"
+    )
     short_side: int | None = Field(
         None, ge=16, description="decoded short side; null: 256 for pictures of 224, in proportion"
     )
@@ -51,9 +53,13 @@ class ClipDataSettings(PictureSettings):
         description="a class with n clips below this is repeated floor(log2(this / n)) + 1 times",
     )
 
-    def decoded_side(self, *, training: bool) -> int:
-        """Pixels of the short side of what is decoded."""
-        return self.short_side or round(self.image_size * 256 / 224)
+    def decoded_hw(self, *, training: bool) -> tuple[int, int]:
+        """As in `PictureSettings`."""
+        height, width = self.image_hw
+        if self.short_side is not None:
+            scale = self.short_side / min(height, width)
+            return round(height * scale), round(width * scale)
+        return round(height * 256 / 224), round(width * 256 / 224)
 
 
 class HeadSettings(Settings):
@@ -170,7 +176,7 @@ class RecognitionConfig(Settings):
         """Whether the heads norm the pooled vector."""
         if self.heads.norm is not None:
             return self.heads.norm
-        return self.heads.primary == "timesformer" and not self.backbone.final_norm
+        return self.heads.primary == "timesformer" and not self.backbone.norms_vectors
 
     @model_validator(mode="before")
     @classmethod
@@ -184,16 +190,13 @@ class RecognitionConfig(Settings):
     def problems(self) -> Iterator[str]:
         """As in `Settings`."""
         yield from super().problems()
-        yield from self.backbone.cut_patches(self.data.image_size)
-        if self.heads.norm and self.backbone.final_norm:
+        yield from self.backbone.problems_of_images(self.data.image_hw)
+        if self.heads.norm and self.backbone.norms_vectors:
             yield (
                 "heads.norm and backbone.final_norm would both norm the pooled vector; set one of "
                 "them to false"
             )
-        if self.data.flow is not None and self.backbone.final_norm == "pooled":
-            yield (
-                "backbone.final_norm pooled is of one stream; with data.flow set it to true or "
-                "false"
-            )
+        if self.data.flow is not None:
+            yield from self.backbone.problems_of_streams()
         if self.inference.hierarchy == "soft" and not self.heads.coarse:
             yield "inference.hierarchy soft needs the coarse head; set heads.coarse=true"

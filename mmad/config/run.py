@@ -10,9 +10,17 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    Discriminator,
+    Field,
+    Tag,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
-from mmad.config.backbones.videomae import BackboneSettings
+from mmad.config.backbones.union import BackboneSettings
 from mmad.config.base import Settings
 from mmad.config.compat import (
     PRESETS_OF_DETECTION,
@@ -66,11 +74,12 @@ class RunConfig(Settings):
     backbone: BackboneSettings | None = Field(
         None, description="the video network; stored features need none"
     )
-    steps_per_tubelet: float = Field(
-        2,
+    upsampling: float = Field(
+        1.0,
+        gt=0,
         description=(
-            "feature steps for each tubelet of 2 frames: 0.5, 1 or 2; the features are "
-            "interpolated. Of stored features: for each stored step, and 1 if not given"
+            "feature steps for each step of the backbone, interpolated; if not given, one for each "
+            "frame, and with stored features one for each stored step"
         ),
     )
     detector: DetectorSettings = ActionFormerSettings()
@@ -98,25 +107,50 @@ class RunConfig(Settings):
         presets = PRESETS_OF_DETECTION if on_videos else PRESETS_OF_FEATURES
         known = settings_of_detector(content.get("detector", {})).model_fields
         expanded = expand_compat(content, only_known(presets, "detector", known))
-        return expanded if on_videos else {"steps_per_tubelet": 1, **expanded}
+        if "upsampling" not in expanded:
+            # Its name while all backbones had tubelets.
+            expanded["upsampling"] = expanded.pop("steps_per_tubelet", None)
+            if expanded["upsampling"] is None:
+                expanded["upsampling"] = _frames_per_step(content) if on_videos else 1
+        return expanded
 
     def problems(self) -> Iterator[str]:
         """As in `Settings`."""
         yield from super().problems()
-        if self.steps_per_tubelet not in (0.5, 1, 2):
-            yield f"steps_per_tubelet: expected 0.5, 1 or 2; found {self.steps_per_tubelet}"
+        if not (self.upsampling.is_integer() or (1 / self.upsampling).is_integer()):
+            yield (
+                "upsampling: expected a whole number, or 0.5, 0.25 and so on; found "
+                f"{self.upsampling:g}"
+            )
         if isinstance(self.data, FeatureDataSettings):
             return
         if self.backbone is None:
             yield "backbone: videos need one; stored features (data.features) do not"
             return
-        yield from self.backbone.cut_patches(self.data.image_size)
+        yield from self.backbone.problems_of_images(self.data.image_hw)
         clip = self.backbone.clip_frames
+        steps = clip / self.backbone.frames_per_step * self.upsampling
+        if steps < 1 or not steps.is_integer():
+            yield (
+                f"upsampling {self.upsampling:g}: a clip of {clip} frames would have {steps:g} "
+                "steps; expected a whole number of them"
+            )
         if self.data.window_frames % clip:
             yield (
                 f"data.window_frames {self.data.window_frames} is not a multiple of "
                 f"backbone.clip_frames {clip}"
             )
+
+
+_BACKBONE = TypeAdapter(BackboneSettings)
+
+
+def _frames_per_step(content: Mapping[str, Any]) -> int:
+    """Frames of a step of the backbone in ``content``; 1 if that is wrong and refused later."""
+    try:
+        return _BACKBONE.validate_python(content.get("backbone")).frames_per_step
+    except ValidationError:
+        return 1
 
 
 AnyConfig = RunConfig | RecognitionConfig
@@ -334,8 +368,10 @@ def _explain(item: Any, root: type[BaseModel]) -> str:
         return f"{key}: this setting is missing"
     message = item["msg"].removeprefix("Value error, ")
     if item["type"] == "union_tag_invalid":
-        tag = item["ctx"]["tag"]
-        return f"{key}: there is no '{tag}'; known: {item['ctx']['expected_tags']}"
+        tag, known = item["ctx"]["tag"], item["ctx"]["expected_tags"]
+        near = difflib.get_close_matches(tag, re.findall(r"'([^']*)'", known), n=1)
+        hint = f"did you mean '{near[0]}'? " if near else ""
+        return f"{key}: there is no '{tag}'; {hint}known: {known}"
     if item["type"] == "model_type":
         return f"{key}: expected a group of settings; found {item['input']!r:.60}"
     if item["type"] == "value_error":

@@ -32,6 +32,15 @@ class TrainingSettings(Settings):
     weight_decay: float = Field(
         0.05, ge=0, description="not on biases, norms and scales of the detector"
     )
+    layer_decay: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description=(
+            "rate of a block of an unfrozen backbone / that of the block behind it (fine-tuning of "
+            "VideoMAE: 0.75)"
+        ),
+    )
     clip_gradient: float | None = Field(
         1.0, gt=0, description="largest norm of all gradients; null: none"
     )

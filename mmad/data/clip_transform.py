@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from mmad.config.backbones.family import ColourStatistics
 from mmad.config.data import Augmentation, PictureSettings
 from mmad.data.randaugment import OPERATIONS, Operation
 from mmad.data.transforms import Box, Frames, colour_map, random_box
@@ -19,11 +20,11 @@ from mmad.data.transforms import Box, Frames, colour_map, random_box
 
 @dataclass(frozen=True)
 class Change:
-    """A box of the picture, resized to a square, mirrored, and varied.
+    """A box of the image, resized, mirrored, and varied.
 
     Attributes:
         box: the part that is kept.
-        size: side of the result in pixels.
+        hw: height and width of the result in pixels.
         flip: whether it is mirrored.
         smooth: average where the box is larger than the result; else plain bilinear, as OpenCV.
         operations: applied in this order.
@@ -31,21 +32,21 @@ class Change:
     """
 
     box: Box
-    size: int
+    hw: tuple[int, int]
     flip: bool = False
     smooth: bool = True
     operations: tuple[Operation, ...] = ()
     erase: Box | None = None
 
     def __call__(self, frames_FHWC: Tensor) -> Tensor:
-        """The changed frames, uint8 of shape (F, size, size, 3), on the device they are on."""
+        """The changed frames, uint8 of shape (F, *hw, 3), on the device they are on."""
         box = self.box
         part = frames_FHWC[:, box.top : box.top + box.height, box.left : box.left + box.width]
         if self.flip:
             part = part.flip(2)
         part_FCHW = part.permute(0, 3, 1, 2)
-        if part_FCHW.shape[-2:] != (self.size, self.size):
-            part_FCHW = _resize(part_FCHW, self.size, smooth=self.smooth)
+        if part_FCHW.shape[-2:] != self.hw:
+            part_FCHW = _resize(part_FCHW, self.hw, smooth=self.smooth)
         for operation in self.operations:
             part_FCHW = OPERATIONS[operation.name](part_FCHW, operation)
         changed = part_FCHW.permute(0, 2, 3, 1).contiguous()
@@ -55,12 +56,12 @@ class Change:
         return changed
 
 
-def _resize(frames_FCHW: Tensor, size: int, *, smooth: bool) -> Tensor:
+def _resize(frames_FCHW: Tensor, hw: tuple[int, int], *, smooth: bool) -> Tensor:
     # torch has a fast path for bytes on the CPU, and none on a GPU.
     on_gpu = frames_FCHW.device.type != "cpu"
     resized = functional.interpolate(
         frames_FCHW.float() if on_gpu else frames_FCHW,
-        size=(size, size),
+        size=hw,
         mode="bilinear",
         antialias=smooth,
     )
@@ -68,7 +69,13 @@ def _resize(frames_FCHW: Tensor, size: int, *, smooth: bool) -> Tensor:
 
 
 def draw_look(
-    pictures: Frames, settings: PictureSettings, unvaried: Change, *, seed: int, rng: Generator
+    pictures: Frames,
+    settings: PictureSettings,
+    unvaried: Change,
+    *,
+    statistics: ColourStatistics,
+    seed: int,
+    rng: Generator,
 ) -> tuple[Change, NDArray[np.float32]]:
     """What is done to the pictures and colours of a training window, as the settings say.
 
@@ -76,22 +83,24 @@ def draw_look(
         pictures: of the window.
         settings: of pictures.
         unvaried: the change if nothing is to be varied.
+        statistics: of the colours that the network expects.
         seed: of the run.
         rng: of this window.
     """
     augmentation = settings.augmentation
     if augmentation is None:
-        return unvaried, colour_map(pictures)
+        return unvaried, colour_map(pictures, statistics)
     change = draw_change(
         augmentation,
         *pictures.shape[1:3],
-        size=settings.image_size,
+        hw=settings.image_hw,
         smooth=settings.resizing == "decoder",
         seed=seed,
         rng=rng,
     )
     colour = colour_map(
         pictures,
+        statistics,
         brightness=augmentation.brightness,
         contrast=augmentation.contrast,
         saturation=augmentation.saturation,
@@ -106,7 +115,7 @@ def draw_change(
     height: int,
     width: int,
     *,
-    size: int,
+    hw: tuple[int, int],
     smooth: bool,
     seed: int,
     rng: Generator,
@@ -116,12 +125,17 @@ def draw_change(
     Args:
         augmentation: how much of what.
         height, width: of the pictures in pixels.
-        size, smooth: as `Change`.
+        hw, smooth: as `Change`.
         seed: of the run, which decides the signs that are drawn once.
         rng: of this window.
     """
     box = random_box(
-        height, width, area=augmentation.crop_area, aspect=augmentation.crop_aspect, rng=rng
+        height,
+        width,
+        area=augmentation.crop_area,
+        aspect=augmentation.crop_aspect,
+        shape=hw[1] / hw[0],
+        rng=rng,
     )
     flip = bool(rng.random() < augmentation.flip)
     operations: list[Operation] = []
@@ -142,6 +156,6 @@ def draw_change(
     erase = None
     if augmentation.erase and rng.random() < augmentation.erase:
         erase = random_box(
-            size, size, area=augmentation.erase_area, aspect=augmentation.erase_aspect, rng=rng
+            *hw, area=augmentation.erase_area, aspect=augmentation.erase_aspect, rng=rng
         )
-    return Change(box, size, flip=flip, smooth=smooth, operations=tuple(operations), erase=erase)
+    return Change(box, hw, flip=flip, smooth=smooth, operations=tuple(operations), erase=erase)

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from mmad.config.backbones.family import BackboneFamilySettings
 from mmad.config.recognition import ClipDataSettings
 from mmad.data.clip_transform import Change, draw_look
 from mmad.data.frames import FrameCache, FrameSource
@@ -44,13 +45,13 @@ def evaluation_frames(num_frames: int, *, count: int, num_samples: int) -> NDArr
     return starts[None] + np.array(offsets)[:, None]
 
 
-def evaluation_box(height: int, width: int, *, size: int, least_aspect: float) -> Box:
-    """The middle of a picture, at most ``size`` wide and size / ``least_aspect`` high.
+def evaluation_box(height: int, width: int, *, hw: tuple[int, int], least_aspect: float) -> Box:
+    """The middle of an image, at most as wide as ``hw`` and 1 / ``least_aspect`` times as high.
 
-    >>> evaluation_box(455, 256, size=224, least_aspect=0.6)
+    >>> evaluation_box(455, 256, hw=(224, 224), least_aspect=0.6)
     Box(top=41, left=16, height=373, width=224)
     """
-    box_height, box_width = min(height, int(size / least_aspect)), min(width, size)
+    box_height, box_width = min(height, int(hw[0] / least_aspect)), min(width, hw[1])
     return Box((height - box_height) // 2, (width - box_width) // 2, box_height, box_width)
 
 
@@ -86,13 +87,14 @@ class _Clips(Dataset):
         records: Sequence[ClipRecord],
         settings: ClipDataSettings,
         *,
-        clip_frames: int,
+        backbone: BackboneFamilySettings,
         training: bool,
         cache: FrameCache | None = None,
     ) -> None:
         self.records = list(records)
         self._settings = settings
-        self._clip_frames = clip_frames
+        self._backbone = backbone
+        self._clip_frames = backbone.clip_frames
         cache = cache or FrameCache(budget_gb=settings.cache_gb)
         self._source = FrameSource(settings, training=training, cache=cache)
 
@@ -145,7 +147,7 @@ class _Clips(Dataset):
         return replace(
             sample,
             frames=pictures if later else cut(torch.from_numpy(pictures)).numpy(),
-            colour=colour_map(pictures),
+            colour=colour_map(pictures, self._backbone.colours),
             change=cut if later else None,
         )
 
@@ -161,15 +163,14 @@ class _Clips(Dataset):
         assert record.path is not None
         video = index_video(record.path)
         label = [] if record.label is None else [record.label]
+        num_steps = self._clip_frames // self._backbone.frames_per_step
         return Sample(
             record.clip_id,
             pictures if later else change(torch.from_numpy(pictures)).numpy(),
             len(pictures),
             colour,
             # The steps of a clip that is sampled as a whole are spread over all of it.
-            FeatureGrid(
-                video.fps, 2 * video.num_frames / self._clip_frames, self._clip_frames // 2
-            ),
+            FeatureGrid(video.fps, video.num_frames / num_steps, num_steps),
             Annotations(
                 np.array([[0.0, video.duration_seconds]] * len(label)).reshape(-1, 2),
                 np.array(label, dtype=np.int64),
@@ -185,7 +186,7 @@ class TrainingClips(_Clips):
     Args:
         records: labelled clips with their paths.
         settings: of the data.
-        clip_frames: frames of a sample.
+        backbone: what looks at the samples.
         seed: of the run.
         cache: of frames.
     """
@@ -195,11 +196,11 @@ class TrainingClips(_Clips):
         records: Sequence[ClipRecord],
         settings: ClipDataSettings,
         *,
-        clip_frames: int,
+        backbone: BackboneFamilySettings,
         seed: int,
         cache: FrameCache | None = None,
     ) -> None:
-        super().__init__(records, settings, clip_frames=clip_frames, training=True, cache=cache)
+        super().__init__(records, settings, backbone=backbone, training=True, cache=cache)
         self._seed = seed
         labels = np.array([record.label for record in self.records])
         counts = np.bincount(labels)
@@ -233,7 +234,12 @@ class TrainingClips(_Clips):
         wanted = training_frames(count, count=self._clip_frames, rng=rng)
         pictures = self._pictures(record.path, wanted)
         change, colour = draw_look(
-            pictures, settings, whole(pictures, settings), seed=self._seed, rng=rng
+            pictures,
+            settings,
+            whole(pictures, settings),
+            statistics=self._backbone.colours,
+            seed=self._seed,
+            rng=rng,
         )
         later = settings.augment_on == "device"
         return self._streams(record, wanted, pictures, change, colour, later=later)
@@ -245,7 +251,7 @@ class EvaluationClips(_Clips):
     Args:
         records: clips with their paths.
         settings: of the data.
-        clip_frames: frames of a sample.
+        backbone: what looks at the samples.
         num_samples: of each clip.
         cache: of frames.
     """
@@ -255,11 +261,11 @@ class EvaluationClips(_Clips):
         records: Sequence[ClipRecord],
         settings: ClipDataSettings,
         *,
-        clip_frames: int,
+        backbone: BackboneFamilySettings,
         num_samples: int,
         cache: FrameCache | None = None,
     ) -> None:
-        super().__init__(records, settings, clip_frames=clip_frames, training=False, cache=cache)
+        super().__init__(records, settings, backbone=backbone, training=False, cache=cache)
         self._num_samples = num_samples
 
     def __len__(self) -> int:
@@ -277,7 +283,8 @@ class EvaluationClips(_Clips):
             ).reshape(-1)
             pictures = self._pictures(record.path, wanted)
             change = whole(pictures, self._settings)
-            return self._streams(record, wanted, pictures, change, colour_map(pictures))
+            colour = colour_map(pictures, self._backbone.colours)
+            return self._streams(record, wanted, pictures, change, colour)
         except VideoError as error:
             return FailedVideo(record.clip_id, str(error))
 
@@ -288,6 +295,6 @@ def whole(pictures: NDArray[np.uint8], settings: ClipDataSettings) -> Change:
     box = Box(0, 0, height, width)
     if settings.resize == "crop":
         box = evaluation_box(
-            height, width, size=settings.image_size, least_aspect=settings.least_aspect
+            height, width, hw=settings.image_hw, least_aspect=settings.least_aspect
         )
-    return Change(box, settings.image_size, smooth=settings.resizing == "decoder")
+    return Change(box, settings.image_hw, smooth=settings.resizing == "decoder")

@@ -60,21 +60,32 @@ class FrameSource:
         self._settings = settings
         self._cache = cache
         self._damaged: dict[Path, Collection[int]] = {}
-        self.short_side: int | None = settings.decoded_side(training=training)
-        self.size: tuple[int, int] | None = None
-        if settings.resize == "squash":
-            side = self.short_side
-            assert side is not None
-            self.short_side, self.size = None, (side, side)
+        self._hw = settings.decoded_hw(training=training)
 
     def open(self, path: Path) -> VideoReader:
         """The open video, whose frames come in the size that is decoded."""
+        short_side, size = self._decoded_size(path)
         return open_video(
             path,
             reader=self._settings.reader,
-            short_side=self.short_side,
-            size=self.size,
+            short_side=short_side,
+            size=size,
             resizing=self._settings.resizing,
+        )
+
+    def _decoded_size(self, path: Path) -> tuple[int | None, tuple[int, int] | None]:
+        """The short side or the (height, width) that the frames of a video are decoded in."""
+        height, width = self._hw
+        if self._settings.resize == "squash":
+            return None, self._hw
+        if height == width:
+            return height, None
+        # The smallest size of the same shape that covers what is cut out.
+        index = index_video(path)
+        scale = max(height / index.height, width / index.width)
+        return None, (
+            max(round(index.height * scale), height),
+            max(round(index.width * scale), width),
         )
 
     def found(self, path: Path, *, resampled_fps: float | None = None) -> ReadVideo:
@@ -109,7 +120,7 @@ class FrameSource:
         """The ``wanted`` of ``frames``, which are the positions of all that may be wanted."""
         if not self._settings.cache_gb:
             return self._read(path, frames[wanted])
-        key = (str(path), self.short_side, self.size, frames.tobytes())
+        key = (str(path), *self._decoded_size(path), frames.tobytes())
         stored = self._cache.get(key)
         if stored is None:
             stored = self._read(path, frames)

@@ -12,12 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Frames = NDArray[np.uint8]
+from mmad.config.backbones.family import ColourStatistics
 
-# Mean and standard deviation of ImageNet, on the scale 0 to 255, as all published VideoMAE weights
-# expect.
-RGB_MEAN = np.array([123.675, 116.28, 103.53])
-RGB_STD = np.array([58.395, 57.12, 57.375])
+Frames = NDArray[np.uint8]
 
 _GREY = np.array([0.299, 0.587, 0.114])
 _TO_YIQ = np.array([_GREY, [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
@@ -33,14 +30,17 @@ class Box:
     width: int
 
 
-def centre_box(height: int, width: int) -> Box:
-    """The largest square in the middle of a picture.
+def centre_box(height: int, width: int, *, aspect: float = 1.0) -> Box:
+    """The largest box in the middle of an image with width / height = ``aspect``.
 
     >>> centre_box(160, 284)
     Box(top=0, left=62, height=160, width=160)
+    >>> centre_box(160, 284, aspect=0.5)
+    Box(top=0, left=102, height=160, width=80)
     """
-    side = min(height, width)
-    return Box((height - side) // 2, (width - side) // 2, side, side)
+    box_height = min(height, round(width / aspect))
+    box_width = min(width, round(height * aspect))
+    return Box((height - box_height) // 2, (width - box_width) // 2, box_height, box_width)
 
 
 def random_box(
@@ -49,21 +49,23 @@ def random_box(
     *,
     area: tuple[float, float],
     aspect: tuple[float, float],
+    shape: float = 1.0,
     rng: np.random.Generator,
 ) -> Box:
-    """A box of random area (share of the picture) and aspect (width / height) at a random place.
+    """A box of random area (share of the image) and aspect at a random place.
 
-    Ten tries to fit one, then the largest square in the middle, as mmaction2 does it.
+    ``aspect`` is that of the box relative to ``shape``, the width / height of what is made of it.
+    Ten tries to fit one, then the largest box in the middle, as mmaction2 does it.
     """
     for _ in range(10):
         wanted = rng.uniform(*area) * height * width
-        ratio = math.exp(rng.uniform(math.log(aspect[0]), math.log(aspect[1])))
+        ratio = shape * math.exp(rng.uniform(math.log(aspect[0]), math.log(aspect[1])))
         box_width, box_height = round(math.sqrt(wanted * ratio)), round(math.sqrt(wanted / ratio))
         if 0 < box_width <= width and 0 < box_height <= height:
             top = int(rng.integers(0, height - box_height + 1))
             left = int(rng.integers(0, width - box_width + 1))
             return Box(top, left, box_height, box_width)
-    return centre_box(height, width)
+    return centre_box(height, width, aspect=shape)
 
 
 def subtract_background(frames: Frames, *, num_pictures: int = 15) -> Frames:
@@ -79,6 +81,7 @@ def subtract_background(frames: Frames, *, num_pictures: int = 15) -> Frames:
 
 def colour_map(
     frames: Frames,
+    statistics: ColourStatistics,
     *,
     brightness: float = 0.0,
     contrast: float = 0.0,
@@ -89,8 +92,9 @@ def colour_map(
     """Affine map (3, 4) from raw to normalised colour: random jitter, then mean and standard
     deviation.
 
-    The arguments are the largest relative changes (hue: in turns); without ``rng`` nothing is
-    jittered. The grey level that contrast turns about is measured on a few frames of the window.
+    ``statistics`` are those that the network expects. The others are the largest relative changes
+    (hue: in turns); without ``rng`` nothing is jittered. The grey level that contrast turns about
+    is measured on a few frames of the window.
     """
     matrix, offset = np.eye(3), np.zeros(3)
     if rng is not None:
@@ -108,5 +112,6 @@ def colour_map(
         grey = float(few.mean(axis=0) @ _GREY) * bright
         matrix = rotate @ saturate @ (bright * stretch * np.eye(3))
         offset = np.full(3, (1 - stretch) * grey)
-    scaled = np.concatenate((matrix, (offset - RGB_MEAN)[:, None]), axis=1) / RGB_STD[:, None]
+    mean, std = np.array(statistics.mean), np.array(statistics.std)
+    scaled = np.concatenate((matrix, (offset - mean)[:, None]), axis=1) / std[:, None]
     return scaled.astype(np.float32)

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset, IterableDataset
 
+from mmad.config.backbones.family import BackboneFamilySettings
 from mmad.config.data import DataSettings, PictureSettings
 from mmad.data.clip_transform import Change, draw_look
 from mmad.data.frames import FrameCache, FrameSource
@@ -46,14 +47,14 @@ def make_grid(
     fps: float,
     frame_stride: float,
     window: Window,
-    steps_per_tubelet: float,
-    tubelet_frames: int = 2,
+    frames_per_step: int,
+    upsampling: float,
 ) -> FeatureGrid:
     """Where the feature steps of a window lie in its video."""
     return FeatureGrid(
         fps=fps,
-        stride_frames=frame_stride * tubelet_frames / steps_per_tubelet,
-        num_steps=math.ceil(len(window) * steps_per_tubelet / tubelet_frames),
+        stride_frames=frame_stride * frames_per_step / upsampling,
+        num_steps=math.ceil(len(window) * upsampling / frames_per_step),
         offset_frames=float(window.start * frame_stride),
     )
 
@@ -73,7 +74,8 @@ class TrainingVideos(Dataset):
     Args:
         records: the videos.
         settings: of the data.
-        steps_per_tubelet: of the feature grid.
+        backbone: what looks at the windows.
+        upsampling: feature steps for each of its steps.
         seed: of the run.
         fps: rate that the model works at; None takes each video's own.
         cache: of frames.
@@ -84,14 +86,16 @@ class TrainingVideos(Dataset):
         records: Sequence[VideoRecord],
         settings: DataSettings,
         *,
-        steps_per_tubelet: float,
+        backbone: BackboneFamilySettings,
+        upsampling: float,
         seed: int,
         fps: float | None = None,
         cache: FrameCache | None = None,
     ) -> None:
         self.records = list(records)
         self._settings = settings
-        self._steps_per_tubelet = steps_per_tubelet
+        self._backbone = backbone
+        self._upsampling = upsampling
         self._seed = seed
         self._fps = fps
         cache = cache or FrameCache(budget_gb=settings.cache_gb)
@@ -136,13 +140,19 @@ class TrainingVideos(Dataset):
         if settings.subtract_background:
             pictures = subtract_background(pictures)
         change, colour = draw_look(
-            pictures, settings, unvaried(pictures, settings), seed=self._seed, rng=rng
+            pictures,
+            settings,
+            unvaried(pictures, settings),
+            statistics=self._backbone.colours,
+            seed=self._seed,
+            rng=rng,
         )
         grid = make_grid(
             fps=sampled.fps,
             frame_stride=stride,
             window=window,
-            steps_per_tubelet=self._steps_per_tubelet,
+            frames_per_step=self._backbone.frames_per_step,
+            upsampling=self._upsampling,
         )
         sample = _finish(
             record, pictures, change, colour, grid, annotations, settings, on=settings.augment_on
@@ -154,9 +164,11 @@ class TrainingVideos(Dataset):
 def unvaried(frames: NDArray[np.uint8], settings: PictureSettings) -> Change:
     """What is done to pictures that nothing varies."""
     height, width = frames.shape[1:3]
-    squash = settings.resize == "squash"
-    box = Box(0, 0, height, width) if squash else centre_box(height, width)
-    return Change(box, settings.image_size, smooth=settings.resizing == "decoder")
+    box = Box(0, 0, height, width)
+    if settings.resize == "crop":
+        wanted_height, wanted_width = settings.image_hw
+        box = centre_box(height, width, aspect=wanted_width / wanted_height)
+    return Change(box, settings.image_hw, smooth=settings.resizing == "decoder")
 
 
 def _finish(
@@ -188,7 +200,8 @@ class WindowStream(IterableDataset):
     Args:
         records: the videos.
         settings: of the data.
-        steps_per_tubelet: of the feature grid.
+        backbone: what looks at the windows.
+        upsampling: feature steps for each of its steps.
         fps: rate that the model works at; None takes each video's own.
         cache: of frames.
     """
@@ -198,13 +211,15 @@ class WindowStream(IterableDataset):
         records: Sequence[VideoRecord],
         settings: DataSettings,
         *,
-        steps_per_tubelet: float,
+        backbone: BackboneFamilySettings,
+        upsampling: float,
         fps: float | None = None,
         cache: FrameCache | None = None,
     ) -> None:
         self._records = list(records)
         self._settings = settings
-        self._steps_per_tubelet = steps_per_tubelet
+        self._backbone = backbone
+        self._upsampling = upsampling
         self._fps = fps
         self._use_cache = cache is not None and settings.cache_gb > 0
         self._source = FrameSource(
@@ -241,7 +256,8 @@ class WindowStream(IterableDataset):
                 fps=sampled.fps,
                 frame_stride=stride,
                 window=window,
-                steps_per_tubelet=self._steps_per_tubelet,
+                frames_per_step=self._backbone.frames_per_step,
+                upsampling=self._upsampling,
             )
             annotations = visible_annotations(
                 record.annotations,
@@ -252,7 +268,8 @@ class WindowStream(IterableDataset):
             if settings.subtract_background:
                 part = subtract_background(part)
             change = unvaried(part, settings)
-            sample = _finish(record, part, change, colour_map(part), grid, annotations, settings)
+            colour = colour_map(part, self._backbone.colours)
+            sample = _finish(record, part, change, colour, grid, annotations, settings)
             if number == len(windows):
                 read = self._source.found(path, resampled_fps=sampled.resampled_fps)
                 sample = replace(sample, read=read)

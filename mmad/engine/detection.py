@@ -218,7 +218,8 @@ def prepare_detection(config: RunConfig, *, processes: Processes, folder: RunFol
         dataset=TrainingVideos(
             training,
             data,
-            steps_per_tubelet=config.steps_per_tubelet,
+            backbone=backbone,
+            upsampling=config.upsampling,
             seed=config.seed,
             fps=fps,
             cache=cache,

@@ -147,7 +147,12 @@ def window_batches(
         data, backbone = config.of_videos()
         collate = Packer(clip_frames=backbone.clip_frames)  # type: ignore[assignment]
         stream = WindowStream(
-            records, data, steps_per_tubelet=config.steps_per_tubelet, fps=fps, cache=cache
+            records,
+            data,
+            backbone=backbone,
+            upsampling=config.upsampling,
+            fps=fps,
+            cache=cache,
         )
     return iter(
         DataLoader(
@@ -178,7 +183,7 @@ def feature_reader(config: RunConfig) -> WindowReader:
             f"{settings.features}: was made by weights {found}; data.weights_sha256 says "
             f"{settings.weights_sha256}"
         )
-    return WindowReader(source, steps_per_stored=config.steps_per_tubelet)
+    return WindowReader(source, steps_per_stored=config.upsampling)
 
 
 def merge_windows(

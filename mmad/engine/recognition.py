@@ -240,7 +240,7 @@ def recognize_clips(
         EvaluationClips(
             clips,
             config.data,
-            clip_frames=config.backbone.clip_frames,
+            backbone=config.backbone,
             num_samples=num_samples,
             cache=cache,
         ),
@@ -357,7 +357,7 @@ def prepare_recognition(
     dataset = TrainingClips(
         training,
         config.data,
-        clip_frames=config.backbone.clip_frames,
+        backbone=config.backbone,
         seed=config.seed,
         cache=cache,
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from mmad.config.backbones.videomae import BackboneSettings, CustomSize
+from mmad.config.backbones.union import tiny_backbone
 from mmad.config.data import DataSettings
 from mmad.config.features import ExtractionSettings, FeatureDataSettings
 from mmad.config.recognition import RecognitionConfig
@@ -14,7 +14,7 @@ from mmad.engine.features.extraction import extract_to_file
 from mmad.engine.features.plan import FeatureBackbone
 from mmad.errors import OutputError
 from mmad.files import replaced, replaced_folder
-from mmad.models.build import build_backbone, build_size
+from mmad.models.backbones.families import build_backbone
 from mmad.synthetic.dataset import SynthesisSettings, synthesize
 from mmad.video.find import find_videos
 
@@ -35,25 +35,17 @@ def smoke_config(config: AnyConfig, *, data: Path) -> AnyConfig:
         few |= _feature_places(config, config.data, data)
     else:
         assert config.backbone is not None
-        update["backbone"], side = _tiny(config.backbone)
+        update["backbone"], side = config.backbone.tiny()
         few = {"image_size": side, "num_workers": 0}
         if isinstance(config, RunConfig):
-            few |= {"max_videos": 2, "window_frames": 64} | _video_places(config, data)
+            few |= {
+                "max_videos": 2,
+                "window_frames": 4 * update["backbone"].clip_frames,
+            } | _video_places(config, data)
         else:
             few |= {"max_clips": 2} | _clip_places(config, data)
     update["data"] = config.data.model_copy(update=few)
     return config.model_copy(update=update)
-
-
-def _tiny(backbone: BackboneSettings) -> tuple[BackboneSettings, int]:
-    """Two blocks at random weights, and the side of the pictures for them."""
-    patch = build_size(backbone).patch
-    tiny = CustomSize(width=48, depth=2, num_heads=4, patch=patch)
-    adapter = backbone.adapter
-    if adapter.name != "none":
-        adapter = adapter.model_copy(update={"blocks": "all"})
-    update = {"size": tiny, "pretrained": None, "adapter": adapter}
-    return backbone.model_copy(update=update), 4 * patch
 
 
 def _video_places(config: RunConfig, data: Path) -> dict[str, Any]:
@@ -89,12 +81,12 @@ def _feature_places(config: RunConfig, settings: FeatureDataSettings, data: Path
 
 def draw_features(videos: Path, out: Path) -> None:
     """Features of videos, of a tiny backbone at random weights; they appear all at once."""
-    backbone = BackboneSettings(size=CustomSize(width=48, depth=2, num_heads=4), drop_path=0.0)
+    backbone, side = tiny_backbone()
     torch.manual_seed(0)
     source = FeatureBackbone(
         build_backbone(backbone).eval(),
         backbone,
-        DataSettings(annotations="none", videos=str(videos), image_size=64, augmentation=None),
+        DataSettings(annotations="none", videos=str(videos), image_size=side, augmentation=None),
         weights_source="None",
     )
     with replaced(out) as partial:

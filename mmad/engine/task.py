@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from mmad.data.features.manifest import FeatureManifest
 from mmad.data.samples import Batch
 from mmad.labels import LabelMap
-from mmad.models.backbones.videomae.network import VideoMAE
+from mmad.models.backbones.contract import Backbone
 from mmad.models.layers.loss_normalizer import LossNormalizer
 from mmad.video.reading import ReadVideo, notices
 
@@ -89,7 +89,7 @@ class Experiment:
     """
 
     model: nn.Module
-    backbones: tuple[VideoMAE, ...]
+    backbones: tuple[Backbone, ...]
     labels: LabelMap
     task: Task
     dataset: Dataset

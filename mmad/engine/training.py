@@ -12,6 +12,7 @@ from mmad.engine.detection import prepare_detection
 from mmad.engine.distributed import Processes, start_processes
 from mmad.engine.features.stored import require_features_of, require_same_base
 from mmad.engine.loop import Loop
+from mmad.engine.optimiser import parameter_groups
 from mmad.engine.recognition import prepare_recognition
 from mmad.engine.runs.folder import (
     RunFolder,
@@ -20,13 +21,12 @@ from mmad.engine.runs.folder import (
     read_state,
     save_frozen,
 )
-from mmad.engine.runs.pretrained import load_pretrained, settle_norm
+from mmad.engine.runs.pretrained import load_pretrained, settle_backbone
 from mmad.engine.task import Experiment
 from mmad.engine.tensorboard import TensorBoardLog, require_tensorboard
 from mmad.errors import CheckpointError
 from mmad.files import check_writable, write_text
 from mmad.labels import LabelMap
-from mmad.models.build import parameter_groups
 from mmad.parsing import reading
 from mmad.process_lock import held
 from mmad.report.curves import draw_training_curves
@@ -72,7 +72,7 @@ def _train(
         torch.set_num_threads(config.training.threads)
     folder = RunFolder(out)
     check_writable(out)
-    config = settle_norm(config, started=folder if resume else None)
+    config = settle_backbone(config, started=folder if resume else None)
     experiment = EXPERIMENTS[config.task](config, processes=processes, folder=folder)
     model = experiment.model
     report = None
@@ -105,7 +105,7 @@ def _train(
         task=experiment.task,
         dataset=experiment.dataset,
         num_videos=experiment.num_items,
-        groups=parameter_groups(model, config),
+        groups=parameter_groups(model, config.training),
         normalizer=experiment.normalizer.to(processes.device),
         settings=config.training,
         seed=config.seed,
@@ -155,12 +155,12 @@ def _start_from(config: AnyConfig, experiment: Experiment) -> None:
 
 
 def _require_same_steps(config: AnyConfig, start: RunFolder) -> None:
-    wanted = getattr(config, "steps_per_tubelet", None)
-    found = getattr(load_any_config(start.config), "steps_per_tubelet", None)
+    wanted = getattr(config, "upsampling", None)
+    found = getattr(load_any_config(start.config), "upsampling", None)
     if None not in (wanted, found) and wanted != found:
         raise CheckpointError(
-            f"training.start={start.path}: was trained with steps_per_tubelet {found}, this config "
-            f"has {wanted}; its regression ranges would mean other lengths"
+            f"training.start={start.path}: was trained with upsampling {found:g}, this config "
+            f"has {wanted:g}; its regression ranges would mean other lengths"
         )
 
 

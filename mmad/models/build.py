@@ -1,78 +1,19 @@
 """From settings to modules: the only file that knows both."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from mmad.config.backbones.videomae import BackboneSettings, CustomSize
 from mmad.config.recognition import RecognitionConfig
-from mmad.config.run import AnyConfig, RunConfig
-from mmad.errors import ConfigError
+from mmad.config.run import RunConfig
 from mmad.labels import LabelMap
-from mmad.models.backbones.adapters import (
-    DualPathAdapter,
-    StandardAdapter,
-    TemporalInformationAdapter,
-)
+from mmad.models.backbones.families import build_backbone
 from mmad.models.backbones.features import VideoFeatures
-from mmad.models.backbones.videomae.network import SIZES, VideoMAE, VideoMAESize
 from mmad.models.detectors.families import build_network
 from mmad.models.detectors.whole import Detector, EndToEndDetector, FeatureDetector
 from mmad.models.recognisers.auxiliary_heads.criterion import RecognitionCriterion, body_weights
 from mmad.models.recognisers.auxiliary_heads.network import ArcFace, Gate, Heads, Linear, Recognizer
-
-# Name in the settings -> module; the settings besides `name`, `ratio` and `blocks` are its
-# arguments.
-ADAPTERS: Mapping[str, Callable[..., nn.Module]] = {
-    "standard": StandardAdapter,
-    "tia": TemporalInformationAdapter,
-    "dsta": DualPathAdapter,
-    "dsta_180": DualPathAdapter,
-}
-
-
-def build_size(settings: BackboneSettings) -> VideoMAESize:
-    """Dimensions of the backbone."""
-    if isinstance(settings.size, CustomSize):
-        return VideoMAESize(**settings.size.model_dump())
-    return SIZES[settings.size]
-
-
-def build_backbone(settings: BackboneSettings) -> VideoMAE:
-    """The backbone with its adapters, at random weights, with the right parameters frozen.
-
-    Raises: ConfigError if an adapter is asked for in a block that is not there.
-    """
-    size = build_size(settings)
-    backbone = VideoMAE(
-        size,
-        clip_frames=settings.clip_frames,
-        position_image_size=settings.position_image_size,
-        learned_positions=settings.learned_positions,
-        drop_path_rate=settings.drop_path,
-        # What `settle_norm` has not settled has no weights, and starts as pre-training does.
-        final_norm=settings.final_norm in (True, "auto"),
-        pooled_norm=settings.final_norm == "pooled",
-        activation_checkpointing=settings.activation_checkpointing,
-    )
-    backbone.requires_grad_(not settings.freeze)
-    adapter = settings.adapter
-    if adapter.name != "none":
-        blocks = range(size.depth) if adapter.blocks == "all" else adapter.blocks
-        missing = [block for block in blocks if not 0 <= block < size.depth]
-        if missing:
-            raise ConfigError(
-                f"backbone.adapter.blocks: the backbone has blocks 0 to {size.depth - 1}, "
-                f"found {missing}"
-            )
-        arguments = adapter.model_dump(exclude={"name", "ratio", "blocks"})
-        for block in blocks:
-            channels = int(size.width * adapter.ratio)
-            module = ADAPTERS[adapter.name](size.width, channels=channels, **arguments)
-            backbone.blocks[block].adapter = module
-    return backbone
 
 
 def build_detector(
@@ -93,11 +34,11 @@ def build_detector(
     _, backbone = config.of_videos()
     features = VideoFeatures(
         build_backbone(backbone),
-        steps_per_tubelet=config.steps_per_tubelet,
+        upsampling=config.upsampling,
         mask_padding=config.detector.mask_features,
     )
     network = build_network(
-        config.detector, in_channels=build_size(backbone).width, num_classes=num_classes
+        config.detector, in_channels=features.backbone.spec.channels, num_classes=num_classes
     )
     return EndToEndDetector(features, network)
 
@@ -106,7 +47,7 @@ def build_recognizer(config: RecognitionConfig, *, labels: LabelMap) -> Recogniz
     """The whole network at random weights, the same ones for the same seed."""
     torch.manual_seed(config.seed)
     backbone = build_backbone(config.backbone)
-    settings, width = config.heads, build_size(config.backbone).width
+    settings, width = config.heads, backbone.spec.channels
     has_flow = config.data.flow is not None
     flow_backbone = None
     if has_flow and settings.flow_weights == "separate":
@@ -176,40 +117,3 @@ def build_recognition_criterion(
         label_smoothing=losses.label_smoothing,
         gather=gather,
     )
-
-
-def parameter_groups(model: nn.Module, config: AnyConfig) -> list[dict[str, Any]]:
-    """Groups of the optimiser: name, learning rate, weight decay and parameters of each.
-
-    As in the published end-to-end detectors: all tensors of the adapters decay; of the detector or
-    the heads, and of a backbone that is trained, only the weights of linear layers and convolutions
-    do.
-    """
-    training = config.training
-    decaying = {
-        id(module.weight)
-        for module in model.modules()
-        if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv3d | nn.Conv2d | ArcFace)
-    }
-    rows: dict[str, tuple[float, float, list[nn.Parameter], list[str]]] = {
-        "adapters": (training.adapter_learning_rate, training.weight_decay, [], []),
-        "backbone_decay": (training.backbone_learning_rate, training.weight_decay, [], []),
-        "backbone": (training.backbone_learning_rate, 0.0, [], []),
-        "detector_decay": (training.learning_rate, training.weight_decay, [], []),
-        "detector": (training.learning_rate, 0.0, [], []),
-    }
-    for name, parameter in model.named_parameters():
-        if not parameter.requires_grad:
-            continue
-        if ".adapter." in name:
-            group = "adapters"
-        else:
-            part = "backbone" if name.startswith("features.") else "detector"
-            group = f"{part}_decay" if id(parameter) in decaying else part
-        rows[group][2].append(parameter)
-        rows[group][3].append(name)
-    return [
-        {"name": name, "lr": rate, "weight_decay": decay, "params": params, "names": names}
-        for name, (rate, decay, params, names) in rows.items()
-        if params
-    ]

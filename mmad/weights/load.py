@@ -1,39 +1,29 @@
 """Fills a model with weights of any naming, and says what became of every tensor."""
 
 import fnmatch
-import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
 from mmad.checkpoint import few, load_exactly
 from mmad.errors import CheckpointError
-from mmad.models.backbones.videomae.network import VideoMAE
+from mmad.models.backbones.contract import Backbone
+from mmad.models.backbones.features import BACKBONE_PREFIX
 from mmad.models.detectors.whole import Detector, EndToEndDetector
-from mmad.models.layers.transformer import sinusoid_table
 from mmad.weights.files import WeightFile, read_weights
 from mmad.weights.hub import fetch, is_hub_id
 from mmad.weights.naming import backbone_names, detector_names
 
 SHIPPED_WEIGHTS = Path(__file__).resolve().parents[1] / "assets"
 
-# Parts of published files that a backbone does not have.
-_NOT_BACKBONE = (
-    *("head.", "fc_norm.", "classifier.", "cls_head.", "decoder.", "encoder_to_decoder."),
-    *("mask_token", "position_embeddings", "data_preprocessor.", "detector."),
-    # Some backbones have these; then they are wanted.
-    *("norm.", "pos_embed"),
-)
-_BACKBONE = "features.backbone."
+# Parts of published files that no backbone has; each family has more (`BackboneFamily.optional`).
+_NOT_BACKBONE = ("head.", "classifier.", "cls_head.", "data_preprocessor.", "detector.")
 # The parts of a whole detector after its backbone.
 _TEMPORAL_PARTS = ("projection.", "neck.", "rpn_head.")
 # State of a detector that is no weight: the running number of positives, which begins anew.
 _NOT_DETECTOR = ("rpn_head.loss_normalizer",)
-_POSITIONS = "pos_embed"
 
 
 @dataclass(frozen=True)
@@ -97,8 +87,8 @@ def find_weights(name: str) -> Path:
         return fetch(name)
     shipped = ", ".join(sorted(file.name for file in SHIPPED_WEIGHTS.glob("*.safetensors")))
     raise CheckpointError(
-        f"{name}: there is no such file of weights. Pretrained VideoMAE weights are "
-        "not shipped: get them from their authors and give the path of the file or folder, or "
+        f"{name}: there is no such file of weights. Pre-trained weights of backbones are not "
+        "shipped: get them from their authors and give the path of the file or folder, or "
         "give a hub id such as MCG-NJU/videomae-base (see docs/weights.md); or train from random "
         "weights with backbone.pretrained=null. "
         f"Shipped: {shipped or 'none'}"
@@ -114,7 +104,7 @@ def weight_names(name: str) -> Collection[str]:
 
 
 def load_backbone(
-    backbone: VideoMAE, name: str, *, allow: Sequence[str] = (), averaged: bool = True
+    backbone: Backbone, name: str, *, allow: Sequence[str] = (), averaged: bool = True
 ) -> LoadReport:
     """Fill a backbone from a file of any naming.
 
@@ -130,7 +120,7 @@ def load_backbone(
     return fill_backbone(backbone, file, allow=allow)
 
 
-def fill_backbone(backbone: VideoMAE, file: WeightFile, *, allow: Sequence[str] = ()) -> LoadReport:
+def fill_backbone(backbone: Backbone, file: WeightFile, *, allow: Sequence[str] = ()) -> LoadReport:
     """Fill a backbone with what was read; adapters that the file lacks keep their weights.
 
     Args:
@@ -140,26 +130,26 @@ def fill_backbone(backbone: VideoMAE, file: WeightFile, *, allow: Sequence[str] 
 
     Raises: CheckpointError if a tensor is missing, unexpected or of another shape, and not allowed.
     """
-    found = backbone_names(file.tensors)
+    family = backbone.family
+    found = backbone_names(file.tensors, {"": family})
     if found is None:
+        other = backbone_names(file.tensors)
+        what = f"a {other.family}" if other is not None else few(list(file.tensors))
         raise CheckpointError(
-            f"{file.source}: holds no VideoMAE in a naming that is known (no patch embedding); "
-            f"found {few(list(file.tensors))}"
+            f"{file.source}: holds no {family.title} in a naming that is known; found {what}"
         )
     tensors = {key: value.float() for key, value in found.tensors.items()}
     wanted = list(backbone.state_dict())
-    has_adapters = any(".adapter." in key for key in tensors)
-    if not has_adapters:
-        wanted = [key for key in wanted if ".adapter." not in key]
-    reshaped = _fit_positions(backbone, tensors, source=file.source)
-    known = (*_NOT_BACKBONE, *_TEMPORAL_PARTS)
+    adapters = {key for key, role in backbone.roles().items() if role.role == "adapter"}
+    if not adapters.intersection(tensors):
+        wanted = [key for key in wanted if key not in adapters]
+    reshaped = backbone.fit_weights(tensors, source=file.source)
+    known = (*_NOT_BACKBONE, *_TEMPORAL_PARTS, *family.optional)
     ignored = {key for key in tensors if key not in wanted and key.startswith(known)}
     report = _report(file, found.naming, found.origins, wanted, tensors, reshaped, ignored)
-    if "norm.weight" in report.missing and "fc_norm.weight" in tensors:
-        raise CheckpointError(
-            f"{file.source}: fine-tuned weights, whose last norm (fc_norm) is of pooled vectors; "
-            "set backbone.final_norm=pooled (or auto, or false to go without)"
-        )
+    advice = backbone.advice(report.missing, tensors)
+    if advice is not None:
+        raise CheckpointError(f"{file.source}: {advice}")
     require_complete(report, allow=allow)
     chosen = {key: tensors[key] for key in wanted if key in tensors}
     load_exactly(backbone, chosen, source=file.source)
@@ -210,35 +200,6 @@ def _report(
     )
 
 
-def _fit_positions(
-    backbone: VideoMAE, tensors: dict[str, Tensor], *, source: str
-) -> dict[str, str]:
-    """Bring a position table of another picture size to the backbone's; what was done, by name.
-
-    Raises: CheckpointError if the file has a table of its own and the backbone has fixed sinusoids.
-    """
-    table = tensors.get(_POSITIONS)
-    if table is None:
-        return {}
-    if not isinstance(backbone.pos_embed, nn.Parameter):
-        fixed = sinusoid_table(table.shape[1], table.shape[2])[None]
-        if not torch.allclose(table, fixed, atol=1e-4):
-            raise CheckpointError(
-                f"{source}: has a position table of its own; set backbone.learned_positions=true"
-            )
-        return {}
-    own = backbone.pos_embed
-    tubelets = backbone.clip_tubelets
-    side = math.isqrt(table.shape[1] // tubelets)
-    if table.shape == own.shape or table.shape[1] != tubelets * side**2:
-        return {}
-    grid = table.reshape(tubelets, side, side, -1).permute(0, 3, 1, 2)
-    target = backbone.position_side
-    grid = functional.interpolate(grid, size=(target, target), mode="bicubic")
-    tensors[_POSITIONS] = grid.permute(0, 2, 3, 1).reshape(own.shape)
-    return {_POSITIONS: f"from {side} x {side} to {target} x {target} patches, bicubic"}
-
-
 def fill_detector(model: Detector, file: WeightFile, *, allow: Sequence[str] = ()) -> LoadReport:
     """Fill a detector with what was read of a checkpoint of OpenTAD or ActionFormer.
 
@@ -261,11 +222,12 @@ def fill_detector(model: Detector, file: WeightFile, *, allow: Sequence[str] = (
     moved: dict[str, str] = {}
     if isinstance(model, EndToEndDetector):
         backbone, renamed, reshaped = _backbone_of_detector(model.features.backbone, file)
-        tensors |= {_BACKBONE + name: value for name, value in backbone.items()}
-        origins |= {_BACKBONE + name: renamed[name] for name in backbone}
-        unused = [name for name in backbone if name.startswith(_NOT_BACKBONE)]
-        ignored |= {_BACKBONE + name for name in unused} - set(wanted)
-        moved = {_BACKBONE + name: what for name, what in reshaped.items()}
+        tensors |= {BACKBONE_PREFIX + name: value for name, value in backbone.items()}
+        origins |= {BACKBONE_PREFIX + name: renamed[name] for name in backbone}
+        optional = (*_NOT_BACKBONE, *model.features.backbone.family.optional)
+        unused = [name for name in backbone if name.startswith(optional)]
+        ignored |= {BACKBONE_PREFIX + name for name in unused} - set(wanted)
+        moved = {BACKBONE_PREFIX + name: what for name, what in reshaped.items()}
     report = _report(file, head.naming, origins, wanted, tensors, moved, ignored)
     require_complete(report, allow=allow)
     chosen = {key: tensors[key] for key in wanted if key in tensors}
@@ -274,19 +236,19 @@ def fill_detector(model: Detector, file: WeightFile, *, allow: Sequence[str] = (
 
 
 def _backbone_of_detector(
-    backbone: VideoMAE, file: WeightFile
+    backbone: Backbone, file: WeightFile
 ) -> tuple[dict[str, Tensor], Mapping[str, tuple[str, ...]], dict[str, str]]:
     """Weights of the backbone in a whole detector, their old names, and what was reshaped."""
-    body = backbone_names(file.tensors)
+    body = backbone_names(file.tensors, {"": backbone.family})
     if body is None:
         raise CheckpointError(
-            f"{file.source}: is not a whole detector, it has no VideoMAE; a detector on stored "
-            "features takes it with a config of data.features"
+            f"{file.source}: is not a whole detector, it has no {backbone.family.title}; a "
+            "detector on stored features takes it with a config of data.features"
         )
     weights = {
         name: value.float()
         for name, value in body.tensors.items()
         if not name.startswith(_TEMPORAL_PARTS)
     }
-    reshaped = _fit_positions(backbone, weights, source=file.source)
+    reshaped = dict(backbone.fit_weights(weights, source=file.source))
     return weights, body.origins, reshaped

@@ -52,13 +52,13 @@ def test_test_frames_as_specified(num_samples: int) -> None:
 
 
 def test_the_crop_at_test_is_at_most_373_high() -> None:
-    assert evaluation_box(455, 256, size=224, least_aspect=0.6) == Box(41, 16, 373, 224)
-    assert evaluation_box(256, 341, size=224, least_aspect=0.6) == Box(0, 58, 256, 224)
+    assert evaluation_box(455, 256, hw=(224, 224), least_aspect=0.6) == Box(41, 16, 373, 224)
+    assert evaluation_box(256, 341, hw=(224, 224), least_aspect=0.6) == Box(0, 58, 256, 224)
 
 
 def test_a_grey_box_lies_over_all_frames() -> None:
     frames = torch.zeros(3, 8, 8, 3, dtype=torch.uint8)
-    out = Change(Box(0, 0, 8, 8), 8, erase=Box(1, 2, 3, 4))(frames)
+    out = Change(Box(0, 0, 8, 8), (8, 8), erase=Box(1, 2, 3, 4))(frames)
     assert (out == 128).sum() == 3 * 3 * 3 * 4
     assert (out[:, 1:4, 2:6] == 128).all()
     assert (frames == 0).all()
@@ -66,7 +66,9 @@ def test_a_grey_box_lies_over_all_frames() -> None:
 
 def dataset(videos: Path, **changes: object) -> TrainingClips:
     config = tiny_clip_config(videos, **changes)
-    return TrainingClips(read_clips(config, config.data.train), config.data, clip_frames=16, seed=0)
+    return TrainingClips(
+        read_clips(config, config.data.train), config.data, backbone=config.backbone, seed=0
+    )
 
 
 def test_a_clip_is_the_same_for_the_same_seed(videos: Path) -> None:
@@ -85,7 +87,7 @@ def test_a_clip_is_the_same_for_the_same_seed(videos: Path) -> None:
 def test_samples_of_a_clip_lie_one_behind_the_other(videos: Path) -> None:
     config = tiny_clip_config(videos)
     clips = read_clips(config, config.data.val)
-    three = EvaluationClips(clips, config.data, clip_frames=16, num_samples=3)[0]
+    three = EvaluationClips(clips, config.data, backbone=config.backbone, num_samples=3)[0]
     assert isinstance(three, Sample)
     assert three.frames.shape == (48, 32, 32, 3)
     assert three.video_id == clips[0].clip_id
@@ -111,7 +113,7 @@ def test_a_clip_that_cannot_be_read_is_told(videos: Path, tmp_path: Path) -> Non
     clip = read_clips(config, config.data.val)[0]
     (tmp_path / clip.clip_id).write_bytes(b"no video")
     broken = type(clip)(clip.clip_id, clip.label, "val", tmp_path / clip.clip_id)
-    failed = EvaluationClips([broken], config.data, clip_frames=16, num_samples=1)[0]
+    failed = EvaluationClips([broken], config.data, backbone=config.backbone, num_samples=1)[0]
     assert isinstance(failed, FailedVideo)
     assert clip.clip_id in failed.message
 
@@ -132,7 +134,7 @@ def test_a_truncated_clip_fails_or_is_told(videos: Path, tmp_path: Path) -> None
     record = ClipRecord("a.mp4", None, "test", clip)
     for share, kind in ((0.1, FailedVideo), (1.0, Sample)):
         config = tiny_clip_config(videos, data__max_missing=share)
-        found = EvaluationClips([record], config.data, clip_frames=16, num_samples=1)[0]
+        found = EvaluationClips([record], config.data, backbone=config.backbone, num_samples=1)[0]
         assert isinstance(found, kind)
     assert isinstance(found, Sample)
     assert found.read is not None

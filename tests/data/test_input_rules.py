@@ -10,9 +10,10 @@ import torch
 from synthetic_data import make_videos, tiny_config
 
 from mmad.annotations.attach import attach_videos
+from mmad.config.backbones.family import STATISTICS
 from mmad.config.run import parse_config
 from mmad.data.samples import FailedVideo, Sample
-from mmad.data.transforms import RGB_MEAN, RGB_STD, centre_box, colour_map
+from mmad.data.transforms import centre_box, colour_map
 from mmad.data.videos import TrainingVideos, WindowStream, choose_frames, make_grid
 from mmad.data.windows import (
     Window,
@@ -73,7 +74,11 @@ def test_a_resized_video_has_the_frames_of_opentad(total: int) -> None:
 def test_the_grid_of_a_resized_video_spans_it() -> None:
     frames, stride = choose_frames(np.arange(1000), _settings(sampling="whole", window_frames=768))
     grid = make_grid(
-        fps=25.0, frame_stride=stride, window=Window(0, len(frames)), steps_per_tubelet=0.5
+        fps=25.0,
+        frame_stride=stride,
+        window=Window(0, len(frames)),
+        frames_per_step=2,
+        upsampling=0.5,
     )
     assert grid.num_steps == 192
     np.testing.assert_allclose(grid.to_grid([[0.0, 40.0]]), [[0.0, 192.0]])
@@ -82,9 +87,9 @@ def test_the_grid_of_a_resized_video_spans_it() -> None:
 def test_a_whole_video_is_one_window(videos: Path) -> None:
     config = tiny_config(videos, data__sampling="whole", data__window_frames=32)
     records = attach_videos(read_data(config)[0].records, config.data.videos)
-    stream = list(WindowStream(records, config.data, steps_per_tubelet=1))
+    stream = list(WindowStream(records, config.data, backbone=config.backbone, upsampling=1))
     assert len(stream) == len(records)
-    training = TrainingVideos(records, config.data, steps_per_tubelet=1, seed=0)
+    training = TrainingVideos(records, config.data, backbone=config.backbone, upsampling=1, seed=0)
     for record, seen, drawn in zip(
         records, stream, [training[(0, i)] for i in range(len(records))], strict=True
     ):
@@ -163,11 +168,11 @@ def test_sizes_and_centre_crops_are_those_of_openmmlab(width: int, height: int) 
 
 def test_colours_are_normalised_as_all_published_weights_expect() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (50, 3)).astype(np.float32)
-    table = torch.from_numpy(colour_map(np.zeros((1, 2, 2, 3), np.uint8)))
+    table = torch.from_numpy(colour_map(np.zeros((1, 2, 2, 3), np.uint8), STATISTICS["imagenet"]))
     ours = torch.from_numpy(pixels) @ table[:, :3].T + table[:, 3]
     mean, std = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
     np.testing.assert_allclose(ours, (pixels - mean) / std, atol=1e-5)
-    assert (mean, std) == (RGB_MEAN.tolist(), RGB_STD.tolist())
+    assert STATISTICS["imagenet"] == (tuple(mean), tuple(std))
 
 
 @pytest.mark.parametrize("short_side", [20, 50])
@@ -191,15 +196,16 @@ def test_the_input_of_the_opentad_preset(videos: Path) -> None:
     content["compat"] = "opentad"
     for name in ("pad_to_window", "keep_tail", "resizing", "truncate_annotations", "augmentation"):
         del content["data"][name]
-    settings = parse_config(content, source="test").data
+    config = parse_config(content, source="test")
+    settings = config.data
     assert settings.resizing == "opencv"
     assert settings.truncate_annotations
     assert settings.augmentation is not None
     assert (settings.augmentation.operations, settings.augmentation.fixed_signs) == (2, True)
-    records = attach_videos(
-        read_data(parse_config(content, source="test"))[0].records, videos / "videos"
-    )
-    sample = TrainingVideos(records, settings, steps_per_tubelet=1, seed=0)[(0, 0)]
+    records = attach_videos(read_data(config)[0].records, videos / "videos")
+    sample = TrainingVideos(records, settings, backbone=config.backbone, upsampling=1, seed=0)[
+        (0, 0)
+    ]
     assert not isinstance(sample, FailedVideo)
     assert sample.frames.shape[0] == settings.window_frames
     assert sample.grid.num_steps == math.ceil(sample.num_valid_frames / 2)

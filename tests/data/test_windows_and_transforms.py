@@ -1,9 +1,8 @@
 import numpy as np
 import pytest
 
+from mmad.config.backbones.family import STATISTICS
 from mmad.data.transforms import (
-    RGB_MEAN,
-    RGB_STD,
     Box,
     centre_box,
     colour_map,
@@ -12,6 +11,8 @@ from mmad.data.transforms import (
 )
 from mmad.data.windows import sliding_windows, training_window, visible_annotations
 from mmad.structures import Annotations, FeatureGrid
+
+IMAGENET = STATISTICS["imagenet"]
 
 
 @pytest.mark.parametrize("num_frames", [1, 63, 64, 65, 100, 1000])
@@ -65,20 +66,28 @@ def test_boxes_stay_inside() -> None:
 
 
 def test_colours_without_jitter_are_normalised() -> None:
-    table = colour_map(np.zeros((1, 2, 2, 3), np.uint8))
+    table = colour_map(np.zeros((1, 2, 2, 3), np.uint8), IMAGENET)
     colour = np.array([10.0, 20.0, 30.0])
     np.testing.assert_allclose(
-        table[:, :3] @ colour + table[:, 3], (colour - RGB_MEAN) / RGB_STD, rtol=1e-5
+        table[:, :3] @ colour + table[:, 3],
+        (colour - np.array(IMAGENET.mean)) / IMAGENET.std,
+        rtol=1e-5,
     )
 
 
 def test_jitter_keeps_grey_grey() -> None:
     frames = np.full((1, 8, 8, 3), 90, np.uint8)
     table = colour_map(
-        frames, brightness=0.0, contrast=0.5, saturation=0.5, hue=0.1, rng=np.random.default_rng(0)
+        frames,
+        IMAGENET,
+        brightness=0.0,
+        contrast=0.5,
+        saturation=0.5,
+        hue=0.1,
+        rng=np.random.default_rng(0),
     )
     normalised = table[:, :3] @ np.full(3, 90.0) + table[:, 3]
-    np.testing.assert_allclose(normalised * RGB_STD + RGB_MEAN, 90.0, atol=0.2)
+    np.testing.assert_allclose(normalised * IMAGENET.std + IMAGENET.mean, 90.0, atol=0.2)
 
 
 def test_background_is_grey_and_movement_is_not() -> None:

@@ -198,7 +198,7 @@ def test_batch_equals_single(videos: Path) -> None:
     config = tiny_config(videos)
     annotations, _ = read_data(config)
     records = records_of(config, annotations, ["train"])
-    dataset = TrainingVideos(records, config.data, steps_per_tubelet=1, seed=0)
+    dataset = TrainingVideos(records, config.data, backbone=config.backbone, upsampling=1, seed=0)
     samples = [dataset[0, index] for index in range(4)]
     assert len({len(sample.frames) for sample in samples}) > 1
     model = random_detector(config)
@@ -214,7 +214,8 @@ def test_augmentation_is_a_function_of_seed_epoch_and_index(videos: Path) -> Non
     annotations, _ = read_data(config)
     records = records_of(config, annotations, ["train"])
     first, second = (
-        TrainingVideos(records, config.data, steps_per_tubelet=1, seed=0) for _ in range(2)
+        TrainingVideos(records, config.data, backbone=config.backbone, upsampling=1, seed=0)
+        for _ in range(2)
     )
     assert (first[3, 1].frames == second[3, 1].frames).all()
     assert (first[3, 1].colour == second[3, 1].colour).all()
@@ -240,9 +241,12 @@ def test_sliding_windows_show_every_frame_at_its_time(videos: Path) -> None:
     config = tiny_config(videos, data__window_frames=32)
     annotations, _ = read_data(config)
     record = records_of(config, annotations, ["val"])[0]
-    samples = list(WindowStream([record], config.data, steps_per_tubelet=1))
+    samples = list(WindowStream([record], config.data, backbone=config.backbone, upsampling=1))
     (whole,) = WindowStream(
-        [record], config.data.model_copy(update={"window_frames": 1600}), steps_per_tubelet=1
+        [record],
+        config.data.model_copy(update={"window_frames": 1600}),
+        backbone=config.backbone,
+        upsampling=1,
     )
     assert len(samples) > 1
     seen = np.zeros(len(whole.frames), dtype=bool)
@@ -257,7 +261,7 @@ def test_pad_to_window_pads_with_the_last_frame(videos: Path) -> None:
     config = tiny_config(videos, data__pad_to_window=True)
     annotations, _ = read_data(config)
     record = records_of(config, annotations, ["val"])[0]
-    (sample,) = WindowStream([record], config.data, steps_per_tubelet=1)
+    (sample,) = WindowStream([record], config.data, backbone=config.backbone, upsampling=1)
     assert len(sample.frames) == 64
     assert sample.num_valid_frames < 64
     assert (

@@ -82,7 +82,7 @@ def test_dense_features_are_what_the_detector_sees(
     features = build_detector(config, num_classes=52).features
     features.backbone = random_backbone(config)
     data, _ = config.of_videos()
-    for sample in WindowStream(records, data, steps_per_tubelet=1):
+    for sample in WindowStream(records, data, backbone=config.backbone, upsampling=1):
         batch, _ = Packer(clip_frames=16)([sample])
         with torch.no_grad():
             steps_1CT, mask_1T = features(*batch.inputs)

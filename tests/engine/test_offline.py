@@ -42,7 +42,7 @@ def offline_config(videos: Path, features: Path, **changes: object) -> RunConfig
         "features": str(features),
         "window_steps": 64,
     }
-    del content["backbone"], content["steps_per_tubelet"]
+    del content["backbone"], content["upsampling"]
     return parse_config(change(content, changes), source="test")
 
 
@@ -109,7 +109,7 @@ def test_a_detector_finds_the_same_in_videos_and_their_features(
 ) -> None:
     """The weights of an end-to-end run, on features that it made itself."""
     content = tiny_content(videos)
-    content["steps_per_tubelet"] = steps
+    content["upsampling"] = steps
     content["training"]["epochs"] = 1
     run = tmp_path / "run"
     train_run(parse_config(content, source="test"), out=run, quiet=True)
@@ -119,7 +119,7 @@ def test_a_detector_finds_the_same_in_videos_and_their_features(
     detector, config, _ = load_run(run)
     records = records_of(config, read_data(config)[0], ["train", "val"])
     expected = detect_videos(detector, records, config, device=CPU).detections
-    on_features = offline_config(videos, features, steps_per_tubelet=steps)
+    on_features = offline_config(videos, features, upsampling=steps)
     reader = WindowReader(open_features(features), steps_per_stored=steps)
     alone, _, _ = load_run(run, features=reader.source.manifest)
     found = detect_videos(alone, records, on_features, device=CPU, reader=reader).detections
@@ -270,7 +270,7 @@ def test_a_config_says_what_is_wrong() -> None:
         load_config("configs/demo.yaml", overrides=["backbone=null"])
     config = load_config("configs/features_tridet.yaml", overrides=["compat=opentad"])
     assert config.data.keep_tail is False
-    assert config.steps_per_tubelet == 1
+    assert config.upsampling == 1
 
 
 # ---- folders of arrays ----
@@ -439,9 +439,9 @@ def test_a_start_with_another_backbone_or_other_steps_is_refused(
         videos,
         training__start=str(offline_run),
         backbone__pretrained=str(whole_run),
-        steps_per_tubelet=2,
+        upsampling=2,
     )
-    with pytest.raises(CheckpointError, match="was trained with steps_per_tubelet 1"):
+    with pytest.raises(CheckpointError, match="was trained with upsampling 1"):
         train_run(steps, out=tmp_path / "d", quiet=True)
 
 

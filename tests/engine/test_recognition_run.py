@@ -280,7 +280,7 @@ def test_other_models_are_refused_by_predict(run: Path, videos: Path, tmp_path: 
         result = CliRunner().invoke(app, ["predict", str(run), change, "--subset", "val"])
         assert isinstance(result.exception, CheckpointError)
         assert expected in str(result.exception)
-    with pytest.raises(ConfigError, match="multiple of the backbone's patches"):
+    with pytest.raises(ConfigError, match="is not a multiple of 16 pixels"):
         tiny_clip_config(videos, data__image_size=40)
     with pytest.raises(ConfigError, match="task: expected detection or recognition"):
         parse_any_config({"task": ["recognition"]}, source="test")
@@ -307,11 +307,15 @@ def test_a_mirrored_clip_keeps_its_flow(videos: Path, tmp_path: Path) -> None:
     config = tiny_clip_config(
         videos, data__flow=str(flow), data__augmentation={"flip": 1.0, "crop_area": [1.0, 1.0]}
     )
-    data = TrainingClips(read_clips(config, config.data.train), config.data, clip_frames=16, seed=0)
+    data = TrainingClips(
+        read_clips(config, config.data.train), config.data, backbone=config.backbone, seed=0
+    )
     pair = data[(0, 0)]
     assert isinstance(pair, tuple)
     plain = tiny_clip_config(videos, data__augmentation={"flip": 0.0, "crop_area": [1.0, 1.0]})
-    same = TrainingClips(read_clips(plain, plain.data.train), plain.data, clip_frames=16, seed=0)
+    same = TrainingClips(
+        read_clips(plain, plain.data.train), plain.data, backbone=plain.backbone, seed=0
+    )
     alone = same[(0, 0)]
     assert isinstance(alone, Sample)
     assert (pair[0].frames == alone.frames).all()

@@ -3,8 +3,8 @@ import torch
 
 from mmad.config.run import parse_config
 from mmad.models.backbones.adapters import TemporalDepthwiseConv
+from mmad.models.backbones.families import build_backbone
 from mmad.models.backbones.videomae.network import VideoMAE, VideoMAESize
-from mmad.models.build import build_backbone
 from mmad.models.layers.transformer import sinusoid_table
 
 TINY = {"width": 16, "depth": 2, "num_heads": 2}
@@ -18,6 +18,10 @@ def backbone(size: object = TINY, **settings: object) -> VideoMAE:
     }
     torch.manual_seed(0)
     return build_backbone(parse_config(content, source="test").backbone)
+
+
+def steps(model: VideoMAE, clips: torch.Tensor, videos: torch.Tensor) -> torch.Tensor:
+    return model.pool_steps(model(clips, videos))
 
 
 def randomize(model: torch.nn.Module) -> None:
@@ -57,7 +61,9 @@ def test_new_adapter_is_the_identity(adapter: str) -> None:
     videos = torch.tensor([0, 0])
     plain, adapted = backbone().eval(), backbone(adapter={"name": adapter}).eval()
     adapted.load_state_dict(plain.state_dict(), strict=False)
-    torch.testing.assert_close(adapted(clips, videos), plain(clips, videos), rtol=0, atol=0)
+    torch.testing.assert_close(
+        steps(adapted, clips, videos), steps(plain, clips, videos), rtol=0, atol=0
+    )
 
 
 @pytest.mark.parametrize("adapter", ["tia", "dsta", "dsta_180"])
@@ -65,12 +71,15 @@ def test_videos_do_not_see_each_other(adapter: str) -> None:
     model = backbone(adapter={"name": adapter}).eval()
     randomize(model)
     clips = torch.randn(5, 3, 16, 32, 32)
-    together = model(clips, torch.tensor([0, 0, 1, 1, 1]))
+    together = steps(model, clips, torch.tensor([0, 0, 1, 1, 1]))
     apart = torch.cat(
-        [model(clips[:2], torch.tensor([0, 0])), model(clips[2:], torch.tensor([0] * 3))]
+        [
+            steps(model, clips[:2], torch.tensor([0, 0])),
+            steps(model, clips[2:], torch.tensor([0] * 3)),
+        ]
     )
     torch.testing.assert_close(together, apart, rtol=1e-5, atol=1e-5)
-    joined = model(clips, torch.zeros(5, dtype=torch.long))
+    joined = steps(model, clips, torch.zeros(5, dtype=torch.long))
     assert (joined - apart).abs().max() > 1e-3  # one video of five clips is another thing
 
 
@@ -131,7 +140,7 @@ def test_checkpointing_changes_nothing() -> None:
     saving.load_state_dict(plain.state_dict())
     clips = torch.randn(2, 3, 16, 32, 32)
     for model in (plain, saving):
-        model(clips, torch.tensor([0, 0])).square().sum().backward()
+        steps(model, clips, torch.tensor([0, 0])).square().sum().backward()
     for (name, a), b in zip(plain.named_parameters(), saving.parameters(), strict=True):
         if a.requires_grad:
             torch.testing.assert_close(a.grad, b.grad, msg=name)
@@ -139,5 +148,5 @@ def test_checkpointing_changes_nothing() -> None:
 
 def test_size_with_its_own_patch() -> None:
     model = VideoMAE(VideoMAESize(28, 1, 2, patch=14, mlp_ratio=48 / 11), position_image_size=28)
-    assert model(torch.randn(1, 3, 16, 28, 28), torch.tensor([0])).shape == (1, 8, 28)
+    assert steps(model, torch.randn(1, 3, 16, 28, 28), torch.tensor([0])).shape == (1, 8, 28)
     assert model.blocks[0].mlp.fc1.out_features == round(28 * 48 / 11)

@@ -8,7 +8,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from mmad.config.backbones.videomae import BackboneSettings
+from mmad.config.backbones.videomae import VideoMAESettings
 from mmad.config.recognition import ClipDataSettings, HeadSettings, RecognitionConfig
 from mmad.config.training import TrainingSettings
 from mmad.evaluation.hierarchy import combine_levels
@@ -34,7 +34,7 @@ from mmad.models.recognisers.auxiliary_heads.network import (
 def make_config(**heads: object) -> RecognitionConfig:
     return RecognitionConfig(
         data=ClipDataSettings(train=["x"], clips="y"),
-        backbone=BackboneSettings(
+        backbone=VideoMAESettings(
             size={"width": 32, "depth": 2, "num_heads": 2},
             position_image_size=32,
             adapter={"name": "dsta"},
@@ -168,18 +168,18 @@ def test_a_clip_does_not_depend_on_its_neighbours() -> None:
     torch.testing.assert_close(model(clips, colours[:1], [2]).fine, alone, rtol=1e-4, atol=1e-5)
 
 
-def test_mixing_behind_the_embedding_is_mixing_pictures() -> None:
+def test_mixing_is_mixing_images() -> None:
     model, clips, colours = recognizer()
     share = torch.tensor([0.25, 1.0])
-    mixed = model.tokens(clips, colours, [1, 1], Mix(torch.tensor([1, 0]), share))
+    mixed = model.tokens(clips, colours, [1, 1], Mix(torch.tensor([1, 0]), share)).tokens_NTSC
     floats = clips.float()
     blended = 0.25 * floats[0] + 0.75 * floats[1]
     frames = (blended[None] / 100).permute(0, 4, 1, 2, 3)
     backbone = model.features.backbone
-    by_pictures = backbone.encode(backbone.embed(frames), torch.zeros(1, dtype=torch.long))
-    torch.testing.assert_close(mixed[:1], by_pictures, rtol=1e-3, atol=1e-4)
+    by_images = backbone(frames, torch.zeros(1, dtype=torch.long))
+    torch.testing.assert_close(mixed[:1], by_images.tokens_NTSC, rtol=1e-3, atol=1e-4)
     torch.testing.assert_close(
-        mixed[1:], model.tokens(clips[1:], colours[1:], [1]), rtol=1e-4, atol=1e-5
+        mixed[1:], model.tokens(clips[1:], colours[1:], [1]).tokens_NTSC, rtol=1e-4, atol=1e-5
     )
 
 

@@ -12,16 +12,16 @@ from torch import Tensor
 from typer.testing import CliRunner
 
 from mmad.cli.main import app
-from mmad.config.backbones.videomae import BackboneSettings
+from mmad.config.backbones.videomae import VideoMAESettings
 from mmad.config.recognition import RecognitionConfig
-from mmad.engine.runs.pretrained import settle_norm
+from mmad.engine.runs.pretrained import settle_backbone
 from mmad.errors import CheckpointError
+from mmad.models.backbones.families import build_backbone
+from mmad.models.backbones.videomae.hugging_face import hugging_face_names
 from mmad.models.backbones.videomae.network import VideoMAE
-from mmad.models.build import build_backbone
 from mmad.weights.export import write_hugging_face
 from mmad.weights.files import read_weights
 from mmad.weights.load import load_backbone
-from mmad.weights.naming import hugging_face_names
 
 SIZE = {"width": 16, "depth": 2, "num_heads": 2}
 
@@ -29,7 +29,7 @@ SIZE = {"width": 16, "depth": 2, "num_heads": 2}
 def make(seed: int = 0, **settings: object) -> VideoMAE:
     torch.manual_seed(seed)
     values = {"size": SIZE, "position_image_size": 32, "drop_path": 0.0, **settings}
-    model = build_backbone(BackboneSettings(**values)).eval()
+    model = build_backbone(VideoMAESettings(**values)).eval()
     with torch.no_grad():  # biases too, so that a forgotten one shows
         for parameter in model.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
@@ -40,7 +40,7 @@ def features(model: VideoMAE) -> Tensor:
     generator = torch.Generator().manual_seed(5)
     clips = torch.randn(2, 3, 16, 32, 32, generator=generator)
     with torch.no_grad():
-        return model(clips, torch.arange(2))
+        return model.pool_steps(model(clips, torch.arange(2)))
 
 
 def official(model: VideoMAE) -> dict[str, Tensor]:
@@ -102,7 +102,7 @@ def test_the_hugging_face_model_agrees(tmp_path: Path) -> None:
     clips = torch.randn(2, 16, 3, 32, 32)
     with torch.no_grad():
         tokens = theirs(clips).last_hidden_state
-        ours = source.encode(source.embed(clips.transpose(1, 2)), torch.arange(2))
+        ours = source(clips.transpose(1, 2), torch.arange(2)).tokens_NTSC
     torch.testing.assert_close(ours.flatten(1, 2), tokens, atol=1e-4, rtol=1e-4)
     theirs.save_pretrained(tmp_path / "again")
     target = make(seed=2)
@@ -133,8 +133,8 @@ def test_a_fine_tuned_classifier_of_hugging_face_agrees(tmp_path: Path) -> None:
     assert not any(name.startswith("fc_norm") for name in report.ignored)
     clips = torch.randn(3, 16, 3, 32, 32)
     with torch.no_grad():
-        tokens = ours.encode(ours.embed(clips.transpose(1, 2)), torch.arange(3))
-        logits = theirs.classifier(ours.pool(tokens, over_time=True))
+        tokens = ours(clips.transpose(1, 2), torch.arange(3))
+        logits = theirs.classifier(ours.pool_clips(tokens))
         torch.testing.assert_close(logits, theirs(clips).logits, atol=1e-4, rtol=1e-4)
 
 
@@ -150,7 +150,7 @@ def test_the_last_norm_is_that_of_the_weights(extra: str, settled: object, tmp_p
         backbone={**settings, "final_norm": "auto"},
         training={"epochs": 1},
     )
-    settled_config = settle_norm(config)
+    settled_config = settle_backbone(config)
     assert settled_config.backbone is not None
     assert settled_config.backbone.final_norm == settled
 

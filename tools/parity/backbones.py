@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from einops import rearrange
 from torch import Tensor
 from torch.nn import functional
 
-from mmad.config.backbones.videomae import BackboneSettings
+from mmad.config.backbones.videomae import VideoMAESettings
+from mmad.models.backbones.families import build_backbone
 from mmad.models.backbones.features import VideoFeatures
-from mmad.models.build import build_backbone
 from mmad.weights.load import fill_backbone
 from mmad.weights.naming import backbone_names
 from parity.common import Check, Checks, as_file, largest
@@ -38,9 +39,9 @@ def read_backbone(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> V
     """OpenTAD's or mmaction's backbone as ours, with its adapters."""
     has_adapters = any(".adapter." in name for name in weights)
     settings = backbone_settings(config["backbone"], has_adapters=has_adapters)
-    backbone = build_backbone(BackboneSettings(**settings))
+    backbone = build_backbone(VideoMAESettings(**settings))
     fill_backbone(backbone, as_file(weights))
-    return VideoFeatures(backbone, mask_padding=False)
+    return VideoFeatures(backbone, upsampling=2, mask_padding=False)
 
 
 def fixed_colours(config: Mapping[str, Any], count: int) -> Tensor:
@@ -116,13 +117,12 @@ def check_mmaction(path: Path) -> Checks:
     config = data["config"]
     weights = {name: value for name, value in data["state_dict"].items() if ".adapter." not in name}
     backbone = read_backbone(config, weights).backbone.eval()
-    clips = to_clips(data["frames_uint8"], clip_frames=backbone.clip_frames).float()
+    clips = to_clips(data["frames_uint8"], clip_frames=backbone.spec.clip_frames).float()
     colour = fixed_colours(config, 1)[0]
     frames = (clips @ colour[:, :3].t() + colour[:, 3]).permute(0, 4, 1, 2, 3)
     with torch.no_grad():
-        patches = backbone.embed(frames)
-        tokens = backbone.encode(patches, torch.zeros(len(clips), dtype=torch.long))
-    ours = tokens.unflatten(2, tuple(patches.shape[3:])).permute(0, 4, 1, 2, 3)
+        out = backbone(frames, torch.zeros(len(clips), dtype=torch.long))
+    ours = rearrange(out.tokens_NTSC, "n t (h w) c -> n c t h w", h=out.grid_hw[0])
     yield Check("feature map without adapters", largest(ours, output["output"]), 1e-4)
 
 
@@ -166,13 +166,13 @@ def run_naming(
         "patch": patches.shape[-1],
         "mlp_ratio": found.tensors["blocks.0.mlp.fc1.weight"].shape[0] / width,
     }
-    settings = BackboneSettings(
+    settings = VideoMAESettings(
         size=size, position_image_size=x.shape[-1], clip_frames=x.shape[2], drop_path=0.0
     )
     backbone = build_backbone(settings).eval()
     fill_backbone(backbone, as_file(data[naming]))
     with torch.no_grad():
-        tokens = backbone.encode(backbone.embed(x), torch.zeros(len(x), dtype=torch.long))
+        tokens = backbone(x, torch.zeros(len(x), dtype=torch.long)).tokens_NTSC
         scale, shift = official["fc_norm.weight"], official["fc_norm.bias"]
         mean = tokens.flatten(1, 2).mean(dim=1)
         pooled = functional.layer_norm(mean, (width,), scale, shift, 1e-6)

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from mmad.config.run import RunConfig
 from mmad.engine.inference import merge_windows
-from mmad.models.build import build_detector, parameter_groups
+from mmad.engine.optimiser import parameter_groups
+from mmad.models.build import build_detector
 from mmad.models.detectors.dense.points import DenseOutputs
 from mmad.models.detectors.families import build_criterion
 from mmad.models.detectors.whole import EndToEndDetector
@@ -41,7 +42,7 @@ def check_detector(path: Path) -> Checks:
     )
     run = run.model_copy(update={"training": training})
     model = whole_detector(run, data["state_dict_before"]).train()
-    groups = parameter_groups(model, run)
+    groups = parameter_groups(model, run.training)
     yield from check_groups(groups, data["param_groups"])
     optimizer = torch.optim.AdamW(
         [{k: v for k, v in group.items() if k not in ("names", "name")} for group in groups]

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from mmad.config.base import Settings
+from mmad.config.base import Settings, named
 
 
 class ColourStatistics(NamedTuple):
@@ -25,6 +25,9 @@ STATISTICS: Mapping[str, ColourStatistics] = {
     # Means of Sports-1M without scaling, as C3D expects.
     "sports1m": ColourStatistics((104.0, 117.0, 128.0), (1.0, 1.0, 1.0)),
 }
+
+
+_NAME = named("backbone")
 
 
 class BackboneFamilySettings(Settings):
@@ -114,6 +117,20 @@ class BackboneFamilySettings(Settings):
                 "(such as videomae)"
             )
         return content
+
+    def problems_of_images(self, image_hw: tuple[int, int]) -> Iterator[str]:
+        """The problem of images of ``image_hw`` pixels, if the network cannot take them."""
+        if any(side % self.side_multiple for side in image_hw):
+            height, width = image_hw
+            size = str(height) if height == width else f"[{height}, {width}]"
+            yield (
+                f"data.image_size {size} is not a multiple of {self.side_multiple} pixels, as "
+                f"backbone {_NAME(self)} needs"
+            )
+
+    def problems_of_streams(self) -> Iterator[str]:
+        """The problem of joining tokens of several streams before they are pooled, if any."""
+        return iter(())
 
     def problems(self) -> Iterator[str]:
         """As in `Settings`."""

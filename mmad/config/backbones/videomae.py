@@ -1,11 +1,12 @@
-"""Settings of the backbone and its adapters."""
+"""Settings of VideoMAE."""
 
-from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from collections.abc import Collection, Iterator, Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Discriminator, Field, Tag
 
 from mmad.config.backbones.adapters import AdapterSettings, NoAdapter
+from mmad.config.backbones.family import BackboneFamilySettings
 from mmad.config.base import Settings
 
 
@@ -25,8 +26,14 @@ class CustomSize(Settings):
             yield f"width {self.width} is not a multiple of num_heads {self.num_heads}"
 
 
-# Sides of patches in pixels, where a published size has others than 16.
-_PATCHES = {"giant": 14}
+TUBELET_FRAMES = 2
+SIZES: Mapping[str, CustomSize] = {
+    "small": CustomSize(width=384, depth=12, num_heads=6),
+    "base": CustomSize(width=768, depth=12, num_heads=12),
+    "large": CustomSize(width=1024, depth=24, num_heads=16),
+    "huge": CustomSize(width=1280, depth=32, num_heads=16),
+    "giant": CustomSize(width=1408, depth=40, num_heads=16, patch=14, mlp_ratio=48 / 11),
+}
 
 
 def _kind_of_size(value: Any) -> str:
@@ -40,24 +47,16 @@ BackboneSize = Annotated[
 ]
 
 
-class BackboneSettings(Settings):
-    """VideoMAE, its weights, and what of it is trained."""
+class VideoMAESettings(BackboneFamilySettings):
+    """VideoMAE, with an adapter behind each of its blocks."""
 
+    takes_adapters: ClassVar[bool] = True
+
+    name: Literal["videomae"] = "videomae"
     size: BackboneSize = Field(description="published size, or dimensions of one's own")
-    pretrained: str | None = Field(
-        None,
-        description="weights: a file or folder of any naming, or a hub id; null starts at random",
-    )
-    pretrained_allow: list[str] = Field(
-        [], description="tensors (patterns such as fc_norm.*) that may be missing or unexpected"
-    )
     adapter: AdapterSettings = Field(NoAdapter(), description="what is put after the blocks")
-    freeze: bool = Field(
-        True, description="train adapters only; false fine-tunes the whole backbone"
-    )
-    clip_frames: int = Field(16, ge=2, multiple_of=2, description="frames of a clip")
     position_image_size: int = Field(
-        224, ge=16, description="picture size in pixels that the position table was made for"
+        224, ge=16, description="image size in pixels that the position table was made for"
     )
     learned_positions: bool = Field(
         False, description="the position table is part of the weights, not fixed sinusoids"
@@ -74,13 +73,64 @@ class BackboneSettings(Settings):
         False, description="less memory, about a third more time: recompute activations"
     )
 
-    def cut_patches(self, image_size: int) -> Iterator[str]:
-        """The problem of images of ``image_size`` pixels, if patches of them are cut."""
-        patch = (
-            self.size.patch if isinstance(self.size, CustomSize) else _PATCHES.get(self.size, 16)
-        )
-        if image_size % patch:
+    @property
+    def dimensions(self) -> CustomSize:
+        """Dimensions of the size."""
+        return self.size if isinstance(self.size, CustomSize) else SIZES[self.size]
+
+    @property
+    def frames_per_step(self) -> int:
+        """Frames of a tubelet."""
+        return TUBELET_FRAMES
+
+    @property
+    def side_multiple(self) -> int:
+        """Side of a patch."""
+        return self.dimensions.patch
+
+    @property
+    def depends_on_weights(self) -> bool:
+        """As in `BackboneFamilySettings`."""
+        return self.final_norm == "auto"
+
+    @property
+    def norms_vectors(self) -> bool:
+        """As in `BackboneFamilySettings`."""
+        return bool(self.final_norm)
+
+    def settled(self, names: Collection[str] | None) -> Self:
+        """As in `BackboneFamilySettings`."""
+        found: bool | str = True
+        if names is not None and "norm.weight" not in names:
+            found = "pooled" if "fc_norm.weight" in names else False
+        return self.model_copy(update={"final_norm": found})
+
+    def settled_as(self, other: BackboneFamilySettings) -> Self:
+        """As in `BackboneFamilySettings`."""
+        assert isinstance(other, VideoMAESettings)
+        return self.model_copy(update={"final_norm": other.final_norm})
+
+    def problems_of_streams(self) -> Iterator[str]:
+        """As in `BackboneFamilySettings`."""
+        if self.final_norm == "pooled":
             yield (
-                f"data.image_size {image_size} is not a multiple of the backbone's patches of "
-                f"{patch} pixels"
+                "backbone.final_norm pooled is of one stream; with data.flow set it to true or "
+                "false"
             )
+
+    def tiny(self) -> tuple[Self, int]:
+        """Two blocks of 48 channels; images of four patches."""
+        patch = self.side_multiple
+        update: dict[str, Any] = {
+            "size": CustomSize(width=48, depth=2, num_heads=4, patch=patch),
+            "pretrained": None,
+        }
+        if self.adapter.name != "none":
+            update["adapter"] = self.adapter.model_copy(update={"blocks": "all"})
+        return self.model_copy(update=update), 4 * patch
+
+    def summary(self) -> list[str]:
+        """As in `BackboneFamilySettings`."""
+        size = self.size
+        named = size if isinstance(size, str) else f"of width {size.width}, depth {size.depth}"
+        return [f"VideoMAE {named}", f"adapter {self.adapter.name}"]

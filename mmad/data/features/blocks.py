@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
+from mmad.config.backbones.family import BackboneFamilySettings
 from mmad.config.data import DataSettings
 from mmad.config.features import ExtractionSettings, StoredGrid
 from mmad.data.features.files import StoredVideo
@@ -23,7 +24,6 @@ from mmad.data.videos import choose_frames, unvaried
 from mmad.data.windows import Window
 from mmad.data.workers import share_of_worker
 from mmad.errors import VideoError
-from mmad.models.backbones.videomae.network import TUBELET_FRAMES
 from mmad.video.index import index_video
 from mmad.video.reading import ReadVideo
 from mmad.video.sampling import sample_frames
@@ -107,7 +107,7 @@ class ClipLayout:
             yield Window(begin, end), starts, slice(first - low, last - low)
 
     def grid(self, *, frame_stride: float, fps: float | None) -> StoredGrid:
-        """Where the stored steps lie: tubelets at their first frame, windows at their middle."""
+        """Where the stored steps lie: those of clips at their start, windows at the middle."""
         return StoredGrid(
             stride_frames=self.stride * frame_stride / self.rows_per_clip,
             offset_frames=0.0 if self.is_dense else self.window * frame_stride / 2,
@@ -124,6 +124,7 @@ class FeatureBlocks(IterableDataset):
         videos: file of each video, by its id.
         data: how frames become pictures.
         settings: of the extraction.
+        backbone: what looks at the clips.
         layout: which clips are cut.
     """
 
@@ -133,11 +134,13 @@ class FeatureBlocks(IterableDataset):
         data: DataSettings,
         settings: ExtractionSettings,
         *,
+        backbone: BackboneFamilySettings,
         layout: ClipLayout,
     ) -> None:
         self._videos = list(videos)
         self._data = data
         self._settings = settings
+        self._backbone = backbone
         self._layout = layout
         self._source = FrameSource(data, training=False, cache=FrameCache(budget_gb=0))
 
@@ -166,10 +169,12 @@ class FeatureBlocks(IterableDataset):
         frames, frame_stride = choose_frames(sampled.positions, data)
         grid = layout.grid(frame_stride=frame_stride, fps=sampled.fps)
         num_clips = layout.num_clips(len(frames))
-        num_rows = num_clips * layout.rows_per_clip
+        num_rows = num_steps = num_clips * layout.rows_per_clip
+        if layout.is_dense:
+            num_steps = math.ceil(len(frames) / self._backbone.frames_per_step)
         video = StoredVideo(
             num_rows=num_rows,
-            num_steps=math.ceil(len(frames) / TUBELET_FRAMES) if layout.is_dense else num_rows,
+            num_steps=num_steps,
             stride_frames=grid.stride_frames,
             fps=sampled.fps,
             offset_frames=grid.offset_frames,
@@ -192,7 +197,7 @@ class FeatureBlocks(IterableDataset):
                 video=video,
                 frames=pictures,
                 starts=torch.tensor(starts),
-                colour=torch.from_numpy(colour_map(np.asarray(pictures))),
+                colour=torch.from_numpy(colour_map(np.asarray(pictures), self._backbone.colours)),
                 kept=kept,
                 num_new_frames=done - behind,
                 read=self._source.found(path, resampled_fps=sampled.resampled_fps)

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
-from mmad.config.backbones.videomae import BackboneSettings
+from mmad.config.backbones.union import BackboneSettings
 from mmad.config.base import PositiveCount, Settings
 from mmad.config.data import PictureSettings
 from mmad.config.features import ExtractionSettings, StoredGrid
@@ -50,8 +50,13 @@ class FeatureManifest(Settings):
         return count
 
     @property
+    def frames_per_step(self) -> int | None:
+        """Frames that a step of dense features stands for; None for others."""
+        return self.backbone.frames_per_step if self.is_dense and self.backbone else None
+
+    @property
     def is_dense(self) -> bool:
-        """Whether a step is a tubelet, as the end-to-end detector has it."""
+        """Whether the steps are those of the backbone, as the end-to-end detector has them."""
         return self.extraction is not None and self.extraction.mode == "dense"
 
     @property

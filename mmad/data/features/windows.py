@@ -22,7 +22,6 @@ from mmad.data.windows import Window, sliding_windows, training_window, visible_
 from mmad.data.workers import share_of_worker
 from mmad.errors import FeatureError
 from mmad.models.backbones.features import interpolate_steps
-from mmad.models.backbones.videomae.network import TUBELET_FRAMES
 from mmad.structures import Annotations, FeatureGrid, VideoRecord
 
 
@@ -159,10 +158,11 @@ class WindowReader:
         video = self.source.video(record.video_id)
         rows = (video.num_steps if stop is None else min(stop, video.num_steps)) - start
         steps = math.ceil(rows * self._factor)
-        if self.source.manifest.is_dense and video.num_frames is not None:
-            # Half of the last tubelet may be a repeated frame.
-            frames = min(rows * TUBELET_FRAMES, video.num_frames - start * TUBELET_FRAMES)
-            steps = math.ceil(frames * self._factor / TUBELET_FRAMES)
+        per_step = self.source.manifest.frames_per_step
+        if per_step is not None and video.num_frames is not None:
+            # Some frames of the last step may be repeated ones.
+            frames = min(rows * per_step, video.num_frames - start * per_step)
+            steps = math.ceil(frames * self._factor / per_step)
         offset = video.offset_frames + start * video.stride_frames
         if not self.source.manifest.is_dense:
             # Interpolation keeps the ends of the sequence, not the middles of its steps. Dense

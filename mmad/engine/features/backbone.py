@@ -10,10 +10,10 @@ from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import AnyConfig, load_any_config
 from mmad.engine.features.plan import FeatureBackbone
 from mmad.engine.runs.folder import RunFolder, load_recognizer, load_run
-from mmad.engine.runs.pretrained import load_pretrained, settle_norm
+from mmad.engine.runs.pretrained import load_pretrained, settle_backbone
 from mmad.errors import ConfigError
-from mmad.models.backbones.videomae.network import VideoMAE
-from mmad.models.build import build_backbone
+from mmad.models.backbones.contract import Backbone
+from mmad.models.backbones.families import build_backbone
 from mmad.models.detectors.whole import EndToEndDetector
 
 
@@ -35,7 +35,7 @@ def open_backbone(
     config = load_any_config(run.config if source.is_dir() else source, overrides=change)
     if not isinstance(config, RecognitionConfig):
         config.of_videos()
-    config = settle_norm(config)
+    config = settle_backbone(config)
     settings = config.backbone
     assert settings is not None
     if source.is_dir():
@@ -69,7 +69,7 @@ def _place(source: str | Path | None) -> str:
     return str(path.resolve() if path.exists() else source)
 
 
-def backbone_of_run(run: Path, config: AnyConfig) -> VideoMAE:
+def backbone_of_run(run: Path, config: AnyConfig) -> Backbone:
     """The trained backbone of a run, adapters included.
 
     Raises: ConfigError if ``config`` makes another backbone than the run has.

@@ -1,9 +1,9 @@
 """Features out of videos: decoding, backbone and disk one behind the other, restartable.
 
-Shapes: N clips of a block, T tubelets of a clip, S tokens of a tubelet, h w their grid, D width.
+Shapes: N clips of a block, R rows, T steps of a clip, S tokens of a step, h w their grid, C
+channels.
 """
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +15,6 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
-from mmad.config.data import DataSettings
 from mmad.config.features import ExtractionSettings
 from mmad.data.features.blocks import ClipLayout, FeatureBlock, FeatureBlocks
 from mmad.data.features.files import PartWriter, require_storable
@@ -23,8 +22,8 @@ from mmad.data.features.parts import FeatureParts
 from mmad.data.samples import FailedVideo
 from mmad.engine.features.plan import FeatureBackbone, describe_features, plan_clips
 from mmad.errors import FeatureError
-from mmad.models.backbones.features import embed_windows
-from mmad.models.backbones.videomae.network import VideoMAE
+from mmad.models.backbones.contract import Backbone, ClipTokens
+from mmad.models.backbones.features import normalise_windows
 from mmad.video.reading import ReadVideo, notices
 
 
@@ -40,7 +39,7 @@ class BlockEncoder:
 
     def __init__(
         self,
-        backbone: VideoMAE,
+        backbone: Backbone,
         settings: ExtractionSettings,
         *,
         layout: ClipLayout,
@@ -50,11 +49,11 @@ class BlockEncoder:
         self._settings = settings
         self._layout = layout
         self._precision = precision
-        self.device = backbone.patch_embed.proj.weight.device
+        self.device = next(backbone.parameters()).device
 
     @torch.inference_mode()
     def __call__(self, block: FeatureBlock) -> Tensor:
-        """Features of the kept clips: rows of (D,) or (h, w, D), on the backbone's device."""
+        """Features of the kept clips: rows of (C,) or (h, w, C), on the backbone's device."""
         layout, backbone, device = self._layout, self._backbone, self.device
         frames = block.frames.to(device, non_blocking=True)
         spacing = layout.window // layout.clip_frames
@@ -68,30 +67,31 @@ class BlockEncoder:
         with torch.autocast(
             device.type, dtype=self._precision, enabled=self._precision is not None
         ):
-            patches = embed_windows(
-                backbone, clips_NFHWC, block.colour[None].to(device), [num_clips]
-            )
-            tokens_NTSD = backbone.encode(
-                patches, video_of_clip, before_block=self._settings.before_block
-            )[block.kept]
-        tokens_NTSD = tokens_NTSD.float()
+            images = normalise_windows(clips_NFHWC, block.colour[None].to(device), [num_clips])
+            tokens = backbone(images, video_of_clip, stop_before=self._settings.before_block)
+        tokens = ClipTokens(
+            tokens.tokens_NTSC[block.kept].float(),
+            tokens.grid_hw,
+            None if tokens.clip_NC is None else tokens.clip_NC[block.kept].float(),
+        )
         if self._settings.spatial == "pooled" and self._settings.before_block is None:
-            rows = backbone.pool(tokens_NTSD, over_time=not layout.is_dense)
-            return rows.flatten(0, 1) if layout.is_dense else rows
+            if layout.is_dense:
+                return backbone.pool_steps(tokens).flatten(0, 1)
+            return backbone.pool_clips(tokens)
+        tokens_NTSC = tokens.tokens_NTSC
         if not layout.is_dense:
-            tokens_NTSD = tokens_NTSD.mean(dim=1, keepdim=True)
-        return self._pool(tokens_NTSD.flatten(0, 1))
+            tokens_NTSC = tokens_NTSC.mean(dim=1, keepdim=True)
+        return self._pool(tokens_NTSC.flatten(0, 1), tokens.grid_hw)
 
-    def _pool(self, tokens_RSD: Tensor) -> Tensor:
+    def _pool(self, tokens_RSC: Tensor, grid_hw: tuple[int, int]) -> Tensor:
         spatial = self._settings.spatial
         if spatial == "pooled":
-            return tokens_RSD.mean(dim=1)
-        side = math.isqrt(tokens_RSD.shape[1])
-        tokens_RhwD = tokens_RSD.unflatten(1, (side, side))
+            return tokens_RSC.mean(dim=1)
+        tokens_RhwC = tokens_RSC.unflatten(1, grid_hw)
         if spatial == "tokens":
-            return tokens_RhwD
-        cells_RDhw = functional.adaptive_avg_pool2d(tokens_RhwD.permute(0, 3, 1, 2), spatial)
-        return cells_RDhw.permute(0, 2, 3, 1)
+            return tokens_RhwC
+        cells_RChw = functional.adaptive_avg_pool2d(tokens_RhwC.permute(0, 3, 1, 2), spatial)
+        return cells_RChw.permute(0, 2, 3, 1)
 
 
 @dataclass
@@ -113,7 +113,7 @@ class Extracted:
 
 def read_blocks(
     videos: Sequence[tuple[str, Path]],
-    data: DataSettings,
+    source: FeatureBackbone,
     settings: ExtractionSettings,
     *,
     layout: ClipLayout,
@@ -121,7 +121,7 @@ def read_blocks(
     pin_memory: bool,
 ) -> Iterable[FeatureBlock | FailedVideo]:
     """The blocks of all videos; with workers, decoded ahead in processes of their own."""
-    blocks = FeatureBlocks(videos, data, settings, layout=layout)
+    blocks = FeatureBlocks(videos, source.data, settings, backbone=source.settings, layout=layout)
     return DataLoader(
         blocks,
         batch_size=None,
@@ -160,7 +160,7 @@ def extract_parts(
     encoder = BlockEncoder(source.backbone, settings, layout=layout, precision=precision)
     blocks = read_blocks(
         videos,
-        source.data,
+        source,
         settings,
         layout=layout,
         num_workers=num_workers,

@@ -1,26 +1,20 @@
 """What will be extracted: of which backbone, which clips of a video, and under which manifest."""
 
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from mmad import __version__
 from mmad.checkpoint import hash_state
-from mmad.config.backbones.videomae import BackboneSettings
+from mmad.config.backbones.union import BackboneSettings
 from mmad.config.data import DataSettings, PictureSettings
 from mmad.config.features import ExtractionSettings
 from mmad.data.features.blocks import ClipLayout
 from mmad.data.features.manifest import FeatureManifest
 from mmad.errors import FeatureError
-from mmad.models.backbones.videomae.network import VideoMAE
-
-# Adapters without a temporal convolution: a clip's features are its own.
-_CLIP_WISE = ("none", "standard")
+from mmad.models.backbones.contract import Backbone
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +30,7 @@ class FeatureBackbone:
         fps: rate that the backbone was trained at; None if that is not known.
     """
 
-    backbone: VideoMAE
+    backbone: Backbone
     settings: BackboneSettings
     data: DataSettings
     weights_source: str
@@ -44,10 +38,8 @@ class FeatureBackbone:
     fps: float | None = None
 
     def __str__(self) -> str:
-        adapters = sum(block.adapter is not None for block in self.backbone.blocks)
-        return (
-            f"weights of {self.weights_source}, {adapters} adapters ({self.settings.adapter.name})"
-        )
+        words = [f"weights of {self.weights_source}", *self.settings.summary()]
+        return ", ".join(words)
 
 
 def plan_clips(
@@ -58,12 +50,14 @@ def plan_clips(
     Raises: FeatureError if windows do not fit the backbone's clips, or a block is asked for that is
         not there.
     """
-    clip, depth = source.backbone.clip_frames, len(source.backbone.blocks)
+    spec = source.backbone.spec
+    clip, depth = spec.clip_frames, spec.num_blocks
     if settings.before_block is not None and settings.before_block >= depth:
         raise FeatureError(
-            f"--before-block {settings.before_block}: the backbone has blocks 0 to {depth - 1}"
+            f"--before-block {settings.before_block}: the backbone has "
+            + (f"blocks 0 to {depth - 1}" if depth else "no blocks to stop at")
         )
-    if source.backbone.fc_norm is not None and settings.spatial != "pooled":
+    if source.backbone.pools_with_norm and settings.spatial != "pooled":
         raise FeatureError(
             f"--spatial {settings.spatial}: backbone.final_norm=pooled norms pooled vectors only; "
             "extract pooled features, or pass --norm none"
@@ -77,27 +71,15 @@ def plan_clips(
                 f"window is a multiple of {clip} (of {2 * clip}, every second frame is shown)"
             )
         return ClipLayout(clip, settings.window, settings.stride, 1, block_clips, is_dense=False)
-    context = _temporal_reach(source, settings)
+    context = source.backbone.context_clips(stop_before=settings.before_block)
     if source.data.subtract_background:
         # The background is that of a window, as end to end.
         block_clips = max(source.data.window_frames // clip, 1)
     elif context:
         block_clips = max(block_clips, 2 * context)
-    tubelets = source.backbone.clip_tubelets
-    return ClipLayout(clip, clip, clip, tubelets, block_clips, is_dense=True, context=context)
-
-
-def _temporal_reach(source: FeatureBackbone, settings: ExtractionSettings) -> int:
-    """Clips on either side that a clip's features depend on: each temporal adapter adds those that
-    half of its kernel reaches.
-    """
-    adapter = source.settings.adapter
-    if adapter.name in _CLIP_WISE:
-        return 0
-    half = getattr(adapter, "temporal_kernel", 3) // 2
-    clips = math.ceil(half / source.backbone.clip_tubelets)
-    blocks = source.backbone.blocks[: settings.before_block]
-    return clips * sum(block.adapter is not None for block in blocks)
+    return ClipLayout(
+        clip, clip, clip, spec.steps_per_clip, block_clips, is_dense=True, context=context
+    )
 
 
 def describe_features(
@@ -108,13 +90,12 @@ def describe_features(
     precision: torch.dtype | None,
 ) -> FeatureManifest:
     """The manifest of what will be extracted."""
-    data, width = source.data, source.backbone.size.width
-    side = data.image_size // source.backbone.size.patch
-    if settings.spatial == "pooled":
-        shape = [width]
-    else:
-        cells = side if settings.spatial == "tokens" else settings.spatial
-        shape = [cells, cells, width]
+    data, spec = source.data, source.backbone.spec
+    shape = [spec.channels]
+    if settings.spatial == "tokens":
+        shape = [*spec.grid_hw(data.image_hw), spec.channels]
+    elif settings.spatial != "pooled":
+        shape = [settings.spatial, settings.spatial, spec.channels]
     grid = layout.grid(frame_stride=data.frame_stride, fps=settings.fps)
     sampling: dict[str, Any] = {
         "sampling": data.sampling,
@@ -130,7 +111,7 @@ def describe_features(
         extraction=settings,
         backbone=source.settings,
         weights_sha256=hash_state(source.backbone.state_dict()),
-        base_sha256=hash_base(source.backbone.state_dict()),
+        base_sha256=hash_base(source.backbone),
         weights_seed=source.seed,
         weights_source=source.weights_source,
         pictures=PictureSettings(**{**pictures, "augmentation": None}),
@@ -143,6 +124,8 @@ def describe_features(
     )
 
 
-def hash_base(state: Mapping[str, Tensor]) -> str:
+def hash_base(backbone: Backbone) -> str:
     """Hash of the weights of a backbone without its adapters."""
-    return hash_state({name: value for name, value in state.items() if ".adapter." not in name})
+    adapters = {name for name, role in backbone.roles().items() if role.role == "adapter"}
+    state = backbone.state_dict()
+    return hash_state({name: value for name, value in state.items() if name not in adapters})

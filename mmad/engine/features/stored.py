@@ -14,8 +14,9 @@ from mmad.engine.features.plan import describe_features, hash_base, plan_clips
 from mmad.engine.runs.folder import RunFolder, fill_from_run, load_run
 from mmad.errors import CheckpointError, FeatureError
 from mmad.labels import LabelMap
-from mmad.models.backbones.videomae.network import VideoMAE
-from mmad.models.build import build_backbone, build_detector
+from mmad.models.backbones.contract import Backbone
+from mmad.models.backbones.families import build_backbone
+from mmad.models.build import build_detector
 from mmad.models.detectors.whole import EndToEndDetector
 from mmad.weights.load import load_backbone
 
@@ -58,7 +59,7 @@ def features_of_run(run: RunFolder, *, like: FeatureManifest) -> FeatureManifest
     return seen.model_copy(update={"precision": like.precision})
 
 
-def require_same_base(backbone: VideoMAE, start: RunFolder) -> None:
+def require_same_base(backbone: Backbone, start: RunFolder) -> None:
     """Do nothing if a run on features may give its temporal part to a detector with this backbone.
 
     Raises: FeatureError if its features are of another backbone, adapters aside.
@@ -66,7 +67,7 @@ def require_same_base(backbone: VideoMAE, start: RunFolder) -> None:
     manifest = start.manifest()
     if manifest is None or manifest.base_sha256 is None:
         return
-    found = hash_base(backbone.state_dict())
+    found = hash_base(backbone)
     if found != manifest.base_sha256:
         raise FeatureError(
             f"training.start={start.path}: was trained on features of another backbone (without "
@@ -113,7 +114,7 @@ def video_config(config: RunConfig, manifest: FeatureManifest, *, source: str) -
         )
     assert isinstance(config.data, FeatureDataSettings)
     sampling = manifest.sampling
-    clip = manifest.backbone.clip_frames
+    clip, per_step = manifest.backbone.clip_frames, manifest.backbone.frames_per_step
     data = DataSettings(
         annotations=config.data.annotations,
         videos="none",
@@ -130,7 +131,7 @@ def video_config(config: RunConfig, manifest: FeatureManifest, *, source: str) -
         frame_stride=sampling.get("frame_stride", 1),
         fps_tolerance=sampling.get("fps_tolerance", 0.05),
         window_frames=sampling.get("window_frames")
-        or max(config.data.window_steps * 2 // clip, 1) * clip,
+        or max(config.data.window_steps * per_step // clip, 1) * clip,
         **manifest.pictures.model_dump(),
     )
     # Of stored features, what lies beyond a video's end is always zero.
@@ -139,7 +140,7 @@ def video_config(config: RunConfig, manifest: FeatureManifest, *, source: str) -
     return config.model_copy(update=update)
 
 
-def backbone_of_features(manifest: FeatureManifest, *, place: str | None, source: str) -> VideoMAE:
+def backbone_of_features(manifest: FeatureManifest, *, place: str | None, source: str) -> Backbone:
     """The backbone that made the features, read from ``place`` or where it was then.
 
     Raises: FeatureError if it is not there, or no longer the same.

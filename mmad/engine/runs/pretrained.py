@@ -1,23 +1,20 @@
 """The weights that a backbone starts from: of a file, a hub, or a run."""
 
-from collections.abc import Collection
 from pathlib import Path
-from typing import Literal
 
 from torch import Tensor
 
 from mmad.checkpoint import hash_state
 from mmad.config.run import AnyConfig, load_any_config
 from mmad.engine.runs.folder import RunFolder, run_weights
-from mmad.models.backbones.videomae.network import VideoMAE
+from mmad.models.backbones.contract import Backbone
+from mmad.models.backbones.features import BACKBONE_PREFIX
 from mmad.weights.files import WeightFile
 from mmad.weights.load import LoadReport, fill_backbone, load_backbone, weight_names
 
-BACKBONE = "features.backbone."
 
-
-def settle_norm(config: AnyConfig, *, started: RunFolder | None = None) -> AnyConfig:
-    """The settings with ``backbone.final_norm: auto`` as the pretrained weights have it.
+def settle_backbone(config: AnyConfig, *, started: RunFolder | None = None) -> AnyConfig:
+    """The settings with what is ``auto`` about the backbone as the pretrained weights have it.
 
     Args:
         config: the settings.
@@ -26,25 +23,25 @@ def settle_norm(config: AnyConfig, *, started: RunFolder | None = None) -> AnyCo
     Raises: CheckpointError if the weights cannot be read.
     """
     settings = config.backbone
-    if settings is None or settings.final_norm != "auto":
+    if settings is None or not settings.depends_on_weights:
         return config
-    found: bool | Literal["pooled"] = True
+    stored = None
     if started is not None and started.config.is_file():
         stored = load_any_config(started.config).backbone
-        found = stored.final_norm if stored is not None else True  # type: ignore[assignment]
-    elif settings.pretrained is not None:
+    if stored is not None:
+        settled = settings.settled_as(stored)
+    elif settings.pretrained is None:
+        settled = settings.settled(None)
+    else:
         run = RunFolder(Path(settings.pretrained))
-        if run.config.is_file():
-            names: Collection[str] = backbone_weights(run)
-        else:
-            names = weight_names(settings.pretrained)
-        if "norm.weight" not in names:
-            found = "pooled" if "fc_norm.weight" in names else False
-    backbone = settings.model_copy(update={"final_norm": found})
-    return config.model_copy(update={"backbone": backbone})
+        is_run = run.config.is_file()
+        settled = settings.settled(
+            backbone_weights(run) if is_run else weight_names(settings.pretrained)
+        )
+    return config.model_copy(update={"backbone": settled})
 
 
-def load_pretrained(backbone: VideoMAE, config: AnyConfig) -> LoadReport:
+def load_pretrained(backbone: Backbone, config: AnyConfig) -> LoadReport:
     """Fill the backbone with ``backbone.pretrained``: a file, a hub id, or a run of any task, whose
     adapters come along.
 
@@ -69,7 +66,7 @@ def backbone_weights(run: RunFolder) -> dict[str, Tensor]:
     Raises: CheckpointError as `run_weights`.
     """
     return {
-        name.removeprefix(BACKBONE): value
+        name.removeprefix(BACKBONE_PREFIX): value
         for name, value in run_weights(run).items()
-        if name.startswith(BACKBONE)
+        if name.startswith(BACKBONE_PREFIX)
     }

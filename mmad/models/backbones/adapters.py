@@ -1,8 +1,8 @@
 """Adapters: small trainable modules after each block of a frozen backbone.
 
-Shapes: L tubelets of all videos of a batch one after another, S tokens of a tubelet (height x
-width), D width of the backbone, C width of the bottleneck. A tubelet is two frames;
-`video_of_tubelet_L` says which video each belongs to, and temporal convolutions see zeros beyond
+Shapes: L steps of all videos of a batch one after another (VideoMAE: tubelets of two frames), S
+tokens of a step (height x width), D width of the backbone, C width of the bottleneck;
+`video_of_step_L` is the video that each step belongs to, and temporal convolutions see zeros beyond
 the ends of their own video.
 
 Sources: standard adapter, Eq. 1 of the MMA-52 paper; TIA, Eq. 2 (AdaTAD; the point-wise convolution
@@ -17,11 +17,11 @@ from torch.nn import functional
 
 
 class TemporalDepthwiseConv(nn.Module):
-    """Depth-wise convolution over tubelets that never crosses from one video into the next.
+    """Depth-wise convolution over steps that never crosses from one video into the next.
 
     Args:
         channels: C.
-        kernel_size: odd number of tubelets.
+        kernel_size: odd number of steps.
     """
 
     def __init__(self, channels: int, *, kernel_size: int = 3) -> None:
@@ -31,7 +31,7 @@ class TemporalDepthwiseConv(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
         nn.init.normal_(self.weight, std=math.sqrt(2.0 / kernel_size))
 
-    def forward(self, x_LSC: Tensor, video_of_tubelet_L: Tensor) -> Tensor:
+    def forward(self, x_LSC: Tensor, video_of_step_L: Tensor) -> Tensor:
         """Convolved tokens, same shape."""
         reach = self.weight.shape[-1] // 2
         taps_KC = self.weight[:, 0].t()
@@ -39,7 +39,7 @@ class TemporalDepthwiseConv(nn.Module):
         length = len(x_LSC)
         for step in range(1, min(reach, length - 1) + 1):
             # Tap reach - step reads the past, reach + step the future; both only inside one video.
-            same_L11 = (video_of_tubelet_L[step:] == video_of_tubelet_L[:-step]).to(x_LSC.dtype)
+            same_L11 = (video_of_step_L[step:] == video_of_step_L[:-step]).to(x_LSC.dtype)
             same_L11 = same_L11[:, None, None]
             past = functional.pad(x_LSC[:-step] * same_L11, (0, 0, 0, 0, step, 0))
             future = functional.pad(x_LSC[step:] * same_L11, (0, 0, 0, 0, 0, step))
@@ -57,13 +57,13 @@ class TemporalPath(nn.Module):
         nn.init.normal_(self.pointwise.weight, std=math.sqrt(2.0 / channels))
         nn.init.zeros_(self.pointwise.bias)
 
-    def forward(self, x_LSC: Tensor, video_of_tubelet_L: Tensor) -> Tensor:
+    def forward(self, x_LSC: Tensor, video_of_step_L: Tensor) -> Tensor:
         """Temporal context of each token, same shape."""
-        return self.pointwise(self.depthwise(x_LSC, video_of_tubelet_L))
+        return self.pointwise(self.depthwise(x_LSC, video_of_step_L))
 
 
 class SpatialPath(nn.Module):
-    """Spatial depth-wise convolution inside each tubelet, and perhaps a point-wise one after it."""
+    """Spatial depth-wise convolution inside each step, and perhaps a point-wise one after it."""
 
     def __init__(self, channels: int, *, kernel_size: int, pointwise: bool) -> None:
         super().__init__()
@@ -101,7 +101,17 @@ def _up(channels: int, width: int, *, bias: bool = True) -> nn.Linear:
     return layer
 
 
-class StandardAdapter(nn.Module):
+class Adapter(nn.Module):
+    """Tokens in, tokens of the same shape out.
+
+    Attributes:
+        reach_steps: steps on either side that a step's tokens depend on.
+    """
+
+    reach_steps: int = 0
+
+
+class StandardAdapter(Adapter):
     """Bottleneck with a residual: X' = alpha W_up GELU(W_down X) + X.
 
     The paper's Eq. 1 has no alpha; its count in Table 4 (0.85 M) has.
@@ -114,32 +124,33 @@ class StandardAdapter(nn.Module):
         self.alpha = nn.Parameter(torch.ones(1))
 
     def forward(
-        self, x_LSD: Tensor, *, video_of_tubelet_L: Tensor, grid_hw: tuple[int, int]
+        self, x_LSD: Tensor, *, video_of_step_L: Tensor, grid_hw: tuple[int, int]
     ) -> Tensor:
         """Adapted tokens, same shape."""
         return x_LSD + self.alpha * self.up(functional.gelu(self.down(x_LSD)))
 
 
-class TemporalInformationAdapter(nn.Module):
+class TemporalInformationAdapter(Adapter):
     """TIA of AdaTAD: the bottleneck of the standard adapter with temporal context, Eq. 2."""
 
     def __init__(self, width: int, *, channels: int, temporal_kernel: int = 3) -> None:
         super().__init__()
         self.down = _down(width, channels)
         self.temporal = TemporalPath(channels, kernel_size=temporal_kernel)
+        self.reach_steps = temporal_kernel // 2
         self.up = _up(channels, width)
         self.alpha = nn.Parameter(torch.ones(1))
 
     def forward(
-        self, x_LSD: Tensor, *, video_of_tubelet_L: Tensor, grid_hw: tuple[int, int]
+        self, x_LSD: Tensor, *, video_of_step_L: Tensor, grid_hw: tuple[int, int]
     ) -> Tensor:
         """Adapted tokens, same shape."""
         u_LSC = functional.gelu(self.down(x_LSD))
-        u_LSC = u_LSC + self.temporal(u_LSC, video_of_tubelet_L)
+        u_LSC = u_LSC + self.temporal(u_LSC, video_of_step_L)
         return x_LSD + self.alpha * self.up(u_LSC)
 
 
-class DualPathAdapter(nn.Module):
+class DualPathAdapter(Adapter):
     """DSTA: a temporal and a spatial path, weighted, concatenated and projected up, Eq. 3.
 
     X' = alpha W_up [beta X_s; gamma X_t] + X, with X_s = S(X_bar) + X_bar and X_t = T(X_bar) +
@@ -149,7 +160,7 @@ class DualPathAdapter(nn.Module):
     Args:
         width: D.
         channels: C.
-        temporal_kernel: tubelets.
+        temporal_kernel: steps.
         spatial_kernel: tokens; the text of the paper says 1x1, its introduction a depth-wise 2D
             convolution.
         spatial_pointwise: whether a point-wise convolution follows the spatial one.
@@ -173,6 +184,7 @@ class DualPathAdapter(nn.Module):
         self.down = _down(width, channels)
         self.down_spatial = None if shared_down else _down(width, channels)
         self.temporal = TemporalPath(channels, kernel_size=temporal_kernel)
+        self.reach_steps = temporal_kernel // 2
         self.spatial = SpatialPath(
             channels, kernel_size=spatial_kernel, pointwise=spatial_pointwise
         )
@@ -182,12 +194,12 @@ class DualPathAdapter(nn.Module):
         self.gamma = nn.Parameter(torch.ones(1))
 
     def forward(
-        self, x_LSD: Tensor, *, video_of_tubelet_L: Tensor, grid_hw: tuple[int, int]
+        self, x_LSD: Tensor, *, video_of_step_L: Tensor, grid_hw: tuple[int, int]
     ) -> Tensor:
         """Adapted tokens, same shape."""
         u_LSC = functional.gelu(self.down(x_LSD))
         v_LSC = u_LSC if self.down_spatial is None else functional.gelu(self.down_spatial(x_LSD))
-        temporal_LSC = u_LSC + self.temporal(u_LSC, video_of_tubelet_L)
+        temporal_LSC = u_LSC + self.temporal(u_LSC, video_of_step_L)
         spatial_LSC = v_LSC + self.spatial(v_LSC, grid_hw)
         paths = torch.cat((self.beta * spatial_LSC, self.gamma * temporal_LSC), dim=-1)
         return x_LSD + self.alpha * self.up(paths)

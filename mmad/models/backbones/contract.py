@@ -5,7 +5,7 @@ channels.
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -77,6 +77,9 @@ class Backbone(nn.Module):
         spec: what the rest may know of it.
     """
 
+    # Set by `mmad.models.backbones.families.build_backbone`.
+    family: "BackboneFamily"
+
     def __init__(self, spec: BackboneSpec) -> None:
         super().__init__()
         self.spec = spec
@@ -140,18 +143,31 @@ class Backbone(nn.Module):
         """
         return {}
 
+    def advice(self, missing: Collection[str], tensors: Collection[str]) -> str | None:
+        """What to do where these names are missing from a file of ``tensors``; None: nothing
+        special.
+        """
+        return None
+
 
 @dataclass(frozen=True)
 class BackboneFamily:
     """How the backbones of a family are made, and how others call their tensors.
 
     Attributes:
+        title: its name for people.
         build: from settings, at random weights, with the right parameters frozen.
         namings: by which files of other projects are read, the first that fits.
         optional: beginnings of names (ours) of tensors that files have and a backbone may lack:
             classifiers, norms, decoders.
+        describe: dimensions of the network in a file, from its tensors under our names.
+        to_hugging_face: content of its config.json and tensors as transformers calls them; None if
+            transformers has no such network.
     """
 
+    title: str
     build: Callable[[Any], Backbone]
     namings: Sequence[WeightNaming]
     optional: tuple[str, ...] = ()
+    describe: Callable[[Mapping[str, Tensor]], str] = lambda tensors: f"{len(tensors)} tensors"
+    to_hugging_face: Callable[[Any], tuple[dict[str, Any], dict[str, Tensor]]] | None = None

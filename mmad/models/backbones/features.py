@@ -8,26 +8,38 @@ import math
 from collections.abc import Sequence
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mmad.models.backbones.videomae.network import TUBELET_FRAMES, VideoMAE
+from mmad.models.backbones.contract import Backbone
 
 
-def embed_windows(
-    backbone: VideoMAE, clips_NFHWC: Tensor, colours_V34: Tensor, clips_per_window: Sequence[int]
+def normalise_windows(
+    clips_NFHWC: Tensor, colours_V34: Tensor, clips_per_window: Sequence[int]
 ) -> Tensor:
-    """Patches of all clips, (N, D, T, h, w), with the colours of each window.
+    """Clips as a network takes them, (N, 3, F, H, W), with the colours of each window.
 
-    One window at a time: its float frames are the largest tensor of all, and live only here.
+    Args:
+        clips_NFHWC: uint8 frames; the clips of a window are neighbours.
+        colours_V34: affine map of the colours of each window.
+        clips_per_window: number of clips of each window.
     """
-    patches = []
-    windows = clips_NFHWC.split(list(clips_per_window))
-    for clips, colour in zip(windows, colours_V34, strict=True):
-        flat = torch.addmm(colour[:, 3], clips.reshape(-1, 3).float(), colour[:, :3].t())
-        frames = flat.view(clips.shape).permute(0, 4, 1, 2, 3)
-        patches.append(backbone.embed(frames))
-    return torch.cat(patches)
+    device = clips_NFHWC.device.type
+    # The first layer would make these numbers of them all the same, in more memory.
+    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else torch.float32
+    num_clips, frames, height, width, _ = clips_NFHWC.shape
+    images = clips_NFHWC.new_empty((num_clips, 3, frames, height, width), dtype=dtype)
+    first = 0
+    for count, colour in zip(clips_per_window, colours_V34, strict=True):
+        clips = clips_NFHWC[first : first + count]
+        with torch.autocast(device, enabled=False):
+            flat = torch.addmm(colour[:, 3], clips.reshape(-1, 3).float(), colour[:, :3].t())
+        images[first : first + count] = rearrange(
+            flat, "(n f h w) c -> n c f h w", n=count, f=frames, h=height
+        )
+        first += count
+    return images
 
 
 def interpolate_steps(features_BCT: Tensor, *, factor: float) -> Tensor:
@@ -41,18 +53,16 @@ class VideoFeatures(nn.Module):
     """Features of windows of different length: colours, backbone, interpolation, padding.
 
     Args:
-        backbone: the video network.
-        steps_per_tubelet: 2 interpolates to one step per frame, as the peers do; 1 keeps one per
-            tubelet; 0.5 averages two.
-        mask_padding: set features beyond a window's end to zero; the peers do not.
+        backbone: Video network.
+        upsampling: Feature steps for each step of the backbone: 2 interpolates to twice as many,
+            0.5 averages two.
+        mask_padding: Set features beyond a window's end to zero; the published detectors do not.
     """
 
-    def __init__(
-        self, backbone: VideoMAE, *, steps_per_tubelet: float = 2, mask_padding: bool = True
-    ) -> None:
+    def __init__(self, backbone: Backbone, *, upsampling: float, mask_padding: bool) -> None:
         super().__init__()
         self.backbone = backbone
-        self.steps_per_tubelet = steps_per_tubelet
+        self.upsampling = upsampling
         self.mask_padding = mask_padding
 
     def forward(
@@ -65,23 +75,19 @@ class VideoFeatures(nn.Module):
         """Features (B, C, T) and the mask of the steps that exist (B, T).
 
         Args:
-            clips_NFHWC: uint8 frames; the clips of a window are neighbours.
-            colours_V34: affine map of the colours of each window.
-            clips_per_window: number of clips of each window.
-            frames_per_window: number of frames that exist; what follows is padding.
+            clips_NFHWC, colours_V34, clips_per_window: As `normalise_windows`.
+            frames_per_window: Number of frames that exist; what follows is padding.
         """
-        patches = embed_windows(self.backbone, clips_NFHWC, colours_V34, clips_per_window)
-        counts = torch.tensor(list(clips_per_window), device=clips_NFHWC.device)
-        video_of_clip_N = torch.arange(len(counts), device=counts.device).repeat_interleave(counts)
-        tokens_NTSD = self.backbone.encode(patches, video_of_clip_N)
-        features_LD = self.backbone.pool(tokens_NTSD).flatten(0, 1)
+        images = normalise_windows(clips_NFHWC, colours_V34, clips_per_window)
+        counts = torch.tensor(list(clips_per_window), device=images.device)
+        video_of_clip_N = torch.arange(len(counts), device=images.device).repeat_interleave(counts)
+        tokens = self.backbone(images, video_of_clip_N)
+        steps_LC = self.backbone.pool_steps(tokens).flatten(0, 1)
 
+        per_clip = self.backbone.spec.steps_per_clip
         sequences = []
-        for part_TD in features_LD.split(
-            [n * self.backbone.clip_tubelets for n in clips_per_window]
-        ):
-            part_1DT = part_TD.t()[None]
-            sequences.append(interpolate_steps(part_1DT, factor=self.steps_per_tubelet)[0])
+        for part_TC in steps_LC.split([count * per_clip for count in clips_per_window]):
+            sequences.append(interpolate_steps(part_TC.t()[None], factor=self.upsampling)[0])
         length = max(part.shape[1] for part in sequences)
         features_BCT = torch.stack(
             [functional.pad(part, (0, length - part.shape[1])) for part in sequences]
@@ -95,4 +101,23 @@ class VideoFeatures(nn.Module):
 
     def num_steps(self, num_frames: int) -> int:
         """Feature steps of ``num_frames`` frames; a step that a frame falls into counts."""
-        return math.ceil(num_frames * self.steps_per_tubelet / TUBELET_FRAMES)
+        return math.ceil(num_frames * self.upsampling / self.backbone.spec.frames_per_step)
+
+
+class VideoBackbones(nn.Module):
+    """The backbones of a recogniser, under the name that `VideoFeatures` gives its own, so that
+    weights are exchanged.
+
+    Args:
+        backbone: For images.
+        flow_backbone: For optical flow, if it has one of its own.
+    """
+
+    def __init__(self, backbone: Backbone, flow_backbone: Backbone | None = None) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.flow_backbone = flow_backbone
+
+
+# Beginning of the names of the weights of a backbone inside a detector or recogniser.
+BACKBONE_PREFIX = "features.backbone."

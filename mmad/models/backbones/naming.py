@@ -17,11 +17,13 @@ class Renamed:
         naming: whose names the file had.
         tensors: by our name.
         origins: our name -> names in the file; more than one where tensors were joined.
+        family: of the network, by its name in the settings.
     """
 
     naming: str
     tensors: Mapping[str, Tensor]
     origins: Mapping[str, tuple[str, ...]]
+    family: str = ""
 
 
 @dataclass(frozen=True)

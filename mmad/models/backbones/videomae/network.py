@@ -9,17 +9,23 @@ epsilon of the layer norm; the place of the adapter, after both residuals of a b
 """
 
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
+from mmad.errors import CheckpointError
+from mmad.models.backbones.adapters import Adapter
+from mmad.models.backbones.contract import Backbone, BackboneSpec, ClipTokens
 from mmad.models.layers.transformer import drop_path, sinusoid_table
 
 TUBELET_FRAMES = 2
+_POSITIONS = "pos_embed"
 
 
 @dataclass(frozen=True)
@@ -31,15 +37,6 @@ class VideoMAESize:
     num_heads: int
     patch: int = 16
     mlp_ratio: float = 4.0
-
-
-SIZES: Mapping[str, VideoMAESize] = {
-    "small": VideoMAESize(384, 12, 6),
-    "base": VideoMAESize(768, 12, 12),
-    "large": VideoMAESize(1024, 24, 16),
-    "huge": VideoMAESize(1280, 32, 16),
-    "giant": VideoMAESize(1408, 40, 16, patch=14, mlp_ratio=48 / 11),
-}
 
 
 def separable_table(num_tubelets: int, side: int, width: int) -> Tensor:
@@ -95,10 +92,10 @@ class Block(nn.Module):
         self.norm2 = nn.LayerNorm(size.width, eps=norm_eps)
         self.mlp = MLP(size.width, hidden=round(size.width * size.mlp_ratio))
         self.drop_path_rate = drop_path_rate
-        self.adapter: nn.Module | None = None
+        self.adapter: Adapter | None = None
 
     def forward(
-        self, x_NSD: Tensor, *, video_of_tubelet_L: Tensor, grid_hw: tuple[int, int]
+        self, x_NSD: Tensor, *, video_of_step_L: Tensor, grid_hw: tuple[int, int]
     ) -> Tensor:
         """Tokens after the block, same shape."""
         rate = self.drop_path_rate
@@ -108,7 +105,7 @@ class Block(nn.Module):
             return x_NSD
         tokens = grid_hw[0] * grid_hw[1]
         x_LSD = x_NSD.reshape(-1, tokens, x_NSD.shape[-1])
-        x_LSD = self.adapter(x_LSD, video_of_tubelet_L=video_of_tubelet_L, grid_hw=grid_hw)
+        x_LSD = self.adapter(x_LSD, video_of_step_L=video_of_step_L, grid_hw=grid_hw)
         return x_LSD.reshape(x_NSD.shape)
 
 
@@ -125,11 +122,11 @@ class PatchEmbed(nn.Module):
         return self.proj(clips_NCFHW)
 
 
-class VideoMAE(nn.Module):
+class VideoMAE(Backbone):
     """VideoMAE encoder without its pre-training decoder or classifier.
 
     Args:
-        size: dimensions; see `SIZES` for the published ones.
+        size: dimensions.
         clip_frames: frames of a clip.
         position_image_size: side in pixels of the pictures that the position table was made for
             (224 for all published weights). At another size the table is interpolated (bicubic, per
@@ -158,18 +155,25 @@ class VideoMAE(nn.Module):
         norm_eps: float = 1e-6,
         activation_checkpointing: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(
+            BackboneSpec(
+                channels=size.width,
+                clip_frames=clip_frames,
+                frames_per_step=TUBELET_FRAMES,
+                side_multiple=size.patch,
+                num_blocks=size.depth,
+            )
+        )
         self.size = size
-        self.clip_frames = clip_frames
         self.activation_checkpointing = activation_checkpointing
         self.patch_embed = PatchEmbed(size.width, patch=size.patch)
         self.position_side = position_image_size // size.patch
         self.pos_embed: Tensor
         if learned_positions:
-            table = separable_table(self.clip_tubelets, self.position_side, size.width)
+            table = separable_table(self.spec.steps_per_clip, self.position_side, size.width)
             self.pos_embed = nn.Parameter(table[None])
         else:
-            table = sinusoid_table(self.clip_tubelets * self.position_side**2, size.width)
+            table = sinusoid_table(self.spec.steps_per_clip * self.position_side**2, size.width)
             self.register_buffer("pos_embed", table[None], persistent=False)
         rates = [drop_path_rate * i / max(size.depth - 1, 1) for i in range(size.depth)]
         self.blocks = nn.ModuleList(
@@ -186,19 +190,14 @@ class VideoMAE(nn.Module):
         nn.init.xavier_uniform_(self.patch_embed.proj.weight.flatten(1))
         nn.init.zeros_(self.patch_embed.proj.bias)  # type: ignore[arg-type]
 
-    @property
-    def clip_tubelets(self) -> int:
-        """Number of tubelets of a clip."""
-        return self.clip_frames // TUBELET_FRAMES
-
     def positions(self, grid_hw: tuple[int, int]) -> Tensor:
         """Position table for pictures of ``grid_hw`` patches, shape (1, T x h x w, D)."""
         side = self.position_side
         if grid_hw == (side, side):
             return self.pos_embed
-        table = self.pos_embed.reshape(self.clip_tubelets, side, side, -1).permute(0, 3, 1, 2)
+        table = rearrange(self.pos_embed, "1 (t h w) d -> t d h w", h=side, w=side)
         table = functional.interpolate(table, size=grid_hw, mode="bicubic", align_corners=False)
-        return table.permute(0, 2, 3, 1).reshape(1, -1, self.size.width)
+        return rearrange(table, "t d h w -> 1 (t h w) d")
 
     def embed(self, clips_NCFHW: Tensor) -> Tensor:
         """Patch tokens of normalised clips, before positions: shape (N, D, T, h, w).
@@ -207,58 +206,99 @@ class VideoMAE(nn.Module):
         """
         frames, height, width = clips_NCFHW.shape[2:]
         patch = self.size.patch
-        if frames != self.clip_frames or height % patch or width % patch:
+        if frames != self.spec.clip_frames or height % patch or width % patch:
             raise ValueError(
-                f"expected clips of {self.clip_frames} frames whose sides are multiples of {patch} "
-                f"pixels, found {frames} frames of {height}x{width}"
+                f"expected clips of {self.spec.clip_frames} frames whose sides are multiples of "
+                f"{patch} pixels, found {frames} frames of {height}x{width}"
             )
         return self.patch_embed(clips_NCFHW)
 
-    def encode(
-        self, patches_NDThw: Tensor, video_of_clip_N: Tensor, *, before_block: int | None = None
-    ) -> Tensor:
-        """Tokens after the last block, shape (N, T, S, D).
-
-        Args:
-            patches_NDThw: what `embed` gives; the clips of a video are neighbours, in order.
-            video_of_clip_N: which video each clip belongs to, for the temporal adapters.
-            before_block: give the tokens as they enter this block instead.
-        """
+    def forward(
+        self, images_NCFHW: Tensor, video_of_clip_N: Tensor, *, stop_before: int | None = None
+    ) -> ClipTokens:
+        """As in `Backbone`."""
+        patches_NDThw = self.embed(images_NCFHW)
         grid_hw = (patches_NDThw.shape[3], patches_NDThw.shape[4])
         x_NSD = patches_NDThw.flatten(2).transpose(1, 2)
         x_NSD = x_NSD + self.positions(grid_hw).to(x_NSD.dtype)
-        video_of_tubelet_L = video_of_clip_N.repeat_interleave(self.clip_tubelets)
+        video_of_step_L = video_of_clip_N.repeat_interleave(self.spec.steps_per_clip)
         recompute = self.activation_checkpointing and self.training and torch.is_grad_enabled()
-        for block in self.blocks[:before_block]:
+        for block in self.blocks[:stop_before]:
             if recompute:
                 x_NSD = checkpoint(
                     block,
                     x_NSD,
                     use_reentrant=False,
-                    video_of_tubelet_L=video_of_tubelet_L,
+                    video_of_step_L=video_of_step_L,
                     grid_hw=grid_hw,
                 )
             else:
-                x_NSD = block(x_NSD, video_of_tubelet_L=video_of_tubelet_L, grid_hw=grid_hw)
-        if self.norm is not None and before_block is None:
+                x_NSD = block(x_NSD, video_of_step_L=video_of_step_L, grid_hw=grid_hw)
+        if self.norm is not None and stop_before is None:
             x_NSD = self.norm(x_NSD)
-        return x_NSD.unflatten(1, (self.clip_tubelets, math.prod(grid_hw)))
+        return ClipTokens(x_NSD.unflatten(1, (self.spec.steps_per_clip, -1)), grid_hw)
 
-    def pool(self, tokens_NTSD: Tensor, *, over_time: bool = False) -> Tensor:
-        """Mean of tokens after the last block, with the norm of pooled vectors if there is one.
-
-        Args:
-            tokens_NTSD: what `encode` gives.
-            over_time: one vector for each clip, (N, D), instead of each tubelet, (N, T, D).
-        """
-        pooled = tokens_NTSD.mean(dim=2)
-        if over_time:
-            pooled = pooled.mean(dim=1)
+    def pool_steps(self, tokens: ClipTokens) -> Tensor:
+        """As in `Backbone`, with the norm of pooled vectors if there is one."""
+        pooled = super().pool_steps(tokens)
         return pooled if self.fc_norm is None else self.fc_norm(pooled)
 
-    def forward(self, clips_NCFHW: Tensor, video_of_clip_N: Tensor) -> Tensor:
-        """Features, one vector per tubelet: shape (N, T, D).
+    def pool_clips(self, tokens: ClipTokens) -> Tensor:
+        """As in `Backbone`, with the norm of pooled vectors if there is one."""
+        pooled = super().pool_clips(tokens)
+        return pooled if self.fc_norm is None else self.fc_norm(pooled)
 
-        Arguments and errors as in `embed` and `encode`.
-        """
-        return self.pool(self.encode(self.embed(clips_NCFHW), video_of_clip_N))
+    @property
+    def pools_with_norm(self) -> bool:
+        """As in `Backbone`."""
+        return self.fc_norm is not None
+
+    def adapters(self) -> Sequence[Adapter]:
+        """As in `Backbone`."""
+        return self._adapters_before(None)
+
+    def _adapters_before(self, block: int | None) -> list[Adapter]:
+        adapters = [module.adapter for module in self.blocks[:block]]
+        return [one for one in adapters if isinstance(one, Adapter)]
+
+    def context_clips(self, *, stop_before: int | None = None) -> int:
+        """As in `Backbone`: temporal adapters add the clips that half a kernel reaches."""
+        steps = self.spec.steps_per_clip
+        return sum(math.ceil(a.reach_steps / steps) for a in self._adapters_before(stop_before))
+
+    def depth_of(self, name: str) -> int:
+        """As in `Backbone`."""
+        if match := re.match(r"blocks\.(\d+)\.", name):
+            return int(match[1]) + 1
+        return len(self.blocks) + 1 if name.startswith(("norm.", "fc_norm.")) else 0
+
+    def fit_weights(self, tensors: dict[str, Tensor], *, source: str) -> Mapping[str, str]:
+        """As in `Backbone`: a position table of another image size is resized, bicubic."""
+        table = tensors.get(_POSITIONS)
+        if table is None:
+            return {}
+        if not isinstance(self.pos_embed, nn.Parameter):
+            fixed = sinusoid_table(table.shape[1], table.shape[2])[None]
+            if not torch.allclose(table, fixed, atol=1e-4):
+                raise CheckpointError(
+                    f"{source}: has a position table of its own; set "
+                    "backbone.learned_positions=true"
+                )
+            return {}
+        own, steps, target = self.pos_embed, self.spec.steps_per_clip, self.position_side
+        side = math.isqrt(table.shape[1] // steps)
+        if table.shape == own.shape or table.shape[1] != steps * side**2:
+            return {}
+        grid = rearrange(table, "1 (t h w) d -> t d h w", t=steps, h=side)
+        grid = functional.interpolate(grid, size=(target, target), mode="bicubic")
+        tensors[_POSITIONS] = rearrange(grid, "t d h w -> 1 (t h w) d")
+        return {_POSITIONS: f"from {side} x {side} to {target} x {target} patches, bicubic"}
+
+    def advice(self, missing: Collection[str], tensors: Collection[str]) -> str | None:
+        """As in `Backbone`."""
+        if "norm.weight" in missing and "fc_norm.weight" in tensors:
+            return (
+                "fine-tuned weights, whose last norm (fc_norm) is of pooled vectors; set "
+                "backbone.final_norm=pooled (or auto, or false to go without)"
+            )
+        return None

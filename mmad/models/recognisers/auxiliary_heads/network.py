@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mmad.models.backbones.features import embed_windows
-from mmad.models.backbones.videomae.network import VideoMAE
+from mmad.models.backbones.contract import Backbone, ClipTokens
+from mmad.models.backbones.features import VideoBackbones, normalise_windows
 
 
 class ArcFace(nn.Module):
@@ -31,6 +31,8 @@ class ArcFace(nn.Module):
         on_all: add it to the angles to all classes, in training and at test; the released code
             does.
     """
+
+    weight_decays = True
 
     def __init__(
         self,
@@ -212,20 +214,6 @@ class Mix:
     share_N: Tensor
 
 
-class VideoTokens(nn.Module):
-    """Holds the backbone under the name that detectors give it, so that weights are exchanged.
-
-    Args:
-        backbone: of pictures.
-        flow_backbone: of optical flow, if it has one of its own.
-    """
-
-    def __init__(self, backbone: VideoMAE, flow_backbone: VideoMAE | None = None) -> None:
-        super().__init__()
-        self.backbone = backbone
-        self.flow_backbone = flow_backbone
-
-
 class Recognizer(nn.Module):
     """Backbone and heads in one network.
 
@@ -239,15 +227,15 @@ class Recognizer(nn.Module):
 
     def __init__(
         self,
-        backbone: VideoMAE,
+        backbone: Backbone,
         heads: Heads,
         *,
         num_streams: int = 1,
-        flow_backbone: VideoMAE | None = None,
+        flow_backbone: Backbone | None = None,
         concatenate: bool = False,
     ) -> None:
         super().__init__()
-        self.features = VideoTokens(backbone, flow_backbone)
+        self.features = VideoBackbones(backbone, flow_backbone)
         self.heads = heads
         self.num_streams = num_streams
         self.concatenate = concatenate
@@ -268,16 +256,12 @@ class Recognizer(nn.Module):
             colours_V34: affine map of the colours of each clip.
             clips_per_window: number of samples of each clip.
             labels_N, parents_N: for the margin, in training.
-            mix: which are blended, in training. The embedding of patches is linear, so blending
-                behind it is blending pictures.
+            mix: which are blended, in training.
         """
-        tokens_NTSD = self.tokens(clips_NFHWC, colours_V34, clips_per_window, mix)
+        tokens = self.tokens(clips_NFHWC, colours_V34, clips_per_window, mix)
         backbone = self.features.backbone
         return self.heads(
-            backbone.pool(tokens_NTSD),
-            backbone.pool(tokens_NTSD, over_time=True),
-            labels_N,
-            parents_N,
+            backbone.pool_steps(tokens), backbone.pool_clips(tokens), labels_N, parents_N
         )
 
     def tokens(
@@ -286,20 +270,36 @@ class Recognizer(nn.Module):
         colours_V34: Tensor,
         clips_per_window: Sequence[int],
         mix: Mix | None = None,
-    ) -> Tensor:
-        """Tokens of the backbone, (N, T, S, D); each sample is a video of its own to adapters."""
+    ) -> ClipTokens:
+        """Tokens of the backbone; each sample is a video of its own to adapters."""
         clips = clips_NFHWC.split(list(clips_per_window))
         streams = []
         for number in range(self.num_streams):
             mine = slice(number, None, self.num_streams)
             own = self.features.flow_backbone if number else self.features.backbone
             backbone = own or self.features.backbone
-            patches = embed_windows(
-                backbone, torch.cat(clips[mine]), colours_V34[mine], clips_per_window[mine]
+            images = normalise_windows(
+                torch.cat(clips[mine]), colours_V34[mine], clips_per_window[mine]
             )
             if mix is not None:
-                share = mix.share_N.to(patches.dtype).view(-1, *[1] * (patches.ndim - 1))
-                patches = share * patches + (1 - share) * patches[mix.partner_N]
-            numbers = torch.arange(len(patches), device=patches.device)
-            streams.append(backbone.encode(patches, numbers))
-        return torch.cat(streams, dim=-1) if self.concatenate else sum(streams[1:], streams[0])
+                share = mix.share_N.to(images.dtype).view(-1, 1, 1, 1, 1)
+                images = share * images + (1 - share) * images[mix.partner_N]
+            numbers = torch.arange(len(images), device=images.device)
+            streams.append(backbone(images, numbers))
+        return join_streams(streams, concatenate=self.concatenate)
+
+
+def join_streams(streams: Sequence[ClipTokens], *, concatenate: bool) -> ClipTokens:
+    """Tokens of several streams of the same clips as one: added, or side by side in channels."""
+    if len(streams) == 1:
+        return streams[0]
+
+    def join(parts: Sequence[Tensor]) -> Tensor:
+        return torch.cat(list(parts), dim=-1) if concatenate else sum(parts[1:], parts[0])
+
+    vectors = [stream.clip_NC for stream in streams if stream.clip_NC is not None]
+    return ClipTokens(
+        join([stream.tokens_NTSC for stream in streams]),
+        streams[0].grid_hw,
+        join(vectors) if vectors else None,
+    )

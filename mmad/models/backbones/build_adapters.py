@@ -1,0 +1,44 @@
+"""From settings to adapters: their names, and which blocks get one."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from mmad.config.backbones.adapters import AdapterSettings
+from mmad.errors import ConfigError
+from mmad.models.backbones.adapters import (
+    Adapter,
+    DualPathAdapter,
+    StandardAdapter,
+    TemporalInformationAdapter,
+)
+
+# Name in the settings -> module; the settings besides `name`, `ratio` and `blocks` are its
+# arguments.
+ADAPTERS: Mapping[str, Callable[..., Adapter]] = {
+    "standard": StandardAdapter,
+    "tia": TemporalInformationAdapter,
+    "dsta": DualPathAdapter,
+    "dsta_180": DualPathAdapter,
+}
+
+
+def build_adapter(settings: AdapterSettings, *, width: int) -> Adapter:
+    """A new adapter for tokens of ``width`` channels; it is the identity until it is trained."""
+    arguments = settings.model_dump(exclude={"name", "ratio", "blocks"})
+    assert settings.name != "none"
+    return ADAPTERS[settings.name](width, channels=int(width * settings.ratio), **arguments)
+
+
+def blocks_with_adapter(settings: AdapterSettings, *, depth: int) -> Sequence[int]:
+    """The blocks, of ``depth``, that get an adapter.
+
+    Raises: ConfigError if one is asked for in a block that is not there.
+    """
+    if settings.name == "none":
+        return ()
+    blocks = range(depth) if settings.blocks == "all" else settings.blocks
+    missing = [block for block in blocks if not 0 <= block < depth]
+    if missing:
+        raise ConfigError(
+            f"backbone.adapter.blocks: the backbone has blocks 0 to {depth - 1}, found {missing}"
+        )
+    return blocks

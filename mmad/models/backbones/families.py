@@ -1,0 +1,20 @@
+"""Every backbone: its name in the settings, and how it is made."""
+
+from collections.abc import Mapping
+
+from mmad.config.backbones.union import BackboneSettings
+from mmad.models.backbones.contract import Backbone, BackboneFamily
+from mmad.models.backbones.videomae.build import FAMILY as VIDEOMAE
+
+BACKBONES: Mapping[str, BackboneFamily] = {"videomae": VIDEOMAE}
+
+
+def build_backbone(settings: BackboneSettings) -> Backbone:
+    """The backbone with its adapters, at random weights, with the right parameters frozen.
+
+    Raises: ConfigError if an adapter is asked for in a block that is not there.
+    """
+    family = BACKBONES[settings.name]
+    backbone = family.build(settings)
+    backbone.family = family
+    return backbone

@@ -1,0 +1,90 @@
+"""How other projects call the tensors of a VideoMAE.
+
+Our network has the names of VideoMAE's own code. Sources: the state dicts of MCG-NJU/VideoMAE,
+mmaction2 1.1, transformers 4 and 5, OpenTAD (commit 3dd7b032).
+"""
+
+import re
+
+import torch
+
+from mmad.models.backbones.naming import Renamed, Rules, WeightNaming
+
+_ADAPTER: Rules = (
+    (r"\.adapter\.gamma$", ".adapter.alpha"),
+    (r"\.adapter\.dwconv\.", ".adapter.temporal.depthwise."),
+    (r"\.adapter\.conv\.", ".adapter.temporal.pointwise."),
+    (r"\.adapter\.down_proj\.", ".adapter.down."),
+    (r"\.adapter\.up_proj\.", ".adapter.up."),
+)
+_MMACTION: Rules = (
+    (r"^patch_embed\.projection\.", "patch_embed.proj."),
+    (r"^(blocks\.\d+\.mlp)\.layers\.0\.0\.", r"\1.fc1."),
+    (r"^(blocks\.\d+\.mlp)\.layers\.1\.", r"\1.fc2."),
+    *_ADAPTER,
+)
+# Ours and Hugging Face's, for both directions; {} is the number of the block. In transformers 5
+# the biases are query.bias and value.bias.
+_LAYER = "encoder.layer.{}"
+HUGGING_FACE_PAIRS = (
+    ("patch_embed.proj.", "embeddings.patch_embeddings.projection."),
+    ("blocks.{}.norm1.", f"{_LAYER}.layernorm_before."),
+    ("blocks.{}.norm2.", f"{_LAYER}.layernorm_after."),
+    ("blocks.{}.attn.proj.", f"{_LAYER}.attention.output.dense."),
+    ("blocks.{}.attn.q_bias", f"{_LAYER}.attention.attention.q_bias"),
+    ("blocks.{}.attn.v_bias", f"{_LAYER}.attention.attention.v_bias"),
+    ("blocks.{}.attn.query.", f"{_LAYER}.attention.attention.query."),
+    ("blocks.{}.attn.key.", f"{_LAYER}.attention.attention.key."),
+    ("blocks.{}.attn.value.", f"{_LAYER}.attention.attention.value."),
+    ("blocks.{}.mlp.fc1.", f"{_LAYER}.intermediate.dense."),
+    ("blocks.{}.mlp.fc2.", f"{_LAYER}.output.dense."),
+    ("blocks.{}.adapter.", f"{_LAYER}.adapter."),
+    ("norm.", "layernorm."),
+)
+
+
+def rule(old: str, new: str) -> tuple[str, str]:
+    """From the beginning of one name to that of another."""
+    return "^" + re.escape(old).replace(r"\{\}", r"(\d+)"), new.replace("{}", r"\1")
+
+
+_HUGGING_FACE: Rules = (
+    (r"\.attention\.query\.bias$", ".attention.q_bias"),
+    (r"\.attention\.value\.bias$", ".attention.v_bias"),
+    *(rule(theirs, ours) for ours, theirs in HUGGING_FACE_PAIRS),
+)
+_OFFICIAL: Rules = ((r"^encoder\.", ""),)
+
+
+def _join_attention(found: Renamed) -> Renamed:
+    """Separate query, key and value projections as one matrix; point-wise convolutions as such."""
+    tensors, origins = dict(found.tensors), dict(found.origins)
+    for name in list(tensors):
+        if match := re.fullmatch(r"(blocks\.\d+\.attn)\.query\.weight", name):
+            parts = [f"{match[1]}.{part}.weight" for part in ("query", "key", "value")]
+            if all(part in tensors for part in parts):
+                joined = f"{match[1]}.qkv.weight"
+                tensors[joined] = torch.cat([tensors.pop(part) for part in parts])
+                origins[joined] = tuple(origin for part in parts for origin in origins.pop(part))
+        elif name.endswith(".pointwise.weight") and tensors[name].ndim == 3:
+            tensors[name] = tensors[name].squeeze(-1)
+    return Renamed(found.naming, tensors, origins)
+
+
+NAMINGS = (
+    WeightNaming(
+        "official", r"^(encoder\.)?patch_embed\.proj\.weight$", _OFFICIAL, _join_attention
+    ),
+    WeightNaming("mmaction", r"^patch_embed\.projection\.weight$", _MMACTION, _join_attention),
+    WeightNaming(
+        "hugging face",
+        r"^embeddings\.patch_embeddings\.projection\.weight$",
+        _HUGGING_FACE,
+        _join_attention,
+    ),
+)
+# Classifiers, decoders and norms that files of a whole model have; some backbones have the norms.
+OPTIONAL = (
+    *("fc_norm.", "norm.", "pos_embed", "decoder.", "encoder_to_decoder."),
+    *("mask_token", "position_embeddings"),
+)
