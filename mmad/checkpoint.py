@@ -16,6 +16,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmad.errors import CheckpointError, MmadError
 from mmad.files import replaced
@@ -25,8 +26,15 @@ from mmad.parsing import reading
 
 
 def trainable_state(model: nn.Module) -> dict[str, Tensor]:
-    """The parameters that are trained, by name."""
-    return {name: p.detach() for name, p in model.named_parameters() if p.requires_grad}
+    """What training changes, by name: trained parameters, and the statistics of batch norms whose
+    parameters are trained.
+    """
+    state = {name: p.detach() for name, p in model.named_parameters() if p.requires_grad}
+    for place, module in model.named_modules():
+        if isinstance(module, _BatchNorm) and any(p.requires_grad for p in module.parameters()):
+            prefix = f"{place}." if place else ""
+            state |= {prefix + name: value for name, value in module.named_buffers()}
+    return state
 
 
 def frozen_state(model: nn.Module) -> dict[str, Tensor]:

@@ -28,10 +28,10 @@ def learning_rate(
 
 
 class WeightAverage:
-    """Exponential moving average of the trained weights only.
+    """Exponential moving average of what is trained only: weights, and statistics of batch norms.
 
     Args:
-        model: whose parameters are averaged.
+        model: whose weights are averaged.
         decay: share of the old average in each update; while there are few steps, less: (1 + n) /
             (10 + n).
     """
@@ -47,7 +47,10 @@ class WeightAverage:
         self.num_updates += 1
         decay = min(self._decay, (1 + self.num_updates) / (10 + self.num_updates))
         for name, value in trainable_state(model).items():
-            self.state[name].lerp_(value, 1 - decay)
+            if value.is_floating_point():
+                self.state[name].lerp_(value, 1 - decay)
+            else:  # the batches that a norm has seen
+                self.state[name].copy_(value)
 
     def load(self, state: Mapping[str, Tensor], *, num_updates: int) -> None:
         """Take over a saved average."""

@@ -1,8 +1,17 @@
 """Settings of every backbone, told apart by their name."""
 
-from mmad.config.backbones.videomae import VideoMAESettings
+from typing import Annotated
 
-BackboneSettings = VideoMAESettings
+from pydantic import Discriminator, Tag
+
+from mmad.config.backbones.i3d import I3DSettings
+from mmad.config.backbones.videomae import VideoMAESettings
+from mmad.config.base import named
+
+BackboneSettings = Annotated[
+    Annotated[VideoMAESettings, Tag("videomae")] | Annotated[I3DSettings, Tag("i3d")],
+    Discriminator(named("videomae")),
+]
 
 
 def tiny_backbone() -> tuple[BackboneSettings, int]:

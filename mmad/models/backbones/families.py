@@ -4,9 +4,10 @@ from collections.abc import Mapping
 
 from mmad.config.backbones.union import BackboneSettings
 from mmad.models.backbones.contract import Backbone, BackboneFamily
+from mmad.models.backbones.i3d.build import FAMILY as I3D
 from mmad.models.backbones.videomae.build import FAMILY as VIDEOMAE
 
-BACKBONES: Mapping[str, BackboneFamily] = {"videomae": VIDEOMAE}
+BACKBONES: Mapping[str, BackboneFamily] = {"videomae": VIDEOMAE, "i3d": I3D}
 
 
 def build_backbone(settings: BackboneSettings) -> Backbone:

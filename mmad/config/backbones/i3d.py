@@ -1,0 +1,124 @@
+"""Settings of I3D, the inflated ResNet."""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Discriminator, Field, Tag
+
+from mmad.config.backbones.family import BackboneFamilySettings
+
+# Blocks of each of the four stages.
+_BLOCKS: Mapping[int, tuple[int, ...]] = {
+    18: (2, 2, 2, 2),
+    34: (3, 4, 6, 3),
+    50: (3, 4, 6, 3),
+    101: (3, 4, 23, 3),
+    152: (3, 8, 36, 3),
+}
+# From this depth on a block is a bottleneck.
+_FIRST_WITH_BOTTLENECKS = 50
+# Stem, first pooling and three stages halve height and width.
+_SIDE_STRIDE = 32
+
+
+def _kind_of_flags(value: Any) -> str:
+    return "named" if isinstance(value, str) else "flags"
+
+
+Inflate = Annotated[
+    Annotated[Literal["alternate", "all", "none"], Tag("named")]
+    | Annotated[list[bool | list[bool]], Tag("flags")],
+    Discriminator(_kind_of_flags),
+]
+
+
+class I3DSettings(BackboneFamilySettings):
+    """I3D: a ResNet whose convolutions are inflated to reach over time."""
+
+    name: Literal["i3d"] = "i3d"
+    depth: Literal[18, 34, 50, 101, 152] = Field(50, description="layers of the ResNet")
+    base_channels: int = Field(
+        64, ge=1, description="channels of the stem; each stage has twice those of the one before"
+    )
+    inflate: Inflate = Field(
+        "alternate",
+        description=(
+            "which blocks reach over three steps. alternate: all of the first stage, then every "
+            "other one, as published; all; none; or a flag for each stage, or for each of its "
+            "blocks"
+        ),
+    )
+    inflate_style: Literal["3x1x1", "3x3x3"] = Field(
+        "3x1x1",
+        description="which convolution of a bottleneck reaches over time: the first, or the middle",
+    )
+    stem_kernel: tuple[int, int, int] = Field(
+        (5, 7, 7), description="first convolution: frames, height and width, odd numbers"
+    )
+    stem_stride: int = Field(2, ge=1, description="first convolution: frames that a step moves on")
+    pool_stride: int = Field(2, ge=1, description="first pooling: of so many steps it keeps one")
+    pools_after_first_stage: bool = Field(
+        True, description="keep the larger of each two steps after the first stage"
+    )
+    keep_statistics: bool = Field(
+        False,
+        description=(
+            "batch norms keep their stored statistics while the network is fine-tuned; frozen ones "
+            "always do"
+        ),
+    )
+    clip_frames: int = Field(32, ge=1, description="frames of a clip")
+
+    @property
+    def frames_per_step(self) -> int:
+        """As in `BackboneFamilySettings`."""
+        return self.stem_stride * self.pool_stride * (2 if self.pools_after_first_stage else 1)
+
+    @property
+    def side_multiple(self) -> int:
+        """As in `BackboneFamilySettings`."""
+        return _SIDE_STRIDE
+
+    @property
+    def bottleneck(self) -> bool:
+        """Whether a block has three convolutions, not two."""
+        return self.depth >= _FIRST_WITH_BOTTLENECKS
+
+    @property
+    def inflated(self) -> tuple[tuple[bool, ...], ...]:
+        """For each block of each stage, whether it reaches over time."""
+        blocks = _BLOCKS[self.depth]
+        if self.inflate == "alternate":
+            first, *middle, last = blocks
+            return (
+                (True,) * first,
+                *(tuple(block % 2 == 0 for block in range(count)) for count in middle),
+                tuple(block % 2 == 1 for block in range(last)),
+            )
+        if isinstance(self.inflate, str):
+            return tuple((self.inflate == "all",) * count for count in blocks)
+        return tuple(
+            (flags,) * count if isinstance(flags, bool) else tuple(flags)
+            for flags, count in zip(self.inflate, blocks, strict=False)
+        )
+
+    def tiny(self) -> tuple[Self, int]:
+        """As in `BackboneFamilySettings`: few channels."""
+        return self.model_copy(update={"base_channels": 4, "pretrained": None}), 2 * _SIDE_STRIDE
+
+    def summary(self) -> list[str]:
+        """As in `BackboneFamilySettings`."""
+        width = "" if self.base_channels == 64 else f", {self.base_channels} channels in the stem"
+        return [f"I3D (ResNet-{self.depth}{width})"]
+
+    def problems(self) -> Iterator[str]:
+        """As in `Settings`."""
+        yield from super().problems()
+        if any(size < 1 or size % 2 == 0 for size in self.stem_kernel):
+            yield f"stem_kernel: expected odd numbers, found {list(self.stem_kernel)}"
+        expected, found = _BLOCKS[self.depth], tuple(len(flags) for flags in self.inflated)
+        if expected != found:
+            yield (
+                f"inflate: a ResNet-{self.depth} has stages of {', '.join(map(str, expected))} "
+                f"blocks, found flags for {', '.join(map(str, found)) or 'none'}"
+            )

@@ -1,0 +1,138 @@
+"""I3D, a ResNet whose convolutions are inflated to reach over time.
+
+Shapes: N clips, F frames of a clip, H W pixels; T steps, h w cells of the feature map, S = h x w, C
+channels.
+
+Sources: arXiv 1705.07750 (inflation), arXiv 1711.07971 (as a ResNet), and mmaction2's ResNet3d,
+whose strides, paddings and initial values these are.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mmad.models.backbones.contract import Backbone, BackboneSpec, ClipTokens
+from mmad.models.backbones.inflation import inflate_kernels
+from mmad.models.layers.residual3d import ConvNorm, InflateStyle, channels_of, residual_stage
+
+# Stem 2, first pooling 2, three stages 2 each.
+_SIDE_STRIDE = 32
+
+
+class I3D(Backbone):
+    """Inflated ResNet without its classifier.
+
+    Args:
+        clip_frames: frames of a clip.
+        base_channels: channels of the stem, and width of the first stage; each stage doubles it.
+        bottleneck: kind of the blocks; see `ResidualBlock`.
+        inflate: for each block of each of the four stages, whether it reaches over three steps.
+        inflate_style: see `ResidualBlock`.
+        stem_kernel: of the first convolution: frames, height, width.
+        stem_stride: of the first convolution, in time.
+        pool_stride: of the first pooling, in time: it keeps every so manyth step and drops the
+            others.
+        pools_after_first_stage: keep the larger of each two steps after the first stage.
+        keep_statistics: see `BatchNorm`.
+    """
+
+    def __init__(
+        self,
+        *,
+        clip_frames: int,
+        base_channels: int,
+        bottleneck: bool,
+        inflate: Sequence[Sequence[bool]],
+        inflate_style: InflateStyle,
+        stem_kernel: tuple[int, int, int],
+        stem_stride: int,
+        pool_stride: int,
+        pools_after_first_stage: bool,
+        keep_statistics: bool,
+    ) -> None:
+        widths = [base_channels * 2**stage for stage in range(len(inflate))]
+        super().__init__(
+            BackboneSpec(
+                channels=channels_of(widths[-1], bottleneck=bottleneck),
+                clip_frames=clip_frames,
+                frames_per_step=stem_stride * pool_stride * (2 if pools_after_first_stage else 1),
+                side_multiple=_SIDE_STRIDE,
+            )
+        )
+        self.blocks_per_stage = [len(flags) for flags in inflate]
+        self.pool_stride = pool_stride
+        self.pools_after_first_stage = pools_after_first_stage
+        self.stem = ConvNorm(
+            3,
+            base_channels,
+            kernel=stem_kernel,
+            stride=(stem_stride, 2, 2),
+            keep_statistics=keep_statistics,
+        )
+        self.stages = nn.ModuleList()
+        channels = base_channels
+        for stage, (width, flags) in enumerate(zip(widths, inflate, strict=True)):
+            self.stages.append(
+                residual_stage(
+                    channels,
+                    width,
+                    bottleneck=bottleneck,
+                    stride=1 if stage == 0 else 2,
+                    inflate=flags,
+                    inflate_style=inflate_style,
+                    keep_statistics=keep_statistics,
+                )
+            )
+            channels = channels_of(width, bottleneck=bottleneck)
+
+    def forward(
+        self, images_NCFHW: Tensor, video_of_clip_N: Tensor, *, stop_before: int | None = None
+    ) -> ClipTokens:
+        """As in `Backbone`; there is no block to stop before."""
+        assert stop_before is None
+        frames, height, width = images_NCFHW.shape[2:]
+        spec = self.spec
+        if frames != spec.clip_frames or height % spec.side_multiple or width % spec.side_multiple:
+            raise ValueError(
+                f"expected clips of {spec.clip_frames} frames whose sides are multiples of "
+                f"{spec.side_multiple} pixels, found {frames} frames of {height}x{width}"
+            )
+        *_, map_NCThw = self.maps(images_NCFHW)
+        return tokens_of_map(map_NCThw)
+
+    def maps(self, images_NCFHW: Tensor) -> Iterator[Tensor]:
+        """The feature maps (N, C, T, h, w): of the stem, its pooling, the first stage, its pooling
+        if there is one, and the other stages.
+
+        Takes images of any size; what is left over at the borders counts as a whole cell.
+        """
+        x = functional.relu(self.stem(images_NCFHW), inplace=True)
+        yield x
+        x = functional.max_pool3d(x, (1, 3, 3), stride=(self.pool_stride, 2, 2), padding=(0, 1, 1))
+        yield x
+        for number, stage in enumerate(self.stages):
+            x = stage(x)
+            yield x
+            if number == 0 and self.pools_after_first_stage:
+                x = functional.max_pool3d(x, (2, 1, 1))
+                yield x
+
+    def depth_of(self, name: str) -> int:
+        """As in `Backbone`."""
+        part, *place = name.split(".")
+        if part == "stem":
+            return 0
+        stage, block = int(place[0]), int(place[1])
+        return 1 + sum(self.blocks_per_stage[:stage]) + block
+
+    def fit_weights(self, tensors: dict[str, Tensor], *, source: str) -> dict[str, str]:
+        """As in `Backbone`: kernels of a 2D ResNet are inflated."""
+        return inflate_kernels(tensors, self.state_dict())
+
+
+def tokens_of_map(map_NCThw: Tensor) -> ClipTokens:
+    """The cells of a feature map as tokens, row by row."""
+    tokens_NTSC = rearrange(map_NCThw, "n c t h w -> n t (h w) c")
+    return ClipTokens(tokens_NTSC, (map_NCThw.shape[3], map_NCThw.shape[4]))

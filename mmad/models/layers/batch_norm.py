@@ -1,0 +1,71 @@
+"""Batch norm of clips: whose statistics, and when they move.
+
+Shapes: N clips, C channels, T steps, H W height and width.
+"""
+
+from typing import Any, Self
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.nn.functional import all_reduce
+
+_CLIPS_AND_PLACES = (0, 2, 3, 4)
+
+
+class BatchNorm(nn.BatchNorm3d):
+    """Batch norm over the clips of all processes; frozen ones keep to their stored statistics.
+
+    On several processes the statistics are those of the whole batch, so that training on two gives
+    the numbers of one. All of them have to call it together, then.
+
+    Differs: mmaction2's networks take the statistics of each process alone.
+
+    Args:
+        channels: C.
+        keep_statistics: use the stored statistics in training, too, and leave them as they are.
+    """
+
+    def __init__(self, channels: int, *, keep_statistics: bool) -> None:
+        super().__init__(channels)
+        self.keep_statistics = keep_statistics
+        # A count of batches, for a mean over all of them. With a fixed momentum nothing reads it.
+        self.num_batches_tracked = None
+
+    def _load_from_state_dict(self, *arguments: Any) -> None:
+        # The parent's would miss the count.
+        nn.Module._load_from_state_dict(self, *arguments)
+
+    def train(self, mode: bool = True) -> Self:
+        """Training mode, if its weights are trained and its statistics are not kept."""
+        return super().train(mode and self.weight.requires_grad and not self.keep_statistics)
+
+    def forward(self, x_NCTHW: Tensor) -> Tensor:
+        """Normed features, same shape."""
+        if not self.training or not _has_peers():
+            return super().forward(x_NCTHW)
+        return self._norm_over_processes(x_NCTHW)
+
+    def _norm_over_processes(self, x_NCTHW: Tensor) -> Tensor:
+        x = x_NCTHW.float()
+        count = x.new_full((1,), x.numel() // x.shape[1])
+        total = all_reduce(torch.cat((x.sum(_CLIPS_AND_PLACES), count)))
+        mean_C, count = total[:-1] / total[-1], total[-1]
+        centred = x - _along_channels(mean_C)
+        variance_C = all_reduce(centred.square().sum(_CLIPS_AND_PLACES)) / count
+        with torch.no_grad():
+            assert self.running_mean is not None
+            assert self.running_var is not None
+            assert self.momentum is not None
+            self.running_mean.lerp_(mean_C, self.momentum)
+            self.running_var.lerp_(variance_C * count / (count - 1), self.momentum)
+        scale_C = self.weight * torch.rsqrt(variance_C + self.eps)
+        return (centred * _along_channels(scale_C) + _along_channels(self.bias)).to(x_NCTHW.dtype)
+
+
+def _has_peers() -> bool:
+    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+
+
+def _along_channels(value_C: Tensor) -> Tensor:
+    return value_C[:, None, None, None]

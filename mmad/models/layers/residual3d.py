@@ -1,0 +1,146 @@
+"""Blocks and stages of a ResNet whose convolutions may reach over time.
+
+Shapes: N clips, C channels, T steps, H W height and width.
+
+Sources: the inflated ResNets of "Non-local neural networks" (arXiv 1711.07971), after I3D (arXiv
+1705.07750), with the kernels, strides and initial values of mmaction2's ResNet3d.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mmad.models.layers.batch_norm import BatchNorm
+
+InflateStyle = Literal["3x1x1", "3x3x3"]
+
+
+class ConvNorm(nn.Module):
+    """Convolution without bias that keeps the size but for its stride, then a batch norm."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        *,
+        kernel: tuple[int, int, int],
+        stride: tuple[int, int, int] = (1, 1, 1),
+        keep_statistics: bool,
+    ) -> None:
+        super().__init__()
+        padding = (kernel[0] // 2, kernel[1] // 2, kernel[2] // 2)
+        self.conv = nn.Conv3d(
+            in_channels, channels, kernel, stride=stride, padding=padding, bias=False
+        )
+        self.norm = BatchNorm(channels, keep_statistics=keep_statistics)
+        nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, x_NCTHW: Tensor) -> Tensor:
+        """Features (N, channels, T', H', W')."""
+        return self.norm(self.conv(x_NCTHW))
+
+
+class ResidualBlock(nn.Module):
+    """A branch of convolutions beside a shortcut; a ReLU after their sum.
+
+    A bottleneck is 1x1, 3x3, 1x1 with four times the width at its end, a plain block 3x3, 3x3. The
+    stride is on the first 3x3.
+
+    Args:
+        in_channels: of its input.
+        width: channels inside; the output has `channels_of` them.
+        bottleneck: three convolutions instead of two.
+        stride: in space; time keeps its steps.
+        inflate: reach over three steps.
+        inflate_style: which convolution of a bottleneck does: the first (3x1x1) or the middle one
+            (3x3x3). In a plain block both do.
+        keep_statistics: as in `BatchNorm`.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        width: int,
+        *,
+        bottleneck: bool,
+        stride: int,
+        inflate: bool,
+        inflate_style: InflateStyle,
+        keep_statistics: bool,
+    ) -> None:
+        super().__init__()
+        channels = channels_of(width, bottleneck=bottleneck)
+        first_inflated = inflate and (not bottleneck or inflate_style == "3x1x1")
+        second_inflated = inflate and (not bottleneck or inflate_style == "3x3x3")
+
+        def convolution(
+            inputs: int, outputs: int, *, side: int, stride: int = 1, inflated: bool = False
+        ) -> ConvNorm:
+            return ConvNorm(
+                inputs,
+                outputs,
+                kernel=(3 if inflated else 1, side, side),
+                stride=(1, stride, stride),
+                keep_statistics=keep_statistics,
+            )
+
+        self.conv3: ConvNorm | None = None
+        if bottleneck:
+            self.conv1 = convolution(in_channels, width, side=1, inflated=first_inflated)
+            self.conv2 = convolution(width, width, side=3, stride=stride, inflated=second_inflated)
+            self.conv3 = convolution(width, channels, side=1)
+        else:
+            self.conv1 = convolution(
+                in_channels, width, side=3, stride=stride, inflated=first_inflated
+            )
+            self.conv2 = convolution(width, width, side=3, inflated=second_inflated)
+        self.shortcut: ConvNorm | None = None
+        if stride != 1 or in_channels != channels:
+            self.shortcut = convolution(in_channels, channels, side=1, stride=stride)
+
+    def forward(self, x_NCTHW: Tensor) -> Tensor:
+        """Features (N, channels, T, H / stride, W / stride), rounded up."""
+        branch = functional.relu(self.conv1(x_NCTHW), inplace=True)
+        branch = self.conv2(branch)
+        if self.conv3 is not None:
+            branch = self.conv3(functional.relu(branch, inplace=True))
+        shortcut = x_NCTHW if self.shortcut is None else self.shortcut(x_NCTHW)
+        return functional.relu(branch + shortcut, inplace=True)
+
+
+def channels_of(width: int, *, bottleneck: bool) -> int:
+    """Channels that come out of a block of that width."""
+    return 4 * width if bottleneck else width
+
+
+def residual_stage(
+    in_channels: int,
+    width: int,
+    *,
+    bottleneck: bool,
+    stride: int,
+    inflate: Sequence[bool],
+    inflate_style: InflateStyle,
+    keep_statistics: bool,
+) -> nn.Sequential:
+    """The blocks of a stage, as many as ``inflate`` has flags; the first has the stride.
+
+    Other arguments as in `ResidualBlock`.
+    """
+    channels = channels_of(width, bottleneck=bottleneck)
+    return nn.Sequential(
+        *(
+            ResidualBlock(
+                channels if number else in_channels,
+                width,
+                bottleneck=bottleneck,
+                stride=1 if number else stride,
+                inflate=flag,
+                inflate_style=inflate_style,
+                keep_statistics=keep_statistics,
+            )
+            for number, flag in enumerate(inflate)
+        )
+    )

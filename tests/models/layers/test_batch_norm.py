@@ -1,0 +1,64 @@
+"""Batch norm over the clips of all processes."""
+
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.multiprocessing import spawn
+
+from mmad.models.layers.batch_norm import BatchNorm
+
+
+def batch() -> tuple[Tensor, Tensor]:
+    """Features of 3 clips, and what their gradient is multiplied with."""
+    generator = torch.Generator().manual_seed(0)
+    return (
+        1e2 + torch.randn(3, 4, 2, 3, 3, generator=generator),
+        torch.randn(3, 4, 2, 3, 3, generator=generator),
+    )
+
+
+def step(norm: nn.Module, x: Tensor, probe: Tensor) -> list[Tensor]:
+    """Output, gradients and statistics of a training step."""
+    x = x.clone().requires_grad_()
+    out = norm.train()(x)
+    (out * probe).sum().backward()
+    found = [out.detach(), x.grad, norm.weight.grad, norm.bias.grad]
+    return [*found, norm.running_mean, norm.running_var]  # type: ignore[list-item]
+
+
+def peer(rank: int, folder: str) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+    norm = BatchNorm(4, keep_statistics=False)
+    nn.init.constant_(norm.weight, 2.0)
+    x, probe = batch()
+    mine = slice(0, 2) if rank == 0 else slice(2, 3)
+    torch.save(step(norm, x[mine], probe[mine]), f"{folder}/{rank}.pt")
+    dist.destroy_process_group()
+
+
+@pytest.mark.slow
+def test_two_processes_have_the_statistics_of_the_whole_batch(tmp_path: Path) -> None:
+    spawn(peer, (str(tmp_path),), nprocs=2)
+    first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
+    alone = nn.BatchNorm3d(4)
+    nn.init.constant_(alone.weight, 2.0)
+    out, x_grad, weight_grad, bias_grad, mean, var = step(alone, *batch())
+    close = torch.testing.assert_close
+    close(torch.cat((first[0], second[0])), out, rtol=1e-5, atol=1e-4)
+    close(torch.cat((first[1], second[1])), x_grad, rtol=1e-5, atol=1e-4)
+    close(first[2] + second[2], weight_grad, rtol=1e-5, atol=1e-4)
+    close(first[3] + second[3], bias_grad, rtol=1e-5, atol=1e-4)
+    for found in (first, second):
+        close(found[4], mean, rtol=1e-6, atol=1e-5)
+        close(found[5], var, rtol=1e-5, atol=1e-5)
+
+
+def test_alone_it_is_torchs() -> None:
+    norm, torchs = BatchNorm(4, keep_statistics=False), nn.BatchNorm3d(4)
+    for found, expected in zip(step(norm, *batch()), step(torchs, *batch()), strict=True):
+        assert torch.equal(found, expected)
+    assert norm.state_dict().keys() == torchs.state_dict().keys() - {"num_batches_tracked"}
