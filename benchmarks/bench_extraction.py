@@ -26,7 +26,7 @@ import torch
 from benchmarks.bench_long_video import make_video
 from benchmarks.provenance import write_rows
 from mmad.config.features import ExtractionSettings
-from mmad.config.run import load_config
+from mmad.config.reading import load_config
 from mmad.data.features.blocks import FeatureBlock
 from mmad.data.features.files import FeatureFile
 from mmad.data.features.parts import FeatureParts
@@ -198,7 +198,7 @@ def equal(config: str, videos: list[Path]) -> None:
         for path in videos:
             index = index_video(path)
             record = VideoRecord(path.stem, index.duration_seconds, "none", path=path)
-            data, _ = settings.of_videos()
+            data = settings.data
             data = data.model_copy(update={"window_overlap": 0.0, "num_workers": 0})
             worst = largest = moved = 0.0
             for sample in WindowStream([record], data, backbone=source.settings, upsampling=1):

@@ -34,7 +34,8 @@ from torch.utils.flop_counter import (
 
 from benchmarks.provenance import write_rows
 from mmad.config.backbones.family import STATISTICS
-from mmad.config.run import RunConfig, parse_config
+from mmad.config.reading import parse_config
+from mmad.config.run import DetectionRun
 from mmad.data.samples import Batch, Sample, pack, pad_frames
 from mmad.data.transforms import colour_map
 from mmad.data.videos import make_grid
@@ -48,7 +49,9 @@ from mmad.models.build import build_detector
 from mmad.structures import Annotations
 
 
-def config_of(size: str, adapter: str, *, image_size: int, window: int, peers: bool) -> RunConfig:
+def config_of(
+    size: str, adapter: str, *, image_size: int, window: int, peers: bool
+) -> DetectionRun:
     return parse_config(
         {
             "data": {
@@ -105,7 +108,7 @@ CPU_ATTENTION = {
 }
 
 
-def measure(config: RunConfig, batch: Batch, *, training: bool) -> dict[str, float]:
+def measure(config: DetectionRun, batch: Batch, *, training: bool) -> dict[str, float]:
     """Seconds, FLOPs and peak memory of one step."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = build_detector(config, num_classes=len(MA52)).to(device).train(training)

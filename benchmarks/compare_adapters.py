@@ -12,7 +12,7 @@ import statistics
 from pathlib import Path
 
 from benchmarks.provenance import write_rows
-from mmad.config.run import load_config
+from mmad.config.reading import load_config
 from mmad.engine.runs.folder import RunFolder
 from mmad.engine.training import train_run
 from mmad.errors import CheckpointError

@@ -22,7 +22,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.provenance import RESULTS, commit, hardware, write_rows
-from mmad.config.run import RunConfig, load_config
+from mmad.config.reading import load_config
+from mmad.config.run import DetectionRun
 from mmad.data.features.windows import TrainingFeatures, stack_features
 from mmad.engine.detection import DetectionTask, read_data, records_of
 from mmad.engine.distributed import Processes
@@ -79,7 +80,7 @@ ROWS: dict[str, tuple[str, tuple[str, ...], float]] = {
 THRESHOLDS = (0.2, 0.5, 0.7)
 
 
-def config_of(method: str, *, work: Path, data: Path, seed: int, epochs: int) -> RunConfig:
+def config_of(method: str, *, work: Path, data: Path, seed: int, epochs: int) -> DetectionRun:
     """The settings of a run."""
     name, small, rate = ROWS[method]
     return load_config(
@@ -166,7 +167,7 @@ def train_all(arguments: argparse.Namespace, data: Path) -> None:
         raise SystemExit("these failed:\n" + "\n".join(failed))
 
 
-def score(folder: RunFolder, config: RunConfig) -> dict[str, float]:
+def score(folder: RunFolder, config: DetectionRun) -> dict[str, float]:
     """mAP (%) of the predictions of a run, in the columns of Table 3."""
     annotations, labels = read_data(config)
     records = records_of(config, annotations, ["val"])
@@ -180,7 +181,7 @@ def score(folder: RunFolder, config: RunConfig) -> dict[str, float]:
     return {**columns, "AVG": 100 * report.avg}
 
 
-def cost(config: RunConfig, *, repeats: int = 20) -> dict[str, float]:
+def cost(config: DetectionRun, *, repeats: int = 20) -> dict[str, float]:
     """Parameters; FLOPs of a video of 10 s (75 steps); seconds of a training step of 8 videos."""
     torch.set_num_threads(1)
     annotations, labels = read_data(config)

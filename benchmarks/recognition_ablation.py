@@ -16,8 +16,8 @@ import numpy as np
 
 from benchmarks.provenance import write_rows
 from mmad.annotations.mma52 import read_clip_list
+from mmad.config.reading import load_any_config
 from mmad.config.recognition import RecognitionConfig
-from mmad.config.run import load_any_config
 from mmad.engine.distributed import start_processes
 from mmad.engine.recognition import read_clips, recognize_clips
 from mmad.engine.runs.folder import load_recognizer

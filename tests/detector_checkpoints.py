@@ -8,7 +8,7 @@ import torch
 from synthetic_data import tiny_config
 from torch import Tensor
 
-from mmad.config.run import RunConfig
+from mmad.config.run import DetectionRun
 from mmad.models.build import build_detector
 from mmad.models.detectors.whole import EndToEndDetector
 from mmad.models.layers.transformer import sinusoid_table
@@ -52,7 +52,7 @@ RULES = (
 )
 
 
-def tiny_tia_config(videos: Path, **changes: object) -> RunConfig:
+def tiny_tia_config(videos: Path, **changes: object) -> DetectionRun:
     return tiny_config(videos, backbone__adapter={"name": "tia"}, **changes)
 
 

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from mmad.config.reading import parse_any_config, parse_config
 from mmad.config.recognition import RecognitionConfig
-from mmad.config.run import RunConfig, parse_any_config, parse_config
+from mmad.config.run import DetectionRun
 from mmad.synthetic.dataset import SynthesisSettings, synthesize
 
 
@@ -73,7 +74,7 @@ def tiny_clip_content(folder: Path) -> dict:
     }
 
 
-def tiny_config(folder: Path, **changes: object) -> RunConfig:
+def tiny_config(folder: Path, **changes: object) -> DetectionRun:
     """`tiny_content` with changes such as ``training__epochs=1``."""
     return parse_config(change(tiny_content(folder), changes), source="test")
 

@@ -11,7 +11,7 @@ import yaml
 from synthetic_data import tiny_content
 
 from mmad.config.compat import PRESETS_OF_FEATURES
-from mmad.config.run import (
+from mmad.config.reading import (
     SHIPPED_CONFIGS,
     dump_config,
     load_any_config,

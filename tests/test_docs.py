@@ -22,7 +22,7 @@ from detector_checkpoints import (
 )
 
 from mmad.cli.main import COMMANDS as COMMANDS_OF_MMAD
-from mmad.config.run import dump_config
+from mmad.config.reading import dump_config
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

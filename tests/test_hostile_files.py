@@ -17,7 +17,7 @@ import torch
 from mmad.annotations.formats import read_annotations
 from mmad.annotations.mma52 import read_clip_list
 from mmad.checkpoint import load_pickled, save_tensors
-from mmad.config.run import load_any_config
+from mmad.config.reading import load_any_config
 from mmad.data.features.files import FeatureFile
 from mmad.data.features.folders import FeatureFolder, read_array
 from mmad.engine.runs.folder import RunFolder, labels_of, read_state

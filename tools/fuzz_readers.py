@@ -19,7 +19,7 @@ from mmad.annotations.elan import write_elan
 from mmad.annotations.formats import detect_format, read_annotations
 from mmad.annotations.mma52 import read_clip_list
 from mmad.checkpoint import save_tensors
-from mmad.config.run import load_any_config
+from mmad.config.reading import load_any_config
 from mmad.data.features.folders import FOLDER_MANIFEST, FOLDER_VIDEOS
 from mmad.data.features.windows import open_features
 from mmad.engine.runs.folder import RunFolder, labels_of, read_state

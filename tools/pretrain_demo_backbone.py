@@ -20,7 +20,8 @@ from torch.nn import functional
 from torch.utils.data import Dataset
 
 from mmad.checkpoint import save_tensors
-from mmad.config.run import RunConfig, load_config
+from mmad.config.reading import load_config
+from mmad.config.run import DetectionRun
 from mmad.data.clip_transform import draw_change
 from mmad.data.samples import Batch, Packer, Sample
 from mmad.data.transforms import colour_map, subtract_background
@@ -48,7 +49,7 @@ class Tagger(nn.Module):
     Shape (B, T, K + P), and the mask.
     """
 
-    def __init__(self, config: RunConfig, *, num_outputs: int) -> None:
+    def __init__(self, config: DetectionRun, *, num_outputs: int) -> None:
         super().__init__()
         self.features = VideoFeatures(
             build_backbone(config.backbone), upsampling=1, mask_padding=True
@@ -87,7 +88,7 @@ class TaggingTask:
     """
 
     def __init__(
-        self, config: RunConfig, validation: Sequence[VideoRecord], labels: LabelMap
+        self, config: DetectionRun, validation: Sequence[VideoRecord], labels: LabelMap
     ) -> None:
         self._config = config
         self._validation = validation
@@ -158,7 +159,7 @@ class OneClip(Dataset):
     Frames of all videos are kept in memory, small and without their background.
     """
 
-    def __init__(self, records: Sequence[VideoRecord], config: RunConfig) -> None:
+    def __init__(self, records: Sequence[VideoRecord], config: DetectionRun) -> None:
         self._records = records
         self._config = config
         self._frames: dict[int, np.ndarray] = {}

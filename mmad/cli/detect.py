@@ -14,7 +14,7 @@ from mmad.cli.copies import video_files
 from mmad.cli.next_command import judging_flags, tell_next
 from mmad.cli.notices import tell_notices
 from mmad.cli.options import DeviceOption, MaxMissingOption, OutOfVideoOption
-from mmad.config.run import with_max_missing
+from mmad.config.reading import with_max_missing
 from mmad.engine.distributed import start_processes
 from mmad.engine.features.stored import load_video_run
 from mmad.engine.inference import DetectedVideos, detect_videos, video_progress

@@ -17,7 +17,8 @@ from mmad.cli.next_command import new_run, tell_next
 from mmad.cli.notices import tell_notices
 from mmad.cli.options import DeviceOption, MaxMissingOption, SetOption, split_overrides
 from mmad.config.features import ExtractionSettings
-from mmad.config.run import RunConfig, load_any_config
+from mmad.config.reading import load_any_config
+from mmad.config.run import DetectionRun
 from mmad.data.features.files import FeatureFile
 from mmad.data.features.parts import FeatureParts
 from mmad.engine.detection import read_data
@@ -178,7 +179,7 @@ def _what_next(source: Path, *, out: Path, extracted: set[str]) -> list[object]:
     config = load_any_config(RunFolder(source).config if source.is_dir() else source)
     # Whatever is wrong with annotations is no matter of this command.
     with contextlib.suppress(MmadError):
-        if isinstance(config, RunConfig) and config.data.labels == "ma52":
+        if isinstance(config, DetectionRun) and config.data.labels == "ma52":
             subsets = ("train", config.data.val_subset)
             records = read_data(config)[0].records
             wanted = {one.video_id for one in records if one.subset in subsets}

@@ -11,7 +11,7 @@ from mmad.annotations.mma52 import read_clip_list
 from mmad.annotations.placeholders import find_placeholders
 from mmad.annotations.validation import OutOfVideo
 from mmad.config.labels import read_label_map
-from mmad.config.run import read_settings
+from mmad.config.reading import read_settings
 from mmad.errors import PredictionError
 from mmad.evaluation.predictions import Predictions, read_predictions
 from mmad.labels import MA52, LabelMap

@@ -11,9 +11,9 @@ from mmad.annotations.placeholders import find_placeholders
 from mmad.cli.next_command import annotations_flags, tell_next
 from mmad.cli.notices import tell_notices
 from mmad.cli.options import AnnotationsOption, DeviceOption, OverridesArgument, SubsetOption
-from mmad.config.features import FeatureDataSettings
+from mmad.config.reading import load_any_config
 from mmad.config.recognition import RecognitionConfig
-from mmad.config.run import AnyConfig, RunConfig, load_any_config
+from mmad.config.run import AnyConfig, DetectionRun, FeatureRun
 from mmad.data.samples import raise_failures
 from mmad.engine.detection import read_data, records_of, require_features, require_rate
 from mmad.engine.distributed import start_processes
@@ -117,7 +117,7 @@ def require_same_model(
 
 def predict_videos(
     checkpoint: Path,
-    wanted: RunConfig,
+    wanted: DetectionRun,
     *,
     labels: LabelMap,
     subset: str,
@@ -135,7 +135,7 @@ def predict_videos(
     records = records_of(wanted, annotations, [subset])
     groups = ["detector", "upsampling"]
     fps = wanted.data.rate(usual=folder.training_fps())
-    if isinstance(wanted.data, FeatureDataSettings):
+    if isinstance(wanted, FeatureRun):
         reader = feature_reader(wanted)
         manifest = reader.source.manifest
         require_features(reader, records)

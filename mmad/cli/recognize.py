@@ -12,7 +12,7 @@ from rich.table import Table
 from mmad.cli.copies import video_files
 from mmad.cli.notices import tell_notices
 from mmad.cli.options import DeviceOption, MaxMissingOption
-from mmad.config.run import with_max_missing
+from mmad.config.reading import with_max_missing
 from mmad.engine.distributed import start_processes
 from mmad.engine.recognition import raise_failed_clips, recognize_clips, write_answers
 from mmad.engine.runs.folder import load_recognizer

@@ -30,7 +30,8 @@ from mmad.cli.options import (
     TierTypeOption,
     levels_of,
 )
-from mmad.config.run import RunConfig, load_any_config
+from mmad.config.reading import load_any_config
+from mmad.config.run import DetectionRun
 from mmad.errors import ConfigError, PredictionError
 from mmad.evaluation.detection import evaluate_detections, parse_tiou
 from mmad.evaluation.error_analysis import analyse_errors
@@ -154,7 +155,7 @@ def facts_of(predictions: Path) -> dict[str, str]:
         config = load_any_config(run / "config.yaml")
     except ConfigError:  # of another version; the predictions are all the same worth a report
         return facts
-    model: list[str] = [config.detector.name] if isinstance(config, RunConfig) else []
+    model: list[str] = [config.detector.name] if isinstance(config, DetectionRun) else []
     if config.backbone is None:
         model.append("stored features")
     else:

@@ -8,7 +8,8 @@ import typer
 
 from mmad.cli.next_command import tell_next
 from mmad.cli.options import DeviceOption, OverridesArgument
-from mmad.config.run import RunConfig, dump_config, load_any_config
+from mmad.config.reading import dump_config, load_any_config
+from mmad.config.run import DetectionRun
 from mmad.engine.runs.folder import RunFolder
 from mmad.engine.smoke import smoke_config
 from mmad.engine.training import train_run
@@ -53,12 +54,12 @@ def train(
         raise
     typer.echo(f"{run.path}: trained")
     training, validation = "train", "val"
-    if isinstance(settings, RunConfig):
+    if isinstance(settings, DetectionRun):
         training, validation = settings.data.train_subsets[0], settings.data.val_subset
     predictions = run.predictions(validation, ".csv")
     if not predictions.is_file():
         tell_next("predict", run.path, "--subset", training)
-    elif isinstance(settings, RunConfig):
+    elif isinstance(settings, DetectionRun):
         tell_next("eval", predictions)
     else:
         tell_next("report", run.path)

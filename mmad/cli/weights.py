@@ -8,7 +8,8 @@ import typer
 from mmad.checkpoint import save_tensors
 from mmad.cli.next_command import tell_next
 from mmad.cli.options import OverridesArgument, SetOption
-from mmad.config.run import RunConfig, dump_config, load_config
+from mmad.config.reading import dump_config, load_config
+from mmad.config.run import DetectionRun, require_videos
 from mmad.engine.detection import read_data
 from mmad.engine.features.stored import load_video_run
 from mmad.engine.optimiser import roles_in_backbones
@@ -51,7 +52,7 @@ def inspect(
         for name, value in file.tensors.items():
             typer.echo(f"  {name}  {tuple(value.shape)}  {str(value.dtype).removeprefix('torch.')}")
     if settings is not None:
-        _, wanted = settings.of_videos()
+        wanted = require_videos(settings).backbone
         backbone = build_backbone(wanted)
         allow = wanted.pretrained_allow
         for line in fill_backbone(backbone, file, allow=allow).lines():
@@ -60,7 +61,7 @@ def inspect(
 
 def _settings(
     config: Path | None, change: list[str] | None, overrides: list[str] | None
-) -> RunConfig | None:
+) -> DetectionRun | None:
     changes = [*(change or []), *(overrides or [])]
     if config is not None:
         return load_config(config, overrides=changes)
@@ -171,7 +172,7 @@ def export(
     if out.exists() and any(out.iterdir()):
         raise CheckpointError(f"{out}: is there already; choose another folder")
     model, config, _ = load_video_run(run, backbone=backbone)
-    _, settings = config.of_videos()
+    settings = config.backbone
     with replaced_folder(out) as folder:
         write_text(folder / "mmad-config.yaml", dump_config(config))
         write_bytes(folder / "mmad-labels.json", (run / "labels.json").read_bytes())

@@ -57,6 +57,14 @@ class Settings(BaseModel):
         return self
 
 
+_Settings = TypeVar("_Settings", bound=Settings)
+
+
+def changed(settings: _Settings, **update: Any) -> _Settings:
+    """The settings with other values, which are not checked."""
+    return settings.model_copy(update=update)
+
+
 def validated(
     adapter: TypeAdapter[_Value], content: Any, *, source: str | Path, error: type[MmadError]
 ) -> _Value:

@@ -1,7 +1,7 @@
 """Settings of the data: annotations, videos, how frames are read and varied."""
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -121,7 +121,33 @@ class PictureSettings(Settings):
         return round(height * CROP_MARGIN), round(width * CROP_MARGIN)
 
 
-class AnnotatedSettings(Settings):
+class RateSettings(Settings):
+    """The frame rate that a model works at."""
+
+    fps: Rate | Literal["own"] | None = Field(
+        None,
+        description=(
+            "frames per second that the model works at; null: the rate of most training videos; "
+            "own: that of each video, as the peers do"
+        ),
+    )
+    fps_tolerance: float = Field(
+        0.08,
+        ge=0,
+        description=(
+            "videos whose rate differs by more than this share are resampled by time, stored "
+            "features are refused"
+        ),
+    )
+
+    def rate(self, *, usual: float | None) -> float | None:
+        """Frames per second to resample videos to, ``usual`` where it is not set; None for each
+        video's own.
+        """
+        return None if self.fps == "own" else self.fps or usual
+
+
+class AnnotatedSettings(RateSettings):
     """Which instances are learnt, and what of a long sequence is seen at once."""
 
     annotations: str | list[str] = Field(description="file, folder or several files of annotations")
@@ -161,27 +187,6 @@ class AnnotatedSettings(Settings):
     max_videos: int | None = Field(
         None, ge=1, description="for quick trials: the first so many training and validation videos"
     )
-    fps: Rate | Literal["own"] | None = Field(
-        None,
-        description=(
-            "frames per second that the model works at; null: the rate of most training videos; "
-            "own: that of each video, as the peers do"
-        ),
-    )
-    fps_tolerance: float = Field(
-        0.08,
-        ge=0,
-        description=(
-            "videos whose rate differs by more than this share are resampled by time, stored "
-            "features are refused"
-        ),
-    )
-
-    def rate(self, *, usual: float | None) -> float | None:
-        """Frames per second to resample videos to, ``usual`` where it is not set; None for each
-        video's own.
-        """
-        return None if self.fps == "own" else self.fps or usual
 
     def problems(self) -> Iterator[str]:
         """As in `Settings`."""
@@ -191,14 +196,9 @@ class AnnotatedSettings(Settings):
             yield f"shorten: expected 0 < smallest <= largest <= 1, found [{low}, {high}]"
 
 
-class DataSettings(PictureSettings, AnnotatedSettings):
-    """Where videos and annotations are, and how windows are cut from them."""
+class FrameSettings(PictureSettings, RateSettings):
+    """Which frames of a video are looked at, and how they are read and varied."""
 
-    TAG: ClassVar[str] = "of_videos"
-
-    videos: str = Field(
-        description="folder of the video files, original or prepared; name = video id"
-    )
     sampling: Literal["rate", "whole"] = Field(
         "rate",
         description="every n-th frame in windows, or window_frames of each video, evenly",
@@ -206,13 +206,6 @@ class DataSettings(PictureSettings, AnnotatedSettings):
     frame_stride: int = Field(1, ge=1, description="use every n-th frame of a video")
     window_frames: int = Field(
         512, ge=16, description="most frames (after the stride) of a window; longer videos slide"
-    )
-    pad_to_window: bool = Field(
-        False,
-        description="repeat the last frame up to a full window, as the peers do; wastes compute",
-    )
-    truncate_annotations: bool = Field(
-        False, description="training: cut starts and ends to whole frames (OpenTAD: true)"
     )
 
     def problems(self) -> Iterator[str]:
@@ -223,3 +216,18 @@ class DataSettings(PictureSettings, AnnotatedSettings):
                 f"frame_stride {self.frame_stride}: sampling=whole spreads window_frames over "
                 "each video, so there is no stride; set frame_stride=1"
             )
+
+
+class DataSettings(FrameSettings, AnnotatedSettings):
+    """Where videos and annotations are, and how windows are cut from them."""
+
+    videos: str = Field(
+        description="folder of the video files, original or prepared; name = video id"
+    )
+    pad_to_window: bool = Field(
+        False,
+        description="repeat the last frame up to a full window, as the peers do; wastes compute",
+    )
+    truncate_annotations: bool = Field(
+        False, description="training: cut starts and ends to whole frames (OpenTAD: true)"
+    )

@@ -1,7 +1,7 @@
 """Settings of stored features: how they are made, and how a detector learns from them."""
 
 from collections.abc import Iterator
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -23,8 +23,6 @@ class StoredGrid(Settings):
 
 class FeatureDataSettings(AnnotatedSettings):
     """Where stored features and annotations are, and how windows are cut from them."""
-
-    TAG: ClassVar[str] = "of_features"
 
     features: str = Field(
         description="file of mmad extract-features, or a folder of .npy, .npz, .pt, .csv or .pkl"

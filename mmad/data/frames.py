@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mmad.config.data import DataSettings
-from mmad.config.recognition import ClipDataSettings
+from mmad.config.data import PictureSettings
 from mmad.data.windows import Window
 from mmad.video.index import index_video
 from mmad.video.reader import VideoReader, open_video
@@ -54,9 +53,7 @@ class FrameSource:
         cache: shared by training and validation, so that one budget holds.
     """
 
-    def __init__(
-        self, settings: DataSettings | ClipDataSettings, *, training: bool, cache: FrameCache
-    ) -> None:
+    def __init__(self, settings: PictureSettings, *, training: bool, cache: FrameCache) -> None:
         self._settings = settings
         self._cache = cache
         self._damaged: dict[Path, Collection[int]] = {}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset, IterableDataset
 
 from mmad.config.backbones.family import BackboneFamilySettings
-from mmad.config.data import DataSettings, PictureSettings
+from mmad.config.data import DataSettings, FrameSettings, PictureSettings
 from mmad.data.clip_transform import Change, draw_look
 from mmad.data.frames import FrameCache, FrameSource
 from mmad.data.samples import FailedVideo, Sample, pad_frames
@@ -33,7 +33,7 @@ from mmad.video.sampling import sample_frames
 
 
 def choose_frames(
-    positions: NDArray[np.int64], settings: DataSettings
+    positions: NDArray[np.int64], settings: FrameSettings
 ) -> tuple[NDArray[np.int64], float]:
     """The frames of a video that are looked at, and how many of ``positions`` each stands for."""
     if settings.sampling == "whole":

@@ -11,8 +11,7 @@ from mmad.annotations.attach import attach_videos
 from mmad.annotations.check_videos import measure_videos
 from mmad.annotations.elan_reader import ElanChoice
 from mmad.annotations.formats import AnnotationSet, read_annotations
-from mmad.config.features import FeatureDataSettings
-from mmad.config.run import RunConfig
+from mmad.config.run import DetectionRun, FeatureRun
 from mmad.data.features.windows import TrainingFeatures, WindowReader, stack_features
 from mmad.data.samples import Packer
 from mmad.data.videos import FrameCache, TrainingVideos
@@ -65,7 +64,7 @@ class DetectionTask:
 
     def __init__(
         self,
-        config: RunConfig,
+        config: DetectionRun,
         *,
         labels: LabelMap,
         validation: Sequence[VideoRecord],
@@ -147,7 +146,7 @@ def score(
     return evaluate_detections(detections, records, labels=labels, tiou=parse_tiou("0.1:0.9"))
 
 
-def read_data(config: RunConfig) -> tuple[AnnotationSet, LabelMap]:
+def read_data(config: DetectionRun) -> tuple[AnnotationSet, LabelMap]:
     """Annotations of a run and its labels."""
     data = config.data
     annotations = read_annotations(
@@ -161,7 +160,7 @@ def read_data(config: RunConfig) -> tuple[AnnotationSet, LabelMap]:
 
 
 def records_of(
-    config: RunConfig, annotations: AnnotationSet, subsets: Sequence[str]
+    config: DetectionRun, annotations: AnnotationSet, subsets: Sequence[str]
 ) -> list[VideoRecord]:
     """Videos of some subsets (at most ``data.max_videos``), with their paths if they are wanted.
 
@@ -174,13 +173,15 @@ def records_of(
             f"{config.data.annotations}: no videos of subset {', '.join(subsets)}; found: {present}"
         )
     chosen = chosen[: config.data.max_videos]
-    if isinstance(config.data, FeatureDataSettings):
+    if isinstance(config, FeatureRun):
         return chosen
     attached = attach_videos(chosen, config.data.videos)
     return list(measure_videos(attached, annotations.assumed_lengths))
 
 
-def prepare_detection(config: RunConfig, *, processes: Processes, folder: RunFolder) -> Experiment:
+def prepare_detection(
+    config: DetectionRun, *, processes: Processes, folder: RunFolder
+) -> Experiment:
     """Data, model, losses and validation of a detection run.
 
     Raises: MmadError of some kind for whatever is wrong with settings, annotations or videos.
@@ -192,11 +193,11 @@ def prepare_detection(config: RunConfig, *, processes: Processes, folder: RunFol
     validation = records_of(config, annotations, subsets) if subsets else []
     if not any(len(record.annotations) for record in training):
         raise AnnotationError(f"{config.data.annotations}: the training videos have no instances")
-    if isinstance(config.data, FeatureDataSettings):
+    if isinstance(config, FeatureRun):
         return _on_features(
             config, training, validation, labels=labels, processes=processes, folder=folder
         )
-    data, backbone = config.of_videos()
+    data, backbone = config.data, config.backbone
     usual_fps = common_rate(training)
     fps = data.rate(usual=usual_fps)
     model = build_detector(config, num_classes=len(labels))
@@ -232,7 +233,7 @@ def prepare_detection(config: RunConfig, *, processes: Processes, folder: RunFol
 
 
 def _on_features(
-    config: RunConfig,
+    config: FeatureRun,
     training: Sequence[VideoRecord],
     validation: Sequence[VideoRecord],
     *,
@@ -240,7 +241,6 @@ def _on_features(
     processes: Processes,
     folder: RunFolder,
 ) -> Experiment:
-    assert isinstance(config.data, FeatureDataSettings)
     reader = feature_reader(config)
     require_features(reader, [*training, *validation])
     manifest = reader.source.manifest

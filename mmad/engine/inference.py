@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from mmad.config.features import FeatureDataSettings
-from mmad.config.run import RunConfig
+from mmad.config.run import DetectionRun, FeatureRun
 from mmad.data.features.windows import (
     FeatureBatch,
     FeatureStream,
@@ -59,7 +58,7 @@ class DetectedVideos:
 def detect_videos(
     model: Detector,
     records: Sequence[VideoRecord],
-    config: RunConfig,
+    config: DetectionRun,
     *,
     device: torch.device,
     precision: torch.dtype | None = None,
@@ -132,7 +131,7 @@ def video_progress(task: str, records: Sequence[VideoRecord], *, quiet: bool = F
 
 def window_batches(
     records: Sequence[VideoRecord],
-    config: RunConfig,
+    config: DetectionRun,
     *,
     fps: float | None = None,
     cache: FrameCache | None = None,
@@ -140,11 +139,11 @@ def window_batches(
 ) -> Iterator[tuple[AnyBatch | None, list[FailedVideo]]]:
     """Windows of all videos, of their frames or of their stored features, and those that failed."""
     stream: FeatureStream | WindowStream
-    if isinstance(config.data, FeatureDataSettings):
+    if isinstance(config, FeatureRun):
         reader = reader or feature_reader(config)
         stream, collate = FeatureStream(records, reader, config.data), stack_features
     else:
-        data, backbone = config.of_videos()
+        data, backbone = config.data, config.backbone
         collate = Packer(clip_frames=backbone.clip_frames)  # type: ignore[assignment]
         stream = WindowStream(
             records,
@@ -164,13 +163,12 @@ def window_batches(
     )
 
 
-def feature_reader(config: RunConfig) -> WindowReader:
+def feature_reader(config: FeatureRun) -> WindowReader:
     """The stored features of a run.
 
     Raises: FeatureError if they cannot be read, or are not those that the settings describe.
     """
     settings = config.data
-    assert isinstance(settings, FeatureDataSettings)
     source = open_features(
         settings.features,
         grid=settings.grid,
@@ -188,7 +186,7 @@ def feature_reader(config: RunConfig) -> WindowReader:
 
 def merge_windows(
     parts: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]],
-    config: RunConfig,
+    config: DetectionRun,
     *,
     duration_seconds: float,
 ) -> Detections:

@@ -6,10 +6,10 @@ from typing import Any
 import torch
 
 from mmad.config.backbones.union import tiny_backbone
-from mmad.config.data import DataSettings
-from mmad.config.features import ExtractionSettings, FeatureDataSettings
+from mmad.config.data import FrameSettings
+from mmad.config.features import ExtractionSettings
 from mmad.config.recognition import RecognitionConfig
-from mmad.config.run import AnyConfig, RunConfig
+from mmad.config.run import AnyConfig, DetectionRun, FeatureRun, VideoRun
 from mmad.engine.features.extraction import extract_to_file
 from mmad.engine.features.plan import FeatureBackbone
 from mmad.errors import OutputError
@@ -28,16 +28,15 @@ def smoke_config(config: AnyConfig, *, data: Path) -> AnyConfig:
     """
     short = {"start": None, "epochs": 1, "batch_videos": 2, "accumulate": 1, "warmup_epochs": 0.0}
     update: dict[str, Any] = {"training": config.training.model_copy(update=short)}
-    if isinstance(config, RunConfig):
+    if isinstance(config, DetectionRun):
         update["detector"] = config.detector.tiny()
-    if isinstance(config, RunConfig) and isinstance(config.data, FeatureDataSettings):
+    if isinstance(config, FeatureRun):
         few = {"max_videos": 2, "window_steps": 64, "num_workers": 0}
-        few |= _feature_places(config, config.data, data)
+        few |= _feature_places(config, data)
     else:
-        assert config.backbone is not None
         update["backbone"], side = config.backbone.tiny()
         few = {"image_size": side, "num_workers": 0}
-        if isinstance(config, RunConfig):
+        if isinstance(config, VideoRun):
             few |= {
                 "max_videos": 2,
                 "window_frames": 4 * update["backbone"].clip_frames,
@@ -48,7 +47,7 @@ def smoke_config(config: AnyConfig, *, data: Path) -> AnyConfig:
     return config.model_copy(update=update)
 
 
-def _video_places(config: RunConfig, data: Path) -> dict[str, Any]:
+def _video_places(config: DetectionRun, data: Path) -> dict[str, Any]:
     annotations = config.data.annotations
     paths = [annotations] if isinstance(annotations, str) else annotations
     if all(Path(path).exists() for path in paths):
@@ -66,9 +65,9 @@ def _drawn_videos(data: Path) -> dict[str, Any]:
     }
 
 
-def _feature_places(config: RunConfig, settings: FeatureDataSettings, data: Path) -> dict[str, Any]:
+def _feature_places(config: FeatureRun, data: Path) -> dict[str, Any]:
     places = _video_places(config, data)
-    if Path(settings.features).exists() and not places:
+    if Path(config.data.features).exists() and not places:
         return {}
     draw_videos(data)
     features = data.with_name(f"{data.name}_features.h5")
@@ -86,8 +85,7 @@ def draw_features(videos: Path, out: Path) -> None:
     source = FeatureBackbone(
         build_backbone(backbone).eval(),
         backbone,
-        DataSettings(annotations="none", videos=str(videos), image_size=side, augmentation=None),
-        weights_source="None",
+        FrameSettings(image_size=side, augmentation=None),
     )
     with replaced(out) as partial:
         extract_to_file(

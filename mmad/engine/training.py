@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 
 from mmad.checkpoint import frozen_state, hash_state, load_exactly, load_tensors
-from mmad.config.run import AnyConfig, differing_settings, load_any_config
+from mmad.config.reading import differing_settings, load_any_config
+from mmad.config.run import AnyConfig
 from mmad.engine.detection import prepare_detection
 from mmad.engine.distributed import Processes, start_processes
 from mmad.engine.features.stored import require_features_of, require_same_base

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from mmad.config.recognition import RecognitionConfig
-from mmad.config.run import RunConfig
+from mmad.config.run import DetectionRun, require_videos
 from mmad.labels import LabelMap
 from mmad.models.backbones.families import build_backbone
 from mmad.models.backbones.features import VideoFeatures
@@ -17,7 +17,7 @@ from mmad.models.recognisers.auxiliary_heads.network import ArcFace, Gate, Heads
 
 
 def build_detector(
-    config: RunConfig, *, num_classes: int, feature_channels: int | None = None
+    config: DetectionRun, *, num_classes: int, feature_channels: int | None = None
 ) -> Detector:
     """The whole network at random weights, the same ones for the same seed.
 
@@ -31,9 +31,8 @@ def build_detector(
         return FeatureDetector(
             build_network(config.detector, in_channels=feature_channels, num_classes=num_classes)
         )
-    _, backbone = config.of_videos()
     features = VideoFeatures(
-        build_backbone(backbone),
+        build_backbone(require_videos(config).backbone),
         upsampling=config.upsampling,
         mask_padding=config.detector.mask_features,
     )

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from mmad.cli.main import app
 from mmad.config.paths import found_from_here, with_start
-from mmad.config.run import differing_settings, load_any_config
+from mmad.config.reading import differing_settings, load_any_config
 from mmad.engine.training import train_run
 from mmad.errors import CheckpointError, ConfigError, MmadError
 

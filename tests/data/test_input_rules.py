@@ -11,7 +11,7 @@ from synthetic_data import make_videos, tiny_config
 
 from mmad.annotations.attach import attach_videos
 from mmad.config.backbones.family import STATISTICS
-from mmad.config.run import parse_config
+from mmad.config.reading import parse_config
 from mmad.data.samples import FailedVideo, Sample
 from mmad.data.transforms import centre_box, colour_map
 from mmad.data.videos import TrainingVideos, WindowStream, choose_frames, make_grid

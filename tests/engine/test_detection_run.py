@@ -13,7 +13,8 @@ import torch
 import yaml
 from synthetic_data import tiny_config, tiny_content
 
-from mmad.config.run import RunConfig, load_any_config
+from mmad.config.reading import load_any_config
+from mmad.config.run import DetectionRun
 from mmad.data.samples import Packer
 from mmad.data.videos import TrainingVideos, WindowStream
 from mmad.engine.detection import read_data, records_of
@@ -325,4 +326,4 @@ def test_predict_and_eval_from_a_run(run: Path) -> None:
 def test_config_is_written_whole(run: Path, videos: Path) -> None:
     assert load_any_config(run / "config.yaml") == tiny_config(videos)
     content = yaml.safe_load((run / "config.yaml").read_text())
-    assert content.keys() == {"paths_relative_to", *RunConfig.model_fields}
+    assert content.keys() == {"paths_relative_to", *DetectionRun.model_fields}

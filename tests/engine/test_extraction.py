@@ -15,7 +15,8 @@ import torch
 from synthetic_data import tiny_clip_config, tiny_config
 
 from mmad.config.features import ExtractionSettings
-from mmad.config.run import RunConfig, dump_config
+from mmad.config.reading import dump_config
+from mmad.config.run import DetectionRun
 from mmad.data.features.blocks import ClipLayout
 from mmad.data.features.files import FeatureFile
 from mmad.data.samples import Packer
@@ -36,7 +37,7 @@ from mmad.video.writer import VideoWriter
 CPU = torch.device("cpu")
 
 
-def random_backbone(config: RunConfig) -> VideoMAE:
+def random_backbone(config: DetectionRun) -> VideoMAE:
     """With adapters that do something."""
     torch.manual_seed(0)
     assert config.backbone is not None
@@ -47,13 +48,13 @@ def random_backbone(config: RunConfig) -> VideoMAE:
     return backbone
 
 
-def feature_source(config: RunConfig) -> FeatureBackbone:
-    data, settings = config.of_videos()
+def feature_source(config: DetectionRun) -> FeatureBackbone:
+    data, settings = config.data, config.backbone
     return FeatureBackbone(random_backbone(config), settings, data, weights_source="test")
 
 
 def extracted(
-    config: RunConfig, videos: list[tuple[str, Path]], out: Path, **settings: object
+    config: DetectionRun, videos: list[tuple[str, Path]], out: Path, **settings: object
 ) -> FeatureFile:
     block_clips = settings.pop("block_clips", 2)
     chosen = ExtractionSettings(**settings)
@@ -81,7 +82,7 @@ def test_dense_features_are_what_the_detector_sees(
     records = records_of(config, annotations, ["train", "val"])
     features = build_detector(config, num_classes=52).features
     features.backbone = random_backbone(config)
-    data, _ = config.of_videos()
+    data = config.data
     for sample in WindowStream(records, data, backbone=config.backbone, upsampling=1):
         batch, _ = Packer(clip_frames=16)([sample])
         with torch.no_grad():

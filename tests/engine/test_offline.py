@@ -15,7 +15,8 @@ from test_extraction import files_of, random_backbone
 
 from mmad.checkpoint import save_tensors
 from mmad.config.features import ExtractionSettings, StoredGrid
-from mmad.config.run import RunConfig, dump_config, load_config, parse_config
+from mmad.config.reading import dump_config, load_config, parse_config
+from mmad.config.run import DetectionRun
 from mmad.data.features.files import FeatureFile
 from mmad.data.features.folders import FeatureFolder
 from mmad.data.features.windows import WindowReader, open_features
@@ -35,7 +36,7 @@ from mmad.structures import Annotations, VideoRecord
 CPU = torch.device("cpu")
 
 
-def offline_config(videos: Path, features: Path, **changes: object) -> RunConfig:
+def offline_config(videos: Path, features: Path, **changes: object) -> DetectionRun:
     content = tiny_content(videos)
     content["data"] = {
         "annotations": content["data"]["annotations"],
@@ -201,7 +202,7 @@ def test_it_resumes_to_the_same_losses(
 def other_features(videos: Path, out: Path, *, seed: int) -> Path:
     config = tiny_config(videos, backbone__adapter={"name": "standard"})
     torch.manual_seed(seed)
-    data, settings = config.of_videos()
+    data, settings = config.data, config.backbone
     source = FeatureBackbone(random_backbone(config), settings, data, weights_source="test")
     extract_to_file(files_of(videos), source, ExtractionSettings(), out=out)
     return out
@@ -245,8 +246,8 @@ def test_missing_videos_and_broken_files_are_named(
     few = tmp_path / "few.h5"
     source = FeatureBackbone(
         random_backbone(tiny_config(videos)),
-        tiny_config(videos).of_videos()[1],
-        tiny_config(videos).of_videos()[0],
+        tiny_config(videos).backbone,
+        tiny_config(videos).data,
         weights_source="test",
     )
     extract_to_file(files_of(videos)[:2], source, ExtractionSettings(), out=few)

@@ -14,7 +14,7 @@ from synthetic_data import tiny_clip_config, tiny_config
 from typer.testing import CliRunner
 
 from mmad.cli.main import app
-from mmad.config.run import dump_config, parse_any_config
+from mmad.config.reading import dump_config, parse_any_config
 from mmad.data.clips import TrainingClips
 from mmad.data.samples import Sample
 from mmad.engine.recognition import read_clips

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mmad.config.run import parse_config
+from mmad.config.reading import parse_config
 from mmad.models.backbones.adapters import TemporalDepthwiseConv
 from mmad.models.backbones.families import build_backbone
 from mmad.models.backbones.videomae.network import VideoMAE, VideoMAESize

@@ -7,7 +7,7 @@ import pytest
 import torch
 from synthetic_data import tiny_content
 
-from mmad.config.run import dump_config, load_config, parse_config
+from mmad.config.reading import dump_config, load_config, parse_config
 from mmad.data.windows import sliding_windows
 from mmad.engine.inference import merge_windows
 from mmad.models.detectors.dense.head import DenseDecoder

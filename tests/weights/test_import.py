@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from mmad.checkpoint import load_tensors
 from mmad.cli.main import app
-from mmad.config.run import dump_config, load_config
+from mmad.config.reading import dump_config, load_config
 from mmad.engine.runs.folder import RunFolder, load_run
 from mmad.engine.runs.from_checkpoint import import_run
 from mmad.engine.training import train_run

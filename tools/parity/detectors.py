@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mmad.config.run import RunConfig
+from mmad.config.run import DetectionRun
 from mmad.engine.inference import merge_windows
 from mmad.engine.optimiser import parameter_groups
 from mmad.models.build import build_detector
@@ -23,7 +23,7 @@ from parity.common import Check, Checks, as_file, largest
 from parity.temporal import detector_settings, same_detections
 
 
-def whole_detector(run: RunConfig, weights: Mapping[str, Tensor]) -> EndToEndDetector:
+def whole_detector(run: DetectionRun, weights: Mapping[str, Tensor]) -> EndToEndDetector:
     model = build_detector(run, num_classes=len(weights["rpn_head.cls_head.bias"]))
     fill_detector(model, as_file(weights))
     return model
@@ -126,7 +126,7 @@ def check_groups(
     yield Check("parameter groups, by name", float(len(wrong)), 0)
 
 
-def check_windows(run: RunConfig, data: Mapping[str, Any]) -> Checks:
+def check_windows(run: DetectionRun, data: Mapping[str, Any]) -> Checks:
     """From the raw proposals of each window to the detections of the video."""
     post = data["post_cfg"]
     nms = post["nms"]

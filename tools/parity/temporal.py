@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from mmad.checkpoint import load_exactly
-from mmad.config.run import RunConfig, parse_config
+from mmad.config.reading import parse_config
+from mmad.config.run import DetectionRun
 from mmad.models.detectors.dense.head import DenseCriterion
 from mmad.models.detectors.dense.points import DenseOutputs
 from mmad.models.detectors.families import build_criterion, build_decoder, build_network
@@ -19,7 +20,7 @@ from parity.backbones import backbone_settings
 from parity.common import Check, Checks, largest
 
 
-def detector_settings(config: Mapping[str, Any], *, compat: str) -> RunConfig:
+def detector_settings(config: Mapping[str, Any], *, compat: str) -> DetectionRun:
     """OpenTAD's model config as ours."""
     projection, head = config["projection"], config["rpn_head"]
     window = projection["attn_cfg"]["n_mha_win_size"]
@@ -63,7 +64,7 @@ def detector_settings(config: Mapping[str, Any], *, compat: str) -> RunConfig:
 
 
 def temporal_network(
-    run: RunConfig, weights: Mapping[str, Tensor], *, in_channels: int
+    run: DetectionRun, weights: Mapping[str, Tensor], *, in_channels: int
 ) -> nn.Module:
     found = detector_names(weights)
     assert found is not None
@@ -82,7 +83,7 @@ def valid_parts(outputs: DenseOutputs, levels: Sequence[Tensor], which: str) -> 
 
 
 def check_losses(
-    run: RunConfig, outputs: DenseOutputs, data: Mapping[str, Any], *, names: Mapping[str, str]
+    run: DetectionRun, outputs: DenseOutputs, data: Mapping[str, Any], *, names: Mapping[str, str]
 ) -> tuple[Checks, Tensor]:
     """Targets and losses of the fixture's batch; also the loss to differentiate."""
     num_classes = outputs.logits_BPK.shape[-1]
@@ -201,7 +202,7 @@ def check_original_actionformer(path: Path, data: Mapping[str, Any]) -> Checks:
 
 
 def check_original_detections(
-    run: RunConfig, outputs: DenseOutputs, data: Mapping[str, Any]
+    run: DetectionRun, outputs: DenseOutputs, data: Mapping[str, Any]
 ) -> Checks:
     """The original's own inference: candidates of each level, Soft-NMS on the grid, seconds."""
     meta = data["detections_meta"]

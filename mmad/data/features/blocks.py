@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from mmad.config.backbones.family import BackboneFamilySettings
-from mmad.config.data import DataSettings
+from mmad.config.data import FrameSettings
 from mmad.config.features import ExtractionSettings, StoredGrid
 from mmad.data.features.files import StoredVideo
 from mmad.data.frames import FrameCache, FrameSource
@@ -131,7 +131,7 @@ class FeatureBlocks(IterableDataset):
     def __init__(
         self,
         videos: Sequence[tuple[str, Path]],
-        data: DataSettings,
+        data: FrameSettings,
         settings: ExtractionSettings,
         *,
         backbone: BackboneFamilySettings,

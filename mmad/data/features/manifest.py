@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from mmad.config.backbones.union import BackboneSettings
 from mmad.config.base import PositiveCount, Settings
@@ -32,7 +32,9 @@ class FeatureManifest(Settings):
         None, description="of names, types, shapes and values of all weights of the backbone"
     )
     base_sha256: str | None = Field(None, description="of the same without adapters")
-    weights_source: str | None = Field(None, description="where the weights were read")
+    weights_source: str | None = Field(
+        None, description="where the weights were read; null: random ones"
+    )
     weights_seed: int | None = Field(
         None, description="of the random values of what the weights lack, such as new adapters"
     )
@@ -40,6 +42,11 @@ class FeatureManifest(Settings):
     sampling: dict[str, Any] = Field({}, description="which frames were looked at")
     precision: str | None = Field(None, description="of the computation")
     versions: dict[str, str] = Field({}, description="of the software")
+
+    @field_validator("weights_source")
+    @classmethod
+    def _random_weights(cls, source: str | None) -> str | None:
+        return None if source == "None" else source  # how the first files wrote it
 
     @property
     def channels(self) -> int:

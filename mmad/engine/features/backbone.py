@@ -5,9 +5,10 @@ from pathlib import Path
 
 import torch
 
-from mmad.config.data import DataSettings, PictureSettings
+from mmad.config.data import FrameSettings, PictureSettings
+from mmad.config.reading import load_any_config
 from mmad.config.recognition import RecognitionConfig
-from mmad.config.run import AnyConfig, load_any_config
+from mmad.config.run import AnyConfig, VideoRun, require_videos
 from mmad.engine.features.plan import FeatureBackbone
 from mmad.engine.runs.folder import RunFolder, load_recognizer, load_run
 from mmad.engine.runs.pretrained import load_pretrained, settle_backbone
@@ -32,12 +33,11 @@ def open_backbone(
         fit.
     """
     run = RunFolder(source)
-    config = load_any_config(run.config if source.is_dir() else source, overrides=change)
-    if not isinstance(config, RecognitionConfig):
-        config.of_videos()
-    config = settle_backbone(config)
+    given = load_any_config(run.config if source.is_dir() else source, overrides=change)
+    config = settle_backbone(
+        given if isinstance(given, RecognitionConfig) else require_videos(given)
+    )
     settings = config.backbone
-    assert settings is not None
     if source.is_dir():
         backbone = backbone_of_run(source, config)
     else:
@@ -54,7 +54,7 @@ def open_backbone(
     return FeatureBackbone(
         backbone.to(device).eval(),
         settings,
-        picture_data(config),
+        frame_settings(config),
         weights_source=_place(source if source.is_dir() else settings.pretrained),
         seed=config.seed,
         fps=None
@@ -63,9 +63,11 @@ def open_backbone(
     )
 
 
-def _place(source: str | Path | None) -> str:
+def _place(source: str | Path | None) -> str | None:
     """Where the weights are, to be found again from another folder; names of a hub as they are."""
-    path = Path(str(source))
+    if source is None:
+        return None
+    path = Path(source)
     return str(path.resolve() if path.exists() else source)
 
 
@@ -87,9 +89,9 @@ def backbone_of_run(run: Path, config: AnyConfig) -> Backbone:
     return backbone
 
 
-def picture_data(config: AnyConfig) -> DataSettings:
-    """How a run makes pictures of the frames of a video."""
-    if not isinstance(config, RecognitionConfig):
-        return config.of_videos()[0]
-    pictures = {name: getattr(config.data, name) for name in PictureSettings.model_fields}
-    return DataSettings(annotations="none", videos="none", **pictures)
+def frame_settings(config: VideoRun | RecognitionConfig) -> FrameSettings:
+    """How a run looks at the frames of a video; a recogniser's are taken as they come."""
+    if isinstance(config, VideoRun):
+        return config.data
+    images = {name: getattr(config.data, name) for name in PictureSettings.model_fields}
+    return FrameSettings(**images)

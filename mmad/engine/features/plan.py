@@ -9,7 +9,7 @@ import torch
 from mmad import __version__
 from mmad.checkpoint import hash_state
 from mmad.config.backbones.union import BackboneSettings
-from mmad.config.data import DataSettings, PictureSettings
+from mmad.config.data import FrameSettings, PictureSettings
 from mmad.config.features import ExtractionSettings
 from mmad.data.features.blocks import ClipLayout
 from mmad.data.features.manifest import FeatureManifest
@@ -25,20 +25,23 @@ class FeatureBackbone:
         backbone: in evaluation mode, on its device.
         settings: that it was built with.
         data: how frames become pictures.
-        weights_source: where its weights were read, for the manifest.
+        weights_source: where its weights were read, for the manifest; None: they are random.
         seed: of what the weights lack.
         fps: rate that the backbone was trained at; None if that is not known.
     """
 
     backbone: Backbone
     settings: BackboneSettings
-    data: DataSettings
-    weights_source: str
+    data: FrameSettings
+    weights_source: str | None = None
     seed: int = 0
     fps: float | None = None
 
     def __str__(self) -> str:
-        words = [f"weights of {self.weights_source}", *self.settings.summary()]
+        weights = (
+            "random weights" if self.weights_source is None else f"weights of {self.weights_source}"
+        )
+        words = [weights, *self.settings.summary()]
         return ", ".join(words)
 
 

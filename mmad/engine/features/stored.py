@@ -6,8 +6,9 @@ import torch
 
 from mmad.checkpoint import hash_state
 from mmad.config.data import DataSettings
-from mmad.config.features import ExtractionSettings, FeatureDataSettings
-from mmad.config.run import RunConfig, load_any_config
+from mmad.config.features import ExtractionSettings
+from mmad.config.reading import load_any_config
+from mmad.config.run import FeatureRun, VideoRun
 from mmad.data.features.manifest import FeatureManifest
 from mmad.engine.features.backbone import backbone_of_run, open_backbone
 from mmad.engine.features.plan import describe_features, hash_base, plan_clips
@@ -77,7 +78,7 @@ def require_same_base(backbone: Backbone, start: RunFolder) -> None:
 
 def load_video_run(
     path: Path, *, backbone: str | None = None
-) -> tuple[EndToEndDetector, RunConfig, LabelMap]:
+) -> tuple[EndToEndDetector, VideoRun, LabelMap]:
     """A run ready for videos; one that was trained on features gets their backbone back.
 
     Args:
@@ -88,7 +89,8 @@ def load_video_run(
         is not where it was; CheckpointError as `load_run`.
     """
     detector, config, labels = load_run(path)
-    if isinstance(detector, EndToEndDetector):
+    if isinstance(config, VideoRun):
+        assert isinstance(detector, EndToEndDetector)
         return detector, config, labels
     manifest = RunFolder(path).manifest()
     assert manifest is not None
@@ -101,7 +103,7 @@ def load_video_run(
     return model.eval(), whole, labels
 
 
-def video_config(config: RunConfig, manifest: FeatureManifest, *, source: str) -> RunConfig:
+def video_config(config: FeatureRun, manifest: FeatureManifest, *, source: str) -> VideoRun:
     """The settings of a run on features as those of one on videos.
 
     Raises: FeatureError if an end-to-end detector would not see the same features.
@@ -112,7 +114,6 @@ def video_config(config: RunConfig, manifest: FeatureManifest, *, source: str) -
             "dense, pooled ones after the last block), so it cannot take videos; extract their "
             "features and use mmad predict"
         )
-    assert isinstance(config.data, FeatureDataSettings)
     sampling = manifest.sampling
     clip, per_step = manifest.backbone.clip_frames, manifest.backbone.frames_per_step
     data = DataSettings(
@@ -136,8 +137,16 @@ def video_config(config: RunConfig, manifest: FeatureManifest, *, source: str) -
     )
     # Of stored features, what lies beyond a video's end is always zero.
     detector = config.detector.model_copy(update={"mask_features": True})
-    update = {"data": data, "backbone": manifest.backbone, "detector": detector}
-    return config.model_copy(update=update)
+    return VideoRun(
+        compat=config.compat,
+        seed=config.seed,
+        data=data,
+        backbone=manifest.backbone,
+        upsampling=config.upsampling,
+        detector=detector,
+        training=config.training,
+        inference=config.inference,
+    )
 
 
 def backbone_of_features(manifest: FeatureManifest, *, place: str | None, source: str) -> Backbone:
@@ -146,15 +155,15 @@ def backbone_of_features(manifest: FeatureManifest, *, place: str | None, source
     Raises: FeatureError if it is not there, or no longer the same.
     """
     assert manifest.backbone is not None
-    place = place or manifest.weights_source or "?"
+    place = place or manifest.weights_source
+    run = None if place is None else RunFolder(Path(place))
     try:
-        run = RunFolder(Path(place))
-        if run.config.is_file():
+        if run is not None and run.config.is_file():
             backbone = backbone_of_run(run.path, load_any_config(run.config))
         else:
             torch.manual_seed(manifest.weights_seed or 0)
             backbone = build_backbone(manifest.backbone)
-            if place != "None":
+            if place is not None:
                 load_backbone(backbone, place, allow=manifest.backbone.pretrained_allow)
     except CheckpointError as error:
         raise FeatureError(

@@ -25,8 +25,9 @@ from mmad.checkpoint import (
 )
 from mmad.config.base import LARGEST, Count, PositiveRate, validated
 from mmad.config.labels import read_label_map
+from mmad.config.reading import dump_config, load_any_config, load_config
 from mmad.config.recognition import RecognitionConfig
-from mmad.config.run import AnyConfig, RunConfig, dump_config, load_any_config, load_config
+from mmad.config.run import AnyConfig, DetectionRun
 from mmad.data.features.manifest import FeatureManifest, read_manifest
 from mmad.errors import CheckpointError, ConfigError
 from mmad.files import cannot_write, remove_partials_in, write_json, write_text
@@ -287,7 +288,7 @@ def read_state(folder: RunFolder) -> TrainingState:
 
 def load_run(
     path: str | Path, *, features: FeatureManifest | None = None
-) -> tuple[Detector, RunConfig, LabelMap]:
+) -> tuple[Detector, DetectionRun, LabelMap]:
     """The trained detector of a run folder, ready to use, its settings and its classes.
 
     Args:

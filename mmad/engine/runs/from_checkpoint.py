@@ -6,8 +6,7 @@ from pydantic import TypeAdapter
 
 from mmad.checkpoint import save_tensors, trainable_state
 from mmad.config.base import PositiveRate, validated
-from mmad.config.features import FeatureDataSettings
-from mmad.config.run import RunConfig
+from mmad.config.run import DetectionRun, FeatureRun
 from mmad.engine.inference import feature_reader
 from mmad.engine.runs.folder import FROZEN_HASH, create_run, save_frozen
 from mmad.errors import CheckpointError
@@ -23,7 +22,7 @@ _RATE = TypeAdapter(PositiveRate)
 
 def import_run(
     path: str | Path,
-    config: RunConfig,
+    config: DetectionRun,
     *,
     out: Path,
     labels: LabelMap,
@@ -58,7 +57,7 @@ def import_run(
                 "and data.labels"
             )
     features = None
-    if isinstance(config.data, FeatureDataSettings):
+    if isinstance(config, FeatureRun):
         features = feature_reader(config).source.manifest
     model = build_detector(
         config,

@@ -5,7 +5,9 @@ from pathlib import Path
 from torch import Tensor
 
 from mmad.checkpoint import hash_state
-from mmad.config.run import AnyConfig, load_any_config
+from mmad.config.base import changed
+from mmad.config.reading import load_any_config
+from mmad.config.run import AnyConfig, AnyRun
 from mmad.engine.runs.folder import RunFolder, run_weights
 from mmad.models.backbones.contract import Backbone
 from mmad.models.backbones.features import BACKBONE_PREFIX
@@ -13,7 +15,7 @@ from mmad.weights.files import WeightFile
 from mmad.weights.load import LoadReport, fill_backbone, load_backbone, weight_names
 
 
-def settle_backbone(config: AnyConfig, *, started: RunFolder | None = None) -> AnyConfig:
+def settle_backbone(config: AnyRun, *, started: RunFolder | None = None) -> AnyRun:
     """The settings with what is ``auto`` about the backbone as the pretrained weights have it.
 
     Args:
@@ -38,7 +40,7 @@ def settle_backbone(config: AnyConfig, *, started: RunFolder | None = None) -> A
         settled = settings.settled(
             backbone_weights(run) if is_run else weight_names(settings.pretrained)
         )
-    return config.model_copy(update={"backbone": settled})
+    return changed(config, backbone=settled)
 
 
 def load_pretrained(backbone: Backbone, config: AnyConfig) -> LoadReport:

@@ -1,0 +1,70 @@
+"""What pydantic finds wrong with settings, as messages for people."""
+
+import difflib
+import re
+import types
+import typing
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel
+
+
+def explain(item: Any, root: type[BaseModel]) -> str:
+    """One problem that pydantic found, in words."""
+    *parents, last = item["loc"] or ("config",)
+    if item["type"] == "extra_forbidden":
+        keys, models = follow(parents, root)
+        known = sorted({name for model in models for name in model.model_fields})
+        near = difflib.get_close_matches(last, known, n=1, cutoff=0.5)
+        hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}"
+        return f"{'.'.join([*keys, last])}: there is no such setting; {hint}"
+    key = ".".join(follow(item["loc"], root)[0]) or "config"
+    if item["type"] == "missing":
+        return f"{key}: this setting is missing"
+    message = item["msg"].removeprefix("Value error, ")
+    if item["type"] == "union_tag_invalid":
+        tag, known = item["ctx"]["tag"], item["ctx"]["expected_tags"]
+        near = difflib.get_close_matches(tag, re.findall(r"'([^']*)'", known), n=1)
+        hint = f"did you mean '{near[0]}'? " if near else ""
+        return f"{key}: there is no '{tag}'; {hint}known: {known}"
+    if item["type"] == "model_type":
+        return f"{key}: expected a group of settings; found {item['input']!r:.60}"
+    if item["type"] == "value_error":
+        prefix = f"{key}: " if item["loc"] else ""
+        return "\n".join(prefix + line for line in message.splitlines())
+    return f"{key}: {message[0].lower()}{message[1:]}; found {item['input']!r:.60}"
+
+
+def follow(
+    location: Sequence[str | int], root: type[BaseModel]
+) -> tuple[list[str], list[type[BaseModel]]]:
+    """The keys on the way to a place of the config, and the models that may stand there.
+
+    Pydantic's locations also name the members of unions that it tried; those are no keys.
+    """
+    keys: list[str] = []
+    models: list[type[BaseModel]] = [root]
+    for part in location:
+        annotations = [m.model_fields[part].annotation for m in models if part in m.model_fields]
+        if annotations:
+            models = [inner for one in annotations for inner in _models_in(one)]
+        elif isinstance(part, str):
+            models = [model for model in models if _tag(model) == part] or models
+            continue
+        keys.append(str(part))
+    return keys, models
+
+
+def _tag(model: type[BaseModel]) -> object:
+    if "name" in model.model_fields:
+        return model.model_fields["name"].default
+    return None
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType, typing.Annotated):
+        return [m for arg in typing.get_args(annotation) for m in _models_in(arg)]
+    return []
