@@ -12,6 +12,7 @@ from mmad.models.backbones.families import build_backbone
 from mmad.models.backbones.features import VideoFeatures
 from mmad.models.detectors.families import build_network
 from mmad.models.detectors.whole import Detector, EndToEndDetector, FeatureDetector
+from mmad.models.from_settings import from_settings
 from mmad.models.recognisers.auxiliary_heads.criterion import RecognitionCriterion, body_weights
 from mmad.models.recognisers.auxiliary_heads.network import ArcFace, Gate, Heads, Linear, Recognizer
 
@@ -104,15 +105,12 @@ def build_recognition_criterion(
 ) -> RecognitionCriterion:
     """The losses; ``counts`` are the training clips of each action."""
     losses = config.losses
-    return RecognitionCriterion(
+    return from_settings(
+        RecognitionCriterion,
+        losses,
         weights={
             name: getattr(losses, name) for name in ("fine", "coarse", "fine_frame", "coarse_frame")
         },
         class_weights_K=body_weights(counts, labels.parents, exponent=losses.within_body_exponent),
-        f1=losses.f1,
-        f1_constant=losses.f1_constant,
-        f1_frames=losses.f1_frames,
-        f1_present_only=losses.f1_present_only,
-        label_smoothing=losses.label_smoothing,
         gather=gather,
     )

@@ -23,7 +23,7 @@ SCORES = torch.tensor([0.5, 0.9, 0.5, 0.7])
     ],
 )
 def test_candidates_within_limits(limits: dict, expected: list[int]) -> None:
-    keywords = {"score_threshold": 0.0, "min_length": 0.0} | limits
+    keywords = {"score_threshold": 0.0, "min_length": 0.0, "max_candidates": None} | limits
     found = select_candidates(SEGMENTS, LABELS, SCORES, **keywords)
     assert torch.equal(found.segments_grid, SEGMENTS[expected])
     assert torch.equal(found.labels, LABELS[expected])

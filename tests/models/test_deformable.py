@@ -26,7 +26,9 @@ def read_between(values: np.ndarray, position: float) -> np.ndarray:
 def test_deformable_attention_equals_plain_loops(with_width: bool) -> None:
     torch.manual_seed(0)
     heads, points, channels, lengths = 2, 3, 8, [9, 5]
-    module = TemporalDeformableAttention(channels, num_heads=heads, num_points=points)
+    module = TemporalDeformableAttention(
+        channels, num_heads=heads, num_points=points, offset_rate=1.0
+    )
     for parameter in module.parameters():
         torch.nn.init.normal_(parameter)
     memory, mask = ragged(lengths, steps=9, channels=channels)

@@ -1,13 +1,16 @@
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
+from built_detectors import criterion_of
 from detector_batches import assert_points_do_not_see_padding, shaken
 
-from mmad.models.detectors.actionformer.network import TransformerBlock
-from mmad.models.detectors.dense.head import DenseCriterion, DenseDetector, Tower
+from mmad.config.detectors.actionformer import ActionFormerSettings
+from mmad.models.detectors.actionformer.build import FAMILY
+from mmad.models.detectors.dense.head import DenseDetector
 from mmad.models.detectors.dense.points import DenseOutputs, make_points
-from mmad.models.detectors.dense.pyramid import Pyramid
-from mmad.models.detectors.dense.targets import CentreSampling, PointTargets, label_points
+from mmad.models.detectors.dense.targets import PointTargets, label_points
 from mmad.models.detectors.losses import distance_iou_loss, sigmoid_focal_loss
 from mmad.models.layers.loss_normalizer import LossNormalizer
 from mmad.models.nms import Candidates, suppress
@@ -15,30 +18,26 @@ from mmad.models.nms import Candidates, suppress
 RANGES = [(0.0, 4.0), (4.0, 8.0), (8.0, 10000.0)]
 
 
-def network(*, absolute_positions: bool = False, **settings: object) -> DenseDetector:
-    torch.manual_seed(0)
-    blocks = [TransformerBlock(16, num_heads=2, stride=s, **settings) for s in (1, 2, 2)]
-    pyramid = Pyramid(
-        6,
-        channels=16,
-        num_embedding=2,
-        stem=blocks[:1],
-        branch=blocks[1:],
-        absolute_positions=absolute_positions,
-    )
-    model = DenseDetector(
-        pyramid,
-        classification=Tower(16, 3, prior=0.01),
-        regression=Tower(16, 2),
-        regression_ranges=RANGES,
-    )
-    return shaken(model).eval()
+SMALL = {
+    "channels": 16,
+    "num_heads": 2,
+    "num_embedding": 2,
+    "num_stem": 1,
+    "num_branch": 2,
+    "regression_ranges": RANGES,
+    "drop_path": 0.0,
+}
+label_by_centre = partial(label_points, centre_radius=1.5, shortest_labels_only=True)
+
+
+def network(**changes: object) -> DenseDetector:
+    return shaken(FAMILY.network(ActionFormerSettings(**(SMALL | changes)), 6, 3)).eval()
 
 
 @pytest.mark.parametrize("window", [None, 5])
 @pytest.mark.parametrize("positions", [False, True])
 def test_padding_changes_nothing(window: int | None, positions: bool) -> None:
-    model = network(window=window, absolute_positions=positions)
+    model = network(attention_window=window, absolute_positions=positions)
     assert_points_do_not_see_padding(model, [23, 40])
 
 
@@ -57,7 +56,7 @@ def test_peers_pooling_sees_padding() -> None:
 
 def test_local_attention_with_a_wide_window_is_global() -> None:
     x, mask = torch.randn(1, 6, 20), torch.ones(1, 20, dtype=torch.bool)
-    wide, everywhere = network(window=99), network(window=None)
+    wide, everywhere = network(attention_window=99), network()
     torch.testing.assert_close(
         wide(x, mask).logits_BPK, everywhere(x, mask).logits_BPK, rtol=1e-4, atol=1e-5
     )
@@ -72,7 +71,7 @@ def test_points_of_a_pyramid() -> None:
 def test_targets_by_hand() -> None:
     points = make_points([8], regression_ranges=torch.tensor([[0.0, 10000.0]]))
     segments = torch.tensor([[0.0, 6.0], [2.0, 4.0]])
-    classes, offsets = label_points(points, segments, torch.tensor([0, 2]), num_classes=3)
+    classes, offsets = label_by_centre(points, segments, torch.tensor([0, 2]), num_classes=3)
     # Centres are both 3, radius 1.5: points 2, 3, 4, but the ends of the shorter one are excluded.
     assert classes.argmax(1)[[2, 3, 4]].tolist() == [0, 2, 0]
     assert classes.sum(1).tolist() == [0, 0, 1, 1, 1, 0, 0, 0]
@@ -82,14 +81,16 @@ def test_targets_by_hand() -> None:
 
 def test_targets_use_the_range_of_the_level() -> None:
     points = make_points([8, 4], regression_ranges=torch.tensor([[0.0, 2.0], [2.0, 99.0]]))
-    classes, _ = label_points(points, torch.tensor([[1.0, 6.0]]), torch.tensor([1]), num_classes=2)
+    classes, _ = label_by_centre(
+        points, torch.tensor([[1.0, 6.0]]), torch.tensor([1]), num_classes=2
+    )
     assert classes[:8].sum() == 0  # from any of its points, an end is at least 2.5 away
     assert classes[8:, 1].tolist() == [0, 1, 1, 0]
 
 
 def test_no_annotations_no_targets() -> None:
     points = make_points([4], regression_ranges=torch.tensor([[0.0, 9.0]]))
-    classes, offsets = label_points(
+    classes, offsets = label_by_centre(
         points, torch.zeros(0, 2), torch.zeros(0, dtype=torch.long), num_classes=2
     )
     assert classes.shape == (4, 2)
@@ -100,9 +101,11 @@ def test_similar_lengths_share_a_point() -> None:
     points = make_points([8], regression_ranges=torch.tensor([[0.0, 99.0]]))
     segments = torch.tensor([[2.0, 5.0], [2.0, 5.0005], [1.0, 6.0]])
     labels = torch.tensor([0, 1, 2])
-    classes, _ = label_points(points, segments, labels, num_classes=3)
+    classes, _ = label_by_centre(points, segments, labels, num_classes=3)
     assert classes[3].tolist() == [1, 1, 0]
-    classes, _ = label_points(points, segments, labels, num_classes=3, shortest_labels_only=False)
+    classes, _ = label_by_centre(
+        points, segments, labels, num_classes=3, shortest_labels_only=False
+    )
     assert classes[3].tolist() == [1, 1, 1]
 
 
@@ -126,7 +129,7 @@ def test_absolute_positions_are_sinusoids_over_the_root_of_the_width() -> None:
 def test_smoothed_loss_by_hand() -> None:
     targets = torch.tensor([[[1.0, 0.0, 1.0], [0.0, 0.0, 0.0]]])  # two labels at one point
     logits = torch.tensor([[[0.3, -1.0, 2.0], [0.1, 0.2, -0.4]]])
-    criterion = DenseCriterion(assign=CentreSampling(num_classes=3), label_smoothing=0.1)
+    criterion = criterion_of("actionformer", label_smoothing=0.1)
     outputs = DenseOutputs(
         logits,
         torch.ones(1, 2, 2),
@@ -146,7 +149,7 @@ def test_smoothed_loss_by_hand() -> None:
 
 
 def test_focal_loss_by_hand() -> None:
-    loss = sigmoid_focal_loss(torch.zeros(2), torch.tensor([1.0, 0.0]))
+    loss = sigmoid_focal_loss(torch.zeros(2), torch.tensor([1.0, 0.0]), alpha=0.25, gamma=2.0)
     log2 = torch.tensor(2.0).log()
     torch.testing.assert_close(loss, torch.stack([0.25 * 0.5**2 * log2, 0.75 * 0.5**2 * log2]))
 

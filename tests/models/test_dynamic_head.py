@@ -173,6 +173,7 @@ def test_a_single_level_has_no_neighbours() -> None:
         4,
         2,
         num_layers=1,
+        prior=None,
         kernel_size=3,
         gate_tau=1.5,
         initial_gate=0.1,

@@ -18,6 +18,7 @@ from mmad.models.detectors.videomamba.network import (
     StateSpace,
     scan_in_torch,
 )
+from mmad.models.from_settings import from_settings
 
 RANGES = [(0.0, 4.0), (4.0, 8.0), (8.0, 10000.0)]
 SMALL = {
@@ -38,6 +39,13 @@ def network(**settings: object) -> DenseDetector:
         if "log_decay" not in name:  # so that no path is switched off by its first value
             torch.nn.init.normal_(parameter, std=0.3)
     return model
+
+
+def block_of(*, stride: int = 1, **changes: object) -> MambaBlock:
+    torch.manual_seed(0)
+    return from_settings(
+        MambaBlock, VideoMambaSettings(**changes), stride=stride, drop_path_rate=0.0
+    )
 
 
 def scan_inputs(num_steps: int, *, spread: float = 1.0) -> list[torch.Tensor]:
@@ -147,8 +155,7 @@ def numpy_block(block: MambaBlock, x_CT: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize(("mixer", "expand"), [("dbm", 1), ("dbm", 2), ("vim", 2)])
 @pytest.mark.parametrize("stride", [1, 2])
 def test_block_equals_numpy(mixer: str, expand: int, stride: int) -> None:
-    torch.manual_seed(0)
-    block = MambaBlock(20, mixer=mixer, stride=stride, expand=expand, num_states=3)
+    block = block_of(channels=20, mixer=mixer, stride=stride, expand=expand, num_states=3)
     for parameter in block.parameters():
         torch.nn.init.normal_(parameter, std=0.4)
     lengths = [13, 8]
@@ -190,8 +197,7 @@ def test_peers_scan_sees_padding() -> None:
 
 @pytest.mark.parametrize("mixer", ["dbm", "vim"])
 def test_both_directions_reach_all_steps(mixer: str) -> None:
-    torch.manual_seed(0)
-    block = MambaBlock(16, mixer=mixer)
+    block = block_of(channels=16, mixer=mixer)
     x = torch.randn(1, 16, 60, requires_grad=True)
     mask = torch.ones(1, 60, dtype=torch.bool)
     for step in (0, 30, 59):
@@ -201,7 +207,7 @@ def test_both_directions_reach_all_steps(mixer: str) -> None:
 
 def test_first_values() -> None:
     torch.manual_seed(0)
-    space = StateSpace(400, num_states=5, step_rank=9, kernel_size=4)
+    space = StateSpace(400, num_states=5, step_rank=9, kernel_size=4, scan="auto")
     sizes = functional.softplus(space.steps.bias.detach()).log()
     assert sizes.min() >= np.log(0.001) - 1e-3
     assert sizes.max() <= np.log(0.1) + 1e-3

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from built_detectors import criterion_of
 from detector_batches import padded, shaken
 from torch import Tensor
 
@@ -12,7 +13,6 @@ from mmad.config.detectors.mstct import MSTCTSettings
 from mmad.config.inference import InferenceSettings
 from mmad.models.detectors.mstct.build import FAMILY
 from mmad.models.detectors.mstct.criterion import (
-    MSTCTCriterion,
     centre_focal_loss,
     centre_heatmap,
     label_steps,
@@ -25,10 +25,10 @@ CONFIG = Path(__file__).parents[2] / "configs" / "features_mstct.yaml"
 
 def network(*, seed: int = 0) -> MSTCT:
     torch.manual_seed(seed)
-    model = MSTCT(
-        6, 3, stage_channels=(8, 12, 16), num_blocks=2, num_heads=2, mlp_ratio=2, mixer_channels=10
-    ).eval()
-    return shaken(model)
+    settings = MSTCTSettings(
+        stage_channels=(8, 12, 16), num_blocks=2, num_heads=2, mlp_ratio=2, mixer_channels=10
+    )
+    return shaken(FAMILY.network(settings, 6, 3).eval())
 
 
 def alone(model: MSTCT, x_CT: Tensor) -> FrameOutputs:
@@ -151,7 +151,8 @@ def test_number_of_parameters_is_that_of_the_published_structure() -> None:
 
 def test_first_weights() -> None:
     torch.manual_seed(0)
-    model = MSTCT(64, 3, stage_channels=(64, 64), num_blocks=1, mixer_channels=16)
+    settings = MSTCTSettings(stage_channels=(64, 64), num_blocks=1, mixer_channels=16)
+    model = FAMILY.network(settings, 64, 3)
     block = model.stages[1].blocks[0]
     assert block.local_relations.linear1.weight.std().item() == pytest.approx(0.02, rel=0.05)
     assert block.local_relations.linear1.bias.abs().max() == 0
@@ -194,7 +195,8 @@ def test_targets_equal_plain_loops() -> None:
     sizes = {"num_steps": 20, "num_classes": 4}
     classes, heat = plain_targets(SEGMENTS.tolist(), LABELS.tolist(), **sizes)
     np.testing.assert_array_equal(label_steps(SEGMENTS, LABELS, **sizes), classes)
-    np.testing.assert_allclose(centre_heatmap(SEGMENTS, LABELS, **sizes), heat, atol=1e-6)
+    found = centre_heatmap(SEGMENTS, LABELS, **sizes, reach=2.0, sharpness=4.0)
+    np.testing.assert_allclose(found, heat, atol=1e-6)
     # By hand: 7.2 to 7.9 contains no step and is short: its centre 7.55 gives step 8, alone.
     assert np.flatnonzero(classes[:, 2]).tolist() == np.flatnonzero(heat[:, 2]).tolist() == [8]
     assert heat[:, 0].argmax() == 6  # (2 + 9.7) / 2 = 5.85
@@ -205,7 +207,8 @@ def test_heatmap_loss_by_hand() -> None:
     logits, targets = torch.tensor([0.0, 0.0, 1.0]), torch.tensor([1.0, 0.5, 0.0])
     p = 1 / (1 + math.exp(-1.0))
     expected = [0.5**2 * math.log(2), 0.5**4 * 0.5**2 * math.log(2), -(p**2) * math.log(1 - p)]
-    torch.testing.assert_close(centre_focal_loss(logits, targets), torch.tensor(expected))
+    found = centre_focal_loss(logits, targets, focus=2.0, tolerance=4.0)
+    torch.testing.assert_close(found, torch.tensor(expected))
 
 
 def outputs_of(lengths: list[int], *, num_classes: int = 4, seed: int = 0) -> FrameOutputs:
@@ -220,7 +223,7 @@ def test_losses_equal_plain_loops() -> None:
     outputs = outputs_of([20, 30, 9])
     nothing = torch.zeros(0, 2), torch.zeros(0, dtype=torch.long)
     segments, labels = [SEGMENTS, SEGMENTS[:1], nothing[0]], [LABELS, LABELS[:1], nothing[1]]
-    losses = MSTCTCriterion(num_classes=4)(outputs, segments, labels)
+    losses = criterion_of("mstct", num_classes=4)(outputs, segments, labels)
     entropy, per_centre = 0.0, []
     for row, steps in enumerate([20, 30, 9]):
         classes, heat = plain_targets(
@@ -248,7 +251,9 @@ def test_losses_equal_plain_loops() -> None:
             outputs.heatmap_BTK[row : row + 1],
             outputs.mask_BT[row : row + 1],
         )
-        parts.append(MSTCTCriterion(num_classes=4)(one, [segments[row]], [labels[row]]).total)
+        parts.append(
+            criterion_of("mstct", num_classes=4)(one, [segments[row]], [labels[row]]).total
+        )
     assert losses.total.item() == pytest.approx(sum(parts).item(), rel=1e-5)
 
 

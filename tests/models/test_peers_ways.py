@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from built_detectors import decoder_of
 from synthetic_data import tiny_content
 
 from mmad.config.reading import dump_config, load_config, parse_config
 from mmad.data.windows import sliding_windows
 from mmad.engine.inference import merge_windows
-from mmad.models.detectors.dense.head import DenseDecoder
 from mmad.models.detectors.dense.points import DenseOutputs
 from mmad.models.nms import Candidates, suppress
 
@@ -69,16 +69,20 @@ def outputs() -> DenseOutputs:
 
 
 def test_candidates_of_each_level() -> None:
-    whole = DenseDecoder(score_threshold=0.1, max_candidates=2)(outputs())[0]
+    whole = decoder_of("actionformer", score_threshold=0.1, max_candidates=2)(outputs())[0]
     assert whole.scores.tolist() == pytest.approx(torch.tensor([3.0, 2.9]).sigmoid().tolist())
-    levels = DenseDecoder(score_threshold=0.1, max_candidates=2, per_level=True)(outputs())[0]
+    levels = decoder_of(
+        "actionformer", score_threshold=0.1, max_candidates=2, candidates_per_level=True
+    )(outputs())[0]
     expected = torch.tensor([3.0, 2.9, 1.0, 0.5]).sigmoid()
     assert levels.scores.tolist() == pytest.approx(expected.tolist())
     assert levels.segments_grid[2].tolist() == [-2.0, 2.0]  # offsets times the stride of 2
 
 
 def test_short_candidates_are_dropped() -> None:
-    found = DenseDecoder(score_threshold=0.1, max_candidates=9, min_length=0.05)(outputs())[0]
+    found = decoder_of("actionformer", score_threshold=0.1, max_candidates=9, min_length=0.05)(
+        outputs()
+    )[0]
     assert len(found.scores) == 4
     assert 0.03 not in (found.segments_grid[:, 1] - found.segments_grid[:, 0]).tolist()
 

@@ -1,16 +1,13 @@
 import numpy as np
 import pytest
 import torch
+from built_detectors import criterion_of, decoder_of
 from detector_batches import shaken
 from scipy.special import softmax
 
 from mmad.config.detectors.pointtad import PointTADSettings
 from mmad.config.inference import InferenceSettings
 from mmad.models.detectors.pointtad.build import FAMILY
-from mmad.models.detectors.pointtad.criterion import (
-    PointTADCriterion,
-    PointTADDecoder,
-)
 from mmad.models.detectors.pointtad.network import (
     DecoderLayer,
     LocalDeformation,
@@ -23,7 +20,6 @@ from mmad.models.detectors.set_matching import pairwise_iou
 
 SMALL = {
     "channels": 16,
-    "num_classes": 3,
     "num_points": 6,
     "num_boundary_points": 2,
     "num_heads": 2,
@@ -32,9 +28,13 @@ SMALL = {
 }
 
 
-def network(**settings: object) -> PointTAD:
+def untrained(*, in_channels: int = 5, **changes: object) -> PointTAD:
     torch.manual_seed(0)
-    model = PointTAD(5, **{**SMALL, "num_queries": 4, **settings}).eval()
+    return FAMILY.network(PointTADSettings(**(SMALL | changes)), in_channels, 3)
+
+
+def network(**changes: object) -> PointTAD:
+    model = untrained(**({"num_queries": 4} | changes)).eval()
     shaken(model)
     torch.nn.init.uniform_(model.points_QP)
     return model
@@ -200,7 +200,7 @@ def test_padding_changes_nothing(steps: int) -> None:
 
 
 def test_before_training_every_point_is_in_the_middle_and_looks_ahead() -> None:
-    model = PointTAD(5, **SMALL)
+    model = untrained()
     assert (model.points_QP == 0.5).all()
     for layer in model.layers:
         assert layer.deformation.offsets.bias.tolist() == [1, 2, 3, 4, 1, 2, 3, 4]
@@ -215,12 +215,11 @@ def test_before_training_every_point_is_in_the_middle_and_looks_ahead() -> None:
 
 def test_equal_points_are_told_apart() -> None:
     """A segment of no length keeps it for ever if all of its points get the same gradient."""
-    torch.manual_seed(0)
-    model = PointTAD(5, **{**SMALL, "num_queries": 1})
+    model = untrained(num_queries=1)
     optimizer = torch.optim.SGD([model.points_QP], lr=0.05)
     for _ in range(2):
         outputs = model(torch.randn(1, 5, 20), torch.ones(1, 20, dtype=torch.bool))
-        losses = PointTADCriterion(num_classes=3)(
+        losses = criterion_of("pointtad")(
             outputs, [torch.tensor([[0.0, 8.0]])], [torch.tensor([1])]
         )
         optimizer.zero_grad()
@@ -235,7 +234,7 @@ def test_every_parameter_gets_a_gradient(auxiliary_losses: bool) -> None:
     model = network().train()
     mask = torch.arange(20)[None] < torch.tensor([[20], [13]])
     outputs = model(torch.randn(2, 5, 20), mask)
-    criterion = PointTADCriterion(num_classes=3, auxiliary_losses=auxiliary_losses)
+    criterion = criterion_of("pointtad", auxiliary_losses=auxiliary_losses)
     losses = criterion(outputs, *annotations())
     assert ("auxiliary" in losses.parts) == auxiliary_losses
     losses.total.backward()
@@ -250,7 +249,7 @@ def test_no_instances_at_all() -> None:
     model = network().train()
     outputs = model(torch.randn(2, 5, 20), torch.ones(2, 20, dtype=torch.bool))
     none = [torch.zeros(0, 2)] * 2, [torch.zeros(0, dtype=torch.long)] * 2
-    losses = PointTADCriterion(num_classes=3)(outputs, *none)
+    losses = criterion_of("pointtad")(outputs, *none)
     assert losses.num_positives == 0
     assert losses.parts["distance"] == losses.parts["iou"] == 0
     nothing = -outputs.logits_DBQK.log_softmax(dim=-1)[..., -1].mean(dim=(1, 2))
@@ -287,7 +286,7 @@ def test_autocast_keeps_points_in_full_precision() -> None:
     features, mask = torch.randn(2, 5, 20), torch.ones(2, 20, dtype=torch.bool)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         outputs = model(features, mask)
-        losses = PointTADCriterion(num_classes=3)(outputs, *annotations())
+        losses = criterion_of("pointtad")(outputs, *annotations())
     assert outputs.logits_DBQK.dtype == torch.bfloat16
     assert outputs.segments_DBQ2.dtype == torch.float32
     assert losses.total.dtype == torch.float32
@@ -340,11 +339,10 @@ def planted(count: int, generator: torch.Generator):
 
 
 def test_it_learns_planted_bumps() -> None:
-    torch.manual_seed(0)
-    settings = {**SMALL, "channels": 32, "num_points": 9, "num_heads": 4, "hidden_channels": 64}
-    model = PointTAD(6, **settings, num_queries=6, dropout=0.0)
-    criterion = PointTADCriterion(num_classes=3)
-    decoder = PointTADDecoder(score_threshold=0.0, max_candidates=99)
+    sizes = {"channels": 32, "num_points": 9, "num_heads": 4, "hidden_channels": 64}
+    model = untrained(in_channels=6, **sizes, num_queries=6, dropout=0.0)
+    criterion = criterion_of("pointtad")
+    decoder = decoder_of("pointtad", score_threshold=0.0, max_candidates=99)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=1e-2)
     num_steps = 250
     schedule = torch.optim.lr_scheduler.LambdaLR(

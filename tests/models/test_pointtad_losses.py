@@ -5,11 +5,10 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from built_detectors import criterion_of, decoder_of
 from scipy.special import softmax
 
 from mmad.models.detectors.pointtad.criterion import (
-    PointTADCriterion,
-    PointTADDecoder,
     label_steps,
     matching_cost,
 )
@@ -75,7 +74,7 @@ def test_losses_equal_plain_loops() -> None:
     outputs = random_outputs()
     segments, labels = annotations()
     segments[1], labels[1] = torch.tensor([[1.0, 4.0]]), torch.tensor([1])
-    losses = PointTADCriterion(num_classes=3)(outputs, segments, labels)
+    losses = criterion_of("pointtad")(outputs, segments, labels)
     assert losses.num_positives == 3
     entropy, distance, iou = plain_layer_losses(outputs, 1, segments, labels)
     assert losses.parts["classification"].item() == pytest.approx(3 * entropy, rel=1e-5)
@@ -102,7 +101,7 @@ def test_losses_equal_plain_loops() -> None:
 
 def test_losses_do_not_see_padding() -> None:
     outputs = random_outputs()
-    criterion = PointTADCriterion(num_classes=3)
+    criterion = criterion_of("pointtad")
     before = criterion(outputs, *annotations()).total
     outputs.dense_logits_BTK[1, 13:] = 1e4
     torch.testing.assert_close(criterion(outputs, *annotations()).total, before)
@@ -124,7 +123,7 @@ def test_matching_cost_by_hand() -> None:
 
 def test_more_annotations_than_queries() -> None:
     outputs = random_outputs(queries=1)
-    losses = PointTADCriterion(num_classes=3)(outputs, *annotations())
+    losses = criterion_of("pointtad")(outputs, *annotations())
     assert losses.num_positives == 2
     assert losses.total.isfinite()
 
@@ -147,16 +146,20 @@ def test_decoder_by_hand() -> None:
     segments = torch.tensor([[-0.1, 0.5], [0.25, 2.0]]).view(1, 1, 2, 2)
     mask = torch.arange(20)[None] < 10
     outputs = PointTADOutputs(logits, segments, torch.zeros(1, 20, 3), mask)
-    (found,) = PointTADDecoder(score_threshold=0.0, max_candidates=9)(outputs)
+    (found,) = decoder_of("pointtad", score_threshold=0.0, max_candidates=9)(outputs)
     scores = softmax(logits[0, 0].numpy().astype(float), axis=1)
     assert found.labels.tolist() == [2, 0]
     assert found.segments_grid.tolist() == [[2.5, 10.0], [0.0, 5.0]]
     np.testing.assert_allclose(found.scores, [scores[1, 2], scores[0, 0]], rtol=1e-6)
 
-    (found,) = PointTADDecoder(score_threshold=0.0, max_candidates=3, labels_per_query=2)(outputs)
+    (found,) = decoder_of("pointtad", score_threshold=0.0, max_candidates=3, labels_per_query=2)(
+        outputs
+    )
     assert found.labels.tolist() == [2, 0, 1]
     assert found.segments_grid[1:].tolist() == [[0.0, 5.0]] * 2
-    (found,) = PointTADDecoder(score_threshold=0.0, max_candidates=9, min_length=6.0)(outputs)
+    (found,) = decoder_of("pointtad", score_threshold=0.0, max_candidates=9, min_length=6.0)(
+        outputs
+    )
     assert found.labels.tolist() == [2]
-    (found,) = PointTADDecoder(score_threshold=0.99, max_candidates=9)(outputs)
+    (found,) = decoder_of("pointtad", score_threshold=0.99, max_candidates=9)(outputs)
     assert len(found.scores) == 0

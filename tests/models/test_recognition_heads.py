@@ -1,6 +1,8 @@
 """Heads and losses of recognition, by hand and against a second computation in NumPy."""
 
 import math
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -44,6 +46,10 @@ def make_config(**heads: object) -> RecognitionConfig:
     )
 
 
+def criterion(gather: Callable[[Tensor], Tensor] = lambda rows: rows) -> RecognitionCriterion:
+    return build_recognition_criterion(make_config(), labels=MA52, counts=[1] * 52, gather=gather)
+
+
 def count(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
@@ -67,7 +73,7 @@ def test_parameter_counts_at_the_width_of_the_paper() -> None:
 
 def arcface(cosines: list[float], *, on_all: bool = False) -> ArcFace:
     """A classifier in the plane whose classes have these cosines with (1, 0)."""
-    head = ArcFace(2, len(cosines), on_all=on_all)
+    head = ArcFace(2, len(cosines), scale=30.0, margin=0.5, on_all=on_all)
     rows = [[cosine, math.sqrt(1 - cosine**2)] for cosine in cosines]
     head.weight.data = torch.tensor(rows)
     return head
@@ -101,7 +107,7 @@ def test_the_released_margin_is_on_all_classes_always() -> None:
 
 def test_a_gate_multiplies_or_replaces() -> None:
     x = torch.tensor([[2.0, -1.0]])
-    gate = Gate(2, squeeze=1)
+    gate = Gate(2, squeeze=1, multiply=True)
     gate.down.weight.data = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
     gate.up.weight.data = torch.tensor([[0.5, 0.0], [0.0, 9.0]])
     weights = torch.tensor([[1 / (1 + math.exp(-0.5 * 2)), 0.5]])  # relu(-1) is 0
@@ -119,7 +125,17 @@ class Sum(nn.Module):
 
 def test_rows_of_the_frame_head_are_frames_or_groups_of_channels() -> None:
     tokens = torch.arange(2 * 3 * 1 * 4, dtype=torch.float32).reshape(2, 3, 1, 4)  # N T S D
-    heads = Heads(Sum(), fine_frame=Sum(), fine_gate=nn.Identity(), dropout=0.0)
+    heads = Heads(
+        Sum(),
+        coarse=None,
+        norm=None,
+        dropout=0.0,
+        fine_frame=Sum(),
+        coarse_frame=None,
+        fine_gate=nn.Identity(),
+        coarse_gate=None,
+        frame_rows="frames",
+    )
     frames, pooled = tokens.mean(dim=2), tokens.mean(dim=(1, 2))
     outputs = heads(frames, pooled)
     torch.testing.assert_close(outputs.fine_frame, tokens.reshape(6, 4))
@@ -227,12 +243,10 @@ def test_the_weighted_sum_against_numpy() -> None:
     targets = RecognitionTargets(
         torch.from_numpy(np.eye(52)[labels]), torch.from_numpy(np.eye(7)[parents])
     )
-    criterion = RecognitionCriterion(weights=weights, class_weights_K=torch.ones(52))
-    losses = criterion(outputs, targets)
+    judge = criterion()
+    losses = judge(outputs, targets)
     assert losses["loss"].item() / 3 == pytest.approx(total, rel=1e-5)
-    released = RecognitionCriterion(weights=weights, class_weights_K=torch.ones(52), f1_constant=2)(
-        outputs, targets
-    )
+    released = replace(judge, f1_constant=2)(outputs, targets)
     # The other sign of the constant moves the loss, and no gradient.
     assert (released["loss"] - losses["loss"]).item() / 3 == pytest.approx(sum(weights.values()))
 
@@ -240,15 +254,14 @@ def test_the_weighted_sum_against_numpy() -> None:
 def test_f1_over_processes_has_the_gradient_of_the_whole_batch() -> None:
     torch.manual_seed(0)
     logits, targets = torch.randn(6, 52), torch.eye(52)[[0, 1, 1, 2, 9, 9]]
-    kwargs = {"weights": {"fine": 1.0}, "class_weights_K": torch.ones(52)}
 
     def gradient(rows: slice, gather) -> Tensor:  # type: ignore[no-untyped-def]
         own = logits[rows].clone().requires_grad_()
         outputs = type("O", (), dict.fromkeys(("coarse", "fine_frame", "coarse_frame")))()
         outputs.fine = own
-        criterion = RecognitionCriterion(gather=gather, **kwargs)  # type: ignore[arg-type]
         parts = torch.zeros(len(own), 7)
-        loss = criterion(outputs, RecognitionTargets(targets[rows], parts))["loss"] / 6
+        judge = criterion(gather=gather)
+        loss = judge(outputs, RecognitionTargets(targets[rows], parts))["loss"] / 6
         loss.backward()
         assert own.grad is not None
         return own.grad

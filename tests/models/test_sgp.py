@@ -10,6 +10,19 @@ from detector_batches import padded, shaken
 from mmad.models.detectors.tridet.blocks import SGPBlock, wide_kernel_size
 
 
+def block_of(channels: int, **changes: object) -> SGPBlock:
+    plain = {
+        "hidden_channels": 8,
+        "window": 1,
+        "window_ratio": 5.0,
+        "drop_path_rate": 0.0,
+        "kernel_std": 0.1,
+        "norm_eps": 1e-5,
+        "sees_padding": False,
+    }
+    return SGPBlock(channels, **(plain | changes))
+
+
 def plain_norm(x: np.ndarray, *, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
     """Over the channels of each step."""
     y = (x - x.mean(0)) / np.sqrt(x.var(0) + 1e-5)
@@ -66,8 +79,8 @@ def plain_sgp(x: np.ndarray, block: SGPBlock) -> np.ndarray:
     ],
 )
 def test_block_equals_plain_loops(stride: int, options: dict) -> None:
-    sizes = {"hidden_channels": 8, "window": 3, "window_ratio": 1.5}
-    block = shaken(SGPBlock(32, stride=stride, **(sizes | options)))
+    options = {"window": 3, "window_ratio": 1.5} | options
+    block = shaken(block_of(32, stride=stride, **options))
     assert (block.scale_sgp is None) == ("residual_scale" in options)
     videos = [torch.randn(32, 13), torch.randn(32, 20)]
     found, mask = block(*padded(videos, 20))
@@ -92,7 +105,7 @@ def test_block_equals_plain_loops(stride: int, options: dict) -> None:
 )
 def test_wide_kernel(window: int, window_ratio: float, size: int) -> None:
     assert wide_kernel_size(window, ratio=window_ratio) == size
-    block = SGPBlock(16, hidden_channels=8, window=window, window_ratio=window_ratio)
+    block = block_of(16, window=window, window_ratio=window_ratio)
     assert block.wide.kernel_size == (size,)
     assert block(torch.randn(1, 16, 9), torch.ones(1, 9) > 0)[0].shape == (1, 16, 9)
 
@@ -101,13 +114,7 @@ def test_wide_kernel(window: int, window_ratio: float, size: int) -> None:
 @pytest.mark.parametrize("rectify_context", [False, True])
 def test_convolutions_that_start_at_zero_never_learn(std: float, rectify_context: bool) -> None:
     torch.manual_seed(0)
-    block = SGPBlock(
-        16,
-        hidden_channels=8,
-        residual_scale=None,
-        kernel_std=std,
-        rectify_context=rectify_context,
-    )
+    block = block_of(16, residual_scale=None, kernel_std=std, rectify_context=rectify_context)
     x, mask = torch.randn(2, 16, 9), torch.ones(2, 9) > 0
     (block(x, mask)[0] * torch.randn(2, 16, 9)).sum().backward()
     layers = (block.instant, block.video_gate, block.narrow, block.wide, block.context_gate)
@@ -117,7 +124,7 @@ def test_convolutions_that_start_at_zero_never_learn(std: float, rectify_context
 
 
 def test_drop_path_falls_on_whole_samples() -> None:
-    block = shaken(SGPBlock(16, hidden_channels=8, drop_path_rate=0.5)).train()
+    block = shaken(block_of(16, drop_path_rate=0.5)).train()
     x = torch.randn(64, 16, 5)
     change = (block(x, torch.ones(64, 5) > 0)[0] - x).abs().flatten(1).sum(1)
     assert 0 < (change == 0).sum() < 40  # both residuals dropped: 1 in 4

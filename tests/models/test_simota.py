@@ -2,11 +2,10 @@
 
 import numpy as np
 import torch
+from built_detectors import criterion_of
 
 from mmad.config.detectors.temporalmaxer import TemporalMaxerSettings
 from mmad.models.detectors.dense.points import DenseOutputs, make_points
-from mmad.models.detectors.dense.simota import SimOTA
-from mmad.models.detectors.dense.targets import CentreSampling
 from mmad.models.detectors.families import build_network
 
 RANGES = torch.tensor([[0.0, 4.0], [4.0, 10000.0]])
@@ -43,8 +42,8 @@ def test_a_point_regresses_to_the_annotation_of_least_cost() -> None:
     out = outputs(0)
     segments = [torch.tensor([[1.0, 9.0], [3.0, 12.0], [4.0, 6.0]]), torch.zeros(0, 2)]
     labels = [torch.tensor([0, 1, 2]), torch.zeros(0, dtype=torch.long)]
-    targets = SimOTA(num_classes=3)(out, segments, labels)
-    sampled = CentreSampling(num_classes=3)(out, segments, labels)
+    targets = criterion_of("temporalmaxer").assign(out, segments, labels)
+    sampled = criterion_of("actionformer").assign(out, segments, labels)
     assert torch.equal(targets.classes_BPK, sampled.classes_BPK)
     assert sampled.positive_BP[0].sum() >= 5
     differing = 0

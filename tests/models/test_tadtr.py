@@ -3,13 +3,13 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from built_detectors import criterion_of, decoder_of
 from detector_batches import ragged, shaken
 
 from mmad.config.detectors.tadtr import TadTRSettings
 from mmad.config.inference import InferenceSettings
 from mmad.models.detectors.set_matching import to_bounds, to_centre_width
 from mmad.models.detectors.tadtr.build import FAMILY
-from mmad.models.detectors.tadtr.criterion import QueryDecoder, TadTRCriterion
 from mmad.models.detectors.tadtr.network import QueryOutputs, TadTR, relative_positions
 from mmad.models.layers.deformable import align_segments
 
@@ -216,7 +216,7 @@ def test_losses_equal_plain_loops(counts: tuple[int, int]) -> None:
     for count, length in zip(counts, lengths.tolist(), strict=True):
         segments.append((torch.rand(count, 2) * length).sort(dim=1).values)
     labels = [torch.randint(0, 3, (count,)) for count in counts]
-    losses = TadTRCriterion()(outputs, segments, labels)
+    losses = criterion_of("tadtr")(outputs, segments, labels)
     expected = plain_losses(outputs, [s.tolist() for s in segments], [x.tolist() for x in labels])
     assert set(losses.parts) == set(expected)
     for name, value in expected.items():
@@ -230,7 +230,7 @@ def test_more_annotations_than_queries() -> None:
         torch.randn(1, 1, 2, 3), torch.rand(1, 1, 2, 2), torch.rand(1, 2), torch.tensor([10])
     )
     segments = torch.tensor([[0.0, 2.0], [3.0, 5.0], [6.0, 9.0]])
-    losses = TadTRCriterion()(outputs, [segments], [torch.tensor([0, 1, 2])])
+    losses = criterion_of("tadtr")(outputs, [segments], [torch.tensor([0, 1, 2])])
     assert losses.total.isfinite()
     assert losses.num_positives.item() == 3
 
@@ -241,7 +241,7 @@ def test_every_parameter_gets_a_gradient(counts: tuple[int, int]) -> None:
     batch, mask = ragged([23, 40], steps=40)
     segments = [torch.tensor([[2.0, 9.0], [4.0, 6.5]])[:count] for count in counts]
     labels = [torch.tensor([1, 2])[:count] for count in counts]
-    losses = TadTRCriterion()(model(batch, mask), segments, labels)
+    losses = criterion_of("tadtr")(model(batch, mask), segments, labels)
     assert losses.total.isfinite()
     losses.total.backward()
     for name, parameter in model.named_parameters():
@@ -264,15 +264,15 @@ def test_candidates_by_hand() -> None:
         actionness[None],
         torch.tensor([40]),
     )
-    (found,) = QueryDecoder(score_threshold=0.2, max_candidates=9)(outputs)
+    (found,) = decoder_of("tadtr", score_threshold=0.2, max_candidates=9)(outputs)
     sigmoid = lambda x: 1 / (1 + np.exp(-x))  # noqa: E731
     expected = [0.9 * sigmoid(1.0), 0.9 * sigmoid(0.5), 0.5 * sigmoid(2.0)]  # 0.134 is too little
     np.testing.assert_allclose(found.scores, expected, rtol=1e-5)
     assert found.labels.tolist() == [1, 0, 0]
     np.testing.assert_allclose(found.segments_grid, [[0, 20], [0, 20], [16, 24]], atol=1e-4)
-    (found,) = QueryDecoder(score_threshold=0.2, max_candidates=2)(outputs)
+    (found,) = decoder_of("tadtr", score_threshold=0.2, max_candidates=2)(outputs)
     assert len(found.scores) == 2
-    (found,) = QueryDecoder(score_threshold=0.2, max_candidates=9, min_length=10)(outputs)
+    (found,) = decoder_of("tadtr", score_threshold=0.2, max_candidates=9, min_length=10)(outputs)
     assert found.labels.tolist() == [1, 0]
 
 
@@ -340,7 +340,7 @@ def test_tadtr_learns_planted_segments() -> None:
 
 def test_bounds_of_outputs_are_shares_of_the_video() -> None:
     out = network()(torch.randn(1, 6, 20), torch.ones(1, 20) > 0)
-    (found,) = QueryDecoder(score_threshold=0.0, max_candidates=15)(out)
+    (found,) = decoder_of("tadtr", score_threshold=0.0, max_candidates=15)(out)
     expected = to_bounds(out.segments_LBQ2[-1, 0]) * 20
     assert {tuple(row) for row in found.segments_grid.tolist()} == {
         tuple(row) for row in expected.tolist()

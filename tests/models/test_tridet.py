@@ -1,14 +1,16 @@
 """The Trident head, its losses and its decoder, against plain NumPy loops."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from built_detectors import criterion_of, decoder_of
 from detector_batches import assert_points_do_not_see_padding, padded, shaken
 from torch import Tensor
 
 from mmad.config.detectors.tridet import TriDetSettings
 from mmad.config.inference import InferenceSettings
-from mmad.models.detectors.dense.head import DenseDecoder
 from mmad.models.detectors.dense.points import make_points
 from mmad.models.detectors.dense.targets import PointTargets
 from mmad.models.detectors.tridet.build import FAMILY
@@ -135,7 +137,7 @@ NAMES = ("logits_BPK", "start_logits_BPK", "end_logits_BPK", "distance_logits_BP
 def test_padding_changes_nothing() -> None:
     model = network()
     videos, together = assert_points_do_not_see_padding(model, [23, 41], names=NAMES)
-    decoder = DenseDecoder(score_threshold=0.0, max_candidates=20)
+    decoder = decoder_of("tridet", score_threshold=0.0, max_candidates=20)
     for found, video in zip(decoder(together), videos, strict=True):
         (alone,) = decoder(model(*padded([video], video.shape[1])))
         torch.testing.assert_close(found.segments_grid, alone.segments_grid, rtol=1e-4, atol=1e-4)
@@ -171,6 +173,10 @@ def test_number_of_parameters() -> None:
 # ---- losses ----
 
 
+def criterion(targets: PointTargets, **changes: object) -> TridentCriterion:
+    return replace(criterion_of("tridet", **changes), assign=lambda *_: targets)
+
+
 def toy_targets(outputs: TridentOutputs) -> PointTargets:
     classes = torch.zeros_like(outputs.logits_BPK)
     classes[0, 2, 1] = classes[0, 14, 0] = classes[0, 14, 2] = classes[1, 4, 2] = 1
@@ -183,13 +189,10 @@ def toy_targets(outputs: TridentOutputs) -> PointTargets:
 def test_losses_by_hand(smoothing: float) -> None:
     outputs = random_outputs()
     targets = toy_targets(outputs)
-    criterion = TridentCriterion(
-        assign=lambda *_: targets,
-        label_smoothing=smoothing,
-        regression_weight=0.5,
-        iou_weight_power=0.2,
+    judge = criterion(
+        targets, label_smoothing=smoothing, regression_weight=0.5, iou_weight_power=0.2
     )
-    losses = criterion(outputs, [], [])
+    losses = judge(outputs, [], [])
     classification = regression = 0.0
     for b, p, k in np.ndindex(*outputs.logits_BPK.shape):
         if not outputs.mask_BP[b, p]:
@@ -219,11 +222,9 @@ def test_losses_by_hand(smoothing: float) -> None:
 def test_whether_the_weight_teaches_the_boundaries(gradient: bool) -> None:
     outputs = random_outputs()
     targets = toy_targets(outputs)
-    criterion = TridentCriterion(assign=lambda *_: targets, iou_weight_gradient=gradient)
-    losses = criterion(outputs, [], [])
-    assert losses.parts["classification"].item() == pytest.approx(
-        TridentCriterion(assign=lambda *_: targets)(outputs, [], []).parts["classification"].item()
-    )
+    losses = criterion(targets, iou_weight_gradient=gradient)(outputs, [], [])
+    plain = criterion(targets)(outputs, [], []).parts["classification"].item()
+    assert losses.parts["classification"].item() == pytest.approx(plain)
     losses.parts["classification"].backward()
     learnt = outputs.start_logits_BPK.grad
     assert (learnt is not None and bool(learnt.abs().sum() > 0)) == gradient
@@ -233,7 +234,7 @@ def test_segments_without_overlap_give_finite_gradients() -> None:
     outputs = random_outputs()
     with torch.no_grad():
         outputs.distance_logits_BP2N[..., 0] += 500.0  # so sure of distance 0 that it is 0
-    losses = TridentCriterion(assign=lambda *_: toy_targets(outputs))(outputs, [], [])
+    losses = criterion(toy_targets(outputs))(outputs, [], [])
     losses.total.backward()
     assert torch.isfinite(losses.total)
     assert torch.isfinite(outputs.distance_logits_BP2N.grad).all()
@@ -247,9 +248,8 @@ SOMETHING = (torch.tensor([[3.0, 9.0], [10.0, 30.0]]), torch.tensor([0, 2]))
 @pytest.mark.parametrize("windows", [[NOTHING, NOTHING], [SOMETHING, NOTHING]])
 def test_every_parameter_has_a_gradient(windows: list) -> None:
     model = network().train()
-    criterion = FAMILY.criterion(settings(), 3)
     outputs = model(*padded([torch.randn(6, 32), torch.randn(6, 20)], 32))
-    losses = criterion(outputs, *map(list, zip(*windows, strict=True)))
+    losses = FAMILY.criterion(settings(), 3)(outputs, *map(list, zip(*windows, strict=True)))
     losses.total.backward()
     assert torch.isfinite(losses.total)
     assert losses.parts["classification"] > 0
@@ -268,8 +268,12 @@ def test_every_parameter_has_a_gradient(windows: list) -> None:
 @pytest.mark.parametrize("min_length", [0.0, 6.0])
 def test_decoder_equals_plain_loops(per_level: bool, min_length: float) -> None:
     outputs = random_outputs()
-    decoder = DenseDecoder(
-        score_threshold=0.4, max_candidates=7, per_level=per_level, min_length=min_length
+    decoder = decoder_of(
+        "tridet",
+        score_threshold=0.4,
+        max_candidates=7,
+        candidates_per_level=per_level,
+        min_length=min_length,
     )
     for window, found in enumerate(decoder(outputs)):
         rows = []
@@ -292,7 +296,7 @@ def test_decoder_equals_plain_loops(per_level: bool, min_length: float) -> None:
 
 
 def test_decoder_without_candidates() -> None:
-    found = DenseDecoder(score_threshold=1.0, max_candidates=7)(random_outputs())[0]
+    found = decoder_of("tridet", score_threshold=1.0, max_candidates=7)(random_outputs())[0]
     assert found.segments_grid.shape == (0, 2)
     assert len(found.scores) == len(found.labels) == 0
 

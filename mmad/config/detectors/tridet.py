@@ -7,8 +7,7 @@ from pydantic import Field
 
 from mmad.config.detectors.dense import DenseSettings
 
-# Floor 0 cannot ask `mmad.models.detectors.tridet.blocks`.
-GROUPS_OF_CHANNELS = 16
+GROUPS_OF_CHANNELS = 16  # that a block norms
 
 
 class SGPSettings(DenseSettings):

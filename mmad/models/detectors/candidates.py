@@ -22,7 +22,7 @@ def select_candidates(
     *,
     score_threshold: float,
     min_length: float,
-    max_candidates: int | None = None,
+    max_candidates: int | None,
 ) -> WindowCandidates:
     """The best candidates by falling score; of equal scores the first comes first.
 

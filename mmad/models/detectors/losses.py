@@ -11,9 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 
-def sigmoid_focal_loss(
-    logits: Tensor, targets: Tensor, *, alpha: float = 0.25, gamma: float = 2.0
-) -> Tensor:
+def sigmoid_focal_loss(logits: Tensor, targets: Tensor, *, alpha: float, gamma: float) -> Tensor:
     """Focal loss of each entry, same shape as ``logits``; ``targets`` in [0, 1]."""
     probability = logits.sigmoid()
     cross_entropy = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")

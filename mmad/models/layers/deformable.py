@@ -72,7 +72,7 @@ class TemporalDeformableAttention(nn.Module):
     """
 
     def __init__(
-        self, channels: int, *, num_heads: int, num_points: int, offset_rate: float = 1.0
+        self, channels: int, *, num_heads: int, num_points: int, offset_rate: float
     ) -> None:
         super().__init__()
         assert channels % num_heads == 0, f"{channels} channels for {num_heads} heads"

@@ -12,7 +12,7 @@ class LossNormalizer(nn.Module):
         momentum: share of the old value in each update.
     """
 
-    def __init__(self, *, initial: float = 100.0, momentum: float = 0.9) -> None:
+    def __init__(self, *, initial: float, momentum: float) -> None:
         super().__init__()
         self.momentum = momentum
         self.register_buffer("value", torch.tensor(float(initial)))

@@ -153,8 +153,8 @@ class ConvNormReLU(nn.Module):
         out_channels: int,
         *,
         kernel_size: int = 3,
-        norm_eps: float = 1e-5,
-        mask_after_norm: bool = True,
+        norm_eps: float,
+        mask_after_norm: bool,
     ) -> None:
         super().__init__()
         self.conv = MaskedConv1d(in_channels, out_channels, kernel_size=kernel_size, bias=False)

@@ -61,9 +61,7 @@ class MaskedAttention(nn.Module):
         window: number of steps that a query sees, or None for all.
     """
 
-    def __init__(
-        self, channels: int, *, num_heads: int, stride: int = 1, window: int | None = None
-    ) -> None:
+    def __init__(self, channels: int, *, num_heads: int, stride: int, window: int | None) -> None:
         super().__init__()
         self.num_heads = num_heads
         self.window = window
@@ -106,7 +104,7 @@ class TransformerBlock(nn.Module):
         channels, num_heads, stride, window: as `MaskedAttention`.
         drop_path_rate: chance to drop a residual of a sample in training.
         pool_sees_padding: let the shortcut pool the zeros beyond a video's end, as the released
-            code does; by default it sees only the video.
+            code does; otherwise it sees only the video.
     """
 
     def __init__(
@@ -114,10 +112,10 @@ class TransformerBlock(nn.Module):
         channels: int,
         *,
         num_heads: int,
-        stride: int = 1,
-        window: int | None = None,
-        drop_path_rate: float = 0.0,
-        pool_sees_padding: bool = False,
+        stride: int,
+        window: int | None,
+        drop_path_rate: float,
+        pool_sees_padding: bool,
     ) -> None:
         super().__init__()
         self.stride = stride

@@ -7,6 +7,7 @@ Source: ActionFormer (arXiv 2202.07925) and its released code.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -40,7 +41,7 @@ class Tower(nn.Module):
         channels: C.
         out_channels: of the output.
         num_convs: convolutions before the last.
-        prior: score of every class before training, of a tower that classifies.
+        prior: score of every class before training; None for a tower that does not classify.
         norm_eps, mask_after_norm: as `Pyramid`.
     """
 
@@ -49,10 +50,10 @@ class Tower(nn.Module):
         channels: int,
         out_channels: int,
         *,
-        num_convs: int = 2,
-        prior: float | None = None,
-        norm_eps: float = 1e-5,
-        mask_after_norm: bool = True,
+        num_convs: int,
+        prior: float | None,
+        norm_eps: float,
+        mask_after_norm: bool,
     ) -> None:
         super().__init__()
         self.convs = nn.ModuleList(
@@ -100,7 +101,7 @@ class PyramidDetector(nn.Module):
         pyramid: Pyramid,
         *,
         regression_ranges: Sequence[tuple[float, float]],
-        input_noise: float = 0.0,
+        input_noise: float,
     ) -> None:
         super().__init__()
         assert len(regression_ranges) == pyramid.num_levels, "one regression range per level"
@@ -141,7 +142,7 @@ class DenseDetector(PyramidDetector):
         classification: nn.Module,
         regression: nn.Module,
         regression_ranges: Sequence[tuple[float, float]],
-        input_noise: float = 0.0,
+        input_noise: float,
     ) -> None:
         super().__init__(pyramid, regression_ranges=regression_ranges, input_noise=input_noise)
         self.classification = classification
@@ -160,30 +161,22 @@ class DenseDetector(PyramidDetector):
         )
 
 
+@dataclass(frozen=True, kw_only=True)
 class DenseCriterion:
     """Targets and losses of a dense detector.
 
-    Args:
+    Attributes:
         assign: gives the targets of a batch, from its outputs, segments and labels.
         label_smoothing: as `smooth_labels`.
         focal_alpha, focal_gamma: of the focal loss.
         regression_weight: weight of the regression loss in the total.
     """
 
-    def __init__(
-        self,
-        *,
-        assign: Assigner,
-        label_smoothing: float = 0.0,
-        focal_alpha: float = 0.25,
-        focal_gamma: float = 2.0,
-        regression_weight: float = 1.0,
-    ) -> None:
-        self.assign = assign
-        self.label_smoothing = label_smoothing
-        self.focal_alpha = focal_alpha
-        self.focal_gamma = focal_gamma
-        self.regression_weight = regression_weight
+    assign: Assigner
+    label_smoothing: float
+    focal_alpha: float
+    focal_gamma: float
+    regression_weight: float
 
     def __call__(
         self, outputs: DenseOutputs, segments_grid: Sequence[Tensor], labels: Sequence[Tensor]
@@ -210,34 +203,27 @@ class DenseCriterion:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
 class DenseDecoder:
     """Raw predictions to the best candidates of each window.
 
-    Args:
+    Attributes:
         score_threshold: candidates at or below it are dropped.
         max_candidates: most candidates of a window, over all points and classes.
-        per_level: that limit holds for each level of the pyramid instead.
+        candidates_per_level: that limit holds for each level of the pyramid instead.
         min_length: candidates of this many steps or fewer are dropped; 0 keeps all.
     """
 
-    def __init__(
-        self,
-        *,
-        score_threshold: float,
-        max_candidates: int,
-        per_level: bool = False,
-        min_length: float = 0.0,
-    ) -> None:
-        self.score_threshold = score_threshold
-        self.max_candidates = max_candidates
-        self.per_level = per_level
-        self.min_length = min_length
+    score_threshold: float
+    max_candidates: int
+    candidates_per_level: bool
+    min_length: float
 
     def __call__(self, outputs: PointOutputs) -> list[WindowCandidates]:
         """The candidates of each window of the batch."""
         scores_BPK = outputs.logits_BPK.float().sigmoid() * outputs.mask_BP[..., None]
         parts = [len(outputs.points_P4)]
-        if self.per_level:  # points come level by level
+        if self.candidates_per_level:  # points come level by level
             stride_P = outputs.points_P4[:, 3]
             parts = torch.unique_consecutive(stride_P, return_counts=True)[1].tolist()
         return [
@@ -265,4 +251,5 @@ class DenseDecoder:
             score_M,
             score_threshold=self.score_threshold,
             min_length=self.min_length,
+            max_candidates=None,
         )

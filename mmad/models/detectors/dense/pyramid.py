@@ -39,10 +39,10 @@ class Pyramid(nn.Module):
         num_embedding: int,
         stem: Sequence[nn.Module],
         branch: Sequence[nn.Module],
-        absolute_positions: bool = False,
-        norm_eps: float = 1e-5,
-        mask_after_norm: bool = True,
-        mask_levels: bool = True,
+        absolute_positions: bool,
+        norm_eps: float,
+        mask_after_norm: bool,
+        mask_levels: bool,
     ) -> None:
         super().__init__()
         self.num_levels = len(branch) + 1

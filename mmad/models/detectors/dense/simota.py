@@ -8,6 +8,7 @@ Source: TemporalMaxer (arXiv 2303.09055) as released in OpenTAD; SimOTA is of YO
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -15,6 +16,9 @@ from torch import Tensor
 from mmad.models.detectors.dense.points import DenseOutputs
 from mmad.models.detectors.dense.targets import PointTargets, label_points
 from mmad.models.detectors.losses import distance_iou_loss, sigmoid_focal_loss
+
+# Of the focal loss in the cost, whatever that of the criterion has, as in the released code.
+FOCAL_ALPHA, FOCAL_GAMMA = 0.25, 2.0
 
 
 def assignment_cost(
@@ -40,38 +44,33 @@ def assignment_cost(
     distance_PN = distance_iou_loss(offsets_P2[:, None].expand_as(true_PN2), true_PN2)
     one_hot_NK = torch.nn.functional.one_hot(labels_N, logits_PK.shape[1]).to(logits_PK.dtype)
     # Focal loss against 0 for all classes; then the annotation's own class against 1 instead.
-    as_negative_PK = sigmoid_focal_loss(logits_PK, torch.zeros_like(logits_PK))
-    as_positive_PK = sigmoid_focal_loss(logits_PK, torch.ones_like(logits_PK))
+    as_negative_PK, as_positive_PK = (
+        sigmoid_focal_loss(logits_PK, target_PK, alpha=FOCAL_ALPHA, gamma=FOCAL_GAMMA)
+        for target_PK in (torch.zeros_like(logits_PK), torch.ones_like(logits_PK))
+    )
     change_PN = (as_positive_PK - as_negative_PK) @ one_hot_NK.t()
     class_PN = as_negative_PK.sum(dim=1, keepdim=True) + change_PN
     cost_PN = class_weight * class_PN + iou_weight * distance_PN
     return cost_PN.masked_fill(outside_PN, torch.inf)
 
 
+@dataclass(frozen=True, kw_only=True)
 class SimOTA:
     """The targets of a batch.
 
     A point is positive for the same annotations as in centre sampling with regression ranges; its
     offsets are those of the annotation around it of the least cost.
 
-    Args:
+    Attributes:
         num_classes: K.
         centre_radius: as `label_points`.
         iou_weight, class_weight: as `assignment_cost`.
     """
 
-    def __init__(
-        self,
-        *,
-        num_classes: int,
-        centre_radius: float | None = 1.5,
-        iou_weight: float = 2.0,
-        class_weight: float = 1.0,
-    ) -> None:
-        self.num_classes = num_classes
-        self.centre_radius = centre_radius
-        self.iou_weight = iou_weight
-        self.class_weight = class_weight
+    num_classes: int
+    centre_radius: float | None
+    iou_weight: float
+    class_weight: float
 
     @torch.no_grad()
     def __call__(
@@ -106,6 +105,7 @@ class SimOTA:
             labels_N,
             num_classes=self.num_classes,
             centre_radius=self.centre_radius,
+            shortest_labels_only=True,
         )
         classes_PK = classes_PK * mask_P[:, None]
         if len(segments_N2) == 0:

@@ -42,8 +42,8 @@ def label_points(
     labels_N: Tensor,
     *,
     num_classes: int,
-    centre_radius: float | None = 1.5,
-    shortest_labels_only: bool = True,
+    centre_radius: float | None,
+    shortest_labels_only: bool,
 ) -> tuple[Tensor, Tensor]:
     """Class targets (P, K) and offsets (P, 2) of one video.
 
@@ -90,23 +90,17 @@ def label_points(
     return classes_PK, offsets_P2 / stride
 
 
+@dataclass(frozen=True, kw_only=True)
 class CentreSampling:
     """The targets of a batch by centre sampling and regression ranges; see `label_points`.
 
-    Args:
+    Attributes:
         num_classes, centre_radius, shortest_labels_only: as `label_points`.
     """
 
-    def __init__(
-        self,
-        *,
-        num_classes: int,
-        centre_radius: float | None = 1.5,
-        shortest_labels_only: bool = True,
-    ) -> None:
-        self.num_classes = num_classes
-        self.centre_radius = centre_radius
-        self.shortest_labels_only = shortest_labels_only
+    num_classes: int
+    centre_radius: float | None
+    shortest_labels_only: bool
 
     def __call__(
         self, outputs: PointOutputs, segments_grid: Sequence[Tensor], labels: Sequence[Tensor]

@@ -13,7 +13,7 @@ from mmad.models.detectors.tridet.build import build_block
 def _network(settings: DyFADetSettings, in_channels: int, num_classes: int) -> DenseDetector:
     block = partial(build_block, settings, rectify_context=True, norm_eps=settings.norm_eps)
 
-    def tower(out_channels: int, *, prior: float | None = None) -> DynamicTower:
+    def tower(out_channels: int, *, prior: float | None) -> DynamicTower:
         return DynamicTower(
             settings.channels,
             out_channels,
@@ -30,7 +30,7 @@ def _network(settings: DyFADetSettings, in_channels: int, num_classes: int) -> D
     return DenseDetector(
         build_pyramid(settings, in_channels, block),
         classification=tower(num_classes, prior=settings.prior),
-        regression=tower(2),
+        regression=tower(2, prior=None),
         regression_ranges=settings.regression_ranges,
         input_noise=settings.input_noise,
     )

@@ -217,7 +217,7 @@ class DynamicTower(nn.Module):
         channels: C.
         out_channels: of the output.
         num_layers: fusions.
-        prior: score of every class before training, of a tower that classifies.
+        prior: score of every class before training; None for a tower that does not classify.
         keywords: of `NeighbourFusion`.
     """
 
@@ -227,7 +227,7 @@ class DynamicTower(nn.Module):
         out_channels: int,
         *,
         num_layers: int,
-        prior: float | None = None,
+        prior: float | None,
         **keywords: object,
     ) -> None:
         super().__init__()

@@ -7,6 +7,7 @@ Source: MS-TCT (arXiv 2112.03902) and its released code; the loss of the heat-ma
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -55,8 +56,8 @@ def centre_heatmap(
     *,
     num_steps: int,
     num_classes: int,
-    reach: float = 2.0,
-    sharpness: float = 4.0,
+    reach: float,
+    sharpness: float,
 ) -> Tensor:
     """Target heat-map (T, K): 1 at the centres of a class, falling off as a Gaussian around each.
 
@@ -90,9 +91,7 @@ def _highest_per_class(values_NT: Tensor, labels_N: Tensor, *, num_classes: int)
     return highest_KT.scatter_reduce(0, index_NT, values_NT, "amax").t()
 
 
-def centre_focal_loss(
-    logits: Tensor, targets: Tensor, *, focus: float = 2.0, tolerance: float = 4.0
-) -> Tensor:
+def centre_focal_loss(logits: Tensor, targets: Tensor, *, focus: float, tolerance: float) -> Tensor:
     """Loss of each entry of a heat-map, same shape as ``logits``.
 
     Centres (target 1) give -(1 - p)^focus log p, all others -(1 - target)^tolerance p^focus
@@ -113,34 +112,24 @@ def centre_focal_loss(
     return torch.where(targets == 1, centre, other)
 
 
+@dataclass(frozen=True, kw_only=True)
 class MSTCTCriterion:
     """Targets and losses of MS-TCT.
 
-    Args:
+    Attributes:
         num_classes: K.
-        reach, sharpness: as `centre_heatmap`.
-        focus, tolerance: as `centre_focal_loss`.
+        heatmap_reach, heatmap_sharpness: as `centre_heatmap`.
+        heatmap_focus, heatmap_tolerance: as `centre_focal_loss`.
         classification_weight, heatmap_weight: of the two losses in the total.
     """
 
-    def __init__(
-        self,
-        *,
-        num_classes: int,
-        reach: float = 2.0,
-        sharpness: float = 4.0,
-        focus: float = 2.0,
-        tolerance: float = 4.0,
-        classification_weight: float = 1.0,
-        heatmap_weight: float = 0.05,
-    ) -> None:
-        self.num_classes = num_classes
-        self.reach = reach
-        self.sharpness = sharpness
-        self.focus = focus
-        self.tolerance = tolerance
-        self.classification_weight = classification_weight
-        self.heatmap_weight = heatmap_weight
+    num_classes: int
+    heatmap_reach: float
+    heatmap_sharpness: float
+    heatmap_focus: float
+    heatmap_tolerance: float
+    classification_weight: float
+    heatmap_weight: float
 
     def __call__(
         self, outputs: FrameOutputs, segments_grid: Sequence[Tensor], labels: Sequence[Tensor]
@@ -162,7 +151,10 @@ class MSTCTCriterion:
             outputs.logits_BTK.float(), classes_BTK, reduction="none"
         )
         focal_BTK = centre_focal_loss(
-            outputs.heatmap_BTK.float(), centres_BTK, focus=self.focus, tolerance=self.tolerance
+            outputs.heatmap_BTK.float(),
+            centres_BTK,
+            focus=self.heatmap_focus,
+            tolerance=self.heatmap_tolerance,
         )
         steps_B = outputs.mask_BT.sum(dim=1)
         num_centres_B = (centres_BTK == 1).sum(dim=(1, 2)).clamp(min=1)
@@ -187,7 +179,11 @@ class MSTCTCriterion:
             sizes = {"num_steps": num_steps, "num_classes": self.num_classes}
             classes_TK = label_steps(segments_N2, labels_N, **sizes)
             centres_TK = centre_heatmap(
-                segments_N2, labels_N, **sizes, reach=self.reach, sharpness=self.sharpness
+                segments_N2,
+                labels_N,
+                **sizes,
+                reach=self.heatmap_reach,
+                sharpness=self.heatmap_sharpness,
             )
             tail = (0, 0, 0, length - num_steps)
             classes.append(functional.pad(classes_TK, tail))

@@ -6,6 +6,7 @@ last.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -31,7 +32,7 @@ def logit_levels(*, lowest: float, highest: float, count: int) -> list[float]:
 
 
 def find_runs(
-    scores_TK: Tensor, levels: Sequence[float], *, max_gap: int = 0
+    scores_TK: Tensor, levels: Sequence[float], *, max_gap: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Class, first and last step of each run above a level, each (N,); a run that several levels
     have in common comes once.
@@ -42,7 +43,7 @@ def find_runs(
         max_gap: runs of the same level with at most this many steps between them are one.
 
     >>> scores = torch.tensor([[0.6], [0.9], [0.1], [0.7]])
-    >>> [column.tolist() for column in find_runs(scores, [0.5])]
+    >>> [column.tolist() for column in find_runs(scores, [0.5], max_gap=0)]
     [[0, 0], [0, 3], [1, 3]]
     >>> [column.tolist() for column in find_runs(scores, [0.5], max_gap=1)]
     [[0], [0], [3]]
@@ -71,8 +72,8 @@ def run_scores(
     first_N: Tensor,
     last_N: Tensor,
     *,
-    contrast: float = 2.0,
-    margin: float = 0.25,
+    contrast: float,
+    margin: float,
 ) -> Tensor:
     """Score of each run, inside * (1 - around / inside)^contrast, with the mean scores inside of it
     and around it; 0 where it is higher around it.
@@ -100,6 +101,7 @@ def run_scores(
     return (mean_N * (1 - share_N) ** contrast).to(scores_TK)
 
 
+@dataclass(frozen=True, kw_only=True)
 class RunDecoder:
     """Scores of every step to the best candidates of each window.
 
@@ -109,11 +111,11 @@ class RunDecoder:
        the heat-map's probability at its middle to the power ``centre_weight``.
     3. The best remain. Runs of neighbouring levels overlap: suppression afterwards chooses.
 
-    The published method ends at the scores of the steps; this rule is ours. Its defaults are from a
-    sweep on random features with planted instances, where the contrast counted most and the
-    heat-map did not help.
+    The published method ends at the scores of the steps; this rule is ours. The defaults of its
+    settings are from a sweep on random features with planted instances, where the contrast counted
+    most and the heat-map did not help.
 
-    Args:
+    Attributes:
         levels: probabilities to cut at.
         max_gap: as `find_runs`.
         contrast, margin: as `run_scores`.
@@ -123,26 +125,14 @@ class RunDecoder:
         min_length: candidates of this many steps or fewer are dropped; 0 keeps all.
     """
 
-    def __init__(
-        self,
-        *,
-        levels: Sequence[float],
-        max_gap: int = 1,
-        contrast: float = 2.0,
-        margin: float = 0.25,
-        centre_weight: float = 0.0,
-        score_threshold: float,
-        max_candidates: int,
-        min_length: float = 0.0,
-    ) -> None:
-        self.levels = levels
-        self.max_gap = max_gap
-        self.contrast = contrast
-        self.margin = margin
-        self.centre_weight = centre_weight
-        self.score_threshold = score_threshold
-        self.max_candidates = max_candidates
-        self.min_length = min_length
+    levels: Sequence[float]
+    max_gap: int
+    contrast: float
+    margin: float
+    centre_weight: float
+    score_threshold: float
+    max_candidates: int
+    min_length: float
 
     def __call__(self, outputs: FrameOutputs) -> list[WindowCandidates]:
         """The candidates of each window of the batch."""

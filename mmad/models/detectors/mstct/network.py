@@ -82,7 +82,7 @@ class LocalRelationalBlock(nn.Module):
         dropout: rate after the activation and after the last layer; the released code has 0.
     """
 
-    def __init__(self, channels: int, *, hidden: int, dropout: float = 0.0) -> None:
+    def __init__(self, channels: int, *, hidden: int, dropout: float) -> None:
         super().__init__()
         self.dropout = nn.Dropout(dropout)
         self.linear1 = _linear(channels, hidden)
@@ -107,9 +107,7 @@ class GlobalLocalBlock(nn.Module):
         dropout: as `LocalRelationalBlock`.
     """
 
-    def __init__(
-        self, channels: int, *, num_heads: int, mlp_ratio: float, dropout: float = 0.0
-    ) -> None:
+    def __init__(self, channels: int, *, num_heads: int, mlp_ratio: float, dropout: float) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(channels)
         self.global_relations = GlobalRelationalBlock(channels, num_heads=num_heads)
@@ -144,7 +142,7 @@ class Stage(nn.Module):
         num_blocks: int,
         num_heads: int,
         mlp_ratio: float,
-        dropout: float = 0.0,
+        dropout: float,
     ) -> None:
         super().__init__()
         self.merge = _convolution(in_channels, channels, stride=stride)
@@ -235,14 +233,14 @@ class MSTCT(nn.Module):
         in_channels: int,
         num_classes: int,
         *,
-        stage_channels: Sequence[int] = (256, 384, 576, 864),
-        num_blocks: int = 3,
-        num_heads: int = 8,
-        mlp_ratio: float = 8.0,
-        mixer_channels: int = 512,
-        input_dropout: float = 0.5,
-        block_dropout: float = 0.0,
-        head_dropout: float = 0.5,
+        stage_channels: Sequence[int],
+        num_blocks: int,
+        num_heads: int,
+        mlp_ratio: float,
+        mixer_channels: int,
+        input_dropout: float,
+        block_dropout: float,
+        head_dropout: float,
     ) -> None:
         super().__init__()
         self.input_dropout = nn.Dropout(input_dropout)

@@ -7,6 +7,7 @@ Source: PointTAD (arXiv 2210.11035) and its released code (MCG-NJU/PointTAD).
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -60,6 +61,7 @@ def label_steps(
     return torch.stack(rows).float()
 
 
+@dataclass(frozen=True, kw_only=True)
 class PointTADCriterion:
     """Each annotation is matched to one query; the other queries are to say "nothing".
 
@@ -72,7 +74,7 @@ class PointTADCriterion:
     annotations it takes only that loss, while here the queries are to say "nothing"; and, by an
     accident of `zip`, it takes no more layers into its auxiliary losses than a batch has videos.
 
-    Args:
+    Attributes:
         num_classes: K.
         class_cost, distance_cost, iou_cost: as `matching_cost`.
         class_weight, distance_weight, iou_weight, dense_weight: of the losses in the total.
@@ -80,30 +82,16 @@ class PointTADCriterion:
         auxiliary_losses: classification and segments also of all layers before the last.
     """
 
-    def __init__(
-        self,
-        *,
-        num_classes: int,
-        class_cost: float = 10.0,
-        distance_cost: float = 5.0,
-        iou_cost: float = 5.0,
-        class_weight: float = 1.0,
-        distance_weight: float = 5.0,
-        iou_weight: float = 5.0,
-        dense_weight: float = 10.0,
-        background_weight: float = 0.1,
-        auxiliary_losses: bool = True,
-    ) -> None:
-        self.num_classes = num_classes
-        self.class_cost = class_cost
-        self.distance_cost = distance_cost
-        self.iou_cost = iou_cost
-        self.class_weight = class_weight
-        self.distance_weight = distance_weight
-        self.iou_weight = iou_weight
-        self.dense_weight = dense_weight
-        self.background_weight = background_weight
-        self.auxiliary_losses = auxiliary_losses
+    num_classes: int
+    class_cost: float
+    distance_cost: float
+    iou_cost: float
+    class_weight: float
+    distance_weight: float
+    iou_weight: float
+    dense_weight: float
+    background_weight: float
+    auxiliary_losses: bool
 
     def __call__(
         self, outputs: PointTADOutputs, segments_grid: Sequence[Tensor], labels: Sequence[Tensor]
@@ -172,10 +160,11 @@ class PointTADCriterion:
         }
 
 
+@dataclass(frozen=True, kw_only=True)
 class PointTADDecoder:
     """Predictions of the last layer to candidates.
 
-    Args:
+    Attributes:
         score_threshold: candidates at or below it are dropped.
         max_candidates: most candidates of a window.
         labels_per_query: best classes of a query that become candidates; the released code takes
@@ -183,18 +172,10 @@ class PointTADDecoder:
         min_length: candidates of this many steps or fewer are dropped; 0 keeps all.
     """
 
-    def __init__(
-        self,
-        *,
-        score_threshold: float,
-        max_candidates: int,
-        labels_per_query: int = 1,
-        min_length: float = 0.0,
-    ) -> None:
-        self.score_threshold = score_threshold
-        self.max_candidates = max_candidates
-        self.labels_per_query = labels_per_query
-        self.min_length = min_length
+    score_threshold: float
+    max_candidates: int
+    labels_per_query: int
+    min_length: float
 
     def __call__(self, outputs: PointTADOutputs) -> list[WindowCandidates]:
         """The candidates of each window of the batch."""

@@ -6,6 +6,7 @@ Source: TadTR (arXiv 2106.10271, Sec. III-F) and its released codes.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -17,6 +18,7 @@ from mmad.models.detectors.set_matching import match, pairwise_iou, to_bounds, t
 from mmad.models.detectors.tadtr.network import QueryOutputs
 
 
+@dataclass(frozen=True, kw_only=True)
 class TadTRCriterion:
     """Focal, L1 and tIoU losses of every layer of the decoder, and that of the actionness.
 
@@ -25,34 +27,21 @@ class TadTRCriterion:
 
     Differs: the authors' code takes that best over the annotations of all videos of the batch.
 
-    Args:
+    Attributes:
         class_cost, l1_cost, iou_cost: weights of the matching.
         class_weight, l1_weight, iou_weight, actionness_weight: of the losses.
         focal_alpha, focal_gamma: of the focal loss, in cost and loss.
     """
 
-    def __init__(
-        self,
-        *,
-        class_cost: float = 6.0,
-        l1_cost: float = 5.0,
-        iou_cost: float = 2.0,
-        class_weight: float = 2.0,
-        l1_weight: float = 5.0,
-        iou_weight: float = 2.0,
-        actionness_weight: float = 4.0,
-        focal_alpha: float = 0.25,
-        focal_gamma: float = 2.0,
-    ) -> None:
-        self.class_cost = class_cost
-        self.l1_cost = l1_cost
-        self.iou_cost = iou_cost
-        self.class_weight = class_weight
-        self.l1_weight = l1_weight
-        self.iou_weight = iou_weight
-        self.actionness_weight = actionness_weight
-        self.focal_alpha = focal_alpha
-        self.focal_gamma = focal_gamma
+    class_cost: float
+    l1_cost: float
+    iou_cost: float
+    class_weight: float
+    l1_weight: float
+    iou_weight: float
+    actionness_weight: float
+    focal_alpha: float
+    focal_gamma: float
 
     def __call__(
         self, outputs: QueryOutputs, segments_grid: Sequence[Tensor], labels: Sequence[Tensor]
@@ -142,22 +131,20 @@ class TadTRCriterion:
         return best
 
 
+@dataclass(frozen=True, kw_only=True)
 class QueryDecoder:
     """The best pairs of query and class of each window; a score is that of the class times the
     actionness.
 
-    Args:
+    Attributes:
         score_threshold: candidates at or below it are dropped.
         max_candidates: most candidates of a window; the released codes keep 100 and 200.
         min_length: candidates of this many steps or fewer are dropped; 0 keeps all.
     """
 
-    def __init__(
-        self, *, score_threshold: float, max_candidates: int, min_length: float = 0.0
-    ) -> None:
-        self.score_threshold = score_threshold
-        self.max_candidates = max_candidates
-        self.min_length = min_length
+    score_threshold: float
+    max_candidates: int
+    min_length: float
 
     def __call__(self, outputs: QueryOutputs) -> list[WindowCandidates]:
         """The candidates of each window of the batch."""
@@ -177,4 +164,5 @@ class QueryDecoder:
             score_N,
             score_threshold=self.score_threshold,
             min_length=self.min_length,
+            max_candidates=None,
         )

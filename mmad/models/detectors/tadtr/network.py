@@ -91,7 +91,7 @@ class EncoderLayer(nn.Module):
     Args:
         channels: C.
         num_heads, num_points, offset_rate: as `TemporalDeformableAttention`.
-        hidden: channels inside the feed-forward part.
+        hidden_channels: inside the feed-forward part.
         dropout: rate.
     """
 
@@ -101,16 +101,16 @@ class EncoderLayer(nn.Module):
         *,
         num_heads: int,
         num_points: int,
-        hidden: int,
+        hidden_channels: int,
         dropout: float,
-        offset_rate: float = 1.0,
+        offset_rate: float,
     ) -> None:
         super().__init__()
         self.attn = TemporalDeformableAttention(
             channels, num_heads=num_heads, num_points=num_points, offset_rate=offset_rate
         )
         self.attn_residual = Residual(channels, dropout=dropout)
-        self.feed_forward = FeedForward(channels, hidden=hidden, dropout=dropout)
+        self.feed_forward = FeedForward(channels, hidden=hidden_channels, dropout=dropout)
         self.feed_forward_residual = Residual(channels, dropout=dropout)
 
     def forward(
@@ -135,9 +135,9 @@ class QueryLayer(nn.Module):
         *,
         num_heads: int,
         num_points: int,
-        hidden: int,
+        hidden_channels: int,
         dropout: float,
-        offset_rate: float = 1.0,
+        offset_rate: float,
     ) -> None:
         super().__init__()
         self.self_attn = nn.MultiheadAttention(
@@ -149,7 +149,7 @@ class QueryLayer(nn.Module):
             channels, num_heads=num_heads, num_points=num_points, offset_rate=offset_rate
         )
         self.attn_residual = Residual(channels, dropout=dropout)
-        self.feed_forward = FeedForward(channels, hidden=hidden, dropout=dropout)
+        self.feed_forward = FeedForward(channels, hidden=hidden_channels, dropout=dropout)
         self.feed_forward_residual = Residual(channels, dropout=dropout)
 
     def forward(
@@ -195,11 +195,11 @@ class TadTR(nn.Module):
         num_queries: int,
         encoder: list[EncoderLayer],
         decoder: list[QueryLayer],
-        num_groups: int = 32,
-        num_bins: int = 16,
-        extension: float = 0.25,
-        prior: float = 0.01,
-        offset_rate: float = 1.0,
+        num_groups: int,
+        num_bins: int,
+        extension: float,
+        prior: float,
+        offset_rate: float,
     ) -> None:
         super().__init__()
         assert decoder, "at least one layer of the decoder"

@@ -18,7 +18,7 @@ class MaxPoolBlock(nn.Module):
         pool_sees_padding: as `masked_max_pool`.
     """
 
-    def __init__(self, *, stride: int, pool_sees_padding: bool = False) -> None:
+    def __init__(self, *, stride: int, pool_sees_padding: bool) -> None:
         super().__init__()
         self.stride = stride
         self.pool_sees_padding = pool_sees_padding

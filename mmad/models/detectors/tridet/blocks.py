@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mmad.config.detectors.tridet import GROUPS_OF_CHANNELS
 from mmad.models.layers.masked import (
     ChannelNorm,
     MaskedGroupNorm,
@@ -20,8 +21,6 @@ from mmad.models.layers.masked import (
     masked_mean,
 )
 from mmad.models.layers.transformer import drop_path
-
-NUM_GROUPS = 16
 
 
 def wide_kernel_size(window: int, *, ratio: float) -> int:
@@ -59,7 +58,7 @@ class SGPBlock(nn.Module):
             convolutions over its neighbours (DyFADet).
         norm_eps: epsilon of the norms.
         sees_padding: let what lies beyond a video's end into the max-pool, the convolutions, the
-            mean and the group norm, as the released codes do; by default it is zero to the
+            mean and the group norm, as the released codes do; otherwise it is zero to the
             convolutions and counts for nothing in the others.
 
     Differs: the released codes drop the factors together with drop-path, where its rate is 0, and
@@ -71,15 +70,15 @@ class SGPBlock(nn.Module):
         channels: int,
         *,
         hidden_channels: int,
-        window: int = 1,
-        window_ratio: float = 5.0,
+        window: int,
+        window_ratio: float,
         stride: int = 1,
-        drop_path_rate: float = 0.0,
+        drop_path_rate: float,
         residual_scale: float | None = 1e-4,
-        kernel_std: float = 0.1,
+        kernel_std: float,
         rectify_context: bool = False,
-        norm_eps: float = 1e-5,
-        sees_padding: bool = False,
+        norm_eps: float,
+        sees_padding: bool,
     ) -> None:
         super().__init__()
         assert window % 2 == 1, f"an odd window keeps the length; found {window}"
@@ -105,7 +104,7 @@ class SGPBlock(nn.Module):
         self.instant, self.video_gate = depthwise(1), depthwise(1)
         self.narrow, self.context_gate = depthwise(window), depthwise(window)
         self.wide = depthwise(wide_kernel_size(window, ratio=window_ratio))
-        self.group_norm = MaskedGroupNorm(channels, num_groups=NUM_GROUPS, eps=norm_eps)
+        self.group_norm = MaskedGroupNorm(channels, num_groups=GROUPS_OF_CHANNELS, eps=norm_eps)
         self.fc1 = nn.Conv1d(channels, hidden_channels, 1)
         self.fc2 = nn.Conv1d(hidden_channels, channels, 1)
         for layer in (self.fc1, self.fc2):

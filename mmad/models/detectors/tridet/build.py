@@ -12,10 +12,11 @@ from mmad.models.detectors.dense.build import (
 )
 from mmad.models.detectors.tridet.blocks import SGPBlock
 from mmad.models.detectors.tridet.head import TridentCriterion, TridentDetector
+from mmad.models.from_settings import from_settings
 
 
 def build_block(
-    settings: SGPSettings, stride: int, *, rectify_context: bool = False, norm_eps: float = 1e-5
+    settings: SGPSettings, stride: int, *, rectify_context: bool, norm_eps: float
 ) -> SGPBlock:
     """A block of the pyramid."""
     in_stem = stride == 1  # there the released codes have one step, no drop-path and no factors
@@ -35,27 +36,21 @@ def build_block(
 
 
 def _network(settings: TriDetSettings, in_channels: int, num_classes: int) -> TridentDetector:
+    # The epsilon of the blocks is that of the released code, whatever that of the other norms is.
+    block = partial(build_block, settings, rectify_context=False, norm_eps=1e-5)
     return TridentDetector(
-        build_pyramid(settings, in_channels, partial(build_block, settings)),
+        build_pyramid(settings, in_channels, block),
         classification=build_tower(settings, num_classes, prior=settings.prior),
-        start=build_tower(settings, num_classes),
-        end=build_tower(settings, num_classes),
-        distances=build_tower(settings, 2 * (settings.num_bins + 1)),
+        start=build_tower(settings, num_classes, prior=None),
+        end=build_tower(settings, num_classes, prior=None),
+        distances=build_tower(settings, 2 * (settings.num_bins + 1), prior=None),
         regression_ranges=settings.regression_ranges,
         input_noise=settings.input_noise,
     )
 
 
 def _criterion(settings: TriDetSettings, num_classes: int) -> TridentCriterion:
-    return TridentCriterion(
-        assign=centre_sampling(settings, num_classes),
-        label_smoothing=settings.label_smoothing,
-        focal_alpha=settings.focal_alpha,
-        focal_gamma=settings.focal_gamma,
-        regression_weight=settings.regression_weight,
-        iou_weight_power=settings.iou_weight_power,
-        iou_weight_gradient=settings.iou_weight_gradient,
-    )
+    return from_settings(TridentCriterion, settings, assign=centre_sampling(settings, num_classes))
 
 
 FAMILY = Family(_network, _criterion, dense_decoder)

@@ -104,7 +104,7 @@ class TridentDetector(PyramidDetector):
         end: nn.Module,
         distances: nn.Module,
         regression_ranges: Sequence[tuple[float, float]],
-        input_noise: float = 0.0,
+        input_noise: float,
     ) -> None:
         super().__init__(pyramid, regression_ranges=regression_ranges, input_noise=input_noise)
         self.classification, self.start, self.end = classification, start, end
@@ -130,10 +130,11 @@ class TridentDetector(PyramidDetector):
         )
 
 
+@dataclass(frozen=True, kw_only=True)
 class TridentCriterion:
     """Targets and losses.
 
-    Args:
+    Attributes:
         assign: gives the targets of a batch, from its outputs, segments and labels.
         label_smoothing: as `smooth_labels`.
         focal_alpha, focal_gamma: of the focal loss.
@@ -145,24 +146,13 @@ class TridentCriterion:
             do.
     """
 
-    def __init__(
-        self,
-        *,
-        assign: Assigner,
-        label_smoothing: float = 0.0,
-        focal_alpha: float = 0.25,
-        focal_gamma: float = 2.0,
-        regression_weight: float = 1.0,
-        iou_weight_power: float = 0.2,
-        iou_weight_gradient: bool = True,
-    ) -> None:
-        self.assign = assign
-        self.label_smoothing = label_smoothing
-        self.focal_alpha = focal_alpha
-        self.focal_gamma = focal_gamma
-        self.regression_weight = regression_weight
-        self.iou_weight_power = iou_weight_power
-        self.iou_weight_gradient = iou_weight_gradient
+    assign: Assigner
+    label_smoothing: float
+    focal_alpha: float
+    focal_gamma: float
+    regression_weight: float
+    iou_weight_power: float
+    iou_weight_gradient: bool
 
     def __call__(
         self, outputs: TridentOutputs, segments_grid: Sequence[Tensor], labels: Sequence[Tensor]

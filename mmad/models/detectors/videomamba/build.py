@@ -12,23 +12,12 @@ from mmad.models.detectors.dense.build import (
 )
 from mmad.models.detectors.dense.head import DenseDetector
 from mmad.models.detectors.videomamba.network import MambaBlock
+from mmad.models.from_settings import from_settings
 
 
 def _network(settings: VideoMambaSettings, in_channels: int, num_classes: int) -> DenseDetector:
     def block(stride: int) -> nn.Module:
-        return MambaBlock(
-            settings.channels,
-            mixer=settings.mixer,
-            stride=stride,
-            expand=settings.expand,
-            num_states=settings.num_states,
-            kernel_size=settings.kernel_size,
-            scan=settings.scan,
-            drop_path_rate=settings.drop_path,
-            norm_eps=settings.norm_eps,
-            scan_sees_padding=settings.scan_sees_padding,
-            pool_sees_padding=settings.pool_sees_padding,
-        )
+        return from_settings(MambaBlock, settings, stride=stride, drop_path_rate=settings.drop_path)
 
     return build_dense(settings, build_pyramid(settings, in_channels, block), num_classes)
 

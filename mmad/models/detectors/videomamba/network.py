@@ -218,7 +218,7 @@ class StateSpace(nn.Module):
         num_states: int,
         step_rank: int,
         kernel_size: int,
-        scan: Scan = "auto",
+        scan: Scan,
     ) -> None:
         super().__init__()
         self.sizes = [step_rank, num_states, num_states]
@@ -362,16 +362,16 @@ class MambaBlock(nn.Module):
         self,
         channels: int,
         *,
-        mixer: Literal["dbm", "vim"] = "dbm",
+        mixer: Literal["dbm", "vim"],
         stride: int = 1,
-        expand: int = 1,
-        num_states: int = 16,
-        kernel_size: int = 4,
-        scan: Scan = "auto",
-        drop_path_rate: float = 0.0,
-        norm_eps: float = 1e-5,
-        scan_sees_padding: bool = False,
-        pool_sees_padding: bool = False,
+        expand: int,
+        num_states: int,
+        kernel_size: int,
+        scan: Scan,
+        drop_path_rate: float,
+        norm_eps: float,
+        scan_sees_padding: bool,
+        pool_sees_padding: bool,
     ) -> None:
         super().__init__()
         self.stride = stride

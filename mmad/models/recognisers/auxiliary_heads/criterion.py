@@ -19,7 +19,7 @@ EPS = 1e-7
 
 
 def soft_f1(
-    probabilities_NK: Tensor, targets_NK: Tensor, *, present_only: bool = False
+    probabilities_NK: Tensor, targets_NK: Tensor, *, present_only: bool
 ) -> tuple[Tensor, Tensor]:
     """Macro and micro F1 with probabilities in place of counts.
 
@@ -36,7 +36,7 @@ def soft_f1(
 
 
 def soft_f1_of_rows(
-    probabilities_NK: Tensor, targets_NK: Tensor, *, present_only: bool = False
+    probabilities_NK: Tensor, targets_NK: Tensor, *, present_only: bool
 ) -> tuple[Tensor, Tensor]:
     """The mean over the rows of each row's own macro and micro soft F1.
 
@@ -92,10 +92,11 @@ class RecognitionTargets:
     parts_NP: Tensor
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
 class RecognitionCriterion:
     """The weighted sum of the losses of the heads.
 
-    Args:
+    Attributes:
         weights: of "fine", "coarse", "fine_frame" and "coarse_frame".
         class_weights_K: of actions in the cross-entropy.
         f1: whether soft F1 is added.
@@ -108,24 +109,14 @@ class RecognitionCriterion:
             figure of the whole batch.
     """
 
-    def __init__(
-        self,
-        *,
-        weights: Mapping[str, float],
-        class_weights_K: Tensor,
-        f1: bool = True,
-        f1_constant: int = 1,
-        f1_frames: str = "each",
-        f1_present_only: bool = False,
-        label_smoothing: float = 0.0,
-        gather: Callable[[Tensor], Tensor] = lambda rows: rows,
-    ) -> None:
-        self.weights = weights
-        self.class_weights_K = class_weights_K
-        self.f1, self.f1_constant, self.f1_present_only = f1, f1_constant, f1_present_only
-        self.f1_frames = f1_frames
-        self.label_smoothing = label_smoothing
-        self.gather = gather
+    weights: Mapping[str, float]
+    class_weights_K: Tensor
+    f1: bool
+    f1_constant: int
+    f1_frames: str
+    f1_present_only: bool
+    label_smoothing: float
+    gather: Callable[[Tensor], Tensor]
 
     def __call__(
         self, outputs: RecognitionOutputs, targets: RecognitionTargets

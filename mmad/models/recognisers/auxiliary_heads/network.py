@@ -39,9 +39,9 @@ class ArcFace(nn.Module):
         width: int,
         num_classes: int,
         *,
-        scale: float = 30.0,
-        margin: float = 0.5,
-        on_all: bool = False,
+        scale: float,
+        margin: float,
+        on_all: bool,
     ) -> None:
         super().__init__()
         self.weight = nn.Parameter(0.01 * torch.randn(num_classes, width))
@@ -94,7 +94,7 @@ class Gate(nn.Module):
         multiply: scale the channels; False gives the weights themselves, as the released code.
     """
 
-    def __init__(self, width: int, *, squeeze: int = 16, multiply: bool = True) -> None:
+    def __init__(self, width: int, *, squeeze: int, multiply: bool) -> None:
         super().__init__()
         self.down = nn.Linear(width, width // squeeze, bias=False)
         self.up = nn.Linear(width // squeeze, width, bias=False)
@@ -120,9 +120,9 @@ class RecognitionOutputs:
 
     pooled: Tensor
     fine: Tensor
-    coarse: Tensor | None = None
-    fine_frame: Tensor | None = None
-    coarse_frame: Tensor | None = None
+    coarse: Tensor | None
+    fine_frame: Tensor | None
+    coarse_frame: Tensor | None
 
 
 class Heads(nn.Module):
@@ -143,14 +143,14 @@ class Heads(nn.Module):
         self,
         fine: nn.Module,
         *,
-        coarse: nn.Module | None = None,
-        norm: nn.Module | None = None,
-        dropout: float = 0.5,
-        fine_frame: nn.Module | None = None,
-        coarse_frame: nn.Module | None = None,
-        fine_gate: nn.Module | None = None,
-        coarse_gate: nn.Module | None = None,
-        frame_rows: str = "frames",
+        coarse: nn.Module | None,
+        norm: nn.Module | None,
+        dropout: float,
+        fine_frame: nn.Module | None,
+        coarse_frame: nn.Module | None,
+        fine_gate: nn.Module | None,
+        coarse_gate: nn.Module | None,
+        frame_rows: str,
     ) -> None:
         super().__init__()
         self.fine, self.coarse, self.norm = fine, coarse, norm
