@@ -21,8 +21,8 @@ import numpy as np
 
 from benchmarks.provenance import write_rows
 from mmad.video.find import find_videos
+from mmad.video.open import open_video
 from mmad.video.prepare import prepare_videos
-from mmad.video.reader import open_video
 from mmad.video.writer import VideoWriter
 
 SHORT_SIDE = 160

@@ -13,7 +13,7 @@ import time
 import numpy as np
 
 from benchmarks.provenance import write_rows
-from mmad.models.nms import LENGTH_EPS, Candidates, suppress
+from mmad.suppression import LENGTH_EPS, Candidates, suppress
 
 
 def plain(candidates: Candidates, *, sigma: float, min_score: float) -> np.ndarray:

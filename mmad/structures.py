@@ -9,6 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from mmad.segments import as_segments
 
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
 
 def _read_only(array: NDArray) -> NDArray:
     array = array.copy()
@@ -28,8 +31,8 @@ class Annotations:
     video) is judged where the file is known, in `mmad.annotations`.
     """
 
-    segments_seconds: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 2)))
-    labels: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    segments_seconds: Floats = field(default_factory=lambda: np.zeros((0, 2)))
+    labels: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     def __post_init__(self) -> None:
         segments = as_segments(self.segments_seconds)
@@ -63,10 +66,10 @@ class Detections:
     or a score is negative.
     """
 
-    segments_seconds: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 2)))
-    labels: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-    scores: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
-    places: NDArray[np.int64] | None = None
+    segments_seconds: Floats = field(default_factory=lambda: np.zeros((0, 2)))
+    labels: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    scores: Floats = field(default_factory=lambda: np.zeros(0))
+    places: Ints | None = None
 
     def __post_init__(self) -> None:
         segments = as_segments(self.segments_seconds)
@@ -186,12 +189,12 @@ class FeatureGrid:
             if not (math.isfinite(value) and value > 0):
                 raise ValueError(f"{name} must be above 0, found {value}")
 
-    def to_grid(self, segments_seconds: ArrayLike) -> NDArray[np.float64]:
+    def to_grid(self, segments_seconds: ArrayLike) -> Floats:
         """Segments in units of steps, shape (N, 2)."""
         frames = as_segments(segments_seconds) * self.fps
         return (frames - self.offset_frames) / self.stride_frames
 
-    def to_seconds(self, segments_grid: ArrayLike) -> NDArray[np.float64]:
+    def to_seconds(self, segments_grid: ArrayLike) -> Floats:
         """Segments in seconds, shape (N, 2); the inverse of `to_grid`."""
         frames = as_segments(segments_grid) * self.stride_frames + self.offset_frames
         return frames / self.fps

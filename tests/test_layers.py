@@ -23,6 +23,7 @@ FLOORS = {
     "labels": 0,
     "wording": 0,
     "structures": 0,
+    "suppression": 0,
     "config": 0,
     "video": 1,
     "annotations": 1,
@@ -67,7 +68,9 @@ def test_imports_come_from_the_same_floor_or_a_lower_one(path: Path) -> None:
             assert name.split(".")[0] != "torch", f"{path} imports torch"
 
 
-@pytest.mark.parametrize("name", ["eval", "error_analysis", "report", "submit", "agreement"])
+@pytest.mark.parametrize(
+    "name", ["eval", "error_analysis", "report", "submit", "agreement", "ensemble"]
+)
 def test_what_judges_starts_without_torch_and_figures(name: str) -> None:
     slow = ("torch", "pandas", "scipy", "matplotlib")
     code = f"import sys, mmad.cli.{name}; print([m for m in {slow} if m in sys.modules])"
@@ -77,7 +80,7 @@ def test_what_judges_starts_without_torch_and_figures(name: str) -> None:
     assert result.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("command", ["", "eval", "error-analysis", "report", "submit"])
+@pytest.mark.parametrize("command", ["", "eval", "error-analysis", "report", "submit", "ensemble"])
 def test_help_imports_nothing_slow(command: str) -> None:
     code = (
         "import sys\nfrom mmad.cli.main import run\n"

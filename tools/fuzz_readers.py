@@ -32,8 +32,8 @@ from mmad.labels import MA52
 from mmad.structures import Detections
 from mmad.synthetic.dataset import _compare_settings
 from mmad.video.copies import read_manifest
+from mmad.video.open import open_video
 from mmad.video.person_box import read_boxes
-from mmad.video.reader import open_video
 from mmad.weights.files import read_weights
 
 Make = Callable[[Path], None]

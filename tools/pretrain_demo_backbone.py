@@ -39,7 +39,7 @@ from mmad.models.backbones.features import VideoFeatures
 from mmad.models.layers.loss_normalizer import LossNormalizer
 from mmad.structures import Annotations, FeatureGrid, VideoRecord
 from mmad.video.index import index_video
-from mmad.video.reader import open_video
+from mmad.video.open import open_video
 from mmad.weights.load import load_backbone
 
 

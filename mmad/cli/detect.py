@@ -30,7 +30,7 @@ from mmad.report.timeline import draw_timeline
 from mmad.structures import Annotations, VideoRecord
 from mmad.video.find import video_id_of
 from mmad.video.index import index_video
-from mmad.video.reader import open_video
+from mmad.video.open import open_video
 from mmad.wording import count
 
 app = typer.Typer(add_completion=False)

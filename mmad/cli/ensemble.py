@@ -11,6 +11,7 @@ from rich.table import Table
 from mmad.annotations.attach import read_subjects
 from mmad.annotations.mma52 import read_clip_list
 from mmad.errors import PredictionError
+from mmad.evaluation.detection_fusion import fuse_detections
 from mmad.evaluation.ensemble import EnsembleGain, fuse_scores, nested_gain
 from mmad.evaluation.predictions import (
     read_predictions,
@@ -258,8 +259,6 @@ def fuse_detection(
 
     Raises: PredictionError if a file cannot be read or written.
     """
-    from mmad.engine.fusion import fuse_detections  # a floor of torch; recognition goes without
-
     members = [read_predictions(path, labels=MA52) for path in files]
     fused = fuse_detections(members, weights=weights)
     for path, member in zip(files, members, strict=True):

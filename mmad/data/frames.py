@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from mmad.config.data import PictureSettings
 from mmad.data.windows import Window
 from mmad.video.index import index_video
-from mmad.video.reader import VideoReader, open_video
+from mmad.video.open import open_video
+from mmad.video.reader import VideoReader
 from mmad.video.reading import ReadVideo, describe_reading, require_whole
 
 

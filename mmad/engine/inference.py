@@ -21,10 +21,10 @@ from mmad.data.videos import FrameCache, WindowStream
 from mmad.errors import FeatureError
 from mmad.models.detectors.families import build_decoder
 from mmad.models.detectors.whole import Detector
-from mmad.models.nms import Candidates, suppress
 from mmad.progress import Progress
 from mmad.segments import clip
 from mmad.structures import Detections, VideoRecord
+from mmad.suppression import Candidates, suppress
 from mmad.video.reading import ReadVideo, notices
 
 AnyBatch = Batch | FeatureBatch

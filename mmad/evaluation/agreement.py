@@ -14,9 +14,9 @@ import numpy as np
 from mmad.errors import AnnotationError
 from mmad.evaluation.both_ways import match_both_ways
 from mmad.evaluation.detection import annotation_rows, to_parents
-from mmad.evaluation.matching import Floats, Rows
+from mmad.evaluation.matching import Rows
 from mmad.labels import LabelMap
-from mmad.structures import Annotations
+from mmad.structures import Annotations, Floats
 
 SHORTEST_STEP_SECONDS = 0.01
 _NUM_NAMED = 5

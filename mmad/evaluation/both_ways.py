@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from mmad.evaluation.matching import Floats, Ints, Rows, match, paired_tiou, pairs_of
+from mmad.evaluation.matching import Rows, match, paired_tiou, pairs_of
+from mmad.structures import Floats, Ints
 
 
 def match_both_ways(a: Rows, b: Rows, *, tiou: float) -> tuple[Ints, Ints, Floats]:

@@ -10,7 +10,8 @@ import numpy as np
 
 from mmad.errors import PredictionError
 from mmad.evaluation.detection import DetectionReport, LevelReport
-from mmad.evaluation.matching import Floats, Ints, Matches
+from mmad.evaluation.matching import Matches
+from mmad.structures import Floats, Ints
 
 # Name -> fewest annotations of a class in it.
 FREQUENCIES: Mapping[str, int] = {"many": 100, "medium": 30, "few": 10, "rare": 1}

@@ -15,9 +15,9 @@ from mmad.errors import AnnotationError
 from mmad.evaluation.agreement import Annotator, common_videos
 from mmad.evaluation.both_ways import match_both_ways
 from mmad.evaluation.detection import annotation_rows
-from mmad.evaluation.matching import Floats, Rows
+from mmad.evaluation.matching import Rows
 from mmad.segments import tiou as tiou_of
-from mmad.structures import Annotations
+from mmad.structures import Annotations, Floats
 
 RELIABLE_TIOU = 0.9
 MAJORITY_TIOU = 0.5

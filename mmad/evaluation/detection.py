@@ -7,17 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmad.errors import PredictionError, raise_problems
-from mmad.evaluation.matching import (
-    Denominator,
-    Floats,
-    Ints,
-    Matches,
-    Rows,
-    average_precision,
-    match,
-)
+from mmad.evaluation.matching import Denominator, Matches, Rows, average_precision, match
 from mmad.labels import LabelMap
-from mmad.structures import Annotations, Detections, VideoRecord
+from mmad.structures import Annotations, Detections, Floats, Ints, VideoRecord
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mmad.errors import PredictionError, raise_problems
 from mmad.evaluation.recognition import (
@@ -22,7 +21,7 @@ from mmad.evaluation.recognition import (
 from mmad.evaluation.recognition_scores import RecognitionScores
 from mmad.labels import LabelMap
 from mmad.progress import tracked
-from mmad.structures import ClipRecord
+from mmad.structures import ClipRecord, Floats, Ints
 
 METRICS: Mapping[str, Callable[[RecognitionReport], float]] = {
     "f1_mean": lambda report: report.f1_mean,
@@ -33,8 +32,6 @@ METRICS: Mapping[str, Callable[[RecognitionReport], float]] = {
 GRID = 60
 _NAMED = 5
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 # A point of the grid: whole numbers with a fixed sum, one for each member.
 _Point = tuple[int, ...]
 

@@ -17,8 +17,6 @@ from numpy.typing import NDArray
 from mmad.errors import PredictionError
 from mmad.evaluation.detection import rows_of, to_parents
 from mmad.evaluation.matching import (
-    Floats,
-    Ints,
     Matches,
     Rows,
     average_precision,
@@ -28,7 +26,7 @@ from mmad.evaluation.matching import (
     running_precision,
 )
 from mmad.labels import LabelMap
-from mmad.structures import Detections, VideoRecord
+from mmad.structures import Detections, Floats, Ints, VideoRecord
 
 OUTCOMES = (
     "true positive",

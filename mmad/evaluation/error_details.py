@@ -18,8 +18,9 @@ from mmad.evaluation.error_analysis import (
     ErrorReport,
     LevelErrors,
 )
-from mmad.evaluation.matching import Floats, Ints, Rows
+from mmad.evaluation.matching import Rows
 from mmad.labels import LabelMap
+from mmad.structures import Floats, Ints
 
 CO_OCCURRENCES = ("alone", "with another body part", "with the same body part")
 NUM_SCORE_BINS = 10

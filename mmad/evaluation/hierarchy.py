@@ -1,11 +1,9 @@
 """From scores of actions and body parts to one answer for both."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mmad.labels import LabelMap
-
-Floats = NDArray[np.float64]
+from mmad.structures import Floats
 
 
 def combine_levels(

@@ -16,8 +16,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
+from mmad.structures import Floats, Ints
 
 Denominator = Literal["union", "union_plus_1e-4", "union_at_least_1e-8"]
 

@@ -15,7 +15,7 @@ from mmad.errors import AnnotationError, PredictionError, raise_problems
 from mmad.evaluation.predictions import id_problems, read_text_file
 from mmad.files import write_bytes
 from mmad.labels import LabelMap
-from mmad.structures import ClipRecord
+from mmad.structures import ClipRecord, Ints
 from mmad.wording import count
 
 TOP = 5
@@ -26,8 +26,6 @@ F1_RULES = ("per_class", "harmonic")
 NAME_IN_ZIP = "prediction.csv"
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can hold; equal files give equal bytes
 _SUFFIX = re.compile(r"\.[A-Za-z]\w{1,3}$")
-
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,14 +18,13 @@ from mmad.files import write_bytes
 from mmad.labels import LabelMap
 from mmad.packed import read_npz
 from mmad.parsing import reading
+from mmad.structures import Floats
 
 ARRAYS = ("clip_ids", "action_scores", "body_scores")
 # Probabilities may be this much above 1: half precision, and sums of rounded weights.
 _SLACK = 1e-3
 _NAMED = 5
 _SCORE_COLUMN = re.compile(r"(action|body)_\d+")
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,7 +27,8 @@ from typing import NamedTuple
 import numpy as np
 
 from mmad.evaluation.detection import LevelReport, class_precisions, mean_precision
-from mmad.evaluation.matching import Ints, Matches
+from mmad.evaluation.matching import Matches
+from mmad.structures import Ints
 
 # States of a competition for annotations that are looked at before it is bounded instead. With up
 # to about five annotations and a dozen tied detections there are fewer.

@@ -23,8 +23,9 @@ from mmad.video.copies import (
 )
 from mmad.video.find import video_id_of
 from mmad.video.index import index_video
+from mmad.video.open import open_video
 from mmad.video.person_box import EXPAND, LEAST_ASPECT, PersonBox, motion_box, union_box
-from mmad.video.reader import Frame, open_video
+from mmad.video.reader import Frame
 from mmad.video.reading import describe_reading
 
 # Motion is looked for in pictures of this size; the box is in pixels of the full size.

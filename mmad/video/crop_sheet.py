@@ -10,7 +10,8 @@ import numpy as np
 from mmad.errors import VideoError
 from mmad.files import write_bytes
 from mmad.video.crop import Crop
-from mmad.video.reader import Frame, open_video
+from mmad.video.open import open_video
+from mmad.video.reader import Frame
 
 MAX_VIDEOS = 12
 

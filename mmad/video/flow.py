@@ -26,7 +26,8 @@ from mmad.video.copies import (
     write_frames,
 )
 from mmad.video.index import index_video
-from mmad.video.reader import Frame, open_video
+from mmad.video.open import open_video
+from mmad.video.reader import Frame
 from mmad.video.reading import describe_reading
 
 SCALES = ("fixed", "per-frame")

@@ -16,7 +16,7 @@ from mmad.video.copies import (
     write_frames,
 )
 from mmad.video.index import index_video
-from mmad.video.reader import open_video
+from mmad.video.open import open_video
 from mmad.video.reading import describe_reading
 
 MANIFEST_FILE = PREPARE_MANIFEST

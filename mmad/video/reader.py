@@ -1,8 +1,6 @@
 """One way to read frames of a video, whichever library decodes them."""
 
-import multiprocessing
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
@@ -10,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmad.errors import VideoError
-from mmad.video.index import VideoIndex, index_video
+from mmad.video.index import VideoIndex
 
 Frame = NDArray[np.uint8]
 
@@ -58,70 +56,6 @@ def scaled_size(width: int, height: int, *, short_side: int) -> tuple[int, int]:
     """
     scale = short_side / min(width, height)
     return max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5))
-
-
-def _pyav(index: VideoIndex, size: tuple[int, int], threads: int) -> VideoReader:
-    from mmad.video.pyav_reader import PyAVReader
-
-    return PyAVReader(index, size=size, threads=threads)
-
-
-def _decord(index: VideoIndex, size: tuple[int, int], threads: int) -> VideoReader:
-    from mmad.video.decord_reader import DecordReader
-
-    return DecordReader(index, size=size, threads=threads)
-
-
-READERS: dict[str, Callable[[VideoIndex, tuple[int, int], int], VideoReader]] = {
-    "pyav": _pyav,
-    "decord": _decord,
-}
-
-
-def open_video(
-    path: str | Path,
-    *,
-    reader: str = "pyav",
-    short_side: int | None = None,
-    size: tuple[int, int] | None = None,
-    resizing: str = "decoder",
-    threads: int | None = None,
-) -> VideoReader:
-    """A reader of the video at ``path``.
-
-    Args:
-        path: the file.
-        reader: "pyav", or "decord" for parity with pipelines that use it.
-        short_side: resize so that the shorter side has this many pixels.
-        size: resize to exactly (height, width) instead, whatever the proportions.
-        resizing: "decoder" averages pixels while decoding; "opencv" decodes at full size and
-            resizes each picture bilinearly with OpenCV, as the published codes do.
-        threads: decoder threads; 0 uses every core; None is 1 in a worker process and 0 elsewhere.
-
-    Raises: VideoError if the file cannot be read, the reader is unknown or not installed, or a size
-    is impossible.
-    """
-    if reader not in READERS:
-        raise VideoError(f"reader: expected one of {', '.join(READERS)}; found {reader!r}")
-    if short_side is not None and size is not None:
-        raise VideoError("give short_side or size, not both")
-    asked = size if size is not None else (1 if short_side is None else short_side,)
-    if min(asked) < 1:
-        raise VideoError(f"size: expected at least 1 pixel, found {min(asked)}")
-    index = index_video(path)
-    if reader == "decord" and index.is_mirrored:
-        raise VideoError(f"{path}: is stored mirrored, which decord ignores; use reader=pyav")
-    if threads is None:
-        # Workers already share the cores among themselves.
-        threads = 0 if multiprocessing.parent_process() is None else 1
-    if short_side is not None:
-        size = scaled_size(index.width, index.height, short_side=short_side)
-    full = (index.height, index.width)
-    if resizing == "opencv" and size is not None and size != full:
-        from mmad.video.opencv_resizing import ResizingReader
-
-        return ResizingReader(READERS[reader](index, full, threads), size=size)
-    return READERS[reader](index, size or full, threads)
 
 
 def gather(

@@ -25,7 +25,8 @@ from mmad.data.windows import (
 from mmad.engine.detection import read_data
 from mmad.errors import ConfigError
 from mmad.structures import Annotations
-from mmad.video.reader import open_video, scaled_size
+from mmad.video.open import open_video
+from mmad.video.reader import scaled_size
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,7 @@ from mmad.files import partial_path
 from mmad.models.backbones.videomae.network import VideoMAE
 from mmad.models.build import build_backbone, build_detector
 from mmad.video.find import find_videos
-from mmad.video.reader import open_video
+from mmad.video.open import open_video
 from mmad.video.writer import VideoWriter
 
 CPU = torch.device("cpu")

@@ -17,7 +17,7 @@ from mmad.engine.runs.folder import RunFolder
 from mmad.engine.training import train_run
 from mmad.errors import FeatureError, VideoError
 from mmad.video.index import index_video
-from mmad.video.reader import open_video
+from mmad.video.open import open_video
 
 SECONDS = 2.0
 # Times of the frames of each copy; the run is trained at 15 frames/s.

@@ -12,8 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 from mmad.cli.ensemble import app
-from mmad.engine.fusion import fuse_detections
 from mmad.errors import MmadError, OutputError, PredictionError
+from mmad.evaluation.detection_fusion import fuse_detections
 from mmad.evaluation.ensemble import (
     METRICS,
     fuse_scores,
@@ -31,8 +31,8 @@ from mmad.evaluation.recognition_scores import (
     write_scores,
 )
 from mmad.labels import MA52, LabelMap, flat_labels
-from mmad.models.nms import LENGTH_EPS
 from mmad.structures import ClipRecord, Detections
+from mmad.suppression import LENGTH_EPS
 
 # Two parents: x has a and b, y has c.
 SMALL = LabelMap(names=("a", "b", "c"), parents=(0, 0, 1), parent_names=("x", "y"))

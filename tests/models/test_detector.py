@@ -13,7 +13,7 @@ from mmad.models.detectors.dense.points import DenseOutputs, make_points
 from mmad.models.detectors.dense.targets import PointTargets, label_points
 from mmad.models.detectors.losses import distance_iou_loss, sigmoid_focal_loss
 from mmad.models.layers.loss_normalizer import LossNormalizer
-from mmad.models.nms import Candidates, suppress
+from mmad.suppression import Candidates, suppress
 
 RANGES = [(0.0, 4.0), (4.0, 8.0), (8.0, 10000.0)]
 

@@ -12,7 +12,7 @@ from mmad.config.reading import dump_config, load_config, parse_config
 from mmad.data.windows import sliding_windows
 from mmad.engine.inference import merge_windows
 from mmad.models.detectors.dense.points import DenseOutputs
-from mmad.models.nms import Candidates, suppress
+from mmad.suppression import Candidates, suppress
 
 
 def candidates(*rows: tuple[float, float, float, int]) -> Candidates:

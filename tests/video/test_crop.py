@@ -13,7 +13,7 @@ from mmad.errors import MmadError, VideoError
 from mmad.video.crop import crop_videos, read_crops
 from mmad.video.crop_sheet import MAX_VIDEOS, chosen_for_sheet, draw_sheet
 from mmad.video.index import index_video
-from mmad.video.reader import open_video
+from mmad.video.open import open_video
 from mmad.video.writer import VideoWriter
 
 WIDTH, HEIGHT = 160, 120

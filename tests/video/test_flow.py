@@ -13,7 +13,7 @@ from mmad.cli.data import app
 from mmad.errors import VideoError
 from mmad.video.flow import flow_between, flow_frames, flow_picture, flow_videos
 from mmad.video.index import index_video
-from mmad.video.reader import open_video
+from mmad.video.open import open_video
 
 
 def texture(*, right: int = 0, down: int = 0) -> NDArray[np.uint8]:

@@ -10,7 +10,7 @@ from clips import HEIGHT, WIDTH, numbered_frame, numbers_of, write_clip
 
 from mmad.errors import VideoError
 from mmad.video.index import index_video
-from mmad.video.reader import open_video
+from mmad.video.open import open_video
 from mmad.video.reading import describe_reading, notices, require_whole
 from mmad.video.sampling import sample_frames
 

@@ -17,8 +17,8 @@ from mmad.errors import VideoError
 from mmad.files import partial_path
 from mmad.video.find import find_videos
 from mmad.video.index import index_video
+from mmad.video.open import open_video
 from mmad.video.prepare import MANIFEST_FILE, prepare_videos
-from mmad.video.reader import open_video
 
 
 def check_same(source: Path, copy: Path) -> None:

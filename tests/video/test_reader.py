@@ -8,7 +8,8 @@ from clips import copy_from, number_of, numbers_of, write_clip, write_sound
 
 from mmad.errors import VideoError
 from mmad.video.index import index_video
-from mmad.video.reader import READERS, open_video, scaled_size
+from mmad.video.open import READERS, open_video
+from mmad.video.reader import scaled_size
 from mmad.video.reading import describe_reading
 
 CLOSED = "keyint=12:min-keyint=12:scenecut=0:bframes=3:b-adapt=0"

@@ -8,7 +8,7 @@ from clips import HEIGHT, WIDTH, numbered_frame, numbers_of
 
 from mmad.errors import OutputError, VideoError
 from mmad.video.index import index_video
-from mmad.video.reader import open_video
+from mmad.video.open import open_video
 from mmad.video.writer import VideoWriter, exact_fps
 
 

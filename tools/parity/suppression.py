@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mmad.engine.schedule import learning_rate
-from mmad.models.nms import Candidates, suppress
+from mmad.suppression import Candidates, suppress
 from parity.common import Check, Checks, largest
 
 _METHODS = {0: "soft_hard", 1: "soft_linear", 2: "soft_gaussian", 3: "soft_gaussian_by_length"}

@@ -14,7 +14,7 @@ from mmad.config.run import DetectionRun
 from mmad.models.detectors.dense.head import DenseCriterion
 from mmad.models.detectors.dense.points import DenseOutputs
 from mmad.models.detectors.families import build_criterion, build_decoder, build_network
-from mmad.models.nms import Candidates, suppress
+from mmad.suppression import Candidates, suppress
 from mmad.weights.naming import detector_names
 from parity.backbones import backbone_settings
 from parity.common import Check, Checks, largest

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mmad.evaluation.ensemble import normalised_weights
-from mmad.models.nms import Candidates, suppress
 from mmad.structures import Detections
+from mmad.suppression import Candidates, suppress
 
 
 def fuse_detections(

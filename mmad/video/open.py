@@ -1,0 +1,59 @@
+"""Opening a video with the reader and at the size that are asked for."""
+
+import multiprocessing
+from collections.abc import Callable
+from pathlib import Path
+
+from mmad.errors import VideoError
+from mmad.video.decord_reader import DecordReader
+from mmad.video.index import index_video
+from mmad.video.pyav_reader import PyAVReader
+from mmad.video.reader import VideoReader, scaled_size
+
+READERS: dict[str, Callable[..., VideoReader]] = {"pyav": PyAVReader, "decord": DecordReader}
+
+
+def open_video(
+    path: str | Path,
+    *,
+    reader: str = "pyav",
+    short_side: int | None = None,
+    size: tuple[int, int] | None = None,
+    resizing: str = "decoder",
+    threads: int | None = None,
+) -> VideoReader:
+    """A reader of the video at ``path``.
+
+    Args:
+        path: the file.
+        reader: "pyav", or "decord" for parity with pipelines that use it.
+        short_side: resize so that the shorter side has this many pixels.
+        size: resize to exactly (height, width) instead, whatever the proportions.
+        resizing: "decoder" averages pixels while decoding; "opencv" decodes at full size and
+            resizes each picture bilinearly with OpenCV, as the published codes do.
+        threads: decoder threads; 0 uses every core; None is 1 in a worker process and 0 elsewhere.
+
+    Raises: VideoError if the file cannot be read, the reader is unknown or not installed, or a size
+    is impossible.
+    """
+    if reader not in READERS:
+        raise VideoError(f"reader: expected one of {', '.join(READERS)}; found {reader!r}")
+    if short_side is not None and size is not None:
+        raise VideoError("give short_side or size, not both")
+    asked = size if size is not None else (1 if short_side is None else short_side,)
+    if min(asked) < 1:
+        raise VideoError(f"size: expected at least 1 pixel, found {min(asked)}")
+    index = index_video(path)
+    if reader == "decord" and index.is_mirrored:
+        raise VideoError(f"{path}: is stored mirrored, which decord ignores; use reader=pyav")
+    if threads is None:
+        # Workers already share the cores among themselves.
+        threads = 0 if multiprocessing.parent_process() is None else 1
+    if short_side is not None:
+        size = scaled_size(index.width, index.height, short_side=short_side)
+    full = (index.height, index.width)
+    if resizing == "opencv" and size is not None and size != full:
+        from mmad.video.opencv_resizing import ResizingReader  # OpenCV is slow to import
+
+        return ResizingReader(READERS[reader](index, size=full, threads=threads), size=size)
+    return READERS[reader](index, size=size or full, threads=threads)
