@@ -16,7 +16,7 @@ from mmad.annotations.formats import AnnotationSet, LabelChoice, read_annotation
 from mmad.annotations.mma52 import UNKNOWN_SUBSET
 from mmad.annotations.subsets import plain_subset
 from mmad.annotations.validation import OutOfVideo
-from mmad.cli.options import (
+from mmad.cli._options import (
     JsonOption,
     LabelsOption,
     LanguageOption,

@@ -10,10 +10,10 @@ import typer
 from mmad import __version__
 from mmad.annotations.elan import write_elan
 from mmad.annotations.formats import read_annotations
-from mmad.cli.copies import video_files
-from mmad.cli.next_command import judging_flags, tell_next
-from mmad.cli.notices import tell_notices
-from mmad.cli.options import DeviceOption, MaxMissingOption, OutOfVideoOption
+from mmad.cli._copies import video_files
+from mmad.cli._next_command import judging_flags, tell_next
+from mmad.cli._notices import tell_notices
+from mmad.cli._options import DeviceOption, MaxMissingOption, OutOfVideoOption
 from mmad.config.reading import with_max_missing
 from mmad.engine.distributed import start_processes
 from mmad.engine.features.stored import load_video_run

@@ -10,14 +10,14 @@ import typer
 from rich.console import Console
 
 from mmad.annotations.elan_reader import ElanChoice
-from mmad.cli.inputs import (
+from mmad.cli._inputs import (
     annotated_clips,
     newest_predictions,
     read_judged,
     subset_of,
 )
-from mmad.cli.next_command import judging_flags, tell_next
-from mmad.cli.options import (
+from mmad.cli._next_command import judging_flags, tell_next
+from mmad.cli._options import (
     AnnotationsOption,
     JsonOption,
     LabelsOption,

@@ -11,11 +11,11 @@ import torch.distributed as dist
 import typer
 from pydantic import ValidationError
 
-from mmad.cli.copies import video_files
+from mmad.cli._copies import video_files
+from mmad.cli._next_command import new_run, tell_next
+from mmad.cli._notices import tell_notices
+from mmad.cli._options import DeviceOption, MaxMissingOption, SetOption, split_overrides
 from mmad.cli.features import describe_file
-from mmad.cli.next_command import new_run, tell_next
-from mmad.cli.notices import tell_notices
-from mmad.cli.options import DeviceOption, MaxMissingOption, SetOption, split_overrides
 from mmad.config.features import ExtractionSettings
 from mmad.config.reading import load_any_config
 from mmad.config.run import DetectionRun

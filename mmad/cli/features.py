@@ -11,7 +11,7 @@ import numpy as np
 import typer
 from pydantic import TypeAdapter
 
-from mmad.cli.next_command import tell_next
+from mmad.cli._next_command import tell_next
 from mmad.config.base import validated
 from mmad.config.features import StoredGrid
 from mmad.data.features.files import FeatureFile, FeatureSource, PartWriter, merge_parts

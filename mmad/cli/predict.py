@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from mmad.annotations.placeholders import find_placeholders
-from mmad.cli.next_command import annotations_flags, tell_next
-from mmad.cli.notices import tell_notices
-from mmad.cli.options import AnnotationsOption, DeviceOption, OverridesArgument, SubsetOption
+from mmad.cli._next_command import annotations_flags, tell_next
+from mmad.cli._notices import tell_notices
+from mmad.cli._options import AnnotationsOption, DeviceOption, OverridesArgument, SubsetOption
 from mmad.config.reading import load_any_config
 from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import AnyConfig, DetectionRun, FeatureRun

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from mmad.cli.copies import VideosArgument, WorkersOption, tell_copies, video_files
-from mmad.cli.next_command import tell_next, train_words
-from mmad.cli.options import OverwriteOption
+from mmad.cli._copies import VideosArgument, WorkersOption, tell_copies, video_files
+from mmad.cli._next_command import tell_next, train_words
+from mmad.cli._options import OverwriteOption
 from mmad.errors import VideoError, raise_problems
 from mmad.progress import Progress
 from mmad.video.prepare import prepare_videos

@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mmad.cli.copies import video_files
-from mmad.cli.notices import tell_notices
-from mmad.cli.options import DeviceOption, MaxMissingOption
+from mmad.cli._copies import video_files
+from mmad.cli._notices import tell_notices
+from mmad.cli._options import DeviceOption, MaxMissingOption
 from mmad.config.reading import with_max_missing
 from mmad.engine.distributed import start_processes
 from mmad.engine.recognition import raise_failed_clips, recognize_clips, write_answers

@@ -8,8 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from mmad.annotations.elan_reader import ElanChoice
-from mmad.cli.eval import is_recognition
-from mmad.cli.inputs import (
+from mmad.cli._inputs import (
     annotated_clips,
     data_of_run,
     newest_predictions,
@@ -17,7 +16,7 @@ from mmad.cli.inputs import (
     run_of,
     subset_of,
 )
-from mmad.cli.options import (
+from mmad.cli._options import (
     AnnotationsOption,
     LabelsOption,
     LanguageOption,
@@ -30,6 +29,7 @@ from mmad.cli.options import (
     TierTypeOption,
     levels_of,
 )
+from mmad.cli.eval import is_recognition
 from mmad.config.reading import load_any_config
 from mmad.config.run import DetectionRun
 from mmad.errors import ConfigError, PredictionError

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from mmad.cli.next_command import tell_next
-from mmad.cli.options import SubsetOption
+from mmad.cli._next_command import tell_next
+from mmad.cli._options import SubsetOption
 from mmad.errors import PredictionError
 from mmad.evaluation.submission import (
     SubmissionReport,

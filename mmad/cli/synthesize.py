@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 from pydantic import ValidationError
 
-from mmad.cli.next_command import new_run, tell_next, train_words
+from mmad.cli._next_command import new_run, tell_next, train_words
 from mmad.errors import ConfigError
 from mmad.labels import MA52
 from mmad.synthetic.dataset import SynthesisSettings, describe

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from mmad.cli.next_command import tell_next
-from mmad.cli.options import DeviceOption, OverridesArgument
+from mmad.cli._next_command import tell_next
+from mmad.cli._options import DeviceOption, OverridesArgument
 from mmad.config.reading import dump_config, load_any_config
 from mmad.config.run import DetectionRun
 from mmad.engine.runs.folder import RunFolder

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from mmad.checkpoint import save_tensors
-from mmad.cli.next_command import tell_next
-from mmad.cli.options import OverridesArgument, SetOption
+from mmad.cli._next_command import tell_next
+from mmad.cli._options import OverridesArgument, SetOption
 from mmad.config.reading import dump_config, load_config
 from mmad.config.run import DetectionRun, require_videos
 from mmad.engine.detection import read_data

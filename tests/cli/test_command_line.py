@@ -13,7 +13,7 @@ import torch
 import typer
 from typer.testing import CliRunner
 
-from mmad.cli import options
+from mmad.cli import _options as options
 from mmad.cli.main import COMMANDS, app
 from mmad.engine.distributed import choose_device
 from mmad.errors import ConfigError, MmadError

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from mmad.cli.copies import VideosArgument, WorkersOption, tell_copies, video_files
-from mmad.cli.next_command import tell_next
+from mmad.cli._copies import VideosArgument, WorkersOption, tell_copies, video_files
+from mmad.cli._next_command import tell_next
 from mmad.errors import VideoError, raise_problems
 from mmad.progress import Progress
 

@@ -9,9 +9,9 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from mmad.cli.copies import VideosArgument, WorkersOption, tell_copies, video_files
-from mmad.cli.next_command import tell_next, train_words
-from mmad.cli.options import OverwriteOption
+from mmad.cli._copies import VideosArgument, WorkersOption, tell_copies, video_files
+from mmad.cli._next_command import tell_next, train_words
+from mmad.cli._options import OverwriteOption
 from mmad.errors import MmadError, VideoError, raise_problems
 from mmad.progress import Progress, tracked
 from mmad.video.find import video_id_of

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmad.cli.notices import tell_notices
+from mmad.cli._notices import tell_notices
 from mmad.errors import VideoError
 from mmad.video.find import SUFFIXES, find_videos
 from mmad.wording import count

@@ -1,0 +1,66 @@
+"""What the commands that describe and check a data set have in common."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from mmad.annotations.formats import CLIP_FORMAT, FORMATS, detect_format
+from mmad.errors import AnnotationError
+from mmad.files import write_text
+
+_WIDTH_IN_FILES = 160
+
+AnnotationPath = Annotated[
+    list[Path],
+    typer.Argument(
+        help="Annotation file, several files, or a folder with train.csv, val.csv or test.csv."
+    ),
+]
+if TYPE_CHECKING:
+    Format = str
+else:
+    Format = Literal["auto", *FORMATS]
+FormatOption = Annotated[
+    Format, typer.Option(metavar="<name>", help=f"Format of the file: auto, {', '.join(FORMATS)}.")
+]
+FpsOption = Annotated[
+    float | None,
+    typer.Option(help="Frame rate of the videos, for files without one."),
+]
+SubjectsOption = Annotated[
+    Path | None, typer.Option(help="CSV file with the columns video_id and subject.")
+]
+
+
+def open_console() -> Console:
+    """A console as wide as the terminal; wide where the output goes to a file or a pipe."""
+    console = Console()
+    # In a file or a pipe there is no edge to wrap at.
+    return console if console.is_terminal else Console(width=_WIDTH_IN_FILES)
+
+
+def one_or_many(paths: list[Path]) -> Path | list[Path]:
+    """What `read_annotations` takes: the only path, or the list."""
+    return paths[0] if len(paths) == 1 else paths
+
+
+def is_clip_list(paths: list[Path], *, format: str) -> bool:
+    """Whether the files are lists of clips.
+
+    Raises: AnnotationError if some are and some are not.
+    """
+    if format != "auto":
+        return format == CLIP_FORMAT
+    kinds = {detect_format(path) for path in paths if not path.is_dir()}
+    if CLIP_FORMAT in kinds and len(kinds) > 1:
+        raise AnnotationError("expected files of one format, found " + ", ".join(sorted(kinds)))
+    return CLIP_FORMAT in kinds
+
+
+def write_numbers(path: Path | None, content: object) -> None:
+    """Write the JSON of ``--json``, if it is asked for."""
+    if path is not None:
+        write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")

@@ -1,0 +1,106 @@
+"""``mmad data check``: what is wrong with annotations, lists of clips and videos."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from mmad.annotations.elan_reader import ElanChoice
+from mmad.annotations.formats import read_annotations
+from mmad.cli._options import (
+    JsonOption,
+    LabelsOption,
+    LanguageOption,
+    OutOfVideoOption,
+    TierOption,
+    TierTypeOption,
+)
+from mmad.cli.data._options import (
+    AnnotationPath,
+    FormatOption,
+    FpsOption,
+    SubjectsOption,
+    is_clip_list,
+    one_or_many,
+    open_console,
+    write_numbers,
+)
+from mmad.labels import MA52
+from mmad.wording import count
+
+if TYPE_CHECKING:
+    from mmad.annotations.check import CheckReport
+
+_NUM_EXAMPLES_SHOWN = 3
+
+
+def check(
+    annotations: AnnotationPath,
+    videos: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the videos; without it only the annotations are checked."),
+    ] = None,
+    subjects: SubjectsOption = None,
+    format: FormatOption = "auto",
+    labels: LabelsOption = None,
+    out_of_video: OutOfVideoOption = None,
+    tier: TierOption = None,
+    tier_type: TierTypeOption = None,
+    language: LanguageOption = None,
+    fps: FpsOption = None,
+    workers: Annotated[int, typer.Option(min=1, help="Videos opened at a time.")] = 2,
+    json_file: JsonOption = None,
+) -> None:
+    """Check annotations, clip lists and videos; exit code 2 if there is an error."""
+    # Not at the top: the decoder is slow to import, and `stats` does without.
+    from mmad.annotations.check import check_data
+    from mmad.annotations.check_clips import check_clips
+
+    if is_clip_list(annotations, format=format):
+        report = check_clips(
+            annotations,
+            labels=MA52,
+            folder=videos,
+            subjects=subjects,
+            num_workers=workers,
+            progress=True,
+        )
+        _tell_findings(report, what="clip", labelled="label", videos=videos, json_file=json_file)
+        return
+    found = read_annotations(
+        one_or_many(annotations),
+        format=format,
+        labels=labels or "auto",
+        out_of_video=out_of_video or "error",
+        elan=ElanChoice.of(tier, tier_type, language),
+        fps=fps,
+        strict=False,
+    )
+    report = check_data(found, videos=videos, subjects=subjects, num_workers=workers, progress=True)
+    _tell_findings(report, what="video", labelled="instance", videos=videos, json_file=json_file)
+
+
+def _tell_findings(
+    report: "CheckReport", *, what: str, labelled: str, videos: Path | None, json_file: Path | None
+) -> None:
+    """Print what a check found; exit code 2 if an error is among it."""
+    console = open_console()
+    for kind, group in report.by_kind().items():
+        word = "error" if group[0].is_error else "notice"
+        console.print(f"[bold]{word}: {kind}[/bold] ({len(group)})", highlight=False)
+        for finding in group[:_NUM_EXAMPLES_SHOWN]:
+            console.print(f"  {escape(finding.message)}", highlight=False, soft_wrap=True)
+        if len(group) > _NUM_EXAMPLES_SHOWN:
+            console.print(f"  ... and {len(group) - _NUM_EXAMPLES_SHOWN} more", highlight=False)
+    opened = "" if videos is None else f", {count(report.num_opened, 'file')} opened"
+    num_notices = len(report.findings) - report.num_errors
+    console.print(
+        f"{count(report.num_videos, what)}, {count(report.num_instances, labelled)}{opened}: "
+        f"{count(report.num_errors, 'error')}, {count(num_notices, 'notice')}",
+        highlight=False,
+    )
+    write_numbers(json_file, asdict(report))
+    if report.num_errors:
+        raise SystemExit(2)
