@@ -14,6 +14,7 @@ from mmad.config.labels import read_label_map
 from mmad.config.reading import read_settings
 from mmad.errors import PredictionError
 from mmad.evaluation.predictions import Predictions, read_predictions
+from mmad.evaluation.submission import guess_task
 from mmad.labels import MA52, LabelMap
 from mmad.structures import ClipRecord
 
@@ -34,6 +35,14 @@ def newest_predictions(runs: Path, *, subset: str | None) -> Path:
             f"{runs}: no run in it has {what}; name a file, or train or predict first"
         )
     return max(found, key=lambda path: path.stat().st_mtime)
+
+
+def is_recognition(predictions: Path) -> bool:
+    """Whether a file holds guesses of clips; what is wrong with another, its reader says."""
+    try:
+        return guess_task(predictions) == "recognition"
+    except PredictionError:
+        return False
 
 
 def subset_of(predictions: Path) -> str:

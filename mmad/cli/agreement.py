@@ -1,21 +1,14 @@
 """``mmad agreement``: how far annotators agree, and what they have in common."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 from rich.console import Console
 
-from mmad.annotations.activitynet import write_activitynet_json
 from mmad.annotations.elan_reader import ElanChoice
-from mmad.annotations.formats import AnnotationSet, LabelChoice, read_annotations
-from mmad.annotations.mma52 import UNKNOWN_SUBSET
-from mmad.annotations.subsets import plain_subset
-from mmad.annotations.validation import OutOfVideo
 from mmad.cli._options import (
     JsonOption,
     LabelsOption,
@@ -27,237 +20,15 @@ from mmad.cli._options import (
     TiouOption,
     levels_of,
 )
-from mmad.errors import AnnotationError, MmadError, PredictionError
-from mmad.evaluation.agreement import Annotator, agreement_json, measure_agreement
-from mmad.evaluation.consensus import Consensus, find_consensus
+from mmad.errors import MmadError
+from mmad.evaluation.agreement import agreement_json, measure_agreement
+from mmad.evaluation.consensus import find_consensus
 from mmad.evaluation.detection import parse_tiou
-from mmad.evaluation.predictions import read_predictions, read_text_file
-from mmad.files import write_csv, write_text
-from mmad.labels import MA52, LabelMap
-from mmad.parsing import json_value
+from mmad.evaluation.panel import disputed_path, read_panel, write_consensus
+from mmad.files import write_text
 from mmad.report.agreement_tables import behaviour_table, consensus_text, pair_table, videos_text
-from mmad.structures import Annotations, VideoRecord
 
 app = typer.Typer(add_completion=False)
-
-
-@dataclass(frozen=True)
-class Panel:
-    """All annotators, over one label set.
-
-    Attributes:
-        annotators: by name.
-        labels: of all of them.
-        videos: what is known about each annotated video, by id; the longest duration of all files.
-    """
-
-    annotators: Mapping[str, Annotator]
-    labels: LabelMap
-    videos: Mapping[str, VideoRecord]
-
-    def of_subset(self, subset: str) -> "Panel":
-        """The panel with the videos of a subset only.
-
-        Raises: AnnotationError if there are none.
-        """
-        wanted = plain_subset(subset)
-        videos = {name: one for name, one in self.videos.items() if one.subset == wanted}
-        if not videos:
-            found = ", ".join(sorted({one.subset for one in self.videos.values()})) or "none"
-            raise AnnotationError(f"--subset {subset}: no video of it; found {found}")
-        annotators = {
-            name: {video: one for video, one in annotations.items() if video in videos}
-            for name, annotations in self.annotators.items()
-        }
-        return Panel(annotators, self.labels, videos)
-
-
-def is_predictions(path: Path) -> bool:
-    """Whether a file holds predictions: a CSV with a column ``score`` or a JSON with ``results``.
-
-    Such a file may be packed (.gz, .zip), which annotations never are. A file that cannot be read
-    is for `read_annotations` to explain.
-    """
-    if path.suffix.lower() in (".gz", ".zip"):
-        return True
-    if not path.is_file():
-        return False
-    try:
-        text = read_text_file(path)
-    except PredictionError:
-        return False
-    if text.lstrip().startswith("{"):
-        try:
-            return "results" in json_value(path, text)
-        except AnnotationError:
-            return False
-    header = [name.strip(' "\r') for name in text.partition("\n")[0].split(",")]
-    return "score" in header and "start_frame" not in header
-
-
-def annotator_names(paths: Sequence[Path]) -> list[str]:
-    """A different name for each file: its stem, with the folder where that is not enough.
-
-    >>> annotator_names([Path("ada.eaf"), Path("ben.eaf")])
-    ['ada', 'ben']
-    >>> annotator_names([Path("ada/s1.eaf"), Path("ben/s1.eaf")])
-    ['ada/s1', 'ben/s1']
-    >>> annotator_names([Path("s1.csv"), Path("s1.json")])
-    ['s1.csv', 's1.json']
-    """
-    makers = (
-        lambda path: path.stem,
-        lambda path: f"{path.parent.name}/{path.stem}",
-        lambda path: path.name,
-    )
-    for make in makers:
-        names = [make(path) for path in paths]
-        if len(set(names)) == len(names):
-            return names
-    return [f"{number} {path.stem}" for number, path in enumerate(paths, start=1)]
-
-
-def common_labels(sets: Sequence[AnnotationSet]) -> LabelMap:
-    """The label set of all files: MA-52 if one has it, else the one they share.
-
-    Raises: AnnotationError, naming the labels that only one file has.
-    """
-    chosen = next((one for one in sets if one.labels == MA52), sets[0])
-    known = _folded(chosen.labels.names)
-    for other in sets:
-        theirs = _folded(other.labels.names)
-        lines = [
-            f"  only {one.path}: " + ", ".join(mine[key] for key in sorted(mine.keys() - others))
-            for one, mine, others in ((chosen, known, theirs), (other, theirs, known))
-            # A file need not use all of MA-52.
-            if mine.keys() - others.keys() and one.labels != MA52
-        ]
-        if lines:
-            raise AnnotationError(
-                f"{chosen.path} and {other.path} have different labels, so they cannot be "
-                "compared; rename the labels, or list them all in `classes` or in a controlled "
-                "vocabulary:\n" + "\n".join(lines)
-            )
-    return chosen.labels
-
-
-def _folded(names: Sequence[str]) -> dict[str, str]:
-    return {name.casefold(): name for name in names}
-
-
-def read_panel(
-    paths: Sequence[Path],
-    *,
-    min_score: float,
-    labels: LabelChoice = "auto",
-    out_of_video: OutOfVideo = "error",
-    elan: ElanChoice | None = None,
-) -> Panel:
-    """The annotators of files of annotations and of predictions.
-
-    A prediction counts if its score is at least ``min_score``. A model has the videos that its file
-    names, even if no score in them is high enough.
-
-    Raises: MmadError if a file cannot be read, if there are fewer than two, or none of annotations,
-        which alone tell how long the videos are; or if labels differ.
-    """
-    if len(paths) < 2:
-        raise AnnotationError(f"expected at least two files to compare, found {len(paths)}")
-    sets = {
-        path: read_annotations(path, labels=labels, out_of_video=out_of_video, elan=elan)
-        for path in paths
-        if not is_predictions(path)
-    }
-    if not sets:
-        raise AnnotationError(
-            "all files are predictions, which do not tell how long the videos are; name a file "
-            "of annotations too"
-        )
-    common = common_labels(list(sets.values()))
-    annotators: dict[str, Annotator] = {}
-    for path, name in zip(paths, annotator_names(paths), strict=True):
-        if path in sets:
-            annotators[name] = _translated(sets[path], common)
-            continue
-        predictions = read_predictions(path, labels=common)
-        if odd := predictions.odd_rows_text():
-            typer.echo(f"note: {path}: {odd}; they agree with nothing")
-        annotators[name] = {
-            video: Annotations(found.segments_seconds[good], found.labels[good])
-            for video, found in predictions.items()
-            for good in [found.scores >= min_score]
-        }
-    videos: dict[str, VideoRecord] = {}
-    for record in (record for one in sets.values() for record in one.records):
-        videos[record.video_id] = _merged(videos.get(record.video_id, record), record)
-    return Panel(annotators, common, videos)
-
-
-def _translated(annotations: AnnotationSet, labels: LabelMap) -> Annotator:
-    """The annotations with the indices of ``labels``."""
-    place = {name.casefold(): index for index, name in enumerate(labels.names)}
-    new = np.array([place[name.casefold()] for name in annotations.labels.names], dtype=np.int64)
-    return {
-        record.video_id: Annotations(
-            record.annotations.segments_seconds, new[record.annotations.labels]
-        )
-        for record in annotations.records
-    }
-
-
-def _merged(first: VideoRecord, second: VideoRecord) -> VideoRecord:
-    return VideoRecord(
-        video_id=first.video_id,
-        duration_seconds=max(first.duration_seconds, second.duration_seconds),
-        subset=first.subset if first.subset != UNKNOWN_SUBSET else second.subset,
-        fps=first.fps or second.fps,
-        num_frames=first.num_frames or second.num_frames,
-    )
-
-
-def write_consensus(path: Path, consensus: Consensus, panel: Panel) -> Path:
-    """Write the instances agreed on, and the disputed ones beside them; the path of the latter.
-
-    Of MA-52 in the form of its published JSON, otherwise as ActivityNet JSON.
-
-    Raises: AnnotationError if they cannot be written.
-    """
-    records = [
-        VideoRecord(
-            video_id=video,
-            duration_seconds=panel.videos[video].duration_seconds,
-            subset=panel.videos[video].subset,
-            fps=panel.videos[video].fps,
-            num_frames=panel.videos[video].num_frames,
-            annotations=annotations,
-        )
-        for video, annotations in consensus.annotations.items()
-    ]
-    write_activitynet_json(path, records, panel.labels)
-    disputed = disputed_path(path)
-    rows = [
-        (
-            one.video_id,
-            round(one.start_seconds, 4),
-            round(one.end_seconds, 4),
-            panel.labels.names[one.label],
-            "; ".join(one.seen_by),
-            "; ".join(one.missed_by),
-        )
-        for one in consensus.disputed
-    ]
-    header = ("video_id", "start_seconds", "end_seconds", "label", "seen_by", "missed_by")
-    write_csv(disputed, header=header, rows=rows)
-    return disputed
-
-
-def disputed_path(path: Path) -> Path:
-    """Where the disputed instances lie beside a consensus.
-
-    >>> disputed_path(Path("out/agreed.json")).as_posix()
-    'out/agreed_disputed.csv'
-    """
-    return path.with_name(f"{path.stem}_disputed.csv")
 
 
 @app.command(name="agreement")
@@ -294,6 +65,8 @@ def agreement(
         out_of_video=out_of_video or "error",
         elan=ElanChoice.of(tier, tier_type, language),
     )
+    for notice in panel.notices:
+        typer.echo(f"note: {notice}")
     if subset is not None:
         panel = panel.of_subset(subset)
     report = measure_agreement(

@@ -11,6 +11,7 @@ from mmad.annotations.elan_reader import ElanChoice
 from mmad.cli._inputs import (
     annotated_clips,
     data_of_run,
+    is_recognition,
     newest_predictions,
     read_judged,
     run_of,
@@ -29,7 +30,6 @@ from mmad.cli._options import (
     TierTypeOption,
     levels_of,
 )
-from mmad.cli.eval import is_recognition
 from mmad.config.reading import load_any_config
 from mmad.config.run import DetectionRun
 from mmad.errors import ConfigError, PredictionError

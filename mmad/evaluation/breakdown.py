@@ -3,6 +3,7 @@
 Shapes: Q thresholds, K classes, R resamples, N detections.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -193,3 +194,23 @@ def compare(
             float((gain <= 0).mean()),
         )
     return result
+
+
+def comparison_json(comparison: Comparison) -> dict[str, object]:
+    """The numbers of a comparison: fractions, classes by index."""
+    return {
+        "difference": comparison.difference,
+        "interval": list(comparison.interval),
+        "share_not_better": comparison.share_not_better,
+        "per_class": {
+            str(label): {"difference": value, "interval": limits}
+            for label, (value, limits) in enumerate(
+                zip(
+                    comparison.per_class.tolist(),
+                    comparison.per_class_intervals.tolist(),
+                    strict=True,
+                )
+            )
+            if not math.isnan(value)
+        },
+    }

@@ -298,3 +298,21 @@ def _duplicates(truth: Rows) -> NDArray[np.bool_]:
         if not repeated[order[earlier_place]]:
             repeated[order[later_place]] = True
     return repeated
+
+
+def detection_json(report: DetectionReport) -> dict[str, object]:
+    """The numbers of a report: fractions, classes by index."""
+    content: dict[str, object] = {"protocol": report.protocol}
+    for name, level in report.levels.items():
+        content["tiou"] = level.tiou.tolist()
+        content[name] = {
+            "map": level.map.tolist(),
+            "average": level.average,
+            "per_class": {
+                str(label): level.per_class[:, label].tolist()
+                for label in range(len(level.labels))
+                if label not in level.left_out
+            },
+        }
+    content["avg"] = report.avg
+    return content
