@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[1]
 A_BROWSER_TEST = "tests/report/test_web_page.py::test_light_and_dark"
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from synthetic_data import tiny_content
 
 from mmad.config.features import StoredGrid
 from mmad.data.features.files import FeatureFile, PartWriter, StoredVideo
@@ -19,6 +18,9 @@ from mmad.synthetic.dataset import SynthesisSettings, synthesize
 from mmad.video import prepare
 from mmad.video.copies import FinishedCopy
 from mmad.video.prepare import prepare_videos
+from support.synthetic_data import tiny_content
+
+pytestmark = pytest.mark.slow
 
 
 def mmad(*arguments: object, largest_file: int | None = None) -> subprocess.CompletedProcess[str]:

@@ -14,15 +14,17 @@ from pathlib import Path
 import pytest
 import torch
 import typer
-from detector_checkpoints import (
+
+from mmad.cli.main import COMMANDS as COMMANDS_OF_MMAD
+from mmad.config.reading import dump_config
+from support.detector_checkpoints import (
     actionformer_checkpoint,
     opentad_checkpoint,
     random_detector,
     tiny_tia_config,
 )
 
-from mmad.cli.main import COMMANDS as COMMANDS_OF_MMAD
-from mmad.config.reading import dump_config
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

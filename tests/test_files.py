@@ -10,7 +10,6 @@ import torch
 from mmad.checkpoint import save_tensors
 from mmad.errors import OutputError
 from mmad.files import partial_path, remove_partials, replaced, write_json, write_text
-from mmad.names import safe_name
 
 
 def test_an_exception_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path) -> None:
@@ -56,36 +55,3 @@ def test_leftovers_of_long_names_are_found(tmp_path: Path) -> None:
 def test_json_has_no_nan(tmp_path: Path) -> None:
     write_json(tmp_path / "a.json", {"a": (float("inf"), 1)})
     assert (tmp_path / "a.json").read_text() == '{\n "a": [\n  null,\n  1\n ]\n}\n'
-
-
-@pytest.mark.parametrize(
-    "identifier",
-    [
-        "a/b",
-        "a%2Fb",
-        "..",
-        ".",
-        "",
-        "a\x00b",
-        "c:\\x",
-        "con",
-        "NUL.mp4",
-        "a.",
-        "a ",
-        "\udcff",
-        "ü" * 200,
-    ],
-)
-def test_a_safe_name_is_one_part_of_a_path(identifier: str, tmp_path: Path) -> None:
-    name = safe_name(identifier)
-    path = tmp_path / f"{name}.mp4"
-    path.write_bytes(b"")
-    assert [entry.name for entry in tmp_path.iterdir()] == [f"{name}.mp4"]
-    assert len(name.encode()) <= 200
-    assert not name.startswith(".")
-    assert not name.endswith((".", " "))
-
-
-def test_different_ids_have_different_names() -> None:
-    ids = ["a/b", "a%2Fb", "a\\b", "ab", "x" * 300, "x" * 301, ".a", "%2Ea", "", "%", "con", "%con"]
-    assert len({safe_name(identifier) for identifier in ids}) == len(ids)

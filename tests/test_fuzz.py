@@ -5,24 +5,21 @@ The files are the same in every run; ``tools/fuzz.py`` does the same for as long
 
 import json
 import random
-import sys
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from fuzz import ACCEPTED, CLEAN, Inputs
+from fuzz_mutations import mutated
+from fuzz_readers import READERS, Reader
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-TOOLS = Path(__file__).resolve().parents[1] / "tools"
-sys.path.insert(0, str(TOOLS))
+from mmad.errors import MmadError
+from mmad.names import problem_of_id, safe_name
+from mmad.parsing import json_value, yaml_value
 
-from fuzz import ACCEPTED, CLEAN, Inputs  # noqa: E402
-from fuzz_mutations import mutated  # noqa: E402
-from fuzz_readers import READERS, Reader  # noqa: E402
-
-from mmad.errors import MmadError  # noqa: E402
-from mmad.names import problem_of_id, safe_name  # noqa: E402
-from mmad.parsing import json_value, yaml_value  # noqa: E402
+pytestmark = pytest.mark.slow
 
 FAST = [reader for reader in READERS if not reader.is_slow]
 REPEATABLE = settings(

@@ -13,9 +13,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from synthetic_data import tiny_content
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are counted in /proc")
+from support.synthetic_data import tiny_content
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="processes are counted in /proc"),
+]
 
 # It takes a fraction of a second; tests run on busy machines.
 SOON_SECONDS = 5.0
@@ -124,7 +128,6 @@ def test_no_worker_of_synthesize_outlives_it(number: int, tmp_path: Path) -> Non
     assert list(out.rglob("*.part*")) == []
 
 
-@pytest.mark.slow
 def test_an_interrupted_training_names_the_command_that_resumes(
     videos: Path, tmp_path: Path
 ) -> None:

@@ -68,6 +68,7 @@ def test_imports_come_from_the_same_floor_or_a_lower_one(path: Path) -> None:
             assert name.split(".")[0] != "torch", f"{path} imports torch"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["eval", "error_analysis", "report", "submit", "agreement", "ensemble"]
 )
@@ -80,6 +81,7 @@ def test_what_judges_starts_without_torch_and_figures(name: str) -> None:
     assert result.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["", "eval", "error-analysis", "report", "submit", "ensemble"])
 def test_help_imports_nothing_slow(command: str) -> None:
     code = (

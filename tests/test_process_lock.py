@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 
 import pytest
-from synthetic_data import tiny_config
 
 from mmad import process_lock
 from mmad.engine.runs.folder import RunFolder, create_run
@@ -17,6 +16,7 @@ from mmad.labels import MA52
 from mmad.process_lock import LOCK_FILE, ProcessLock, held
 from mmad.synthetic.dataset import SynthesisSettings, synthesize
 from mmad.video.prepare import prepare_videos
+from support.synthetic_data import tiny_config
 
 HELD = rf"process {os.getpid()} on {socket.gethostname()} since 20.* is writing to this folder"
 

@@ -4,11 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from clips import write_clip
-from synthetic_data import tiny_clip_config
 
-from mmad.data.clip_transform import Change
 from mmad.data.clips import (
     EvaluationClips,
     TrainingClips,
@@ -21,6 +17,8 @@ from mmad.data.transforms import Box
 from mmad.engine.recognition import read_clips
 from mmad.errors import VideoError
 from mmad.structures import ClipRecord
+from support.clips import write_clip
+from support.synthetic_data import tiny_clip_config
 
 
 @pytest.mark.parametrize("num_frames", [1, 9, 16, 17, 45, 300])
@@ -54,14 +52,6 @@ def test_test_frames_as_specified(num_samples: int) -> None:
 def test_the_crop_at_test_is_at_most_373_high() -> None:
     assert evaluation_box(455, 256, hw=(224, 224), least_aspect=0.6) == Box(41, 16, 373, 224)
     assert evaluation_box(256, 341, hw=(224, 224), least_aspect=0.6) == Box(0, 58, 256, 224)
-
-
-def test_a_grey_box_lies_over_all_frames() -> None:
-    frames = torch.zeros(3, 8, 8, 3, dtype=torch.uint8)
-    out = Change(Box(0, 0, 8, 8), (8, 8), erase=Box(1, 2, 3, 4))(frames)
-    assert (out == 128).sum() == 3 * 3 * 3 * 4
-    assert (out[:, 1:4, 2:6] == 128).all()
-    assert (frames == 0).all()
 
 
 def dataset(videos: Path, **changes: object) -> TrainingClips:

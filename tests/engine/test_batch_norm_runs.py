@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from synthetic_data import tiny_config
 
 from mmad.checkpoint import load_tensors
 from mmad.config.reading import dump_config
@@ -16,6 +15,7 @@ from mmad.config.run import DetectionRun
 from mmad.engine.loop import Loop
 from mmad.engine.runs.folder import RunFolder, load_run
 from mmad.engine.training import train_run
+from support.synthetic_data import tiny_config
 
 pytestmark = pytest.mark.slow
 

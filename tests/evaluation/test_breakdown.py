@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_error_analysis import FOUR, detect, random_data, record
 from typer.testing import CliRunner
 
 from mmad.annotations.mma52 import write_mma52_json
@@ -22,6 +21,7 @@ from mmad.evaluation.detection import LevelReport, evaluate_detections, parse_ti
 from mmad.evaluation.predictions import write_predictions_csv
 from mmad.labels import MA52
 from mmad.structures import Detections, VideoRecord
+from support.detections import FOUR, detect, random_data, record
 
 
 def score(found: dict[str, Detections], truth: list[VideoRecord]) -> LevelReport:

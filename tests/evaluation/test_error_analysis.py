@@ -35,21 +35,11 @@ from mmad.evaluation.error_details import (
 )
 from mmad.evaluation.matching import average_precision
 from mmad.evaluation.predictions import write_predictions_csv
-from mmad.labels import MA52, LabelMap, flat_labels
-from mmad.structures import Annotations, Detections, VideoRecord
+from mmad.labels import MA52, LabelMap
+from mmad.structures import Detections, VideoRecord
+from support.detections import FOUR, detect, random_data, record
 
 AB = LabelMap(("a", "b"))
-
-
-def record(video: str, *rows: tuple[float, float, int], duration: float = 20.0) -> VideoRecord:
-    segments = np.array([row[:2] for row in rows]).reshape(-1, 2)
-    return VideoRecord(
-        video, duration, "val", annotations=Annotations(segments, [row[2] for row in rows])
-    )
-
-
-def detect(*rows: tuple[float, float, int, float]) -> Detections:
-    return Detections([row[:2] for row in rows], [row[2] for row in rows], [row[3] for row in rows])
 
 
 def analyse(
@@ -203,26 +193,6 @@ def test_the_worst_video_comes_first() -> None:
     ]
 
 
-def random_data(seed: int) -> tuple[dict[str, Detections], list[VideoRecord]]:
-    rng = np.random.default_rng(seed)
-    found, truth = {}, []
-    for number in range(6):
-        rows = [
-            (start, start + rng.uniform(0.5, 5), int(rng.integers(4)))
-            for start in rng.uniform(0, 15, rng.integers(0, 7))
-        ]
-        truth.append(record(f"v{number}", *rows))
-        guesses = [
-            (*np.sort(np.array(row[:2]) + rng.normal(0, 0.6, 2)), int(rng.integers(4)))
-            for row in rows * 3
-        ]
-        found[f"v{number}"] = detect(*[(*row, float(rng.random())) for row in guesses])  # type: ignore[misc]
-    return found, truth
-
-
-FOUR = flat_labels(("a", "b", "c", "d"))
-
-
 @pytest.mark.parametrize("seed", range(8))
 def test_outcomes_are_a_partition_and_fixing_all_errors_is_perfect(seed: int) -> None:
     found, truth = random_data(seed)
@@ -253,6 +223,7 @@ def test_the_order_of_rows_does_not_matter(seed: int) -> None:
     assert one.missed() == other.missed()
 
 
+@pytest.mark.slow
 def test_the_command_writes_tables_and_figures(tmp_path: Path) -> None:
     nod, leg = MA52.index("nodding"), MA52.index("shaking legs")
     truth = [record("val0", (0, 4, nod), (6, 9, leg)), record("val1", (0, 2, leg))]

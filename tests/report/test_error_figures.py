@@ -13,6 +13,8 @@ from mmad.report.error_tables import bucket_ranges
 from mmad.structures import Annotations, Detections, VideoRecord
 from mmad.wording import rounded
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def errors() -> LevelErrors:

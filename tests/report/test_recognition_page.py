@@ -21,6 +21,8 @@ from mmad.labels import MA52
 from mmad.report.recognition_page import write_recognition_page
 from mmad.structures import ClipRecord
 
+pytestmark = pytest.mark.slow
+
 NASTY = '</script><img src=x onerror="window.hacked=1">'
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from synthetic_data import make_videos
 
 from mmad.annotations.formats import read_annotations
 from mmad.evaluation.detection import evaluate_detections, parse_tiou
@@ -18,6 +17,9 @@ from mmad.report.web_page import page_content, write_web_page
 from mmad.structures import Annotations, Detections, VideoRecord
 from mmad.video.find import find_videos
 from mmad.wording import rounded
+from support.synthetic_data import make_videos
+
+pytestmark = pytest.mark.slow
 
 NASTY = '</script><img src=x onerror="window.hacked=1"> & "b"'
 

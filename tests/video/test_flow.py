@@ -5,7 +5,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from clips import write_clip
 from numpy.typing import NDArray
 from typer.testing import CliRunner
 
@@ -14,6 +13,7 @@ from mmad.errors import VideoError
 from mmad.video.flow import flow_between, flow_frames, flow_picture, flow_videos
 from mmad.video.index import index_video
 from mmad.video.open import open_video
+from support.clips import write_clip
 
 
 def texture(*, right: int = 0, down: int = 0) -> NDArray[np.uint8]:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from clips import numbers_of, write_clip
 from typer.testing import CliRunner
 
 from mmad.cli.prepare import app
@@ -19,6 +18,7 @@ from mmad.video.find import find_videos
 from mmad.video.index import index_video
 from mmad.video.open import open_video
 from mmad.video.prepare import MANIFEST_FILE, prepare_videos
+from support.clips import numbers_of, write_clip
 
 
 def check_same(source: Path, copy: Path) -> None:

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from clips import copy_from, number_of, numbers_of, write_clip, write_sound
 
 from mmad.errors import VideoError
 from mmad.video.index import index_video
 from mmad.video.open import READERS, open_video
 from mmad.video.reader import scaled_size
 from mmad.video.reading import describe_reading
+from support.clips import copy_from, number_of, numbers_of, write_clip, write_sound
 
 CLOSED = "keyint=12:min-keyint=12:scenecut=0:bframes=3:b-adapt=0"
 CLIPS = {

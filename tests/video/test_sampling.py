@@ -2,12 +2,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from clips import write_clip
 
 from mmad.errors import VideoError
-from mmad.video.find import find_videos
 from mmad.video.index import index_video
 from mmad.video.sampling import frames_at, resample_times, sample_frames
+from support.clips import write_clip
 
 
 def test_nearest_frame_by_time(tmp_path: Path) -> None:
@@ -42,15 +41,3 @@ def test_variable_rate_is_resampled_whatever_its_mean(tmp_path: Path) -> None:
     sampled = sample_frames(index, fps=20, tolerance=0.5)
     assert sampled.resampled_fps == 20
     assert sampled.positions.tolist() == [*range(10), *range(10, 30, 2)]
-
-
-def test_find_videos(tmp_path: Path) -> None:
-    (tmp_path / "inner").mkdir()
-    for name in ("a.mp4", "inner/b.AVI", "c.txt", ".d.123.partial.mp4"):
-        (tmp_path / name).write_bytes(b"x")
-    assert find_videos(tmp_path) == {"a": tmp_path / "a.mp4", "b": tmp_path / "inner" / "b.AVI"}
-    (tmp_path / "inner" / "a.mkv").write_bytes(b"x")
-    with pytest.raises(VideoError, match=r"a\.mp4 and .*a\.mkv would both be video 'a'"):
-        find_videos(tmp_path)
-    with pytest.raises(VideoError, match="no such folder"):
-        find_videos(tmp_path / "nowhere")

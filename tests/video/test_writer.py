@@ -4,12 +4,12 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from clips import HEIGHT, WIDTH, numbered_frame, numbers_of
 
 from mmad.errors import OutputError, VideoError
 from mmad.video.index import index_video
 from mmad.video.open import open_video
 from mmad.video.writer import VideoWriter, exact_fps
+from support.clips import HEIGHT, WIDTH, numbered_frame, numbers_of
 
 
 def write(path: Path, *, fps: float | Fraction = 30, num_frames: int = 40, **how) -> Path:

@@ -11,9 +11,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from test_weights import make
 
 from mmad.weights.export import write_hugging_face
+from support.backbones import perturbed_backbone
+
+pytestmark = pytest.mark.slow
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -68,7 +70,7 @@ def handler_for(folder: Path) -> type[BaseHTTPRequestHandler]:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[ThreadingHTTPServer]:
-    write_hugging_face(tmp_path / "repository", make(seed=1))
+    write_hugging_face(tmp_path / "repository", perturbed_backbone(seed=1))
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler_for(tmp_path / "repository"))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

@@ -1,0 +1,30 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [
+        (["--width", "33"], "even sides"),
+        (["--classes", "noding"], "did you mean 'nodding'"),
+        (["--min-seconds", "9", "--max-seconds", "8"], "is more than"),
+        (["--class-weights", "none"], "class-weights"),
+        (["--train", "-1"], "train"),
+        (["--workers", "0"], "workers: expected at least 1 process, found 0"),
+    ],
+)
+def test_bad_options_give_one_message(tmp_path: Path, option: list[str], expected: str) -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "mmad", "synthesize", str(tmp_path / "x"), *option],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 2
+    assert expected in result.stderr
+    assert "Traceback" not in result.stderr

@@ -1,0 +1,96 @@
+"""The training loop: the same losses again, after a kill, and from several processes."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from mmad.engine.runs.folder import load_run
+from mmad.engine.training import train_run
+from mmad.models.build import build_detector
+from support.runs import losses_of
+from support.synthetic_data import tiny_config, tiny_content
+
+pytestmark = pytest.mark.slow
+
+
+def test_same_seed_same_losses(detection_run: Path, videos: Path, tmp_path: Path) -> None:
+    train_run(tiny_config(videos), out=tmp_path / "again", quiet=True)
+    assert losses_of(tmp_path / "again") == losses_of(detection_run)
+    train_run(tiny_config(videos, seed=5), out=tmp_path / "other", quiet=True)
+    assert losses_of(tmp_path / "other") != losses_of(detection_run)
+
+
+def test_frozen_weights_do_not_move(videos: Path, detection_run: Path) -> None:
+    config = tiny_config(videos)
+    before = build_detector(config, num_classes=52)
+    after, _, _ = load_run(detection_run)
+    moved = {
+        name
+        for (name, a), b in zip(before.named_parameters(), after.parameters(), strict=True)
+        if not torch.equal(a, b)
+    }
+    assert moved
+    assert all(".adapter." in name or name.startswith("network.") for name in moved)
+    trained = {name for name, p in before.named_parameters() if p.requires_grad}
+    expected = {
+        n for n, _ in before.named_parameters() if ".adapter." in n or n.startswith("network.")
+    }
+    assert trained == expected
+
+
+def test_kill_and_resume_gives_the_same_losses(
+    detection_run: Path, videos: Path, tmp_path: Path
+) -> None:
+    content = tiny_content(videos)
+    content["training"]["checkpoint_steps"] = 1
+    config = tmp_path / "c.yaml"
+    config.write_text(yaml.safe_dump(content))
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "mmad", "train", str(config), "--out", str(out)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.time() + 120
+    while time.time() < deadline and process.poll() is None:
+        if len(losses_of(out)) >= 3:
+            break
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert 3 <= len(losses_of(out)) < 6
+    finished = subprocess.run([*command, "--resume"], capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    assert re.search(r"train: resumed at step [2-5] of 6\n", finished.stderr)
+    assert "train: validation at step 6 of 6: action_map 0" in finished.stderr
+    np.testing.assert_allclose(losses_of(out), losses_of(detection_run), rtol=1e-6)
+
+
+def test_two_processes_give_the_losses_of_one(videos: Path, tmp_path: Path) -> None:
+    content = tiny_content(videos)
+    content["backbone"]["drop_path"] = 0.0
+    content["detector"]["drop_path"] = 0.0
+    content["training"]["epochs"] = 2
+    config = tmp_path / "c.yaml"
+    config.write_text(yaml.safe_dump(content))
+    single, double, split = (tmp_path / name for name in ("single", "double", "split"))
+    arguments = ["-m", "mmad", "train", str(config), "--out"]
+    subprocess.run([sys.executable, *arguments, str(single)], check=True, capture_output=True)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run(
+        [*torchrun, "--master-port", "29617", *arguments, str(double)],
+        check=True,
+        capture_output=True,
+        env=environment,
+    )
+    np.testing.assert_allclose(losses_of(double), losses_of(single), rtol=1e-5)
+    accumulated = [*arguments, str(split), "training.accumulate=2"]
+    subprocess.run([sys.executable, *accumulated], check=True, capture_output=True)
+    np.testing.assert_allclose(losses_of(split), losses_of(single), rtol=1e-5)

@@ -1,0 +1,86 @@
+import pytest
+import torch
+
+from mmad.models.backbones.adapters import TemporalDepthwiseConv
+from support.backbones import backbone, randomize, steps
+
+
+def num_trainable(model: torch.nn.Module) -> int:
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+# Table 4 of the paper and the arithmetic behind it; S has width 384 and bottleneck 96.
+@pytest.mark.parametrize(
+    ("adapter", "small", "base"),
+    [
+        ("standard", 12 * ((384 * 96 + 96) + (96 * 384 + 384) + 1), 3_550_476),
+        (
+            "tia",
+            12 * ((384 * 96 + 96) + (96 * 384 + 384) + 1 + (3 * 96 + 96) + (96 * 96 + 96)),
+            4_004_364,
+        ),
+        ("dsta", 1_572_516, 6_241_572),
+        ("dsta_180", 1_890_468, 7_541_028),
+    ],
+)
+def test_number_of_trainable_parameters(adapter: str, small: int, base: int) -> None:
+    with torch.device("meta"):
+        assert num_trainable(backbone("small", adapter={"name": adapter})) == small
+        assert num_trainable(backbone("base", adapter={"name": adapter})) == base
+    assert {"standard": 890_508, "tia": 1_006_860}.get(adapter, small) == small
+
+
+@pytest.mark.parametrize("adapter", ["standard", "tia", "dsta", "dsta_180"])
+def test_new_adapter_is_the_identity(adapter: str) -> None:
+    clips = torch.randn(2, 3, 16, 32, 32)
+    videos = torch.tensor([0, 0])
+    plain, adapted = backbone().eval(), backbone(adapter={"name": adapter}).eval()
+    adapted.load_state_dict(plain.state_dict(), strict=False)
+    torch.testing.assert_close(
+        steps(adapted, clips, videos), steps(plain, clips, videos), rtol=0, atol=0
+    )
+
+
+@pytest.mark.parametrize("adapter", ["tia", "dsta", "dsta_180"])
+def test_videos_do_not_see_each_other(adapter: str) -> None:
+    model = backbone(adapter={"name": adapter}).eval()
+    randomize(model)
+    clips = torch.randn(5, 3, 16, 32, 32)
+    together = steps(model, clips, torch.tensor([0, 0, 1, 1, 1]))
+    apart = torch.cat(
+        [
+            steps(model, clips[:2], torch.tensor([0, 0])),
+            steps(model, clips[2:], torch.tensor([0] * 3)),
+        ]
+    )
+    torch.testing.assert_close(together, apart, rtol=1e-5, atol=1e-5)
+    joined = steps(model, clips, torch.zeros(5, dtype=torch.long))
+    assert (joined - apart).abs().max() > 1e-3  # one video of five clips is another thing
+
+
+@pytest.mark.parametrize("kernel", [1, 3, 5])
+def test_temporal_convolution_equals_torch(kernel: int) -> None:
+    layer = TemporalDepthwiseConv(4, kernel_size=kernel)
+    x = torch.randn(7, 3, 4)
+    expected = torch.nn.functional.conv1d(
+        x.permute(1, 2, 0), layer.weight, layer.bias, padding=kernel // 2, groups=4
+    ).permute(2, 0, 1)
+    torch.testing.assert_close(layer(x, torch.zeros(7, dtype=torch.long)), expected)
+
+
+def test_adapters_only_in_the_chosen_blocks() -> None:
+    model = backbone(adapter={"name": "tia", "blocks": [1]})
+    trained = {name for name, p in model.named_parameters() if p.requires_grad}
+    assert trained == {
+        f"blocks.1.adapter.{name}"
+        for name in (
+            *("alpha", "down.weight", "down.bias", "up.weight", "up.bias"),
+            *("temporal.depthwise.weight", "temporal.depthwise.bias"),
+            *("temporal.pointwise.weight", "temporal.pointwise.bias"),
+        )
+    }
+
+
+def test_adapter_in_a_missing_block_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"blocks 0 to 1, found \[7\]"):
+        backbone(adapter={"name": "tia", "blocks": [0, 7]})

@@ -1,0 +1,13 @@
+from mmad.config.detectors.temporalmaxer import TemporalMaxerSettings
+from mmad.models.detectors.families import build_network
+
+
+def test_the_pyramid_has_no_parameters_but_its_convolutions() -> None:
+    settings = TemporalMaxerSettings(channels=16, num_branch=5)
+    network = build_network(settings, in_channels=8, num_classes=3)
+    blocks = sum(p.numel() for p in network.pyramid.branch.parameters())
+    embedding = (8 * 16 * 3 + 32) + (16 * 16 * 3 + 32)
+    level_norms = 6 * 32
+    towers = 2 * 2 * (16 * 16 * 3 + 32) + (16 * 3 * 3 + 3) + (16 * 2 * 3 + 2) + 6
+    assert blocks == 0
+    assert sum(p.numel() for p in network.parameters()) == embedding + level_norms + towers
