@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 
 from mmad import __version__
@@ -28,9 +27,9 @@ from mmad.names import safe_name
 from mmad.progress import tracked
 from mmad.report.timeline import draw_timeline
 from mmad.structures import Annotations, VideoRecord
+from mmad.video.film_strip import film_strip
 from mmad.video.find import video_id_of
-from mmad.video.index import index_video
-from mmad.video.open import open_video
+from mmad.video.records import record_of
 from mmad.wording import count
 
 app = typer.Typer(add_completion=False)
@@ -47,28 +46,6 @@ def collect(paths: list[Path]) -> list[Path]:
     if repeated:
         raise VideoError(f"two videos have the name '{repeated[0]}'; give them different names")
     return files
-
-
-def record_of(path: Path) -> VideoRecord:
-    """A video without annotations."""
-    index = index_video(path)
-    return VideoRecord(
-        video_id=video_id_of(path),
-        duration_seconds=index.duration_seconds,
-        subset="none",
-        fps=index.fps,
-        num_frames=index.num_frames,
-        path=path,
-    )
-
-
-def film_strip(path: Path, *, num_frames: int = 10) -> list[tuple[float, np.ndarray]]:
-    """A few small frames of a video with their times in seconds."""
-    index = index_video(path)
-    times = (np.arange(num_frames) + 0.5) * index.duration_seconds / num_frames
-    positions = np.searchsorted(index.times_seconds, times).clip(0, index.num_frames - 1)
-    with open_video(path, short_side=120) as video:
-        return list(zip(times.tolist(), video.read(positions.tolist()), strict=True))
 
 
 @app.command()

@@ -6,20 +6,18 @@ from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from mmad.annotations.attach import read_subjects
-from mmad.annotations.mma52 import read_clip_list
 from mmad.errors import PredictionError
 from mmad.evaluation.detection_fusion import fuse_detections
 from mmad.evaluation.ensemble import EnsembleGain, fuse_scores, nested_gain
+from mmad.evaluation.ensemble_files import hold_scores, labelled_clips
 from mmad.evaluation.predictions import (
     read_predictions,
-    read_text_file,
     write_predictions_csv,
     write_predictions_json,
 )
-from mmad.evaluation.recognition import ACTION_COLUMNS, write_recognitions
+from mmad.evaluation.recognition import write_recognitions
 from mmad.evaluation.recognition_scores import (
     RecognitionScores,
     read_scores,
@@ -27,7 +25,7 @@ from mmad.evaluation.recognition_scores import (
     write_scores,
 )
 from mmad.labels import MA52
-from mmad.report.tables import percent
+from mmad.report.ensemble_tables import gain_table, gain_text
 from mmad.wording import count
 
 app = typer.Typer(add_completion=False)
@@ -70,7 +68,7 @@ def ensemble(
     if search and weights is not None:
         raise PredictionError("--search finds weights; leave out --weights")
     given = parse_weights(weights, files=files)
-    if is_recognition_ensemble(files):
+    if hold_scores(files):
         targets = outputs(files, out, suffixes=(".npz", ".csv"))
         members = [read_scores(path, labels=MA52) for path in files]
         if search:
@@ -108,42 +106,6 @@ def parse_weights(text: str | None, *, files: Sequence[Path]) -> list[float] | N
             f"found {len(weights)}"
         )
     return weights
-
-
-def is_recognition_ensemble(files: Sequence[Path]) -> bool:
-    """Whether all files hold scores of clips; what is wrong with others, their reader says.
-
-    Raises: PredictionError if a file cannot be read or has guesses without scores, if some hold
-    scores and some detections, or a file is there twice.
-    """
-    repeated = sorted({str(path) for path in files if files.count(path) > 1})
-    if repeated:
-        raise PredictionError(
-            f"{', '.join(repeated)}: given twice; to count it more, pass --weights"
-        )
-    found = [_holds_scores(path) for path in files]
-    if any(found) and not all(found):
-        scores, others = files[found.index(True)], files[found.index(False)]
-        raise PredictionError(
-            f"expected files of one task, found scores of clips in {scores} and detections in "
-            f"{others}"
-        )
-    return all(found)
-
-
-def _holds_scores(path: Path) -> bool:
-    if path.suffix.lower() == ".npz":
-        return True
-    text = read_text_file(path)
-    if text.lstrip()[:1] in ("{", "["):
-        return False
-    header = [name.strip(' "\r') for name in text.partition("\n")[0].split(",")]
-    if ACTION_COLUMNS[0] in header:
-        raise PredictionError(
-            f"{path}: has the order of a recogniser's guesses, not their scores; expected the .npz "
-            "of its scores, or a CSV with the columns vid, action_0, ..., body_0, ..."
-        )
-    return "action_0" in header
 
 
 def outputs(files: Sequence[Path], out: Path, *, suffixes: tuple[str, str]) -> tuple[Path, Path]:
@@ -185,11 +147,7 @@ def search_gain(
             "--search needs ground truth; pass --annotations LIST, a file with lines "
             "'name.mp4 label'"
         )
-    clips = [clip for path in annotations for clip in read_clip_list(path, labels=MA52)]
-    truth = {clip.clip_id: clip.label for clip in clips if clip.label is not None}
-    if len(truth) < len(clips):
-        found = f"{len(clips) - len(truth)} of {len(clips)} clips without a label, or twice"
-        raise PredictionError(f"{', '.join(map(str, annotations))}: {found}; see --annotations")
+    truth = labelled_clips(annotations, labels=MA52)
     return nested_gain(
         members,
         truth,
@@ -202,37 +160,11 @@ def search_gain(
     )
 
 
-def gain_table(gain: EnsembleGain, files: Sequence[Path]) -> Table:
-    """The metric (%) of each member and of the ways to weigh them."""
-    folds = len(gain.fold_weights)
-    table = Table(title=f"{gain.metric} (%), {gain.num_clips} clips", title_justify="left")
-    table.add_column("")
-    table.add_column(gain.metric, justify="right")
-    table.add_column("weights are chosen on")
-    for path, value in zip(files, gain.members, strict=True):
-        table.add_row(str(path), percent(value), "")
-    table.add_section()
-    others = f"the other folds, {folds} folds"
-    table.add_row("equal weights", percent(gain.equal), "")
-    table.add_row("best single file", percent(gain.best_single), others)
-    table.add_row("searched, nested", percent(gain.searched), others, style="bold")
-    table.add_row("searched, in-sample", percent(gain.in_sample), "the same clips: optimistic")
-    return table
-
-
 def print_gain(gain: EnsembleGain, files: Sequence[Path]) -> None:
-    """Print `gain_table`, what it means and the weights."""
+    """Print what the searched weights gain, and the weights."""
     console = Console(width=120)
     console.print(gain_table(gain, files))
-    console.print(
-        f"searched weights against the best single file: {100 * gain.gain:+.2f}, "
-        f"against equal weights: {100 * (gain.searched - gain.equal):+.2f}",
-        highlight=False,
-    )
-    if gain.searched <= gain.equal:
-        typer.echo(
-            "searched weights are no better than equal ones; without --search they are equal"
-        )
+    console.print(gain_text(gain), highlight=False)
     typer.echo("for other clips: --weights " + ",".join(f"{one:.4f}" for one in gain.weights))
 
 
