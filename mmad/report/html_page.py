@@ -2,10 +2,12 @@
 
 import html
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from string import Template
+from urllib.parse import quote
 
 from mmad.files import finite, write_text
 
@@ -40,3 +42,15 @@ def write_page(
         script="\n".join(map(part, scripts)),
     )
     write_text(path, written)
+
+
+def links_from(videos: Mapping[str, Path], *, folder: Path) -> dict[str, str]:
+    """Address of each video as seen from the page."""
+    links = {}
+    for video_id, file in videos.items():
+        try:
+            relative = Path(os.path.relpath(file.resolve(), folder.resolve())).as_posix()
+            links[video_id] = quote(os.fsencode(relative))
+        except ValueError:  # another drive
+            links[video_id] = file.resolve().as_uri()
+    return links

@@ -10,18 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmad.errors import PredictionError
+from mmad.evaluation.page_figures import (
+    best_guesses,
+    clip_class_figures,
+    likeliest_at_some_time,
+    places_in_a_square,
+)
 from mmad.evaluation.recognition import RecognitionLevel, RecognitionReport, with_suffix
-from mmad.evaluation.recognition_details import RecognitionDetails, flatten
+from mmad.evaluation.recognition_details import RecognitionDetails
 from mmad.evaluation.recognition_scores import RecognitionScores
 from mmad.labels import LabelMap
 from mmad.report.colours import PART_COLOURS
-from mmad.report.html_page import write_page
-from mmad.report.web_page import links_from
+from mmad.report.html_page import links_from, write_page
 from mmad.structures import ClipRecord
 from mmad.wording import count
-
-NUM_GUESSES = 5
-NUM_CURVES = 3
 
 
 def write_recognition_page(
@@ -74,28 +76,25 @@ def write_recognition_page(
 
 
 def _level(level: RecognitionLevel, labels: LabelMap) -> dict[str, object]:
-    confusion = np.asarray(level.confusion)
-    clips, guessed, right = level.num_clips_per_label, confusion.sum(axis=0), np.diag(confusion)
     titles = [labels.title(label) for label in range(len(labels))]
-    wrong = confusion - np.diag(right)
     return {
         "labels": titles,
         "top1": level.top1,
         "top5": level.top5,
         "f1_macro": level.f1_macro,
         "f1_micro": level.f1_micro,
-        "confusion": confusion.tolist(),
+        "confusion": level.confusion.tolist(),
         "classes": [
             {
-                "name": titles[label],
-                "clips": int(clips[label]),
-                "guessed": int(guessed[label]),
-                "recall": right[label] / clips[label] if clips[label] else None,
-                "precision": right[label] / guessed[label] if guessed[label] else None,
-                "f1": float(level.f1_per_class[label]),
-                "taken": titles[int(wrong[label].argmax())] if wrong[label].any() else "",
+                "name": title,
+                "clips": one.num_clips,
+                "guessed": one.num_guessed,
+                "recall": one.recall,
+                "precision": one.precision,
+                "f1": one.f1,
+                "taken": "" if one.taken_for is None else titles[one.taken_for],
             }
-            for label in range(len(labels))
+            for title, one in zip(titles, clip_class_figures(level), strict=True)
         ],
     }
 
@@ -112,7 +111,7 @@ def _clips(
     for clip in clips:
         row = row_of[with_suffix(clip.clip_id)]
         actions = scores.action_scores[row]
-        best = np.argsort(-actions, kind="stable")[:NUM_GUESSES]
+        best = best_guesses(actions)
         curves = None
         if details is not None and details.curves.size:
             curves = _curves(details.curves[detail_of[with_suffix(clip.clip_id)]], clip.label)
@@ -134,12 +133,10 @@ def _rows(details: RecognitionDetails) -> dict[str, int]:
 
 
 def _curves(curves_TK: NDArray[np.floating], truth: int | None) -> dict[str, object]:
-    """The actions that are likeliest at some time, and the annotated one; thousandths."""
-    best = np.argsort(-curves_TK.max(axis=0), kind="stable")[:NUM_CURVES].tolist()
-    if truth is not None and truth not in best:
-        best.append(truth)
-    values = np.round(1000 * curves_TK[:, best].T.astype(float)).astype(int)
-    return {"labels": best, "values": values.tolist()}
+    """Probabilities over time of the actions that matter, in thousandths."""
+    shown = likeliest_at_some_time(curves_TK, truth)
+    values = np.round(1000 * curves_TK[:, shown].T.astype(float)).astype(int)
+    return {"labels": shown, "values": values.tolist()}
 
 
 def _features(
@@ -148,7 +145,5 @@ def _features(
     """Places of the clips in a plane, 0 to 1."""
     rows = _rows(details)
     features = details.features[[rows[with_suffix(clip.clip_id)] for clip in clips]]
-    plane, how = flatten(features.astype(np.float64), seed=seed)
-    low, high = plane.min(axis=0), plane.max(axis=0)
-    plane = (plane - low) / np.maximum(high - low, 1e-12)
+    plane, how = places_in_a_square(features, seed=seed)
     return {"how": how, "x": plane[:, 0].round(4).tolist(), "y": plane[:, 1].round(4).tolist()}

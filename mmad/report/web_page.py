@@ -4,10 +4,8 @@ The numbers go in as JSON, and the scripts of ``page/`` draw them. Nothing is fe
 anywhere, and names of files and labels are only ever shown as text.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,22 +18,12 @@ from mmad.evaluation.error_analysis import (
     ErrorReport,
     LevelErrors,
 )
-from mmad.evaluation.error_details import (
-    CO_OCCURRENCES,
-    Histogram,
-    boundary_errors,
-    boundary_histogram,
-    calibration,
-    co_occurrence,
-    confusions,
-    length_histogram,
-    missed_by_co_occurrence,
-    score_of_as_many,
-)
+from mmad.evaluation.error_details import CO_OCCURRENCES, Histogram
+from mmad.evaluation.page_figures import ClassFigures, LevelFigures, detector_figures
 from mmad.labels import LabelMap
 from mmad.report.colours import OUTCOME_COLOURS
 from mmad.report.error_tables import CHARACTERISTIC_TITLES, bucket_ranges
-from mmad.report.html_page import write_page
+from mmad.report.html_page import links_from, write_page
 from mmad.report.tables import PAPER_TIOU
 from mmad.structures import VideoRecord
 from mmad.wording import count
@@ -52,7 +40,6 @@ OUTCOME_MEANINGS = (
     "nothing is annotated there",
 )
 _SCRIPTS = ("charts.js", "parts.js", "timeline.js", "figures.js", "app.js")
-_NUM_CONFUSIONS = 15
 
 
 def write_web_page(
@@ -90,18 +77,6 @@ def write_web_page(
     write_page(path, body="detection.html", title=title, content=content, scripts=_SCRIPTS)
 
 
-def links_from(videos: Mapping[str, Path], *, folder: Path) -> dict[str, str]:
-    """Address of each video as seen from the page."""
-    links = {}
-    for video_id, file in videos.items():
-        try:
-            relative = Path(os.path.relpath(file.resolve(), folder.resolve())).as_posix()
-            links[video_id] = quote(os.fsencode(relative))
-        except ValueError:  # another drive
-            links[video_id] = file.resolve().as_uri()
-    return links
-
-
 def page_content(
     *,
     records: Sequence[VideoRecord],
@@ -114,6 +89,8 @@ def page_content(
     """What the page shows: fractions, times in hundredths and scores in thousandths."""
     first = next(iter(errors.levels.values()))
     found, truth = first.matches.found, first.matches.truth
+    shown = _shown_tiou(next(iter(scores.levels.values())))
+    figures = detector_figures(scores, errors, shown_tiou=shown)
     tiou = next(iter(scores.levels.values())).tiou
     counts = {"video": len(records), "annotation": len(truth), "detection": len(found)}
     return {
@@ -124,9 +101,9 @@ def page_content(
             *(list(fact) for fact in (facts or {}).items()),
         ],
         "tiou": tiou.tolist(),
-        "shown_tiou": _shown_tiou(next(iter(scores.levels.values()))),
-        "threshold": score_of_as_many(found.scores, len(truth)),
-        "highest": max(1.0, float(found.scores.max(initial=0.0))),
+        "shown_tiou": shown,
+        "threshold": figures.threshold,
+        "highest": figures.highest_score,
         "colours": list(OUTCOME_COLOURS),
         "letters": list(OUTCOME_LETTERS),
         "outcomes": list(OUTCOMES),
@@ -139,11 +116,14 @@ def page_content(
             }
             for name in CHARACTERISTICS
         },
-        "lengths": _bars(length_histogram(truth)),
+        "lengths": _bars(figures.lengths),
         "actions": [labels.title(label) for label in range(len(labels))],
         "parents": list(labels.parents) if labels.has_parents else [0] * len(labels),
         "parts": list(labels.parent_names) if labels.has_parents else ["actions"],
-        "levels": {name: _level(scores.levels[name], item) for name, item in errors.levels.items()},
+        "levels": {
+            name: _level(scores.levels[name], item, figures.levels[name])
+            for name, item in errors.levels.items()
+        },
         "videos": [
             {
                 "id": record.video_id,
@@ -169,9 +149,8 @@ def _bars(bins: Histogram) -> dict[str, object]:
     }
 
 
-def _level(level: LevelReport, errors: LevelErrors) -> dict[str, object]:
-    boundaries, sure = boundary_errors(errors), calibration(errors)
-    kinds = co_occurrence(errors.matches.truth, errors.labels)
+def _level(level: LevelReport, errors: LevelErrors, figures: LevelFigures) -> dict[str, object]:
+    sure = figures.calibration
     return {
         "labels": [level.labels.title(label) for label in range(len(level.labels))],
         "map": level.map.tolist(),
@@ -186,37 +165,33 @@ def _level(level: LevelReport, errors: LevelErrors) -> dict[str, object]:
         "sensitivity_base": errors.sensitivity_base,
         "confusions": [
             [pair.annotated, pair.detected, pair.count, pair.same_part]
-            for pair in confusions(errors)[:_NUM_CONFUSIONS]
+            for pair in figures.confusions
         ],
-        "co_occurrence": missed_by_co_occurrence(errors, kinds),
+        "co_occurrence": figures.missed_by_co_occurrence,
         "boundaries": {
-            "start": _bars(boundary_histogram(boundaries.starts)),
-            "end": _bars(boundary_histogram(boundaries.ends)),
+            "start": _bars(figures.starts),
+            "end": _bars(figures.ends),
         },
         "calibration": {
             "score": sure.mean_score[sure.counts > 0].tolist(),
             "precision": sure.precision[sure.counts > 0].tolist(),
             "error": sure.expected_error,
         },
-        "classes": _classes(level, errors),
+        "classes": [
+            _class(level.labels.title(label), one) for label, one in enumerate(figures.classes)
+        ],
     }
 
 
-def _classes(level: LevelReport, errors: LevelErrors) -> list[dict[str, object]]:
-    rows = []
-    for label in range(len(level.labels)):
-        row: dict[str, object] = {
-            "name": level.labels.title(label),
-            "annotations": int(level.matches.num_annotations[label]),
-            "detections": len(level.matches.ranked[label]),
-            "ap": float(level.per_class[:, label].mean()),
-            "missed": errors.missed(errors.matches.truth.labels == label),
-        }
-        for place, tiou in enumerate(_shown_tiou(level)):
-            column = int(np.argmin(np.abs(level.tiou - tiou)))
-            row[f"ap{place}"] = float(level.per_class[column, label])
-        rows.append(row)
-    return rows
+def _class(title: str, figures: ClassFigures) -> dict[str, object]:
+    return {
+        "name": title,
+        "annotations": figures.num_annotations,
+        "detections": figures.num_detections,
+        "ap": figures.average_precision,
+        "missed": figures.missed,
+        **{f"ap{place}": value for place, value in enumerate(figures.precision_at)},
+    }
 
 
 def _offsets(videos: NDArray[np.int64], num_videos: int) -> list[int]:

@@ -1,0 +1,198 @@
+"""The figures of a report's page that no other analysis needs, computed; the page draws them.
+
+Shapes: K classes, T steps of time, N clips.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmad.evaluation.detection import DetectionReport, LevelReport
+from mmad.evaluation.error_analysis import ErrorReport, LevelErrors
+from mmad.evaluation.error_details import (
+    Calibration,
+    Confusion,
+    Histogram,
+    boundary_errors,
+    boundary_histogram,
+    calibration,
+    co_occurrence,
+    confusions,
+    length_histogram,
+    missed_by_co_occurrence,
+    score_of_as_many,
+)
+from mmad.evaluation.recognition import RecognitionLevel
+from mmad.evaluation.recognition_details import flatten
+from mmad.structures import Floats, Ints
+
+_NUM_CONFUSIONS = 15
+_NUM_GUESSES = 5
+_NUM_CURVES = 3
+
+
+@dataclass(frozen=True)
+class ClassFigures:
+    """A class of a detector. Fractions.
+
+    Attributes:
+        num_annotations: of the class.
+        num_detections: of the class.
+        average_precision: mean over the thresholds; NaN without annotations.
+        precision_at: average precision at each threshold that is shown.
+        missed: share of its annotations that were not found; NaN without annotations.
+    """
+
+    num_annotations: int
+    num_detections: int
+    average_precision: float
+    precision_at: tuple[float, ...]
+    missed: float
+
+
+@dataclass(frozen=True, eq=False)
+class LevelFigures:
+    """A level of a detector.
+
+    Attributes:
+        confusions: the most frequent ones.
+        missed_by_co_occurrence: share of missed annotations for each of `CO_OCCURRENCES`.
+        starts, ends: errors of boundaries, in bins.
+        calibration: of the scores.
+        classes: one for each label.
+    """
+
+    confusions: Sequence[Confusion]
+    missed_by_co_occurrence: Sequence[float]
+    starts: Histogram
+    ends: Histogram
+    calibration: Calibration
+    classes: Sequence[ClassFigures]
+
+
+@dataclass(frozen=True, eq=False)
+class DetectorFigures:
+    """A detector.
+
+    Attributes:
+        threshold: score above which there are about as many detections as annotations.
+        highest_score: of all detections, at least 1.
+        lengths: of the annotations, in bins.
+        levels: those of the error report.
+    """
+
+    threshold: float
+    highest_score: float
+    lengths: Histogram
+    levels: dict[str, LevelFigures]
+
+
+def detector_figures(
+    scores: DetectionReport, errors: ErrorReport, *, shown_tiou: Sequence[float]
+) -> DetectorFigures:
+    """What the page of a detector shows beside its scores and errors.
+
+    Args:
+        scores: mAP of the detections.
+        errors: of the same detections.
+        shown_tiou: thresholds of ``scores`` at which each class is shown.
+    """
+    first = next(iter(errors.levels.values()))
+    found, truth = first.matches.found, first.matches.truth
+    return DetectorFigures(
+        threshold=score_of_as_many(found.scores, len(truth)),
+        highest_score=max(1.0, float(found.scores.max(initial=0.0))),
+        lengths=length_histogram(truth),
+        levels={
+            name: _level_figures(scores.levels[name], item, shown_tiou)
+            for name, item in errors.levels.items()
+        },
+    )
+
+
+def _level_figures(
+    level: LevelReport, errors: LevelErrors, shown_tiou: Sequence[float]
+) -> LevelFigures:
+    boundaries = boundary_errors(errors)
+    kinds = co_occurrence(errors.matches.truth, errors.labels)
+    columns = [int(np.argmin(np.abs(level.tiou - tiou))) for tiou in shown_tiou]
+    return LevelFigures(
+        confusions=confusions(errors)[:_NUM_CONFUSIONS],
+        missed_by_co_occurrence=missed_by_co_occurrence(errors, kinds),
+        starts=boundary_histogram(boundaries.starts),
+        ends=boundary_histogram(boundaries.ends),
+        calibration=calibration(errors),
+        classes=[
+            ClassFigures(
+                num_annotations=int(level.matches.num_annotations[label]),
+                num_detections=len(level.matches.ranked[label]),
+                average_precision=float(level.per_class[:, label].mean()),
+                precision_at=tuple(level.per_class[columns, label].tolist()),
+                missed=errors.missed(errors.matches.truth.labels == label),
+            )
+            for label in range(len(level.labels))
+        ],
+    )
+
+
+@dataclass(frozen=True)
+class ClipClassFigures:
+    """A class of a recogniser. Fractions.
+
+    Attributes:
+        num_clips: of the class.
+        num_guessed: clips that are first guessed to be of it.
+        recall, precision: None where there are no such clips.
+        f1: NaN where there are neither.
+        taken_for: the other class that its clips are most often taken for, or None.
+    """
+
+    num_clips: int
+    num_guessed: int
+    recall: float | None
+    precision: float | None
+    f1: float
+    taken_for: int | None
+
+
+def clip_class_figures(level: RecognitionLevel) -> list[ClipClassFigures]:
+    """One for each label of the level."""
+    confusion = np.asarray(level.confusion)
+    clips, guessed, right = level.num_clips_per_label, confusion.sum(axis=0), np.diag(confusion)
+    wrong = confusion - np.diag(right)
+    return [
+        ClipClassFigures(
+            num_clips=int(clips[label]),
+            num_guessed=int(guessed[label]),
+            recall=right[label] / clips[label] if clips[label] else None,
+            precision=right[label] / guessed[label] if guessed[label] else None,
+            f1=float(level.f1_per_class[label]),
+            taken_for=int(wrong[label].argmax()) if wrong[label].any() else None,
+        )
+        for label in range(len(confusion))
+    ]
+
+
+def best_guesses(scores_K: Floats) -> Ints:
+    """The actions with the highest scores, the best first; of equal ones the first."""
+    return np.argsort(-scores_K, kind="stable")[:_NUM_GUESSES]
+
+
+def likeliest_at_some_time(curves_TK: NDArray[np.floating], truth: int | None) -> list[int]:
+    """The actions that are likeliest at some time, and the annotated one."""
+    best = np.argsort(-curves_TK.max(axis=0), kind="stable")[:_NUM_CURVES].tolist()
+    if truth is not None and truth not in best:
+        best.append(truth)
+    return best
+
+
+def places_in_a_square(features_ND: NDArray[np.floating], *, seed: int) -> tuple[Floats, str]:
+    """Places of clips in a plane, (N, 2) from 0 to 1, and a sentence that says how they were found.
+
+    See `flatten`.
+    """
+    plane, how = flatten(features_ND.astype(np.float64), seed=seed)
+    low, high = plane.min(axis=0), plane.max(axis=0)
+    return (plane - low) / np.maximum(high - low, 1e-12), how
