@@ -15,6 +15,7 @@ from mmad.config.run import DetectionRun
 from mmad.engine.loop import Loop
 from mmad.engine.runs.folder import RunFolder, load_run
 from mmad.engine.training import train_run
+from support.runs import losses_of
 from support.synthetic_data import tiny_config
 
 pytestmark = pytest.mark.slow
@@ -24,10 +25,6 @@ def i3d_config(videos: Path, **changes: object) -> DetectionRun:
     backbone = {"name": "i3d", "base_channels": 4, "clip_frames": 16, "freeze": False}
     changes = {"upsampling": 4, "training__epochs": 2, "detector__drop_path": 0.0, **changes}
     return tiny_config(videos, backbone=backbone, **changes)
-
-
-def losses_of(folder: Path) -> list[float]:
-    return [row["loss"] for row in RunFolder(folder).rows() if row["kind"] == "step"]
 
 
 @pytest.fixture(scope="module")

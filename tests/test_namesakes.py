@@ -1,0 +1,161 @@
+"""Tests mirror their sources: mmad/a/b.py has tests/a/test_b.py, or a line in the table here."""
+
+from pathlib import Path
+
+TESTS = Path(__file__).resolve().parent
+PACKAGE = TESTS.parent / "mmad"
+
+# These join or describe what other files hold.
+WITHOUT = ("__init__.py", "build.py", "contract.py")
+
+# Source without a namesake, and the test file that covers it.
+COVERED = {
+    "__main__.py": "test_docs.py",
+    "checkpoint.py": "engine/runs/test_folder.py",
+    "errors.py": "cli/test_main.py",
+    "labels.py": "annotations/test_formats.py",
+    "limits.py": "test_hostile_files.py",
+    "packed.py": "test_hostile_files.py",
+    "parsing.py": "test_hostile_files.py",
+    "wording.py": "report/test_error_figures.py",
+    "workers.py": "test_interrupts.py",
+    "annotations/activitynet.py": "annotations/test_formats.py",
+    "annotations/attach.py": "annotations/test_check.py",
+    "annotations/charades.py": "annotations/test_standard_data_sets.py",
+    "annotations/check_clips.py": "annotations/test_check_videos.py",
+    "annotations/ego4d.py": "annotations/test_standard_data_sets.py",
+    "annotations/epic.py": "annotations/test_standard_data_sets.py",
+    "annotations/mma52.py": "annotations/test_formats.py",
+    "annotations/placeholders.py": "annotations/test_check.py",
+    "annotations/problems.py": "annotations/test_check.py",
+    "annotations/subsets.py": "annotations/test_formats.py",
+    "annotations/validation.py": "annotations/test_formats.py",
+    "cli/_copies.py": "video/test_prepare.py",
+    "cli/_inputs.py": "cli/test_eval.py",
+    "cli/_notices.py": "test_frame_rates.py",
+    "cli/_options.py": "cli/test_main.py",
+    "cli/_scores.py": "cli/test_eval.py",
+    "cli/data/_options.py": "annotations/test_check.py",
+    "cli/data/check.py": "annotations/test_check.py",
+    "cli/data/crop.py": "video/test_crop.py",
+    "cli/data/flow.py": "video/test_flow.py",
+    "cli/data/split.py": "annotations/test_split.py",
+    "cli/data/stats.py": "annotations/test_check.py",
+    "cli/error_analysis.py": "evaluation/test_error_analysis.py",
+    "cli/features.py": "engine/features/test_stored.py",
+    "cli/prepare.py": "video/test_prepare.py",
+    "cli/recognize.py": "engine/test_recognition.py",
+    "cli/train.py": "engine/test_loop.py",
+    "cli/weights.py": "weights/test_load.py",
+    "config/backbones/family.py": "data/test_transforms.py",
+    "config/backbones/union.py": "test_families.py",
+    "config/base.py": "config/test_reading.py",
+    "config/data.py": "config/test_reading.py",
+    "config/detectors/dense.py": "config/test_reading.py",
+    "config/detectors/family.py": "test_families.py",
+    "config/detectors/union.py": "test_families.py",
+    "config/explain.py": "config/test_reading.py",
+    "config/features.py": "engine/features/test_extraction.py",
+    "config/inference.py": "config/test_reading.py",
+    "config/labels.py": "test_hostile_files.py",
+    "config/recognition.py": "models/recognisers/test_auxiliary_heads.py",
+    "config/run.py": "config/test_reading.py",
+    "config/training.py": "config/test_reading.py",
+    "data/features/files.py": "engine/features/test_extraction.py",
+    "data/features/manifest.py": "engine/features/test_stored.py",
+    "data/features/parts.py": "cli/test_extract_features.py",
+    "data/frames.py": "data/test_clips.py",
+    "data/samples.py": "data/test_clip_transform.py",
+    "data/workers.py": "engine/features/test_stored.py",
+    "engine/detection.py": "engine/test_loop.py",
+    "engine/distributed.py": "engine/test_loop.py",
+    "engine/features/backbone.py": "engine/features/test_extraction.py",
+    "engine/features/plan.py": "engine/features/test_extraction.py",
+    "engine/optimiser.py": "engine/test_loop.py",
+    "engine/runs/pretrained.py": "weights/test_load.py",
+    "engine/smoke.py": "test_configs.py",
+    "engine/task.py": "engine/test_loop.py",
+    "engine/tensorboard.py": "engine/test_training.py",
+    "evaluation/both_ways.py": "evaluation/test_agreement.py",
+    "evaluation/consensus.py": "evaluation/test_agreement.py",
+    "evaluation/ensemble_files.py": "cli/test_ensemble.py",
+    "evaluation/error_details.py": "evaluation/test_error_analysis.py",
+    "evaluation/hierarchy.py": "models/recognisers/test_auxiliary_heads.py",
+    "evaluation/matching.py": "evaluation/test_agreement.py",
+    "evaluation/page_figures.py": "report/test_web_page.py",
+    "evaluation/panel.py": "cli/test_agreement.py",
+    "evaluation/recognition_details.py": "report/test_recognition_page.py",
+    "evaluation/submission.py": "cli/test_submit.py",
+    "models/backbones/build_adapters.py": "models/backbones/test_adapters.py",
+    "models/backbones/families.py": "test_families.py",
+    "models/backbones/features.py": "engine/features/test_extraction.py",
+    "models/backbones/inflation.py": "models/backbones/test_i3d.py",
+    "models/backbones/naming.py": "models/backbones/test_i3d.py",
+    "models/detectors/dense/pyramid.py": "models/detectors/test_actionformer.py",
+    "models/detectors/families.py": "test_families.py",
+    "models/detectors/set_matching.py": "models/detectors/test_tadtr.py",
+    "models/detectors/whole.py": "engine/test_inference.py",
+    "models/from_settings.py": "test_defaults.py",
+    "models/layers/residual3d.py": "models/backbones/test_i3d.py",
+    "report/agreement_tables.py": "cli/test_agreement.py",
+    "report/colours.py": "report/test_timeline.py",
+    "report/data_tables.py": "annotations/test_check.py",
+    "report/ensemble_tables.py": "cli/test_ensemble.py",
+    "report/error_tables.py": "report/test_error_figures.py",
+    "report/figures.py": "report/test_timeline.py",
+    "report/html_page.py": "report/test_web_page.py",
+    "report/recognition_tables.py": "evaluation/test_recognition.py",
+    "synthetic/plan.py": "synthetic/test_dataset.py",
+    "synthetic/render.py": "synthetic/test_motions.py",
+    "synthetic/subjects.py": "synthetic/test_dataset.py",
+    "video/closing.py": "video/test_reader.py",
+    "video/copies.py": "video/test_prepare.py",
+    "video/crop_sheet.py": "video/test_crop.py",
+    "video/decord_reader.py": "video/test_reader.py",
+    "video/film_strip.py": "cli/test_detect.py",
+    "video/open.py": "video/test_reader.py",
+    "video/pyav_reader.py": "video/test_reader.py",
+    "video/reading.py": "video/test_reader.py",
+    "video/records.py": "cli/test_detect.py",
+    "weights/export.py": "weights/test_load.py",
+    "weights/naming.py": "weights/test_load.py",
+}
+
+SOURCES = sorted(
+    path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py") if path.name not in WITHOUT
+)
+
+
+def namesakes(source: Path) -> list[Path]:
+    """The test files that bear the name of this source, or of the family that it belongs to."""
+    folder, name = source.parent, source.stem.lstrip("_")
+    places = [folder / f"test_{name}.py"]
+    places += [place / f"test_{folder.name}.py" for place in (folder, folder.parent)]
+    if source.parts[0] == "config":  # settings are tested with what is made of them
+        made = Path("models", *folder.parts[1:])
+        places += [place / f"test_{name}.py" for place in (made, made / name)]
+    return [place for place in places if (TESTS / place).is_file()]
+
+
+def test_every_source_has_a_namesake_or_says_what_covers_it() -> None:
+    alone = [str(source) for source in SOURCES if not namesakes(source)]
+    missing = sorted(set(alone) - COVERED.keys())
+    assert not missing, f"add a test file of the same name, or a line in COVERED: {missing}"
+
+
+def test_the_table_has_no_stale_lines() -> None:
+    gone = sorted(COVERED.keys() - set(map(str, SOURCES)))
+    assert not gone, f"no longer sources, remove them from COVERED: {gone}"
+    untested = sorted(test for test in COVERED.values() if not (TESTS / test).is_file())
+    assert not untested, f"COVERED names test files that do not exist: {untested}"
+    named = sorted(source for source in COVERED if namesakes(Path(source)))
+    assert not named, f"these have test files of their own now, remove them: {named}"
+
+
+def test_every_test_file_in_a_folder_is_found_by_a_source() -> None:
+    """What is about several rooms lies in tests/ itself."""
+    found = {place for source in SOURCES for place in namesakes(source)}
+    found |= set(map(Path, COVERED.values()))
+    files = {path.relative_to(TESTS) for path in TESTS.rglob("test_*.py") if path.parent != TESTS}
+    strangers = sorted(map(str, files - found))
+    assert not strangers, f"rename them after their sources, or move them to tests/: {strangers}"
