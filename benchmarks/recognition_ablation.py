@@ -20,7 +20,7 @@ from mmad.config.reading import load_any_config
 from mmad.config.recognition import RecognitionConfig
 from mmad.engine.distributed import start_processes
 from mmad.engine.recognition import read_clips, recognize_clips
-from mmad.engine.runs.folder import load_recognizer
+from mmad.engine.runs.folder import load_recogniser
 from mmad.engine.training import train_run
 from mmad.evaluation.ensemble import fuse_scores
 from mmad.evaluation.recognition import evaluate_recognition
@@ -51,8 +51,8 @@ ROWS: dict[str, tuple[str, ...]] = {
         *("backbone.adapter={name: none}", *LINEAR, *NO_F1, *FRAME_OFF),
         *("heads.coarse=false", "heads.dropout=0.0"),
     ),
-    "head: I3D": ("heads.primary=i3d",),
-    "head: TimeSformer": ("heads.primary=timesformer", *LINEAR, *NO_F1),
+    "head: I3D": (),
+    "head: TimeSformer": ("heads.norm=true", *LINEAR, *NO_F1),
     "loss: cross-entropy": (*LINEAR, *NO_F1),
     "loss: cross-entropy and F1": LINEAR,
     "loss: ArcFace": NO_F1,
@@ -62,7 +62,7 @@ ROWS: dict[str, tuple[str, ...]] = {
     "frame heads: ArcFace and F1 of each": (
         *("heads.frame_classifier=arcface", "losses.f1_frames=each"),
     ),
-    "head: TimeSformer, ArcFace and F1": ("heads.primary=timesformer",),
+    "head: TimeSformer, ArcFace and F1": ("heads.norm=true",),
     "compat: released": ("compat=released",),
     "sampling: balanced, exponent 0.5": ("data.balance_exponent=0.5",),
     "mixup inside body parts": ("losses.mixup=0.3",),
@@ -121,7 +121,7 @@ def scores_of(work: Path, name: str, config: RecognitionConfig) -> tuple[Recogni
 
 
 def recognize(run: Path, config: RecognitionConfig) -> RecognitionScores:
-    model, _, labels = load_recognizer(run)
+    model, _, labels = load_recogniser(run)
     answers = recognize_clips(
         model,
         read_clips(config, config.data.test),

@@ -12,7 +12,7 @@ import pytest
 from mmad.config.base import Settings
 from mmad.config.detectors.union import settings_of_detector
 from mmad.config.inference import InferenceSettings
-from mmad.config.recognition import HeadSettings, LossSettings
+from mmad.config.recognisers.auxiliary_heads import AuxiliaryHeadsSettings, LossSettings
 from mmad.models import detectors, recognisers
 from mmad.models.detectors.families import DETECTORS
 from mmad.models.from_settings import from_settings
@@ -32,7 +32,7 @@ FAMILIES = {
 }
 OF_ALL = set().union(*FAMILIES.values())
 RECOGNISERS = {
-    f"{recognisers.__name__}.auxiliary_heads": names_of(HeadSettings, LossSettings),
+    f"{recognisers.__name__}.auxiliary_heads": names_of(AuxiliaryHeadsSettings, LossSettings),
 }
 
 

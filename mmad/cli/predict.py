@@ -26,7 +26,7 @@ from mmad.engine.recognition import (
     recognize_clips,
     write_answers,
 )
-from mmad.engine.runs.folder import RunFolder, labels_of, load_recognizer, load_run
+from mmad.engine.runs.folder import RunFolder, labels_of, load_recogniser, load_run
 from mmad.errors import CheckpointError
 from mmad.evaluation.predictions import write_predictions_csv, write_predictions_json
 from mmad.files import check_output_file
@@ -194,7 +194,7 @@ def predict_clips(
     if out is not None and out.suffix.lower() not in (".csv", ".zip"):
         raise CheckpointError(f"--out {out}: expected a name that ends in .csv or .zip")
     clips = read_clips(wanted, paths[subset])
-    model, config, labels = load_recognizer(checkpoint)
+    model, config, labels = load_recogniser(checkpoint)
     require_same_model(checkpoint, config, wanted, ("backbone", "heads"))
     if (config.data.flow is None) != (wanted.data.flow is None):
         raise CheckpointError(f"{checkpoint}: data.flow makes another model; train it anew")

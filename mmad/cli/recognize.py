@@ -15,7 +15,7 @@ from mmad.cli._options import DeviceOption, MaxMissingOption
 from mmad.config.reading import with_max_missing
 from mmad.engine.distributed import start_processes
 from mmad.engine.recognition import raise_failed_clips, recognize_clips, write_answers
-from mmad.engine.runs.folder import load_recognizer
+from mmad.engine.runs.folder import load_recogniser
 from mmad.errors import MmadError, VideoError
 from mmad.files import check_output_file
 from mmad.progress import Progress
@@ -51,7 +51,7 @@ def recognize(
     names = [as_text(path.name) for path in clips]
     if len(set(names)) < len(names):
         raise VideoError("two clips have the same name; recognise them in separate calls")
-    model, config, labels = load_recognizer(checkpoint)
+    model, config, labels = load_recogniser(checkpoint)
     config = with_max_missing(config, max_missing)
     processor = start_processes(device).device
     with Progress("recognize", total=len(clips), unit="clips") as progress:

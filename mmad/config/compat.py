@@ -48,26 +48,41 @@ PRESETS_OF_FEATURES: Presets = {
 }
 
 
-def presets_of_recognition(primary: object) -> Presets:
-    """The presets of a recogniser with this primary head; TimeSformer's has a loss of its own."""
-    is_plain = primary == "timesformer"
-    return {
-        "released": {
-            "heads": {
-                "shared_gate": False,
-                "gate": "replace",
-                "frame_rows": "channel_groups",
-                "margin_on": "all",
-                "frame_classifier": "linear",
-                **({"classifier": "linear"} if is_plain else {}),
-            },
-            "losses": {
-                "f1_constant": 2,
-                "f1_frames": "together",
-                **({"f1": False} if is_plain else {}),
-            },
+def presets_of_recognition(*, norm: bool) -> Presets:
+    """The presets of a recogniser; that with TimeSformer's head has a ``norm`` and another loss."""
+    released = {
+        "heads": {
+            "shared_gate": False,
+            "gate": "replace",
+            "frame_rows": "channel_groups",
+            "margin_on": "all",
+            "frame_classifier": "linear",
         },
+        "losses": {"f1_constant": 2, "f1_frames": "together"},
     }
+    timesformer = {"heads": {"classifier": "linear", "norm": norm}, "losses": {"f1": False}}
+    return {"released": released, "released_timesformer": _merged(released, timesformer)}
+
+
+def of_named_poolings(content: Mapping[str, Any], *, norms_vectors: bool) -> dict[str, Any]:
+    """The settings of a recogniser whose heads had a ``primary``: tsn, i3d or timesformer.
+
+    All were the mean of all tokens; that of TimeSformer had a norm, if the backbone has none.
+
+    >>> of_named_poolings({"heads": {"primary": "timesformer"}}, norms_vectors=False)["heads"]
+    {'norm': True}
+    """
+    heads = content.get("heads")
+    if not isinstance(heads, Mapping) or "primary" not in heads:
+        return dict(content)
+    rest = {key: value for key, value in heads.items() if key != "primary"}
+    changed = {**content, "heads": rest}
+    is_timesformer = heads["primary"] == "timesformer"
+    if rest.get("norm") is None:
+        rest["norm"] = is_timesformer and not norms_vectors
+    if is_timesformer and content.get("compat") == "released":
+        changed["compat"] = "released_timesformer"
+    return changed
 
 
 def of_first_runs(content: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,10 +30,11 @@ from mmad.evaluation.recognition_details import (
 )
 from mmad.evaluation.recognition_scores import RecognitionScores, to_recognitions, write_scores
 from mmad.labels import MA52, LabelMap
-from mmad.models.build import build_recognition_criterion, build_recognizer
+from mmad.models.build import build_recogniser
 from mmad.models.layers.loss_normalizer import LossNormalizer
-from mmad.models.recognisers.auxiliary_heads.criterion import RecognitionTargets
-from mmad.models.recognisers.auxiliary_heads.network import Mix, Recognizer
+from mmad.models.recognisers.contract import RecognitionTargets
+from mmad.models.recognisers.families import build_recognition_criterion
+from mmad.models.recognisers.whole import Mix, Recogniser
 from mmad.progress import Progress
 from mmad.structures import ClipRecord
 from mmad.video.reading import ReadVideo
@@ -134,7 +135,7 @@ class RecognitionTask:
         """F1_mean, with the guesses."""
         if not self._validation:
             return Validation(0.0, {})
-        assert isinstance(model, Recognizer)
+        assert isinstance(model, Recogniser)
         device = self._processes.device
         clips = self._validation
         with Progress("validate", total=len(clips), unit="clips", quiet=quiet) as progress:
@@ -213,7 +214,7 @@ def write_answers(
 
 
 def recognize_clips(
-    model: Recognizer,
+    model: Recogniser,
     clips: Sequence[ClipRecord],
     config: RecognitionConfig,
     *,
@@ -352,7 +353,7 @@ def prepare_recognition(
         if any(clip.label is None for clip in clips):
             raise AnnotationError(f"data.{path}: a list without labels; expected 'name.mp4 label'")
     counts = np.bincount([clip.label or 0 for clip in training], minlength=len(labels))
-    model = build_recognizer(config, labels=labels)
+    model = build_recogniser(config, labels=labels)
     cache = FrameCache(budget_gb=config.data.cache_gb)
     dataset = TrainingClips(
         training,

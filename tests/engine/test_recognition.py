@@ -17,12 +17,12 @@ from mmad.config.reading import dump_config, parse_any_config
 from mmad.data.clips import TrainingClips
 from mmad.data.samples import Sample
 from mmad.engine.recognition import read_clips
-from mmad.engine.runs.folder import RunFolder, load_recognizer, load_run
+from mmad.engine.runs.folder import RunFolder, load_recogniser, load_run
 from mmad.engine.training import train_run
 from mmad.errors import AnnotationError, CheckpointError, ConfigError, MmadError, VideoError
 from mmad.evaluation.recognition_scores import read_scores
 from mmad.labels import MA52
-from mmad.models.build import build_recognizer
+from mmad.models.build import build_recogniser
 from mmad.video.find import find_videos
 from mmad.video.flow import flow_videos
 from support.synthetic_data import tiny_clip_config, tiny_config
@@ -55,7 +55,8 @@ def test_the_log_has_every_loss(run: Path) -> None:
     "changes",
     [
         {"compat": "released"},
-        {"heads__primary": "timesformer"},
+        {"heads__norm": True},
+        {"compat": "released_timesformer"},
         {"losses__mixup": 0.4, "losses__label_smoothing": 0.1},
         {"losses__within_body_exponent": 0.5, "data__balance_exponent": 0.5},
         {"inference__hierarchy": "soft"},
@@ -78,20 +79,22 @@ def test_every_mode_is_a_setting(changes: dict, videos: Path, tmp_path: Path) ->
 def test_a_run_from_before_frame_heads_had_arcface_is_read(
     primary: str, videos: Path, tmp_path: Path
 ) -> None:
-    settings = {"heads__primary": primary, "heads__frame_classifier": "linear"}
+    is_normed = primary == "timesformer"
+    settings = {"heads__norm": is_normed, "heads__frame_classifier": "linear"}
     if primary == "timesformer":
         settings["heads__classifier"] = "linear"
     config = tiny_clip_config(videos, training__epochs=1, **settings)
     folder = train_run(config, out=tmp_path / "run", quiet=True)
     content = config.model_dump(mode="json")
-    for name in ("norm", "frame_classifier"):
+    for name in ("norm", "frame_classifier", "name"):
         del content["heads"][name]
+    content["heads"]["primary"] = primary
     del content["losses"]["f1_frames"]
     content["heads"]["classifier"] = "arcface"
     if primary == "tsn":
         content["heads"]["classifier"] = config.heads.classifier
     folder.config.write_text(yaml.safe_dump(content))
-    _, found, _ = load_recognizer(folder.path)
+    _, found, _ = load_recogniser(folder.path)
     assert (found.heads.frame_classifier, found.losses.f1_frames) == ("linear", "together")
     assert found.losses.f1 == (primary == "tsn")
 
@@ -112,7 +115,7 @@ def test_two_streams(weights: str, fusion: str, run: Path, videos: Path, tmp_pat
     )
     folder = train_run(config, out=tmp_path / "run", quiet=True)
     assert np.isfinite(losses(folder)).all()
-    model = load_recognizer(folder.path)[0]
+    model = load_recogniser(folder.path)[0]
     assert (model.features.flow_backbone is None) == (weights == "shared")
     assert model.heads.fine.weight.shape[1] == (32 if fusion == "concat" else 16)
     result = CliRunner().invoke(app, ["predict", str(folder.path), "--subset", "val"])
@@ -219,7 +222,7 @@ def test_a_detector_starts_from_a_recogniser_and_back(
 ) -> None:
     detection = tiny_config(videos, backbone__pretrained=str(run), training__epochs=1)
     detector = train_run(detection, out=tmp_path / "detector", quiet=True)
-    start = load_recognizer(run)[0].features.backbone.state_dict()
+    start = load_recogniser(run)[0].features.backbone.state_dict()
     row = next(row for row in detector.rows() if row["kind"] == "weights")
     assert f"{len(start)} tensors matched" in row["report"][0]
     last = torch.load(detector.last, weights_only=True)
@@ -249,7 +252,7 @@ def test_without_validation_the_last_weights_are_used(videos: Path, tmp_path: Pa
     folder = train_run(tiny_clip_config(videos, data__val=[]), out=tmp_path / "run", quiet=True)
     assert not folder.best.is_file()
     last = torch.load(folder.last, weights_only=True)["average"]
-    model = load_recognizer(folder.path)[0]
+    model = load_recogniser(folder.path)[0]
     assert model.heads.fine.weight.equal(last["heads.fine.weight"])
 
 
@@ -263,7 +266,7 @@ def test_every_trained_tensor_gets_a_gradient(
     config = tiny_clip_config(
         videos, heads__frame=frame, heads__frame_coarse=frame_coarse, heads__shared_gate=shared
     )
-    model = build_recognizer(config, labels=MA52)
+    model = build_recogniser(config, labels=MA52)
     clips = torch.zeros(2, 16, 32, 32, 3, dtype=torch.uint8)
     outputs = model(clips, torch.eye(3, 4).expand(2, 3, 4), [1, 1])
     parts = (outputs.fine, outputs.coarse, outputs.fine_frame, outputs.coarse_frame)
@@ -276,7 +279,7 @@ def test_other_models_are_refused_by_predict(run: Path, videos: Path, tmp_path: 
     flow = tmp_path / "flow"
     flow_videos(list(find_videos(videos / "clips").values()), flow)
     for change, expected in (
-        ("heads.primary=timesformer", "other settings of heads"),
+        ("heads.norm=true", "other settings of heads"),
         (f"data.flow={flow}", "makes another model"),
     ):
         result = CliRunner().invoke(app, ["predict", str(run), change, "--subset", "val"])

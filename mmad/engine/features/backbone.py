@@ -10,7 +10,7 @@ from mmad.config.reading import load_any_config
 from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import AnyConfig, VideoRun, require_videos
 from mmad.engine.features.plan import FeatureBackbone
-from mmad.engine.runs.folder import RunFolder, load_recognizer, load_run
+from mmad.engine.runs.folder import RunFolder, load_recogniser, load_run
 from mmad.engine.runs.pretrained import load_pretrained, settle_backbone
 from mmad.errors import ConfigError
 from mmad.models.backbones.contract import Backbone
@@ -77,7 +77,7 @@ def backbone_of_run(run: Path, config: AnyConfig) -> Backbone:
     Raises: ConfigError if ``config`` makes another backbone than the run has.
     """
     if isinstance(config, RecognitionConfig):
-        recognizer, own, _ = load_recognizer(run)
+        recognizer, own, _ = load_recogniser(run)
         trained, backbone = own.backbone, recognizer.features.backbone
     else:
         detector, found, _ = load_run(run)

@@ -32,9 +32,9 @@ from mmad.data.features.manifest import FeatureManifest, read_manifest
 from mmad.errors import CheckpointError, ConfigError
 from mmad.files import cannot_write, remove_partials_in, write_json, write_text
 from mmad.labels import LabelMap
-from mmad.models.build import build_detector, build_recognizer
+from mmad.models.build import build_detector, build_recogniser
 from mmad.models.detectors.whole import Detector, FeatureDetector
-from mmad.models.recognisers.auxiliary_heads.network import Recognizer
+from mmad.models.recognisers.whole import Recogniser
 from mmad.parsing import json_value, read_text, reading
 from mmad.process_lock import LOCK_FILE
 
@@ -311,7 +311,7 @@ def load_run(
     return model.eval(), config, labels
 
 
-def load_recognizer(path: str | Path) -> tuple[Recognizer, RecognitionConfig, LabelMap]:
+def load_recogniser(path: str | Path) -> tuple[Recogniser, RecognitionConfig, LabelMap]:
     """The trained recogniser of a run folder, ready to use, its settings and its classes.
 
     Raises: CheckpointError as `run_weights`, or if the run is of another task.
@@ -321,7 +321,7 @@ def load_recognizer(path: str | Path) -> tuple[Recognizer, RecognitionConfig, La
     config = load_any_config(folder.config)
     if not isinstance(config, RecognitionConfig):
         raise CheckpointError(f"{path}: is a run of {config.task}; expected one of recognition")
-    model = build_recognizer(config, labels=labels)
+    model = build_recogniser(config, labels=labels)
     fill_from_run(model, path)
     return model.eval(), config, labels
 

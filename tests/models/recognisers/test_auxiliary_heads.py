@@ -11,14 +11,15 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from mmad.config.backbones.videomae import VideoMAESettings
-from mmad.config.recognition import ClipDataSettings, HeadSettings, RecognitionConfig
+from mmad.config.recognisers.auxiliary_heads import AuxiliaryHeadsSettings
+from mmad.config.recognition import ClipDataSettings, RecognitionConfig
 from mmad.config.training import TrainingSettings
 from mmad.evaluation.hierarchy import combine_levels
 from mmad.labels import MA52
-from mmad.models.build import build_recognition_criterion, build_recognizer
+from mmad.models.build import build_recogniser
 from mmad.models.recognisers.auxiliary_heads.criterion import (
     EPS,
-    RecognitionCriterion,
+    HeadsCriterion,
     RecognitionTargets,
     body_weights,
     soft_f1,
@@ -28,9 +29,9 @@ from mmad.models.recognisers.auxiliary_heads.network import (
     Gate,
     Heads,
     Linear,
-    Mix,
-    Recognizer,
 )
+from mmad.models.recognisers.families import build_recognition_criterion
+from mmad.models.recognisers.whole import Mix, Recogniser
 
 
 def make_config(**heads: object) -> RecognitionConfig:
@@ -41,12 +42,12 @@ def make_config(**heads: object) -> RecognitionConfig:
             position_image_size=32,
             adapter={"name": "dsta"},
         ),
-        heads=HeadSettings(squeeze=4, **heads),
+        heads=AuxiliaryHeadsSettings(squeeze=4, **heads),
         training=TrainingSettings(epochs=1),
     )
 
 
-def criterion(gather: Callable[[Tensor], Tensor] = lambda rows: rows) -> RecognitionCriterion:
+def criterion(gather: Callable[[Tensor], Tensor] = lambda rows: rows) -> HeadsCriterion:
     return build_recognition_criterion(make_config(), labels=MA52, counts=[1] * 52, gather=gather)
 
 
@@ -67,7 +68,7 @@ def test_parameter_counts_at_the_width_of_the_paper() -> None:
         content["heads"] = {}
         content["backbone"] = {"size": {"width": 768, "depth": 1, "num_heads": 12}}
         content["compat"] = compat
-        model = build_recognizer(RecognitionConfig(**content), labels=MA52)
+        model = build_recogniser(RecognitionConfig(**content), labels=MA52)
         assert count(model.heads) == expected
 
 
@@ -146,10 +147,10 @@ def test_rows_of_the_frame_head_are_frames_or_groups_of_channels() -> None:
     torch.testing.assert_close(heads(frames, pooled).fine_frame, released)
 
 
-@pytest.mark.parametrize("primary", ["tsn", "i3d", "timesformer"])
+@pytest.mark.parametrize("norm", [False, True])
 @pytest.mark.parametrize("classifier", ["arcface", "linear"])
-def test_every_head_gives_logits_of_both_levels(primary: str, classifier: str) -> None:
-    model = build_recognizer(make_config(primary=primary, classifier=classifier), labels=MA52)
+def test_every_head_gives_logits_of_both_levels(norm: bool, classifier: str) -> None:
+    model = build_recogniser(make_config(norm=norm, classifier=classifier), labels=MA52)
     clips = torch.randint(0, 255, (3, 16, 32, 32, 3), dtype=torch.uint8)
     colours = torch.eye(3, 4).expand(3, 3, 4) / 100
     outputs = model(clips, colours, [1, 1, 1], torch.tensor([0, 5, 9]), torch.tensor([0, 1, 1]))
@@ -164,8 +165,8 @@ def test_every_head_gives_logits_of_both_levels(primary: str, classifier: str) -
     assert isinstance(model.heads.fine_frame, ArcFace)
 
 
-def recognizer() -> tuple[Recognizer, Tensor, Tensor]:
-    model = build_recognizer(make_config(classifier="linear", dropout=0.0), labels=MA52).eval()
+def recognizer() -> tuple[Recogniser, Tensor, Tensor]:
+    model = build_recogniser(make_config(classifier="linear", dropout=0.0), labels=MA52).eval()
     generator = torch.Generator().manual_seed(1)
     clips = torch.randint(0, 255, (2, 16, 32, 32, 3), dtype=torch.uint8, generator=generator)
     return model, clips, torch.eye(3, 4).expand(2, 3, 4) / 100
@@ -314,7 +315,7 @@ def test_body_parts_by_the_best_action_the_sum_and_the_coarse_head() -> None:
 
 
 def test_arcface_of_frame_heads_has_a_margin_on_the_label_of_the_clip() -> None:
-    model = build_recognizer(make_config(primary="timesformer", dropout=0.0), labels=MA52).eval()
+    model = build_recogniser(make_config(norm=True, dropout=0.0), labels=MA52).eval()
     clips = torch.randint(0, 255, (2, 16, 32, 32, 3), dtype=torch.uint8)
     inputs = (clips, torch.eye(3, 4).expand(2, 3, 4) / 100, [1, 1])
     labels, parents = torch.tensor([3, 9]), torch.tensor([0, 1])
@@ -337,7 +338,7 @@ def recognition_settings(**changes: object) -> RecognitionConfig:
 
 
 def test_the_ablation_of_the_paper_starts_from_a_timesformer_head_with_every_loss() -> None:
-    config = make_config(primary="timesformer")
+    config = make_config(norm=True)
     assert (config.heads.classifier, config.losses.f1) == ("arcface", True)
     criterion = build_recognition_criterion(
         config, labels=MA52, counts=[1] * 52, gather=lambda rows: rows
@@ -348,20 +349,20 @@ def test_the_ablation_of_the_paper_starts_from_a_timesformer_head_with_every_los
 
 def test_the_released_timesformer_head_is_linear_and_has_no_f1() -> None:
     content = make_config().model_dump(mode="json", exclude={"heads", "losses", "compat"})
-    for primary, plain in (("timesformer", True), ("tsn", False)):
-        content |= {"compat": "released", "heads": {"primary": primary}}
-        config = RecognitionConfig.model_validate(content)
+    for compat, plain in (("released_timesformer", True), ("released", False)):
+        config = RecognitionConfig.model_validate(content | {"compat": compat})
+        assert config.heads.norm == plain
         assert (config.heads.classifier == "linear", config.losses.f1) == (plain, not plain)
         assert (config.heads.frame_classifier, config.losses.f1_frames) == ("linear", "together")
 
 
 def test_the_pooled_vector_is_normed_once() -> None:
     for final_norm, wanted in ((False, True), (True, False), ("pooled", False)):
-        config = recognition_settings(backbone__final_norm=final_norm)
-        config = config.model_copy(
-            update={"heads": config.heads.model_copy(update={"primary": "timesformer"})}
-        )
-        assert config.has_head_norm == wanted
+        content = make_config().model_dump(mode="json", exclude={"heads", "losses", "compat"})
+        content["backbone"]["final_norm"] = final_norm
+        preset = RecognitionConfig.model_validate(content | {"compat": "released_timesformer"})
+        first = RecognitionConfig.model_validate(content | {"heads": {"primary": "timesformer"}})
+        assert preset.heads.norm == first.heads.norm == wanted
     with pytest.raises(ValidationError, match="would both norm the pooled vector"):
         recognition_settings(backbone__final_norm=True, heads__norm=True)
     with pytest.raises(ValidationError, match="final_norm pooled is of one stream"):

@@ -1,6 +1,6 @@
 """Losses of recognition: cross-entropy plus soft F1 of every head, in a weighted sum.
 
-Shapes: N rows (clips, or tubelets of clips), K classes.
+Shapes: N rows (clips, or steps of clips), K classes.
 
 Source: Li et al. (ACM MM 2024), section 3.3, their equations of F1 loss, ArcFace loss (the
 cross-entropy of logits with the margin) and the weighted multi-task loss.
@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mmad.models.recognisers.auxiliary_heads.network import RecognitionOutputs
+from mmad.models.recognisers.auxiliary_heads.network import HeadOutputs
+from mmad.models.recognisers.contract import RecognitionTargets
 
 EPS = 1e-7
 
@@ -84,16 +85,8 @@ def body_weights(counts_K: Sequence[int], parents_K: Sequence[int], *, exponent:
     return weights.float()
 
 
-@dataclass(frozen=True)
-class RecognitionTargets:
-    """Soft targets of actions (N, K) and body parts (N, P)."""
-
-    actions_NK: Tensor
-    parts_NP: Tensor
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
-class RecognitionCriterion:
+class HeadsCriterion:
     """The weighted sum of the losses of the heads.
 
     Attributes:
@@ -101,8 +94,8 @@ class RecognitionCriterion:
         class_weights_K: of actions in the cross-entropy.
         f1: whether soft F1 is added.
         f1_constant: 1 for 1 - (macro + micro), 2 for (1 - macro) + (1 - micro).
-        f1_frames: "each" takes the F1 of each tubelet and the mean of those, as the paper prints
-            it, "together" one F1 over the tubelets of all clips.
+        f1_frames: "each" takes the F1 of each step and the mean of those, as the paper prints
+            it, "together" one F1 over the steps of all clips.
         f1_present_only: as `soft_f1`.
         label_smoothing: share moved to a uniform guess.
         gather: collects the rows of all processes, with gradients for its own; for F1, which is a
@@ -118,9 +111,7 @@ class RecognitionCriterion:
     label_smoothing: float
     gather: Callable[[Tensor], Tensor]
 
-    def __call__(
-        self, outputs: RecognitionOutputs, targets: RecognitionTargets
-    ) -> dict[str, Tensor]:
+    def __call__(self, outputs: HeadOutputs, targets: RecognitionTargets) -> dict[str, Tensor]:
         """Sums over the clips, by name; "loss" is what is minimised."""
         num_clips = len(targets.actions_NK)
         losses: dict[str, Tensor] = {}

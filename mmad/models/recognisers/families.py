@@ -1,0 +1,28 @@
+"""Every recogniser: its name in the settings, and how its heads and losses are made."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from torch import Tensor, nn
+
+from mmad.config.recognition import RecognitionConfig
+from mmad.labels import LabelMap
+from mmad.models.recognisers.auxiliary_heads.build import FAMILY as AUXILIARY_HEADS
+from mmad.models.recognisers.contract import Criterion, RecogniserFamily
+
+RECOGNISERS: Mapping[str, RecogniserFamily] = {"auxiliary_heads": AUXILIARY_HEADS}
+
+
+def build_heads(config: RecognitionConfig, *, width: int, labels: LabelMap) -> nn.Module:
+    """The heads of a recogniser, for vectors of ``width`` channels."""
+    return RECOGNISERS[config.heads.name].heads(config, width, labels)
+
+
+def build_recognition_criterion(
+    config: RecognitionConfig,
+    *,
+    labels: LabelMap,
+    counts: Sequence[int],
+    gather: Callable[[Tensor], Tensor],
+) -> Criterion:
+    """The losses of a recogniser; ``counts`` are the training clips of each action."""
+    return RECOGNISERS[config.heads.name].criterion(config, labels, counts, gather)

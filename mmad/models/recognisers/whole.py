@@ -1,0 +1,118 @@
+"""A recogniser as a whole: backbones of one or two streams, and heads.
+
+Shapes: N samples of all clips, F frames of a sample, V windows: the streams of all clips.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from mmad.models.backbones.contract import Backbone, ClipTokens
+from mmad.models.backbones.features import VideoBackbones, normalise_windows
+from mmad.models.recognisers.contract import RecognitionOutputs
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Clips blended with others of the batch.
+
+    Attributes:
+        partner_N: the other clip.
+        share_N: of the clip itself; the rest is the partner's.
+    """
+
+    partner_N: Tensor
+    share_N: Tensor
+
+
+class Recogniser(nn.Module):
+    """Backbone and heads in one network.
+
+    Args:
+        backbone: of pictures.
+        heads: for tokens of its width, or twice that if two streams are concatenated.
+        num_streams: 2 if every clip comes with its optical flow as the window behind it.
+        flow_backbone: None shares the backbone.
+        concatenate: join the streams' tokens by channels instead of adding them.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        heads: nn.Module,
+        *,
+        num_streams: int = 1,
+        flow_backbone: Backbone | None = None,
+        concatenate: bool = False,
+    ) -> None:
+        super().__init__()
+        self.features = VideoBackbones(backbone, flow_backbone)
+        self.heads = heads
+        self.num_streams = num_streams
+        self.concatenate = concatenate
+
+    def forward(
+        self,
+        clips_NFHWC: Tensor,
+        colours_V34: Tensor,
+        clips_per_window: Sequence[int],
+        labels_N: Tensor | None = None,
+        parents_N: Tensor | None = None,
+        mix: Mix | None = None,
+    ) -> RecognitionOutputs:
+        """Logits of every sample of 16 frames.
+
+        Args:
+            clips_NFHWC: uint8 frames; the samples of a clip are neighbours.
+            colours_V34: affine map of the colours of each clip.
+            clips_per_window: number of samples of each clip.
+            labels_N, parents_N: for the margin, in training.
+            mix: which are blended, in training.
+        """
+        tokens = self.tokens(clips_NFHWC, colours_V34, clips_per_window, mix)
+        backbone = self.features.backbone
+        return self.heads(
+            backbone.pool_steps(tokens), backbone.pool_clips(tokens), labels_N, parents_N
+        )
+
+    def tokens(
+        self,
+        clips_NFHWC: Tensor,
+        colours_V34: Tensor,
+        clips_per_window: Sequence[int],
+        mix: Mix | None = None,
+    ) -> ClipTokens:
+        """Tokens of the backbone; each sample is a video of its own to adapters."""
+        clips = clips_NFHWC.split(list(clips_per_window))
+        streams = []
+        for number in range(self.num_streams):
+            mine = slice(number, None, self.num_streams)
+            own = self.features.flow_backbone if number else self.features.backbone
+            backbone = own or self.features.backbone
+            images = normalise_windows(
+                torch.cat(clips[mine]), colours_V34[mine], clips_per_window[mine]
+            )
+            if mix is not None:
+                share = mix.share_N.to(images.dtype).view(-1, 1, 1, 1, 1)
+                images = share * images + (1 - share) * images[mix.partner_N]
+            numbers = torch.arange(len(images), device=images.device)
+            streams.append(backbone(images, numbers))
+        return join_streams(streams, concatenate=self.concatenate)
+
+
+def join_streams(streams: Sequence[ClipTokens], *, concatenate: bool) -> ClipTokens:
+    """Tokens of several streams of the same clips as one: added, or side by side in channels."""
+    if len(streams) == 1:
+        return streams[0]
+
+    def join(parts: Sequence[Tensor]) -> Tensor:
+        return torch.cat(list(parts), dim=-1) if concatenate else sum(parts[1:], parts[0])
+
+    vectors = [stream.clip_NC for stream in streams if stream.clip_NC is not None]
+    return ClipTokens(
+        join([stream.tokens_NTSC for stream in streams]),
+        streams[0].grid_hw,
+        join(vectors) if vectors else None,
+    )
