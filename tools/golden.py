@@ -6,13 +6,15 @@
 A case is a training of three steps and what `mmad predict` then says, or an extraction of features.
 ``make`` writes FOLDER/CASE.json; ``check`` runs the cases again, prints the largest difference of
 each, and ends with exit code 1 if one is above 1e-6, relative to max(1, |value|). Both work on
-the videos in FOLDER/files/data, which ``make`` draws where they are not there. Everything goes
-through the command line and the files that come out, so that modules may move. The values kept
-in tests/golden hold on one CPU and one version of torch; elsewhere, make them with the code before.
+the videos in FOLDER/files/data, which are drawn where they are not there. Everything goes through
+the command line and the files that come out, so that modules may move. Where torch computes other
+last digits than where the values were made (another CPU or version), up to 1e-4 is let pass; make
+the values there, with the code before, to be strict.
 """
 
 import argparse
 import contextlib
+import hashlib
 import io
 import json
 import math
@@ -28,10 +30,13 @@ import torch
 import yaml
 from golden_cases import CASES, CHANNELS, FPS, Case
 from safetensors import safe_open
+from torch.nn import functional
 
 from mmad.cli.main import app
 
-TOLERANCE = 1e-6
+# Other kernels of the CPU make up to 5e-6.
+TOLERANCE, LOOSE_TOLERANCE = 1e-6, 1e-4
+ARITHMETIC = "arithmetic.txt"
 DIGITS = 9
 KEPT_DETECTIONS = 20
 TRAINING_VIDEOS, VALIDATION_VIDEOS, CLIPS = 6, 2, 12
@@ -48,6 +53,8 @@ def main() -> int:
     folder = arguments.folder.resolve()
     if not (folder / "files/data").is_dir():
         draw_data(folder / "files/data")
+    if arguments.action == "make":
+        (folder / ARITHMETIC).write_text(f"{arithmetic()}\n")
     worst = 0.0
     for name in arguments.cases or CASES:
         path = folder / f"{name}.json"
@@ -59,7 +66,33 @@ def main() -> int:
         difference, place = compare(json.loads(path.read_text()), values)
         worst = max(worst, difference)
         print(f"{name}: {difference:.1e}{f' at {place}' if difference else ''}")
-    return int(worst > TOLERANCE)
+    return int(worst > tolerance(folder, strict=TOLERANCE))
+
+
+def tolerance(folder: Path, *, strict: float) -> float:
+    """``strict``, or more where torch computes otherwise than where the folder was made."""
+    is_same = (folder / ARITHMETIC).read_text().strip() == arithmetic()
+    return strict if is_same else LOOSE_TOLERANCE
+
+
+def arithmetic() -> str:
+    """A hash of what torch makes of drawn numbers, down to the last digit."""
+    torch.set_num_threads(1)
+    drawn = np.random.RandomState(0).randn(8, 48, 48).astype(np.float32)
+    values = torch.from_numpy(drawn)
+    results = [
+        values @ values,
+        values.softmax(-1),
+        values.sum(0),
+        functional.gelu(values),
+        functional.layer_norm(values, [48]),
+        functional.conv1d(values, values[:, :, :3]),
+        functional.conv2d(values[None], values[:, None, :3, :3], groups=8),
+    ]
+    digest = hashlib.sha256(torch.__version__.encode())
+    for result in results:
+        digest.update(result.contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def draw_data(folder: Path) -> None:
@@ -111,12 +144,7 @@ def draw_features(data: Path, out: Path) -> None:
 def _train(case: Case, config: Path) -> dict[str, Any]:
     run = config.with_name("run")
     mmad("train", config, "--out", run, "--device", "cpu")
-    rows = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
-    steps = [
-        {name: value for name, value in row.items() if name not in _NO_LOSS}
-        for row in rows
-        if row["kind"] == "step"
-    ]
+    steps = read_steps(run)
     assert len(steps) == 3, f"expected three steps, found {len(steps)}"
     values: dict[str, Any] = {
         "steps": steps,
@@ -128,6 +156,16 @@ def _train(case: Case, config: Path) -> dict[str, Any]:
     if case.kind == "recognition":
         return {**values, "scores": clip_scores(out.with_suffix(".npz"))}
     return {**values, "detections": detections(out.with_suffix(".json"))}
+
+
+def read_steps(run: Path) -> list[dict[str, Any]]:
+    """The losses of every step of a run, with learning rate, normaliser and gradient norm."""
+    rows = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    return [
+        {name: value for name, value in row.items() if name not in _NO_LOSS}
+        for row in rows
+        if row["kind"] == "step"
+    ]
 
 
 def _extract(case: Case, config: Path, data: Path) -> dict[str, Any]:
@@ -203,7 +241,9 @@ def compare(expected: Any, found: Any) -> tuple[float, str]:
             difference = abs(one - other) / max(1.0, abs(one))
         else:
             difference = 0.0 if one == other else math.inf
-        if not difference <= largest[0]:
+        if math.isnan(difference):
+            difference = math.inf
+        if difference > largest[0]:
             largest = (difference, f"{place}: expected {one!r:.60}, found {other!r:.60}")
     return largest
 
