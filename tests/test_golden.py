@@ -12,9 +12,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tools"))
 
-import golden  # noqa: E402
 import golden_files  # noqa: E402
 from golden_cases import CASES  # noqa: E402
+
+import golden  # noqa: E402
 
 FOLDER = ROOT / "tests/golden"
 FILES = FOLDER / "files"

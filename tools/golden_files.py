@@ -22,6 +22,8 @@ from typing import Any
 
 import torch
 import yaml
+from golden_cases import CASES, merged
+
 from golden import (
     clip_scores,
     compare,
@@ -32,7 +34,6 @@ from golden import (
     round_all,
     tolerance,
 )
-from golden_cases import CASES, merged
 
 TOLERANCE = 1e-5
 RESULTS = "results.json"
