@@ -53,7 +53,7 @@ def main() -> None:
                 except NotYetKnown as network:
                     not_yet.append(f"{path.name}: {network}")
                     continue
-                except (KeyError, ValueError, AssertionError, RuntimeError, TypeError) as error:
+                except (LookupError, ValueError, AssertionError, RuntimeError, TypeError) as error:
                     unchecked.append(f"{path.name}: {type(error).__name__}: {error!s:.200}")
                     continue
                 for check in checks:

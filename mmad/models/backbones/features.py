@@ -46,7 +46,8 @@ def interpolate_steps(features_BCT: Tensor, *, factor: float) -> Tensor:
     """The sequence with ``factor`` times as many steps, linear; the same for a factor of 1."""
     if factor == 1:
         return features_BCT
-    return functional.interpolate(features_BCT, scale_factor=factor, mode="linear")
+    size = round(features_BCT.shape[2] * factor)
+    return functional.interpolate(features_BCT, size=size, mode="linear")
 
 
 class VideoFeatures(nn.Module):
