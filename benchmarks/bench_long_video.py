@@ -19,7 +19,7 @@ import torch
 
 from benchmarks.provenance import write_rows
 from mmad.engine.inference import detect_videos
-from mmad.engine.runs.folder import load_run
+from mmad.engine.runs.load import load_run
 from mmad.structures import VideoRecord
 from mmad.synthetic.motions import Instance, pose_at
 from mmad.synthetic.render import Renderer

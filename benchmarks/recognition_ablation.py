@@ -20,7 +20,7 @@ from mmad.config.reading import load_any_config
 from mmad.config.recognition import RecognitionConfig
 from mmad.engine.distributed import start_processes
 from mmad.engine.recognition import read_clips, recognize_clips
-from mmad.engine.runs.folder import load_recogniser
+from mmad.engine.runs.load import load_recogniser
 from mmad.engine.training import train_run
 from mmad.evaluation.ensemble import fuse_scores
 from mmad.evaluation.recognition import evaluate_recognition

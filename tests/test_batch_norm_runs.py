@@ -13,7 +13,8 @@ from mmad.checkpoint import load_tensors
 from mmad.config.reading import dump_config
 from mmad.config.run import DetectionRun
 from mmad.engine.loop import Loop
-from mmad.engine.runs.folder import RunFolder, load_run
+from mmad.engine.runs.folder import RunFolder
+from mmad.engine.runs.load import load_run
 from mmad.engine.training import train_run
 from support.runs import losses_of
 from support.synthetic_data import tiny_config

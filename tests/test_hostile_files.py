@@ -20,7 +20,8 @@ from mmad.checkpoint import load_pickled, save_tensors
 from mmad.config.reading import load_any_config
 from mmad.data.features.files import FeatureFile
 from mmad.data.features.folders import FeatureFolder, read_array
-from mmad.engine.runs.folder import RunFolder, labels_of, read_state
+from mmad.engine.runs.folder import RunFolder, read_state
+from mmad.engine.runs.load import labels_of
 from mmad.errors import (
     AnnotationError,
     CheckpointError,

@@ -22,7 +22,8 @@ from mmad.checkpoint import save_tensors
 from mmad.config.reading import load_any_config
 from mmad.data.features.folders import FOLDER_MANIFEST, FOLDER_VIDEOS
 from mmad.data.features.windows import open_features
-from mmad.engine.runs.folder import RunFolder, labels_of, read_state
+from mmad.engine.runs.folder import RunFolder, read_state
+from mmad.engine.runs.load import labels_of
 from mmad.evaluation.predictions import read_predictions
 from mmad.evaluation.recognition import read_recognitions
 from mmad.evaluation.recognition_details import read_details

@@ -32,10 +32,10 @@ from mmad.engine.distributed import start_processes
 from mmad.engine.inference import window_batches
 from mmad.engine.loop import Loop
 from mmad.engine.runs.folder import RunFolder, create_run
-from mmad.engine.task import Validation
+from mmad.engine.task import Experiment, Validation
 from mmad.labels import LabelMap
 from mmad.models.backbones.families import build_backbone
-from mmad.models.backbones.features import VideoFeatures
+from mmad.models.backbones.features import BACKBONE_PREFIX, VideoFeatures
 from mmad.models.layers.loss_normalizer import LossNormalizer
 from mmad.structures import Annotations, FeatureGrid, VideoRecord
 from mmad.video.index import index_video
@@ -229,24 +229,28 @@ def main() -> None:
     vectors = [p for p in model.parameters() if p.ndim <= 1]
     folder: RunFolder = create_run(arguments.run, config, labels=labels)
     loop = Loop(
-        model=model,
-        task=TaggingTask(config, records_of(config, annotations, ["val"]), labels),
-        dataset=OneClip(training, config),
-        num_videos=len(training),
+        Experiment(
+            model=model,
+            backbones=(model.features.backbone,),
+            labels=labels,
+            task=TaggingTask(config, records_of(config, annotations, ["val"]), labels),
+            dataset=OneClip(training, config),
+            num_items=len(training),
+            collate=Packer(clip_frames=config.backbone.clip_frames),
+            normalizer=LossNormalizer(initial=1.0, momentum=0.0),
+        ),
         groups=[
             {"lr": rate, "weight_decay": config.training.weight_decay, "params": matrices},
             {"lr": rate, "weight_decay": 0.0, "params": vectors},
         ],
-        normalizer=LossNormalizer(initial=1.0, momentum=0.0),
         settings=config.training,
         seed=config.seed,
-        collate=Packer(clip_frames=config.backbone.clip_frames),
         folder=folder,
         processes=start_processes(),
         num_workers=config.data.num_workers,
     )
     loop.run()
-    prefix = "features.backbone."
+    prefix = BACKBONE_PREFIX
     average = {k: v for k, v in loop.state()["average"].items() if k.startswith(prefix)}
     small = {name.removeprefix(prefix): value.half() for name, value in average.items()}
     save_tensors(arguments.out, small, metadata={"made_by": "tools/pretrain_demo_backbone.py"})

@@ -15,10 +15,11 @@ from mmad.cli._notices import tell_notices
 from mmad.cli._options import DeviceOption, MaxMissingOption, OutOfVideoOption
 from mmad.config.reading import with_max_missing
 from mmad.engine.distributed import start_processes
-from mmad.engine.features.stored import load_video_run
 from mmad.engine.inference import DetectedVideos, detect_videos, video_progress
 from mmad.engine.loop import choose_precision
-from mmad.engine.runs.folder import RunFolder, labels_of
+from mmad.engine.runs.folder import RunFolder
+from mmad.engine.runs.load import labels_of
+from mmad.engine.runs.onto_videos import load_video_run
 from mmad.errors import VideoError
 from mmad.evaluation.predictions import write_predictions_csv, write_predictions_json
 from mmad.files import check_writable

@@ -17,7 +17,7 @@ from mmad.config.run import AnyConfig, DetectionRun, FeatureRun
 from mmad.data.samples import raise_failures
 from mmad.engine.detection import read_data, records_of, require_features, require_rate
 from mmad.engine.distributed import start_processes
-from mmad.engine.features.stored import load_video_run, require_features_of
+from mmad.engine.features.compatibility import require_features_of
 from mmad.engine.inference import detect_videos, feature_reader, video_progress
 from mmad.engine.loop import choose_precision
 from mmad.engine.recognition import (
@@ -26,7 +26,9 @@ from mmad.engine.recognition import (
     recognize_clips,
     write_answers,
 )
-from mmad.engine.runs.folder import RunFolder, labels_of, load_recogniser, load_run
+from mmad.engine.runs.folder import RunFolder
+from mmad.engine.runs.load import labels_of, load_recogniser, load_run
+from mmad.engine.runs.onto_videos import load_video_run
 from mmad.errors import CheckpointError
 from mmad.evaluation.predictions import write_predictions_csv, write_predictions_json
 from mmad.files import check_output_file

@@ -15,7 +15,7 @@ from mmad.cli._options import DeviceOption, MaxMissingOption
 from mmad.config.reading import with_max_missing
 from mmad.engine.distributed import start_processes
 from mmad.engine.recognition import raise_failed_clips, recognize_clips, write_answers
-from mmad.engine.runs.folder import load_recogniser
+from mmad.engine.runs.load import load_recogniser
 from mmad.errors import MmadError, VideoError
 from mmad.files import check_output_file
 from mmad.progress import Progress

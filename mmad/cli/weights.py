@@ -11,9 +11,9 @@ from mmad.cli._options import OverridesArgument, SetOption
 from mmad.config.reading import dump_config, load_config
 from mmad.config.run import DetectionRun, require_videos
 from mmad.engine.detection import read_data
-from mmad.engine.features.stored import load_video_run
 from mmad.engine.optimiser import roles_in_backbones
 from mmad.engine.runs.from_checkpoint import import_run
+from mmad.engine.runs.onto_videos import load_video_run
 from mmad.errors import CheckpointError, ConfigError
 from mmad.files import replaced_folder, write_bytes, write_text
 from mmad.models.backbones.families import BACKBONES, build_backbone

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from mmad.checkpoint import load_exactly, save_state, save_tensors, trainable_state
 from mmad.config.training import TrainingSettings
@@ -18,10 +18,9 @@ from mmad.data.samples import raise_failures
 from mmad.engine.distributed import Processes
 from mmad.engine.runs.folder import FROZEN_HASH, RunFolder, TrainingState
 from mmad.engine.schedule import Averaged, WeightAverage, learning_rate
-from mmad.engine.task import Task
+from mmad.engine.task import Experiment
 from mmad.engine.tensorboard import TensorBoardLog
 from mmad.errors import ConfigError, MmadError
-from mmad.models.layers.loss_normalizer import LossNormalizer
 from mmad.progress import Progress
 
 
@@ -95,14 +94,11 @@ class Loop:
     """A training: the model, what it learns from, and its state.
 
     Args:
-        model: in training mode, on its device; only parameters that require a gradient are trained.
-        task: losses and validation.
-        dataset: indexed by (epoch, index).
+        experiment: the model, in training mode and on its device, its task and its data; only
+            parameters that require a gradient are trained.
         groups: of the optimiser, as `parameter_groups` makes them.
-        normalizer: of the losses.
         settings: of the training.
         seed: of order, augmentation and drop-path.
-        collate: makes (batch, failures) of samples.
         folder: of the run.
         processes: this one and the others.
         num_workers: processes that read videos.
@@ -110,15 +106,10 @@ class Loop:
         tensorboard: gets every row of the log too.
     """
 
-    model: nn.Module
-    task: Task
-    dataset: Dataset
-    num_videos: int
+    experiment: Experiment
     groups: Sequence[dict[str, Any]]
-    normalizer: LossNormalizer
     settings: TrainingSettings
     seed: int
-    collate: Callable[[Any], tuple[Any, list]]
     folder: RunFolder
     processes: Processes
     num_workers: int = 0
@@ -127,6 +118,8 @@ class Loop:
     position: Position = field(default_factory=Position)
 
     def __post_init__(self) -> None:
+        self.model, self.task = self.experiment.model, self.experiment.task
+        self.normalizer = self.experiment.normalizer
         share = self.processes.count * self.settings.accumulate
         if self.settings.batch_videos % share:
             raise ConfigError(
@@ -153,7 +146,7 @@ class Loop:
     @property
     def steps_per_epoch(self) -> int:
         """Steps of an epoch."""
-        return max(self.num_videos // self.settings.batch_videos, 1)
+        return max(self.experiment.num_items // self.settings.batch_videos, 1)
 
     @property
     def num_steps(self) -> int:
@@ -204,17 +197,17 @@ class Loop:
         Raises: TrainingDiverged if the loss is not finite, VideoError if a video cannot be read.
         """
         loader = DataLoader(
-            self.dataset,
+            self.experiment.dataset,
             batch_sampler=list(
                 micro_batches(
-                    num_videos=self.num_videos,
+                    num_videos=self.experiment.num_items,
                     settings=self.settings,
                     seed=self.seed,
                     processes=self.processes,
                     first_step=self.position.step,
                 )
             ),
-            collate_fn=self.collate,
+            collate_fn=self.experiment.collate,
             num_workers=self.num_workers,
             pin_memory=self.processes.device.type == "cuda",
         )

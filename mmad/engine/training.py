@@ -11,23 +11,17 @@ from mmad.config.reading import differing_settings, load_any_config
 from mmad.config.run import AnyConfig
 from mmad.engine.detection import prepare_detection
 from mmad.engine.distributed import Processes, start_processes
-from mmad.engine.features.stored import require_features_of, require_same_base
+from mmad.engine.features.compatibility import require_features_of, require_same_base
 from mmad.engine.loop import Loop
 from mmad.engine.optimiser import parameter_groups
 from mmad.engine.recognition import prepare_recognition
-from mmad.engine.runs.folder import (
-    RunFolder,
-    create_run,
-    fill_from_run,
-    read_state,
-    save_frozen,
-)
+from mmad.engine.runs.folder import RunFolder, create_run, read_state, save_frozen
+from mmad.engine.runs.load import fill_from_run
 from mmad.engine.runs.pretrained import load_pretrained, settle_backbone
 from mmad.engine.task import Experiment
 from mmad.engine.tensorboard import TensorBoardLog, require_tensorboard
 from mmad.errors import CheckpointError
 from mmad.files import check_writable, write_text
-from mmad.labels import LabelMap
 from mmad.parsing import reading
 from mmad.process_lock import held
 from mmad.report.curves import draw_training_curves
@@ -61,76 +55,118 @@ def train_run(
     processes = start_processes(device)
     try:
         with held(out) if processes.is_main else nullcontext():
-            return _train(config, out=out, resume=resume, quiet=quiet, processes=processes)
+            folder = RunFolder(out)
+            check_writable(out)
+            if config.training.threads is not None:
+                torch.set_num_threads(config.training.threads)
+            if config.training.tensorboard:
+                require_tensorboard()
+            begin = _resumed_loop if resume else _new_loop
+            loop = begin(config, folder, processes=processes, quiet=quiet)
+            _run(loop, folder, tensorboard=config.training.tensorboard)
+            return folder
     finally:
         processes.close()
 
 
-def _train(
-    config: AnyConfig, *, out: Path, resume: bool, quiet: bool, processes: Processes
-) -> RunFolder:
-    if config.training.threads is not None:
-        torch.set_num_threads(config.training.threads)
-    folder = RunFolder(out)
-    check_writable(out)
-    config = settle_backbone(config, started=folder if resume else None)
-    experiment = EXPERIMENTS[config.task](config, processes=processes, folder=folder)
-    model = experiment.model
-    report = None
-    if config.backbone is not None and config.backbone.pretrained is not None and not resume:
-        for backbone in experiment.backbones:
-            report = load_pretrained(backbone, config)
-        if report is not None and processes.is_main and not quiet:
-            print(report)
-    if config.training.start is not None and not resume:
-        _start_from(config, experiment)
-    if experiment.features is not None and resume:
-        require_features_of(folder, experiment.features, source=_features(config))
-    if config.training.tensorboard:
-        require_tensorboard()
-    _open_folder(config, folder, labels=experiment.labels, resume=resume, processes=processes)
-    if resume:
-        frozen, _ = load_tensors(folder.frozen)
-        load_exactly(model, frozen, source=str(folder.frozen))
-    elif processes.is_main:
-        if report is not None:
-            folder.append({"kind": "weights", "step": 0, "report": report.lines()})
-        save_frozen(folder, model)
-        if experiment.features is not None:
-            write_text(folder.features, experiment.features.to_json())
-        folder.append({"kind": "data", "step": 0, **experiment.facts})
-    processes.wait()
-    model.to(processes.device)
-    loop = Loop(
-        model=model.train(),
-        task=experiment.task,
-        dataset=experiment.dataset,
-        num_videos=experiment.num_items,
-        groups=parameter_groups(model, config.training),
-        normalizer=experiment.normalizer.to(processes.device),
-        settings=config.training,
-        seed=config.seed,
-        collate=experiment.collate,
-        folder=folder,
-        processes=processes,
-        num_workers=config.data.num_workers,
-        quiet=quiet,
-    )
-    loop.set_frozen_hash(hash_state(frozen_state(model)))
-    if resume:
-        _restore(loop, folder)
-    else:
-        loop.save()
-    if config.training.tensorboard and processes.is_main:
+def _run(loop: Loop, folder: RunFolder, *, tensorboard: bool) -> None:
+    if tensorboard and loop.processes.is_main:
         loop.tensorboard = TensorBoardLog(folder.tensorboard, first_step=loop.position.step)
     try:
         loop.run()
     finally:
         if loop.tensorboard is not None:
             loop.tensorboard.close()
-    if processes.is_main:
+    if loop.processes.is_main:
         draw_training_curves(folder.curves, folder.rows())
-    return folder
+
+
+def _new_loop(config: AnyConfig, folder: RunFolder, *, processes: Processes, quiet: bool) -> Loop:
+    """A training from its beginning, in a new run folder."""
+    config = settle_backbone(config)
+    experiment = EXPERIMENTS[config.task](config, processes=processes, folder=folder)
+    report = None
+    if config.backbone is not None and config.backbone.pretrained is not None:
+        for backbone in experiment.backbones:
+            report = load_pretrained(backbone, config)
+        if report is not None and processes.is_main and not quiet:
+            print(report)
+    if config.training.start is not None:
+        _start_from(config, experiment)
+    frozen_hash = ""
+    if processes.is_main:
+        create_run(folder.path, config, labels=experiment.labels)
+        if report is not None:
+            folder.append({"kind": "weights", "step": 0, "report": report.lines()})
+        frozen_hash = save_frozen(folder, experiment.model)
+        if experiment.features is not None:
+            write_text(folder.features, experiment.features.to_json())
+        folder.append({"kind": "data", "step": 0, **experiment.facts})
+    processes.wait()
+    loop = _loop(config, experiment, folder, processes=processes, quiet=quiet)
+    loop.set_frozen_hash(frozen_hash)
+    loop.save()
+    return loop
+
+
+def _resumed_loop(
+    config: AnyConfig, folder: RunFolder, *, processes: Processes, quiet: bool
+) -> Loop:
+    """The training of a run folder, from its last checkpoint.
+
+    Raises: CheckpointError if there is none, or its settings were other ones.
+    """
+    if not folder.last.is_file() or not folder.frozen.is_file():
+        raise CheckpointError(
+            f"{folder.path}: nothing was trained in it yet (no last.pt); start again without "
+            "--resume"
+        )
+    config = settle_backbone(config, started=folder)
+    if differing := differing_settings(load_any_config(folder.config), config):
+        raise CheckpointError(
+            f"{folder.path}: was started with other settings ({'; '.join(differing[:3])}); resume "
+            f"with {folder.config}, or choose another --out"
+        )
+    experiment = EXPERIMENTS[config.task](config, processes=processes, folder=folder)
+    if experiment.features is not None:
+        require_features_of(folder, experiment.features, source=_features(config))
+    frozen, _ = load_tensors(folder.frozen)
+    load_exactly(experiment.model, frozen, source=str(folder.frozen))
+    loop = _loop(config, experiment, folder, processes=processes, quiet=quiet)
+    state = read_state(folder)
+    frozen_hash = hash_state(frozen_state(loop.model))
+    if state.frozen_sha256 != frozen_hash:
+        raise CheckpointError(
+            f"{folder.frozen}: are not the frozen weights that {folder.last} belongs to"
+        )
+    with reading(folder.last, expected="the state of this training", error=CheckpointError):
+        loop.restore(state)
+    loop.set_frozen_hash(frozen_hash)
+    if processes.is_main:
+        folder.keep_rows_until(loop.position.step)
+    return loop
+
+
+def _loop(
+    config: AnyConfig,
+    experiment: Experiment,
+    folder: RunFolder,
+    *,
+    processes: Processes,
+    quiet: bool,
+) -> Loop:
+    model = experiment.model.to(processes.device).train()
+    experiment.normalizer.to(processes.device)
+    return Loop(
+        experiment,
+        groups=parameter_groups(model, config.training),
+        settings=config.training,
+        seed=config.seed,
+        folder=folder,
+        processes=processes,
+        num_workers=config.data.num_workers,
+        quiet=quiet,
+    )
 
 
 def _features(config: AnyConfig) -> str:
@@ -163,35 +199,3 @@ def _require_same_steps(config: AnyConfig, start: RunFolder) -> None:
             f"training.start={start.path}: was trained with upsampling {found:g}, this config "
             f"has {wanted:g}; its regression ranges would mean other lengths"
         )
-
-
-def _open_folder(
-    config: AnyConfig, folder: RunFolder, *, labels: LabelMap, resume: bool, processes: Processes
-) -> None:
-    out = folder.path
-    if not resume:
-        if processes.is_main:
-            create_run(out, config, labels=labels)
-        processes.wait()
-        return
-    if not folder.last.is_file() or not folder.frozen.is_file():
-        raise CheckpointError(
-            f"{out}: nothing was trained in it yet (no last.pt); start again without --resume"
-        )
-    if differing := differing_settings(load_any_config(folder.config), config):
-        raise CheckpointError(
-            f"{out}: was started with other settings ({'; '.join(differing[:3])}); resume with "
-            f"{folder.config}, or choose another --out"
-        )
-
-
-def _restore(loop: Loop, folder: RunFolder) -> None:
-    state = read_state(folder)
-    if state.frozen_sha256 != hash_state(frozen_state(loop.model)):
-        raise CheckpointError(
-            f"{folder.frozen}: are not the frozen weights that {folder.last} belongs to"
-        )
-    with reading(folder.last, expected="the state of this training", error=CheckpointError):
-        loop.restore(state)
-    if loop.processes.is_main:
-        folder.keep_rows_until(loop.position.step)

@@ -13,7 +13,7 @@ import pytest
 import torch
 import yaml
 
-from mmad.engine.runs.folder import load_run
+from mmad.engine.runs.load import load_run
 from mmad.engine.training import train_run
 from mmad.models.build import build_detector
 from support.runs import losses_of

@@ -17,7 +17,8 @@ from mmad.config.reading import dump_config, parse_any_config
 from mmad.data.clips import TrainingClips
 from mmad.data.samples import Sample
 from mmad.engine.recognition import read_clips
-from mmad.engine.runs.folder import RunFolder, load_recogniser, load_run
+from mmad.engine.runs.folder import RunFolder
+from mmad.engine.runs.load import load_recogniser, load_run
 from mmad.engine.training import train_run
 from mmad.errors import AnnotationError, CheckpointError, ConfigError, MmadError, VideoError
 from mmad.evaluation.recognition_scores import read_scores

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from mmad.config.reading import load_any_config
-from mmad.config.run import DetectionRun
+from mmad.config.run import VideoRun
 from mmad.engine.runs.folder import RunFolder
 from mmad.engine.training import train_run
 from mmad.errors import CheckpointError, ConfigError
@@ -74,4 +74,4 @@ def test_an_existing_folder_needs_resume(detection_run: Path, videos: Path) -> N
 def test_config_is_written_whole(detection_run: Path, videos: Path) -> None:
     assert load_any_config(detection_run / "config.yaml") == tiny_config(videos)
     content = yaml.safe_load((detection_run / "config.yaml").read_text())
-    assert content.keys() == {"paths_relative_to", *DetectionRun.model_fields}
+    assert content.keys() == {"paths_relative_to", *VideoRun.model_fields}

@@ -10,7 +10,8 @@ from mmad.config.reading import load_any_config
 from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import AnyConfig, VideoRun, require_videos
 from mmad.engine.features.plan import FeatureBackbone
-from mmad.engine.runs.folder import RunFolder, load_recogniser, load_run
+from mmad.engine.runs.folder import RunFolder
+from mmad.engine.runs.load import load_recogniser, load_run
 from mmad.engine.runs.pretrained import load_pretrained, settle_backbone
 from mmad.errors import ConfigError
 from mmad.models.backbones.contract import Backbone

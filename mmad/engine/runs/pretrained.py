@@ -8,7 +8,8 @@ from mmad.checkpoint import hash_state
 from mmad.config.base import changed
 from mmad.config.reading import load_any_config
 from mmad.config.run import AnyConfig, AnyRun
-from mmad.engine.runs.folder import RunFolder, run_weights
+from mmad.engine.runs.folder import RunFolder
+from mmad.engine.runs.load import run_weights
 from mmad.models.backbones.contract import Backbone
 from mmad.models.backbones.features import BACKBONE_PREFIX
 from mmad.weights.files import WeightFile

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from mmad.engine.runs.folder import load_run
+from mmad.engine.runs.load import load_run
 from mmad.errors import CheckpointError
 
 pytestmark = pytest.mark.slow

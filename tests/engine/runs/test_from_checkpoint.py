@@ -10,8 +10,9 @@ from typer.testing import CliRunner
 from mmad.checkpoint import load_tensors
 from mmad.cli.main import app
 from mmad.config.reading import dump_config, load_config
-from mmad.engine.runs.folder import RunFolder, load_run
+from mmad.engine.runs.folder import RunFolder
 from mmad.engine.runs.from_checkpoint import import_run
+from mmad.engine.runs.load import load_run
 from mmad.engine.training import train_run
 from mmad.errors import CheckpointError
 from mmad.labels import MA52

@@ -21,9 +21,10 @@ from mmad.engine.detection import read_data, records_of
 from mmad.engine.features.backbone import open_backbone
 from mmad.engine.features.extraction import extract_to_file
 from mmad.engine.features.plan import FeatureBackbone
-from mmad.engine.features.stored import load_video_run
 from mmad.engine.inference import detect_videos
-from mmad.engine.runs.folder import RunFolder, load_run
+from mmad.engine.runs.folder import RunFolder
+from mmad.engine.runs.load import load_run
+from mmad.engine.runs.onto_videos import load_video_run
 from mmad.engine.training import train_run
 from mmad.errors import CheckpointError, ConfigError, FeatureError
 from mmad.models.build import build_detector

@@ -1,0 +1,126 @@
+"""Models, weights and labels of trained runs."""
+
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from mmad.checkpoint import few, hash_state, load_exactly, load_tensors
+from mmad.config.labels import read_label_map
+from mmad.config.reading import load_any_config, load_config
+from mmad.config.recognition import RecognitionConfig
+from mmad.config.run import DetectionRun
+from mmad.data.features.manifest import FeatureManifest
+from mmad.engine.runs.folder import FROZEN_HASH, RunFolder, read_state
+from mmad.errors import CheckpointError
+from mmad.labels import LabelMap
+from mmad.models.backbones.features import BACKBONE_PREFIX
+from mmad.models.build import build_detector, build_recogniser
+from mmad.models.detectors.whole import Detector, FeatureDetector
+from mmad.models.recognisers.whole import Recogniser
+
+
+def run_weights(folder: RunFolder) -> dict[str, Tensor]:
+    """All weights of a run by name: those of the best checkpoint, else the averaged of the last.
+
+    Raises: CheckpointError if the folder is not a run, holds no checkpoint yet, or its files do not
+        belong together.
+    """
+    if not folder.config.is_file() or not folder.frozen.is_file():
+        raise CheckpointError(
+            f"{folder.path}: is not a run folder (no config.yaml or frozen.safetensors in it)"
+        )
+    frozen, _ = load_tensors(folder.frozen)
+    if folder.best.is_file():
+        trained, information = load_tensors(folder.best)
+        expected = information.get(FROZEN_HASH, "")
+    elif folder.last.is_file():
+        state = read_state(folder)
+        trained, expected = state.average, state.frozen_sha256
+    else:
+        raise CheckpointError(
+            f"{folder.path}: has no checkpoint yet; train longer, or see log.jsonl"
+        )
+    if hash_state(frozen) != expected:
+        raise CheckpointError(
+            f"{folder.frozen}: these are not the frozen weights that the checkpoint was "
+            "trained with"
+        )
+    return {**frozen, **trained}
+
+
+def fill_from_run(model: nn.Module, path: str | Path, *, keeps_backbone: bool = False) -> None:
+    """Give the model the weights of a run.
+
+    A detector on features takes the temporal part of one on videos.
+
+    Args:
+        keeps_backbone: of a run on features, which has none, a detector on videos may take the
+            temporal part and keep its own backbone.
+
+    Raises: CheckpointError as `run_weights`, or if the run is of another kind of model.
+    """
+    weights = run_weights(RunFolder(Path(path)))
+    wanted = set(model.state_dict())
+    if isinstance(model, FeatureDetector):
+        weights = {name: value for name, value in weights.items() if name in wanted}
+    elif keeps_backbone and not any(name.startswith(BACKBONE_PREFIX) for name in weights):
+        wanted = {name for name in wanted if not name.startswith(BACKBONE_PREFIX)}
+    missing = sorted(wanted - set(weights))
+    if missing:
+        raise CheckpointError(
+            f"{path}: the checkpoint lacks {few(missing)}; a run of another task or head gives its "
+            "backbone and adapters with backbone.pretrained"
+        )
+    load_exactly(model, weights, source=str(path))
+
+
+def labels_of(folder: RunFolder) -> LabelMap:
+    """The classes that a run was trained on.
+
+    Raises: CheckpointError if the folder is not a run.
+    """
+    if not folder.config.is_file() or not folder.labels.is_file():
+        raise CheckpointError(
+            f"{folder.path}: is not a run folder (no config.yaml or labels.json in it)"
+        )
+    return read_label_map(folder.labels)
+
+
+def load_run(
+    path: str | Path, *, features: FeatureManifest | None = None
+) -> tuple[Detector, DetectionRun, LabelMap]:
+    """The trained detector of a run folder, ready to use, its settings and its classes.
+
+    Args:
+        path: the run folder.
+        features: use its temporal part on such features, also if it was trained on videos.
+
+    Raises: CheckpointError as `run_weights`.
+    """
+    folder = RunFolder(Path(path))
+    labels = labels_of(folder)
+    config = load_config(folder.config)
+    if features is None:
+        features = folder.manifest()
+    model = build_detector(
+        config,
+        num_classes=len(labels),
+        feature_channels=None if features is None else features.channels,
+    )
+    fill_from_run(model, path)
+    return model.eval(), config, labels
+
+
+def load_recogniser(path: str | Path) -> tuple[Recogniser, RecognitionConfig, LabelMap]:
+    """The trained recogniser of a run folder, ready to use, its settings and its classes.
+
+    Raises: CheckpointError as `run_weights`, or if the run is of another task.
+    """
+    folder = RunFolder(Path(path))
+    labels = labels_of(folder)
+    config = load_any_config(folder.config)
+    if not isinstance(config, RecognitionConfig):
+        raise CheckpointError(f"{path}: is a run of {config.task}; expected one of recognition")
+    model = build_recogniser(config, labels=labels)
+    fill_from_run(model, path)
+    return model.eval(), config, labels
