@@ -84,7 +84,7 @@ def config_of(method: str, *, work: Path, data: Path, seed: int, epochs: int) ->
     """The settings of a run."""
     name, small, rate = ROWS[method]
     return load_config(
-        f"configs/features_{name}.yaml",
+        f"configs/features/{name}.yaml",
         overrides=[
             f"data.annotations={data / 'annotations' / 'mma52.json'}",
             f"data.features={work / 'features.h5'}",

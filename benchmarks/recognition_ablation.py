@@ -40,7 +40,7 @@ FULL = ("backbone.adapter={name: none}", "backbone.freeze=false")
 NO_F1 = ("losses.f1=false",)
 LINEAR = ("heads.classifier=linear",)
 FRAME_OFF = ("heads.frame=false", "heads.frame_coarse=false")
-# Name -> what differs from configs/recognition_demo.yaml: DSTA adapters, TSN head, ArcFace, F1 and
+# Name -> what differs from configs/recognition/demo.yaml: DSTA adapters, TSN head, ArcFace, F1 and
 # all auxiliary heads.
 # The rows were measured with frame heads as released; a row of its own has those of the paper.
 MEASURED = ("heads.frame_classifier=linear", "losses.f1_frames=together")
@@ -101,7 +101,7 @@ def settings_of(
     places += [f"training.validate_from_epoch={epochs}"]
     places += MEASURED
     places += [change.replace("WORK", str(work)) for change in changes]
-    config = load_any_config("configs/recognition_demo.yaml", overrides=places)
+    config = load_any_config("configs/recognition/demo.yaml", overrides=places)
     assert isinstance(config, RecognitionConfig)
     return config
 

@@ -11,7 +11,7 @@ TESTS = Path(__file__).resolve().parent
 PACKAGE = TESTS.parent / "mmad"
 
 # The group of settings in a config that chooses a family of each kind.
-GROUPS = {"backbones": "backbone", "detectors": "detector", "recognisers": "recogniser"}
+GROUPS = {"backbones": "backbone", "detectors": "detector", "recognisers": "heads"}
 KINDS = [kind for kind in GROUPS if (PACKAGE / "models" / kind / "families.py").is_file()]
 
 

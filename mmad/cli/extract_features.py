@@ -187,7 +187,7 @@ def _what_next(source: Path, *, out: Path, extracted: set[str]) -> list[object]:
                 paths = json.dumps(config.data.annotations)
                 places = (f"data.features={out}", f"data.annotations={paths}")
                 run = ("--out", new_run("features"))
-                return ["train", "configs/features_actionformer.yaml", *places, *run]
+                return ["train", "configs/features/actionformer.yaml", *places, *run]
     return ["features", "inspect", out]
 
 

@@ -91,6 +91,6 @@ def synthesize(
         places = [f"data.clips={out / 'clips'}"]
         for name in ("train", "val"):
             places.append(f"data.{name}={json.dumps([str(lists / f'ma52_{name}.txt')])}")
-        tell_next("train", "configs/recognition_demo.yaml", *places, "--out", new_run("clips"))
+        tell_next("train", "configs/recognition/demo.yaml", *places, "--out", new_run("clips"))
     else:
         tell_next("data", "stats", lists / "mma52.json")

@@ -8,7 +8,7 @@ import typer
 
 from mmad.cli._next_command import tell_next
 from mmad.cli._options import DeviceOption, OverridesArgument
-from mmad.config.reading import dump_config, load_any_config
+from mmad.config.reading import dump_config, load_any_config, name_of_config
 from mmad.config.run import DetectionRun
 from mmad.engine.runs.folder import RunFolder
 from mmad.engine.smoke import smoke_config
@@ -36,7 +36,7 @@ def train(
 ) -> None:
     """Train a model; checkpoints, log, curves and predictions go to the run folder."""
     settings = load_any_config(config, overrides=overrides or [])
-    folder = out or Path("runs") / config.stem
+    folder = out or Path("runs") / name_of_config(config)
     if smoke:
         settings = smoke_config(settings, data=folder.parent / "smoke_data")
     if show_config:

@@ -69,20 +69,37 @@ def read_settings(source: Path) -> dict[str, Any]:
 
 
 def find_config(path: str | Path) -> Path:
-    """The file itself, or the shipped one of that name.
+    """The file itself, or the shipped one of that path, with or without ``configs/``.
 
     Raises: ConfigError if neither is there.
     """
     path = Path(path)
     if path.is_file():
         return path
-    shipped = SHIPPED_CONFIGS / path.name
-    if path.parent in (Path("."), Path("configs")) and shipped.is_file():
-        return shipped
-    known = sorted(file.name for file in SHIPPED_CONFIGS.glob("*.yaml"))
-    near = difflib.get_close_matches(path.name, known, n=1)
+    parts = path.parts[1:] if path.parts[:1] == ("configs",) else path.parts
+    wanted = Path(*parts)
+    if not wanted.is_absolute() and ".." not in parts and (SHIPPED_CONFIGS / wanted).is_file():
+        return SHIPPED_CONFIGS / wanted
+    known = sorted(_shipped_name(file) for file in SHIPPED_CONFIGS.rglob("*.yaml"))
+    near = difflib.get_close_matches(wanted.as_posix(), known, n=1)
     hint = f"did you mean configs/{near[0]}?" if near else f"shipped: {', '.join(known)}"
     raise ConfigError(f"{path}: there is no such config; {hint}")
+
+
+def _shipped_name(path: Path) -> str:
+    return path.relative_to(SHIPPED_CONFIGS).as_posix()
+
+
+def name_of_config(path: str | Path) -> str:
+    """A name for the runs of a config, as that of a folder.
+
+    >>> name_of_config("configs/demo.yaml"), name_of_config("configs/recognition/demo.yaml")
+    ('demo', 'recognition_demo')
+    """
+    found = find_config(path).resolve()
+    if found.is_relative_to(SHIPPED_CONFIGS):
+        return _shipped_name(found).removesuffix(".yaml").replace("/", "_")
+    return found.stem
 
 
 def parse_config(content: Mapping[str, Any], *, source: str) -> DetectionRun:

@@ -91,7 +91,7 @@ def test_after_training_a_recogniser(here: Path) -> None:
         8,
         *("--width", 32, "--height", 32, "--min-seconds", 1, "--max-seconds", 2),
     )
-    output = follow(output, "train configs/recognition_demo.yaml")
+    output = follow(output, "train configs/recognition/demo.yaml")
     follow(output, "report runs/clips")
     assert "F1" in mmad("eval", "runs/clips/predictions/val.csv")  # against the lists of the run
     lists = 'data.test=["clips/annotations/ma52_val.txt"]'
@@ -127,7 +127,7 @@ def test_after_predict_detect_and_extraction(here: Path) -> None:
     output = mmad("extract-features", "run", first, "--out", "one.h5")
     follow(output, "features inspect")
     output = mmad("extract-features", "run", data / "videos", "--out", "all.h5")
-    follow(output, "train configs/features_actionformer.yaml", "eval")
+    follow(output, "train configs/features/actionformer.yaml", "eval")
     follow(mmad("weights", "export", "run", "exported"), "weights inspect")
 
 
@@ -137,7 +137,7 @@ def test_after_copies_of_videos(here: Path) -> None:
     video = sorted(Path("my data/videos").iterdir())[0]
     follow(mmad("prepare", video, "--out", "alone/one"), "train configs/dsta_videomae_s.yaml")
     follow(mmad("data", "crop", video, "--motion", "--out", "alone/crop"), "train configs/dsta")
-    follow(mmad("data", "flow", video, "--out", "alone/flow"), "train configs/recognition_dsta")
+    follow(mmad("data", "flow", video, "--out", "alone/flow"), "train configs/recognition/dsta")
 
 
 @pytest.mark.parametrize("kind", ["detection", "recognition"])

@@ -48,5 +48,5 @@ def flow(
         )
     tell_copies(out, summary, seconds=time.perf_counter() - start)
     settings = (f"data.flow={out}", "--show-config")
-    tell_next("train", "configs/recognition_dsta_videomae_b.yaml", *settings)
+    tell_next("train", "configs/recognition/dsta_videomae_b.yaml", *settings)
     raise_problems(VideoError, source="flow", problems=list(summary.failed.values()))

@@ -263,10 +263,10 @@ def test_missing_videos_and_broken_files_are_named(
 
 def test_a_config_says_what_is_wrong() -> None:
     with pytest.raises(ConfigError, match=r"data\.window_frames: there is no such setting"):
-        load_config("configs/features_tridet.yaml", overrides=["data.window_frames=64"])
+        load_config("configs/features/tridet.yaml", overrides=["data.window_frames=64"])
     with pytest.raises(ConfigError, match="backbone: videos need one"):
         load_config("configs/demo.yaml", overrides=["backbone=null"])
-    config = load_config("configs/features_tridet.yaml", overrides=["compat=opentad"])
+    config = load_config("configs/features/tridet.yaml", overrides=["compat=opentad"])
     assert config.data.keep_tail is False
     assert config.upsampling == 1
 

@@ -16,7 +16,7 @@ from mmad.models.detectors.mstct.network import MSTCT, FrameOutputs
 from support.built_detectors import criterion_of
 from support.detector_batches import padded, shaken
 
-CONFIG = SHIPPED_CONFIGS / "features_mstct.yaml"
+CONFIG = SHIPPED_CONFIGS / "features/mstct.yaml"
 
 
 def network(*, seed: int = 0) -> MSTCT:
