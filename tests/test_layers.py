@@ -1,6 +1,7 @@
 """The floors: nobody imports from a higher one, and the lower ones never import torch."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -94,3 +95,58 @@ def test_help_imports_nothing_slow(command: str) -> None:
         [sys.executable, "-c", code], check=True, capture_output=True, text=True
     )
     assert result.stdout.strip().endswith("[]"), command
+
+
+def modules() -> dict[str, set[str]]:
+    """Every module of the package, and the modules of it that it imports."""
+    names = {}
+    for path in FILES:
+        parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+        names[".".join(parts).removesuffix(".__init__")] = imports_of(path)
+    return {name: found & names.keys() - {name} for name, found in names.items()}
+
+
+def test_no_circle() -> None:
+    graph = {name: set(found) for name, found in modules().items()}
+    while leaves := [name for name, found in graph.items() if not found]:
+        for leaf in leaves:
+            del graph[leaf]
+        for found in graph.values():
+            found.difference_update(leaves)
+    assert not graph, f"these import each other: {sorted(graph)}"
+
+
+# Families that the settings of a run name as the default.
+DEFAULTS = {"mmad.config.detectors.actionformer", "mmad.config.recognisers.auxiliary_heads"}
+
+
+@pytest.mark.parametrize("kind", ["backbones", "detectors", "recognisers"])
+def test_only_its_table_and_its_kin_import_a_family(kind: str) -> None:
+    families = {path.parent.name for path in (PACKAGE / "models" / kind).glob("*/build.py")}
+    of_family = re.compile(rf"mmad\.(models|config)\.{kind}\.({'|'.join(sorted(families))})(\.|$)")
+    of_kind = re.compile(rf"mmad\.(models|config)\.{kind}\.")
+    found = {
+        f"{name} imports {other}"
+        for name, imported in modules().items()
+        for other in imported - DEFAULTS
+        if of_family.match(other) and not of_kind.match(name)
+    }
+    assert not found
+
+
+def test_no_backbone_is_named_outside_of_its_own_places() -> None:
+    """No class, function or argument is called after one network, or after its parts."""
+    own = re.compile(r"(models|config)/backbones/(\w+/|\w+\.py)")
+    for path in FILES:
+        if own.search(path.as_posix()):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            word = getattr(node, "id", None) or getattr(node, "attr", None)
+            word = word or getattr(node, "name", None) or getattr(node, "arg", None)
+            assert not re.search("videomae|tubelet|i3d", str(word), re.I), f"{path}: {word}"
+
+
+def test_no_folder_holds_more_than_a_screen_of_files() -> None:
+    for folder in {path.parent for path in FILES}:
+        count = len([path for path in FILES if path.parent == folder and path.stem[0] != "_"])
+        assert count <= 20, f"{folder}: {count} files; make a folder of a subject"

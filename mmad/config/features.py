@@ -56,7 +56,7 @@ class ExtractionSettings(Settings):
 
     mode: Literal["dense", "windows"] = Field(
         "dense",
-        description="clips side by side, a step for each tubelet; or a step for each window",
+        description="clips side by side, the steps of the backbone; or a step for each window",
     )
     window: int | None = Field(
         None, ge=1, description="frames of a window; a multiple of the backbone's clip"

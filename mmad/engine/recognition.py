@@ -287,7 +287,7 @@ def recognize_clips(
 
 
 def _middle_curves(logits: Tensor | None, num_clips: int, num_samples: int) -> Tensor:
-    """Probabilities over the tubelets of the middle sample of each clip, (V, T, K)."""
+    """Probabilities over the steps of the middle sample of each clip, (V, T, K)."""
     if logits is None:
         return torch.zeros(num_clips, 0, 0)
     probabilities = functional.softmax(logits.float(), dim=1)

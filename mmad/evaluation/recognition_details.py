@@ -21,7 +21,7 @@ class RecognitionDetails:
     Attributes:
         clip_ids: N names.
         features: (N, D), pooled over the clip.
-        curves: (N, T, K), probability of each action at each tubelet of the middle sample; (N, 0,
+        curves: (N, T, K), probability of each action at each step of the middle sample; (N, 0,
             0) of a recogniser without frame head.
     """
 

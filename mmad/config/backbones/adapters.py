@@ -41,14 +41,14 @@ class TIASettings(_Bottleneck):
     """AdaTAD's temporal-informative adapter (paper, Eq. 2)."""
 
     name: Literal["tia"] = "tia"
-    temporal_kernel: OddKernel = Field(3, description="tubelets")
+    temporal_kernel: OddKernel = Field(3, description="steps")
 
 
 class DSTASettings(_Bottleneck):
     """Dual-path spatial-temporal adapter, Eq. 3: one down-projection, spatial 3x3, point-wise."""
 
     name: Literal["dsta"] = "dsta"
-    temporal_kernel: OddKernel = Field(3, description="tubelets")
+    temporal_kernel: OddKernel = Field(3, description="steps")
     spatial_kernel: OddKernel = Field(3, description="tokens")
     spatial_pointwise: bool = Field(
         True, description="point-wise convolution after the spatial one"

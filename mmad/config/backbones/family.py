@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from mmad.config.base import Settings, named
+from mmad.config.base import Settings
 
 
 class ColourStatistics(NamedTuple):
@@ -27,7 +27,8 @@ STATISTICS: Mapping[str, ColourStatistics] = {
 }
 
 
-_NAME = named("backbone")
+def _name(family: "type[BackboneFamilySettings]") -> str:
+    return str(family.model_fields["name"].default)
 
 
 class BackboneFamilySettings(Settings):
@@ -111,10 +112,11 @@ class BackboneFamilySettings(Settings):
             rest = {key: value for key, value in content.items() if key != "adapter"}
             if name in ("none", None):
                 return rest
+            families = BackboneFamilySettings.__subclasses__()
+            taking = [_name(family) for family in families if family.takes_adapters]
             raise ValueError(
-                f"adapter {name}: {cls.model_fields['name'].default} has no transformer blocks "
-                "that take adapters; leave backbone.adapter out, or choose a backbone that has "
-                "(such as videomae)"
+                f"adapter {name}: {_name(cls)} has no blocks that take adapters; leave "
+                f"backbone.adapter out, or set backbone.name to one that has ({', '.join(taking)})"
             )
         return content
 
@@ -125,7 +127,7 @@ class BackboneFamilySettings(Settings):
             size = str(height) if height == width else f"[{height}, {width}]"
             yield (
                 f"data.image_size {size} is not a multiple of {self.side_multiple} pixels, as "
-                f"backbone {_NAME(self)} needs"
+                f"backbone {_name(type(self))} needs"
             )
 
     def problems_of_streams(self) -> Iterator[str]:

@@ -1,0 +1,116 @@
+"""What holds for every backbone in the table, at its smallest."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from mmad.checkpoint import frozen_state, trainable_state
+from mmad.config.backbones.family import BackboneFamilySettings
+from mmad.config.backbones.union import BackboneSettings
+from mmad.config.base import members
+from mmad.errors import CheckpointError
+from mmad.models.backbones.contract import Backbone
+from mmad.models.backbones.families import BACKBONES, build_backbone
+from mmad.weights.files import WeightFile
+from mmad.weights.load import fill_backbone
+
+# What a family cannot be made without.
+REQUIRED = {"videomae": {"size": "small"}}
+NAMES = sorted(BACKBONES)
+
+
+def tiny(name: str, **changes: object) -> tuple[BackboneFamilySettings, int]:
+    return members(BackboneSettings)[name](**REQUIRED.get(name, {}), **changes).tiny()
+
+
+def made(name: str, **changes: object) -> tuple[Backbone, int]:
+    settings, side = tiny(name, **changes)
+    torch.manual_seed(0)
+    return build_backbone(settings).eval(), side
+
+
+def clips(backbone: Backbone, count: int, *hw: int) -> Tensor:
+    return torch.randn(count, 3, backbone.spec.clip_frames, *hw)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_settings_and_network_tell_the_same(name: str) -> None:
+    settings, side = tiny(name)
+    spec = build_backbone(settings).spec
+    assert spec.clip_frames == settings.clip_frames
+    assert spec.frames_per_step == settings.frames_per_step
+    assert spec.side_multiple == settings.side_multiple
+    assert list(settings.problems_of_images((side, 2 * side))) == []
+    assert "is not a multiple of" in next(settings.problems_of_images((side, side + 1)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_tokens_are_what_the_spec_says_also_of_wide_images(name: str) -> None:
+    backbone, side = made(name)
+    with torch.no_grad():
+        tokens = backbone(clips(backbone, 2, side, 2 * side), torch.zeros(2, dtype=torch.long))
+    rows, columns = backbone.spec.grid_hw((side, 2 * side))
+    assert tokens.grid_hw == (rows, columns)
+    expected = (2, backbone.spec.steps_per_clip, rows * columns, backbone.spec.channels)
+    assert tokens.tokens_NTSC.shape == expected
+    assert backbone.pool_steps(tokens).shape == (expected[0], expected[1], expected[3])
+    assert backbone.pool_clips(tokens).shape == (expected[0], expected[3])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_clip_does_not_depend_on_the_others_of_the_batch(name: str) -> None:
+    backbone, side = made(name)
+    images, videos = clips(backbone, 3, side, side), torch.arange(3)
+    with torch.no_grad():
+        together = backbone.pool_clips(backbone(images, videos))
+        alone = [backbone.pool_clips(backbone(image[None], videos[:1])) for image in images]
+    assert together.std() > 0
+    torch.testing.assert_close(together, torch.cat(alone), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_other_clips_than_the_spec_says_are_an_error(name: str) -> None:
+    backbone, side = made(name)
+    images = clips(backbone, 1, side, side)
+    for wrong in (images[:, :, 1:], images[..., 1:]):
+        with pytest.raises(ValueError, match=f"clips of {backbone.spec.clip_frames} frames"):
+            backbone(wrong, torch.zeros(1, dtype=torch.long))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_parameter_has_a_role_and_a_depth(name: str) -> None:
+    backbone, _ = made(name, freeze=False)
+    roles = backbone.roles()
+    assert roles.keys() == dict(backbone.named_parameters()).keys()
+    depths = {role.depth for role in roles.values()}
+    assert depths == set(range(len(depths)))
+    assert len(depths) > 2
+    assert {role.role for role in roles.values()} == {"body"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_frozen_backbone_stays_as_it_is(name: str) -> None:
+    backbone, side = made(name, freeze=True)
+    before = {key: value.clone() for key, value in backbone.state_dict().items()}
+    assert trainable_state(backbone) == {}
+    backbone.train()
+    backbone(clips(backbone, 2, side, side), torch.arange(2))
+    for key, value in frozen_state(backbone).items():
+        assert torch.equal(value, before[key]), key
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_own_weights_come_back_and_those_of_others_do_not(name: str) -> None:
+    source, _ = made(name)
+    target, _ = made(name)
+    with torch.no_grad():
+        for value in target.state_dict().values():
+            value.add_(1)
+    file = WeightFile("own.safetensors", source.state_dict(), "safetensors", "0" * 64)
+    report = fill_backbone(target, file)
+    assert not report.missing
+    assert not report.unexpected
+    assert all(torch.equal(v, target.state_dict()[k]) for k, v in source.state_dict().items())
+    for other in set(NAMES) - {name}:
+        with pytest.raises(CheckpointError, match=f"holds no .* in a naming .* found a {name}"):
+            fill_backbone(made(other)[0], file)
