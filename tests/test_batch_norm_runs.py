@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from mmad.engine.loop import Loop
 from mmad.engine.runs.folder import RunFolder
 from mmad.engine.runs.load import load_run
 from mmad.engine.training import train_run
-from support.runs import losses_of
+from support.runs import losses_of, torchrun
 from support.synthetic_data import tiny_config
 
 pytestmark = pytest.mark.slow
@@ -76,10 +75,7 @@ def test_two_processes_give_the_losses_of_one(run: Path, videos: Path, tmp_path:
     config.write_text(dump_config(i3d_config(videos)))
     command = ["-m", "mmad", "train", str(config), "--out", str(out)]
     subprocess.run(
-        [
-            *(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"),
-            *("--master-port", "29619", *command),
-        ],
+        [*torchrun(2), *command],
         check=True,
         capture_output=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},

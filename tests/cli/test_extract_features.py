@@ -15,6 +15,7 @@ import pytest
 from mmad.config.reading import dump_config
 from mmad.data.features.files import FeatureFile
 from mmad.files import partial_path
+from support.runs import torchrun
 from support.synthetic_data import files_of, tiny_config
 
 pytestmark = pytest.mark.slow
@@ -74,17 +75,16 @@ def test_killed_at_random_moments_it_ends_with_the_same_bytes(
 
 
 def test_two_processes_share_the_list(config_file: Path, videos: Path, tmp_path: Path) -> None:
-    alone, shared, torchrun = (tmp_path / name for name in ("a.h5", "b.h5", "c.h5"))
+    alone, shared, together = (tmp_path / name for name in ("a.h5", "b.h5", "c.h5"))
     run(command(config_file, videos / "videos", alone))
     first = run(command(config_file, videos / "videos", shared, "--share", "1/2"))
     assert "waits for the other shares" in first.stdout
     assert not shared.exists()
     run(command(config_file, videos / "videos", shared, "--share", "2/2"))
     assert shared.read_bytes() == alone.read_bytes()
-    words = command(config_file, videos / "videos", torchrun)[1:]
-    launcher = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29641"]
-    run([sys.executable, *launcher, *words], OMP_NUM_THREADS="1")
-    assert torchrun.read_bytes() == alone.read_bytes()
+    words = command(config_file, videos / "videos", together)[1:]
+    run([*torchrun(2), *words], OMP_NUM_THREADS="1")
+    assert together.read_bytes() == alone.read_bytes()
     assert {path.name for path in tmp_path.iterdir()} == {"a.h5", "b.h5", "c.h5"}
 
 
@@ -97,10 +97,9 @@ def test_a_broken_video_does_not_stop_the_others_of_torchrun(
     good = files_of(videos)[0][1].read_bytes()
     (folder / "good.mp4").write_bytes(good)
     (folder / "bad.mp4").write_bytes(good[:90])
-    launcher = ["-m", "torch.distributed.run", "--nproc-per-node", "3", "--master-port", "29643"]
     words = command(config_file, folder, out)[1:]
     result = subprocess.run(
-        [sys.executable, *launcher, *words],
+        [*torchrun(3), *words],
         capture_output=True,
         text=True,
         check=False,

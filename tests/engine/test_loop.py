@@ -16,7 +16,7 @@ import yaml
 from mmad.engine.runs.load import load_run
 from mmad.engine.training import train_run
 from mmad.models.build import build_detector
-from support.runs import losses_of
+from support.runs import losses_of, torchrun
 from support.synthetic_data import tiny_config, tiny_content
 
 pytestmark = pytest.mark.slow
@@ -82,10 +82,9 @@ def test_two_processes_give_the_losses_of_one(videos: Path, tmp_path: Path) -> N
     single, double, split = (tmp_path / name for name in ("single", "double", "split"))
     arguments = ["-m", "mmad", "train", str(config), "--out"]
     subprocess.run([sys.executable, *arguments, str(single)], check=True, capture_output=True)
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     subprocess.run(
-        [*torchrun, "--master-port", "29617", *arguments, str(double)],
+        [*torchrun(2), *arguments, str(double)],
         check=True,
         capture_output=True,
         env=environment,

@@ -26,6 +26,7 @@ from mmad.labels import MA52
 from mmad.models.build import build_recogniser
 from mmad.video.find import find_videos
 from mmad.video.flow import flow_videos
+from support.runs import torchrun
 from support.synthetic_data import tiny_clip_config, tiny_config
 
 pytestmark = pytest.mark.slow
@@ -163,9 +164,8 @@ def test_two_processes_give_the_losses_of_one(videos: Path, tmp_path: Path) -> N
     arguments = ["-m", "mmad", "train", str(tmp_path / "c.yaml"), "--out"]
     single, double = tmp_path / "single", tmp_path / "double"
     subprocess.run([sys.executable, *arguments, str(single)], check=True, capture_output=True)
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
     subprocess.run(
-        [*torchrun, "--master-port", "29618", *arguments, str(double)],
+        [*torchrun(2), *arguments, str(double)],
         check=True,
         capture_output=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
