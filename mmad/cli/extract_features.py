@@ -2,51 +2,43 @@
 
 import contextlib
 import json
-import time
-from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import torch.distributed as dist
 import typer
-from pydantic import ValidationError
 
 from mmad.cli._copies import video_files
+from mmad.cli._extraction import (
+    FINAL_NORMS,
+    extraction_rate,
+    extraction_settings,
+    named_videos,
+    parse_share,
+)
 from mmad.cli._next_command import new_run, tell_next
 from mmad.cli._notices import tell_notices
 from mmad.cli._options import DeviceOption, MaxMissingOption, SetOption, split_overrides
-from mmad.cli.features import describe_file
-from mmad.config.features import ExtractionSettings
 from mmad.config.reading import load_any_config
 from mmad.config.run import DetectionRun
+from mmad.data.features.conversion import describe_file
 from mmad.data.features.files import FeatureFile
-from mmad.data.features.parts import FeatureParts
 from mmad.engine.detection import read_data
 from mmad.engine.distributed import choose_device, share_of_process
 from mmad.engine.features.backbone import open_backbone
-from mmad.engine.features.extraction import Extracted, extract_parts
-from mmad.engine.features.plan import describe_features, plan_clips
+from mmad.engine.features.extraction import Extracted
+from mmad.engine.features.videos import extract_videos, plan_extraction
 from mmad.engine.loop import choose_precision
 from mmad.engine.runs.folder import RunFolder
 from mmad.errors import (
-    RESUME_HINT,
-    ConfigError,
     MmadError,
     VideoError,
     raise_problems,
-    told_if_interrupted,
 )
 from mmad.files import check_output_file
-from mmad.progress import Progress
-from mmad.video.find import video_id_of
-from mmad.video.index import announced_frames
 from mmad.video.reading import notices
 from mmad.wording import count
 
 app = typer.Typer(add_completion=False)
-
-# What ``--norm`` calls them -> ``backbone.final_norm``.
-_FINAL_NORMS = {"none": "false", "tokens": "true", "pooled": "pooled"}
 
 
 @app.command()
@@ -113,7 +105,7 @@ def extract_features(
     if max_missing is not None:
         change.append(f"data.max_missing={max_missing}")
     if norm is not None:
-        change.append(f"backbone.final_norm={_FINAL_NORMS[norm]}")
+        change.append(f"backbone.final_norm={FINAL_NORMS[norm]}")
     settings = extraction_settings(
         window=window,
         stride=stride,
@@ -129,49 +121,28 @@ def extract_features(
         source, device=processor, change=[*change, *overrides], random=random_weights
     )
     settings = settings.model_copy(update={"fps": extraction_rate(fps, usual=backbone.fps)})
-    layout = plan_clips(
-        backbone, settings, block_clips=block_clips or (64 if processor.type == "cuda" else 8)
+    plan = plan_extraction(
+        files,
+        out,
+        backbone,
+        settings,
+        share=(rank, num_shares),
+        precision=choose_precision(precision, processor),
+        block_clips=block_clips,
+        overwrite=overwrite,
     )
-    number = choose_precision(precision, processor)
-    manifest = describe_features(backbone, settings, layout=layout, precision=number)
-    parts = FeatureParts(out, manifest, files, share=(rank, num_shares), overwrite=overwrite)
-    mine = parts.begin()
-    there = count(len(parts.share) - len(mine), "part")
-    typer.echo(f"{count(len(mine), 'video')} to do, {there} there; {backbone}")
-    # Processes of torchrun wait for each other, for it stops all when one ends with an error.
-    together = share is None and num_shares > 1
-    if together:
-        dist.init_process_group("gloo", timeout=timedelta(days=30))
-    began = time.perf_counter()
-    total = sum(announced_frames(path) for _, path in mine)
-    quiet = together and rank > 0
-    with (
-        told_if_interrupted(RESUME_HINT),
-        Progress("extract", total=total, unit="frames", quiet=quiet) as progress,
-    ):
-        done = extract_parts(
-            mine,
-            parts,
-            backbone,
-            settings,
-            layout=layout,
-            precision=number,
-            num_workers=(8 if processor.type == "cuda" else 0) if workers is None else workers,
-            progress=progress.update,
-        )
-    tell(done, seconds=time.perf_counter() - began)
-    if together:
-        dist.barrier()
-    if not together or rank == 0:
-        join(parts)
-        if parts.out.is_file():
-            tell_next(*_what_next(source, out=out, extracted=set(FeatureFile(out).video_ids())))
-    if together:
-        dist.barrier()
-        dist.destroy_process_group()
-    raise_problems(
-        VideoError, source="extract-features", problems=[item.message for item in done.failed]
-    )
+    there = count(len(plan.parts.share) - len(plan.waiting), "part")
+    typer.echo(f"{count(len(plan.waiting), 'video')} to do, {there} there; {backbone}")
+    finished = extract_videos(plan, num_workers=workers, together=share is None and num_shares > 1)
+    tell(finished.done, seconds=finished.seconds)
+    if finished.is_joined is False:
+        typer.echo(f"{plan.parts.folder}: waits for the other shares")
+    elif finished.is_joined and out.is_file():
+        typer.echo(describe_file(out))
+    if finished.is_joined is not None and out.is_file():
+        tell_next(*_what_next(source, out=out, extracted=set(FeatureFile(out).video_ids())))
+    failed = [one.message for one in finished.done.failed]
+    raise_problems(VideoError, source="extract-features", problems=failed)
 
 
 def _what_next(source: Path, *, out: Path, extracted: set[str]) -> list[object]:
@@ -191,73 +162,6 @@ def _what_next(source: Path, *, out: Path, extracted: set[str]) -> list[object]:
     return ["features", "inspect", out]
 
 
-def parse_share(text: str) -> tuple[int, int]:
-    """Number from 0 and count of a share written as ``I/N``, from 1.
-
-    Raises: ConfigError if it is no share.
-
-    >>> parse_share("2/8")
-    (1, 8)
-    """
-    first, _, second = text.partition("/")
-    if not (first.isdigit() and second.isdigit() and 1 <= int(first) <= int(second)):
-        raise ConfigError(f"--share {text}: expected I/N with I from 1 to N, such as 2/8")
-    return int(first) - 1, int(second)
-
-
-def extraction_rate(text: str | None, *, usual: float | None) -> float | None:
-    """The rate that videos are resampled to; None for each video's own.
-
-    Raises: ConfigError if it is no rate.
-
-    >>> extraction_rate("25", usual=30.0), extraction_rate(None, usual=30.0)
-    (25.0, 30.0)
-    """
-    if text is None or text == "own":
-        return usual if text is None else None
-    try:
-        fps = float(text)
-    except ValueError:
-        fps = 0.0
-    if not 0 < fps <= 1000:
-        raise ConfigError(f"--fps {text}: expected frames per second up to 1000, or own")
-    return fps
-
-
-def extraction_settings(**given: Any) -> ExtractionSettings:
-    """The settings that the options say.
-
-    Raises: ConfigError if they are impossible.
-    """
-    mode: Literal["dense", "windows"] = "dense"
-    if given["window"] is not None or given["stride"] is not None:
-        mode = "windows"
-    try:
-        return ExtractionSettings(mode=mode, **given)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = str(first["loc"][0]).replace("_", "-") if first["loc"] else None
-        message = first["msg"].removeprefix("Value error, ")
-        raise ConfigError(f"--{name}: {message}" if name else message) from None
-
-
-def named_videos(files: list[Path]) -> list[tuple[str, Path]]:
-    """Id and path of each video, sorted.
-
-    Raises: VideoError if two would have the same id.
-    """
-    by_id: dict[str, Path] = {}
-    for path in files:
-        video_id = video_id_of(path)
-        if video_id in by_id and by_id[video_id].resolve() != path.resolve():
-            raise VideoError(
-                f"{by_id[video_id]} and {path} would both be video '{video_id}'; give them "
-                "different names"
-            )
-        by_id[video_id] = path
-    return sorted(by_id.items())
-
-
 def tell(done: Extracted, *, seconds: float) -> None:
     """Say what was done."""
     tell_notices(notices(done.read))
@@ -267,11 +171,3 @@ def tell(done: Extracted, *, seconds: float) -> None:
             f"{count(len(done.written), 'video')}, {count(done.num_frames, 'frame')} in "
             f"{seconds:.1f} s ({rate:.1f} frames/s)"
         )
-
-
-def join(parts: FeatureParts) -> None:
-    """Join the parts if all of them are there, and say so."""
-    if not parts.join():
-        typer.echo(f"{parts.folder}: waits for the other shares")
-    elif parts.out.is_file():
-        typer.echo(describe_file(parts.out))

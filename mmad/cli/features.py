@@ -1,26 +1,19 @@
 """``mmad features``: looks into stored features, converts them from and to folders of arrays."""
 
-import tempfile
-from collections.abc import Iterator
-from contextlib import closing
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
 
-import numpy as np
 import typer
 from pydantic import TypeAdapter
 
 from mmad.cli._next_command import tell_next
 from mmad.config.base import validated
 from mmad.config.features import StoredGrid
-from mmad.data.features.files import FeatureFile, FeatureSource, PartWriter, merge_parts
-from mmad.data.features.folders import FOLDER_MANIFEST, FOLDER_VIDEOS, write_array
+from mmad.data.features.conversion import summary, write_file, write_folder
+from mmad.data.features.files import FeatureSource
 from mmad.data.features.windows import open_features
 from mmad.errors import FeatureError
-from mmad.files import check_writable, make_folder, replaced_folder, write_json, write_text
-from mmad.names import safe_name
-from mmad.progress import tracked
+from mmad.files import check_writable, replaced_folder
 from mmad.wording import count
 
 app = typer.Typer(add_completion=False)
@@ -107,63 +100,10 @@ def convert(
         raise FeatureError(f"{out}: is there already; choose another name")
     check_writable(out.parent)
     if out.suffix in (".h5", ".hdf5"):
-        _to_file(found, out)
+        write_file(found, out)
     else:
         with replaced_folder(out) as folder:
-            _to_folder(found, folder, suffix=f".{suffix}")
+            write_folder(found, folder, suffix=f".{suffix}")
     typer.echo(f"{out}: features of {count(len(found.video_ids()), 'video')}")
     if out.is_file():
         tell_next("features", "inspect", out)
-
-
-def _tracked(found: FeatureSource) -> Iterator[str]:
-    names = found.video_ids()
-    return tracked(names, "convert", total=len(names), unit="videos")
-
-
-def _to_folder(found: FeatureSource, out: Path, *, suffix: str) -> None:
-    """Only steps that belong to their video are written; what is known of it goes beside them."""
-    known = {}
-    for name in _tracked(found):
-        video = found.video(name)
-        rows = found.read(name, 0, video.num_steps)
-        write_array(out / f"{safe_name(name)}{suffix}", np.ascontiguousarray(rows))
-        known[name] = asdict(video)
-    flat = found.manifest.model_copy(update={"step_shape": [found.manifest.channels]})
-    write_json(out / FOLDER_VIDEOS, known)
-    write_text(out / FOLDER_MANIFEST, flat.to_json() + "\n")
-
-
-def _to_file(found: FeatureSource, out: Path) -> None:
-    parts: dict[str, Path] = {}
-    stored = found.manifest.extraction
-    make_folder(out.parent)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as folder:
-        for number, name in enumerate(_tracked(found)):
-            video = found.video(name)
-            parts[name] = Path(folder) / f"{number}.h5"
-            writer = PartWriter(
-                parts[name],
-                manifest=found.manifest,
-                video_id=name,
-                video=video,
-                dtype="float32" if stored is None else stored.dtype,
-            )
-            with closing(writer):
-                rows = found.read(name, 0, video.num_rows)
-                writer.write(rows.reshape(len(rows), *found.manifest.step_shape))
-                writer.publish(notices=video.notices)
-        merge_parts(parts, out, manifest=found.manifest)
-
-
-def summary(found: FeatureSource) -> str:
-    """One line about stored features."""
-    names = found.video_ids()
-    steps = sum(found.video(name).num_steps for name in names)
-    shape = " x ".join(map(str, found.manifest.step_shape))
-    return f"{found.path}: {len(names)} videos, {steps} steps of {shape}"
-
-
-def describe_file(path: Path) -> str:
-    """One line about a file of features, with its size."""
-    return f"{summary(FeatureFile(path))}, {path.stat().st_size / 2**20:.1f} MiB"

@@ -1,0 +1,80 @@
+"""The options of ``mmad extract-features`` as settings."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from mmad.config.features import ExtractionSettings
+from mmad.errors import ConfigError, VideoError
+from mmad.video.find import video_id_of
+
+# What ``--norm`` calls them -> ``backbone.final_norm``.
+FINAL_NORMS = {"none": "false", "tokens": "true", "pooled": "pooled"}
+
+
+def parse_share(text: str) -> tuple[int, int]:
+    """Number from 0 and count of a share written as ``I/N``, from 1.
+
+    Raises: ConfigError if it is no share.
+
+    >>> parse_share("2/8")
+    (1, 8)
+    """
+    first, _, second = text.partition("/")
+    if not (first.isdigit() and second.isdigit() and 1 <= int(first) <= int(second)):
+        raise ConfigError(f"--share {text}: expected I/N with I from 1 to N, such as 2/8")
+    return int(first) - 1, int(second)
+
+
+def extraction_rate(text: str | None, *, usual: float | None) -> float | None:
+    """The rate that videos are resampled to; None for each video's own.
+
+    Raises: ConfigError if it is no rate.
+
+    >>> extraction_rate("25", usual=30.0), extraction_rate(None, usual=30.0)
+    (25.0, 30.0)
+    """
+    if text is None or text == "own":
+        return usual if text is None else None
+    try:
+        fps = float(text)
+    except ValueError:
+        fps = 0.0
+    if not 0 < fps <= 1000:
+        raise ConfigError(f"--fps {text}: expected frames per second up to 1000, or own")
+    return fps
+
+
+def extraction_settings(**given: Any) -> ExtractionSettings:
+    """The settings that the options say.
+
+    Raises: ConfigError if they are impossible.
+    """
+    mode: Literal["dense", "windows"] = "dense"
+    if given["window"] is not None or given["stride"] is not None:
+        mode = "windows"
+    try:
+        return ExtractionSettings(mode=mode, **given)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = str(first["loc"][0]).replace("_", "-") if first["loc"] else None
+        message = first["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"--{name}: {message}" if name else message) from None
+
+
+def named_videos(files: list[Path]) -> list[tuple[str, Path]]:
+    """Id and path of each video, sorted.
+
+    Raises: VideoError if two would have the same id.
+    """
+    by_id: dict[str, Path] = {}
+    for path in files:
+        video_id = video_id_of(path)
+        if video_id in by_id and by_id[video_id].resolve() != path.resolve():
+            raise VideoError(
+                f"{by_id[video_id]} and {path} would both be video '{video_id}'; give them "
+                "different names"
+            )
+        by_id[video_id] = path
+    return sorted(by_id.items())
