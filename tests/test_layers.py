@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,37 @@ def test_imports_come_from_the_same_floor_or_a_lower_one(path: Path) -> None:
             assert FLOORS[name.split(".")[1]] <= floor, f"{path} imports {name}"
         if floor <= 1:
             assert name.split(".")[0] != "torch", f"{path} imports torch"
+
+
+def module_of(path: Path) -> str:
+    names = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(names).removesuffix(".__init__")
+
+
+def test_no_file_imports_itself_through_others() -> None:
+    modules = {module_of(path) for path in FILES}
+    arrows = {}
+    for path in FILES:
+        names = imports_of(path) | {
+            f"{node.module}.{alias.name}"
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
+        }
+        arrows[module_of(path)] = names & modules - {"mmad"}
+    list(TopologicalSorter(arrows).static_order())  # raises CycleError, with the files of a circle
+
+
+COMMANDS = [
+    path for path in FILES if path.is_relative_to(PACKAGE / "cli") and not path.name.startswith("_")
+]
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=lambda path: str(path.relative_to(PACKAGE / "cli")))
+def test_no_command_imports_another(path: Path) -> None:
+    """What commands share is in files with an underscore."""
+    commands = {module_of(other) for other in COMMANDS} | {"mmad.cli.data"}
+    assert not imports_of(path) & commands
 
 
 @pytest.mark.slow
