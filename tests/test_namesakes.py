@@ -94,7 +94,6 @@ COVERED = {
     "evaluation/recognition_details.py": "report/test_recognition_page.py",
     "evaluation/submission.py": "cli/test_submit.py",
     "models/backbones/build_adapters.py": "models/backbones/test_adapters.py",
-    "models/backbones/families.py": "test_families.py",
     "models/backbones/features.py": "engine/features/test_extraction.py",
     "models/backbones/inflation.py": "models/backbones/test_i3d.py",
     "models/backbones/naming.py": "models/backbones/test_i3d.py",
