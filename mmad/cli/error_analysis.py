@@ -29,9 +29,9 @@ from mmad.cli._options import (
     TiouOption,
     levels_of,
 )
+from mmad.evaluation.beyond_detad import errors_by_video
 from mmad.evaluation.detection import parse_tiou
 from mmad.evaluation.error_analysis import analyse_errors
-from mmad.evaluation.error_details import errors_by_video
 from mmad.files import write_csv, write_text
 from mmad.progress import tracked
 from mmad.report.error_tables import error_json, error_tables

@@ -21,7 +21,7 @@ from mmad.engine.loop import choose_precision
 from mmad.engine.runs.folder import RunFolder
 from mmad.engine.task import Experiment, FirstReading, Validation
 from mmad.errors import AnnotationError, VideoError, raise_problems
-from mmad.evaluation.hierarchy import combine_levels
+from mmad.evaluation.level_fusion import combine_levels
 from mmad.evaluation.recognition import evaluate_recognition, write_recognitions
 from mmad.evaluation.recognition_details import (
     RecognitionDetails,

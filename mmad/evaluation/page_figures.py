@@ -9,9 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mmad.evaluation.detection import DetectionReport, LevelReport
-from mmad.evaluation.error_analysis import ErrorReport, LevelErrors
-from mmad.evaluation.error_details import (
+from mmad.evaluation.beyond_detad import (
     Calibration,
     Confusion,
     Histogram,
@@ -24,6 +22,8 @@ from mmad.evaluation.error_details import (
     missed_by_co_occurrence,
     score_of_as_many,
 )
+from mmad.evaluation.detection import DetectionReport, LevelReport
+from mmad.evaluation.error_analysis import ErrorReport, LevelErrors
 from mmad.evaluation.recognition import RecognitionLevel
 from mmad.evaluation.recognition_details import flatten
 from mmad.structures import Floats, Ints

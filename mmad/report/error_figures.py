@@ -9,8 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from mmad.evaluation.error_analysis import BUCKETS, CHARACTERISTICS, OUTCOMES, LevelErrors
-from mmad.evaluation.error_details import (
+from mmad.evaluation.beyond_detad import (
     Histogram,
     boundary_errors,
     boundary_histogram,
@@ -18,6 +17,7 @@ from mmad.evaluation.error_details import (
     confusions,
     length_histogram,
 )
+from mmad.evaluation.error_analysis import BUCKETS, CHARACTERISTICS, OUTCOMES, LevelErrors
 from mmad.report.colours import OUTCOME_COLOURS
 from mmad.report.error_tables import CHARACTERISTIC_TITLES, bucket_ranges
 from mmad.report.figures import SUFFIXES, save_figure

@@ -8,14 +8,7 @@ from dataclasses import dataclass
 from rich.markup import escape
 from rich.table import Table
 
-from mmad.evaluation.error_analysis import (
-    BUCKETS,
-    CHARACTERISTICS,
-    OUTCOMES,
-    ErrorReport,
-    LevelErrors,
-)
-from mmad.evaluation.error_details import (
+from mmad.evaluation.beyond_detad import (
     CO_OCCURRENCES,
     boundary_errors,
     calibration,
@@ -23,6 +16,13 @@ from mmad.evaluation.error_details import (
     confusions,
     errors_by_video,
     missed_by_co_occurrence,
+)
+from mmad.evaluation.error_analysis import (
+    BUCKETS,
+    CHARACTERISTICS,
+    OUTCOMES,
+    ErrorReport,
+    LevelErrors,
 )
 from mmad.files import finite
 from mmad.wording import rounded

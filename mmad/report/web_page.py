@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mmad.evaluation.beyond_detad import CO_OCCURRENCES, Histogram
 from mmad.evaluation.detection import DetectionReport, LevelReport
 from mmad.evaluation.error_analysis import (
     BUCKETS,
@@ -18,7 +19,6 @@ from mmad.evaluation.error_analysis import (
     ErrorReport,
     LevelErrors,
 )
-from mmad.evaluation.error_details import CO_OCCURRENCES, Histogram
 from mmad.evaluation.page_figures import ClassFigures, LevelFigures, detector_figures
 from mmad.labels import LabelMap
 from mmad.report.colours import OUTCOME_COLOURS

@@ -12,6 +12,14 @@ from typer.testing import CliRunner
 from mmad.annotations.mma52 import write_mma52_json
 from mmad.cli.main import app
 from mmad.errors import PredictionError
+from mmad.evaluation.beyond_detad import (
+    boundary_errors,
+    calibration,
+    co_occurrence,
+    confusions,
+    errors_by_video,
+    missed_by_co_occurrence,
+)
 from mmad.evaluation.detection import rows_of
 from mmad.evaluation.error_analysis import (
     BACKGROUND,
@@ -24,14 +32,6 @@ from mmad.evaluation.error_analysis import (
     WRONG_LABEL,
     LevelErrors,
     analyse_errors,
-)
-from mmad.evaluation.error_details import (
-    boundary_errors,
-    calibration,
-    co_occurrence,
-    confusions,
-    errors_by_video,
-    missed_by_co_occurrence,
 )
 from mmad.evaluation.matching import average_precision
 from mmad.evaluation.predictions import write_predictions_csv

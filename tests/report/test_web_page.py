@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from mmad.annotations.formats import read_annotations
+from mmad.evaluation.beyond_detad import errors_by_video
 from mmad.evaluation.detection import evaluate_detections, parse_tiou
 from mmad.evaluation.error_analysis import analyse_errors
-from mmad.evaluation.error_details import errors_by_video
 from mmad.labels import MA52, LabelMap
 from mmad.report.web_page import page_content, write_web_page
 from mmad.structures import Annotations, Detections, VideoRecord

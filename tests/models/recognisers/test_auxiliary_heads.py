@@ -14,7 +14,7 @@ from mmad.config.backbones.videomae import VideoMAESettings
 from mmad.config.recognisers.auxiliary_heads import AuxiliaryHeadsSettings
 from mmad.config.recognition import ClipDataSettings, RecognitionConfig
 from mmad.config.training import TrainingSettings
-from mmad.evaluation.hierarchy import combine_levels
+from mmad.evaluation.level_fusion import combine_levels
 from mmad.labels import MA52
 from mmad.models.build import build_recogniser
 from mmad.models.recognisers.auxiliary_heads.criterion import (
