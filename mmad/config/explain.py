@@ -21,7 +21,12 @@ def explain(item: Any, root: type[BaseModel]) -> str:
         return f"{'.'.join([*keys, last])}: there is no such setting; {hint}"
     key = ".".join(follow(item["loc"], root)[0]) or "config"
     if item["type"] == "missing":
-        return f"{key}: this setting is missing"
+        *parents, last = item["loc"]
+        _, models = follow(parents, root)
+        told = next(
+            (m.model_fields[last].description for m in models if last in m.model_fields), ""
+        )
+        return f"{key}: this setting is missing" + (f" ({told})" if told else "")
     message = item["msg"].removeprefix("Value error, ")
     if item["type"] == "union_tag_invalid":
         tag, known = item["ctx"]["tag"], item["ctx"]["expected_tags"]

@@ -65,14 +65,17 @@ class VideoRun(RunConfig):
     """Detection in videos, end to end."""
 
     data: DataSettings
-    backbone: BackboneSettings = Field(description="the video network")
+    backbone: BackboneSettings = Field(
+        description="the video network; only stored features (data.features) need none"
+    )
 
     @model_validator(mode="before")
     @classmethod
     def _expand(cls, content: Any) -> Any:
         if not isinstance(content, Mapping):
             return content
-        return _expanded(content, PRESETS_OF_DETECTION, upsampling=_frames_per_step(content))
+        given = {key: value for key, value in content.items() if (key, value) != ("backbone", None)}
+        return _expanded(given, PRESETS_OF_DETECTION, upsampling=_frames_per_step(content))
 
     def problems(self) -> Iterator[str]:
         """As in `Settings`."""

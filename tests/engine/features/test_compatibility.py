@@ -264,7 +264,9 @@ def test_missing_videos_and_broken_files_are_named(
 def test_a_config_says_what_is_wrong() -> None:
     with pytest.raises(ConfigError, match=r"data\.window_frames: there is no such setting"):
         load_config("configs/features/tridet.yaml", overrides=["data.window_frames=64"])
-    with pytest.raises(ConfigError, match="backbone: videos need one"):
+    with pytest.raises(
+        ConfigError, match="backbone: this setting is missing .*stored features .*need none"
+    ):
         load_config("configs/demo.yaml", overrides=["backbone=null"])
     config = load_config("configs/features/tridet.yaml", overrides=["compat=opentad"])
     assert config.data.keep_tail is False
