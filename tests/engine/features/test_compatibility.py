@@ -265,7 +265,7 @@ def test_a_config_says_what_is_wrong() -> None:
     with pytest.raises(ConfigError, match=r"data\.window_frames: there is no such setting"):
         load_config("configs/features/tridet.yaml", overrides=["data.window_frames=64"])
     with pytest.raises(
-        ConfigError, match="backbone: this setting is missing .*stored features .*need none"
+        ConfigError, match=r"backbone: this setting is missing .*stored features .*need none"
     ):
         load_config("configs/demo.yaml", overrides=["backbone=null"])
     config = load_config("configs/features/tridet.yaml", overrides=["compat=opentad"])
