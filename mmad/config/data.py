@@ -65,7 +65,7 @@ class Augmentation(Settings):
 CROP_MARGIN = 182 / 160
 
 
-class PictureSettings(Settings):
+class ImageSettings(Settings):
     """How pictures are read and varied, whatever is learnt from them."""
 
     image_size: ImageSize = Field(
@@ -196,7 +196,7 @@ class AnnotatedSettings(RateSettings):
             yield f"shorten: expected 0 < smallest <= largest <= 1, found [{low}, {high}]"
 
 
-class FrameSettings(PictureSettings, RateSettings):
+class FrameSettings(ImageSettings, RateSettings):
     """Which frames of a video are looked at, and how they are read and varied."""
 
     sampling: Literal["rate", "whole"] = Field(

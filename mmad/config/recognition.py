@@ -8,13 +8,13 @@ from pydantic import Field, TypeAdapter, ValidationError, model_validator
 from mmad.config.backbones.union import BackboneSettings
 from mmad.config.base import Settings
 from mmad.config.compat import expand_compat, of_named_poolings, presets_of_recognition
-from mmad.config.data import Augmentation, ImageSize, PictureSettings
+from mmad.config.data import Augmentation, ImageSettings, ImageSize
 from mmad.config.recognisers.auxiliary_heads import AuxiliaryHeadsSettings, LossSettings
 from mmad.config.recognisers.union import RecogniserSettings
 from mmad.config.training import TrainingSettings
 
 
-class ClipDataSettings(PictureSettings):
+class ClipDataSettings(ImageSettings):
     """Where clips and their lists are, and which frames and pixels of a clip are shown."""
 
     train: list[str] = Field(min_length=1, description="lists to train on, lines 'name.mp4 label'")
@@ -56,7 +56,7 @@ class ClipDataSettings(PictureSettings):
     )
 
     def decoded_hw(self, *, training: bool) -> tuple[int, int]:
-        """As in `PictureSettings`."""
+        """As in `ImageSettings`."""
         height, width = self.image_hw
         if self.short_side is not None:
             scale = self.short_side / min(height, width)

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mmad.config.backbones.family import ColourStatistics
-from mmad.config.data import Augmentation, PictureSettings
+from mmad.config.data import Augmentation, ImageSettings
 from mmad.data.randaugment import OPERATIONS, Operation
 from mmad.data.transforms import Box, Frames, colour_map, random_box
 
@@ -70,7 +70,7 @@ def _resize(frames_FCHW: Tensor, hw: tuple[int, int], *, smooth: bool) -> Tensor
 
 def draw_look(
     pictures: Frames,
-    settings: PictureSettings,
+    settings: ImageSettings,
     unvaried: Change,
     *,
     statistics: ColourStatistics,

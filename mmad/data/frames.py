@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mmad.config.data import PictureSettings
+from mmad.config.data import ImageSettings
 from mmad.data.windows import Window
 from mmad.video.index import index_video
 from mmad.video.open import open_video
@@ -54,7 +54,7 @@ class FrameSource:
         cache: shared by training and validation, so that one budget holds.
     """
 
-    def __init__(self, settings: PictureSettings, *, training: bool, cache: FrameCache) -> None:
+    def __init__(self, settings: ImageSettings, *, training: bool, cache: FrameCache) -> None:
         self._settings = settings
         self._cache = cache
         self._damaged: dict[Path, Collection[int]] = {}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset, IterableDataset
 
 from mmad.config.backbones.family import BackboneFamilySettings
-from mmad.config.data import DataSettings, FrameSettings, PictureSettings
+from mmad.config.data import DataSettings, FrameSettings, ImageSettings
 from mmad.data.clip_transform import Change, draw_look
 from mmad.data.frames import FrameCache, FrameSource
 from mmad.data.samples import FailedVideo, Sample, pad_frames
@@ -161,7 +161,7 @@ class TrainingVideos(Dataset):
         return replace(sample, read=read)
 
 
-def unvaried(frames: NDArray[np.uint8], settings: PictureSettings) -> Change:
+def unvaried(frames: NDArray[np.uint8], settings: ImageSettings) -> Change:
     """What is done to pictures that nothing varies."""
     height, width = frames.shape[1:3]
     box = Box(0, 0, height, width)

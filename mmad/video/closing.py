@@ -1,14 +1,14 @@
-"""Things that hold a file open, and give it back at the end of a ``with`` block."""
+"""Base class of readers and writers: closes the file at the end of a ``with`` block."""
 
 from types import TracebackType
 from typing import Self
 
 
 class Closing:
-    """Closed at the end of a ``with`` block, whatever happens in it."""
+    """A context manager that closes itself, also after an exception."""
 
     def close(self) -> None:
-        """Give the file back."""
+        """Close the file."""
         raise NotImplementedError
 
     def __enter__(self) -> Self:

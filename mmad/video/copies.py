@@ -1,4 +1,4 @@
-"""Copies of videos: made in parallel, whole or not at all, completed when called again.
+"""Copies of videos: parallel, atomic, resumable.
 
 Small copies, cropped copies and optical flow are written this way.
 """
@@ -41,10 +41,10 @@ class FinishedCopy:
     """A finished copy.
 
     Attributes:
-        path: of the copy.
-        num_frames: in the source and in the copy.
-        notices: what the user should know about it, such as damage.
-        found: what was found out while it was made, for the manifest; JSON values.
+        path: File of the copy.
+        num_frames: Number of frames, the same in the source and in the copy.
+        notices: What the user should know about it, such as damage.
+        found: Measurements for the manifest, such as the crop; JSON values.
     """
 
     path: Path
@@ -55,12 +55,12 @@ class FinishedCopy:
 
 @dataclass
 class CopySummary:
-    """What `make_copies` did.
+    """Copies written, skipped and failed.
 
     Attributes:
-        written: copies made now.
-        skipped: copies that were finished before, with the same settings and source.
-        failed: message for each video that gave no copy.
+        written: Copies made by this call.
+        skipped: Copies that were finished before, with the same settings and source.
+        failed: A message for each video without a copy.
     """
 
     written: list[FinishedCopy] = field(default_factory=list)
@@ -69,14 +69,14 @@ class CopySummary:
 
     @property
     def num_frames(self) -> int:
-        """Number of frames written now."""
+        """Number of frames written by this call."""
         return sum(copy.num_frames for copy in self.written)
 
 
-# Writes the copy at the second path of the video at the first, with a dataclass of settings. It is
-# a function of a module, so that worker processes find it.
+# Copies the video at the first path to the second path, as a dataclass of settings says. It must
+# be a module-level function, so that it can be pickled for worker processes.
 WriteCopy = Callable[[Path, Path, Any], FinishedCopy]
-# What one copy takes: its writer, the source, the folder and the settings.
+# The arguments of one copy: writer, source, folder, settings.
 _Job = tuple[WriteCopy, Path, Path, Any]
 
 
@@ -90,19 +90,19 @@ def make_copies(
     overwrite: bool = False,
     on_done: Callable[[Path], object] | None = None,
 ) -> CopySummary:
-    """What was done to write a copy of each video as ``out / (stem + ".mp4")``.
+    """Write a copy of each video as ``out / (stem + ".mp4")`` and return what was done.
 
     Args:
-        settings: of each video, a dataclass of JSON values; a finished copy is left alone if these
-            and the size and time of its source are those noted in the manifest.
-        out: folder of the copies; made if need be.
-        write: writes one copy; its VideoError is reported and does not stop the others.
-        manifest_file: name of the list of finished copies in ``out``.
-        num_workers: processes.
-        overwrite: make finished copies again.
-        on_done: called with each source when it is through.
+        settings: Settings of each video, a dataclass of JSON values; a finished copy is kept if
+            these and the size and time of its source are those in the manifest.
+        out: Folder of the copies; created if missing.
+        write: Writes one copy; its VideoError is reported and does not stop the others.
+        manifest_file: Name of the list of finished copies in ``out``.
+        num_workers: Number of worker processes.
+        overwrite: Whether to make finished copies again.
+        on_done: Called with each source once it is done.
 
-    Raises: VideoError if the manifest cannot be read, OutputError if the disk does not take a copy
+    Raises: VideoError if the manifest cannot be read, OutputError if a copy cannot be written
     or another process is writing to ``out``.
     """
     with held(out), told_if_interrupted(RESUME_HINT):
@@ -146,7 +146,7 @@ def _make_copies(
                 on_done(video)
         else:
             jobs.append((write, video, out, wanted))
-    # What is made again is no longer what was noted, even if this process is killed.
+    # Forget the copies that will be made again first, in case this process is killed.
     remade = [manifest.pop(copy_path(video, out).name, None) for _, video, _, _ in jobs]
     if any(entry is not None for entry in remade):
         _write_manifest(manifest_path, manifest)
@@ -176,7 +176,7 @@ def _make_copies(
 
 
 def _copy_or_message(job: _Job) -> tuple[dict | None, FinishedCopy | str]:
-    """The state of a source before it was copied, and its copy or the message of what failed."""
+    """The state of a source before it was copied, and its copy or an error message."""
     write, video, out, settings = job
     state = _state(video, out, settings)
     try:
@@ -188,14 +188,14 @@ def _copy_or_message(job: _Job) -> tuple[dict | None, FinishedCopy | str]:
 def write_frames(
     frames: Iterable[Frame], copy: Path, index: VideoIndex, *, crf: int, gop_frames: int
 ) -> None:
-    """Write ``frames``, one for each frame of the video of ``index``, at the times of those.
+    """Write ``frames``, one for each frame of the source, with the times of the source.
 
     Args:
-        frames: uint8 RGB (H, W, 3), both sides even.
-        copy: path of the file.
-        index: of the source.
-        crf: quality of x264, lower is better.
-        gop_frames: most frames from one keyframe to the next.
+        frames: Frames, uint8 RGB (H, W, 3), both sides even.
+        copy: Path of the file to write.
+        index: Index of the source.
+        crf: Quality of x264; lower is better.
+        gop_frames: Maximum number of frames between keyframes.
 
     Raises: VideoError if there is no frame or the file cannot be written.
     """
@@ -221,7 +221,7 @@ def write_frames(
 def copy_size(
     width: int, height: int, *, short_side: int | None, name: str
 ) -> tuple[int, int, list[str]]:
-    """Height and width of a copy, both even, and a notice if the picture is smaller than wanted.
+    """Height and width of a copy, both even, and a notice if the image is smaller than asked.
 
     >>> copy_size(1920, 1080, short_side=182, name="a.mp4")
     (182, 324, [])
@@ -237,19 +237,19 @@ def copy_size(
 
 
 def _ticks(index: VideoIndex) -> list[int] | None:
-    """Time of each frame in ticks, or None if frames at the constant rate have the same times."""
+    """Time of each frame in ticks; None if a constant rate gives the same times."""
     spacing_seconds = 1 / float(exact_fps(index.fps))
     regular = np.arange(index.num_frames) * spacing_seconds
     if np.abs(index.times_seconds - regular).max() < 0.1 * spacing_seconds:
         return None
     ticks = np.round(index.times_seconds / float(_TICK)).astype(np.int64)
-    # Two frames within one tick would have one time; the container needs rising ones.
+    # Two frames within one tick would get the same time; the container needs ascending ones.
     steps = np.arange(len(ticks))
     return [int(tick) for tick in np.maximum.accumulate(ticks - steps) + steps]
 
 
 def check_encoding(*, short_side: int | None, crf: int, gop_frames: int) -> list[str]:
-    """What is impossible in these settings of copies."""
+    """Problems of these settings of copies; empty if there are none."""
     problems = []
     if short_side is not None and short_side < 16:
         problems.append(f"short_side: expected at least 16 pixels, found {short_side}")
@@ -281,16 +281,16 @@ def check_copies(videos: Sequence[Path], out: Path, *, manifest_file: str) -> li
 
 
 def copy_path(video: Path, out: Path) -> Path:
-    """Where the copy of ``video`` is."""
+    """The path of the copy of ``video``."""
     return out / f"{video.stem}.mp4"
 
 
 def _seen_from(out: Path, path: Path) -> str:
-    """A path relative to the folder, so that both can be moved together; absolute where it must be.
+    """A path relative to the folder, so that both can be moved together; absolute if it must be.
 
     Args:
-        out: the folder.
-        path: absolute, or relative to the folder.
+        out: The folder.
+        path: Absolute path, or relative to the folder.
     """
     whole = (out / path).resolve()
     try:
@@ -300,7 +300,7 @@ def _seen_from(out: Path, path: Path) -> str:
 
 
 def _state(video: Path, out: Path, settings: Any) -> dict | None:
-    """What a finished copy must agree with; None if the source is not there."""
+    """What a finished copy is compared with; None if the source does not exist."""
     try:
         stat = video.stat()
     except OSError:
@@ -311,12 +311,12 @@ def _state(video: Path, out: Path, settings: Any) -> dict | None:
         "source_mtime_ns": stat.st_mtime_ns,
         **asdict(settings),
     }
-    # As it comes back from the file: lists instead of tuples.
+    # As JSON returns it: lists instead of tuples.
     return dict(json.loads(json.dumps(state)))
 
 
 def read_manifest(path: Path) -> dict[str, dict | None]:
-    """What is noted of each finished copy, by its name; empty if there is no such file.
+    """The entry of each finished copy, by its name; empty if there is no such file.
 
     Raises: VideoError if the file holds something else.
     """

@@ -1,4 +1,4 @@
-"""Cropped copies of videos, each around its person, and a picture of where the crops are."""
+"""Copies of videos, cropped to the person."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,9 +28,9 @@ from mmad.video.person_box import EXPAND, LEAST_ASPECT, PersonBox, motion_box, u
 from mmad.video.reader import Frame
 from mmad.video.reading import describe_reading
 
-# Motion is looked for in pictures of this size; the box is in pixels of the full size.
+# Motion is searched for at this size; the box is in pixels of the full size.
 _MOTION_SHORT_SIDE = 240
-# A share of the picture that is little for a person.
+# A crop that covers less of the image than this is suspiciously small for a person.
 _SMALL = 0.1
 
 
@@ -39,13 +39,13 @@ class CropSettings:
     """What decides the content of a cropped copy, besides its source.
 
     Attributes:
-        union: left, top, right, bottom of all boxes of the video together, empty if it has none;
-            None takes what moves.
-        expand: share of the width and height of the union that is added on each side.
-        least_aspect: least width / height.
-        short_side: pixels of the shorter side of the copy; None keeps the size of the crop.
-        crf: quality of x264, lower is better.
-        gop_frames: most frames from one keyframe to the next.
+        union: Left, top, right, bottom of the union of all boxes of the video, empty if it has
+            none; None crops to what moves.
+        expand: Share of the width and height of the union that is added on each side.
+        least_aspect: Minimum width / height.
+        short_side: Pixels of the shorter side of the copy; None keeps the size of the crop.
+        crf: Quality of x264; lower is better.
+        gop_frames: Maximum number of frames between keyframes.
     """
 
     union: tuple[float, ...] | None
@@ -58,11 +58,11 @@ class CropSettings:
 
 @dataclass(frozen=True)
 class Crop:
-    """The part of a video that is kept.
+    """The region of a video that is kept.
 
     Attributes:
-        rows, columns: of the upright picture.
-        is_found: whether there was a person or motion; otherwise the part is the whole picture.
+        rows, columns: Rows and columns of the upright image.
+        is_found: Whether there was a person or motion; otherwise the crop is the whole image.
     """
 
     rows: slice
@@ -102,9 +102,9 @@ def crop_settings(
 
 
 def find_crop(video: Path, settings: CropSettings) -> Crop:
-    """Which part of a video shows the person.
+    """The region of a video that shows the person.
 
-    Raises: VideoError if the video cannot be read or its boxes lie outside of the picture.
+    Raises: VideoError if the video cannot be read or its boxes lie outside of the image.
     """
     index = index_video(video)
     box: PersonBox
@@ -144,27 +144,28 @@ def crop_videos(
     overwrite: bool = False,
     on_done: Callable[[Path], object] | None = None,
 ) -> CopySummary:
-    """What was done to write a copy of each video, cropped to its person, as ``out / (stem +
-    ".mp4")``.
+    """Write a copy of each video, cropped to the person, as ``out / (stem + ".mp4")``, and return
+    what was done.
 
-    A copy has every frame of its source at its time, upright, both sides even. The part is the
+    A copy has every frame of its source at its time, upright, both sides even. The crop is the
     same in all frames of a video; ``out / "cropped.json"`` has it. A video without boxes, or in
-    which nothing moves, keeps the whole picture, with a notice. A video that fails is reported and
-    does not stop the others. Calling again makes what is missing or has other boxes or settings.
+    which nothing moves, keeps the whole image, with a notice. A video that fails is reported and
+    does not stop the others. Calling again makes only what is missing or has other boxes or
+    settings.
 
     Args:
-        videos: files.
-        out: folder of the copies.
-        boxes: (M, 4) left, top, right, bottom for each video id (the stem of its file), in pixels
-            of the upright video; None takes what moves, for cameras that do not.
-        expand: share of the width and height of the union that is added on each side.
-        least_aspect: least width / height.
-        short_side: pixels of the shorter side of a copy; smaller crops are not enlarged.
-        num_workers: processes.
-        crf: quality of x264, lower is better.
-        gop_frames: most frames from one keyframe to the next.
-        overwrite: make finished copies again.
-        on_done: called with each source when it is through.
+        videos: Video files.
+        out: Folder of the copies.
+        boxes: Boxes (M, 4) as left, top, right, bottom for each video id (the stem of its file),
+            in pixels of the upright video; None crops to what moves, for fixed cameras.
+        expand: Share of the width and height of the union that is added on each side.
+        least_aspect: Minimum width / height.
+        short_side: Pixels of the shorter side of a copy; smaller crops are not enlarged.
+        num_workers: Number of worker processes.
+        crf: Quality of x264; lower is better.
+        gop_frames: Maximum number of frames between keyframes.
+        overwrite: Whether to make finished copies again.
+        on_done: Called with each source once it is done.
 
     Raises: VideoError if no video has boxes, two videos would give the same copy, a setting is
     impossible, or ``out`` holds copies of another command.
@@ -203,7 +204,7 @@ def check_crop(
     expand: float = EXPAND,
     least_aspect: float = LEAST_ASPECT,
 ) -> list[str]:
-    """What is impossible in these settings of crops, or if no video has boxes."""
+    """Problems of these settings of crops, among them boxes of no video; empty if none."""
     problems = []
     for name, value in (("expand", expand), ("least_aspect", least_aspect)):
         if not 0 <= value < float("inf"):
@@ -211,8 +212,8 @@ def check_crop(
     stems = [video_id_of(video) for video in videos]
     if boxes is not None and stems and not set(stems) & set(boxes):
         problems.append(
-            f"no video has boxes: the videos are {', '.join(stems[:3])}, ..., the boxes are of "
-            f"{', '.join(list(boxes)[:3])}, ...; the id of a video is its name without the ending"
+            f"no video has boxes: the videos are {', '.join(stems[:3])}, ..., the boxes are for "
+            f"{', '.join(list(boxes)[:3])}, ...; the id of a video is its name without the suffix"
         )
     return problems
 
@@ -229,11 +230,11 @@ def crop_video(video: Path, copy: Path, settings: CropSettings) -> FinishedCopy:
     )
     if not crop.is_found:
         why = "nothing moves in it" if settings.union is None else "it has no boxes"
-        notices.append(f"{video}: {why}; the whole picture is kept")
+        notices.append(f"{video}: {why}; the whole image is kept")
     elif settings.union is None and crop.width * crop.height < _SMALL * index.width * index.height:
         notices.append(
             f"{video}: only {crop.width} x {crop.height} pixels move, perhaps a part of a person "
-            "who otherwise keeps still; look at --preview, or give boxes"
+            "who otherwise keeps still; check with --preview, or pass --boxes"
         )
     with open_video(video, threads=1) as reader:
         frames = _cut(reader.stream(), crop, height=height, width=width)

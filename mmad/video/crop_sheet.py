@@ -1,4 +1,4 @@
-"""One picture to look at: videos with their crops beside them."""
+"""A preview image: videos with their crops beside them."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -38,8 +38,7 @@ def chosen_for_sheet(videos: Sequence[Path]) -> list[Path]:
 
 
 def draw_sheet(crops: Mapping[Path, Crop]) -> Frame:
-    """A sheet, uint8 RGB (H, W, 3): of each video the frame in its middle with the box, and the
-    crop.
+    """A sheet, uint8 RGB (H, W, 3): the middle frame of each video with the box, and the crop.
 
     Raises: VideoError if a video cannot be read or there is none.
     """
@@ -58,9 +57,9 @@ def draw_sheet(crops: Mapping[Path, Crop]) -> Frame:
 
 
 def write_sheet(path: Path, sheet: Frame) -> None:
-    """Write ``sheet`` as a PNG or JPEG; the old file is there until the new one is whole.
+    """Write ``sheet`` as a PNG or JPEG; an old file stays until the new one is complete.
 
-    Raises: VideoError if the ending is another one, OutputError if it cannot be written.
+    Raises: VideoError if the suffix is another one, OutputError if it cannot be written.
     """
     check_sheet_path(path)
     _, encoded = cv2.imencode(path.suffix.lower(), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
@@ -68,54 +67,51 @@ def write_sheet(path: Path, sheet: Frame) -> None:
 
 
 def check_sheet_path(path: Path) -> None:
-    """Do nothing if ``path`` ends as a picture does.
-
-    Raises: VideoError otherwise.
-    """
+    """Raise `VideoError` unless ``path`` has the suffix of an image."""
     if path.suffix.lower() not in (".png", ".jpg", ".jpeg"):
-        raise VideoError(f"{path}: expected a picture that ends with .png or .jpg")
+        raise VideoError(f"{path}: expected an image that ends with .png or .jpg")
 
 
 def _cell(video: Path, crop: Crop) -> Frame:
-    """A title, below it the picture with the box, and the crop."""
+    """One cell: a title, and below it the image with the box and the crop."""
     with open_video(video) as reader:
-        picture = reader.read([reader.index.num_frames // 2])[0]
-    part = _fitted(picture[crop.rows, crop.columns])
-    shown = _fitted(picture)
-    scale = shown.shape[1] / picture.shape[1], shown.shape[0] / picture.shape[0]
+        image = reader.read([reader.index.num_frames // 2])[0]
+    part = _fitted(image[crop.rows, crop.columns])
+    shown = _fitted(image)
+    scale = shown.shape[1] / image.shape[1], shown.shape[0] / image.shape[0]
     corner = round(crop.columns.start * scale[0]), round(crop.rows.start * scale[1])
     opposite = round(crop.columns.stop * scale[0]) - 1, round(crop.rows.stop * scale[1]) - 1
-    # Dark below bright, so that it is seen on any ground.
+    # Dark below bright, so that it is visible on any background.
     cv2.rectangle(shown, corner, opposite, _INK, 3)
     cv2.rectangle(shown, corner, opposite, _BOX, 1)
     between = np.full((_HEIGHT, 4, 3), _PAPER, dtype=np.uint8)
-    pictures = np.concatenate((_tall(shown), between, _tall(part)), axis=1)
-    title = np.full((_TITLE, pictures.shape[1], 3), _PAPER, dtype=np.uint8)
-    full = f"{picture.shape[1]}x{picture.shape[0]}"
+    images = np.concatenate((_tall(shown), between, _tall(part)), axis=1)
+    title = np.full((_TITLE, images.shape[1], 3), _PAPER, dtype=np.uint8)
+    full = f"{image.shape[1]}x{image.shape[0]}"
     size = f"{full} to {crop.width}x{crop.height}" if crop.is_found else f"{full}, nothing found"
     colour = _INK if crop.is_found else _WARNING
     name = video.stem if video.stem.isascii() else ascii(video.stem)[1:-1]
-    room = max(4, pictures.shape[1] // 8 - len(size) - 2)
+    room = max(4, images.shape[1] // 8 - len(size) - 2)
     name = name if len(name) <= room else f"{name[: room - 2]}.."
     cv2.putText(
         title, f"{name}  {size}", (0, 15), cv2.FONT_HERSHEY_SIMPLEX, 0.42, colour, 1, cv2.LINE_AA
     )
-    cell = np.concatenate((title, pictures), axis=0)
+    cell = np.concatenate((title, images), axis=0)
     return np.pad(cell, ((0, _GAP), (0, _GAP), (0, 0)), constant_values=_PAPER)
 
 
-def _fitted(picture: Frame) -> Frame:
-    """``picture`` as large as a cell has room for, in its proportions."""
-    height, width = picture.shape[:2]
+def _fitted(image: Frame) -> Frame:
+    """``image`` resized to fill a cell, keeping its aspect."""
+    height, width = image.shape[:2]
     scale = min(_HEIGHT / height, _WIDEST / width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    return np.array(cv2.resize(picture, size, interpolation=how), dtype=np.uint8)
+    return np.array(cv2.resize(image, size, interpolation=how), dtype=np.uint8)
 
 
-def _tall(picture: Frame) -> Frame:
-    below = _HEIGHT - picture.shape[0]
-    return np.pad(picture, ((0, below), (0, 0), (0, 0)), constant_values=_PAPER)
+def _tall(image: Frame) -> Frame:
+    below = _HEIGHT - image.shape[0]
+    return np.pad(image, ((0, below), (0, 0), (0, 0)), constant_values=_PAPER)
 
 
 def _padded(cell: Frame, *, width: int) -> Frame:

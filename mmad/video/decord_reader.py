@@ -1,7 +1,7 @@
 """Reading with decord, for parity with published pipelines that use it.
 
-decord returns wrong pictures without a word for open groups of pictures, for stream-copied cuts
-and for MPEG-TS, and its batch read can hang; the default reader does neither.
+decord silently returns wrong frames for open groups of pictures, for stream-copied cuts and for
+MPEG-TS, and its batch read can hang; the default reader does neither.
 """
 
 import importlib
@@ -16,8 +16,8 @@ from mmad.video.closing import Closing
 from mmad.video.index import VideoIndex
 from mmad.video.reader import Frame, check_indices
 
-# `stream` asks decord for this many frames at once: memory stays small, and the calls do not
-# dominate.
+# `stream` asks decord for this many frames at once: enough that the overhead of calls does not
+# dominate, few enough to keep memory small.
 _FRAMES_PER_CALL = 16
 
 
@@ -50,14 +50,14 @@ class DecordReader(Closing):
         self._num_found = len(self._reader)
 
     def close(self) -> None:
-        """Give the file back; the reader cannot be used afterwards."""
+        """Close the file; the reader cannot be used afterwards."""
         self._reader = None
 
     def read(self, frame_indices: Sequence[int] | NDArray[np.int64]) -> Frame:
         """The frames at ``frame_indices`` (any order, repeats allowed), uint8 RGB (F, H, W, 3).
 
-        Frames that decord does not find (it counts fewer in damaged files) are its last one, and
-        counted.
+        Frames that decord lacks (it counts fewer in damaged files) repeat its last one and count
+        as damaged.
         """
         wanted = np.asarray(frame_indices, dtype=np.int64).reshape(-1)
         check_indices(self.index, wanted)

@@ -1,4 +1,4 @@
-"""A few small frames of a video, to be shown beside its timeline."""
+"""A film strip: a few small frames of a video, for its timeline."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from mmad.video.reader import Frame
 
 
 def film_strip(path: Path, *, num_frames: int = 10) -> list[tuple[float, Frame]]:
-    """A few small frames of a video with their times in seconds."""
+    """Small frames, evenly spread over a video, with their times in seconds."""
     index = index_video(path)
     times = (np.arange(num_frames) + 0.5) * index.duration_seconds / num_frames
     positions = np.searchsorted(index.times_seconds, times).clip(0, index.num_frames - 1)

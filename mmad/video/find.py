@@ -10,12 +10,12 @@ from mmad.errors import VideoError, raise_problems
 SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".ts")
 
 
-# Control characters, and lone surrogates, which stand for bytes that are not UTF-8.
+# Control characters, and lone surrogates, which represent bytes that are not UTF-8.
 _NO_TEXT = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 def video_id_of(path: Path) -> str:
-    r"""The id of a video file: its name without the ending, as text that any file can hold.
+    r"""The id of a video file: its name without the suffix, as valid UTF-8 text.
 
     Control characters and bytes that are not UTF-8 are percent-encoded.
 
@@ -26,7 +26,7 @@ def video_id_of(path: Path) -> str:
 
 
 def as_text(name: str) -> str:
-    """The name of a file with percent signs and hex digits where it is not text; see above."""
+    """The name of a file, percent-encoded where it is not text; see above."""
     return _NO_TEXT.sub(lambda match: quote(os.fsencode(match.group())), name)
 
 
@@ -37,7 +37,7 @@ def find_videos(folder: str | Path) -> dict[str, Path]:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise VideoError(f"{folder}: there is no such folder of videos")
+        raise VideoError(f"{folder}: folder of videos not found")
     found: dict[str, Path] = {}
     problems = []
     for path in sorted(folder.rglob("*")):

@@ -1,7 +1,7 @@
-"""Optical flow of videos as pictures: the hue is the direction, the brightness the speed.
+"""Optical flow of videos as images: the hue is the direction, the brightness the speed.
 
-Source: optical flow of multi_auxiliary_heads_hybrid_loss (grey frames, Farneback's method, a
-picture of magnitude and direction), with the parameters of its released code.
+Source: optical flow of multi_auxiliary_heads_hybrid_loss (grey frames, Farneback's method, an
+image of magnitude and direction), with the parameters of its reference implementation.
 """
 
 import multiprocessing
@@ -32,10 +32,10 @@ from mmad.video.reading import describe_reading
 
 SCALES = ("fixed", "per-frame")
 
-# pyr_scale, levels, winsize, iterations, poly_n, poly_sigma, flags of the released code.
+# pyr_scale, levels, winsize, iterations, poly_n, poly_sigma, flags of the reference implementation.
 _FARNEBACK = (0.5, 3, 15, 3, 5, 1.2, 0)
 
-# Share of the shorter side that is the brightest speed per frame, unless told otherwise.
+# Default speed of full brightness per frame, as a share of the shorter side.
 _MOST_SHARE = 0.025
 
 
@@ -44,12 +44,12 @@ class FlowSettings:
     """What decides the content of a flow video, besides its source.
 
     Attributes:
-        scale: "fixed" or "per-frame".
-        max_pixels: speed of full brightness in pixels per frame, with the scale "fixed"; None is
+        scale: Scale of the brightness, "fixed" or "per-frame".
+        max_pixels: Speed of full brightness in pixels per frame, with the scale "fixed"; None is
             2.5 % of the shorter side.
-        short_side: pixels of the shorter side; None keeps the size.
-        crf: quality of x264, lower is better.
-        gop_frames: most frames from one keyframe to the next.
+        short_side: Pixels of the shorter side; None keeps the size.
+        crf: Quality of x264; lower is better.
+        gop_frames: Maximum number of frames between keyframes.
     """
 
     scale: str = "fixed"
@@ -60,9 +60,9 @@ class FlowSettings:
 
 
 def flow_between(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Flow (H, W, 2) from one grey picture (H, W) to the next: right and down, in pixels.
+    """Flow (H, W, 2) from one grey image (H, W) to the next: right and down, in pixels.
 
-    Source: Farneback's method with the parameters of the released code of
+    Source: Farneback's method with the parameters of the reference implementation of
     multi_auxiliary_heads_hybrid_loss.
     """
     start = np.zeros((*before.shape, 2), dtype=np.float32)
@@ -71,25 +71,25 @@ def flow_between(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> NDArray
     )
 
 
-def flow_picture(
+def flow_image(
     flow: NDArray[np.float32], *, scale: str = "fixed", max_pixels: float = 4.0
 ) -> Frame:
-    """``flow`` (H, W, 2) as an RGB picture, uint8 (H, W, 3).
+    """``flow`` (H, W, 2) as an RGB image, uint8 (H, W, 3).
 
     In terms of HSV, the hue is the direction (red right, then clockwise: yellow-green down, cyan
     left, violet up), the saturation is full, and the value is the speed.
 
     Args:
-        flow: pixels to the right and down.
+        flow: Flow in pixels to the right and down.
         scale: "fixed": value = min(speed / max_pixels, 1). "per-frame": the slowest pixel of the
-            picture is black and the fastest is bright, as in the released code.
-        max_pixels: of the scale "fixed".
+            image is black and the fastest is bright, as in the reference implementation.
+        max_pixels: Speed of full brightness, with the scale "fixed".
 
-    Differs: the released code knows only the scale per frame, which makes the noise of frames in
-    which nobody moves as bright as motion; the default here is the fixed one.
+    Differs: the reference implementation has only the scale per frame, which makes the noise of
+    frames without motion as bright as motion; the default here is the fixed one.
 
     >>> right = np.full((1, 1, 2), (2, 0), dtype=np.float32)
-    >>> flow_picture(right, max_pixels=4).tolist()  # half as bright as red can be
+    >>> flow_image(right, max_pixels=4).tolist()  # half as bright as red can be
     [[[127, 0, 0]]]
     """
     speed, degrees = cv2.cartToPolar(flow[..., 0], flow[..., 1], angleInDegrees=True)
@@ -109,35 +109,35 @@ def flow_picture(
 def flow_frames(
     frames: Iterable[Frame], *, scale: str = "fixed", max_pixels: float | None = None
 ) -> Iterator[Frame]:
-    """A flow picture for each frame, one at a time: what moves from it to the next frame.
+    """A flow image for each frame, one at a time: the motion from it to the next frame.
 
-    The last picture is there twice, so that frame and flow of the same number belong together. A
+    The last image is repeated, so that frame and flow of the same number belong together. A
     single frame has a black one.
 
     Args:
-        frames: uint8 RGB (H, W, 3).
-        scale: as of `flow_picture`.
-        max_pixels: as of `flow_picture`; None is 2.5 % of the shorter side.
+        frames: Frames, uint8 RGB (H, W, 3).
+        scale: As in `flow_image`.
+        max_pixels: As in `flow_image`; None is 2.5 % of the shorter side.
 
-    Differs: the released code has one picture less than the video has frames.
+    Differs: the reference implementation has one image fewer than the video has frames.
     """
     before: NDArray[np.uint8] | None = None
-    picture: Frame | None = None
+    image: Frame | None = None
     for frame in frames:
         grey = np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
         if before is None:
-            picture = np.zeros_like(frame)
+            image = np.zeros_like(frame)
         else:
             most = max_pixels or default_max_pixels(*grey.shape)
-            picture = flow_picture(flow_between(before, grey), scale=scale, max_pixels=most)
-            yield picture
+            image = flow_image(flow_between(before, grey), scale=scale, max_pixels=most)
+            yield image
         before = grey
-    if picture is not None:
-        yield picture
+    if image is not None:
+        yield image
 
 
 def default_max_pixels(height: int, width: int) -> float:
-    """The speed of full brightness in pixels per frame, for pictures of this size.
+    """The speed of full brightness in pixels per frame, for images of this size.
 
     >>> default_max_pixels(160, 284)
     4.0
@@ -157,24 +157,24 @@ def flow_videos(
     gop_frames: int = 16,
     on_done: Callable[[Path], object] | None = None,
 ) -> CopySummary:
-    """What was done to write the optical flow of each video as ``out / (stem + ".mp4")``.
+    """Write the optical flow of each video as ``out / (stem + ".mp4")``; return what was done.
 
     A flow video has as many frames as its source, at the same times. A video that fails is
     reported and does not stop the others. Calling again makes what is missing; ``out /
-    "flow.json"`` says how each was made.
+    "flow.json"`` records how each was made.
 
     Args:
-        videos: files.
-        out: folder of the flow videos.
-        scale: "fixed" or "per-frame"; see `flow_picture`.
-        max_pixels: speed of full brightness in pixels per frame, with the scale "fixed"; None is
+        videos: Video files.
+        out: Folder of the flow videos.
+        scale: "fixed" or "per-frame"; see `flow_image`.
+        max_pixels: Speed of full brightness in pixels per frame, with the scale "fixed"; None is
             2.5 % of the shorter side.
-        short_side: pixels of the shorter side at which the flow is computed; None is the size of
+        short_side: Pixels of the shorter side at which the flow is computed; None is the size of
             the source.
-        num_workers: processes.
-        crf: quality of x264, lower is better.
-        gop_frames: most frames from one keyframe to the next.
-        on_done: called with each source when it is through.
+        num_workers: Number of worker processes.
+        crf: Quality of x264; lower is better.
+        gop_frames: Maximum number of frames between keyframes.
+        on_done: Called with each source once it is done.
 
     Raises: VideoError if two videos would give the same copy, a setting is impossible, or ``out``
     holds flow of other settings or copies of another command.

@@ -1,4 +1,4 @@
-"""When each frame of a video is shown and where decoding can begin, from its packets."""
+"""Index of a video, read from its packets: presentation times and keyframes."""
 
 import itertools
 import logging
@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from mmad.errors import VideoError
 
-# A demuxer that fails this often in a row has nothing more to give (the end of a truncated file).
+# A demuxer that fails this often in a row has reached the end of a truncated file.
 _MAX_FAILURES_IN_A_ROW = 16
 
 # Frame spacings that differ from the median by more than this share of the mean, and by more than
@@ -35,14 +35,14 @@ _VARIABLE_RATE_SHARE = 0.1
 _ROUNDING_SECONDS = 0.0025
 
 # AVI stores no presentation times: FFmpeg numbers frames as they are stored, so only the order
-# counts.
+# is known.
 _FORMATS_WITHOUT_TIMES = frozenset({"avi"})
 # Streams without a container have no times either, and most do not state a rate.
 _RAW_FORMATS = frozenset({"h264", "hevc", "vvc", "m4v", "mpegvideo", "mjpeg", "vc1", "av1", "obu"})
 # Elsewhere (MPEG-TS, MPEG-PS) a seek lands on whatever is near, so reading starts at the beginning.
 _FORMATS_WITH_EXACT_SEEK = frozenset({"mov", "mp4", "matroska", "webm"})
 
-# A longer gap between two frames is a clock that jumped, not a scene that stood still.
+# A longer gap between two frames is a clock that jumped, not a scene without motion.
 _LONGEST_GAP_SECONDS = 600.0
 # Containers round durations, and the last frame may be shown longer: less than this is not missing.
 _LEAST_MISSING_SECONDS = 0.5
@@ -51,7 +51,7 @@ _FORMATS_OF_OTHER_FILES = frozenset(
     {"concat", "dash", "hls", "image2", "imf", "lavfi", "rtsp", "sap", "sdp", "webm_dash_manifest"}
 )
 _PLAYLIST_MARKS = (b"#EXTM3U", b"ffconcat", b"<MPD")
-# Enough to tell a film from a cover image in a container that does not count its frames.
+# Enough to tell a video from a cover image in a container that does not count its frames.
 _PROBED_PACKETS = 500
 
 
@@ -60,19 +60,19 @@ class VideoIndex:
     """What is known of a video without decoding it.
 
     Attributes:
-        path: the file.
-        times_seconds: float64 (F,), when each frame is shown, ascending, the first at 0.
+        path: Video file.
+        times_seconds: float64 (F,), presentation time of each frame, ascending, the first at 0.
         keyframes: int64 (K,), positions (as presented) of the frames where decoding can begin.
-        fps: mean frame rate.
-        is_variable_rate: whether the spacing of the frames changes.
-        width, height: in pixels, after rotation.
+        fps: Mean frame rate.
+        is_variable_rate: Whether the spacing of the frames changes.
+        width, height: Size in pixels, after rotation.
         rotation_degrees: 0, 90, 180 or 270, the turn counter-clockwise that makes frames upright.
-        codec: name of the video codec, such as "h264".
-        num_missing_frames: frames that the file announces and does not hold (it was truncated).
-        is_mirrored: whether frames are exchanged left to right before that turn.
-        stream_index: number of the stream in the file.
-        notices: what was assumed where the file is unclear, in full sentences.
-        is_seekable: whether a reader may jump to a keyframe.
+        codec: Name of the video codec, such as "h264".
+        num_missing_frames: Frames that the file announces but does not contain (truncated).
+        is_mirrored: Whether frames are mirrored left to right before that turn.
+        stream_index: Number of the stream in the file.
+        notices: What was assumed where the file is unclear, in full sentences.
+        is_seekable: Whether a reader may jump to a keyframe.
         pts: int64 (F,), presentation times in ticks of the stream; empty if only the order is
             known.
     """
@@ -95,7 +95,7 @@ class VideoIndex:
 
     @property
     def num_frames(self) -> int:
-        """Number of frames that the file holds."""
+        """Number of frames in the file."""
         return len(self.times_seconds)
 
     @property
@@ -105,9 +105,9 @@ class VideoIndex:
 
 
 def index_video(path: str | Path) -> VideoIndex:
-    """The index of the video at ``path``, kept for this process until the file changes.
+    """The index of the video at ``path``, cached in this process until the file changes.
 
-    Raises: VideoError if the file is missing, empty, no video, has sound only or not one frame.
+    Raises: VideoError if the file is missing, empty, not a video, or has only sound or no frame.
     """
     path = Path(path)
     try:
@@ -129,7 +129,7 @@ def _index_cached(path: str, _size: int, _mtime_ns: int) -> VideoIndex:
 
 
 def announced_frames(path: Path) -> int:
-    """How many frames the file says that it has, without reading it; 0 if it does not say."""
+    """The number of frames stated by the container, without reading it; 0 if not stated."""
     try:
         with open_container(path) as container:
             stream = video_stream(container)
@@ -142,13 +142,13 @@ def announced_frames(path: Path) -> int:
 
 
 def open_container(path: Path) -> InputContainer:
-    """The opened file, which is sure to have a video stream.
+    """The opened file, which is guaranteed to have a video stream.
 
     Raises: VideoError if it cannot be opened, has no video stream, or is a playlist.
     """
     try:
-        # As a file of the local disk, whatever its name looks like ("pipe:0", "http:...", "a:b").
-        # A title in another encoding is no reason not to look at the frames.
+        # As a local file, whatever its name looks like ("pipe:0", "http:...", "a:b").
+        # A title in another encoding must not keep us from the frames.
         container = av.open(
             f"file:{path.absolute()}",
             metadata_errors="replace",
@@ -166,7 +166,7 @@ def open_container(path: Path) -> InputContainer:
     if not container.streams.video:
         kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
         container.close()
-        raise VideoError(f"{path}: holds no video, only {kinds}; give a file with pictures")
+        raise VideoError(f"{path}: has no video stream, only {kinds}; give a file with frames")
     return container
 
 
@@ -182,7 +182,7 @@ def _is_playlist(path: Path) -> bool:
 
 
 def video_stream(container: InputContainer) -> VideoStream:
-    """The film among the video streams: not a cover image, by preference the default stream."""
+    """The main video stream: not a cover image, and preferably the default stream."""
     streams = container.streams.video
     if len(streams) == 1:
         return streams[0]
@@ -222,7 +222,7 @@ def iterate_packets(
                 yield packet
             return
         except (av.error.FFmpegError, IndexError):
-            # An IndexError is PyAV's of a packet whose stream the head of the file does not list.
+            # PyAV raises IndexError for a packet whose stream the header does not list.
             failures += 1
             if on_damage is not None and failures == 1:
                 on_damage[0] += 1
@@ -254,7 +254,7 @@ def _build_index(path: Path, container: InputContainer, stream: VideoStream) -> 
     elif len({pts for pts, _, _ in known}) == num_packets:
         pts, keys = _times_of_packets(path, known)
     else:
-        # Times are missing or stand twice: only decoding all of it tells.
+        # Times are missing or repeated: only decoding the whole file gives the order.
         pts, keys, only_order = _decoded_times(path, until=None)
     if not len(pts):
         raise VideoError(f"{path}: no frame of it can be decoded; export or download it again")
@@ -310,7 +310,7 @@ def _missing_frames(
     held_seconds: float,
     fps: float,
 ) -> int:
-    """Frames that the container announces, by number or by length, and does not hold."""
+    """Frames that the container announces, by number or by length, but does not contain."""
     if stream.frames:
         return max(0, stream.frames - num_packets)
     announced = _announced_seconds(container, stream)
@@ -320,13 +320,13 @@ def _missing_frames(
 
 
 def _announced_seconds(container: InputContainer, stream: VideoStream) -> float | None:
-    """The length of the stream as its container states it; None where it does not."""
+    """The duration of the stream as stated by its container; None if it is not stated."""
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
     tag = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
     if tag:
         return 3600 * int(tag[1]) + 60 * int(tag[2]) + float(tag[3])
-    # That of the container covers its sound, too, which may be longer.
+    # The duration of the container also covers its sound, which may be longer.
     if container.duration and len(container.streams) == 1:
         return container.duration / av.time_base
     return None
@@ -335,10 +335,10 @@ def _announced_seconds(container: InputContainer, stream: VideoStream) -> float 
 def _without_jumps(
     times_seconds: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], list[str]]:
-    """Times in which a clock that jumped went on by one usual step, and what was done."""
+    """Times without jumps of the clock, each replaced by one usual step, and a description."""
     spacing = np.diff(times_seconds)
     jumps = np.flatnonzero(spacing > _LONGEST_GAP_SECONDS)
-    # A camera may be set to a frame an hour; then the gap is the usual one.
+    # A time-lapse camera may take one frame an hour; then such a gap is the usual one.
     usual = float(np.median(spacing)) if len(spacing) else 0.0
     if not len(jumps) or usual > _LONGEST_GAP_SECONDS:
         return times_seconds, []
@@ -353,7 +353,7 @@ def _without_jumps(
 
 def _orientation(frame: VideoFrame) -> tuple[bool, int, bool]:
     """Whether to mirror a frame left to right, quarter turns counter-clockwise after that, and
-    whether its display matrix tells neither.
+    whether its display matrix is empty.
     """
     side_data: Any = frame.side_data
     matrix = side_data.get(Type.DISPLAYMATRIX)
@@ -379,8 +379,8 @@ def _times_of_packets(
     starts_cleanly = len(shown) == len(packets) and packets[0][1] and min(shown)[0] == packets[0][0]
     head: list[tuple[int, bool]] = []
     if not starts_cleanly:
-        # A cut without encoding anew: the first packets are hidden by an edit list or lean on
-        # pictures that were cut off. Which of them are shown is the decoder's choice, so ask it,
+        # A cut without re-encoding: the first packets are hidden by an edit list or refer to
+        # frames that were cut off. Which of them are shown is the decoder's choice, so decode
         # up to the second keyframe that is shown.
         later = [time for time in key_times[1:] if shown and time > shown[0][0]]
         until = later[0] if later else None
@@ -424,7 +424,7 @@ def decode_from_start(path: Path) -> Iterator[VideoFrame]:
 
 
 def _first_frame(path: Path) -> VideoFrame:
-    """The first frame: proof that there is one; it alone tells the rotation."""
+    """The first frame: it proves that there is one, and only it tells the rotation."""
     with open_container(path) as container:
         stream = video_stream(container)
         stream.thread_count = 1
@@ -445,7 +445,7 @@ def _rate(times_seconds: NDArray[np.float64], announced: Fraction) -> tuple[floa
     num_steps = len(times_seconds) - 1
     mean = float(times_seconds[-1]) / num_steps
     if abs(num_steps / announced - times_seconds[-1]) < _ROUNDING_SECONDS:
-        # The same rate without the rounding of the times: 30, not 30.0006.
+        # The announced rate, without the rounding of the times: 30, not 30.0006.
         mean = 1 / float(announced)
     allowed = _VARIABLE_RATE_SHARE * mean + _ROUNDING_SECONDS
     return 1 / mean, bool(np.abs(spacing - np.median(spacing)).max() > allowed)

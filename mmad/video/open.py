@@ -1,4 +1,4 @@
-"""Opening a video with the reader and at the size that are asked for."""
+"""Opening a video with a given reader and at a given size."""
 
 import multiprocessing
 from collections.abc import Callable
@@ -25,13 +25,13 @@ def open_video(
     """A reader of the video at ``path``.
 
     Args:
-        path: the file.
+        path: Video file.
         reader: "pyav", or "decord" for parity with pipelines that use it.
-        short_side: resize so that the shorter side has this many pixels.
-        size: resize to exactly (height, width) instead, whatever the proportions.
+        short_side: Resize so that the shorter side has this many pixels.
+        size: Resize to exactly (height, width) instead, without keeping the aspect.
         resizing: "decoder" averages pixels while decoding; "opencv" decodes at full size and
-            resizes each picture bilinearly with OpenCV, as the published codes do.
-        threads: decoder threads; 0 uses every core; None is 1 in a worker process and 0 elsewhere.
+            resizes each image bilinearly with OpenCV, as the reference implementations do.
+        threads: Decoder threads; 0 uses every core; None is 1 in a worker process and 0 elsewhere.
 
     Raises: VideoError if the file cannot be read, the reader is unknown or not installed, or a size
     is impossible.

@@ -1,4 +1,4 @@
-"""Frames resized as the published codes do it: decoded at full size, then bilinearly by OpenCV."""
+"""Resizing as in the reference implementations: decoding at full size, then bilinear by OpenCV."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
@@ -14,8 +14,8 @@ class ResizingReader(Closing):
     """Frames of another reader, resized one by one. See `mmad.video.reader.VideoReader`.
 
     Args:
-        reader: of the frames at full size.
-        size: (height, width) in pixels.
+        reader: Reader of the frames at full size.
+        size: Size (height, width) in pixels.
     """
 
     def __init__(self, reader: VideoReader, *, size: tuple[int, int]) -> None:
@@ -25,11 +25,11 @@ class ResizingReader(Closing):
 
     @property
     def damaged(self) -> Collection[int]:
-        """As of the other reader."""
+        """The damaged frames of the wrapped reader."""
         return self._reader.damaged
 
     def close(self) -> None:
-        """Give the file back."""
+        """Close the file."""
         self._reader.close()
 
     def read(self, frame_indices: Sequence[int] | NDArray[np.int64]) -> Frame:

@@ -1,10 +1,10 @@
-"""Where the person is in a video: from boxes that a detector found, or from motion.
+"""Where the person is in a video: from the boxes of a person detector, or from motion.
 
-Boxes are (M, 4) arrays of left, top, right, bottom in pixels of the upright picture, the origin at
+Boxes are (M, 4) arrays of left, top, right, bottom in pixels of the upright image, the origin at
 its top left corner.
 
 Source: human-centred crop of multi_auxiliary_heads_hybrid_loss (persons found in each frame, their
-union, expanded slightly, widened to an aspect of at least 0.6) and its released code.
+union, expanded slightly, widened to an aspect of at least 0.6) and its reference implementation.
 """
 
 import math
@@ -28,19 +28,19 @@ LEAST_ASPECT = 0.6
 
 _SIDES = ("left", "top", "right", "bottom")
 
-# Greys that a pixel must differ from the background by, whatever the noise: compression alone
-# makes edges flicker by a few.
+# Grey levels by which a moving pixel must differ from the background, whatever the noise:
+# compression alone makes edges flicker by a few.
 _LEAST_DIFFERENCE = 12.0
 # ... and how many standard deviations of the noise.
 _NOISE_FACTOR = 6.0
-# In how many frames a pixel must move, and which share of the picture must move as one piece.
+# In how many frames a pixel must move, and which share of the image must move as one piece.
 _LEAST_FRAMES = 2
 _LEAST_AREA = 0.001
 
 
 @dataclass(frozen=True)
 class PersonBox:
-    """A part of a picture, in pixels of the upright video."""
+    """A region of an image, in pixels of the upright video."""
 
     left: float
     top: float
@@ -48,7 +48,7 @@ class PersonBox:
     height: float
 
     def pixels(self, *, width: int, height: int) -> tuple[slice, slice]:
-        """Rows and columns of the box in a picture of this size, an even number of both.
+        """Rows and columns of the box in an image of this size, an even number of both.
 
         Columns are rounded outwards and rows inwards, so that the box gets no narrower.
 
@@ -69,10 +69,10 @@ def _even(start: int, stop: int, *, limit: int, up: bool) -> slice:
     return slice(start, start + length)
 
 
-def whole_picture(width: int, height: int) -> PersonBox:
-    """The box of everything.
+def whole_image(width: int, height: int) -> PersonBox:
+    """The box of the whole image.
 
-    >>> whole_picture(640, 360)
+    >>> whole_image(640, 360)
     PersonBox(left=0.0, top=0.0, width=640.0, height=360.0)
     """
     return PersonBox(0.0, 0.0, float(width), float(height))
@@ -86,26 +86,26 @@ def union_box(
     expand: float = EXPAND,
     least_aspect: float = LEAST_ASPECT,
 ) -> PersonBox:
-    """The smallest box around all ``boxes``, expanded, within the picture, and not too narrow.
+    """The smallest box around all ``boxes``, expanded, within the image, and not too narrow.
 
     The union grows on each side by ``expand`` of its own width or height. If it then is narrower
     than ``least_aspect`` times its height, it is widened on both sides, and moved inwards where
-    the picture ends. If the picture is not wide enough for that, the height is reduced at both
-    ends. Without boxes it is the whole picture, whatever the aspect of that.
+    the image ends. If the image is not wide enough for that, the height is reduced at both
+    ends. Without boxes it is the whole image, whatever the aspect of that.
 
     Args:
-        boxes: (M, 4) left, top, right, bottom in pixels; they may reach beyond the picture.
-        width, height: of the picture.
-        expand: share of the width and height of the union, 0 or more.
-        least_aspect: width / height, 0 or more.
+        boxes: Boxes (M, 4), left, top, right, bottom in pixels; they may reach beyond the image.
+        width, height: Size of the image in pixels.
+        expand: Share of the width and height of the union that is added on each side, at least 0.
+        least_aspect: Minimum width / height, at least 0.
 
-    Raises: VideoError if all boxes lie outside of the picture, or a setting is negative.
+    Raises: VideoError if all boxes lie outside of the image, or a setting is negative.
 
-    Source: the released code of multi_auxiliary_heads_hybrid_loss.
-    Differs: the code moves left, top, right and bottom by 60, 100, 80 and 60 pixels of pictures of
-    about 900 x 1080; here the expansion is relative, so it fits any size of picture and person.
-    The code widens, cuts at the edge of the picture and leaves it at that, so its boxes can still
-    be narrower than 0.6; here the aspect holds for every box.
+    Source: the reference implementation of multi_auxiliary_heads_hybrid_loss.
+    Differs: the reference moves left, top, right and bottom by 60, 100, 80 and 60 pixels in
+    images of about 900 x 1080; here the expansion is relative, so it fits any size of image and
+    person. The reference widens and then cuts at the edge of the image, so its boxes can still be
+    narrower than 0.6; here the aspect holds for every box.
 
     >>> boxes = np.array([[40.0, 50, 60, 90], [50, 60, 80, 150]])
     >>> union_box(boxes, width=200, height=200, expand=0.1)  # 40 to 80 and 50 to 150, expanded
@@ -116,12 +116,12 @@ def union_box(
             f"expand, least_aspect: expected 0 or more, found {expand} and {least_aspect}"
         )
     if len(boxes) == 0:
-        return whole_picture(width, height)
+        return whole_image(width, height)
     left, top = boxes[:, :2].min(axis=0)
     right, bottom = boxes[:, 2:].max(axis=0)
     if left >= width or top >= height or right <= 0 or bottom <= 0:
         raise VideoError(
-            f"boxes from ({left:g}, {top:g}) to ({right:g}, {bottom:g}) lie outside of the picture "
+            f"boxes from ({left:g}, {top:g}) to ({right:g}, {bottom:g}) lie outside of the image "
             f"of {width} x {height} pixels; give pixels of the upright video at its full size"
         )
     grow_x, grow_y = expand * (right - left), expand * (bottom - top)
@@ -149,26 +149,26 @@ def motion_box(
     """The box of what moves in the video of a fixed camera, and whether anything moves.
 
     The background is the median of ``num_background`` frames spread over the video. What differs
-    from it by more than noise, in pieces of at least 0.1 % of the picture, is united over all
-    frames and treated as by `union_box`. If nothing moves, it is the whole picture.
+    from it by more than noise, in pieces of at least 0.1 % of the image, is united over all
+    frames and treated as by `union_box`. If nothing moves, it is the whole image.
 
-    What keeps still all the time belongs to the background, be it a part of the person. A camera
-    that moves gives the whole picture.
+    What never moves belongs to the background, even if it is a part of the person. A moving
+    camera gives the whole image.
 
     Args:
-        video_reader: of the video; 240 pixels at the shorter side are enough. The box is in pixels
-            of the full size that its index tells.
-        expand: as of `union_box`.
-        least_aspect: as of `union_box`.
-        num_background: frames of the median.
+        video_reader: Reader of the video; 240 pixels at the shorter side are enough. The box is in
+            pixels of the full size, which its index states.
+        expand: As in `union_box`.
+        least_aspect: As in `union_box`.
+        num_background: Number of frames of the median.
 
     Raises: VideoError if the video cannot be read or a setting is negative.
     """
     index = video_reader.index
     last = index.num_frames - 1
     chosen = np.unique(np.linspace(0, last, min(num_background, last + 1)).round().astype(int))
-    pictures = np.stack([_smooth_grey(frame) for frame in video_reader.stream(chosen.tolist())])
-    background = np.median(pictures, axis=0).astype(np.float32)
+    images = np.stack([_smooth_grey(frame) for frame in video_reader.stream(chosen.tolist())])
+    background = np.median(images, axis=0).astype(np.float32)
     greys = (_smooth_grey(frame) for frame in video_reader.stream())
     region = moving_region(greys, background)
     boxes = np.zeros((0, 4))
@@ -188,18 +188,18 @@ def moving_region(
     """Left, top, right, bottom of what differs from ``background``, or None if nothing does.
 
     Args:
-        greys: pictures (H, W), 0 to 255.
-        background: (H, W), 0 to 255.
+        greys: Grey images (H, W), 0 to 255.
+        background: Grey image (H, W), 0 to 255.
     """
     small = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
     large = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7))
     times_moved = np.zeros(background.shape, dtype=np.int32)
     for grey in greys:
         difference = grey - background
-        # The brightness of the whole picture may drift; a few pixels tell.
+        # The brightness of the whole image may drift; a few pixels suffice to measure it.
         difference -= np.median(difference[::3, ::3])
         distance = np.abs(difference)
-        # Most pixels are background, so the median of the distance tells the noise.
+        # Most pixels are background, so the median of the distance measures the noise.
         noise = 1.4826 * float(np.median(distance[::3, ::3]))
         mask = (distance > max(_LEAST_DIFFERENCE, _NOISE_FACTOR * noise)).astype(np.uint8)
         mask = np.asarray(cv2.morphologyEx(mask, cv2.MORPH_OPEN, small), dtype=np.uint8)
@@ -216,7 +216,7 @@ def moving_region(
 
 
 def _smooth_grey(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """A grey picture (H, W), 0 to 255, of an RGB one, with less noise."""
+    """A grey image (H, W), 0 to 255, of an RGB one, with less noise."""
     grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32)
     return np.asarray(cv2.GaussianBlur(grey, (5, 5), 0), dtype=np.float32)
 
@@ -225,16 +225,16 @@ def read_boxes(path: str | Path) -> dict[str, NDArray[np.float64]]:
     """The boxes (M, 4) of each video in a file; left, top, right, bottom in pixels.
 
     - CSV with the columns ``video_id,left,top,right,bottom`` in any order; others, such as
-      ``frame`` and ``score``, are not looked at.
+      ``frame`` and ``score``, are ignored.
     - JSON: ``{video_id: [[left, top, right, bottom], ...]}``, or a list of objects with the keys
       of the CSV.
     - npz: an array (M, 4) for each video id.
 
-    A video id may end like the file of the video (``a.mp4`` is ``a``). A video with an empty list
-    or array has no boxes: nobody was found in it.
+    A video id may have the suffix of its file (``a.mp4`` is ``a``). A video with an empty list or
+    array has no boxes: no person was detected in it.
 
-    Raises: AnnotationError if the file is missing, empty or of another format, or names all boxes
-    that are no numbers, are empty, or look like shares of the picture instead of pixels.
+    Raises: AnnotationError if the file is missing, empty or of another format, or listing all
+    boxes that are not numbers, are empty, or look like shares of the image instead of pixels.
     """
     path = Path(path)
     readers = {".csv": _rows_of_csv, ".json": _rows_of_json, ".npz": _rows_of_npz}
@@ -242,7 +242,7 @@ def read_boxes(path: str | Path) -> dict[str, NDArray[np.float64]]:
     if read is None:
         raise AnnotationError(
             f"{path}: expected a file of boxes that ends with {', '.join(readers)}, found "
-            f"{path.suffix or 'no ending'!r}"
+            f"{path.suffix or 'no suffix'!r}"
         )
     problems: list[str] = []
     boxes: dict[str, list[NDArray[np.float64]]] = {}
@@ -264,16 +264,16 @@ def read_boxes(path: str | Path) -> dict[str, NDArray[np.float64]]:
         boxes.setdefault(video_id, []).append(array)
     raise_problems(AnnotationError, source=str(path), problems=problems)
     if not boxes:
-        raise AnnotationError(f"{path}: there are no boxes in it")
+        raise AnnotationError(f"{path}: contains no boxes")
     return {video_id: np.concatenate(arrays) for video_id, arrays in boxes.items()}
 
 
-# Where something stands, the video id, and its boxes as the file has them.
+# The place in the file, the video id, and its boxes as the file has them.
 _Rows = Iterator[tuple[str, str, Any]]
 
 
 def _problems_of(boxes: NDArray[np.float64]) -> list[str]:
-    """What is wrong with boxes (M, 4), one text for each bad one."""
+    """Problems of boxes (M, 4), one text for each bad one."""
     finite = np.asarray(np.isfinite(boxes).all(axis=1))
     empty = np.asarray(finite & (boxes[:, 2:] <= boxes[:, :2]).any(axis=1))
     share = np.asarray(finite & ~empty & (boxes[:, 2:] <= 1).all(axis=1))
@@ -286,7 +286,7 @@ def _problems_of(boxes: NDArray[np.float64]) -> list[str]:
         elif empty[row]:
             wanted = "expected left < right and top < bottom (not width and height)"
         else:
-            wanted = "expected pixels, and these look like shares of the picture"
+            wanted = "expected pixels, and these look like shares of the image"
         found.append(f"{which}: {wanted}, found {values}")
     return found
 
@@ -315,7 +315,7 @@ def _rows_of_csv(path: Path, problems: list[str]) -> _Rows:
     except ValueError:
         array = np.full((1, 4), np.nan)
     if _problems_of(array):
-        # One by one, so that each line is told.
+        # One by one, so that each bad line is reported.
         for (line, cells), box in zip(whole, values, strict=True):
             yield f"line {line} (video {cells[column]})", cells[column], [box]
         return
@@ -329,7 +329,7 @@ def _rows_of_csv(path: Path, problems: list[str]) -> _Rows:
 def _rows_of_json(path: Path, problems: list[str]) -> _Rows:
     content = json_value(path, read_text(path), pairs=RepeatedKeyDict)
     if isinstance(content, RepeatedKeyDict):
-        problems += [f"video {name} is there twice" for name in content.repeated_keys]
+        problems += [f"video {name} appears twice" for name in content.repeated_keys]
         for name, boxes in content.items():
             if isinstance(boxes, list):
                 yield f"video {name}", name, boxes

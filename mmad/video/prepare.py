@@ -1,4 +1,4 @@
-"""Small copies of videos for fast training: same frames, same times, upright, quick to decode."""
+"""Prepared videos for fast training: small, upright, quick to decode, same frames and times."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,9 +27,9 @@ class PrepareSettings:
     """What decides the content of a copy, besides its source.
 
     Attributes:
-        short_side: pixels of the shorter side.
-        crf: quality of x264, lower is better.
-        gop_frames: most frames from one keyframe to the next.
+        short_side: Pixels of the shorter side.
+        crf: Quality of x264; lower is better.
+        gop_frames: Maximum number of frames between keyframes.
     """
 
     short_side: int
@@ -48,23 +48,23 @@ def prepare_videos(
     overwrite: bool = False,
     on_done: Callable[[Path], object] | None = None,
 ) -> CopySummary:
-    """What was done to write a copy of each video as ``out / (stem + ".mp4")``.
+    """Write a copy of each video as ``out / (stem + ".mp4")`` and return what was done.
 
     A copy has every frame of its source at its time, upright, with ``short_side`` pixels at the
     shorter side (both sides even) or the size of the source if that is smaller. A video that fails
-    is reported and does not stop the others. Calling again makes what is missing: a finished copy
-    is left alone if its settings and the size and time of its source are those noted in ``out /
+    is reported and does not stop the others. Calling again makes only what is missing: a finished
+    copy is kept if its settings and the size and time of its source are those noted in ``out /
     "prepared.json"``.
 
     Args:
-        videos: files.
-        out: folder of the copies.
-        short_side: in pixels, at least 16.
-        num_workers: processes.
-        crf: quality of x264, lower is better.
-        gop_frames: most frames from one keyframe to the next.
-        overwrite: make finished copies again.
-        on_done: called with each source when it is through.
+        videos: Video files.
+        out: Folder of the copies.
+        short_side: Pixels of the shorter side, at least 16.
+        num_workers: Number of worker processes.
+        crf: Quality of x264; lower is better.
+        gop_frames: Maximum number of frames between keyframes.
+        overwrite: Whether to make finished copies again.
+        on_done: Called with each source once it is done.
 
     Raises: VideoError if two videos would give the same copy, a copy would overwrite a source, a
     setting is impossible, the manifest cannot be read, or ``out`` holds cropped copies or flow.

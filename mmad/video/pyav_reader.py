@@ -1,4 +1,4 @@
-"""Frame-exact reading with PyAV: decode in order, seek only where it saves work, verify by time."""
+"""Frame-exact reading with PyAV: decode in order, seek only if it saves work, verify by time."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -21,7 +21,7 @@ from mmad.video.index import (
 )
 from mmad.video.reader import Frame, check_indices, gather
 
-# A seek costs the opening of the stream anew; below this many frames saved, decoding on is as fast.
+# A seek reopens the stream; if it saves fewer frames than this, decoding onwards is as fast.
 _MIN_FRAMES_SAVED = 8
 
 
@@ -36,13 +36,13 @@ class PyAVReader(Closing):
         self._reformatter = VideoReformatter()
         self._container: InputContainer | None = None
         self._frames: Iterator[tuple[int, VideoFrame]] = iter(())
-        self._next_position = index.num_frames  # nothing is open, so every need starts anew
+        self._next_position = index.num_frames  # nothing is open, so the first read restarts
         self._pending: tuple[int, VideoFrame] | None = None
         self._last: tuple[int, Frame] | None = None
         self._can_seek = index.is_seekable
 
     def close(self) -> None:
-        """Give the file back; a later read opens it again."""
+        """Close the file; a later read opens it again."""
         self._frames = iter(())
         self._pending = self._last = None
         self._next_position = self.index.num_frames
@@ -87,22 +87,22 @@ class PyAVReader(Closing):
             if self._pending is None:
                 break
         if kept is not None:
-            # The latest one at or before the need; it is the need itself unless that is damaged.
-            picture = self._convert(kept)
+            # The latest frame at or before the wanted one: that one itself unless it is damaged.
+            image = self._convert(kept)
             if kept_position != position or kept.is_corrupt:
                 self.damaged.add(position)
         elif self._last is not None and self._last[0] < position:
-            picture = self._last[1]
+            image = self._last[1]
             self.damaged.add(position)
         else:
-            picture = self._earlier(position)
-        self._last = (position, picture)
-        return picture
+            image = self._earlier(position)
+        self._last = (position, image)
+        return image
 
     def _earlier(self, position: int) -> Frame:
-        """The last picture before ``position`` as decoded from the start, else the first after."""
+        """The last frame before ``position``, decoding from the start; else the first after it."""
         if self._can_seek:
-            # The seek did not hold what the index promised: trust it no more in this file.
+            # The seek did not land where the index says: do not seek in this file any more.
             self._can_seek = False
             self._restart(0)
             return self._frame(position)
@@ -115,7 +115,7 @@ class PyAVReader(Closing):
         return self._convert(self._pending[1])
 
     def _go_near(self, position: int) -> None:
-        """Be at the start, at a keyframe before ``position``, or where decoding on is as fast."""
+        """Move to the start or a keyframe before ``position``, unless decoding on is as fast."""
         keyframe = 0
         if self._can_seek:
             before = self.index.keyframes[self.index.keyframes < position]
@@ -140,7 +140,7 @@ class PyAVReader(Closing):
     def _decode(
         self, container: InputContainer, stream: VideoStream, keyframe: int
     ) -> Iterator[tuple[int, VideoFrame]]:
-        """(position, frame) from ``keyframe`` on, ascending; frames not in the index are left."""
+        """(position, frame) from ``keyframe`` on, ascending, without frames not in the index."""
         pts = self.index.pts
         order = 0
         highest = -1
@@ -162,7 +162,7 @@ class PyAVReader(Closing):
     def _packets_from(
         self, container: InputContainer, stream: VideoStream, keyframe: int
     ) -> Iterator[Packet]:
-        """Packets from that of ``keyframe`` on; all of the file if a seek does not find it."""
+        """Packets from that of ``keyframe`` on; all of them if seeking does not find it."""
         if keyframe > 0:
             target = int(self.index.pts[keyframe])
             container.seek(target, stream=stream, backward=True)
@@ -184,7 +184,7 @@ class PyAVReader(Closing):
         turns = self.index.rotation_degrees // 90
         height, width = self._size if turns % 2 == 0 else self._size[::-1]
         shrinks = frame.height > height or frame.width > width
-        picture = self._reformatter.reformat(
+        image = self._reformatter.reformat(
             frame,
             width=width,
             height=height,
@@ -193,6 +193,6 @@ class PyAVReader(Closing):
             threads=1,
         ).to_ndarray()
         if self.index.is_mirrored:
-            picture = picture[:, ::-1]
-        upright = np.rot90(picture, turns) if turns else picture
+            image = image[:, ::-1]
+        upright = np.rot90(image, turns) if turns else image
         return np.ascontiguousarray(upright, dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""One way to read frames of a video, whichever library decodes them."""
+"""Interface of the readers of video frames, whichever library decodes them."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from types import TracebackType
@@ -17,14 +17,14 @@ class VideoReader(Protocol):
     """Frames of one video, by their position in order of presentation.
 
     Attributes:
-        index: times, rate and size of the video.
+        index: Times, rate and size of the video.
     """
 
     index: VideoIndex
 
     @property
     def damaged(self) -> Collection[int]:
-        """Positions of the frames so far that could not be decoded, for which others stand in."""
+        """Positions of frames read so far that could not be decoded and were replaced by others."""
 
     def read(self, frame_indices: Sequence[int] | NDArray[np.int64]) -> Frame:
         """The frames at ``frame_indices`` (any order, repeats allowed), uint8 RGB (F, H, W, 3)."""
@@ -33,7 +33,7 @@ class VideoReader(Protocol):
         """The frames at ascending ``frame_indices`` (None: all), one uint8 (H, W, 3) at a time."""
 
     def close(self) -> None:
-        """Give the file back."""
+        """Close the file."""
 
     def __enter__(self) -> "VideoReader": ...
 
@@ -47,7 +47,7 @@ class VideoReader(Protocol):
 
 def scaled_size(width: int, height: int, *, short_side: int) -> tuple[int, int]:
     """(height, width) with ``short_side`` as the shorter side and the other in proportion, halves
-    rounded up as OpenMMLab's codes do.
+    rounded up as in OpenMMLab.
 
     >>> scaled_size(1920, 1080, short_side=160)
     (160, 284)
@@ -64,28 +64,25 @@ def gather(
     *,
     size: tuple[int, int],
 ) -> Frame:
-    """Frames in any order out of a stream of ascending ones, uint8 (F, height, width, 3).
+    """Frames in any order, read from a stream of ascending ones; uint8 (F, height, width, 3).
 
     Args:
         frames: `VideoReader.stream`.
-        frame_indices: any order, repeats allowed.
+        frame_indices: Indices in any order, repeats allowed.
         size: (height, width) of a frame.
     """
     wanted = np.asarray(frame_indices, dtype=np.int64).reshape(-1)
     unique, where = np.unique(wanted, return_inverse=True)
-    pictures = np.empty((len(unique), *size, 3), dtype=np.uint8)
-    for row, picture in enumerate(frames(unique.tolist())):
-        pictures[row] = picture
+    images = np.empty((len(unique), *size, 3), dtype=np.uint8)
+    for row, image in enumerate(frames(unique.tolist())):
+        images[row] = image
     if len(unique) == len(wanted) and (where == np.arange(len(wanted))).all():
-        return pictures
-    return pictures[where.reshape(-1)]
+        return images
+    return images[where.reshape(-1)]
 
 
 def check_indices(index: VideoIndex, frame_indices: NDArray[np.int64]) -> None:
-    """Do nothing if the video has all ``frame_indices``.
-
-    Raises: VideoError that names the first one outside.
-    """
+    """Raise a `VideoError` that names the first of ``frame_indices`` outside the video, if any."""
     outside = (frame_indices < 0) | (frame_indices >= index.num_frames)
     if outside.any():
         raise VideoError(

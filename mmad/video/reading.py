@@ -1,4 +1,4 @@
-"""What was found while a video was read: the rate it was sampled at, and what of it is missing."""
+"""What reading a video revealed: its sampling rate, missing and damaged frames."""
 
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -13,18 +13,18 @@ from mmad.wording import count
 
 @dataclass(frozen=True)
 class ReadVideo:
-    """What was found in a video file.
+    """What reading a video file revealed.
 
     Attributes:
-        path: the file.
-        num_frames: frames that it holds.
-        fps: their mean rate.
-        is_variable_rate: whether their spacing changes.
-        resampled_fps: rate at which frames were taken by time; None if one after another.
-        num_missing: frames that the file announces and does not hold.
-        num_damaged: frames that could not be decoded; the last good one stands in for each.
-        first_seconds: when the first missing or damaged frame should be shown; None without one.
-        notices: what was assumed where the file is unclear.
+        path: Video file.
+        num_frames: Number of frames in the file.
+        fps: Mean frame rate.
+        is_variable_rate: Whether the spacing of the frames changes.
+        resampled_fps: Rate at which frames were sampled by time; None if every frame was taken.
+        num_missing: Frames that the file announces but does not contain.
+        num_damaged: Frames that could not be decoded; each repeats the last good one.
+        first_seconds: Time of the first missing or damaged frame; None without one.
+        notices: What was assumed where the file is unclear.
     """
 
     path: Path
@@ -47,7 +47,7 @@ class ReadVideo:
         return self.num_missing + self.num_damaged
 
     def damage(self) -> str | None:
-        """One sentence about missing and damaged frames; None without any."""
+        """A sentence about missing and damaged frames; None if there are none."""
         if not self._num_lost:
             return None
         parts = [
@@ -62,12 +62,12 @@ class ReadVideo:
         )
 
     def file_notices(self) -> list[str]:
-        """What a user should know of the file: damage, and what was assumed."""
+        """Notices of the file: damage, and what was assumed."""
         damage = self.damage()
         return [*([damage] if damage else []), *self.notices]
 
     def to_json(self) -> dict[str, Any]:
-        """The same for a JSON file."""
+        """The same as a JSON object."""
         content: dict[str, Any] = {
             "num_frames": self.num_frames,
             "fps": self.fps,
@@ -86,12 +86,12 @@ class ReadVideo:
 def describe_reading(
     index: VideoIndex, *, damaged: Collection[int] = (), resampled_fps: float | None = None
 ) -> ReadVideo:
-    """What is known of a video after reading it.
+    """What reading a video revealed.
 
     Args:
-        index: of the video.
-        damaged: positions of the frames that could not be decoded.
-        resampled_fps: rate at which frames were taken by time; None if one after another.
+        index: Index of the video.
+        damaged: Positions of the frames that could not be decoded.
+        resampled_fps: Rate at which frames were sampled by time; None if every frame was taken.
     """
     first = None
     if index.num_missing_frames:
@@ -116,14 +116,12 @@ def require_whole(video: ReadVideo, *, max_missing: float) -> None:
     if video.share_missing > max_missing:
         raise VideoError(
             f"{video.damage()}; that is more than {max_missing:.0%}: copy, download or export the "
-            "file again, or pass --max-missing (in a config data.max_missing) to allow more"
+            "file again, or pass --max-missing (data.max_missing in a config) to allow more"
         )
 
 
 def notices(videos: Sequence[ReadVideo]) -> list[str]:
-    """What a user should know of videos that were read: resampling with counts, then damage and
-    assumptions of each.
-    """
+    """Notices of videos that were read: resampling with counts, then damage and assumptions."""
     told = []
     resampled = [video for video in videos if video.resampled_fps is not None]
     if resampled:

@@ -1,4 +1,4 @@
-"""Videos as records, without annotations."""
+"""Records of videos without annotations."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from mmad.video.index import index_video
 
 
 def record_of(path: Path) -> VideoRecord:
-    """A video without annotations."""
+    """The record of a video without annotations."""
     index = index_video(path)
     return VideoRecord(
         video_id=video_id_of(path),

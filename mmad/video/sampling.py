@@ -1,4 +1,4 @@
-"""Choosing frames by time, for videos whose rate is not the one a model was trained at."""
+"""Sampling frames by time, for videos whose rate differs from that of a model."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,12 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 from mmad.errors import VideoError
 from mmad.video.index import VideoIndex
 
-# A resampled video may repeat each of its frames this often on average.
+# A resampled video may repeat each of its frames at most this often on average.
 _MOST_REPEATS = 100
 
 
 def frames_at(index: VideoIndex, times_seconds: ArrayLike) -> NDArray[np.int64]:
-    """Frame whose presentation time is nearest to each time; the earlier of two as near."""
+    """Frame whose presentation time is nearest to each time; on a tie the earlier one."""
     wanted = np.asarray(times_seconds, dtype=np.float64)
     times = index.times_seconds
     after = np.clip(np.searchsorted(times, wanted), 0, len(times) - 1)
@@ -47,9 +47,9 @@ class SampledFrames:
     """The frames of a video at a rate.
 
     Attributes:
-        positions: int64 (F,), ascending; a position may stand twice.
-        fps: their rate.
-        is_resampled: whether they were chosen by time instead of one after another.
+        positions: int64 (F,), ascending; a position may be repeated.
+        fps: Rate of these frames.
+        is_resampled: Whether they were sampled by time; otherwise every frame was taken.
     """
 
     positions: NDArray[np.int64]
@@ -58,18 +58,18 @@ class SampledFrames:
 
     @property
     def resampled_fps(self) -> float | None:
-        """Their rate if they were chosen by time."""
+        """Their rate if they were sampled by time, else None."""
         return self.fps if self.is_resampled else None
 
 
 def sample_frames(index: VideoIndex, *, fps: float | None, tolerance: float) -> SampledFrames:
     """The frames of a video for a model that works at ``fps`` frames per second.
 
-    A video of constant rate within ``tolerance`` (a share) of ``fps`` is taken frame by frame: by
-    default 29 and 30 frames/s go together, and 14 and 15. Any other is sampled at ``fps`` by
-    presentation time. Without ``fps`` the video's own mean rate is taken.
+    Of a video of constant rate within ``tolerance`` (a share) of ``fps``, every frame is taken: by
+    default 29 and 30 frames/s are treated alike, as are 14 and 15. Any other is sampled at ``fps``
+    by presentation time. Without ``fps`` the video's own mean rate is used.
 
-    Raises: VideoError as `resample_times`.
+    Raises: VideoError as in `resample_times`.
     """
     if has_rate(index.fps, fps=fps, tolerance=tolerance) and not index.is_variable_rate:
         return SampledFrames(np.arange(index.num_frames), index.fps, is_resampled=False)
@@ -79,7 +79,7 @@ def sample_frames(index: VideoIndex, *, fps: float | None, tolerance: float) -> 
 
 
 def usual_rate(rates: Sequence[float]) -> float:
-    """The rate that most of some videos have, to a tenth; the highest of several.
+    """The most common rate, to a tenth; the highest if several are equally common.
 
     >>> usual_rate([25.0, 30.0, 25.0, 30.0]), usual_rate([29.97, 24.0])
     (30.0, 29.97)
@@ -90,7 +90,7 @@ def usual_rate(rates: Sequence[float]) -> float:
 
 
 def has_rate(found: float, *, fps: float | None, tolerance: float) -> bool:
-    """Whether ``found`` frames per second pass for ``fps``; any rate does for None.
+    """Whether ``found`` frames per second are close enough to ``fps``; True if that is None.
 
     >>> has_rate(29.0, fps=30.0, tolerance=0.05), has_rate(25.0, fps=30.0, tolerance=0.05)
     (True, False)

@@ -1,4 +1,4 @@
-"""Writing H.264 MP4 files that appear under their name only when they are complete."""
+"""Atomic writing of H.264 MP4 files."""
 
 import contextlib
 import os
@@ -44,18 +44,18 @@ class VideoWriter:
     name, renamed at the end of a clean ``with`` block and removed after an exception.
 
     Args:
-        path: of the file; its folder is made if need be.
-        fps: frames per second.
-        width, height: in pixels, even, because 4:2:0 colour halves both.
-        crf: quality of x264, lower is better.
-        preset: speed of x264.
-        gop_frames: most frames from one keyframe to the next.
-        codec: name of the encoder.
-        threads: of the encoder; with 1 the same frames give the same bytes.
-        time_base: seconds of one unit of the times given to `write`; None counts frames.
+        path: Path of the file; its folder is created if missing.
+        fps: Frames per second.
+        width, height: Size in pixels, even, because 4:2:0 colour halves both.
+        crf: Quality of x264; lower is better.
+        preset: Speed preset of x264.
+        gop_frames: Maximum number of frames between keyframes.
+        codec: Name of the encoder.
+        threads: Threads of the encoder; with 1 the same frames give the same bytes.
+        time_base: Seconds per unit of the times given to `write`; None counts frames.
 
     Raises: VideoError if a side is odd, the rate is not positive, a frame has another shape or
-    type, no frame was written, or the encoder refuses; OutputError if the disk does.
+    type, no frame was written, or the encoder fails; OutputError if the disk does.
     """
 
     def __init__(
@@ -98,8 +98,8 @@ class VideoWriter:
                 self._stream.options = {
                     "preset": preset,
                     "crf": str(crf),
-                    # x264 starts look-ahead threads of its own unless it is told not to. Its tree
-                    # of macroblocks makes one file in ten another one of the same frames.
+                    # x264 starts look-ahead threads of its own unless told not to. Its macroblock
+                    # tree makes about one file in ten differ although the frames are the same.
                     "x264-params": f"open-gop=0:threads={threads}:lookahead-threads=1:"
                     "sync-lookahead=0:no-mbtree=1",
                 }
@@ -117,11 +117,11 @@ class VideoWriter:
         # Converted here, so that the encoder gets the same bytes on every run.
         planes = cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2YUV_I420)
         try:
-            picture = VideoFrame.from_ndarray(np.asarray(planes, dtype=np.uint8), format="yuv420p")
-            picture.pts = self.num_frames if time is None else time
-            picture.time_base = self._time_base
+            image = VideoFrame.from_ndarray(np.asarray(planes, dtype=np.uint8), format="yuv420p")
+            image.pts = self.num_frames if time is None else time
+            image.time_base = self._time_base
             self.num_frames += 1
-            self._container.mux(self._stream.encode(picture))
+            self._container.mux(self._stream.encode(image))
         except (OSError, av.error.FFmpegError) as error:
             raise self._failure(error) from error
 

@@ -14,7 +14,7 @@ from mmad.data.samples import UncutBatch, pack
 from mmad.data.transforms import Box
 from mmad.data.videos import TrainingVideos
 from mmad.engine.detection import read_data
-from support.images import difference, pictures
+from support.images import difference, images
 from support.synthetic_data import tiny_config
 
 
@@ -29,7 +29,7 @@ def test_cut_and_flip() -> None:
 
 @pytest.mark.parametrize("box", [Box(3, 5, 30, 24), Box(0, 0, 12, 15)])
 def test_unsmoothed_resizing_is_that_of_opencv(box: Box) -> None:
-    frames = pictures()
+    frames = images()
     ours = Change(box, (20, 20), smooth=False)(torch.from_numpy(frames)).numpy()
     part = frames[:, box.top : box.top + box.height, box.left : box.left + box.width]
     theirs = [cv2.resize(np.ascontiguousarray(frame), (20, 20)) for frame in part]
@@ -37,7 +37,7 @@ def test_unsmoothed_resizing_is_that_of_opencv(box: Box) -> None:
 
 
 def test_every_frame_of_a_window_is_changed_alike() -> None:
-    frame = pictures(1)
+    frame = images(1)
     augmentation = Augmentation(operations=4)
     for index in range(20):
         rng = np.random.default_rng(index)

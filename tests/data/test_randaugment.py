@@ -7,7 +7,7 @@ import torch
 from PIL import Image, ImageEnhance, ImageOps
 
 from mmad.data.randaugment import OPERATIONS, Operation
-from support.images import difference, pictures
+from support.images import difference, images
 
 LEVEL = 0.9
 
@@ -35,7 +35,7 @@ PILLOW = {
 
 @pytest.mark.parametrize("name", PILLOW)
 def test_colour_operations_are_those_of_pillow(name: str) -> None:
-    frames = pictures()
+    frames = images()
     theirs = [PILLOW[name](Image.fromarray(frame)) for frame in frames]
     assert difference(apply(frames, name), theirs) <= 1
 
@@ -49,7 +49,7 @@ def test_a_picture_of_one_colour_stays(name: str) -> None:
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize("name", ["shear_x", "shear_y", "translate_x", "translate_y", "rotate"])
 def test_geometric_operations_move_pixels_as_far_as_published(name: str, sign: int) -> None:
-    frames = cv2.GaussianBlur(pictures(1, 60, 60)[0], (5, 5), 0)[None]
+    frames = cv2.GaussianBlur(images(1, 60, 60)[0], (5, 5), 0)[None]
     slope = np.tan(np.radians(17.19 * LEVEL)) * sign
     turn, shift = np.radians(30 * LEVEL) * sign, 0.2 * LEVEL * 60 * sign
     linear = {

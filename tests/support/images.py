@@ -3,8 +3,8 @@
 import numpy as np
 
 
-def pictures(num: int = 3, height: int = 40, width: int = 48) -> np.ndarray:
-    """Smooth colour ramps with some noise: no picture uses every grey level."""
+def images(num: int = 3, height: int = 40, width: int = 48) -> np.ndarray:
+    """Smooth colour ramps with some noise: no image uses every grey level."""
     rng = np.random.default_rng(5)
     ramp = np.linspace(20, 210, height * width).reshape(height, width, 1)
     frames = ramp[None] * rng.uniform(0.4, 1.0, (num, 1, 1, 3)) + rng.uniform(0, 25, (num, 1, 1, 3))

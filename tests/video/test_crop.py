@@ -65,14 +65,14 @@ def test_motion_and_size(tmp_path: Path) -> None:
     assert "perhaps a part of a person" in summary.written[0].notices[0]
 
 
-def test_where_nobody_is_found_the_picture_stays_whole(tmp_path: Path) -> None:
+def test_where_nobody_is_found_the_image_stays_whole(tmp_path: Path) -> None:
     still = write_square(tmp_path / "still.mp4", still=True)
     without = write_square(tmp_path / "b.mp4", num_frames=3)
     first = crop_videos([still], tmp_path / "motion")
-    assert "nothing moves in it; the whole picture is kept" in first.written[0].notices[0]
+    assert "nothing moves in it; the whole image is kept" in first.written[0].notices[0]
     boxes = {"still": BOXES["a"]}
     second = crop_videos([still, without], tmp_path / "boxes", boxes=boxes)
-    assert "b.mp4: it has no boxes; the whole picture is kept" in second.written[1].notices[0]
+    assert "b.mp4: it has no boxes; the whole image is kept" in second.written[1].notices[0]
     for path in (tmp_path / "motion" / "still.mp4", tmp_path / "boxes" / "b.mp4"):
         index = index_video(path)
         assert (index.width, index.height) == (WIDTH, HEIGHT)
@@ -121,7 +121,7 @@ def test_impossible_requests_are_told_together(tmp_path: Path) -> None:
     with pytest.raises(VideoError, match=r"expand: expected 0 or more, found -1") as caught:
         crop_videos([source], tmp_path, boxes={"x": BOXES["a"]}, expand=-1, short_side=2)
     message = str(caught.value)
-    assert "no video has boxes: the videos are a, ..., the boxes are of x, ..." in message
+    assert "no video has boxes: the videos are a, ..., the boxes are for x, ..." in message
     assert "short_side: expected at least 16 pixels, found 2" in message
     assert "would be overwritten by its copy" in message
     assert "copies of another command, listed in prepared.json" in message
@@ -145,17 +145,17 @@ def run(arguments: Sequence[str]) -> str:
     return result.output
 
 
-def test_preview_alone_writes_one_picture(tmp_path: Path) -> None:
+def test_preview_alone_writes_one_image(tmp_path: Path) -> None:
     folder = tmp_path / "videos"
     folder.mkdir()
     for name in "abcde":
         write_square(folder / f"{name}.mp4", num_frames=6, still=name == "c")
     before = sorted(tmp_path.rglob("*"))
-    picture = tmp_path / "look.png"
-    said = run([str(folder), "--motion", "--preview", str(picture)])
+    image = tmp_path / "look.png"
+    said = run([str(folder), "--motion", "--preview", str(image)])
     assert "5 of 5 videos with their crops" in said
-    assert sorted(tmp_path.rglob("*")) == sorted([*before, picture])
-    height, width = cv2.imread(str(picture)).shape[:2]
+    assert sorted(tmp_path.rglob("*")) == sorted([*before, image])
+    height, width = cv2.imread(str(image)).shape[:2]
     # Three columns and two rows of cells 200 pixels high, each with a title.
     assert 400 < height < 520
     assert 900 < width < 3 * 850
@@ -185,7 +185,7 @@ def test_command_with_boxes(tmp_path: Path) -> None:
         (["--out", "x"], "pass either --boxes FILE or --motion"),
         (["--out", "x", "--motion", "--boxes", "y.csv"], "pass either"),
         (["--motion"], "pass --out DIR to write copies"),
-        (["--motion", "--preview", "x.pdf"], r"x\.pdf: expected a picture that ends with"),
+        (["--motion", "--preview", "x.pdf"], r"x\.pdf: expected an image that ends with"),
     ],
 )
 def test_command_says_what_is_missing(

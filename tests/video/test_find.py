@@ -14,5 +14,5 @@ def test_find_videos(tmp_path: Path) -> None:
     (tmp_path / "inner" / "a.mkv").write_bytes(b"x")
     with pytest.raises(VideoError, match=r"a\.mp4 and .*a\.mkv would both be video 'a'"):
         find_videos(tmp_path)
-    with pytest.raises(VideoError, match="no such folder"):
+    with pytest.raises(VideoError, match="folder of videos not found"):
         find_videos(tmp_path / "nowhere")

@@ -10,14 +10,14 @@ from typer.testing import CliRunner
 
 from mmad.cli.data import app
 from mmad.errors import VideoError
-from mmad.video.flow import flow_between, flow_frames, flow_picture, flow_videos
+from mmad.video.flow import flow_between, flow_frames, flow_image, flow_videos
 from mmad.video.index import index_video
 from mmad.video.open import open_video
 from support.clips import write_clip
 
 
 def texture(*, right: int = 0, down: int = 0) -> NDArray[np.uint8]:
-    """A smooth random RGB picture (64, 96, 3), moved by this many pixels."""
+    """A smooth random RGB image (64, 96, 3), moved by this many pixels."""
     noise = np.random.default_rng(0).random((120, 160)).astype(np.float32)
     smooth = cv2.GaussianBlur(noise, (0, 0), 3)
     grey = 255 * (smooth - smooth.min()) / (smooth.max() - smooth.min())
@@ -25,11 +25,11 @@ def texture(*, right: int = 0, down: int = 0) -> NDArray[np.uint8]:
     return np.repeat(part.astype(np.uint8)[..., None], 3, axis=2)
 
 
-def middle(picture: NDArray) -> NDArray:
-    return picture[16:-16, 16:-16]
+def middle(image: NDArray) -> NDArray:
+    return image[16:-16, 16:-16]
 
 
-def test_picture_moved_to_the_right_has_hue_0_and_its_speed() -> None:
+def test_image_moved_to_the_right_has_hue_0_and_its_speed() -> None:
     before, after = texture(), texture(right=2)
     flow = middle(flow_between(before[..., 0], after[..., 0]))
     speed, degrees = cv2.cartToPolar(flow[..., 0], flow[..., 1], angleInDegrees=True)
@@ -45,8 +45,8 @@ def test_picture_moved_to_the_right_has_hue_0_and_its_speed() -> None:
     ("flow", "hue"), [((2, 0), 0), ((0, 2), 90), ((-2, 0), 180), ((0, -2), 270), ((2, -1e-4), 360)]
 )
 def test_hue_is_the_direction(flow: tuple[float, float], hue: float) -> None:
-    picture = flow_picture(np.full((2, 2, 2), flow, dtype=np.float32), max_pixels=2)
-    degrees = 2 * float(cv2.cvtColor(picture, cv2.COLOR_RGB2HSV)[0, 0, 0])
+    image = flow_image(np.full((2, 2, 2), flow, dtype=np.float32), max_pixels=2)
+    degrees = 2 * float(cv2.cvtColor(image, cv2.COLOR_RGB2HSV)[0, 0, 0])
     assert min(abs(degrees - hue), 360 - abs(degrees - hue)) <= 2
 
 
@@ -54,18 +54,18 @@ def test_fixed_scale_saturates_and_keeps_still_frames_dark() -> None:
     flow = np.zeros((1, 4, 2), dtype=np.float32)
     flow[0, :, 0] = 0, 0.01, 2, 100
     # 255 * 0.01 / 4 is less than 1; 255 * 2 / 4 = 127.5.
-    assert flow_picture(flow, max_pixels=4)[0, :, 0].tolist() == [0, 0, 127, 255]
+    assert flow_image(flow, max_pixels=4)[0, :, 0].tolist() == [0, 0, 127, 255]
     # The released scale makes the smallest motion of a still frame bright.
     still = flow[:, :2]
-    assert flow_picture(still, scale="per-frame")[0, :, 0].tolist() == [0, 255]
-    assert flow_picture(np.zeros((2, 2, 2), np.float32), scale="per-frame").max() == 0
+    assert flow_image(still, scale="per-frame")[0, :, 0].tolist() == [0, 255]
+    assert flow_image(np.zeros((2, 2, 2), np.float32), scale="per-frame").max() == 0
 
 
-def test_as_many_pictures_as_frames_and_the_last_is_repeated() -> None:
+def test_as_many_images_as_frames_and_the_last_is_repeated() -> None:
     frames = [texture(right=n) for n in range(4)]
-    pictures = list(flow_frames(frames))
-    assert len(pictures) == 4
-    np.testing.assert_array_equal(pictures[-1], pictures[-2])
+    images = list(flow_frames(frames))
+    assert len(images) == 4
+    np.testing.assert_array_equal(images[-1], images[-2])
     single = list(flow_frames(frames[:1]))
     assert len(single) == 1
     assert single[0].max() == 0
@@ -86,14 +86,14 @@ def test_flow_videos_have_the_frames_and_times_of_their_source(
     np.testing.assert_allclose(after.times_seconds, before.times_seconds, atol=1e-3)
     assert (after.width, after.height) == (106, 32)
     with open_video(out / "a.mp4") as video:
-        pictures = video.read([18, 19]).astype(int)
-    assert np.abs(pictures[1] - pictures[0]).mean() < 3
+        images = video.read([18, 19]).astype(int)
+    assert np.abs(images[1] - images[0]).mean() < 3
     noted = json.loads((out / "flow.json").read_text())["copies"]["a.mp4"]
     assert (noted["scale"], noted["short_side"]) == (scale, 32)
     assert noted.get("found") == ({"max_pixels": 0.025 * 32} if scale == "fixed" else None)
 
 
-def test_tiny_pictures(tmp_path: Path) -> None:
+def test_tiny_images(tmp_path: Path) -> None:
     source = write_clip(tmp_path / "a.mp4", num_frames=3, width=16, height=16)
     assert flow_videos([source], tmp_path / "out").num_frames == 3
 

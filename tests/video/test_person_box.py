@@ -15,18 +15,18 @@ HEADER = "video_id,frame,left,top,right,bottom,score\n"
 
 
 class FakeReader:
-    """Pictures in memory as a reader; the video is ``enlarged`` times as large as they are."""
+    """Images in memory as a reader; the video is ``enlarged`` times as large as they are."""
 
-    def __init__(self, pictures: NDArray[np.uint8], *, enlarged: int = 1) -> None:
-        self.pictures = pictures
-        num_frames, height, width = pictures.shape[:3]
+    def __init__(self, images: NDArray[np.uint8], *, enlarged: int = 1) -> None:
+        self.images = images
+        num_frames, height, width = images.shape[:3]
         self.index = SimpleNamespace(
             num_frames=num_frames, width=width * enlarged, height=height * enlarged
         )
 
     def stream(self, frame_indices: Iterable[int] | None = None) -> Iterator[NDArray[np.uint8]]:
-        chosen = range(len(self.pictures)) if frame_indices is None else frame_indices
-        return iter([self.pictures[index] for index in chosen])
+        chosen = range(len(self.images)) if frame_indices is None else frame_indices
+        return iter([self.images[index] for index in chosen])
 
 
 def noisy_background(num_frames: int, *, noise: float = 6.0) -> NDArray[np.uint8]:
@@ -50,7 +50,7 @@ def test_union_by_hand() -> None:
     boxes = np.array([[10.0, 20, 30, 40], [20, 10, 110, 60]])  # together 10 to 110, 10 to 60
     box = union_box(boxes, width=200, height=100, expand=0.05, least_aspect=0.6)
     assert box == PersonBox(10 - 5, 10 - 2.5, 100 + 10, 50 + 5)
-    # Cut at the picture on all sides.
+    # Cut at the image on all sides.
     box = union_box(boxes, width=112, height=61, expand=0.2, least_aspect=0.6)
     assert box == PersonBox(0, 0, 112, 61)
 
@@ -69,7 +69,7 @@ def test_widening_at_the_edge_moves_inwards() -> None:
 
 
 def test_aspect_holds_after_clamping_where_the_released_code_gives_less() -> None:
-    boxes = np.array([[20.0, 0, 40, 200]])  # wants 0.6 * 200 = 120, but the picture has 60
+    boxes = np.array([[20.0, 0, 40, 200]])  # wants 0.6 * 200 = 120, but the image has 60
     box = union_box(boxes, width=60, height=200, expand=0)
     assert box == PersonBox(0, 50, 60, 100)  # 60 / 0.6 = 100, cut at both ends
 
@@ -93,18 +93,18 @@ def test_aspect_and_borders_hold_for_any_boxes(seed: int) -> None:
     assert 0 <= rows.start < rows.stop <= height
 
 
-def test_no_boxes_are_the_whole_picture() -> None:
+def test_no_boxes_are_the_whole_image() -> None:
     assert union_box(np.zeros((0, 4)), width=50, height=200) == PersonBox(0, 0, 50, 200)
 
 
 def test_impossible_boxes() -> None:
-    with pytest.raises(VideoError, match=r"\(300, 10\) to \(320, 30\) lie outside of the picture"):
+    with pytest.raises(VideoError, match=r"\(300, 10\) to \(320, 30\) lie outside of the image"):
         union_box(np.array([[300.0, 10, 320, 30]]), width=200, height=100)
     with pytest.raises(VideoError, match=r"expected 0 or more, found -0\.1"):
         union_box(np.zeros((0, 4)), width=200, height=100, expand=-0.1)
 
 
-def test_odd_pictures_lose_a_pixel() -> None:
+def test_odd_images_lose_a_pixel() -> None:
     rows, columns = PersonBox(0, 0, 161, 49).pixels(width=161, height=49)
     assert (rows, columns) == (slice(0, 48), slice(0, 160))
 
@@ -142,7 +142,7 @@ def test_specks_are_left_out() -> None:
     assert box.left > 30
 
 
-def test_one_picture_does_not_move() -> None:
+def test_one_image_does_not_move() -> None:
     assert motion_box(FakeReader(noisy_background(1))) == (PersonBox(0, 0, WIDTH, HEIGHT), False)
 
 
@@ -194,14 +194,14 @@ def test_everything_wrong_with_boxes_is_told_at_once(tmp_path: Path) -> None:
     [
         ("a.txt", "x", r"expected a file of boxes that ends with \.csv, \.json, \.npz"),
         ("a.csv", "", "is empty"),
-        ("a.csv", HEADER, "there are no boxes in it"),
+        ("a.csv", HEADER, "contains no boxes"),
         ("a.csv", "video_id,x,y,w,h\na,1,2,3,4\n", "left, top, right, bottom missing from"),
         ("a.json", '{"a": [[1, 2', "not valid JSON"),
         ("a.json", '{"a": [[1, 2, 3]]}', "video a: expected left, top, right, bottom"),
         ("a.json", '{"a": 5}', "video a: expected a list of boxes, found 5"),
-        ("a.json", '{"a": [[1,2,3,4]], "a": []}', "video a is there twice"),
+        ("a.json", '{"a": [[1,2,3,4]], "a": []}', "video a appears twice"),
         ("a.json", '[{"left": 2}]', "entry 0: expected video_id, left, top, right, bottom"),
-        ("a.json", "{}", "there are no boxes in it"),
+        ("a.json", "{}", "contains no boxes"),
         ("a.npz", "no zip", "expected an npz file"),
     ],
 )

@@ -108,8 +108,8 @@ def test_shrinking_averages_rather_than_picks(tmp_path: Path) -> None:
     with VideoWriter(tmp_path / "a.mp4", fps=30, width=64, height=64, crf=1) as writer:
         writer.write(checks)
     with open_video(tmp_path / "a.mp4", short_side=16) as video:
-        picture = video.read([0])[0].astype(int)
-    assert np.abs(picture - 255 / 2).max() < 12
+        image = video.read([0])[0].astype(int)
+    assert np.abs(image - 255 / 2).max() < 12
 
 
 @pytest.mark.parametrize("degrees", [90, -90, 180])
@@ -127,7 +127,7 @@ def test_rotation_tag_is_applied(degrees: int, tmp_path: Path) -> None:
 
 
 def test_a_phone_held_upright_stores_the_quarter_turn_that_players_use(tmp_path: Path) -> None:
-    # ISO 14496-12: the matrix (0 1 0; -1 0 0) maps the top of the stored picture to the right
+    # ISO 14496-12: the matrix (0 1 0; -1 0 0) maps the top of the stored image to the right
     # side, which is a quarter turn clockwise, 270 degrees counter-clockwise.
     path = write_clip(tmp_path / "a.mp4", num_frames=3)
     content = bytearray(path.read_bytes())
@@ -218,7 +218,7 @@ BAD_FILES = {
         lambda folder: write_bytes(folder / "a.mp4", bytes(range(7, 250)) * 40),
         "cannot be read as a video",
     ),
-    "sound": (lambda folder: write_sound(folder / "a.m4a"), "no video, only audio"),
+    "sound": (lambda folder: write_sound(folder / "a.m4a"), "no video stream, only audio"),
     "no index": (
         lambda folder: write_bytes(
             folder / "a.mp4", write_clip(folder / "b.mp4").read_bytes()[:3000]

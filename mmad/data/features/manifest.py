@@ -7,7 +7,7 @@ from pydantic import Field, ValidationError, field_validator
 
 from mmad.config.backbones.union import BackboneSettings
 from mmad.config.base import PositiveCount, Settings
-from mmad.config.data import PictureSettings
+from mmad.config.data import ImageSettings
 from mmad.config.features import ExtractionSettings, StoredGrid
 from mmad.errors import FeatureError
 
@@ -38,7 +38,7 @@ class FeatureManifest(Settings):
     weights_seed: int | None = Field(
         None, description="of the random values of what the weights lack, such as new adapters"
     )
-    pictures: PictureSettings | None = Field(None, description="how frames were made pictures")
+    pictures: ImageSettings | None = Field(None, description="how frames were made pictures")
     sampling: dict[str, Any] = Field({}, description="which frames were looked at")
     precision: str | None = Field(None, description="of the computation")
     versions: dict[str, str] = Field({}, description="of the software")

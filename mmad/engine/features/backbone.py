@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from mmad.config.data import FrameSettings, PictureSettings
+from mmad.config.data import FrameSettings, ImageSettings
 from mmad.config.reading import load_any_config
 from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import AnyConfig, VideoRun, require_videos
@@ -94,5 +94,5 @@ def frame_settings(config: VideoRun | RecognitionConfig) -> FrameSettings:
     """How a run looks at the frames of a video; a recogniser's are taken as they come."""
     if isinstance(config, VideoRun):
         return config.data
-    images = {name: getattr(config.data, name) for name in PictureSettings.model_fields}
+    images = {name: getattr(config.data, name) for name in ImageSettings.model_fields}
     return FrameSettings(**images)

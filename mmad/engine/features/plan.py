@@ -9,7 +9,7 @@ import torch
 from mmad import __version__
 from mmad.checkpoint import hash_state
 from mmad.config.backbones.union import BackboneSettings
-from mmad.config.data import FrameSettings, PictureSettings
+from mmad.config.data import FrameSettings, ImageSettings
 from mmad.config.features import ExtractionSettings
 from mmad.data.features.blocks import ClipLayout
 from mmad.data.features.manifest import FeatureManifest
@@ -107,7 +107,7 @@ def describe_features(
     }
     if data.sampling == "whole" or data.subtract_background:
         sampling["window_frames"] = data.window_frames
-    pictures = {name: getattr(data, name) for name in PictureSettings.model_fields}
+    pictures = {name: getattr(data, name) for name in ImageSettings.model_fields}
     return FeatureManifest(
         grid=None if data.sampling == "whole" else grid,
         step_shape=shape,
@@ -117,7 +117,7 @@ def describe_features(
         base_sha256=hash_base(source.backbone),
         weights_seed=source.seed,
         weights_source=source.weights_source,
-        pictures=PictureSettings(**{**pictures, "augmentation": None}),
+        pictures=ImageSettings(**{**pictures, "augmentation": None}),
         sampling=sampling,
         precision="float32" if precision is None else str(precision).removeprefix("torch."),
         versions={
