@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.provenance import write_rows
-from mmad.annotations.mma52 import read_clip_list
+from mmad.annotations.clips.lists import read_clip_list
 from mmad.config.reading import load_any_config
 from mmad.config.recognition import RecognitionConfig
 from mmad.engine.distributed import start_processes
@@ -124,7 +124,7 @@ def recognize(run: Path, config: RecognitionConfig) -> RecognitionScores:
     model, _, labels = load_recogniser(run)
     answers = recognize_clips(
         model,
-        read_clips(config, config.data.test),
+        read_clips(config, "test", labels=MA52),
         config,
         labels=labels,
         num_samples=config.data.test_clips,

@@ -23,6 +23,8 @@ class LabelMap:
         parents: index of the parent of each label, or empty if the set is flat.
         parent_names: name of each parent.
         parent_codes: display code of each parent, or empty.
+        first_number: what lists of clips call the first label, 0 or 1; indices count from 0
+            everywhere else.
 
     Raises: ValueError if names repeat or the lengths disagree.
     """
@@ -32,6 +34,7 @@ class LabelMap:
     parents: tuple[int, ...] = ()
     parent_names: tuple[str, ...] = ()
     parent_codes: tuple[str, ...] = ()
+    first_number: int = 0
 
     def __post_init__(self) -> None:
         if len(set(self.names)) != len(self.names):
@@ -50,6 +53,8 @@ class LabelMap:
             )
         if any(not 0 <= parent < len(self.parent_names) for parent in self.parents):
             raise ValueError("parents: every entry must be an index into parent_names")
+        if self.first_number not in (0, 1):
+            raise ValueError("first_number: expected 0 or 1")
 
     def __len__(self) -> int:
         return len(self.names)

@@ -143,7 +143,7 @@ class VideoRecord:
 
 @dataclass(frozen=True)
 class ClipRecord:
-    """One short clip that shows a single action (MA-52 recognition).
+    """One short clip that shows a single action (recognition).
 
     Attributes:
         clip_id: file name of the clip, with its suffix, as in the lists.
@@ -151,6 +151,7 @@ class ClipRecord:
         subset: "train", "val" or "test".
         path: the video file, or None while the folder of clips is not known.
         subject: who is seen, or None.
+        fold: part of a cross-validation, or None.
     """
 
     clip_id: str
@@ -158,6 +159,7 @@ class ClipRecord:
     subset: str
     path: Path | None = None
     subject: str | None = None
+    fold: str | None = None
 
 
 @dataclass(frozen=True)

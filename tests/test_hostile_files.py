@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import torch
 
+from mmad.annotations.clips.lists import read_clip_list
 from mmad.annotations.formats import read_annotations
-from mmad.annotations.mma52 import read_clip_list
 from mmad.checkpoint import load_pickled, save_tensors
 from mmad.config.reading import load_any_config
 from mmad.data.features.files import FeatureFile
@@ -155,7 +155,7 @@ def test_ids_with_control_characters_or_ways_out_are_refused(tmp_path: Path, nam
     clips = tmp_path / "clips.txt"
     clips.write_text(f"{name}.mp4 3\n")
     with pytest.raises(AnnotationError, match=r"its name (holds a control|leads out|is longer)"):
-        read_clip_list(clips)
+        read_clip_list(clips, labels=MA52)
     guesses = tmp_path / "g.csv"
     guesses.write_text(f"vid,action_pred_1\n{name},3\n")
     with pytest.raises(PredictionError, match=r"the id .* (holds a control|leads out|is longer)"):

@@ -15,9 +15,10 @@ import numpy as np
 import torch
 
 from mmad.annotations.attach import read_subjects
+from mmad.annotations.clips.lists import read_clip_list
 from mmad.annotations.elan import write_elan
 from mmad.annotations.formats import detect_format, read_annotations
-from mmad.annotations.mma52 import read_clip_list
+from mmad.annotations.label_files import read_labels
 from mmad.checkpoint import save_tensors
 from mmad.config.reading import load_any_config
 from mmad.data.features.folders import FOLDER_MANIFEST, FOLDER_VIDEOS
@@ -299,7 +300,22 @@ READERS = (
     Reader("elan", "v.eaf", _text("v.eaf", _ELAN), _annotations),
     Reader("elan-update", "v.eaf", _text("v.eaf", _ELAN), _update_elan),
     Reader("format", "x.json", _text("x.json", json.dumps(_MMA52)), detect_format),
-    Reader("clips", "c.txt", _text("c.txt", "a b.mp4 9\nP1/c.avi nodding\n"), read_clip_list),
+    *(
+        Reader(kind, name, _text(name, text), lambda path: read_clip_list(path, labels=MA52))
+        for kind, name, text in (
+            ("clips", "c.txt", "a b.mp4 9\nP1/c.avi nodding\n"),
+            ("clips-csv", "c.csv", "clip,label,subject,fold\na.mp4,9,p1,1\nb.mp4,nodding,p2,2\n"),
+            ("clips-class", "nodding_test_split1.txt", "a.avi 1\nb.avi 2\nc.avi 0\n"),
+        )
+    ),
+    *(
+        Reader(f"labels-{name[2:]}", name, _text(name, text), read_labels)
+        for name, text in (
+            ("l.txt", "1 nod\n2 wave\n"),
+            ("l.csv", "name,number,parent\nnod,0,head\nwave,1,arm\n"),
+            ("l.json", '{"nod": 0, "wave": 1}'),
+        )
+    ),
     Reader(
         "predictions-csv",
         "p.csv",

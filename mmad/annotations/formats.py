@@ -13,15 +13,18 @@ from typing import Any, Literal, NamedTuple
 from mmad.annotations.activitynet import read_activitynet_json, write_activitynet_json
 from mmad.annotations.attach import attach_subjects, attach_videos
 from mmad.annotations.charades import read_charades_csv
+from mmad.annotations.clips.lists import (
+    CLIP_LINE,
+    is_clip_header,
+    read_clip_list,
+    write_clip_list,
+)
 from mmad.annotations.ego4d import read_ego4d_json
 from mmad.annotations.elan_reader import ElanChoice, read_elan
 from mmad.annotations.epic import read_epic_noun_csv, read_epic_verb_csv
 from mmad.annotations.mma52 import (
-    CLIP_LINE,
-    read_clip_list,
     read_mma52_csv,
     read_mma52_json,
-    write_ma52_list,
     write_mma52_csv,
     write_mma52_json,
 )
@@ -56,7 +59,7 @@ __all__ = [
     "read_annotations",
     "read_clip_list",
     "write_activitynet_json",
-    "write_ma52_list",
+    "write_clip_list",
     "write_mma52_csv",
     "write_mma52_json",
 ]
@@ -124,8 +127,8 @@ FORMATS: dict[str, Format] = {
     ),
     CLIP_FORMAT: Format(
         read_clip_list,
-        write_ma52_list,
-        "list with one line 'name.mp4 label' per clip",
+        write_clip_list,
+        "list with one line 'name.mp4 label' per clip, or CSV with the columns clip, label",
     ),
 }
 
@@ -245,7 +248,7 @@ def detect_format(path: str | Path) -> str:
     elif "video_id" in first_lines[0].casefold():
         # A wrong separator or column is for the reader of the format to explain.
         return "mma52-csv"
-    elif all(CLIP_LINE.fullmatch(line) for line in first_lines):
+    elif is_clip_header(first_lines[0]) or all(CLIP_LINE.fullmatch(line) for line in first_lines):
         return CLIP_FORMAT
     known = "\n".join(f"  {name}: {entry.description}" for name, entry in FORMATS.items())
     raise AnnotationError(f"{path}: none of the known annotation formats:\n{known}")

@@ -1,12 +1,11 @@
-"""The three file formats of the MA-52 and MMA-52 data sets: annotation CSV, annotation JSON, clip
-list.
+"""The file formats of the MMA-52 data set: annotation CSV and annotation JSON; for the lists of
+MA-52 see `mmad.annotations.clips.lists`.
 
 The published CSV counts frames, the published JSON has seconds, equal to frame / fps rounded to
 four places.
 """
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,6 @@ from mmad.annotations.problems import (
     BAD_VALUE,
     CONTRADICTION,
     DUPLICATE_VIDEO,
-    UNKNOWN_LABEL,
     Problem,
     raise_annotation_problems,
 )
@@ -28,13 +26,10 @@ from mmad.annotations.validation import (
     RawInstance,
     RawVideo,
     as_number,
-    find_label,
 )
 from mmad.files import write_csv, write_text
-from mmad.labels import MA52, LabelMap
-from mmad.names import problem_of_id
 from mmad.parsing import RepeatedKeyDict, number_text, parse_csv, parse_json, read_text
-from mmad.structures import ClipRecord, VideoRecord
+from mmad.structures import VideoRecord
 
 CSV_COLUMNS = ("id", "video_id", "start_frame", "end_frame", "class", "total_frames", "fps")
 _NEEDED_COLUMNS = ("video_id", "start_frame", "end_frame", "class", "total_frames")
@@ -42,8 +37,6 @@ _NEEDED_COLUMNS = ("video_id", "start_frame", "end_frame", "class", "total_frame
 _INSTANCE_COLUMNS = ("start_frame", "end_frame", "class")
 _DECIMALS = 4
 UNKNOWN_SUBSET = "all"
-# A file name may hold spaces and ends at its suffix, which begins with a letter, unlike a number.
-CLIP_LINE = re.compile(r"([^,]+\.[A-Za-z]\w{1,3})(?:\s+(\S.*))?")
 
 
 def read_mma52_csv(path: Path, *, fps: float | None = None) -> RawFile:
@@ -320,70 +313,3 @@ def json_instance(
     message = f"{place}, {where}: expected start and end in seconds, found {times!r}"
     problems.append(Problem(BAD_VALUE, message))
     return None
-
-
-def read_clip_list(
-    path: str | Path, *, labels: LabelMap = MA52, subset: str | None = None
-) -> tuple[ClipRecord, ...]:
-    """The clips of an MA-52 list: one line ``name.mp4 label`` each, or ``name.mp4`` alone if
-    unlabelled.
-
-    ``subset`` is taken from the name of the file unless given.
-
-    Raises: AnnotationError with all bad lines: an unknown label, a clip listed twice, some clips
-    labelled
-        and others not.
-    """
-    clips, problems = parse_clip_list(path, labels=labels, subset=subset)
-    raise_annotation_problems(path, problems)
-    return clips
-
-
-def parse_clip_list(
-    path: str | Path, *, labels: LabelMap = MA52, subset: str | None = None
-) -> tuple[tuple[ClipRecord, ...], list[Problem]]:
-    """The clips of a list, see `read_clip_list`, and what is wrong with its lines.
-
-    Raises: AnnotationError if the file cannot be read.
-    """
-    path = Path(path)
-    subset = subset or guess_subset(path) or UNKNOWN_SUBSET
-    clips: dict[str, ClipRecord] = {}
-    problems: list[Problem] = []
-    for line, text in enumerate(read_text(path).splitlines(), start=1):
-        if not text.strip():
-            continue
-        match = CLIP_LINE.fullmatch(text.strip())
-        if match is None:
-            message = f"line {line}: expected a file name and a label, found {text.strip()!r}"
-            problems.append(Problem(BAD_FILE, message))
-            continue
-        name, label_text = match.group(1), match.group(2)
-        index = None
-        try:
-            index = find_label(labels, label_text) if label_text else None
-        except KeyError as error:
-            problems.append(Problem(UNKNOWN_LABEL, f"line {line} (clip {name}): {error.args[0]}"))
-        if wrong := problem_of_id(name):
-            problems.append(Problem(BAD_VALUE, f"line {line}: clip {name!r:.60}: its name {wrong}"))
-        if name in clips:
-            problems.append(Problem(DUPLICATE_VIDEO, f"line {line}: clip {name} is listed twice"))
-        clips[name] = ClipRecord(clip_id=name, label=index, subset=subset)
-    unlabelled = [clip.clip_id for clip in clips.values() if clip.label is None]
-    if not problems and 0 < len(unlabelled) < len(clips):
-        problems.append(
-            Problem(
-                BAD_VALUE,
-                f"{len(unlabelled)} of {len(clips)} clips have no label, first {unlabelled[0]}; "
-                "expected a label on every line or on none",
-            )
-        )
-    return tuple(clips.values()), problems
-
-
-def write_ma52_list(path: str | Path, clips: Sequence[ClipRecord]) -> None:
-    """Write one line ``name.mp4 label`` for each clip; a clip without a label is its name alone."""
-    lines = [
-        clip.clip_id if clip.label is None else f"{clip.clip_id} {clip.label}" for clip in clips
-    ]
-    write_text(path, "".join(f"{line}\n" for line in lines))

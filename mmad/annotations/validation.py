@@ -103,7 +103,7 @@ def as_number(value: Any) -> float | None:
 
 
 def find_label(labels: LabelMap, value: Any) -> int:
-    """Index of a label written as index, code or name.
+    """Index of a label written as number, code or name; numbers begin at ``labels.first_number``.
 
     Raises: KeyError, with the nearest known name, if there is no such label.
 
@@ -124,7 +124,12 @@ def find_label(labels: LabelMap, value: Any) -> int:
         return labels.index(str(value))
     if not number.is_integer():
         raise KeyError(f"unknown label '{value}'")
-    return labels.index(int(number))
+    first = labels.first_number
+    if not first <= number < first + len(labels):
+        raise KeyError(
+            f"unknown label {int(number)}; expected {first} to {first + len(labels) - 1}"
+        )
+    return int(number) - first
 
 
 def judge_instance(video: RawVideo, instance: RawInstance) -> Problem | None:

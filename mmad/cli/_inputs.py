@@ -5,9 +5,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from mmad.annotations.clips.folds import ClipLists
 from mmad.annotations.elan_reader import ElanChoice
 from mmad.annotations.formats import AnnotationSet, LabelChoice, read_annotations
-from mmad.annotations.mma52 import read_clip_list
 from mmad.annotations.placeholders import find_placeholders
 from mmad.annotations.validation import OutOfVideo
 from mmad.config.labels import read_label_map
@@ -15,7 +15,7 @@ from mmad.config.reading import read_settings
 from mmad.errors import PredictionError
 from mmad.evaluation.predictions import Predictions, read_predictions
 from mmad.evaluation.submission import guess_task
-from mmad.labels import MA52, LabelMap
+from mmad.labels import LabelMap
 from mmad.structures import ClipRecord
 
 
@@ -111,22 +111,24 @@ def _labels_of_run(predictions: Path) -> LabelMap | LabelChoice:
 
 
 def annotated_clips(
-    predictions: Path, annotations: Sequence[Path] | None, *, subset: str
+    predictions: Path, annotations: Sequence[Path] | None, *, subset: str, labels: LabelMap
 ) -> list[ClipRecord]:
     """The clips of the lists that are named, or of those that the run has for ``subset``.
 
+    Of lists with folds those of the fold that the run holds out.
+
     Raises: PredictionError if there is no list; AnnotationError if one cannot be read.
     """
-    settings = data_of_run(predictions)
-    lists = annotations or [Path(path) for path in settings.get(subset, [])]
-    if not lists:
+    lists = ClipLists.of(data_of_run(predictions))
+    if annotations:  # whole lists, even of a run that was tried on the first clips of its own
+        named = {subset: [str(path) for path in annotations]}
+        lists = replace(lists, paths=named, folds=None, most=None)
+    if not lists.names(subset):
         raise PredictionError(
             f"{predictions}: predictions of clips; pass --annotations LIST, a file with lines "
             "'name.mp4 label'"
         )
-    # A run that was tried on the first clips of each list has predicted those.
-    most = None if annotations else settings.get("max_clips")
-    return [clip for path in lists for clip in read_clip_list(path, labels=MA52)[:most]]
+    return lists.read(subset, labels=labels)
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +155,7 @@ def read_judged(
     subset: str | None,
     strict: bool,
     only_predicted: bool,
-    labels: LabelChoice | None = None,
+    labels: LabelMap | LabelChoice | None = None,
     out_of_video: OutOfVideo | None = None,
     elan: ElanChoice | None = None,
 ) -> Judged:

@@ -31,10 +31,11 @@ OnlyPredictedOption = Annotated[
     typer.Option("--only-predicted", help="Leave out annotated videos without predictions."),
 ]
 LabelsOption = Annotated[
-    Literal["auto", "ma52", "file"] | None,
+    str | None,
     typer.Option(
-        help="The 52 micro-actions, or the labels of the file itself; default: as the run, else "
-        "told by the file."
+        metavar="<auto|ma52|file|FILE>",
+        help="The 52 micro-actions, the labels of the file itself, or those in a label file; "
+        "default: as the run, else told by the file.",
     ),
 ]
 OutOfVideoOption = Annotated[

@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from mmad.cli._inputs import annotated_clips
+from mmad.cli._labels import labels_of_clips
 from mmad.evaluation.breakdown import (
     Resamples,
     compare,
@@ -25,7 +26,6 @@ from mmad.evaluation.recognition import (
 )
 from mmad.evaluation.ties import TieRange
 from mmad.files import write_text
-from mmad.labels import MA52
 from mmad.report.recognition_tables import (
     confusion_table,
     recognition_counts_text,
@@ -98,6 +98,7 @@ def score_recognition(
     annotations: Sequence[Path] | None,
     *,
     subset: str,
+    labels: str | None,
     f1: str,
     only_predicted: bool,
     json_file: Path | None,
@@ -107,15 +108,16 @@ def score_recognition(
 
     Raises: PredictionError if no list is given or the two do not fit.
     """
-    clips = annotated_clips(predictions, annotations, subset=subset)
-    guesses = read_recognitions(predictions, labels=MA52)
+    classes = labels_of_clips(predictions, labels)
+    clips = annotated_clips(predictions, annotations, subset=subset, labels=classes)
+    guesses = read_recognitions(predictions, labels=classes)
     scored = clips
     if only_predicted:
         predicted = set(guesses.clip_ids)
         scored = [clip for clip in clips if with_suffix(clip.clip_id) in predicted]
-    report = evaluate_recognition(guesses, scored, labels=MA52, f1=f1)
+    report = evaluate_recognition(guesses, scored, labels=classes, f1=f1)
     console.print(recognition_table(report))
-    console.print(confusion_table(report, MA52))
+    console.print(confusion_table(report, classes))
     console.print(recognition_counts_text(report), highlight=False)
     num_left_out = len(clips) - len(scored)
     if num_left_out:
@@ -124,5 +126,5 @@ def score_recognition(
             "left out (--only-predicted)"
         )
     if json_file is not None:
-        content = recognition_json(report, MA52) | {"clips_left_out": num_left_out}
+        content = recognition_json(report, classes) | {"clips_left_out": num_left_out}
         write_text(json_file, json.dumps(content, indent=1) + "\n")

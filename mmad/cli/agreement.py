@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from mmad.annotations.elan_reader import ElanChoice
+from mmad.cli._labels import label_choice
 from mmad.cli._options import (
     JsonOption,
     LabelsOption,
@@ -61,7 +62,7 @@ def agreement(
     panel = read_panel(
         files,
         min_score=min_score,
-        labels=labels or "auto",
+        labels=label_choice(labels) or "auto",
         out_of_video=out_of_video or "error",
         elan=ElanChoice.of(tier, tier_type, language),
     )

@@ -8,6 +8,8 @@ import typer
 from rich.console import Console
 
 from mmad.annotations.attach import read_subjects
+from mmad.cli._labels import common_labels_of_clips
+from mmad.cli._options import LabelsOption
 from mmad.errors import PredictionError
 from mmad.evaluation.detection_fusion import fuse_detections
 from mmad.evaluation.ensemble import EnsembleGain, fuse_scores, nested_gain
@@ -24,7 +26,7 @@ from mmad.evaluation.recognition_scores import (
     to_recognitions,
     write_scores,
 )
-from mmad.labels import MA52
+from mmad.labels import LabelMap
 from mmad.report.ensemble_tables import gain_table, gain_text
 from mmad.wording import count
 
@@ -59,6 +61,7 @@ def ensemble(
         typer.Option(help="For --search: metric to maximise."),
     ] = "f1_mean",
     seed: Annotated[int, typer.Option(min=0, help="For --search: seed of the folds.")] = 0,
+    labels: LabelsOption = None,
 ) -> None:
     """Fuse the scores of recognisers by weighted mean, or detections by Soft-NMS."""
     if len(files) < 2:
@@ -70,21 +73,30 @@ def ensemble(
     given = parse_weights(weights, files=files)
     if hold_scores(files):
         targets = outputs(files, out, suffixes=(".npz", ".csv"))
-        members = [read_scores(path, labels=MA52) for path in files]
+        classes = common_labels_of_clips(files, labels)
+        members = [read_scores(path, labels=classes) for path in files]
         if search:
             gain = search_gain(
-                members, files, annotations, subjects, folds=folds, metric=metric, seed=seed
+                members,
+                files,
+                annotations,
+                subjects,
+                labels=classes,
+                folds=folds,
+                metric=metric,
+                seed=seed,
             )
             print_gain(gain, files)
             given = gain.weights.tolist()
-        fuse_recognition(members, files, given, targets)
+        fuse_recognition(members, files, given, targets, labels=classes)
         return
     if search:
         raise PredictionError(
             "--search is for scores of recognisers: for detections equal weights are what is "
             "proven to gain; leave out --search, or give others with --weights"
         )
-    fuse_detection(files, given, outputs(files, out, suffixes=(".csv", ".json")))
+    targets = outputs(files, out, suffixes=(".csv", ".json"))
+    fuse_detection(files, given, targets, labels=common_labels_of_clips(files, labels))
 
 
 def parse_weights(text: str | None, *, files: Sequence[Path]) -> list[float] | None:
@@ -133,6 +145,7 @@ def search_gain(
     annotations: Sequence[Path] | None,
     subjects: Path | None,
     *,
+    labels: LabelMap,
     folds: int,
     metric: str,
     seed: int,
@@ -147,11 +160,11 @@ def search_gain(
             "--search needs ground truth; pass --annotations LIST, a file with lines "
             "'name.mp4 label'"
         )
-    truth = labelled_clips(annotations, labels=MA52)
+    truth = labelled_clips(annotations, labels=labels)
     return nested_gain(
         members,
         truth,
-        labels=MA52,
+        labels=labels,
         metric=metric,
         folds=folds,
         seed=seed,
@@ -173,10 +186,12 @@ def fuse_recognition(
     files: Sequence[Path],
     weights: Sequence[float] | None,
     targets: tuple[Path, Path],
+    *,
+    labels: LabelMap,
 ) -> None:
     """Write the fused scores, and the challenge's CSV of them."""
     fused = fuse_scores(members, weights, names=[str(path) for path in files])
-    write_scores(targets[0], fused)
+    write_scores(targets[0], fused, labels=labels)
     write_recognitions(targets[1], to_recognitions(fused))
     typer.echo(
         f"{targets[0]} (scores) and {targets[1]} (for the challenge): written, "
@@ -185,13 +200,17 @@ def fuse_recognition(
 
 
 def fuse_detection(
-    files: Sequence[Path], weights: Sequence[float] | None, targets: tuple[Path, Path]
+    files: Sequence[Path],
+    weights: Sequence[float] | None,
+    targets: tuple[Path, Path],
+    *,
+    labels: LabelMap,
 ) -> None:
     """Write the fused detections as CSV and as JSON.
 
     Raises: PredictionError if a file cannot be read or written.
     """
-    members = [read_predictions(path, labels=MA52) for path in files]
+    members = [read_predictions(path, labels=labels) for path in files]
     fused = fuse_detections(members, weights=weights)
     for path, member in zip(files, members, strict=True):
         if odd := member.odd_rows_text():
@@ -204,7 +223,7 @@ def fuse_detection(
             )
     try:
         write_predictions_csv(targets[0], fused)
-        write_predictions_json(targets[1], fused, MA52)
+        write_predictions_json(targets[1], fused, labels)
     except OSError as error:
         raise PredictionError(f"{targets[0]}: cannot be written ({error.strerror})") from None
     detections = count(sum(map(len, fused.values())), "detection")

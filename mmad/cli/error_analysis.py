@@ -13,6 +13,7 @@ from mmad.cli._inputs import (
     newest_predictions,
     read_judged,
 )
+from mmad.cli._labels import label_choice
 from mmad.cli._next_command import judging_flags, tell_next
 from mmad.cli._options import (
     AnnotationsOption,
@@ -78,7 +79,7 @@ def error_analysis(
         subset=subset,
         strict=strict,
         only_predicted=only_predicted,
-        labels=labels,
+        labels=label_choice(labels),
         out_of_video=out_of_video,
         elan=ElanChoice.of(tier, tier_type, language),
     )

@@ -14,6 +14,7 @@ from mmad.cli._inputs import (
     read_judged,
     subset_of,
 )
+from mmad.cli._labels import label_choice
 from mmad.cli._next_command import judging_flags, tell_next
 from mmad.cli._options import (
     AnnotationsOption,
@@ -97,6 +98,7 @@ def evaluate(
             predictions,
             annotations,
             subset=subset or subset_of(predictions),
+            labels=labels,
             f1=f1,
             only_predicted=only_predicted,
             json_file=json_file,
@@ -109,7 +111,7 @@ def evaluate(
         subset=subset,
         strict=strict,
         only_predicted=only_predicted,
-        labels=labels,
+        labels=label_choice(labels),
         out_of_video=out_of_video,
         elan=ElanChoice.of(tier, tier_type, language),
     )

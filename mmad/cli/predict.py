@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from mmad.annotations.clips.folds import ClipLists
 from mmad.annotations.placeholders import find_placeholders
 from mmad.cli._next_command import annotations_flags, tell_next
 from mmad.cli._notices import tell_notices
@@ -32,7 +33,7 @@ from mmad.engine.runs.onto_videos import load_video_run
 from mmad.errors import CheckpointError
 from mmad.evaluation.predictions import write_predictions_csv, write_predictions_json
 from mmad.files import check_output_file
-from mmad.labels import LabelMap
+from mmad.labels import MA52, LabelMap
 from mmad.progress import Progress
 from mmad.video.reading import notices
 from mmad.wording import count
@@ -73,10 +74,19 @@ def predict(
     }
     # JSON is YAML, whatever characters a path has.
     changes = [f"data.{key}={json.dumps(place)}" for key, place in moved.items() if place]
+    if of_clips and annotations:  # whole lists, not a fold of the training lists
+        changes.append("data.folds=null")
     wanted = load_any_config(folder.config, overrides=[*changes, *(overrides or [])])
     require_places(checkpoint, wanted, subset=subset)
     if isinstance(wanted, RecognitionConfig):
-        predict_clips(checkpoint, wanted, subset=subset, out=out, details=details, device=device)
+        predict_clips(
+            *(checkpoint, wanted),
+            labels=labels,
+            subset=subset,
+            out=out,
+            details=details,
+            device=device,
+        )
     else:
         predict_videos(checkpoint, wanted, labels=labels, subset=subset, out=out, device=device)
 
@@ -92,10 +102,11 @@ _PLACES = {
 
 def require_places(checkpoint: Path, wanted: AnyConfig, *, subset: str) -> None:
     """Raise CheckpointError unless the data that the settings name are there."""
+    lists = ClipLists.of(wanted.data.model_dump())
     for key, option in {**_PLACES, subset: "--annotations LIST"}.items():
         value = getattr(wanted.data, key, None)
         paths = value if isinstance(value, list) else [value] if isinstance(value, str) else []
-        for path in paths:
+        for path in map(lists.place, paths):
             if not Path(path).exists():
                 raise CheckpointError(
                     f"{checkpoint}: the {key} of this run are no longer at {path}; pass {option}"
@@ -182,21 +193,22 @@ def predict_clips(
     checkpoint: Path,
     wanted: RecognitionConfig,
     *,
+    labels: LabelMap,
     subset: str,
     out: Path | None,
     details: bool,
     device: str,
 ) -> None:
     """Guesses of the clips of a subset."""
-    paths = {"train": wanted.data.train, "val": wanted.data.val, "test": wanted.data.test}
-    if not paths.get(subset):
+    lists = ClipLists.of(wanted.data.model_dump())
+    if not lists.names(subset):
         raise CheckpointError(
             f"{checkpoint}: data.{subset} names no list of clips; pass --annotations LIST"
         )
     if out is not None and out.suffix.lower() not in (".csv", ".zip"):
         raise CheckpointError(f"--out {out}: expected a name that ends in .csv or .zip")
-    clips = read_clips(wanted, paths[subset])
-    model, config, labels = load_recogniser(checkpoint)
+    clips = read_clips(wanted, subset, labels=labels)
+    model, config, _ = load_recogniser(checkpoint)
     require_same_model(checkpoint, config, wanted, ("backbone", "heads"))
     if (config.data.flow is None) != (wanted.data.flow is None):
         raise CheckpointError(f"{checkpoint}: data.flow makes another model; train it anew")
@@ -223,7 +235,8 @@ def predict_clips(
     num_clips = count(len(answers.scores.clip_ids), "clip")
     typer.echo(f"{path}: {num_clips}; all scores: {path.with_suffix('.npz')}")
     if all(clip.label is not None for clip in clips):
-        tell_next("report", path, "--subset", subset, *annotations_flags(paths[subset]))
-    else:
+        flags = annotations_flags([lists.place(one) for one in lists.paths.get(subset, ())])
+        tell_next("report", path, "--subset", subset, *flags)
+    elif labels == MA52:
         tell_next("submit", path, "--out", path.with_suffix(".zip"))
     raise_failed_clips(answers.failures)

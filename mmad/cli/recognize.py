@@ -39,7 +39,7 @@ def recognize(
     ] = None,
     device: DeviceOption = "auto",
 ) -> None:
-    """Name the micro-action and body part of each clip, with probabilities."""
+    """Name the action of each clip, and its body part, with probabilities."""
     clips = video_files(videos)
     missing = [str(path) for path in clips if not path.is_file()]
     if missing:
@@ -68,19 +68,18 @@ def recognize(
     console = Console(width=110)
     for row, name in enumerate(scores.clip_ids):
         table = Table(title=escape(name), title_justify="left")
-        for column in ("action", "", "body part", ""):
+        columns = ("action", "", "body part", "") if labels.has_parents else ("action", "")
+        for column in columns:
             table.add_column(column, justify="left" if column else "right")
         actions, parts = scores.action_scores[row], scores.body_scores[row]
         best = np.argsort(-actions, kind="stable")[:top].tolist()
         best_parts = np.argsort(-parts, kind="stable").tolist()
         for place, label in enumerate(best):
             part = best_parts[place] if place < len(best_parts) else None
-            table.add_row(
-                labels.title(label),
-                f"{100 * actions[label]:.1f} %",
-                labels.parent_names[part] if part is not None else "",
-                f"{100 * parts[part]:.1f} %" if part is not None else "",
-            )
+            cells = [escape(labels.title(label)), f"{100 * actions[label]:.1f} %"]
+            if part is not None:
+                cells += [escape(labels.parent_names[part]), f"{100 * parts[part]:.1f} %"]
+            table.add_row(*cells)
         console.print(table)
     if out is not None and scores.clip_ids:
         write_answers(out, scores, config=config, labels=labels)

@@ -17,6 +17,7 @@ from mmad.cli._inputs import (
     run_of,
     subset_of,
 )
+from mmad.cli._labels import label_choice, labels_of_clips
 from mmad.cli._options import (
     AnnotationsOption,
     LabelsOption,
@@ -81,7 +82,7 @@ def report(
     if videos is not None and not videos.is_dir():
         raise PredictionError(f"--videos {videos}: there is no such folder")
     if is_recognition(predictions):
-        report_recognition(predictions, annotations, videos, subset=subset, out=out)
+        report_recognition(predictions, annotations, videos, subset=subset, labels=labels, out=out)
         return
     judged = read_judged(
         [predictions],
@@ -89,7 +90,7 @@ def report(
         subset=subset,
         strict=strict,
         only_predicted=only_predicted,
-        labels=labels,
+        labels=label_choice(labels),
         out_of_video=out_of_video,
         elan=ElanChoice.of(tier, tier_type, language),
     )
@@ -172,6 +173,7 @@ def report_recognition(
     videos: Path | None,
     *,
     subset: str,
+    labels: str | None,
     out: Path | None,
 ) -> None:
     """Write the page of a recogniser, from the scores beside its guesses.
@@ -179,7 +181,8 @@ def report_recognition(
     Raises: PredictionError if there are no scores, or no list says what is true.
     """
     settings = data_of_run(predictions)
-    clips = annotated_clips(predictions, annotations, subset=subset)
+    classes = labels_of_clips(predictions, labels)
+    clips = annotated_clips(predictions, annotations, subset=subset, labels=classes)
     folder = videos or (Path(settings["clips"]) if "clips" in settings else None)
     scores_file = predictions.with_suffix(".npz")
     if not scores_file.is_file():
@@ -192,16 +195,17 @@ def report_recognition(
             replace(clip, path=folder / clip.clip_id) if (folder / clip.clip_id).is_file() else clip
             for clip in clips
         ]
-    scores = read_scores(scores_file, labels=MA52)
+    scores = read_scores(scores_file, labels=classes)
     details = details_path(predictions)
     path = out or default_out(predictions, subset=subset)
+    task = "Micro-action recognition" if classes == MA52 else "Action recognition"
     write_recognition_page(
         path,
-        title=title_of(predictions, task="Micro-action recognition", subset=subset),
+        title=title_of(predictions, task=task, subset=subset),
         facts=facts_of(predictions),
         clips=clips,
-        labels=MA52,
-        report=evaluate_recognition(to_recognitions(scores), clips, labels=MA52),
+        labels=classes,
+        report=evaluate_recognition(to_recognitions(scores), clips, labels=classes),
         scores=scores,
         details=read_details(details) if details.is_file() else None,
     )

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from mmad.cli._labels import known_labels
 from mmad.cli._next_command import tell_next
 from mmad.cli._options import SubsetOption
 from mmad.errors import PredictionError
@@ -16,6 +17,7 @@ from mmad.evaluation.submission import (
     guess_task,
     require_subset,
 )
+from mmad.labels import MA52
 from mmad.wording import count
 
 app = typer.Typer(add_completion=False)
@@ -38,6 +40,16 @@ def report_text(path: Path, report: SubmissionReport, *, verb: str) -> str:
         expected = count(report.num_expected, whose)
         lines.append(f"present: {report.num_expected} of {expected}")
     return "\n".join(lines)
+
+
+def require_challenge_labels(predictions: Path) -> None:
+    """Raise PredictionError if predictions are known to have other classes than the challenge."""
+    labels = known_labels(predictions)
+    if labels is not None and labels != MA52:
+        raise PredictionError(
+            f"{predictions}: has {count(len(labels), 'class')} of its own; the challenge takes the "
+            "52 micro-actions of MA-52 only"
+        )
 
 
 @app.command()
@@ -72,6 +84,8 @@ def submit(
     if source is None or (check is None and out is None):
         raise PredictionError("expected PREDICTIONS --out FILE.zip, or --check FILE.zip")
     task_name = task or guess_task(source)
+    if check is None:
+        require_challenge_labels(source)
     expected = None
     if annotations is not None:
         if task_name == "detection":

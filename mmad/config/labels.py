@@ -1,24 +1,33 @@
 """The classes that a run was trained on, as its labels.json holds them."""
 
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter
 
 from mmad.config.base import validated
-from mmad.errors import CheckpointError
+from mmad.errors import CheckpointError, MmadError
 from mmad.labels import LabelMap
 from mmad.parsing import json_value, read_text
 
 _LABELS = TypeAdapter(LabelMap)
 
 
-def read_label_map(path: Path) -> LabelMap:
+def read_label_map(path: Path, *, error: type[MmadError] = CheckpointError) -> LabelMap:
     """The classes in a labels.json.
 
-    Raises: CheckpointError if the file is missing, or holds something else.
+    Raises: ``error`` if the file is missing, or holds something else.
     """
-    content = json_value(path, read_text(path, error=CheckpointError), error=CheckpointError)
-    labels = validated(_LABELS, content, source=path, error=CheckpointError)
+    content = json_value(path, read_text(path, error=error), error=error)
+    return label_map(content, source=path, error=error)
+
+
+def label_map(content: Any, *, source: str | Path, error: type[MmadError]) -> LabelMap:
+    """The classes in the content of a labels.json.
+
+    Raises: ``error`` if it is something else.
+    """
+    labels = validated(_LABELS, content, source=source, error=error)
     if not len(labels):
-        raise CheckpointError(f"{path}: expected the names of the classes, found none")
+        raise error(f"{source}: expected the names of the classes, found none")
     return labels

@@ -14,8 +14,10 @@ from mmad.errors import ConfigError
 RELATIVE_TO = "paths_relative_to"
 
 DATA_PATHS = ("annotations", "videos", "features", "clips", "flow", "train", "val", "test")
-# These may also name weights on a hub, or shipped ones.
-_WEIGHTS = {"backbone": "pretrained", "training": "start"}
+# These may also be names: of weights on a hub, of shipped ones, of label sets.
+_NAMES = (("backbone", "pretrained"), ("training", "start"), ("data", "labels"))
+# Of `data.labels`: never paths, whatever lies in the folder.
+_LABEL_SETS = ("ma52", "file")
 
 
 def with_start(content: Mapping[str, Any], folder: Path) -> dict[str, Any]:
@@ -44,10 +46,10 @@ def found_from_here(content: Mapping[str, Any], file: Path) -> dict[str, Any]:
     here = os.getcwd()
     base = file.parent.resolve() / start
 
-    def change(path: str, is_weights: bool) -> str:
+    def change(path: str, is_name: bool) -> str:
         target = os.path.normpath(os.path.join(base, path))
         if os.path.isabs(path) or (
-            not os.path.exists(target) and (is_weights or os.path.exists(path))
+            not os.path.exists(target) and (is_name or os.path.exists(path))
         ):
             return path
         inside = target.startswith(os.path.join(here, ""))
@@ -60,8 +62,8 @@ def absolute(content: Mapping[str, Any]) -> dict[str, Any]:
     """The settings with absolute paths, to compare them."""
     return _changed(
         content,
-        lambda path, is_weights: (
-            path if is_weights and not os.path.exists(path) else os.path.abspath(path)
+        lambda path, is_name: (
+            path if is_name and not os.path.exists(path) else os.path.abspath(path)
         ),
     )
 
@@ -70,16 +72,18 @@ def _changed(content: Mapping[str, Any], change: Callable[[str, bool], str]) -> 
     """A copy of the settings with each path changed; what is no path is left to be refused."""
     result = dict(content)
     keys = [("data", key, False) for key in DATA_PATHS]
-    keys += [(group, key, True) for group, key in _WEIGHTS.items()]
-    for group, key, is_weights in keys:
+    keys += [(group, key, True) for group, key in _NAMES]
+    for group, key, is_name in keys:
         settings = result.get(group)
         if not isinstance(settings, Mapping):
             continue
         value = settings.get(key)
+        if key == "labels" and value in _LABEL_SETS:
+            continue
         if isinstance(value, str):
-            value = change(value, is_weights)
+            value = change(value, is_name)
         elif isinstance(value, list):
-            value = [change(one, is_weights) if isinstance(one, str) else one for one in value]
+            value = [change(one, is_name) if isinstance(one, str) else one for one in value]
         else:
             continue
         result[group] = {**settings, key: value}

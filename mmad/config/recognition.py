@@ -6,20 +6,35 @@ from typing import Any, Literal
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from mmad.config.backbones.union import BackboneSettings
-from mmad.config.base import Settings
+from mmad.config.base import Settings, changed
 from mmad.config.compat import expand_compat, of_named_poolings, presets_of_recognition
 from mmad.config.data import Augmentation, ImageSettings, ImageSize
 from mmad.config.recognisers.auxiliary_heads import AuxiliaryHeadsSettings, LossSettings
 from mmad.config.recognisers.union import RecogniserSettings
 from mmad.config.training import TrainingSettings
+from mmad.errors import ConfigError, raise_problems
 
 
 class ClipDataSettings(ImageSettings):
     """Where clips and their lists are, and which frames and pixels of a clip are shown."""
 
-    train: list[str] = Field(min_length=1, description="lists to train on, lines 'name.mp4 label'")
+    labels: str = Field(
+        "ma52", description="ma52, or a label file: the classes, with or without body parts"
+    )
+    train: list[str] = Field(
+        min_length=1,
+        description="lists to train on: lines 'name.mp4 label', or CSV with columns clip and label",
+    )
     val: list[str] = Field([], description="lists that choose the best checkpoint")
     test: list[str] = Field([], description="lists for mmad predict, with or without labels")
+    fold: int | str | None = Field(
+        None, description="fold that is held out (mmad train --fold K); {fold} in paths of lists"
+    )
+    folds: int | None = Field(
+        None,
+        ge=2,
+        description="divide the training lists into so many folds, no subject in two of them",
+    )
     clips: str = Field(description="folder of the clips")
     flow: str | None = Field(
         None, description="folder of their optical flow (mmad data flow): a second stream"
@@ -54,6 +69,15 @@ class ClipDataSettings(ImageSettings):
         ge=1,
         description="a class with n clips below this is repeated floor(log2(this / n)) + 1 times",
     )
+
+    def problems(self) -> Iterator[str]:
+        """As in `Settings`."""
+        yield from super().problems()
+        if self.folds is not None and self.val:
+            yield (
+                "folds: a fold of data.train is held out to validate on; leave data.val empty, or "
+                "leave out data.folds"
+            )
 
     def decoded_hw(self, *, training: bool) -> tuple[int, int]:
         """As in `ImageSettings`."""
@@ -117,6 +141,49 @@ class RecognitionConfig(Settings):
             yield from self.backbone.problems_of_streams()
         if self.inference.hierarchy == "soft" and not self.heads.coarse:
             yield "inference.hierarchy soft needs the coarse head; set heads.coarse=true"
+
+    def without_body_parts(self) -> tuple["RecognitionConfig", list[str]]:
+        """The settings with what needs body parts switched off, and the names of those.
+
+        Raises: ConfigError if one of them was set.
+        """
+        switched: list[str] = []
+        problems: list[str] = []
+        groups: dict[str, Settings] = {}
+        for key, off in _NEED_BODY_PARTS.items():
+            group, name = key.split(".")
+            settings = groups.get(group, getattr(self, group))
+            value = getattr(settings, name)
+            if value == off or (name == "mixup_within_body" and not self.losses.mixup):
+                continue
+            if name in settings.model_fields_set:
+                text = yaml_text(off)
+                problems.append(f"{key}={yaml_text(value)} needs body parts; set {key}={text}")
+            switched.append(key)
+            groups[group] = changed(settings, **{name: off})
+        raise_problems(
+            ConfigError, source=f"data.labels={self.data.labels}: no body parts", problems=problems
+        )
+        return changed(self, **groups), switched
+
+
+# Settings that mean something only where labels have a second level, and what switches them off.
+_NEED_BODY_PARTS: Mapping[str, Any] = {
+    "heads.coarse": False,
+    "heads.frame_coarse": False,
+    "losses.within_body_exponent": 0.0,
+    "losses.mixup_within_body": 0.0,
+    "inference.hierarchy": "mapping",
+}
+
+
+def yaml_text(value: object) -> str:
+    """A value as the command line takes it.
+
+    >>> yaml_text(False), yaml_text("soft")
+    ('false', 'soft')
+    """
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 _BACKBONE: TypeAdapter[Any] = TypeAdapter(BackboneSettings)

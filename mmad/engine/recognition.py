@@ -1,5 +1,6 @@
 """Recognition as a task of the training loop, and a recogniser at work."""
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,8 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
-from mmad.annotations.mma52 import read_clip_list
+from mmad.annotations.clips.folds import ClipLists
+from mmad.annotations.label_files import labels_named
 from mmad.config.recognition import RecognitionConfig
+from mmad.config.run import AnyConfig
 from mmad.data.clips import EvaluationClips, TrainingClips, flow_path
 from mmad.data.frames import FrameCache
 from mmad.data.samples import Batch, FailedVideo, Packer
@@ -29,7 +32,7 @@ from mmad.evaluation.recognition_details import (
     write_details,
 )
 from mmad.evaluation.recognition_scores import RecognitionScores, to_recognitions, write_scores
-from mmad.labels import MA52, LabelMap
+from mmad.labels import LabelMap
 from mmad.models.build import build_recogniser
 from mmad.models.layers.loss_normalizer import LossNormalizer
 from mmad.models.recognisers.contract import RecognitionTargets
@@ -39,6 +42,8 @@ from mmad.progress import Progress
 from mmad.structures import ClipRecord
 from mmad.video.reading import ReadVideo
 from mmad.wording import count
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ class RecognitionTask:
 
     Args:
         config: of the run.
-        labels: actions with their body parts.
+        labels: actions, and their body parts if they have any.
         counts: training clips of each action.
         validation: labelled clips to validate on, with their paths; may be empty.
         processes: of the run.
@@ -75,7 +80,8 @@ class RecognitionTask:
     ) -> None:
         self._config = config
         self._labels = labels
-        self._parents = torch.tensor(labels.parents)
+        # Without body parts every action is of the same one, which nothing is trained on.
+        self._parents = torch.tensor(labels.parents or (0,) * len(labels))
         self._validation = validation
         self._reading = FirstReading()
         self._processes = processes
@@ -113,7 +119,7 @@ class RecognitionTask:
             parents_K[labels_N],
             mix,
         )
-        parts_KP = functional.one_hot(parents_K, len(self._labels.parent_names)).float()
+        parts_KP = functional.one_hot(parents_K, len(self._labels.parent_names) or 1).float()
         targets = RecognitionTargets(targets_NK, targets_NK @ parts_KP)
         return self._criterion(outputs, targets), targets_NK.sum().round()
 
@@ -160,7 +166,9 @@ class RecognitionTask:
         row |= {f"{name}_top1": level.top1 for name, level in report.levels.items()}
         path = self._folder.predictions("val", ".csv")
         return Validation(
-            report.f1_mean, row, lambda: write_answers(path, answers.scores, config=self._config)
+            report.f1_mean,
+            row,
+            lambda: write_answers(path, answers.scores, config=self._config, labels=self._labels),
         )
 
 
@@ -196,18 +204,18 @@ def write_answers(
     scores: RecognitionScores,
     *,
     config: RecognitionConfig,
-    labels: LabelMap = MA52,
+    labels: LabelMap,
     details: RecognitionDetails | None = None,
 ) -> None:
-    """Write the challenge's CSV, and all scores (and details) beside it as .npz.
+    """Write the challenge's CSV, and all scores (and details) beside it as .npz, with the labels.
 
     With the hierarchy "mapping" the five body parts are those of the five actions, as published.
     """
     answers = to_recognitions(scores)
-    if config.inference.hierarchy == "mapping":
+    if labels.has_parents and config.inference.hierarchy == "mapping":
         answers = replace(answers, body_top=labels.to_parents(answers.action_top))
     write_recognitions(path, answers)
-    write_scores(path.with_suffix(".npz"), scores)
+    write_scores(path.with_suffix(".npz"), scores, labels=labels)
     details_path(path).unlink(missing_ok=True)  # those of older scores
     if details is not None:
         write_details(details_path(path), details)
@@ -300,27 +308,25 @@ def _mean_probability(logits: Tensor, num_samples: int) -> np.ndarray:
     return probabilities.unflatten(0, (-1, num_samples)).mean(dim=1).cpu().numpy()
 
 
-def read_clips(
-    config: RecognitionConfig, paths: Sequence[str], *, labels: LabelMap = MA52
-) -> list[ClipRecord]:
-    """The clips of some lists (at most ``data.max_clips`` of each), with their paths.
+def read_clips(config: RecognitionConfig, subset: str, *, labels: LabelMap) -> list[ClipRecord]:
+    """The clips of a subset (at most ``data.max_clips`` of each list), with their paths.
 
-    Raises: AnnotationError if a list is wrong or empty, VideoError that names the missing files.
+    Raises: AnnotationError if a list is wrong or empty or there is no such fold, VideoError that
+    names the missing files.
     """
     folder = Path(config.data.clips)
     if not folder.is_dir():
         raise VideoError(f"data.clips: {folder}: there is no such folder of clips")
-    clips: list[ClipRecord] = []
-    for path in paths:
-        found = read_clip_list(Path(path), labels=labels)[: config.data.max_clips]
-        if not found:
-            raise AnnotationError(f"{path}: the list has no clips")
-        clips += [replace(clip, path=folder / clip.clip_id) for clip in found]
+    found = ClipLists.of(config.data.model_dump()).read(subset, labels=labels)
+    source = f"data.{subset}: {', '.join(getattr(config.data, subset) or config.data.train)}"
+    if not found:
+        raise AnnotationError(f"{source}: the list has no clips")
+    clips = [replace(clip, path=folder / clip.clip_id) for clip in found]
     repeated = [name for name, n in Counter(clip.clip_id for clip in clips).items() if n > 1]
     if repeated:
         raise AnnotationError(
-            f"{', '.join(map(str, paths))}: {count(len(repeated), 'clip', 'is')} in more than "
-            f"one of the lists, first {repeated[0]}"
+            f"{source}: {count(len(repeated), 'clip', 'is')} in more than one of the lists, first "
+            f"{repeated[0]}"
         )
     missing = [clip.clip_id for clip in clips if not (folder / clip.clip_id).is_file()]
     raise_problems(
@@ -339,6 +345,33 @@ def read_clips(
     return clips
 
 
+def settle_labels(config: AnyConfig, *, tell: bool = True) -> AnyConfig:
+    """The settings of a recogniser without what needs body parts, if its labels have none; others
+    as they are.
+
+    Args:
+        config: Settings of the run.
+        tell: Warn of what is switched off, and say from which number a label file counts.
+
+    Raises: AnnotationError if the label file is wrong, ConfigError if what is to be switched off
+    was set.
+    """
+    if not isinstance(config, RecognitionConfig):
+        return config
+    name, labels = config.data.labels, labels_named(config.data.labels)
+    settled, switched = (config, []) if labels.has_parents else config.without_body_parts()
+    if tell and labels.first_number:
+        _log.warning(
+            "%s: its classes are numbered from %d, and so are the labels in lists of clips",
+            *(name, labels.first_number),
+        )
+    if tell and switched:
+        _log.warning(
+            "%s: its classes have no body parts, so these are off: %s", name, ", ".join(switched)
+        )
+    return settled
+
+
 def prepare_recognition(
     config: RecognitionConfig, *, processes: Processes, folder: RunFolder
 ) -> Experiment:
@@ -346,9 +379,10 @@ def prepare_recognition(
 
     Raises: MmadError of some kind for whatever is wrong with settings, lists or clips.
     """
-    labels = MA52
-    training = read_clips(config, config.data.train)
-    validation = read_clips(config, config.data.val) if config.data.val else []
+    labels = labels_named(config.data.labels)
+    training = read_clips(config, "train", labels=labels)
+    validates = ClipLists.of(config.data.model_dump()).names("val")
+    validation = read_clips(config, "val", labels=labels) if validates else []
     for path, clips in (("train", training), ("val", validation)):
         if any(clip.label is None for clip in clips):
             raise AnnotationError(f"data.{path}: a list without labels; expected 'name.mp4 label'")

@@ -5,6 +5,8 @@ from typing import Any
 
 import torch
 
+from mmad.annotations.clips.folds import ClipLists
+from mmad.annotations.label_files import MA52_LABELS
 from mmad.config.backbones.union import tiny_backbone
 from mmad.config.data import FrameSettings
 from mmad.config.features import ExtractionSettings
@@ -13,7 +15,8 @@ from mmad.config.run import AnyConfig, DetectionRun, FeatureRun, VideoRun
 from mmad.engine.features.extraction import extract_to_file
 from mmad.engine.features.plan import FeatureBackbone
 from mmad.errors import OutputError
-from mmad.files import replaced, replaced_folder
+from mmad.files import replaced, replaced_folder, write_text
+from mmad.labels import MA52
 from mmad.models.backbones.families import build_backbone
 from mmad.synthetic.dataset import SynthesisSettings, synthesize
 from mmad.video.find import find_videos
@@ -94,11 +97,19 @@ def draw_features(videos: Path, out: Path) -> None:
 
 
 def _clip_places(config: RecognitionConfig, data: Path) -> dict[str, Any]:
-    if all(Path(path).exists() for path in (*config.data.train, *config.data.val)):
+    lists = ClipLists.of(config.data.model_dump())
+    if all(lists.is_there(path) for path in (*config.data.train, *config.data.val)):
         return {}
     draw_videos(data)
+    labels = config.data.labels
+    if labels != MA52_LABELS:  # theirs, too, without body parts
+        labels = str(data / "labels.txt")
+        write_text(labels, "".join(f"{name}\n" for name in MA52.names))
     return {
         "clips": str(data / "clips"),
+        "labels": labels,
+        "fold": None,
+        "folds": None,
         **{
             subset: [str(data / "annotations" / f"ma52_{subset}.txt")]
             for subset in ("train", "val", "test")

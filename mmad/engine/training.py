@@ -14,9 +14,9 @@ from mmad.engine.distributed import Processes, start_processes
 from mmad.engine.features.compatibility import require_features_of, require_same_base
 from mmad.engine.loop import Loop
 from mmad.engine.optimiser import parameter_groups
-from mmad.engine.recognition import prepare_recognition
+from mmad.engine.recognition import prepare_recognition, settle_labels
 from mmad.engine.runs.folder import RunFolder, create_run, read_state, save_frozen
-from mmad.engine.runs.load import fill_from_run
+from mmad.engine.runs.load import fill_from_run, labels_of
 from mmad.engine.runs.pretrained import load_pretrained, settle_backbone
 from mmad.engine.task import Experiment
 from mmad.engine.tensorboard import TensorBoardLog, require_tensorboard
@@ -61,6 +61,7 @@ def train_run(
                 torch.set_num_threads(config.training.threads)
             if config.training.tensorboard:
                 require_tensorboard()
+            config = settle_labels(config, tell=processes.is_main and not quiet)
             begin = _resumed_loop if resume else _new_loop
             loop = begin(config, folder, processes=processes, quiet=quiet)
             _run(loop, folder, tensorboard=config.training.tensorboard)
@@ -128,6 +129,11 @@ def _resumed_loop(
             f"with {folder.config}, or choose another --out"
         )
     experiment = EXPERIMENTS[config.task](config, processes=processes, folder=folder)
+    if labels_of(folder) != experiment.labels:
+        raise CheckpointError(
+            f"{folder.path}: was started with other classes than {config.data.labels} has now; "
+            "choose another --out"
+        )
     if experiment.features is not None:
         require_features_of(folder, experiment.features, source=_features(config))
     frozen, _ = load_tensors(folder.frozen)

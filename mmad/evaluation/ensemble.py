@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from mmad.annotations.clips.split import split_folds
 from mmad.errors import PredictionError, raise_problems
 from mmad.evaluation.recognition import (
     RecognitionReport,
@@ -318,8 +319,8 @@ def nested_gain(
         seed: of the split into folds.
         groups: group of each clip by id, such as its subject; a group stays in one fold.
 
-    Raises: PredictionError if clips or classes do not fit, the metric is unknown, clips have no
-    group, or there are fewer clips (or groups) than folds.
+    Raises: PredictionError if clips or classes do not fit, the metric is unknown, or clips have no
+    group; AnnotationError if there are fewer clips (or groups) than folds.
     """
     judge = _judge(members, truth_labels, labels=labels, metric=metric, names=names)
     truth = np.array([clip.label for clip in judge.clips], dtype=np.int64)
@@ -362,36 +363,3 @@ def _groups_of(clips: Sequence[ClipRecord], groups: Mapping[str, str] | None) ->
     if missing := [clip.clip_id for clip in clips if clip.clip_id not in group_of]:
         raise PredictionError(f"{_some(missing)} have no group (subject)")
     return [group_of[clip.clip_id] for clip in clips]
-
-
-def split_folds(
-    truth: Ints, *, folds: int, seed: int = 0, groups: Sequence[str] | None = None
-) -> Ints:
-    """The fold of each clip, (N,): groups stay together, each class is spread evenly.
-
-    Groups (or single clips) are dealt out, large ones first and equal ones in an order drawn with
-    ``seed``, each to the fold that has the smallest share of its classes, then to the smallest.
-
-    Raises: PredictionError if ``folds`` is below 2 or there are fewer groups than folds.
-    """
-    of_clip = np.arange(len(truth)) if groups is None else np.unique(groups, return_inverse=True)[1]
-    num_groups = len(np.unique(of_clip))
-    what = "clips" if groups is None else "groups (subjects)"
-    if not 2 <= folds <= num_groups:
-        raise PredictionError(
-            f"expected from 2 folds to as many as there are {what}, {num_groups}, found {folds}"
-        )
-    num_labels = int(truth.max()) + 1
-    counts = np.zeros((num_groups, num_labels))
-    np.add.at(counts, (of_clip, truth), 1)
-    drawn = np.random.default_rng(seed).permutation(num_groups)
-    order = drawn[np.argsort(-counts.sum(axis=1)[drawn], kind="stable")]
-    share = counts / np.maximum(counts.sum(axis=0), 1)
-    held = np.zeros((folds, num_labels))
-    fold_of_group = np.zeros(num_groups, dtype=np.int64)
-    for group in order:
-        # Sorted by the last key first; of equal folds the lower number.
-        fold = np.lexsort((held.sum(axis=1), (held @ share[group]).round(12)))[0]
-        fold_of_group[group] = fold
-        held[fold] += counts[group]
-    return fold_of_group[of_clip]

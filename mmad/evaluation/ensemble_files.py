@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmad.annotations.mma52 import read_clip_list
+from mmad.annotations.clips.lists import read_clip_list
 from mmad.errors import PredictionError
 from mmad.evaluation.predictions import read_text_file
 from mmad.evaluation.recognition import ACTION_COLUMNS

@@ -14,7 +14,7 @@ def combine_levels(
     Args:
         actions_NK: of the fine head, rows sum to 1.
         parts_NP: of the coarse head; needed for "soft" only.
-        labels: with parents.
+        labels: of the actions; without parents there are no body parts, (N, 0).
         how: "mapping": a body part is as likely as its likeliest action (so the best body part is
             that of the best action); "summed": as all of its actions together; "soft": as the
             coarse head says, and an action is P(body part) P(action | body part).
@@ -28,6 +28,8 @@ def combine_levels(
     >>> soft[0].round(3).tolist()
     [[0.45, 0.45, 0.1]]
     """
+    if not labels.has_parents:
+        return actions_NK, np.zeros((len(actions_NK), 0))
     parents = np.asarray(labels.parents)
     num_parts = len(labels.parent_names)
     member_KP = np.eye(num_parts)[parents]

@@ -132,7 +132,7 @@ def read_panel(
     paths: Sequence[Path],
     *,
     min_score: float,
-    labels: LabelChoice = "auto",
+    labels: LabelMap | LabelChoice = "auto",
     out_of_video: OutOfVideo = "error",
     elan: ElanChoice | None = None,
 ) -> Panel:

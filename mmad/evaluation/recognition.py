@@ -23,6 +23,7 @@ ACTION_COLUMNS = tuple(f"action_pred_{rank}" for rank in range(1, TOP + 1))
 BODY_COLUMNS = tuple(f"body_pred_{rank}" for rank in range(1, TOP + 1))
 RECOGNITION_COLUMNS = ("vid", *ACTION_COLUMNS, *BODY_COLUMNS)
 F1_RULES = ("per_class", "harmonic")
+_FIGURES = ("top1", "top5", "mean_class_accuracy", "f1_macro", "f1_micro")
 NAME_IN_ZIP = "prediction.csv"
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can hold; equal files give equal bytes
 _SUFFIX = re.compile(r"\.[A-Za-z]\w{1,3}$")
@@ -267,6 +268,8 @@ class RecognitionLevel:
         top1: share of clips whose first guess is right.
         top5: share of clips with a right one among five guesses; None if the file gives fewer
             ranks.
+        mean_class_accuracy: mean over the classes of the share of their clips whose first guess is
+            right; classes without clips are left out.
         f1_macro: by the rule of the report.
         f1_micro: of single-label clips this is the accuracy.
         f1_per_class: (K,); NaN for a label that neither truth nor first guesses have.
@@ -277,6 +280,7 @@ class RecognitionLevel:
 
     top1: float
     top5: float | None
+    mean_class_accuracy: float
     f1_macro: float
     f1_micro: float
     f1_per_class: NDArray[np.float64]
@@ -391,10 +395,12 @@ def _evaluate(
         recall = (hits / np.maximum(num_true, 1))[present].mean()
         macro = float(2 * precision * recall / (precision + recall)) if hits.any() else 0.0
     top1 = float((first == truth).mean())
+    has_clips = num_true > 0
     has_top5 = guesses.shape[1] >= min(TOP, num_labels)
     return RecognitionLevel(
         top1=top1,
         top5=float((guesses == truth[:, None]).any(axis=1).mean()) if has_top5 else None,
+        mean_class_accuracy=float((hits[has_clips] / num_true[has_clips]).mean()),
         f1_macro=macro,
         f1_micro=top1,
         f1_per_class=per_class,
@@ -413,7 +419,7 @@ def recognition_json(report: RecognitionReport, labels: LabelMap) -> dict[str, o
     }
     for name, level in report.levels.items():
         content[name] = {
-            **{key: getattr(level, key) for key in ("top1", "top5", "f1_macro", "f1_micro")},
+            **{key: getattr(level, key) for key in _FIGURES},
             "f1_per_class": {
                 str(label): value
                 for label, value in enumerate(level.f1_per_class.tolist())

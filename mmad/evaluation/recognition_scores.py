@@ -2,25 +2,29 @@
 
 import csv
 import io
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mmad.config.labels import label_map
 from mmad.errors import PredictionError, raise_problems
 from mmad.evaluation.predictions import id_problems, read_text_file
 from mmad.evaluation.recognition import TOP, Recognitions, table_rows, with_suffix
 from mmad.files import write_bytes
-from mmad.labels import LabelMap
+from mmad.labels import MA52, LabelMap
 from mmad.packed import read_npz
-from mmad.parsing import reading
+from mmad.parsing import json_value, reading
 from mmad.structures import Floats
 
 ARRAYS = ("clip_ids", "action_scores", "body_scores")
+_LABELS = "labels"
 # Probabilities may be this much above 1: half precision, and sums of rounded weights.
 _SLACK = 1e-3
 _NAMED = 5
@@ -99,11 +103,14 @@ def to_recognitions(scores: RecognitionScores) -> Recognitions:
     return Recognitions(scores.clip_ids, action, body)
 
 
-def write_scores(path: str | Path, scores: RecognitionScores) -> None:
+def write_scores(
+    path: str | Path, scores: RecognitionScores, *, labels: LabelMap | None = None
+) -> None:
     """Write the scores as ``.npz`` (the arrays of `ARRAYS`) or ``.csv``; whole or not at all.
 
     The CSV has the columns ``vid,action_0,...,body_0,...``; both keep full precision, and ids get
-    a suffix. Equal scores give equal bytes. Folders on the way are made.
+    a suffix. Equal scores give equal bytes. Folders on the way are made. Labels other than the
+    52 micro-actions are written into the .npz, for `labels_in`, if they are given.
 
     Raises: PredictionError if the name ends otherwise, OutputError if it cannot be written.
     """
@@ -111,17 +118,33 @@ def write_scores(path: str | Path, scores: RecognitionScores) -> None:
     suffix = path.suffix.lower()
     if suffix not in (".npz", ".csv"):
         raise PredictionError(f"{path}: expected a name that ends in .npz or .csv")
-    content = _npz_bytes(scores) if suffix == ".npz" else _csv_text(scores).encode()
+    content = _npz_bytes(scores, labels) if suffix == ".npz" else _csv_text(scores).encode()
     write_bytes(path, content)
 
 
-def _npz_bytes(scores: RecognitionScores) -> bytes:
+def labels_in(path: Path) -> LabelMap | None:
+    """The labels that a file of scores says it has; None if it is no .npz or does not say.
+
+    Raises: PredictionError if the file cannot be read.
+    """
+    if path.suffix.lower() != ".npz" or not path.is_file():
+        return None
+    found = load_arrays(path, (_LABELS,), expected="an .npz of scores").get(_LABELS)
+    if found is None:
+        return None
+    content = json_value(f"{path}: {_LABELS}", str(found), error=PredictionError)
+    return label_map(content, source=f"{path}: {_LABELS}", error=PredictionError)
+
+
+def _npz_bytes(scores: RecognitionScores, labels: LabelMap | None) -> bytes:
     out = io.BytesIO()
     names = np.array([with_suffix(name) for name in scores.clip_ids], dtype=np.str_)
     # NumPy writes the same time, 1980, into every zip.
-    np.savez_compressed(
-        out, clip_ids=names, action_scores=scores.action_scores, body_scores=scores.body_scores
-    )
+    tables = (names, scores.action_scores, scores.body_scores)
+    arrays: dict[str, Any] = dict(zip(ARRAYS, tables, strict=True))
+    if labels is not None and labels != MA52:
+        arrays[_LABELS] = np.array(json.dumps(asdict(labels)))
+    np.savez_compressed(out, **arrays)
     return out.getvalue()
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mmad.annotations.formats import read_annotations, read_clip_list
+from mmad.annotations.clips.lists import read_clip_list
+from mmad.annotations.formats import read_annotations
 from mmad.annotations.subsets import plain_subset
 from mmad.errors import PredictionError, raise_problems
 from mmad.evaluation.predictions import (

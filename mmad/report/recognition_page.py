@@ -81,6 +81,7 @@ def _level(level: RecognitionLevel, labels: LabelMap) -> dict[str, object]:
         "labels": titles,
         "top1": level.top1,
         "top5": level.top5,
+        "mean_class_accuracy": level.mean_class_accuracy,
         "f1_macro": level.f1_macro,
         "f1_micro": level.f1_micro,
         "confusion": level.confusion.tolist(),

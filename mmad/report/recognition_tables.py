@@ -10,18 +10,21 @@ from mmad.wording import count
 
 
 def recognition_table(report: RecognitionReport) -> Table:
-    """Accuracy and F1 (%) of each level, and F1_mean."""
+    """Accuracy, its mean over classes, and F1 (%) of each level, and F1_mean."""
     rule = "" if report.f1 == "per_class" else f", macro F1 {report.f1}"
     table = Table(title=f"Recognition (%){rule}", title_justify="left")
     table.add_column("level")
-    for name in ("top-1", "top-5", "F1 macro", "F1 micro"):
+    for name in ("top-1", "top-5", "class mean", "F1 macro", "F1 micro"):
         table.add_column(name, justify="right")
     table.add_column("F1_mean", justify="right", style="bold")
     for name, level in report.levels.items():
-        numbers = (level.top1, level.top5, level.f1_macro, level.f1_micro)
+        numbers = (
+            *(level.top1, level.top5, level.mean_class_accuracy),
+            *(level.f1_macro, level.f1_micro),
+        )
         table.add_row(name, *(percent(value) for value in numbers), "")
     table.add_section()
-    table.add_row("all", "", "", "", "", percent(report.f1_mean))
+    table.add_row("all", "", "", "", "", "", percent(report.f1_mean))
     return table
 
 

@@ -17,7 +17,8 @@ import cv2
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
-from mmad.annotations.mma52 import write_ma52_list, write_mma52_csv, write_mma52_json
+from mmad.annotations.clips.lists import write_clip_list
+from mmad.annotations.mma52 import write_mma52_csv, write_mma52_json
 from mmad.config.base import Settings
 from mmad.errors import RESUME_HINT, ConfigError, told_if_interrupted
 from mmad.files import remove_partials_in, write_csv, write_text
@@ -325,7 +326,7 @@ def _write_annotations(out: Path, videos: Sequence[Job], clips: Sequence[Job]) -
             if job.subset == subset
         ]
         if listed:
-            write_ma52_list(folder / f"ma52_{subset}.txt", listed)
+            write_clip_list(folder / f"ma52_{subset}.txt", listed, labels=MA52)
     rows = [(job.video_id, f"s{job.subject:04d}") for job in (*videos, *clips)]
     write_csv(out / "subjects.csv", header=("video_id", "subject"), rows=rows)
 

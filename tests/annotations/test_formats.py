@@ -12,7 +12,7 @@ from mmad.annotations.formats import (
     read_annotations,
     read_clip_list,
     write_activitynet_json,
-    write_ma52_list,
+    write_clip_list,
     write_mma52_csv,
     write_mma52_json,
 )
@@ -249,24 +249,24 @@ def test_labels_of_names_know_the_micro_actions() -> None:
 def test_clip_list_round_trip(tmp_path: Path) -> None:
     clips = (ClipRecord("a b.mp4", 9, "val"), ClipRecord("c.mp4", 51, "val"))
     path = tmp_path / "val_list_videos.txt"
-    write_ma52_list(path, clips)
+    write_clip_list(path, clips, labels=MA52)
     assert path.read_text() == "a b.mp4 9\nc.mp4 51\n"
-    assert read_clip_list(path) == clips
+    assert read_clip_list(path, labels=MA52) == clips
     assert detect_format(path) == "ma52-list"
     path.write_text("a b.mp4 nodding\nc.mp4 scratching feet\n")
-    assert read_clip_list(path) == clips
+    assert read_clip_list(path, labels=MA52) == clips
     unlabelled = tuple(replace(clip, label=None) for clip in clips)
-    write_ma52_list(path, unlabelled)
-    assert read_clip_list(path) == unlabelled
+    write_clip_list(path, unlabelled, labels=MA52)
+    assert read_clip_list(path, labels=MA52) == unlabelled
 
 
 def test_clip_list_problems_come_together(tmp_path: Path) -> None:
     path = put(tmp_path, "train.txt", "a.mp4 9\na.mp4 9\nb.mp4 52\n")
     with pytest.raises(AnnotationError, match=r"2 problems\n.*line 2: clip a.mp4 is listed tw"):
-        read_clip_list(path)
+        read_clip_list(path, labels=MA52)
     path = put(tmp_path, "train.txt", "a.mp4 9\nb.mp4\n")
     with pytest.raises(AnnotationError, match=r"1 of 2 clips have no label, first b\.mp4"):
-        read_clip_list(path)
+        read_clip_list(path, labels=MA52)
     with pytest.raises(AnnotationError, match="one label per clip and no start and end"):
         read_annotations(path)
 

@@ -16,6 +16,7 @@ from mmad.data.samples import FailedVideo, Sample
 from mmad.data.transforms import Box
 from mmad.engine.recognition import read_clips
 from mmad.errors import VideoError
+from mmad.labels import MA52
 from mmad.structures import ClipRecord
 from support.clips import write_clip
 from support.synthetic_data import tiny_clip_config
@@ -57,7 +58,7 @@ def test_the_crop_at_test_is_at_most_373_high() -> None:
 def dataset(videos: Path, **changes: object) -> TrainingClips:
     config = tiny_clip_config(videos, **changes)
     return TrainingClips(
-        read_clips(config, config.data.train), config.data, backbone=config.backbone, seed=0
+        read_clips(config, "train", labels=MA52), config.data, backbone=config.backbone, seed=0
     )
 
 
@@ -76,7 +77,7 @@ def test_a_clip_is_the_same_for_the_same_seed(videos: Path) -> None:
 
 def test_samples_of_a_clip_lie_one_behind_the_other(videos: Path) -> None:
     config = tiny_clip_config(videos)
-    clips = read_clips(config, config.data.val)
+    clips = read_clips(config, "val", labels=MA52)
     three = EvaluationClips(clips, config.data, backbone=config.backbone, num_samples=3)[0]
     assert isinstance(three, Sample)
     assert three.frames.shape == (48, 32, 32, 3)
@@ -100,7 +101,7 @@ def test_rare_classes_are_repeated_and_drawn_more_often(videos: Path) -> None:
 
 def test_a_clip_that_cannot_be_read_is_told(videos: Path, tmp_path: Path) -> None:
     config = tiny_clip_config(videos)
-    clip = read_clips(config, config.data.val)[0]
+    clip = read_clips(config, "val", labels=MA52)[0]
     (tmp_path / clip.clip_id).write_bytes(b"no video")
     broken = type(clip)(clip.clip_id, clip.label, "val", tmp_path / clip.clip_id)
     failed = EvaluationClips([broken], config.data, backbone=config.backbone, num_samples=1)[0]
@@ -111,10 +112,10 @@ def test_a_clip_that_cannot_be_read_is_told(videos: Path, tmp_path: Path) -> Non
 def test_missing_clips_are_all_named(videos: Path, tmp_path: Path) -> None:
     config = tiny_clip_config(videos, data__clips=str(tmp_path))
     with pytest.raises(VideoError, match=r"24 problems"):
-        read_clips(config, config.data.train)
+        read_clips(config, "train", labels=MA52)
     config = tiny_clip_config(videos, data__clips=str(tmp_path / "nowhere"))
     with pytest.raises(VideoError, match="no such folder of clips"):
-        read_clips(config, config.data.train)
+        read_clips(config, "train", labels=MA52)
 
 
 def test_a_truncated_clip_fails_or_is_told(videos: Path, tmp_path: Path) -> None:

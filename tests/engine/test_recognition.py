@@ -314,13 +314,13 @@ def test_a_mirrored_clip_keeps_its_flow(videos: Path, tmp_path: Path) -> None:
         videos, data__flow=str(flow), data__augmentation={"flip": 1.0, "crop_area": [1.0, 1.0]}
     )
     data = TrainingClips(
-        read_clips(config, config.data.train), config.data, backbone=config.backbone, seed=0
+        read_clips(config, "train", labels=MA52), config.data, backbone=config.backbone, seed=0
     )
     pair = data[(0, 0)]
     assert isinstance(pair, tuple)
     plain = tiny_clip_config(videos, data__augmentation={"flip": 0.0, "crop_area": [1.0, 1.0]})
     same = TrainingClips(
-        read_clips(plain, plain.data.train), plain.data, backbone=plain.backbone, seed=0
+        read_clips(plain, "train", labels=MA52), plain.data, backbone=plain.backbone, seed=0
     )
     alone = same[(0, 0)]
     assert isinstance(alone, Sample)

@@ -1,9 +1,8 @@
-from collections import Counter
-
 import numpy as np
 import pytest
 
-from mmad.errors import PredictionError
+from mmad.annotations.clips.split import split_folds
+from mmad.errors import AnnotationError, PredictionError
 from mmad.evaluation.detection_fusion import fuse_detections
 from mmad.evaluation.ensemble import (
     METRICS,
@@ -11,7 +10,6 @@ from mmad.evaluation.ensemble import (
     nested_gain,
     normalised_weights,
     search_weights,
-    split_folds,
 )
 from mmad.evaluation.recognition import evaluate_recognition
 from mmad.evaluation.recognition_scores import RecognitionScores, to_recognitions
@@ -218,25 +216,6 @@ def subset(scores: RecognitionScores, rows: np.ndarray) -> RecognitionScores:
     )
 
 
-def test_folds_spread_classes_and_keep_subjects_together() -> None:
-    labels = np.array([0] * 50 + [1] * 20 + [2] * 3)
-    fold_of = split_folds(labels, folds=5)
-    counts = np.array([np.bincount(fold_of[labels == k], minlength=5) for k in range(3)])
-    assert counts[0].tolist() == [10] * 5
-    assert counts[1].tolist() == [4] * 5
-    assert sorted(counts[2].tolist()) == [0, 0, 1, 1, 1]
-    assert np.array_equal(fold_of, split_folds(labels, folds=5))
-    assert not np.array_equal(fold_of, split_folds(labels, folds=5, seed=1))
-
-    random = np.random.default_rng(0)
-    labels, subjects = random.integers(0, 10, 900), random.integers(0, 40, 900).astype(str)
-    fold_of = split_folds(labels, folds=4, groups=subjects.tolist())
-    for subject in np.unique(subjects):
-        assert len(np.unique(fold_of[subjects == subject])) == 1
-    assert np.bincount(fold_of) == pytest.approx(np.full(4, 225), abs=30)
-    assert min(Counter(zip(labels.tolist(), fold_of.tolist(), strict=True)).values()) > 10
-
-
 def test_what_a_search_refuses() -> None:
     member = scores_of(one_hot([0, 1]))
     truth = {"0.mp4": 0, "1.mp4": 1}
@@ -253,11 +232,11 @@ def test_what_a_search_refuses() -> None:
         search_weights([member], truth, labels=SMALL, metric="map")
     with pytest.raises(PredictionError, match="labels have 52 actions and 7 bodies, the scores 3"):
         search_weights([member], truth, labels=MA52)
-    with pytest.raises(PredictionError, match="as many as there are clips, 2, found 5"):
+    with pytest.raises(AnnotationError, match="as many as there are clips, 2, found 5"):
         nested_gain([member], truth, labels=SMALL)
-    with pytest.raises(PredictionError, match="found 1"):
+    with pytest.raises(AnnotationError, match="found 1"):
         nested_gain([member], truth, labels=SMALL, folds=1)
-    with pytest.raises(PredictionError, match=r"as there are groups \(subjects\), 1, found 2"):
+    with pytest.raises(AnnotationError, match=r"as there are groups \(subjects\), 1, found 2"):
         nested_gain([member], truth, labels=SMALL, folds=2, groups={"0": "s", "1": "s"})
     with pytest.raises(PredictionError, match=r"1 clip \(1\.mp4\) have no group"):
         nested_gain([member], truth, labels=SMALL, folds=2, groups={"0": "s"})

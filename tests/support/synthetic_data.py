@@ -99,3 +99,17 @@ def change(content: dict, changes: dict[str, object]) -> dict:
             place = place.setdefault(parent, {})
         place[last] = value
     return content
+
+
+def own_labels(folder: Path, out: Path) -> tuple[Path, Path]:
+    """A label file of three classes that counts from 1, and a CSV of the training clips of
+    `make_videos` with label, subject and fold.
+    """
+    names = sorted(path.name for path in (folder / "clips").iterdir())
+    labels, clips = out / "classInd.txt", out / "clips.csv"
+    labels.write_text("1 calm\n2 tense\n3 glad\n")
+    rows = [
+        f"{name},{1 + place % 3},s{place // 5},{1 + place % 2}" for place, name in enumerate(names)
+    ]
+    clips.write_text("\n".join(["clip,label,subject,fold", *rows]) + "\n")
+    return labels, clips

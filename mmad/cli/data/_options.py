@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
+from mmad.annotations.clips.lists import class_files
 from mmad.annotations.formats import CLIP_FORMAT, FORMATS, detect_format
 from mmad.errors import AnnotationError
 from mmad.files import write_text
@@ -54,7 +55,11 @@ def is_clip_list(paths: list[Path], *, format: str) -> bool:
     """
     if format != "auto":
         return format == CLIP_FORMAT
-    kinds = {detect_format(path) for path in paths if not path.is_dir()}
+    kinds = {
+        CLIP_FORMAT if path.is_dir() else detect_format(path)
+        for path in paths
+        if not path.is_dir() or class_files(path)
+    }
     if CLIP_FORMAT in kinds and len(kinds) > 1:
         raise AnnotationError("expected files of one format, found " + ", ".join(sorted(kinds)))
     return CLIP_FORMAT in kinds

@@ -9,6 +9,7 @@ from rich.markup import escape
 
 from mmad.annotations.elan_reader import ElanChoice
 from mmad.annotations.formats import read_annotations
+from mmad.cli._labels import label_choice, labels_of_lists
 from mmad.cli._options import (
     JsonOption,
     LabelsOption,
@@ -27,7 +28,6 @@ from mmad.cli.data._options import (
     open_console,
     write_numbers,
 )
-from mmad.labels import MA52
 from mmad.wording import count
 
 if TYPE_CHECKING:
@@ -56,12 +56,12 @@ def check(
     """Check annotations, clip lists and videos; exit code 2 if there is an error."""
     # Not at the top: the decoder is slow to import, and `stats` does without.
     from mmad.annotations.check import check_data
-    from mmad.annotations.check_clips import check_clips
+    from mmad.annotations.clips.check import check_clips
 
     if is_clip_list(annotations, format=format):
         report = check_clips(
             annotations,
-            labels=MA52,
+            labels=labels_of_lists(labels),
             folder=videos,
             subjects=subjects,
             num_workers=workers,
@@ -72,7 +72,7 @@ def check(
     found = read_annotations(
         one_or_many(annotations),
         format=format,
-        labels=labels or "auto",
+        labels=label_choice(labels) or "auto",
         out_of_video=out_of_video or "error",
         elan=ElanChoice.of(tier, tier_type, language),
         fps=fps,

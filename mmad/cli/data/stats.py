@@ -14,6 +14,7 @@ from mmad.annotations.formats import (
     read_clip_list,
 )
 from mmad.annotations.statistics import describe_clips, describe_records
+from mmad.cli._labels import label_choice, labels_of_lists
 from mmad.cli._options import (
     JsonOption,
     LabelsOption,
@@ -32,7 +33,6 @@ from mmad.cli.data._options import (
     open_console,
     write_numbers,
 )
-from mmad.labels import MA52
 from mmad.report.data_tables import class_counts_table, lengths_table, overlap_table, size_table
 
 
@@ -54,14 +54,18 @@ def stats(
     """Print the size, durations, overlap and class counts of annotations (the paper's Table 1)."""
     console = open_console()
     if is_clip_list(annotations, format=format):
-        clips = [describe_clips(read_clip_list(path), labels=MA52) for path in annotations]
-        console.print(class_counts_table(clips, labels=MA52, title="Clips of each class"))
+        classes = labels_of_lists(labels)
+        clips = [
+            describe_clips(read_clip_list(path, labels=classes), labels=classes)
+            for path in annotations
+        ]
+        console.print(class_counts_table(clips, labels=classes, title="Clips of each class"))
         write_numbers(json_file, {"subsets": [asdict(one) for one in clips]})
         return
     found = read_annotations(
         one_or_many(annotations),
         format=format,
-        labels=labels or "auto",
+        labels=label_choice(labels) or "auto",
         out_of_video=out_of_video or "error",
         elan=ElanChoice.of(tier, tier_type, language),
         fps=fps,

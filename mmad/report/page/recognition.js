@@ -38,18 +38,20 @@ function drawFeatures() {
   const { features } = content;
   find("about-features").textContent = features ? `Each dot is a clip, clips alike are close. ${features.how}` : "Not there: mmad predict RUN --details writes features and probabilities over time.";
   if (!features) return;
-  const parts = content.levels.body.labels;
+  // Labels without body parts have a colour each, as long as there are colours.
+  const groups = content.levels.body ? content.levels.body.labels : actions;
+  const groupOf = (label) => (content.levels.body ? content.parents[label] : label);
   const draw = (width) => {
     const height = Math.min(560, Math.max(260, 0.62 * width));
     const svg = svgOf(width, height, "features of clips");
     features.x.forEach((x, i) => {
       const clip = content.clips[i];
-      const mark = make("circle", { class: "mark", cx: 8 + (width - 16) * x, cy: 8 + (height - 16) * features.y[i], r: 4.5, fill: COLOURS[content.parents[clip.truth] % COLOURS.length], "fill-opacity": 0.8, onclick: () => { choose(i); find("h-clips").scrollIntoView({ behavior: "smooth" }); } });
+      const mark = make("circle", { class: "mark", cx: 8 + (width - 16) * x, cy: 8 + (height - 16) * features.y[i], r: 4.5, fill: COLOURS[groupOf(clip.truth) % COLOURS.length], "fill-opacity": 0.8, onclick: () => { choose(i); find("h-clips").scrollIntoView({ behavior: "smooth" }); } });
       svg.append(tipFor(mark, `${clip.id}\n${actions[clip.truth]}\nrecognised as ${actions[clip.guesses[0]]}`));
     });
     return svg;
   };
-  find("features").replaceChildren(card("Clips by body part", null, draw, { legend: legendOf(parts, parts.map((_, i) => COLOURS[i % COLOURS.length])) }));
+  find("features").replaceChildren(card(content.levels.body ? "Clips by body part" : "Clips by class", null, draw, { legend: legendOf(groups, groups.map((_, i) => COLOURS[i % COLOURS.length])) }));
 }
 
 function drawList() {
@@ -102,7 +104,8 @@ function setLevel(name) {
   const level = content.levels[name];
   drawHead(content.facts, [
     ["top-1", level.top1, 2, "clips whose first guess is right"], ["top-5", level.top5, 2, "clips with the right class among the first five guesses"],
-    ["F1, macro", level.f1_macro, 2, "mean over classes"], ["F1, micro", level.f1_micro, 2, "over all clips"], ["F1_mean", content.f1_mean, 2, "mean of macro and micro F1 of actions and body parts"],
+    ["class mean", level.mean_class_accuracy, 2, "accuracy of each class, averaged over classes"],
+    ["F1, macro", level.f1_macro, 2, "mean over classes"], ["F1, micro", level.f1_micro, 2, "over all clips"], ["F1_mean", content.f1_mean, 2, content.levels.body ? "mean of macro and micro F1 of actions and body parts" : "mean of macro and micro F1"],
   ]);
   for (const id of ["truth", "guess"]) find(id).replaceChildren(make("option", { value: "" }, "all"), ...level.classes.map((row, i) => [i, row]).filter(([, row]) => row.clips || row.guessed).map(([i, row]) => make("option", { value: i }, row.name)));
   drawConfusion();

@@ -15,6 +15,7 @@ from mmad.models.recognisers.contract import RecogniserFamily
 def _heads(config: RecognitionConfig, width: int, labels: LabelMap) -> Heads:
     settings = config.heads
     num_actions, num_parts = len(labels), len(labels.parent_names)
+    assert labels.has_parents or not (settings.coarse or settings.frame_coarse)
 
     def classifier(num_classes: int, kind: str = settings.classifier) -> nn.Module:
         if kind == "linear":
@@ -62,7 +63,9 @@ def _criterion(
         weights={
             name: getattr(losses, name) for name in ("fine", "coarse", "fine_frame", "coarse_frame")
         },
-        class_weights_K=body_weights(counts, labels.parents, exponent=losses.within_body_exponent),
+        class_weights_K=body_weights(
+            counts, labels.parents or (0,) * len(labels), exponent=losses.within_body_exponent
+        ),
         gather=gather,
     )
 

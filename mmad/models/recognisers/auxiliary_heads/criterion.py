@@ -125,17 +125,19 @@ class HeadsCriterion:
                 continue
             rows = wanted.repeat_interleave(len(logits) // num_clips, dim=0)
             each = name.endswith("_frame") and self.f1_frames == "each"
-            losses[f"loss_{name}"] = self._head(logits, rows, each=each) * num_clips
+            weights = self.class_weights_K if name.startswith("fine") else torch.ones(1)
+            losses[f"loss_{name}"] = self._head(logits, rows, weights, each=each) * num_clips
         total = sum(self.weights[name.removeprefix("loss_")] * v for name, v in losses.items())
         return {"loss": torch.as_tensor(total), **losses}
 
-    def _head(self, logits_NK: Tensor, targets_NK: Tensor, *, each: bool) -> Tensor:
+    def _head(
+        self, logits_NK: Tensor, targets_NK: Tensor, weights_K: Tensor, *, each: bool
+    ) -> Tensor:
         """Mean over the rows; ``each`` row has an F1 of its own."""
         num_classes = logits_NK.shape[1]
         smooth = targets_NK * (1 - self.label_smoothing) + self.label_smoothing / num_classes
-        weights = self.class_weights_K.to(logits_NK.device)
-        weights = weights if len(weights) == num_classes else torch.ones_like(logits_NK[0])
-        loss = soft_cross_entropy(logits_NK, smooth, weights).mean()
+        weights_K = weights_K.to(logits_NK.device)
+        loss = soft_cross_entropy(logits_NK, smooth, weights_K).mean()
         if not self.f1:
             return loss
         probabilities = functional.softmax(logits_NK.float(), dim=1)

@@ -1,4 +1,4 @@
-"""Splits of clips in which nobody is on both sides."""
+"""Splits of clips in which nobody is on both sides, in two or more parts."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from pathlib import PurePath
 import numpy as np
 
 from mmad.errors import AnnotationError
-from mmad.structures import ClipRecord
+from mmad.structures import ClipRecord, Ints
 
 # MA-52 names its clips SUBJECT_RECORDING_NUMBER.mp4.
 SUBJECT_IN_NAME = r"^([^_]+)_"
@@ -110,3 +110,36 @@ def split_by_subject(
     for clip in clips:
         parts[chosen[subjects[clip.clip_id]]].append(clip)
     return parts
+
+
+def split_folds(
+    truth: Ints, *, folds: int, seed: int = 0, groups: Sequence[str] | None = None
+) -> Ints:
+    """The fold of each clip, (N,): groups stay together, each class is spread evenly.
+
+    Groups (or single clips) are dealt out, large ones first and equal ones in an order drawn with
+    ``seed``, each to the fold that has the smallest share of its classes, then to the smallest.
+
+    Raises: AnnotationError if ``folds`` is below 2 or there are fewer groups than folds.
+    """
+    of_clip = np.arange(len(truth)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    num_groups = len(np.unique(of_clip))
+    what = "clips" if groups is None else "groups (subjects)"
+    if not 2 <= folds <= num_groups:
+        raise AnnotationError(
+            f"expected from 2 folds to as many as there are {what}, {num_groups}, found {folds}"
+        )
+    num_labels = int(truth.max()) + 1
+    counts = np.zeros((num_groups, num_labels))
+    np.add.at(counts, (of_clip, truth), 1)
+    drawn = np.random.default_rng(seed).permutation(num_groups)
+    order = drawn[np.argsort(-counts.sum(axis=1)[drawn], kind="stable")]
+    share = counts / np.maximum(counts.sum(axis=0), 1)
+    held = np.zeros((folds, num_labels))
+    fold_of_group = np.zeros(num_groups, dtype=np.int64)
+    for group in order:
+        # Sorted by the last key first; of equal folds the lower number.
+        fold = np.lexsort((held.sum(axis=1), (held @ share[group]).round(12)))[0]
+        fold_of_group[group] = fold
+        held[fold] += counts[group]
+    return fold_of_group[of_clip]

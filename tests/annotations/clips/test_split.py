@@ -1,11 +1,17 @@
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from mmad.annotations.mma52 import read_clip_list
-from mmad.annotations.split import split_by_subject, subjects_of_names, subjects_of_table
+from mmad.annotations.clips.lists import read_clip_list
+from mmad.annotations.clips.split import (
+    split_by_subject,
+    split_folds,
+    subjects_of_names,
+    subjects_of_table,
+)
 from mmad.cli.main import app
 from mmad.errors import AnnotationError
 from mmad.labels import MA52
@@ -78,3 +84,22 @@ def test_the_command_writes_two_lists(tmp_path: Path) -> None:
         app, ["data", "split", lists[0], lists[0], "--out", str(tmp_path / "twice")]
     )
     assert "more than one list" in str(result.exception)
+
+
+def test_folds_spread_classes_and_keep_subjects_together() -> None:
+    labels = np.array([0] * 50 + [1] * 20 + [2] * 3)
+    fold_of = split_folds(labels, folds=5)
+    counts = np.array([np.bincount(fold_of[labels == k], minlength=5) for k in range(3)])
+    assert counts[0].tolist() == [10] * 5
+    assert counts[1].tolist() == [4] * 5
+    assert sorted(counts[2].tolist()) == [0, 0, 1, 1, 1]
+    assert np.array_equal(fold_of, split_folds(labels, folds=5))
+    assert not np.array_equal(fold_of, split_folds(labels, folds=5, seed=1))
+
+    random = np.random.default_rng(0)
+    labels, subjects = random.integers(0, 10, 900), random.integers(0, 40, 900).astype(str)
+    fold_of = split_folds(labels, folds=4, groups=subjects.tolist())
+    for subject in np.unique(subjects):
+        assert len(np.unique(fold_of[subjects == subject])) == 1
+    assert np.bincount(fold_of) == pytest.approx(np.full(4, 225), abs=30)
+    assert min(Counter(zip(labels.tolist(), fold_of.tolist(), strict=True)).values()) > 10

@@ -13,7 +13,7 @@ from mmad.annotations.check_videos import (
     check_each,
     probe,
 )
-from mmad.annotations.mma52 import parse_clip_list
+from mmad.annotations.clips.lists import parse_clip_list
 from mmad.annotations.problems import DUPLICATE_VIDEO, Finding
 from mmad.errors import VideoError
 from mmad.labels import LabelMap
@@ -37,7 +37,7 @@ def check_clips(
     """All that is wrong with lists of clips, one subset each, and with the files of the clips.
 
     Args:
-        lists: files with one line ``name.mp4 label`` per clip.
+        lists: as `parse_clip_list` reads them.
         labels: label set of the lists.
         folder: where the clips are; without it only the lists are checked.
         subjects: CSV with the columns video_id and subject.
@@ -50,8 +50,9 @@ def check_clips(
     place_of: dict[str, str] = {}
     clips: list[ClipRecord] = []
     for path in lists:
-        found, problems = parse_clip_list(path, labels=labels)
-        findings += [Finding(one.kind, f"{path.name}: {one.message}") for one in problems]
+        parsed = parse_clip_list(path, labels=labels)
+        found = parsed.clips
+        findings += [Finding(one.kind, f"{path.name}: {one.message}") for one in parsed.problems]
         for clip in found:
             earlier = place_of.setdefault(clip.clip_id, path.name)
             if earlier != path.name:

@@ -1,0 +1,76 @@
+"""Which classes files are about: as the user says, as the run has it, or as the scores say."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+from mmad.annotations.formats import LabelChoice
+from mmad.annotations.label_files import labels_named
+from mmad.cli._inputs import run_of
+from mmad.config.labels import read_label_map
+from mmad.errors import PredictionError
+from mmad.evaluation.recognition_scores import labels_in
+from mmad.labels import MA52, LabelMap
+
+_CHOICES = ("auto", "ma52", "file")
+
+
+def label_choice(text: str | None) -> LabelMap | LabelChoice | None:
+    """What ``--labels`` says: one of the words, the classes of a label file, or None.
+
+    Raises: AnnotationError if it is no word and no label file.
+    """
+    if text is None or text in _CHOICES:
+        return cast("LabelChoice | None", text)
+    return labels_named(text)
+
+
+def labels_of_lists(text: str | None) -> LabelMap:
+    """The classes of lists of clips: those of ``--labels``, else the 52 micro-actions.
+
+    Raises: PredictionError if they are to be told by the list, which does not name them.
+    """
+    choice = label_choice(text)
+    if choice == "file":
+        raise PredictionError(
+            "--labels file: a list of clips does not name its classes; pass --labels FILE, a file "
+            "with a name a line"
+        )
+    return choice if isinstance(choice, LabelMap) else MA52
+
+
+def labels_of_clips(predictions: Path, text: str | None) -> LabelMap:
+    """The classes of guesses or scores of clips: those of ``--labels``, of the run that the file
+    lies in, or those in the scores beside it; else the 52 micro-actions.
+
+    Raises: PredictionError, AnnotationError or CheckpointError if what says so cannot be read.
+    """
+    if text not in (None, "auto"):
+        return labels_of_lists(text)
+    return known_labels(predictions) or MA52
+
+
+def known_labels(predictions: Path) -> LabelMap | None:
+    """The classes of the run that the file lies in, or those in the scores beside it, or None.
+
+    Raises: CheckpointError or PredictionError if those cannot be read.
+    """
+    run = run_of(predictions)
+    if run is not None and (run / "labels.json").is_file():
+        return read_label_map(run / "labels.json")
+    return labels_in(predictions.with_suffix(".npz"))
+
+
+def common_labels_of_clips(files: Sequence[Path], text: str | None) -> LabelMap:
+    """The classes that all files have.
+
+    Raises: PredictionError if they differ, and as `labels_of_clips`.
+    """
+    found = [labels_of_clips(path, text) for path in files]
+    for path, labels in zip(files, found, strict=True):
+        if labels.names != found[0].names or labels.parents != found[0].parents:
+            raise PredictionError(
+                f"{path}: has other classes ({len(labels)}) than {files[0]} ({len(found[0])}); if "
+                "they are the same, pass --labels"
+            )
+    return found[0]
