@@ -1,1 +1,1 @@
-"""Torch modules and functions on tensors: no files, no config objects (but for `build`)."""
+"""Torch modules and functions on tensors; no files, and no config objects except in `build`."""

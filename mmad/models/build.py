@@ -1,4 +1,4 @@
-"""From the settings of a run to its whole network."""
+"""The whole network of a run, from its settings."""
 
 import torch
 
@@ -16,12 +16,13 @@ from mmad.models.recognisers.whole import Recogniser
 def build_detector(
     config: DetectionRun, *, num_classes: int, feature_channels: int | None = None
 ) -> Detector:
-    """The whole network at random weights, the same ones for the same seed.
+    """The whole network with random weights, the same for the same seed.
 
     Args:
-        config: of the run.
-        num_classes: of the data.
-        feature_channels: build the temporal part alone, for stored features of so many channels.
+        config: Run configuration.
+        num_classes: Number of labels of the data.
+        feature_channels: Build the temporal detector alone, for stored features of this many
+            channels.
     """
     torch.manual_seed(config.seed)
     if feature_channels is not None:
@@ -40,7 +41,7 @@ def build_detector(
 
 
 def build_recogniser(config: RecognitionConfig, *, labels: LabelMap) -> Recogniser:
-    """The whole network at random weights, the same ones for the same seed."""
+    """The whole network with random weights, the same for the same seed."""
     torch.manual_seed(config.seed)
     backbone = build_backbone(config.backbone)
     has_flow = config.data.flow is not None

@@ -1,4 +1,4 @@
-"""What is made of settings by the names of its arguments."""
+"""Calls with settings as arguments, matched by name."""
 
 import inspect
 from collections.abc import Callable
@@ -10,17 +10,15 @@ _Made = TypeVar("_Made")
 
 
 def from_settings(make: Callable[..., _Made], *groups: Settings, **others: Any) -> _Made:
-    """What ``make`` returns for ``others`` and for every setting that an argument of it is named
-    after.
+    """What ``make`` returns for ``others`` and for every setting that has the name of an argument.
 
-    A setting is then written down where it is declared and where it is used, and nowhere between.
-    As in any call, Python raises a TypeError for an argument that neither is given nor has a
-    default.
+    A setting is then named where it is declared and where it is used, and nowhere in between. As in
+    any call, Python raises a TypeError for a missing argument without a default.
 
     Args:
-        make: Class or function; all of its arguments can be given by name.
-        groups: Settings; of those that ``make`` has no argument for, nothing is used.
-        others: Arguments that are no settings, and those that differ from the setting of that name.
+        make: Class or function whose arguments can all be passed by name.
+        groups: Settings; those that ``make`` has no argument for are ignored.
+        others: Arguments that are not settings, or differ from the setting of that name.
     """
     settings: dict[str, Any] = {}
     for group in groups:

@@ -1,1 +1,1 @@
-"""Weights of other projects: read, renamed, loaded with every key accounted for, exported."""
+"""Weights of any project: read, renamed, loaded with every key accounted for, exported."""

@@ -1,4 +1,4 @@
-"""Weights in the form that other programs read: Hugging Face's."""
+"""Export of weights in the format of Hugging Face's transformers."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Files of weights of any project, read without running anything that is in them."""
+"""Checkpoint files of any project, read without running any code in them."""
 
 import argparse
 import codecs
@@ -22,8 +22,8 @@ from mmad.errors import CheckpointError
 from mmad.names import safe_name
 from mmad.parsing import json_value, read_text
 
-# What official checkpoints hold besides tensors, and what is only data: settings of a training,
-# NumPy numbers and the parts that they are pickled with.
+# Harmless content of official checkpoints besides tensors: settings of a training, NumPy numbers
+# and the classes that they are pickled with.
 _NUMPY_SCALAR = np.float64(0).__reduce__()[0]
 _NUMPY_ARRAY = np.zeros(0).__reduce__()[0]
 INERT_TYPES: tuple[Any, ...] = (
@@ -37,7 +37,7 @@ INERT_TYPES: tuple[Any, ...] = (
     (_NUMPY_ARRAY, "numpy._core.multiarray._reconstruct"),
     codecs.encode,
 )
-# Where a checkpoint keeps its weights, in the order of preference: averaged ones first.
+# Keys under which a checkpoint keeps its weights, by preference: averaged ones first.
 AVERAGED = ("state_dict_ema", "model_ema")
 CURRENT = ("state_dict", "module", "model")
 _FOLDER_FILES = (
@@ -47,7 +47,7 @@ _FOLDER_FILES = (
 
 
 class _Index(BaseModel):
-    """The index of a model in parts: the file of each tensor."""
+    """The index of a sharded model: the file of each tensor."""
 
     weight_map: dict[str, str]
 
@@ -57,15 +57,15 @@ _INDEX = TypeAdapter(_Index)
 
 @dataclass(frozen=True)
 class WeightFile:
-    """The tensors of one file, or of the parts of one model.
+    """The tensors of one file, or of the shards of one model.
 
     Attributes:
-        source: path, for messages.
-        tensors: by the names that the file gives them, without the ``module.`` of wrapped models.
-        container: where in the file they were, such as "state_dict_ema".
-        sha256: of the bytes of the file (of its parts, one after another).
-        metadata: of a safetensors file.
-        other: names of what else is in the file, such as "optimizer".
+        source: Path, for messages.
+        tensors: Tensors by their names in the file, without the ``module.`` of wrapped models.
+        container: Key that they were under, such as "state_dict_ema".
+        sha256: Hash of the bytes of the file (of its concatenated shards).
+        metadata: Metadata of a safetensors file.
+        other: Other keys of the file, such as "optimizer".
     """
 
     source: str
@@ -80,11 +80,11 @@ def read_weights(path: str | Path, *, averaged: bool = True) -> WeightFile:
     """The weights in a file (.safetensors, .pth, .pt, .bin, .pth.tar) or a Hugging Face folder.
 
     Args:
-        path: file or folder.
-        averaged: take the moving average of the weights, where a file holds both.
+        path: File or folder.
+        averaged: Take the moving average of the weights if the file holds both.
 
-    Raises: CheckpointError if there is no such file, it is damaged or no file of weights, or it
-        holds more than weights and plain values; nothing of it is run.
+    Raises: CheckpointError if there is no such file, it is damaged or holds no weights, or it holds
+        more than weights and plain values; none of it is executed.
     """
     path = Path(path)
     files = _files_of(path)
@@ -126,13 +126,13 @@ def _files_of(path: Path) -> list[Path]:
         outside = [part for part in parts if safe_name(part) != part]
         if outside:
             raise CheckpointError(
-                f"{file}: names {outside[0]!r:.80}; expected the parts of the model by their names "
-                "in this folder"
+                f"{file}: names {outside[0]!r:.80}; expected the shards of the model by their "
+                "names in this folder"
             )
         missing = [part for part in parts if not (path / part).is_file()]
         if missing:
             raise CheckpointError(
-                f"{path}: {missing[0]} is missing ({len(missing)} of {len(parts)} parts); "
+                f"{path}: {missing[0]} is missing ({len(missing)} of {len(parts)} shards); "
                 "download the whole folder"
             )
         return [path / part for part in parts]
@@ -142,7 +142,8 @@ def _files_of(path: Path) -> list[Path]:
 def _read_pickle(path: Path) -> Any:
     try:
         with torch.serialization.safe_globals(list(INERT_TYPES)), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about pickle protocols; what is wrong is told below
+            # They are about pickle protocols; real problems are reported below.
+            warnings.simplefilter("ignore")
             return load_pickled(path, error=CheckpointError)
     except CheckpointError:
         raise
@@ -154,7 +155,7 @@ def _read_pickle(path: Path) -> Any:
                 "its state_dict alone where you trust it"
             ) from None
         raise CheckpointError(f"{path}: not a file of weights, or cut off") from None
-    except Exception as error:  # bytes that are no pickle can raise anything
+    except Exception as error:  # bytes that are not a pickle can raise anything
         reason = str(error).split("\n")[0]
         raise CheckpointError(
             f"{path}: not a file of weights, or cut off ({reason:.100}); download it again"
@@ -164,7 +165,7 @@ def _read_pickle(path: Path) -> Any:
 def _choose(
     path: Path, content: Any, *, averaged: bool
 ) -> tuple[dict[str, Tensor], str, tuple[str, ...]]:
-    """The tensors among what a checkpoint holds, the key they were under, and the other keys."""
+    """The tensors of a checkpoint, the key they were under, and the other keys."""
     if not isinstance(content, Mapping):
         raise CheckpointError(f"{path}: holds a {type(content).__name__}, not named weights")
     order = AVERAGED + CURRENT if averaged else CURRENT + AVERAGED

@@ -1,17 +1,17 @@
-"""Weights from the Hugging Face hub, kept in its cache; offline once they are there."""
+"""Weights from the Hugging Face Hub, kept in its cache and read offline once there."""
 
 import re
 from pathlib import Path
 
 from mmad.errors import CheckpointError
 
-# The parts of a repository that hold weights in a form that is read, and their settings.
+# The files of a repository with weights in a format that is read, and their settings.
 _WANTED = ("*.safetensors", "*.safetensors.index.json", "config.json")
 _OLDER = ("pytorch_model*.bin", "pytorch_model.bin.index.json", "config.json")
 
 
 def is_hub_id(name: str) -> bool:
-    """Whether ``name`` could be an id on the hub, such as MCG-NJU/videomae-base.
+    """Whether ``name`` could be an id on the Hub, such as MCG-NJU/videomae-base.
 
     >>> is_hub_id("MCG-NJU/videomae-base"), is_hub_id("weights/videomae.pth"), is_hub_id("a.pth")
     (True, False, False)
@@ -21,11 +21,11 @@ def is_hub_id(name: str) -> bool:
 
 
 def fetch(name: str, *, revision: str | None = None) -> Path:
-    """Folder with the weights of a hub id, downloaded with a progress bar if it is not cached.
+    """Folder with the weights of a Hub id, downloaded with a progress bar unless cached.
 
     Args:
-        name: such as MCG-NJU/videomae-base.
-        revision: branch, tag or commit; the main branch if None.
+        name: Hub id, such as MCG-NJU/videomae-base.
+        revision: Branch, tag or commit; the main branch if None.
 
     Raises: CheckpointError if it does not exist, or cannot be reached and is not cached.
     """
@@ -37,7 +37,7 @@ def fetch(name: str, *, revision: str | None = None) -> Path:
             folder = Path(snapshot_download(name, revision=revision, allow_patterns=list(patterns)))
         except LocalEntryNotFoundError:
             raise CheckpointError(
-                f"{name}: is not in the cache of the hub, and the hub cannot be reached; fetch it "
+                f"{name}: not in the Hub's cache, and the Hub cannot be reached; fetch it "
                 f"where there is a connection: mmad weights fetch {name}"
             ) from None
         except (HfHubHTTPError, ValueError, OSError) as error:
@@ -45,4 +45,6 @@ def fetch(name: str, *, revision: str | None = None) -> Path:
             raise CheckpointError(f"{name}: cannot be fetched ({reason:.160})") from None
         if any(folder.glob(patterns[0])):
             return folder
-    raise CheckpointError(f"{name}: the hub has no weights in it (no safetensors, no .bin)")
+    raise CheckpointError(
+        f"{name}: the repository on the Hub has no weights (no safetensors, no .bin)"
+    )

@@ -1,4 +1,4 @@
-"""Fills a model with weights of any naming, and says what became of every tensor."""
+"""Loading of weights of any naming, with an account of every tensor."""
 
 import fnmatch
 from collections.abc import Collection, Mapping, Sequence
@@ -18,11 +18,11 @@ from mmad.weights.naming import backbone_names, detector_names
 
 SHIPPED_WEIGHTS = Path(__file__).resolve().parents[1] / "assets"
 
-# Parts of published files that no backbone has; each family has more (`BackboneFamily.optional`).
+# Tensors of published files that no backbone has; each family has more (`BackboneFamily.optional`).
 _NOT_BACKBONE = ("head.", "classifier.", "cls_head.", "data_preprocessor.", "detector.")
-# The parts of a whole detector after its backbone.
+# The modules of a whole detector after its backbone.
 _TEMPORAL_PARTS = ("projection.", "neck.", "rpn_head.")
-# State of a detector that is no weight: the running number of positives, which begins anew.
+# State of a detector that is not a weight: the running number of positives, which starts over.
 _NOT_DETECTOR = ("rpn_head.loss_normalizer",)
 
 
@@ -31,16 +31,16 @@ class LoadReport:
     """What became of every tensor of a file.
 
     Attributes:
-        source: path of the file.
-        container: where in the file the weights were.
-        naming: whose names they had.
-        sha256: of the bytes of the file.
-        matched: names that both sides have.
+        source: Path of the file.
+        container: Key of the file that the weights were under.
+        naming: Project whose names they had.
+        sha256: Hash of the bytes of the file.
+        matched: Names on both sides.
         renamed: (our name, names in the file).
         reshaped: (our name, what was done).
-        ignored: in the file, not wanted, on purpose.
-        missing: wanted, not in the file.
-        unexpected: in the file, not known.
+        ignored: Tensors of the file that are left out on purpose.
+        missing: Tensors of the model that the file lacks.
+        unexpected: Unknown tensors of the file.
     """
 
     source: str
@@ -76,9 +76,9 @@ class LoadReport:
 
 
 def find_weights(name: str) -> Path:
-    """The file or folder itself, the shipped one of that name, or a download from the hub.
+    """The file or folder itself, the shipped one of that name, or a download from the Hub.
 
-    Raises: CheckpointError that says how to get weights, if there is none.
+    Raises: CheckpointError, with how to get weights, if there is none.
     """
     for path in (Path(name), SHIPPED_WEIGHTS / name):
         if path.exists():
@@ -88,8 +88,8 @@ def find_weights(name: str) -> Path:
     shipped = ", ".join(sorted(file.name for file in SHIPPED_WEIGHTS.glob("*.safetensors")))
     raise CheckpointError(
         f"{name}: there is no such file of weights. Pre-trained weights of backbones are not "
-        "shipped: get them from their authors and give the path of the file or folder, or "
-        "give a hub id such as MCG-NJU/videomae-base (see docs/weights.md); or train from random "
+        "shipped: get them from their authors and pass the path of the file or folder, or "
+        "pass a Hub id such as MCG-NJU/videomae-base (see docs/weights.md); or train from random "
         "weights with backbone.pretrained=null. "
         f"Shipped: {shipped or 'none'}"
     )
@@ -106,13 +106,13 @@ def weight_names(name: str) -> Collection[str]:
 def load_backbone(
     backbone: Backbone, name: str, *, allow: Sequence[str] = (), averaged: bool = True
 ) -> LoadReport:
-    """Fill a backbone from a file of any naming.
+    """Load a file of any naming into a backbone.
 
     Args:
-        backbone: to be filled.
-        name: file, Hugging Face folder, shipped file or hub id.
-        allow: as `fill_backbone`.
-        averaged: take the moving average of the weights, where the file holds both.
+        backbone: Backbone that receives the weights.
+        name: File, Hugging Face folder, shipped file or Hub id.
+        allow: As `fill_backbone`.
+        averaged: Take the moving average of the weights if the file holds both.
 
     Raises: CheckpointError if the file cannot be read, or as `fill_backbone`.
     """
@@ -121,12 +121,12 @@ def load_backbone(
 
 
 def fill_backbone(backbone: Backbone, file: WeightFile, *, allow: Sequence[str] = ()) -> LoadReport:
-    """Fill a backbone with what was read; adapters that the file lacks keep their weights.
+    """Load the tensors of a file into a backbone; adapters that the file lacks keep their weights.
 
     Args:
-        backbone: to be filled.
-        file: of any naming.
-        allow: patterns (as of file names) of tensors that may be missing or unexpected.
+        backbone: Backbone that receives the weights.
+        file: Weights of any naming.
+        allow: Patterns (as for file names) of tensors that may be missing or unexpected.
 
     Raises: CheckpointError if a tensor is missing, unexpected or of another shape, and not allowed.
     """
@@ -136,7 +136,7 @@ def fill_backbone(backbone: Backbone, file: WeightFile, *, allow: Sequence[str] 
         other = backbone_names(file.tensors)
         what = f"a {other.family}" if other is not None else few(list(file.tensors))
         raise CheckpointError(
-            f"{file.source}: holds no {family.title} in a naming that is known; found {what}"
+            f"{file.source}: holds no {family.title} in a known naming; found {what}"
         )
     tensors = {key: value.float() for key, value in found.tensors.items()}
     wanted = list(backbone.state_dict())
@@ -157,9 +157,8 @@ def fill_backbone(backbone: Backbone, file: WeightFile, *, allow: Sequence[str] 
 
 
 def require_complete(report: LoadReport, *, allow: Sequence[str] = ()) -> None:
-    """Do nothing if nothing is missing or unexpected but what is allowed.
-
-    Raises: CheckpointError that names the tensors.
+    """Raise `CheckpointError` with the names of tensors that are missing or unexpected and not
+    allowed.
     """
 
     def left(names: Sequence[str]) -> list[str]:
@@ -201,20 +200,20 @@ def _report(
 
 
 def fill_detector(model: Detector, file: WeightFile, *, allow: Sequence[str] = ()) -> LoadReport:
-    """Fill a detector with what was read of a checkpoint of OpenTAD or ActionFormer.
+    """Load a checkpoint of OpenTAD or ActionFormer into a detector.
 
     Args:
-        model: to be filled; its sizes, adapters and number of classes must be those of the file. A
-            detector on stored features takes the temporal part alone.
-        file: the checkpoint.
-        allow: as `fill_backbone`.
+        model: Detector that receives the weights; its sizes, adapters and number of classes must
+            match the file. A detector on stored features takes the temporal detector alone.
+        file: Checkpoint.
+        allow: As `fill_backbone`.
 
     Raises: CheckpointError if the file holds no such detector, or a tensor is missing, unexpected
         or of another shape, and not allowed.
     """
     head = detector_names(file.tensors)
     if head is None:
-        raise CheckpointError(f"{file.source}: is not a detector, it has no pyramid and head")
+        raise CheckpointError(f"{file.source}: not a detector: it has no pyramid and head")
     tensors = {f"network.{name}": value.float() for name, value in head.tensors.items()}
     origins = {f"network.{name}": old for name, old in head.origins.items()}
     ignored = {f"network.{name}" for name in _NOT_DETECTOR if f"network.{name}" in tensors}
@@ -238,12 +237,12 @@ def fill_detector(model: Detector, file: WeightFile, *, allow: Sequence[str] = (
 def _backbone_of_detector(
     backbone: Backbone, file: WeightFile
 ) -> tuple[dict[str, Tensor], Mapping[str, tuple[str, ...]], dict[str, str]]:
-    """Weights of the backbone in a whole detector, their old names, and what was reshaped."""
+    """Backbone weights of a whole detector, their old names, and what was reshaped."""
     body = backbone_names(file.tensors, {"": backbone.family})
     if body is None:
         raise CheckpointError(
-            f"{file.source}: is not a whole detector, it has no {backbone.family.title}; a "
-            "detector on stored features takes it with a config of data.features"
+            f"{file.source}: not a whole detector: it has no {backbone.family.title}; a "
+            "detector on stored features loads it with a config that sets data.features"
         )
     weights = {
         name: value.float()

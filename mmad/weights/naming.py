@@ -1,4 +1,4 @@
-"""How other projects call the tensors of an AdaTAD detector and of an ActionFormer.
+"""Tensor names of AdaTAD and ActionFormer detectors in other projects.
 
 Sources: the state dicts of OpenTAD (commit 3dd7b032) and actionformer_release. Those of backbones
 are in the folders of their families.

@@ -1,1 +1,1 @@
-"""Video backbones: one folder a family, one contract for all."""
+"""Video backbones: one folder per family, one contract for all."""

@@ -1,9 +1,9 @@
 """Adapters: small trainable modules after each block of a frozen backbone.
 
-Shapes: L steps of all videos of a batch one after another (VideoMAE: tubelets of two frames), S
-tokens of a step (height x width), D width of the backbone, C width of the bottleneck;
-`video_of_step_L` is the video that each step belongs to, and temporal convolutions see zeros beyond
-the ends of their own video.
+Shapes: L steps of all videos of a batch, concatenated (VideoMAE: tubelets of two frames), S tokens
+of a step (height x width), D width of the backbone, C width of the bottleneck; `video_of_step_L` is
+the video that each step belongs to, and temporal convolutions see zeros beyond the ends of their
+own video.
 
 Sources: standard adapter, Eq. 1 of the MMA-52 paper; TIA, Eq. 2 (AdaTAD; the point-wise convolution
 is in the released code, not in the equation); DSTA, Eq. 3.
@@ -12,6 +12,7 @@ is in the released code, not in the equation); DSTA, Eq. 3.
 import math
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -21,7 +22,7 @@ class TemporalDepthwiseConv(nn.Module):
 
     Args:
         channels: C.
-        kernel_size: odd number of steps.
+        kernel_size: Number of steps, odd.
     """
 
     def __init__(self, channels: int, *, kernel_size: int = 3) -> None:
@@ -63,7 +64,7 @@ class TemporalPath(nn.Module):
 
 
 class SpatialPath(nn.Module):
-    """Spatial depth-wise convolution inside each step, and perhaps a point-wise one after it."""
+    """Spatial depth-wise convolution inside each step, optionally followed by a point-wise one."""
 
     def __init__(self, channels: int, *, kernel_size: int, pointwise: bool) -> None:
         super().__init__()
@@ -80,9 +81,9 @@ class SpatialPath(nn.Module):
     def forward(self, x_LSC: Tensor, grid_hw: tuple[int, int]) -> Tensor:
         """Spatial context of each token, same shape."""
         # Channels stay innermost in memory: the convolution reads the tokens without a copy.
-        x_LCHW = x_LSC.unflatten(1, grid_hw).permute(0, 3, 1, 2)
+        x_LCHW = rearrange(x_LSC, "l (h w) c -> l c h w", h=grid_hw[0])
         y_LCHW = self.depthwise(x_LCHW)
-        return self.pointwise(y_LCHW.permute(0, 2, 3, 1).flatten(1, 2))
+        return self.pointwise(rearrange(y_LCHW, "l c h w -> l (h w) c"))
 
 
 def _down(width: int, channels: int) -> nn.Linear:
@@ -93,7 +94,7 @@ def _down(width: int, channels: int) -> nn.Linear:
 
 
 def _up(channels: int, width: int, *, bias: bool = True) -> nn.Linear:
-    """Starts at zero, so that a new adapter is the identity."""
+    """A projection that starts at zero, so that a new adapter is the identity."""
     layer = nn.Linear(channels, width, bias=bias)
     nn.init.zeros_(layer.weight)
     if bias:
@@ -105,7 +106,7 @@ class Adapter(nn.Module):
     """Tokens in, tokens of the same shape out.
 
     Attributes:
-        reach_steps: steps on either side that a step's tokens depend on.
+        reach_steps: Steps on either side that a step's tokens depend on.
     """
 
     reach_steps: int = 0
@@ -114,7 +115,7 @@ class Adapter(nn.Module):
 class StandardAdapter(Adapter):
     """Bottleneck with a residual: X' = alpha W_up GELU(W_down X) + X.
 
-    The paper's Eq. 1 has no alpha; its count in Table 4 (0.85 M) has.
+    The paper's Eq. 1 has no alpha; its parameter count in Table 4 (0.85 M) does.
     """
 
     def __init__(self, width: int, *, channels: int) -> None:
@@ -154,19 +155,19 @@ class DualPathAdapter(Adapter):
     """DSTA: a temporal and a spatial path, weighted, concatenated and projected up, Eq. 3.
 
     X' = alpha W_up [beta X_s; gamma X_t] + X, with X_s = S(X_bar) + X_bar and X_t = T(X_bar) +
-    X_bar. Eq. 3 defines the input of both convolutions by itself; the bottleneck X_bar is the only
-    defined value, and is taken.
+    X_bar. Eq. 3 defines the input of both convolutions in terms of itself; X_bar, the only defined
+    value, is taken.
 
     Args:
         width: D.
         channels: C.
-        temporal_kernel: steps.
-        spatial_kernel: tokens; the text of the paper says 1x1, its introduction a depth-wise 2D
-            convolution.
-        spatial_pointwise: whether a point-wise convolution follows the spatial one.
-        shared_down: one down-projection for both paths (Eq. 3) or one for each (the count of Table
-            4).
-        up_bias: whether the up-projection has a bias.
+        temporal_kernel: Kernel of the temporal convolution, in steps.
+        spatial_kernel: Kernel of the spatial convolution, in tokens; the paper's text says 1x1, its
+            introduction a depth-wise 2D convolution.
+        spatial_pointwise: Whether a point-wise convolution follows the spatial one.
+        shared_down: One down-projection for both paths (Eq. 3) or one for each (the parameter count
+            of Table 4).
+        up_bias: Whether the up-projection has a bias.
     """
 
     def __init__(

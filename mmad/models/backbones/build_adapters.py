@@ -1,4 +1,4 @@
-"""From settings to adapters: their names, and which blocks get one."""
+"""Adapters from settings: their names, and which blocks get one."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -29,9 +29,9 @@ def build_adapter(settings: AdapterSettings, *, width: int) -> Adapter:
 
 
 def blocks_with_adapter(settings: AdapterSettings, *, depth: int) -> Sequence[int]:
-    """The blocks, of ``depth``, that get an adapter.
+    """The blocks, out of ``depth``, that get an adapter.
 
-    Raises: ConfigError if one is asked for in a block that is not there.
+    Raises: ConfigError if one is asked for in a block that does not exist.
     """
     if settings.name == "none":
         return ()

@@ -1,4 +1,4 @@
-"""What every video backbone supplies, and all that the rest of the package may know of it.
+"""The contract of video backbones: all that the rest of the package may know of them.
 
 Shapes: N clips, F frames of a clip, H W pixels, T steps of a clip, S = h x w tokens of a step, C
 channels.
@@ -19,11 +19,11 @@ class BackboneSpec:
     """What the rest of the package may know of a video network.
 
     Attributes:
-        channels: of a token.
-        clip_frames: frames of one forward pass.
-        frames_per_step: frames that a step of the features stands for.
-        side_multiple: pixels that the sides of images are a multiple of.
-        num_blocks: blocks that the tokens can be taken before; 0 if there is no such place.
+        channels: Channels of a token.
+        clip_frames: Frames of a clip, the input of one forward pass.
+        frames_per_step: Frames that one step of the features stands for.
+        side_multiple: Height and width of images must be multiples of this many pixels.
+        num_blocks: Number of blocks before which tokens can be taken; 0 if there are none.
     """
 
     channels: int
@@ -44,12 +44,12 @@ class BackboneSpec:
 
 @dataclass(frozen=True)
 class ClipTokens:
-    """What a backbone makes of clips.
+    """The output of a backbone for clips.
 
     Attributes:
-        tokens_NTSC: without class tokens; S = 1 where the network pools.
-        grid_hw: rows and columns of the tokens of a step, S = h x w.
-        clip_NC: the network's own vector of a clip (class token, attention pooling, fully connected
+        tokens_NTSC: Tokens without class tokens; S = 1 if the network pools.
+        grid_hw: Rows and columns of the tokens of a step, S = h x w.
+        clip_NC: The network's own vector of a clip (class token, attention pooling, fully connected
             layer), with the head's input width; None: the mean of the tokens.
     """
 
@@ -59,10 +59,10 @@ class ClipTokens:
 
 
 class ParameterRole(NamedTuple):
-    """What a parameter is for, and how deep it lies.
+    """The role of a parameter, and its depth.
 
     Attributes:
-        role: "adapter", or "body" for what pre-training has made.
+        role: "adapter", or "body" for pre-trained parameters.
         depth: 0 for the stem, then one more for each block; layer-wise rates fall with it.
     """
 
@@ -74,7 +74,7 @@ class Backbone(nn.Module):
     """A video network: clips in, tokens out.
 
     Args:
-        spec: what the rest may know of it.
+        spec: What the rest of the package may know of it.
     """
 
     # Set by `mmad.models.backbones.families.build_backbone`.
@@ -91,12 +91,12 @@ class Backbone(nn.Module):
         """The tokens of normalised clips.
 
         Args:
-            images_NCFHW: (N, 3, F, H, W).
-            video_of_clip_N: which video each clip belongs to, for temporal adapters; the clips of a
-                video are neighbours, in order.
-            stop_before: give the tokens as they enter this block instead of the last ones.
+            images_NCFHW: Normalised frames, (N, 3, F, H, W).
+            video_of_clip_N: Video that each clip belongs to, for temporal adapters; the clips of a
+                video are consecutive, in order.
+            stop_before: Return the tokens that enter this block instead of the last ones.
 
-        Raises: ValueError if the frames of a clip or the size of the images do not fit.
+        Raises: ValueError if the number of frames or the size of the images does not fit.
         """
 
     def pool_steps(self, tokens: ClipTokens) -> Tensor:
@@ -111,7 +111,7 @@ class Backbone(nn.Module):
 
     @property
     def pools_with_norm(self) -> bool:
-        """Whether pooled vectors are more than means of tokens, so that tokens alone are not it."""
+        """Whether pooled vectors are not plain means of tokens, but normalised ones."""
         return False
 
     def context_clips(self, *, stop_before: int | None = None) -> int:
@@ -119,7 +119,7 @@ class Backbone(nn.Module):
         return 0
 
     def adapters(self) -> Sequence[nn.Module]:
-        """The adapters in it."""
+        """The adapters of the backbone."""
         return ()
 
     @abstractmethod
@@ -127,7 +127,7 @@ class Backbone(nn.Module):
         """Depth of the parameter ``name``, from 0; see `ParameterRole`."""
 
     def roles(self) -> dict[str, ParameterRole]:
-        """Role and depth of every parameter, by its name."""
+        """Role and depth of every parameter, by name."""
         adapted = {id(p) for adapter in self.adapters() for p in adapter.parameters()}
         return {
             name: ParameterRole("adapter" if id(p) in adapted else "body", self.depth_of(name))
@@ -135,34 +135,32 @@ class Backbone(nn.Module):
         }
 
     def fit_weights(self, tensors: dict[str, Tensor], *, source: str) -> Mapping[str, str]:
-        """Bring tensors of a file (under our names) to the shapes of this network, in place.
+        """Reshape tensors of a file (under our names) for this network, in place.
 
-        Returns what was done, by name; nothing where everything fits.
+        Returns what was done, by name; empty if everything fits.
 
         Raises: CheckpointError if a tensor cannot be used in this network at all.
         """
         return {}
 
     def advice(self, missing: Collection[str], tensors: Collection[str]) -> str | None:
-        """What to do where these names are missing from a file of ``tensors``; None: nothing
-        special.
-        """
+        """What to do if these names are missing from a file of ``tensors``, if anything special."""
         return None
 
 
 @dataclass(frozen=True)
 class BackboneFamily:
-    """How the backbones of a family are made, and how others call their tensors.
+    """How the backbones of a family are built, and their tensor names in other projects.
 
     Attributes:
-        title: its name for people.
-        build: from settings, at random weights, with the right parameters frozen.
-        namings: by which files of other projects are read, the first that fits.
-        optional: beginnings of names (ours) of tensors that files have and a backbone may lack:
-            classifiers, norms, decoders.
-        describe: dimensions of the network in a file, from its tensors under our names.
-        to_hugging_face: content of its config.json and tensors as transformers calls them; None if
-            transformers has no such network.
+        title: Name for messages.
+        build: Builds a backbone from settings, with random weights and parameters frozen as set.
+        namings: Namings of files of other projects; the first that fits is used.
+        optional: Prefixes (of our names) of tensors in files that a backbone may lack: classifiers,
+            norms, decoders.
+        describe: Describes the network in a file, from its tensors under our names.
+        to_hugging_face: Gives the content of config.json and the tensors under the names of
+            transformers; None if transformers has no such network.
     """
 
     title: str

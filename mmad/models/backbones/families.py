@@ -1,4 +1,4 @@
-"""Every backbone: its name in the settings, and how it is made."""
+"""Registry of backbones: the family of each name in the settings."""
 
 from collections.abc import Mapping
 
@@ -11,9 +11,9 @@ BACKBONES: Mapping[str, BackboneFamily] = {"videomae": VIDEOMAE, "i3d": I3D}
 
 
 def build_backbone(settings: BackboneSettings) -> Backbone:
-    """The backbone with its adapters, at random weights, with the right parameters frozen.
+    """The backbone with its adapters and random weights, its parameters frozen as the settings say.
 
-    Raises: ConfigError if an adapter is asked for in a block that is not there.
+    Raises: ConfigError if an adapter is asked for in a block that does not exist.
     """
     family = BACKBONES[settings.name]
     backbone = family.build(settings)

@@ -1,4 +1,4 @@
-"""From clips of windows of different length to padded sequences of features.
+"""Padded sequences of features from the clips of windows of different length.
 
 Shapes: N clips of all windows, F frames of a clip, V windows of the batch (B once they are padded),
 T steps, C channels.
@@ -18,15 +18,15 @@ from mmad.models.backbones.contract import Backbone
 def normalise_windows(
     clips_NFHWC: Tensor, colours_V34: Tensor, clips_per_window: Sequence[int]
 ) -> Tensor:
-    """Clips as a network takes them, (N, 3, F, H, W), with the colours of each window.
+    """Clips as input of a network, (N, 3, F, H, W), with the colours of each window normalised.
 
     Args:
-        clips_NFHWC: uint8 frames; the clips of a window are neighbours.
-        colours_V34: affine map of the colours of each window.
-        clips_per_window: number of clips of each window.
+        clips_NFHWC: uint8 frames; the clips of a window are consecutive.
+        colours_V34: Affine colour map of each window.
+        clips_per_window: Number of clips of each window.
     """
     device = clips_NFHWC.device.type
-    # The first layer would make these numbers of them all the same, in more memory.
+    # The first layer would cast to these anyway, with more memory.
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else torch.float32
     num_clips, frames, height, width, _ = clips_NFHWC.shape
     images = clips_NFHWC.new_empty((num_clips, 3, frames, height, width), dtype=dtype)
@@ -43,7 +43,7 @@ def normalise_windows(
 
 
 def interpolate_steps(features_BCT: Tensor, *, factor: float) -> Tensor:
-    """The sequence with ``factor`` times as many steps, linear; the same for a factor of 1."""
+    """The sequence with ``factor`` times as many steps, by linear interpolation."""
     if factor == 1:
         return features_BCT
     size = round(features_BCT.shape[2] * factor)
@@ -57,7 +57,8 @@ class VideoFeatures(nn.Module):
         backbone: Video network.
         upsampling: Feature steps for each step of the backbone: 2 interpolates to twice as many,
             0.5 averages two.
-        mask_padding: Set features beyond a window's end to zero; the published detectors do not.
+        mask_padding: Set features beyond a window's end to zero; the reference implementations do
+            not.
     """
 
     def __init__(self, backbone: Backbone, *, upsampling: float, mask_padding: bool) -> None:
@@ -101,17 +102,17 @@ class VideoFeatures(nn.Module):
         return features_BCT.float(), mask_BT
 
     def num_steps(self, num_frames: int) -> int:
-        """Feature steps of ``num_frames`` frames; a step that a frame falls into counts."""
+        """Feature steps of ``num_frames`` frames; a partly filled step counts."""
         return math.ceil(num_frames * self.upsampling / self.backbone.spec.frames_per_step)
 
 
 class VideoBackbones(nn.Module):
-    """The backbones of a recogniser, under the name that `VideoFeatures` gives its own, so that
-    weights are exchanged.
+    """The backbones of a recogniser, under the attribute name of `VideoFeatures`, so that weights
+    can be exchanged.
 
     Args:
-        backbone: For images.
-        flow_backbone: For optical flow, if it has one of its own.
+        backbone: Network for images.
+        flow_backbone: Network for optical flow, if separate.
     """
 
     def __init__(self, backbone: Backbone, flow_backbone: Backbone | None = None) -> None:
@@ -120,5 +121,5 @@ class VideoBackbones(nn.Module):
         self.flow_backbone = flow_backbone
 
 
-# Beginning of the names of the weights of a backbone inside a detector or recogniser.
+# Prefix of the names of backbone weights inside a detector or recogniser.
 BACKBONE_PREFIX = "features.backbone."

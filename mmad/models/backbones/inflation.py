@@ -1,4 +1,4 @@
-"""Weights of a 2D network in a 3D one of the same shape."""
+"""Inflation of 2D weights for a 3D network of the same architecture."""
 
 from collections.abc import Mapping
 
@@ -6,14 +6,14 @@ from torch import Tensor
 
 
 def inflate_kernels(tensors: dict[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, str]:
-    """Give 2D kernels the length in time that the network has, in place; what was done, by name.
+    """Inflate 2D kernels to the temporal length of the network, in place; what was done, by name.
 
-    A kernel is repeated and divided by its length, so that a clip that stands still has the
-    features that its picture has in the 2D network (I3D, arXiv 1705.07750, section 2.4).
+    A kernel is repeated and divided by its length, so that a static clip has the features of its
+    image in the 2D network (I3D, arXiv 1705.07750, section 2.4).
 
     Args:
-        tensors: of a file, under our names.
-        own: tensors of the network, by name.
+        tensors: Tensors of a file, under our names.
+        own: Tensors of the network, by name.
     """
     done = {}
     for name, kernel in tensors.items():

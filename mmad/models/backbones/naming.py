@@ -1,4 +1,4 @@
-"""From the names that other projects give to tensors to ours."""
+"""Renaming of tensors from other projects' names to ours."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -14,10 +14,10 @@ class Renamed:
     """Tensors under our names.
 
     Attributes:
-        naming: whose names the file had.
-        tensors: by our name.
-        origins: our name -> names in the file; more than one where tensors were joined.
-        family: of the network, by its name in the settings.
+        naming: Project whose names the file had.
+        tensors: Tensors by our names.
+        origins: Our name -> names in the file; more than one where tensors were joined.
+        family: Family of the network, by its name in the settings.
     """
 
     naming: str
@@ -28,13 +28,13 @@ class Renamed:
 
 @dataclass(frozen=True)
 class WeightNaming:
-    """How one project calls the tensors of a network.
+    """One project's tensor names of a network.
 
     Attributes:
-        name: of the project.
-        mark: pattern of a name by which its files are known.
+        name: Name of the project.
+        mark: Pattern of a tensor name that identifies its files.
         rules: (pattern, replacement), applied to every name in this order.
-        finish: joins or reshapes tensors once they are renamed.
+        finish: Joins or reshapes tensors after renaming.
     """
 
     name: str
@@ -59,7 +59,7 @@ def rename(name: str, rules: Rules) -> str:
 
 
 def rename_tensors(tensors: Mapping[str, Tensor], naming: WeightNaming) -> Renamed:
-    """Tensors of a file under our names; what no rule knows keeps its name."""
+    """Tensors of a file under our names; names that no rule matches are kept."""
     origins = {rename(name, naming.rules): (name,) for name in tensors}
     renamed = {name: tensors[origin] for name, (origin,) in origins.items()}
     found = Renamed(naming.name, renamed, origins)
@@ -69,6 +69,6 @@ def rename_tensors(tensors: Mapping[str, Tensor], naming: WeightNaming) -> Renam
 def without_prefix(
     tensors: Mapping[str, Tensor], prefixes: Sequence[str]
 ) -> dict[str, tuple[str, Tensor]]:
-    """Name without the first of ``prefixes`` that any name begins with -> (name, tensor)."""
+    """Name without the first of ``prefixes`` that any name starts with -> (name, tensor)."""
     prefix = next((p for p in prefixes if any(n.startswith(p) for n in tensors)), "")
     return {name.removeprefix(prefix): (name, value) for name, value in tensors.items()}

@@ -1,1 +1,1 @@
-"""Temporal detectors: one folder a family, one contract for all."""
+"""Temporal detectors: one folder per family, one contract for all."""

@@ -1,4 +1,4 @@
-"""From scored segments to the candidates of a window: what all decoders do at their end.
+"""Selection of a window's candidates from scored segments: the last step of all decoders.
 
 Shapes: Q rows of scores (points or queries), K classes, N candidates.
 """
@@ -9,7 +9,7 @@ from mmad.models.detectors.contract import WindowCandidates
 
 
 def best_pairs(scores_QK: Tensor, max_candidates: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Score, row and class of the highest scores, each (N,), by falling score."""
+    """Score, row and class of the highest scores, each (N,), by descending score."""
     num_classes = scores_QK.shape[1]
     score_N, index_N = scores_QK.flatten().topk(min(max_candidates, scores_QK.numel()))
     return score_N, index_N // num_classes, index_N % num_classes
@@ -24,14 +24,14 @@ def select_candidates(
     min_length: float,
     max_candidates: int | None,
 ) -> WindowCandidates:
-    """The best candidates by falling score; of equal scores the first comes first.
+    """The best candidates by descending score; ties keep their order.
 
     Args:
-        segments_N2: start and end in steps.
-        label_N, score_N: of each.
-        score_threshold: candidates at or below it are dropped.
-        min_length: candidates of this many steps or fewer are dropped; 0 keeps all.
-        max_candidates: most of what then remains; None for all.
+        segments_N2: Start and end in steps.
+        label_N, score_N: Label and score of each segment.
+        score_threshold: Candidates at or below it are dropped.
+        min_length: Candidates of this many steps or fewer are dropped; 0 keeps all.
+        max_candidates: Maximum number of candidates; None for all.
     """
     kept_N = score_N > score_threshold
     if min_length > 0:

@@ -1,4 +1,4 @@
-"""What every family of detectors supplies.
+"""The contract of detector families.
 
 A family is three objects: the network (features and mask to raw outputs of its own), the criterion
 (raw outputs and annotations to `Losses`) and the decoder (raw outputs to `WindowCandidates`).
@@ -19,8 +19,8 @@ class Losses:
     """Losses of a batch.
 
     Attributes:
-        parts: sums by name, weighted as they enter the total, not divided by anything.
-        num_positives: what they are to be divided by is a running mean of this.
+        parts: Sums by name, weighted as in the total, not normalised.
+        num_positives: Number of positives, whose running mean is the normaliser.
     """
 
     parts: Mapping[str, Tensor]
@@ -28,7 +28,7 @@ class Losses:
 
     @property
     def total(self) -> Tensor:
-        """What is minimised."""
+        """The total loss, which is minimised."""
         return torch.stack([part.float() for part in self.parts.values()]).sum()
 
 
@@ -41,15 +41,16 @@ class Criterion(Protocol):
         """The losses.
 
         Args:
-            outputs: of the network.
-            segments_grid: (N, 2) of each window, in steps of its grid, on the outputs' device.
-            labels: (N,) of each window.
+            outputs: Raw outputs of the network.
+            segments_grid: Annotated segments (N, 2) of each window, in steps of its grid, on the
+                outputs' device.
+            labels: Their labels (N,).
         """
 
 
 @dataclass(frozen=True)
 class WindowCandidates:
-    """Candidates of one window by falling score: segments (N, 2) in steps, labels, scores."""
+    """Candidates of one window by descending score: segments (N, 2) in steps, labels, scores."""
 
     segments_grid: Tensor
     labels: Tensor
@@ -65,12 +66,12 @@ class Decoder(Protocol):
 
 @dataclass(frozen=True)
 class Family:
-    """How the three objects of a detector are made of its settings.
+    """How the three objects of a detector are built from its settings.
 
     Attributes:
-        network: from settings, channels of the features and number of classes.
-        criterion: from settings and number of classes.
-        decoder: from settings and those of inference.
+        network: Builds the network from settings, feature channels and number of classes.
+        criterion: Builds the criterion from settings and number of classes.
+        decoder: Builds the decoder from settings and inference settings.
     """
 
     network: Callable[[Any, int, int], nn.Module]

@@ -1,4 +1,4 @@
-"""Every detector: its name in the settings, and how its network, criterion and decoder are made."""
+"""Registry of detectors: the family of each name in the settings."""
 
 from collections.abc import Mapping
 
@@ -35,15 +35,15 @@ def build_network(settings: DetectorSettings, *, in_channels: int, num_classes: 
 
 
 def build_criterion(settings: DetectorSettings, *, num_classes: int) -> Criterion:
-    """Targets and losses."""
+    """Targets and losses of the detector."""
     return DETECTORS[settings.name].criterion(settings, num_classes)
 
 
 def build_decoder(settings: DetectorSettings, inference: InferenceSettings) -> Decoder:
-    """Raw outputs to candidates."""
+    """The decoder of raw outputs to candidates."""
     return DETECTORS[settings.name].decoder(settings, inference)
 
 
 def build_normalizer(settings: DetectorSettings) -> LossNormalizer:
-    """Running number of positives."""
+    """The running number of positives."""
     return LossNormalizer(initial=settings.normalizer, momentum=settings.normalizer_momentum)

@@ -1,4 +1,4 @@
-"""Losses of dense detectors, as sums over points; whoever calls them divides by the normaliser.
+"""Unnormalised losses of dense detectors, as sums over points; the caller divides.
 
 Sources: focal loss (arXiv 1708.02002, Eq. 5) and the prior that goes with it (Sec. 3.3);
 distance-IoU loss (arXiv 1911.08287, Eq. 7) on segments.
@@ -21,7 +21,9 @@ def sigmoid_focal_loss(logits: Tensor, targets: Tensor, *, alpha: float, gamma: 
 
 
 def set_prior(layer: nn.Conv1d | nn.Linear, prior: float) -> None:
-    """Let every class score ``prior`` before training, so that the many negatives weigh little."""
+    """Set the bias so that every class scores ``prior`` before training, which keeps the loss of
+    the many negatives small.
+    """
     nn.init.constant_(layer.bias, -math.log((1 - prior) / prior))  # type: ignore[arg-type]
 
 
@@ -35,7 +37,7 @@ def offsets_iou(offsets_M2: Tensor, targets_M2: Tensor, *, eps: float = 1e-8) ->
 def distance_iou_loss(offsets_M2: Tensor, targets_M2: Tensor, *, eps: float = 1e-8) -> Tensor:
     """1 - tIoU + (distance of the centres / length of the hull)^2 of each pair, shape (M,).
 
-    Both are distances to start and end from one common point, at least 0.
+    Both arguments are distances to start and end from a common point, at least 0.
     """
     left, right = offsets_M2.unbind(-1)
     target_left, target_right = targets_M2.unbind(-1)

@@ -1,4 +1,4 @@
-"""One prediction for each annotation: bipartite matching, and the overlap of segments it needs.
+"""Bipartite matching of predictions and annotations, and the pairwise tIoU it needs.
 
 Shapes: Q predictions, N annotations.
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 def match(cost_QN: Tensor) -> tuple[Tensor, Tensor]:
-    """Predictions and annotations, each min(Q, N) indices, of the matching of least total cost.
+    """Indices of predictions and annotations, each min(Q, N), of the matching of least total cost.
 
     Costs that are not finite count as very high, so that a diverging model fails with its loss, not
     here.
@@ -23,7 +23,7 @@ def match(cost_QN: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def pairwise_iou(segments_Q2: Tensor, segments_N2: Tensor) -> tuple[Tensor, Tensor]:
-    """TIoU and generalised tIoU of every pair of (start, end), each (Q, N).
+    """Pairwise tIoU and generalised tIoU of (start, end), each (Q, N).
 
     >>> iou, generalised = pairwise_iou(torch.tensor([[0.0, 2.0]]), torch.tensor([[3.0, 5.0]]))
     >>> iou.item(), round(generalised.item(), 4)

@@ -1,4 +1,4 @@
-"""A detector as a whole: on videos, or on stored features.
+"""Whole detectors, on videos or on stored features.
 
 Shapes: as in `mmad.models.backbones.features`.
 """
@@ -34,9 +34,7 @@ class EndToEndDetector(nn.Module):
 
 
 class FeatureDetector(nn.Module):
-    """The temporal detector alone, on stored features; its weights have the names of the end-to-end
-    detector's.
-    """
+    """The temporal detector alone, on stored features; weights as in `EndToEndDetector`."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()

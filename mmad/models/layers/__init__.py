@@ -1,1 +1,1 @@
-"""Layers that several families are made of."""
+"""Layers shared by several families."""

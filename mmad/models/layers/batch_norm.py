@@ -1,4 +1,4 @@
-"""Batch norm of clips: whose statistics, and when they move.
+"""Batch norm over clips, synchronised across processes, with optional frozen statistics.
 
 Shapes: N clips, C channels, T steps, H W height and width.
 """
@@ -14,26 +14,26 @@ _CLIPS_AND_PLACES = (0, 2, 3, 4)
 
 
 class BatchNorm(nn.BatchNorm3d):
-    """Batch norm over the clips of all processes; frozen ones keep to their stored statistics.
+    """Batch norm over the clips of all processes; if frozen, with its stored statistics.
 
-    On several processes the statistics are those of the whole batch, so that training on two gives
-    the numbers of one. All of them have to call it together, then.
+    With several processes the statistics are those of the whole batch, so that training on two
+    gives the same results as on one; all of them must then call it together.
 
     Differs: mmaction2's networks take the statistics of each process alone.
 
     Args:
         channels: C.
-        keep_statistics: use the stored statistics in training, too, and leave them as they are.
+        keep_statistics: Use the stored statistics in training too, and do not update them.
     """
 
     def __init__(self, channels: int, *, keep_statistics: bool) -> None:
         super().__init__(channels)
         self.keep_statistics = keep_statistics
-        # A count of batches, for a mean over all of them. With a fixed momentum nothing reads it.
+        # The count of batches serves a mean over all of them; with a fixed momentum it is unused.
         self.num_batches_tracked = None
 
     def _load_from_state_dict(self, *arguments: Any) -> None:
-        # The parent's would miss the count.
+        # The base class would report the count as missing.
         nn.Module._load_from_state_dict(self, *arguments)
 
     def train(self, mode: bool = True) -> Self:

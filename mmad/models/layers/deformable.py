@@ -1,10 +1,10 @@
-"""Attention and pooling that read a sequence at a few places only, by linear interpolation.
+"""Deformable attention and pooling of segments, which read a sequence at a few interpolated places.
 
 Shapes: B batch, C channels, T steps of the padded batch, Q queries, h heads, d channels of a head,
 P points that a head reads. Step t covers [t, t + 1) of its video, so its centre is t + 0.5.
 
 Source: TadTR (arXiv 2106.10271, Sec. III-C and III-E), Deformable DETR (arXiv 2010.04159, Eq. 2)
-and the released codes of TadTR (xlliu7/TadTR and OpenTAD).
+and the reference implementations of TadTR (xlliu7/TadTR and OpenTAD).
 """
 
 import math
@@ -15,11 +15,11 @@ from torch.nn import functional
 
 
 class SlowLinear(nn.Linear):
-    """Linear layer that an optimiser of Adam's kind moves at ``rate`` times its learning rate.
+    """Linear layer that Adam-like optimisers train at ``rate`` times their learning rate.
 
     Its output is multiplied by ``rate``, and Adam's steps do not depend on the size of gradients,
-    so the product with ``rate`` is what other layers would hold as weight and bias. No group of the
-    optimiser is needed for it.
+    so the product with ``rate`` is what other layers would hold as weight and bias. It needs no
+    parameter group of its own.
     """
 
     def __init__(self, in_features: int, out_features: int, *, rate: float) -> None:
@@ -43,9 +43,9 @@ def read_steps(values_BTHD: Tensor, positions_BHQP: Tensor, weights_BHQP: Tensor
     A position between two steps reads both, linearly; beyond the first and the last one are zeros.
 
     Args:
-        values_BTHD: zero where a step does not exist.
-        positions_BHQP: 0 is the first step itself; any finite number.
-        weights_BHQP: of each position.
+        values_BTHD: Values, zero where a step does not exist.
+        positions_BHQP: Positions in steps, any finite number; 0 is the first step itself.
+        weights_BHQP: Weight of each position.
     """
     steps, channels = values_BTHD.shape[1], values_BTHD.shape[3]
     values_BHTD = values_BTHD.transpose(1, 2)
@@ -62,13 +62,13 @@ def read_steps(values_BTHD: Tensor, positions_BHQP: Tensor, weights_BHQP: Tensor
 
 
 class TemporalDeformableAttention(nn.Module):
-    """Attention of each query to a few steps near its reference, which it chooses itself.
+    """Attention of each query to a few steps of its choice near its reference.
 
     Args:
         channels: C.
         num_heads: h.
         num_points: P.
-        offset_rate: learning rate of the offsets relative to that of the rest; see `SlowLinear`.
+        offset_rate: Learning rate of the offsets relative to that of the rest; see `SlowLinear`.
     """
 
     def __init__(
@@ -98,10 +98,10 @@ class TemporalDeformableAttention(nn.Module):
         """What the queries read, shape (B, Q, C).
 
         Args:
-            queries_BQC: decide where to look and how to weigh.
-            memory_BTC: is looked at; what lies beyond a video's end reads as zero.
-            mask_BT: true where a step belongs to its video.
-            reference_BQR: shares of the video's length: R = 1, a centre, from which offsets count
+            queries_BQC: Queries, which predict offsets and weights.
+            memory_BTC: Sequence to read; zero beyond a video's end.
+            mask_BT: True where a step belongs to its video.
+            reference_BQR: Shares of the video's length: R = 1, a centre, from which offsets count
                 in steps; R = 2, centre and width, and P offsets of 1 make half the width.
         """
         heads = (self.num_heads, self.num_points)
@@ -127,17 +127,17 @@ class TemporalDeformableAttention(nn.Module):
 def alignment_weights(
     segments_BQ2: Tensor, lengths_B: Tensor, *, num_steps: int, num_bins: int
 ) -> Tensor:
-    """How much of each step goes into each bin of each segment, shape (B, Q, bins, T).
+    """Weight of each step in each bin of each segment, shape (B, Q, bins, T).
 
     A segment is cut to its video and then into equal bins; a bin of more than one step takes the
     mean of as many places as it has steps (rounded up), each read between two steps. No gradient
     goes to the segments.
 
     Args:
-        segments_BQ2: start and end in steps. One shorter than a step counts as one step.
-        lengths_B: steps of each video.
+        segments_BQ2: Start and end in steps. One shorter than a step counts as one step.
+        lengths_B: Steps of each video.
         num_steps: T.
-        num_bins: bins of a segment.
+        num_bins: Bins of a segment.
 
     >>> segments, lengths = torch.tensor([[[1.0, 3.0]]]), torch.tensor([4])
     >>> alignment_weights(segments, lengths, num_steps=5, num_bins=2)[0, 0].tolist()
@@ -148,7 +148,7 @@ def alignment_weights(
     bounds_BQ2 = segments_BQ2.float().clamp(min=0).minimum(length_B11)
     start_BQ, end_BQ = bounds_BQ2.unbind(-1)
     bin_BQ = (end_BQ - start_BQ).clamp(min=1) / num_bins
-    places_BQ = bin_BQ.ceil()  # how many in a bin
+    places_BQ = bin_BQ.ceil()  # number of places in a bin
     most = max(1, math.ceil(num_steps / num_bins))
     number_G = torch.arange(most, device=device)
     within_BQG = (number_G + 0.5) * (bin_BQ / places_BQ)[..., None]
@@ -169,10 +169,10 @@ def alignment_weights(
 def align_segments(
     memory_BTC: Tensor, segments_BQ2: Tensor, lengths_B: Tensor, *, num_bins: int
 ) -> Tensor:
-    """Features of segments of any length at one size, shape (B, Q, bins, C).
+    """Features of segments, pooled to a fixed size, shape (B, Q, bins, C).
 
-    Arguments as in `alignment_weights`. A product of matrices: its weights are known before the
-    features, which long segments would otherwise repeat many times.
+    Arguments as in `alignment_weights`. A matrix product, because gathering would copy the features
+    of long segments many times.
     """
     weights_BQNT = alignment_weights(
         segments_BQ2, lengths_B, num_steps=memory_BTC.shape[1], num_bins=num_bins
@@ -194,7 +194,7 @@ def perceptron(in_channels: int, channels: int, out_channels: int) -> nn.Sequent
 
 
 class Residual(nn.Module):
-    """Dropout, sum and layer norm after a part of a transformer layer."""
+    """Dropout, sum and layer norm after a sub-layer of a transformer."""
 
     def __init__(self, channels: int, *, dropout: float) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The number that losses are divided by."""
+"""The normaliser of losses."""
 
 import torch
 from torch import Tensor, nn
@@ -8,8 +8,8 @@ class LossNormalizer(nn.Module):
     """Running mean of the number of positive points of a training step.
 
     Args:
-        initial: value before the first step.
-        momentum: share of the old value in each update.
+        initial: Value before the first step.
+        momentum: Share of the old value in each update.
     """
 
     def __init__(self, *, initial: float, momentum: float) -> None:
@@ -19,7 +19,9 @@ class LossNormalizer(nn.Module):
         self.value: Tensor
 
     def update(self, num_positives: Tensor) -> Tensor:
-        """The new value; call it once a step, with the count of all ranks (at least 1 is used)."""
+        """The new value; to be called once per training step, with the count of all ranks (at least
+        1 is used).
+        """
         count = num_positives.to(self.value).clamp(min=1.0)
         self.value.copy_(self.momentum * self.value + (1 - self.momentum) * count)
         return self.value

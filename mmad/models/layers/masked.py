@@ -1,4 +1,4 @@
-"""Layers for sequences of different length in one batch: what lies beyond a video's end stays zero.
+"""Masked layers for padded batches: what lies beyond a video's end stays zero.
 
 Shapes: B batch, C channels, T steps, G groups of channels, c channels of a group; `mask_BT` is true
 where a step belongs to its video.
@@ -7,6 +7,7 @@ where a step belongs to its video.
 import math
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -44,7 +45,7 @@ def masked_max_pool(
     """Maxima over ``stride + 1`` neighbours, (B, C, T / stride), and their mask.
 
     Args:
-        sees_padding: pool the zeros beyond a video's end too, as the released codes do.
+        sees_padding: Pool the zeros beyond a video's end too, as the reference implementations do.
     """
     out_mask = downsample_mask(mask_BT, stride=stride)
     if not sees_padding:
@@ -72,12 +73,12 @@ class ChannelNorm(nn.Module):
 class MaskedGroupNorm(nn.Module):
     """Group norm over the channels of a group and the steps of each video.
 
-    Differs: the released codes count padding as steps, so it changes mean and variance.
+    Differs: the reference implementations count padding as steps, so it changes mean and variance.
 
     Args:
         channels: C, a multiple of ``num_groups``.
         num_groups: G.
-        eps: added to the variance.
+        eps: Added to the variance.
     """
 
     def __init__(self, channels: int, *, num_groups: int, eps: float = 1e-5) -> None:
@@ -91,12 +92,12 @@ class MaskedGroupNorm(nn.Module):
     def forward(self, x_BCT: Tensor, mask_BT: Tensor) -> Tensor:
         """Normalised sequence, same shape, zero beyond each video's end."""
         mask_B11T = mask_BT[:, None, None].float()
-        x_BGcT = x_BCT.float().unflatten(1, (self.num_groups, -1))
+        x_BGcT = rearrange(x_BCT.float(), "b (g c) t -> b g c t", g=self.num_groups)
         count = mask_B11T.sum(dim=3, keepdim=True).clamp(min=1) * x_BGcT.shape[2]
         mean = (x_BGcT * mask_B11T).sum(dim=(2, 3), keepdim=True) / count
         centred = (x_BGcT - mean) * mask_B11T
         variance = centred.square().sum(dim=(2, 3), keepdim=True) / count
-        y_BCT = (centred * (variance + self.eps).rsqrt()).flatten(1, 2)
+        y_BCT = rearrange(centred * (variance + self.eps).rsqrt(), "b g c t -> b (g c) t")
         return mask_steps(y_BCT * self.weight[:, None] + self.bias[:, None], mask_BT)
 
 
@@ -104,7 +105,7 @@ class MaskedConv1d(nn.Module):
     """Convolution whose output is zero beyond each video's end.
 
     Args:
-        in_channels, out_channels, kernel_size, stride, groups, bias: as `torch.nn.Conv1d`; padded
+        in_channels, out_channels, kernel_size, stride, groups, bias: As `torch.nn.Conv1d`; padded
             to keep T / stride steps.
     """
 
@@ -142,7 +143,7 @@ class ConvNormReLU(nn.Module):
     """Masked convolution, layer norm, ReLU.
 
     Args:
-        mask_after_norm: set the padding to zero again after the norm, whose bias would otherwise
+        mask_after_norm: Set the padding to zero again after the norm, whose bias would otherwise
             fill it and leak into the last steps of a shorter video through the next convolution (as
             in the released ActionFormer).
     """

@@ -1,4 +1,4 @@
-"""Blocks and stages of a ResNet whose convolutions may reach over time.
+"""Blocks and stages of a 3D ResNet whose convolutions may be inflated over time.
 
 Shapes: N clips, C channels, T steps, H W height and width.
 
@@ -18,7 +18,7 @@ InflateStyle = Literal["3x1x1", "3x3x3"]
 
 
 class ConvNorm(nn.Module):
-    """Convolution without bias that keeps the size but for its stride, then a batch norm."""
+    """Padded convolution without bias, then batch norm."""
 
     def __init__(
         self,
@@ -43,20 +43,20 @@ class ConvNorm(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """A branch of convolutions beside a shortcut; a ReLU after their sum.
+    """Residual block: a branch of convolutions plus a shortcut, then ReLU.
 
     A bottleneck is 1x1, 3x3, 1x1 with four times the width at its end, a plain block 3x3, 3x3. The
     stride is on the first 3x3.
 
     Args:
-        in_channels: of its input.
-        width: channels inside; the output has `channels_of` them.
-        bottleneck: three convolutions instead of two.
-        stride: in space; time keeps its steps.
-        inflate: reach over three steps.
-        inflate_style: which convolution of a bottleneck does: the first (3x1x1) or the middle one
-            (3x3x3). In a plain block both do.
-        keep_statistics: as in `BatchNorm`.
+        in_channels: Channels of the input.
+        width: Channels inside; the output has `channels_of(width)`.
+        bottleneck: Three convolutions instead of two.
+        stride: Spatial stride; the number of steps is kept.
+        inflate: Whether a convolution reaches over three steps.
+        inflate_style: Inflated convolution of a bottleneck: the first (3x1x1) or the middle one
+            (3x3x3). In a plain block both are.
+        keep_statistics: As in `BatchNorm`.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class ResidualBlock(nn.Module):
 
 
 def channels_of(width: int, *, bottleneck: bool) -> int:
-    """Channels that come out of a block of that width."""
+    """Output channels of a block of that width."""
     return 4 * width if bottleneck else width
 
 
@@ -125,7 +125,7 @@ def residual_stage(
     inflate_style: InflateStyle,
     keep_statistics: bool,
 ) -> nn.Sequential:
-    """The blocks of a stage, as many as ``inflate`` has flags; the first has the stride.
+    """The blocks of a stage, one for each flag of ``inflate``; the first has the stride.
 
     Other arguments as in `ResidualBlock`.
     """

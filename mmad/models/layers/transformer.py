@@ -1,4 +1,4 @@
-"""Pieces of transformers: position tables and stochastic depth."""
+"""Position tables and stochastic depth for transformers."""
 
 import torch
 from torch import Tensor
@@ -18,7 +18,7 @@ def sinusoid_table(num_positions: int, width: int) -> Tensor:
 
 
 def drop_path(x_NSD: Tensor, *, rate: float, training: bool) -> Tensor:
-    """Set whole samples of a residual to zero at random; the rest grows to keep the mean."""
+    """Zero the residual of random items of the batch; the rest is scaled to keep the mean."""
     if rate == 0.0 or not training:
         return x_NSD
     shape = (len(x_NSD),) + (1,) * (x_NSD.ndim - 1)

@@ -1,1 +1,1 @@
-"""Recognisers of clips: one folder a family, one contract for all."""
+"""Recognisers of clips: one folder per family, one contract for all."""

@@ -1,6 +1,6 @@
-"""What every family of recognisers supplies: heads on the tokens of a backbone, and their losses.
+"""The contract of recogniser families: heads on the tokens of a backbone, and their losses.
 
-Shapes: N samples of clips, T steps of a sample, D channels, K actions, P body parts.
+Shapes: N views of clips, T steps of a view, D channels, K actions, P body parts.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,13 +15,13 @@ from mmad.labels import LabelMap
 
 @dataclass(frozen=True)
 class RecognitionOutputs:
-    """What scores are made of; a family may add outputs of its own for its losses.
+    """The logits that scores are computed from; a family may add outputs for its losses.
 
     Attributes:
-        pooled: (N, D), the vector that the actions are read from.
-        fine: (N, K), logits of the actions.
-        coarse: (N, P), logits of the body parts; None without a head for them.
-        fine_frame: (N x T, K), logits of the actions at each step; None without a head for them.
+        pooled: Vector (N, D) that the actions are predicted from.
+        fine: Logits (N, K) of the actions.
+        coarse: Logits (N, P) of the body parts; None without a head for them.
+        fine_frame: Logits (N x T, K) of the actions at each step; None without a head for them.
     """
 
     pooled: Tensor
@@ -42,19 +42,19 @@ class Criterion(Protocol):
     """Losses of a family."""
 
     def __call__(self, outputs: Any, targets: RecognitionTargets) -> Mapping[str, Tensor]:
-        """Sums over the clips, by name; "loss" is what is minimised."""
+        """Sums over the clips, by name; "loss" is minimised."""
 
 
 @dataclass(frozen=True)
 class RecogniserFamily:
-    """How heads and losses are made.
+    """How heads and losses are built.
 
     Attributes:
-        heads: From the run, channels of the vectors and labels; called as `Heads` of the auxiliary
-            heads: with a vector for each step, one for each clip, and in training actions and body
-            parts.
-        criterion: From the run, labels, training clips of each action, and a function that collects
-            the rows of all processes.
+        heads: Builds the heads from run configuration, channels of the vectors and labels; they
+            have the interface of `auxiliary_heads.network.Heads`: a vector for each step, one for
+            each clip, and in training actions and body parts.
+        criterion: Builds the losses from run configuration, labels, training clips of each action,
+            and a function that collects the rows of all processes.
     """
 
     heads: Callable[[RecognitionConfig, int, LabelMap], nn.Module]

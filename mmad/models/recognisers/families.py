@@ -1,4 +1,4 @@
-"""Every recogniser: its name in the settings, and how its heads and losses are made."""
+"""Registry of recognisers: the family of each name in the settings."""
 
 from collections.abc import Callable, Mapping, Sequence
 

@@ -1,6 +1,6 @@
-"""A recogniser as a whole: backbones of one or two streams, and heads.
+"""Whole recognisers: backbones of one or two streams, and heads.
 
-Shapes: N samples of all clips, F frames of a sample, V windows: the streams of all clips.
+Shapes: N views of all clips, F frames of a view, V windows: the streams of all clips.
 """
 
 from collections.abc import Sequence
@@ -16,11 +16,11 @@ from mmad.models.recognisers.contract import RecognitionOutputs
 
 @dataclass(frozen=True)
 class Mix:
-    """Clips blended with others of the batch.
+    """Clips blended with others of the batch (mixup).
 
     Attributes:
-        partner_N: the other clip.
-        share_N: of the clip itself; the rest is the partner's.
+        partner_N: Index of the other clip.
+        share_N: Share of the clip itself; the rest is the partner's.
     """
 
     partner_N: Tensor
@@ -31,11 +31,11 @@ class Recogniser(nn.Module):
     """Backbone and heads in one network.
 
     Args:
-        backbone: of pictures.
-        heads: for tokens of its width, or twice that if two streams are concatenated.
-        num_streams: 2 if every clip comes with its optical flow as the window behind it.
-        flow_backbone: None shares the backbone.
-        concatenate: join the streams' tokens by channels instead of adding them.
+        backbone: Network for images.
+        heads: Heads for tokens of its width, or twice that if two streams are concatenated.
+        num_streams: 2 if every clip is followed by its optical flow as a second window.
+        flow_backbone: Network for optical flow; None shares the backbone.
+        concatenate: Join the streams' tokens by channels instead of adding them.
     """
 
     def __init__(
@@ -62,14 +62,14 @@ class Recogniser(nn.Module):
         parents_N: Tensor | None = None,
         mix: Mix | None = None,
     ) -> RecognitionOutputs:
-        """Logits of every sample of 16 frames.
+        """Logits of every view.
 
         Args:
-            clips_NFHWC: uint8 frames; the samples of a clip are neighbours.
-            colours_V34: affine map of the colours of each clip.
-            clips_per_window: number of samples of each clip.
-            labels_N, parents_N: for the margin, in training.
-            mix: which are blended, in training.
+            clips_NFHWC: uint8 frames; the views of a clip are consecutive.
+            colours_V34: Affine colour map of each clip.
+            clips_per_window: Number of views of each clip.
+            labels_N, parents_N: Actions and body parts for the margin, in training.
+            mix: Clips to blend, in training.
         """
         tokens = self.tokens(clips_NFHWC, colours_V34, clips_per_window, mix)
         backbone = self.features.backbone
@@ -84,7 +84,7 @@ class Recogniser(nn.Module):
         clips_per_window: Sequence[int],
         mix: Mix | None = None,
     ) -> ClipTokens:
-        """Tokens of the backbone; each sample is a video of its own to adapters."""
+        """Tokens of the backbone; to adapters, each view is a separate video."""
         clips = clips_NFHWC.split(list(clips_per_window))
         streams = []
         for number in range(self.num_streams):
@@ -103,7 +103,7 @@ class Recogniser(nn.Module):
 
 
 def join_streams(streams: Sequence[ClipTokens], *, concatenate: bool) -> ClipTokens:
-    """Tokens of several streams of the same clips as one: added, or side by side in channels."""
+    """Tokens of several streams of the same clips, added or concatenated by channels."""
     if len(streams) == 1:
         return streams[0]
 

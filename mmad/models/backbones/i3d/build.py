@@ -1,4 +1,4 @@
-"""From settings to an I3D."""
+"""I3D from its settings."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ from mmad.models.backbones.i3d.network import I3D
 
 
 def _build(settings: I3DSettings) -> I3D:
-    """The network at random weights; frozen, it keeps its statistics in training, too."""
+    """The network with random weights; if frozen, it keeps its statistics in training too."""
     backbone = I3D(
         clip_frames=settings.clip_frames,
         base_channels=settings.base_channels,

@@ -1,4 +1,4 @@
-"""How other projects call the tensors of an inflated ResNet, and of the 2D one it starts from."""
+"""Tensor names of inflated ResNets, and of the 2D ones they start from, in other projects."""
 
 from collections.abc import Sequence
 

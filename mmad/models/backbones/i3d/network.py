@@ -25,17 +25,17 @@ class I3D(Backbone):
     """Inflated ResNet without its classifier.
 
     Args:
-        clip_frames: frames of a clip.
-        base_channels: channels of the stem, and width of the first stage; each stage doubles it.
-        bottleneck: kind of the blocks; see `ResidualBlock`.
-        inflate: for each block of each of the four stages, whether it reaches over three steps.
-        inflate_style: see `ResidualBlock`.
-        stem_kernel: of the first convolution: frames, height, width.
-        stem_stride: of the first convolution, in time.
-        pool_stride: of the first pooling, in time: it keeps every so manyth step and drops the
-            others.
-        pools_after_first_stage: keep the larger of each two steps after the first stage.
-        keep_statistics: see `BatchNorm`.
+        clip_frames: Frames of a clip.
+        base_channels: Channels of the stem, and width of the first stage; each stage doubles it.
+        bottleneck: Whether blocks are bottlenecks; see `ResidualBlock`.
+        inflate: Whether a block reaches over three steps, for each block of each of the four
+            stages.
+        inflate_style: See `ResidualBlock`.
+        stem_kernel: Kernel of the first convolution: frames, height, width.
+        stem_stride: Temporal stride of the first convolution.
+        pool_stride: Temporal stride of the first pooling, which drops the steps between.
+        pools_after_first_stage: Max-pool pairs of steps after the first stage.
+        keep_statistics: See `BatchNorm`.
     """
 
     def __init__(
@@ -103,10 +103,10 @@ class I3D(Backbone):
         return tokens_of_map(map_NCThw)
 
     def maps(self, images_NCFHW: Tensor) -> Iterator[Tensor]:
-        """The feature maps (N, C, T, h, w): of the stem, its pooling, the first stage, its pooling
+        """The feature maps (N, C, T, h, w) of the stem, its pooling, the first stage, its pooling
         if there is one, and the other stages.
 
-        Takes images of any size; what is left over at the borders counts as a whole cell.
+        Takes images of any size; a partial cell at the border counts as a whole one.
         """
         x = functional.relu(self.stem(images_NCFHW), inplace=True)
         yield x

@@ -1,4 +1,4 @@
-"""From the settings of VideoMAE to the network with its adapters."""
+"""VideoMAE with its adapters, from its settings."""
 
 from collections.abc import Mapping
 
@@ -20,7 +20,8 @@ def _build(settings: VideoMAESettings) -> VideoMAE:
         position_image_size=settings.position_image_size,
         learned_positions=settings.learned_positions,
         drop_path_rate=settings.drop_path,
-        # What is not settled yet has no weights, and starts as pre-training does.
+        # `auto` is settled only once weights are loaded; without any, it means what pre-training
+        # does.
         final_norm=settings.final_norm in (True, "auto"),
         pooled_norm=settings.final_norm == "pooled",
         activation_checkpointing=settings.activation_checkpointing,

@@ -1,4 +1,4 @@
-"""A VideoMAE as `transformers.VideoMAEModel` has it."""
+"""VideoMAE in the format of `transformers.VideoMAEModel`."""
 
 from collections.abc import Mapping
 

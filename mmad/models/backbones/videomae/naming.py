@@ -1,6 +1,6 @@
-"""How other projects call the tensors of a VideoMAE.
+"""Tensor names of VideoMAE in other projects.
 
-Our network has the names of VideoMAE's own code. Sources: the state dicts of MCG-NJU/VideoMAE,
+Our network uses the names of VideoMAE's own code. Sources: the state dicts of MCG-NJU/VideoMAE,
 mmaction2 1.1, transformers 4 and 5, OpenTAD (commit 3dd7b032).
 """
 
@@ -44,7 +44,7 @@ HUGGING_FACE_PAIRS = (
 
 
 def rule(old: str, new: str) -> tuple[str, str]:
-    """From the beginning of one name to that of another."""
+    """A rule that replaces one prefix by another."""
     return "^" + re.escape(old).replace(r"\{\}", r"(\d+)"), new.replace("{}", r"\1")
 
 
@@ -57,7 +57,9 @@ _OFFICIAL: Rules = ((r"^encoder\.", ""),)
 
 
 def _join_attention(found: Renamed) -> Renamed:
-    """Separate query, key and value projections as one matrix; point-wise convolutions as such."""
+    """Separate query, key and value projections joined into one matrix; point-wise convolutions as
+    linear layers.
+    """
     tensors, origins = dict(found.tensors), dict(found.origins)
     for name in list(tensors):
         if match := re.fullmatch(r"(blocks\.\d+\.attn)\.query\.weight", name):

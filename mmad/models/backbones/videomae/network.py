@@ -1,11 +1,11 @@
 """VideoMAE, the video backbone, with room for an adapter after each block.
 
 Shapes: N clips of 16 frames, F frames, H W height and width in pixels; a clip becomes T tubelets (2
-frames each) of S = h x w tokens of width D; L = N x T tubelets of all clips, videos one after
-another.
+frames each) of S = h x w tokens of width D; L = N x T tubelets of all clips, videos concatenated.
 
 Sources: VideoMAE (arXiv 2203.12602) and its released code for layer names, initial values and the
-epsilon of the layer norm; the place of the adapter, after both residuals of a block, is AdaTAD's.
+epsilon of the layer norm; the position of the adapter, after both residuals of a block, is
+AdaTAD's.
 """
 
 import math
@@ -42,7 +42,7 @@ class VideoMAESize:
 def separable_table(num_tubelets: int, side: int, width: int) -> Tensor:
     """Random sum of a vector for the tubelet, one for the row and one for the column.
 
-    What a learned table starts from; float32, shape (num_tubelets x side x side, width).
+    The initial value of a learned table; float32, shape (num_tubelets x side x side, width).
     """
     shapes = ((num_tubelets, 1, 1), (1, side, 1), (1, 1, side))
     parts = [0.3 * torch.randn(*shape, width) for shape in shapes]
@@ -64,9 +64,9 @@ class Attention(nn.Module):
         """Attended tokens, same shape."""
         bias = torch.cat((self.q_bias, torch.zeros_like(self.q_bias), self.v_bias))
         qkv = functional.linear(x_NSD, self.qkv.weight, bias)
-        q, k, v = qkv.unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        q, k, v = rearrange(qkv, "n s (three h d) -> three n h s d", three=3, h=self.num_heads)
         out = functional.scaled_dot_product_attention(q, k, v)
-        return self.proj(out.transpose(1, 2).flatten(2))
+        return self.proj(rearrange(out, "n h s d -> n s (h d)"))
 
 
 class MLP(nn.Module):
@@ -126,20 +126,20 @@ class VideoMAE(Backbone):
     """VideoMAE encoder without its pre-training decoder or classifier.
 
     Args:
-        size: dimensions.
-        clip_frames: frames of a clip.
-        position_image_size: side in pixels of the pictures that the position table was made for
-            (224 for all published weights). At another size the table is interpolated (bicubic, per
+        size: Dimensions of the network.
+        clip_frames: Frames of a clip.
+        position_image_size: Side in pixels of the images that the position table was made for (224
+            for all published weights). At another size the table is interpolated (bicubic, per
             tubelet).
-        learned_positions: the table is a parameter, part of the weights, instead of fixed
+        learned_positions: The table is a parameter, part of the weights, instead of fixed
             sinusoids. Narrow models need it: sinusoids over all positions of a clip in a row tell
             little about row and column in under a hundred channels.
-        drop_path_rate: rate at the last block; it grows linearly from 0.
-        final_norm: apply the layer norm after the last block. The published detectors do not.
-        pooled_norm: have a layer norm of pooled vectors, `fc_norm`, as fine-tuned weights do.
-        norm_eps: epsilon of the layer norms.
-        activation_checkpointing: keep only each block's input in training and recompute the rest,
-            for less memory and more time.
+        drop_path_rate: Rate at the last block; it grows linearly from 0.
+        final_norm: Apply the layer norm after the last block. The reference detectors do not.
+        pooled_norm: Add a layer norm of pooled vectors, `fc_norm`, as in fine-tuned weights.
+        norm_eps: Epsilon of the layer norms.
+        activation_checkpointing: Keep only each block's input in training and recompute the rest:
+            less memory, more time.
     """
 
     def __init__(
@@ -191,7 +191,7 @@ class VideoMAE(Backbone):
         nn.init.zeros_(self.patch_embed.proj.bias)  # type: ignore[arg-type]
 
     def positions(self, grid_hw: tuple[int, int]) -> Tensor:
-        """Position table for pictures of ``grid_hw`` patches, shape (1, T x h x w, D)."""
+        """Position table for images of ``grid_hw`` patches, shape (1, T x h x w, D)."""
         side = self.position_side
         if grid_hw == (side, side):
             return self.pos_embed
@@ -202,7 +202,7 @@ class VideoMAE(Backbone):
     def embed(self, clips_NCFHW: Tensor) -> Tensor:
         """Patch tokens of normalised clips, before positions: shape (N, D, T, h, w).
 
-        Raises: ValueError if the frames of a clip or the size of the pictures do not fit.
+        Raises: ValueError if the number of frames or the size of the images does not fit.
         """
         frames, height, width = clips_NCFHW.shape[2:]
         patch = self.size.patch
@@ -219,7 +219,7 @@ class VideoMAE(Backbone):
         """As in `Backbone`."""
         patches_NDThw = self.embed(images_NCFHW)
         grid_hw = (patches_NDThw.shape[3], patches_NDThw.shape[4])
-        x_NSD = patches_NDThw.flatten(2).transpose(1, 2)
+        x_NSD = rearrange(patches_NDThw, "n d t h w -> n (t h w) d")
         x_NSD = x_NSD + self.positions(grid_hw).to(x_NSD.dtype)
         video_of_step_L = video_of_clip_N.repeat_interleave(self.spec.steps_per_clip)
         recompute = self.activation_checkpointing and self.training and torch.is_grad_enabled()

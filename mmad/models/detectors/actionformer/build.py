@@ -1,4 +1,4 @@
-"""From the settings of ActionFormer to its network, criterion and decoder."""
+"""Network, criterion and decoder of ActionFormer, from its settings."""
 
 from torch import nn
 

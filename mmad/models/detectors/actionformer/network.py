@@ -1,4 +1,4 @@
-"""The blocks of ActionFormer: masked attention over time, of all steps or of a window around each.
+"""The blocks of ActionFormer: masked temporal attention, global or in a window around each step.
 
 Shapes: B batch, C channels, T steps, h heads, d channels of a head.
 
@@ -8,6 +8,7 @@ Source: ActionFormer (arXiv 2202.07925) and its released code.
 import math
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -58,7 +59,7 @@ class MaskedAttention(nn.Module):
         channels: C.
         num_heads: h.
         stride: 2 halves the sequence.
-        window: number of steps that a query sees, or None for all.
+        window: Number of steps that a query attends to; None for all.
     """
 
     def __init__(self, channels: int, *, num_heads: int, stride: int, window: int | None) -> None:
@@ -88,12 +89,12 @@ class MaskedAttention(nn.Module):
         q = self.query(self.query_norm(q))
         k = self.key(self.key_norm(k))
         v = self.value(self.value_norm(v))
-        q, k, v = (y.unflatten(1, (self.num_heads, -1)).transpose(2, 3) for y in (q, k, v))
+        q, k, v = (rearrange(y, "b (h d) t -> b h t d", h=self.num_heads) for y in (q, k, v))
         if self.window is None:
             out = _attend_globally(q, k, v, out_mask)
         else:
             out = _attend_locally(q, k, v, out_mask, window=self.window)
-        out_BCT = self.proj(out.transpose(2, 3).flatten(1, 2))
+        out_BCT = self.proj(rearrange(out, "b h t d -> b (h d) t"))
         return mask_steps(out_BCT, out_mask), out_mask
 
 
@@ -101,10 +102,10 @@ class TransformerBlock(nn.Module):
     """Pre-norm block; with stride 2 its shortcut is a max-pool.
 
     Args:
-        channels, num_heads, stride, window: as `MaskedAttention`.
-        drop_path_rate: chance to drop a residual of a sample in training.
-        pool_sees_padding: let the shortcut pool the zeros beyond a video's end, as the released
-            code does; otherwise it sees only the video.
+        channels, num_heads, stride, window: As `MaskedAttention`.
+        drop_path_rate: Probability to drop a residual of a window in training.
+        pool_sees_padding: Let the shortcut pool the zeros beyond a video's end, as the released
+            code does.
     """
 
     def __init__(

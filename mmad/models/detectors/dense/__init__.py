@@ -1,1 +1,1 @@
-"""What detectors with a prediction at every point have in common."""
+"""Shared parts of dense detectors, which predict at every point."""

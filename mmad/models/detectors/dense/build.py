@@ -1,4 +1,4 @@
-"""From settings to what dense detectors have in common, and to ActionFormer and TemporalMaxer."""
+"""Pyramid, head, criterion and decoder of dense detectors, from their settings."""
 
 from collections.abc import Callable
 
@@ -17,7 +17,7 @@ from mmad.models.from_settings import from_settings
 def build_pyramid(
     settings: DenseSettings, in_channels: int, block: Callable[[int], nn.Module]
 ) -> Pyramid:
-    """The pyramid of blocks that are made for a stride."""
+    """The pyramid; ``block`` builds a block for a stride."""
     return from_settings(
         Pyramid,
         settings,

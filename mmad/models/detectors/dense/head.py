@@ -39,10 +39,10 @@ class Tower(nn.Module):
 
     Args:
         channels: C.
-        out_channels: of the output.
-        num_convs: convolutions before the last.
-        prior: score of every class before training; None for a tower that does not classify.
-        norm_eps, mask_after_norm: as `Pyramid`.
+        out_channels: Channels of the output.
+        num_convs: Number of convolutions before the last.
+        prior: Initial score of every class; None for a tower that does not classify.
+        norm_eps, mask_after_norm: As `Pyramid`.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Tower(nn.Module):
 
 
 class LevelScales(nn.ParameterList):
-    """The factor of each level that makes distances of raw outputs."""
+    """A learned factor per level from raw outputs to distances."""
 
     def __init__(self, num_levels: int) -> None:
         super().__init__(nn.Parameter(torch.ones(())) for _ in range(num_levels))
@@ -86,14 +86,13 @@ class LevelScales(nn.ParameterList):
 
 
 class PyramidDetector(nn.Module):
-    """What detectors on a pyramid have before and beside their head.
+    """Base of detectors on a pyramid: everything but the head.
 
     Args:
-        pyramid: the temporal pyramid.
+        pyramid: Temporal pyramid.
         regression_ranges: (low, high) of each level in steps of the grid, on the longer of the two
             offsets; only the targets use them.
-        input_noise: standard deviation of the noise on the features in training; the padding has
-            none.
+        input_noise: Standard deviation of the noise on the features in training; padding gets none.
     """
 
     def __init__(
@@ -130,9 +129,9 @@ class DenseDetector(PyramidDetector):
     """Pyramid and head: features in, logits and offsets at every point out.
 
     Args:
-        pyramid, regression_ranges, input_noise: as `PyramidDetector`.
-        classification, regression: from all levels and their masks to class logits and to two
-            offsets of each; a `Tower` for example.
+        pyramid, regression_ranges, input_noise: As `PyramidDetector`.
+        classification, regression: Modules from all levels and their masks to class logits and to
+            two offsets; a `Tower` for example.
     """
 
     def __init__(
@@ -166,10 +165,10 @@ class DenseCriterion:
     """Targets and losses of a dense detector.
 
     Attributes:
-        assign: gives the targets of a batch, from its outputs, segments and labels.
-        label_smoothing: as `smooth_labels`.
-        focal_alpha, focal_gamma: of the focal loss.
-        regression_weight: weight of the regression loss in the total.
+        assign: Assigns the targets of a batch, from its outputs, segments and labels.
+        label_smoothing: As `smooth_labels`.
+        focal_alpha, focal_gamma: Parameters of the focal loss.
+        regression_weight: Weight of the regression loss in the total.
     """
 
     assign: Assigner
@@ -185,7 +184,7 @@ class DenseCriterion:
         return self.losses(outputs, self.assign(outputs, segments_grid, labels))
 
     def losses(self, outputs: DenseOutputs, targets: PointTargets) -> Losses:
-        """The losses for targets that are known."""
+        """The losses for given targets."""
         classes_BPK = smooth_labels(targets.classes_BPK, smoothing=self.label_smoothing)
         focal = sigmoid_focal_loss(
             outputs.logits_BPK.float(), classes_BPK, alpha=self.focal_alpha, gamma=self.focal_gamma
@@ -208,10 +207,10 @@ class DenseDecoder:
     """Raw predictions to the best candidates of each window.
 
     Attributes:
-        score_threshold: candidates at or below it are dropped.
-        max_candidates: most candidates of a window, over all points and classes.
-        candidates_per_level: that limit holds for each level of the pyramid instead.
-        min_length: candidates of this many steps or fewer are dropped; 0 keeps all.
+        score_threshold: Candidates at or below it are dropped.
+        max_candidates: Maximum number of candidates of a window, over all points and classes.
+        candidates_per_level: Apply that limit to each level of the pyramid instead.
+        min_length: Candidates of this many steps or fewer are dropped; 0 keeps all.
     """
 
     score_threshold: float

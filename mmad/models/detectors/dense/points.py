@@ -24,7 +24,7 @@ class PointOutputs(Protocol):
 
     @property
     def points_P4(self) -> Tensor:
-        """Position, smallest and largest regression range and stride."""
+        """Position, lower and upper limit of the regression range, and stride."""
 
     def offsets_at(self, *, window_M: Tensor, point_M: Tensor, label_M: Tensor) -> Tensor:
         """Distance to start and end for chosen windows, points and classes, shape (M, 2), in units
@@ -37,10 +37,11 @@ class DenseOutputs:
     """What a dense detector predicts at every point of its pyramid.
 
     Attributes:
-        logits_BPK: class logits.
-        offsets_BP2: distance to start and end in units of the point's stride, at least 0.
-        mask_BP: whether the point belongs to its video.
-        points_P4: position, smallest and largest regression range and stride, in steps of the grid.
+        logits_BPK: Class logits.
+        offsets_BP2: Distance to start and end in units of the point's stride, at least 0.
+        mask_BP: Whether the point belongs to its video.
+        points_P4: Position, lower and upper limit of the regression range, and stride, in steps of
+            the grid.
     """
 
     logits_BPK: Tensor
@@ -54,12 +55,12 @@ class DenseOutputs:
 
 
 def make_points(level_lengths: Sequence[int], *, regression_ranges: Tensor) -> Tensor:
-    """Points of all levels, shape (P, 4): position, smallest and largest range, stride; finest
-    level first.
+    """Points of all levels, shape (P, 4): position, lower and upper limit of the regression range,
+    stride; finest level first.
 
     Args:
-        level_lengths: steps of each level; level l has stride 2^l.
-        regression_ranges: (levels, 2), in steps of the finest level.
+        level_lengths: Steps of each level; level l has stride 2^l.
+        regression_ranges: Limits (levels, 2), in steps of the finest level.
     """
     rows = []
     for level, length in enumerate(level_lengths):
@@ -72,5 +73,5 @@ def make_points(level_lengths: Sequence[int], *, regression_ranges: Tensor) -> T
 
 
 def join_levels(levels: Sequence[Tensor]) -> Tensor:
-    """What a head predicts at the points of all levels, (B, P, C), from (B, C, T) of each."""
+    """Outputs at the points of all levels, (B, P, C), from those of each level, (B, C, T)."""
     return torch.cat(list(levels), dim=2).transpose(1, 2)

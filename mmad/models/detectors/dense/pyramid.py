@@ -1,4 +1,4 @@
-"""A pyramid of sequences of falling resolution; what its blocks do, each detector says itself.
+"""The feature pyramid; the blocks are supplied by each detector.
 
 Shapes: B batch, C channels, T steps of the finest level.
 
@@ -16,19 +16,19 @@ from mmad.models.layers.transformer import sinusoid_table
 
 
 class Pyramid(nn.Module):
-    """Sequences of falling resolution: T, T/2, T/4, ... steps.
+    """Feature sequences of decreasing resolution: T, T/2, T/4, ... steps.
 
     Args:
-        in_channels: channels of the features.
+        in_channels: Channels of the features.
         channels: C.
-        num_embedding: convolutions before the blocks.
-        stem: blocks at full resolution. A block takes a sequence and its mask and gives both.
-        branch: blocks that each halve the resolution; levels = their number + 1.
-        absolute_positions: add a sinusoid table divided by sqrt(C) after the embedding.
-        norm_eps: epsilon of the norms of embedding and levels.
-        mask_after_norm: as `ConvNormReLU`.
-        mask_levels: set the padding to zero after the norm of each level; the released codes do
-            not.
+        num_embedding: Number of convolutions before the blocks.
+        stem: Blocks at full resolution. A block maps a sequence and its mask to new ones.
+        branch: Blocks that each halve the resolution; one level more than their number.
+        absolute_positions: Add a sinusoid table divided by sqrt(C) after the embedding.
+        norm_eps: Epsilon of the norms of embedding and levels.
+        mask_after_norm: As `ConvNormReLU`.
+        mask_levels: Set the padding to zero after the norm of each level; the reference
+            implementations do not.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Pyramid(nn.Module):
     def forward(self, features_BCT: Tensor, mask_BT: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Features and mask of each level, finest first.
 
-        T may be anything: it is padded to a multiple of the coarsest stride, and padding changes
+        T is arbitrary: it is padded to a multiple of the coarsest stride, and padding changes
         nothing inside a video.
         """
         x, mask_BT = pad_steps(features_BCT, mask_BT, multiple=2 ** len(self.branch))

@@ -1,5 +1,5 @@
-"""Targets by cost, as TemporalMaxer's authors use it: points are chosen by centre sampling, and
-what they regress to is the annotation that they already predict best.
+"""SimOTA target assignment, as TemporalMaxer's authors use it: positives by centre sampling, each
+with the annotation of least cost as its regression target.
 
 Shapes: P points, N annotations, K classes.
 
@@ -17,7 +17,7 @@ from mmad.models.detectors.dense.points import DenseOutputs
 from mmad.models.detectors.dense.targets import PointTargets, label_points
 from mmad.models.detectors.losses import distance_iou_loss, sigmoid_focal_loss
 
-# Of the focal loss in the cost, whatever that of the criterion has, as in the released code.
+# The focal loss of the cost has its own parameters, as in the released code.
 FOCAL_ALPHA, FOCAL_GAMMA = 0.25, 2.0
 
 
@@ -31,7 +31,8 @@ def assignment_cost(
     iou_weight: float,
     class_weight: float,
 ) -> Tensor:
-    """What it costs a point to stand for an annotation, (P, N); infinite outside of it.
+    """Matching cost of each point-annotation pair, (P, N); infinite for points outside the
+    annotation.
 
     The focal loss of the point's scores against the annotation's class, over all classes, plus the
     distance-IoU loss of its segment, each with its weight.
@@ -56,15 +57,15 @@ def assignment_cost(
 
 @dataclass(frozen=True, kw_only=True)
 class SimOTA:
-    """The targets of a batch.
+    """SimOTA targets of a batch.
 
     A point is positive for the same annotations as in centre sampling with regression ranges; its
-    offsets are those of the annotation around it of the least cost.
+    offsets are those of the annotation of least cost around it.
 
     Attributes:
         num_classes: K.
-        centre_radius: as `label_points`.
-        iou_weight, class_weight: as `assignment_cost`.
+        centre_radius: As `label_points`.
+        iou_weight, class_weight: As `assignment_cost`.
     """
 
     num_classes: int

@@ -1,6 +1,6 @@
 """Which points of the pyramid should fire for which annotation.
 
-Shapes: P points, N annotations, K classes. Everything is in steps of the feature grid.
+Shapes: P points, N annotations, K classes. All lengths are in steps of the feature grid.
 
 Source: centre sampling and regression ranges of ActionFormer (arXiv 2202.07925, Sec. 3.3) as in its
 released code.
@@ -23,7 +23,7 @@ class PointTargets:
 
     Attributes:
         classes_BPK: 1 for each class that a point should predict, else 0.
-        offsets_BP2: distance to start and end of the point's annotation, in units of the point's
+        offsets_BP2: Distance to start and end of the point's annotation, in units of the point's
             stride.
     """
 
@@ -48,18 +48,17 @@ def label_points(
     """Class targets (P, K) and offsets (P, 2) of one video.
 
     A point is a candidate for an annotation if it lies within ``centre_radius`` strides of its
-    centre (and inside it;
-    None: anywhere inside it) and the longer of its two offsets is in the level's range. The
-    shortest candidate gives the offsets; its class, and those of candidates as short (to 1e-3
-    steps), are the class targets.
+    centre (and inside it; None: anywhere inside it) and the longer of its two offsets is in the
+    level's range. The shortest candidate gives the offsets; its class, and those of candidates as
+    short (to 1e-3 steps), are the class targets.
 
     Args:
-        points_P4: position, smallest and largest range, stride.
-        segments_N2: start and end; N may be 0.
-        labels_N: class of each.
+        points_P4: Position, lower and upper limit of the regression range, stride.
+        segments_N2: Start and end; N may be 0.
+        labels_N: Class of each segment.
         num_classes: K.
-        centre_radius: in strides of the point's level.
-        shortest_labels_only: False gives the class targets of all candidates of a point.
+        centre_radius: Radius in strides of the point's level.
+        shortest_labels_only: If false, all candidates of a point are class targets.
     """
     num_points, num_segments = len(points_P4), len(segments_N2)
     if num_segments == 0:
@@ -95,7 +94,7 @@ class CentreSampling:
     """The targets of a batch by centre sampling and regression ranges; see `label_points`.
 
     Attributes:
-        num_classes, centre_radius, shortest_labels_only: as `label_points`.
+        num_classes, centre_radius, shortest_labels_only: As `label_points`.
     """
 
     num_classes: int
@@ -108,9 +107,9 @@ class CentreSampling:
         """Targets of every point; points beyond a window's end have none.
 
         Args:
-            outputs: of the network; only their points and mask are looked at.
-            segments_grid: (N, 2) of each window, in steps of its grid.
-            labels: (N,) of each window.
+            outputs: Raw outputs, of which only points and mask are used.
+            segments_grid: Segments (N, 2) of each window, in steps of its grid.
+            labels: Their labels (N,).
         """
         classes, offsets = [], []
         for segments, label, mask_P in zip(segments_grid, labels, outputs.mask_BP, strict=True):

@@ -1,4 +1,4 @@
-"""From the settings of DyFADet to its network, criterion and decoder."""
+"""Network, criterion and decoder of DyFADet, from its settings."""
 
 from functools import partial
 

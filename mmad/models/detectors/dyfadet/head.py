@@ -1,16 +1,16 @@
-"""The head of DyFADet: every level of the pyramid takes from its neighbours, and the features say
-how much.
+"""The dynamic head of DyFADet: gated fusion of neighbouring levels of the pyramid.
 
 Shapes: B batch, C channels, T steps of a level, k steps of a kernel, S = C k shifted channels.
 
 Source: DyFADet (arXiv 2407.03197, dynamic head) and its released code, also in OpenTAD; the gate
-and the routes between levels come from arXiv 2012.03519, which does so for pictures.
+and the routes between levels come from arXiv 2012.03519, which does so for images.
 """
 
 import math
 from collections.abc import Sequence
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -19,8 +19,7 @@ from mmad.models.layers.masked import ChannelNorm, MaskedConv1d, mask_steps
 
 
 def open_gate(x: Tensor, *, tau: float) -> Tensor:
-    """How far a gate is open, 0 to 1: shut at 0 and below, and above it the more slowly opened the
-    larger ``tau`` is.
+    """Opening of a gate, 0 to 1: shut at 0 and below; above, a larger ``tau`` opens it more slowly.
 
     >>> open_gate(torch.tensor([-1.0, 0.0, 50.0]), tau=1.5).tolist()
     [0.0, 0.0, 1.0]
@@ -30,11 +29,11 @@ def open_gate(x: Tensor, *, tau: float) -> Tensor:
 
 
 def start_gate(gate: nn.Conv1d, *, opening: float | None, tau: float) -> None:
-    """Set the bias of ``gate`` so that it is open by ``opening`` where it is given nothing but 0;
-    None leaves it as it is.
+    """Set the bias of ``gate`` so that an input of zeros opens it by ``opening``; None leaves it as
+    it is.
 
-    A gate that is shut gets no gradient. One for each step, fed with what a ReLU let through, is
-    easily shut at all steps by its first weights, and what lies before it is then never trained.
+    A gate that is shut gets no gradient. A gate per step on the output of a ReLU is easily shut at
+    all steps by its initial weights, and the layers before it are then never trained.
     """
     if opening is None:
         return
@@ -46,12 +45,12 @@ def shift_steps(x_BCT: Tensor, *, kernel_size: int) -> Tensor:
     """The k neighbours of each step as channels, (B, C k, T): channel c k + i is channel c, i - k
     // 2 steps later; zero beyond the ends.
 
-    A point-wise convolution of it is a convolution over k steps; in between, each of the k can be
-    weighted at each step anew.
+    A point-wise convolution of it is a convolution over k steps; before it, each of the k can be
+    weighted at each step.
     """
     reach = kernel_size // 2
     x_BCTk = functional.pad(x_BCT, (reach, reach)).unfold(2, kernel_size, 1)
-    return x_BCTk.transpose(2, 3).flatten(1, 2)
+    return rearrange(x_BCTk, "b c t k -> b (c k) t")
 
 
 class GatedConv(nn.Module):
@@ -60,13 +59,13 @@ class GatedConv(nn.Module):
     Args:
         channels: C.
         kernel_size: k, odd; of convolution and gate.
-        stride: 2 gives every second step.
-        gate_tau: as `open_gate`.
-        initial_gate: first opening of the gates, as `start_gate`. Differs: released settings give
-            one, 0.1 or 1, but no released code reads it, which is None here.
-        square: weigh a shifted feature by its gate times itself, as the released code does; by the
-            formula of the paper, which is False, by its gate only.
-        norm_eps: of the norm.
+        stride: 2 keeps every second step.
+        gate_tau: As `open_gate`.
+        initial_gate: Initial opening of the gates, as `start_gate`. Differs: the released settings
+            have one, 0.1 or 1, but no released code reads it; that is None here.
+        square: Weight a shifted feature by its gate times itself, as the released code does; if
+            false by its gate only, the formula of the paper.
+        norm_eps: Epsilon of the norm.
     """
 
     def __init__(
@@ -104,14 +103,14 @@ class GatedConv(nn.Module):
 
 
 class ReweightedConv(nn.Module):
-    """Convolution whose input channels are weighted at each step by another convolution, which a
-    gate for each step can shut; then layer norm.
+    """Convolution whose input channels are weighted at each step by a second convolution with a
+    gate per step; then layer norm.
 
     Args:
-        channels, kernel_size, gate_tau, initial_gate, norm_eps: as `GatedConv`; both convolutions
+        channels, kernel_size, gate_tau, initial_gate, norm_eps: As `GatedConv`; both convolutions
             have k steps.
-        mask_inside: set what is shifted beyond a video's end to zero before the weights see it; the
-            released code does not.
+        mask_inside: Zero what is shifted beyond a video's end before it is weighted; the released
+            code does not.
     """
 
     def __init__(
@@ -148,11 +147,11 @@ class ReweightedConv(nn.Module):
 
 
 class NeighbourFusion(nn.Module):
-    """Adds to each level what gated convolutions take from the next finer and the next coarser one,
-    and convolves the sum; shared by all levels.
+    """Adds gated convolutions of the next finer and next coarser level to each level, and convolves
+    the sum; shared by all levels.
 
     Args:
-        channels, kernel_size, gate_tau, initial_gate, square, norm_eps, mask_inside: as `GatedConv`
+        channels, kernel_size, gate_tau, initial_gate, square, norm_eps, mask_inside: As `GatedConv`
             and `ReweightedConv`.
     """
 
@@ -204,21 +203,21 @@ class NeighbourFusion(nn.Module):
             if level + 1 < len(levels):
                 coarser = self.from_coarser(levels[level + 1], masks[level + 1])
                 fused = fused + self.neighbour_weight * coarser.repeat_interleave(2, dim=2)
-            if self.mask_inside:  # a coarser step can reach beyond the last of the video
+            if self.mask_inside:  # a coarser step can reach beyond a video's end
                 fused = mask_steps(fused, mask_BT)
             out.append(functional.relu(self.combine(fused, mask_BT)))
         return out
 
 
 class DynamicTower(nn.Module):
-    """Fusions of the levels, and the convolution that gives the output of each.
+    """Fusions of the levels, and the output convolution.
 
     Args:
         channels: C.
-        out_channels: of the output.
-        num_layers: fusions.
-        prior: score of every class before training; None for a tower that does not classify.
-        keywords: of `NeighbourFusion`.
+        out_channels: Channels of the output.
+        num_layers: Number of fusions.
+        prior: Initial score of every class; None for a tower that does not classify.
+        keywords: Arguments of `NeighbourFusion`.
     """
 
     def __init__(
@@ -240,7 +239,7 @@ class DynamicTower(nn.Module):
             set_prior(self.out.conv, prior)
 
     def forward(self, levels: Sequence[Tensor], masks: Sequence[Tensor]) -> list[Tensor]:
-        """Raw output of each level, (B, out_channels, T); there are two levels at least."""
+        """Raw output of each level, (B, out_channels, T); at least two levels."""
         assert len(levels) > 1, "a single level has no neighbours"
         for layer in self.layers:
             levels = layer(levels, masks)

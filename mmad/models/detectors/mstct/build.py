@@ -1,4 +1,4 @@
-"""From the settings of MS-TCT to its network, criterion and decoder."""
+"""Network, criterion and decoder of MS-TCT, from its settings."""
 
 from mmad.config.detectors.mstct import MSTCTSettings
 from mmad.config.inference import InferenceSettings

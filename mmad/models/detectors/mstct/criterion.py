@@ -1,6 +1,6 @@
-"""Targets and losses of MS-TCT: classes of every step, and a heat-map of the instances' centres.
+"""Targets and losses of MS-TCT: classes of every step, and a heat-map of the annotations' centres.
 
-Shapes: B batch, T steps, N annotations, K classes. Everything is in steps of the feature grid.
+Shapes: B batch, T steps, N annotations, K classes. All lengths are in steps of the feature grid.
 
 Source: MS-TCT (arXiv 2112.03902) and its released code; the loss of the heat-map is CornerNet's
 (arXiv 1808.01244, Eq. 1).
@@ -20,16 +20,16 @@ from mmad.models.detectors.mstct.network import FrameOutputs
 def label_steps(
     segments_N2: Tensor, labels_N: Tensor, *, num_steps: int, num_classes: int
 ) -> Tensor:
-    """Class targets (T, K): 1 where an instance of the class is under way, else 0.
+    """Class targets (T, K): 1 inside an annotation of the class, else 0.
 
-    A step belongs to an instance if start <= step < end.
+    A step belongs to an annotation if start <= step < end.
 
-    Differs: an instance that lies between two steps has the step nearest to its centre; in the
-    released code it has none. A step on the very start of an instance belongs to it.
+    Differs: an annotation between two steps has the step nearest to its centre; in the released
+    code it has none. A step exactly at the start of an annotation belongs to it.
 
     Args:
-        segments_N2: start and end; N may be 0.
-        labels_N: class of each.
+        segments_N2: Start and end; N may be 0.
+        labels_N: Class of each segment.
         num_steps: T.
         num_classes: K.
     """
@@ -41,7 +41,7 @@ def label_steps(
 
 
 def centre_steps(segments_N2: Tensor, *, num_steps: int) -> Tensor:
-    """The step nearest to the centre of each instance, shape (N,).
+    """The step nearest to the centre of each segment, shape (N,).
 
     >>> centre_steps(torch.tensor([[2.0, 5.0], [7.0, 30.0]]), num_steps=10).tolist()
     [4, 9]
@@ -61,18 +61,17 @@ def centre_heatmap(
 ) -> Tensor:
     """Target heat-map (T, K): 1 at the centres of a class, falling off as a Gaussian around each.
 
-    With r = floor(reach * floor(length)), steps within r of the centre have
-    exp(-(distance / sigma)^2), sigma = (2 r + 1) / sharpness; of overlapping instances the higher
-    value.
+    With r = floor(reach * floor(length)), steps within r of the centre have exp(-(distance /
+    sigma)^2), sigma = (2 r + 1) / sharpness; where annotations overlap, the higher value.
 
-    Differs: an instance has one centre, the step nearest to its middle. The released code compares
-    steps in seconds with a window of one second, so at more than one step a second it marks several
-    centres before the middle.
+    Differs: an annotation has one centre, the step nearest to its middle. The released code
+    compares steps in seconds with a window of one second, so at more than one step a second it
+    marks several centres before the middle.
 
     Args:
-        segments_N2, labels_N, num_steps, num_classes: as `label_steps`.
+        segments_N2, labels_N, num_steps, num_classes: As `label_steps`.
         reach: 1 / gamma of the released code.
-        sharpness: tau of the released code.
+        sharpness: Tau of the released code.
     """
     step_T = torch.arange(num_steps, device=segments_N2.device)
     centre_N = centre_steps(segments_N2, num_steps=num_steps)
@@ -85,7 +84,7 @@ def centre_heatmap(
 
 
 def _highest_per_class(values_NT: Tensor, labels_N: Tensor, *, num_classes: int) -> Tensor:
-    """Maximum over the instances of each class, (T, K); 0 where a class has none."""
+    """Maximum over the annotations of each class, (T, K); 0 where a class has none."""
     highest_KT = values_NT.new_zeros(num_classes, values_NT.shape[1])
     index_NT = labels_N[:, None].expand_as(values_NT)
     return highest_KT.scatter_reduce(0, index_NT, values_NT, "amax").t()
@@ -101,10 +100,10 @@ def centre_focal_loss(logits: Tensor, targets: Tensor, *, focus: float, toleranc
     without a gradient; log p is taken from the logit here.
 
     Args:
-        logits: raw predictions.
-        targets: in [0, 1].
-        focus: alpha of CornerNet, on hard entries.
-        tolerance: beta of CornerNet, for entries close to a centre.
+        logits: Raw predictions.
+        targets: Target heat-map, in [0, 1].
+        focus: Alpha of CornerNet, for hard entries.
+        tolerance: Beta of CornerNet, for entries close to a centre.
     """
     probability = logits.sigmoid()
     centre = -((1 - probability) ** focus) * functional.logsigmoid(logits)
@@ -118,9 +117,9 @@ class MSTCTCriterion:
 
     Attributes:
         num_classes: K.
-        heatmap_reach, heatmap_sharpness: as `centre_heatmap`.
-        heatmap_focus, heatmap_tolerance: as `centre_focal_loss`.
-        classification_weight, heatmap_weight: of the two losses in the total.
+        heatmap_reach, heatmap_sharpness: As `centre_heatmap`.
+        heatmap_focus, heatmap_tolerance: As `centre_focal_loss`.
+        classification_weight, heatmap_weight: Weights of the two losses in the total.
     """
 
     num_classes: int
@@ -140,7 +139,7 @@ class MSTCTCriterion:
         the released mean over steps. The heat-map's loss is to be divided by the number of centres
         instead, so that of each window enters times its steps over its centres (at least 1); what
         remains after the division is the mean over windows, weighted by their steps, of the loss
-        per centre. Both are sums over windows, so how a batch is cut into parts changes nothing.
+        per centre. Both are sums over windows, so splitting a batch changes nothing.
 
         Differs: the released code compares the heat-map of each window with the targets of all
         windows of the batch; and padding counts in both of its losses.

@@ -1,8 +1,8 @@
 """Segments from the scores of a frame-wise detector.
 
 Shapes: B batch, T steps, K classes, L levels, N candidates. A segment is [first - 1/2, last + 1/2]
-in steps of the grid: on average that is where an instance begins and ends whose steps are first to
-last.
+in steps of the grid: on average that is where an action whose steps are first to last starts and
+ends.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ TINY = 1e-12
 def logit_levels(*, lowest: float, highest: float, count: int) -> list[float]:
     """``count`` probabilities from lowest to highest, evenly spaced as logits.
 
-    So that classes whose scores are all low are cut at as many levels as the others.
+    Classes whose scores are all low are thus cut at as many levels as the others.
 
     >>> [round(level, 3) for level in logit_levels(lowest=0.1, highest=0.9, count=3)]
     [0.1, 0.5, 0.9]
@@ -34,13 +34,13 @@ def logit_levels(*, lowest: float, highest: float, count: int) -> list[float]:
 def find_runs(
     scores_TK: Tensor, levels: Sequence[float], *, max_gap: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Class, first and last step of each run above a level, each (N,); a run that several levels
-    have in common comes once.
+    """Class, first and last step of each run above a level, each (N,); a run at several levels is
+    given once.
 
     Args:
-        scores_TK: of each step.
-        levels: a run is the neighbouring steps of a class above one of them.
-        max_gap: runs of the same level with at most this many steps between them are one.
+        scores_TK: Scores of each step.
+        levels: Thresholds; a run is the consecutive steps of a class above one of them.
+        max_gap: Runs of a level with at most this many steps between them are merged.
 
     >>> scores = torch.tensor([[0.6], [0.9], [0.1], [0.7]])
     >>> [column.tolist() for column in find_runs(scores, [0.5], max_gap=0)]
@@ -53,7 +53,7 @@ def find_runs(
     above_LKT = scores_TK.t()[None] > levels_L[:, None, None]
     before_LKT = functional.pad(above_LKT, (1, 0))[..., :-1]
     after_LKT = functional.pad(above_LKT, (0, 1))[..., 1:]
-    # Both lists are ordered by level, class and step, so the i-th start and end are of one run.
+    # Both lists are ordered by level, class and step, so the i-th start and end belong to one run.
     level_N, label_N, first_N = (above_LKT & ~before_LKT).nonzero().unbind(1)
     last_N = (above_LKT & ~after_LKT).nonzero()[:, 2]
 
@@ -78,15 +78,15 @@ def run_scores(
     """Score of each run, inside * (1 - around / inside)^contrast, with the mean scores inside of it
     and around it; 0 where it is higher around it.
 
-    The mean inside alone ranks the very peak of an instance above the whole of it. The contrast is
-    highest where the scores fall off; with a power of 1 it is AutoLoc's (ECCV 2018) mean inside
-    less mean outside.
+    The mean inside alone ranks the peak of an action above the whole of it. The contrast is highest
+    where the scores fall off; with a power of 1 it is AutoLoc's (ECCV 2018) mean inside less mean
+    outside.
 
     Args:
-        scores_TK: of the steps that exist; nothing lies before the first and after the last.
-        label_N, first_N, last_N: as from `find_runs`.
-        contrast: power; 0 gives the mean inside.
-        margin: what is around a run, on each side, as a share of its length; at least one step.
+        scores_TK: Scores of the steps that exist, without padding.
+        label_N, first_N, last_N: As returned by `find_runs`.
+        contrast: Exponent; 0 gives the mean inside.
+        margin: Surroundings of a run on each side, as a share of its length; at least one step.
     """
     total_TK = functional.pad(scores_TK.double().cumsum(dim=0), (0, 0, 1, 0))
     stop_N, length_N = last_N + 1, last_N + 1 - first_N
@@ -103,26 +103,27 @@ def run_scores(
 
 @dataclass(frozen=True, kw_only=True)
 class RunDecoder:
-    """Scores of every step to the best candidates of each window.
+    """Decoder of step-wise scores to the best candidates of each window.
 
     1. The probabilities of each class are cut at several levels; a candidate is a run of steps
        above a level, small gaps filled. Runs that coincide are one candidate.
     2. Its score is the mean probability inside, lowered by what is around it (`run_scores`), times
        the heat-map's probability at its middle to the power ``centre_weight``.
-    3. The best remain. Runs of neighbouring levels overlap: suppression afterwards chooses.
+    3. The best remain. Runs of neighbouring levels overlap: suppression chooses among them
+       afterwards.
 
     The published method ends at the scores of the steps; this rule is ours. The defaults of its
-    settings are from a sweep on random features with planted instances, where the contrast counted
+    settings are from a sweep on random features with planted actions, where the contrast counted
     most and the heat-map did not help.
 
     Attributes:
-        levels: probabilities to cut at.
-        max_gap: as `find_runs`.
-        contrast, margin: as `run_scores`.
-        centre_weight: of the heat-map; 0 leaves it out.
-        score_threshold: candidates at or below it are dropped.
-        max_candidates: most candidates of a window, over all classes.
-        min_length: candidates of this many steps or fewer are dropped; 0 keeps all.
+        levels: Probability thresholds.
+        max_gap: As `find_runs`.
+        contrast, margin: As `run_scores`.
+        centre_weight: Exponent of the heat-map's probability; 0 leaves it out.
+        score_threshold: Candidates at or below it are dropped.
+        max_candidates: Maximum number of candidates of a window, over all classes.
+        min_length: Candidates of this many steps or fewer are dropped; 0 keeps all.
     """
 
     levels: Sequence[float]
@@ -166,5 +167,5 @@ class RunDecoder:
     def _centredness(
         self, heatmap_TK: Tensor, label_N: Tensor, first_N: Tensor, last_N: Tensor
     ) -> Tensor:
-        middle_N = (first_N + last_N + 1) // 2  # as the targets round the middle of an instance
+        middle_N = (first_N + last_N + 1) // 2  # rounded as in the targets
         return heatmap_TK[middle_N, label_N] ** self.centre_weight

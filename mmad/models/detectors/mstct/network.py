@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -24,9 +25,9 @@ class FrameOutputs:
     """What a frame-wise detector predicts at every step.
 
     Attributes:
-        logits_BTK: of each class being under way.
-        heatmap_BTK: logits of an instance of each class having its centre here.
-        mask_BT: whether the step belongs to its video.
+        logits_BTK: Class logits.
+        heatmap_BTK: Logits of the centre of an action of each class.
+        mask_BT: Whether the step belongs to its video.
     """
 
     logits_BTK: Tensor
@@ -65,12 +66,13 @@ class GlobalRelationalBlock(nn.Module):
 
     def forward(self, x_BTC: Tensor, mask_BT: Tensor) -> Tensor:
         """Attended sequence, same shape."""
-        qkv = self.qkv(x_BTC).unflatten(2, (3, self.num_heads, -1))
-        q_BhTd, k_BhTd, v_BhTd = qkv.permute(2, 0, 3, 1, 4)
+        q_BhTd, k_BhTd, v_BhTd = rearrange(
+            self.qkv(x_BTC), "b t (three h d) -> three b h t d", three=3, h=self.num_heads
+        )
         out_BhTd = functional.scaled_dot_product_attention(
             q_BhTd, k_BhTd, v_BhTd, attn_mask=mask_BT[:, None, None]
         )
-        return self.proj(out_BhTd.transpose(1, 2).flatten(2))
+        return self.proj(rearrange(out_BhTd, "b h t d -> b t (h d)"))
 
 
 class LocalRelationalBlock(nn.Module):
@@ -78,8 +80,8 @@ class LocalRelationalBlock(nn.Module):
 
     Args:
         channels: C.
-        hidden: channels between the linear layers.
-        dropout: rate after the activation and after the last layer; the released code has 0.
+        hidden: Channels between the linear layers.
+        dropout: Rate after the activation and after the last layer; the released code has 0.
     """
 
     def __init__(self, channels: int, *, hidden: int, dropout: float) -> None:
@@ -102,9 +104,9 @@ class GlobalLocalBlock(nn.Module):
     """Pre-norm block: relations to all steps, then relations to the neighbours.
 
     Args:
-        channels, num_heads: as `GlobalRelationalBlock`.
-        mlp_ratio: hidden channels of the local block over C.
-        dropout: as `LocalRelationalBlock`.
+        channels, num_heads: As `GlobalRelationalBlock`.
+        mlp_ratio: Hidden channels of the local block over C.
+        dropout: As `LocalRelationalBlock`.
     """
 
     def __init__(self, channels: int, *, num_heads: int, mlp_ratio: float, dropout: float) -> None:
@@ -126,11 +128,11 @@ class Stage(nn.Module):
     """Temporal merging (a convolution that may halve the resolution), then blocks.
 
     Args:
-        in_channels: of the sequence before.
+        in_channels: Channels of the input.
         channels: C.
-        stride: of the convolution.
-        num_blocks: blocks at the new resolution.
-        num_heads, mlp_ratio, dropout: as `GlobalLocalBlock`.
+        stride: Stride of the convolution.
+        num_blocks: Number of blocks at the new resolution.
+        num_heads, mlp_ratio, dropout: As `GlobalLocalBlock`.
     """
 
     def __init__(
@@ -163,8 +165,8 @@ class Stage(nn.Module):
 
 
 def interpolate_level(x_BCT: Tensor, mask_BT: Tensor, *, factor: int) -> Tensor:
-    """The sequence with ``factor`` times as many steps, linear, as if each video were alone: beyond
-    its last step it stays constant.
+    """The sequence with ``factor`` times as many steps, by linear interpolation; constant beyond
+    each video's last step, as if it were alone.
     """
     last_B = (mask_BT.sum(dim=1) - 1).clamp(min=0)
     edge_BC1 = x_BCT.gather(2, last_B[:, None, None].expand(-1, x_BCT.shape[1], 1))
@@ -176,12 +178,11 @@ class ScaleMixer(nn.Module):
     plain.
 
     Args:
-        in_channels: of each stage, finest first.
+        in_channels: Channels of each stage, finest first.
         channels: C of each stage after its projection.
 
     Differs: the released code stretches before it mixes, which is the same, since both are linear
-    and the weights of the stretching add up to 1; and it holds a fourth mixing layer that nothing
-    reads.
+    and the weights of the stretching add up to 1; and it has a fourth, unused mixing layer.
     """
 
     def __init__(self, in_channels: Sequence[int], *, channels: int) -> None:
@@ -193,7 +194,7 @@ class ScaleMixer(nn.Module):
         """Mixed and plain stages, each (B, stages * C, T), coarsest stage first.
 
         Args:
-            levels: sequence and mask of each stage, finest first.
+            levels: Sequence and mask of each stage, finest first.
         """
         projected = [layer(x) for layer, (x, _) in zip(self.project, levels, strict=True)]
         plain = [
@@ -213,14 +214,14 @@ class MSTCT(nn.Module):
     """Stages, mixer and two branches: class logits and centre heat-map of every step.
 
     Args:
-        in_channels: of the features.
+        in_channels: Channels of the features.
         num_classes: K.
-        stage_channels: of each stage; each but the first halves the resolution.
-        num_blocks, num_heads, mlp_ratio: of each stage.
-        mixer_channels: channels of each stage in the mixer, and of both branches.
-        input_dropout: rate on the features.
-        block_dropout: as `LocalRelationalBlock`.
-        head_dropout: rate before the last layer of the class logits.
+        stage_channels: Channels of each stage; each but the first halves the resolution.
+        num_blocks, num_heads, mlp_ratio: Settings of each stage, as `Stage`.
+        mixer_channels: Channels of each stage in the mixer, and of both branches.
+        input_dropout: Rate on the features.
+        block_dropout: As `LocalRelationalBlock`.
+        head_dropout: Rate before the last layer of the class logits.
 
     Differs: padding is masked everywhere, and levels are stretched by whole factors and end at the
     video's own last step; the released code pads with zeros that its layers then see. For one video
@@ -269,7 +270,7 @@ class MSTCT(nn.Module):
     def forward(self, features_BCT: Tensor, mask_BT: Tensor) -> FrameOutputs:
         """Predictions at every step.
 
-        T may be anything: it is padded to a multiple of the coarsest stride, and padding changes
+        T is arbitrary: it is padded to a multiple of the coarsest stride, and padding changes
         nothing inside a video.
         """
         steps = features_BCT.shape[2]

@@ -1,4 +1,4 @@
-"""From the settings of PointTAD to its network, criterion and decoder."""
+"""Network, criterion and decoder of PointTAD, from its settings."""
 
 from mmad.config.detectors.pointtad import PointTADSettings
 from mmad.config.inference import InferenceSettings

@@ -29,7 +29,7 @@ def matching_cost(
     distance_cost: float,
     iou_cost: float,
 ) -> Tensor:
-    """What it costs a query to stand for an annotation, (Q, N).
+    """Matching cost of each query-annotation pair, (Q, N).
 
     Minus the probability of its class, plus the distances of centre and width, minus the tIoU, each
     with its weight.
@@ -63,7 +63,7 @@ def label_steps(
 
 @dataclass(frozen=True, kw_only=True)
 class PointTADCriterion:
-    """Each annotation is matched to one query; the other queries are to say "nothing".
+    """Losses of a bipartite matching; queries without an annotation have the target "nothing".
 
     PointTAD detects several labels at one time by several queries: one query has one label, by a
     softmax over classes and "nothing". The layers are matched separately. What is a mean over
@@ -71,15 +71,15 @@ class PointTADCriterion:
     training loop's division by it gives that mean back.
 
     Differs: the released code counts the steps of padding in the dense loss; of a batch without
-    annotations it takes only that loss, while here the queries are to say "nothing"; and, by an
-    accident of `zip`, it takes no more layers into its auxiliary losses than a batch has videos.
+    annotations it takes only that loss, while here the queries have the target "nothing"; and, by
+    an accident of `zip`, it takes no more layers into its auxiliary losses than a batch has videos.
 
     Attributes:
         num_classes: K.
-        class_cost, distance_cost, iou_cost: as `matching_cost`.
-        class_weight, distance_weight, iou_weight, dense_weight: of the losses in the total.
-        background_weight: of "nothing" in the cross-entropy, against 1 for each class.
-        auxiliary_losses: classification and segments also of all layers before the last.
+        class_cost, distance_cost, iou_cost: As `matching_cost`.
+        class_weight, distance_weight, iou_weight, dense_weight: Weights of the losses in the total.
+        background_weight: Weight of "nothing" in the cross-entropy, against 1 for each class.
+        auxiliary_losses: Add the losses of classes and segments of all layers before the last.
     """
 
     num_classes: int
@@ -98,7 +98,7 @@ class PointTADCriterion:
     ) -> Losses:
         """Cross-entropy of queries, distance and tIoU of matched segments, cross-entropy of steps.
 
-        The parts of the last layer have their names; those of the layers before it are one sum,
+        The losses of the last layer have their names; those of the layers before it are one sum,
         "auxiliary".
         """
         lengths = outputs.mask_BT.sum(dim=1).clamp(min=1)
@@ -162,14 +162,14 @@ class PointTADCriterion:
 
 @dataclass(frozen=True, kw_only=True)
 class PointTADDecoder:
-    """Predictions of the last layer to candidates.
+    """Decoder of the last layer's predictions to candidates.
 
     Attributes:
-        score_threshold: candidates at or below it are dropped.
-        max_candidates: most candidates of a window.
-        labels_per_query: best classes of a query that become candidates; the released code takes
-            one.
-        min_length: candidates of this many steps or fewer are dropped; 0 keeps all.
+        score_threshold: Candidates at or below it are dropped.
+        max_candidates: Maximum number of candidates of a window.
+        labels_per_query: Number of best classes of a query that become candidates; 1 in the
+            released code.
+        min_length: Candidates of this many steps or fewer are dropped; 0 keeps all.
     """
 
     score_threshold: float

@@ -1,4 +1,4 @@
-"""PointTAD: queries that each look at a few learnable points of the video and move them.
+"""PointTAD: queries that each read a few learnable points of the video and move them.
 
 Shapes: B batch, C channels, T steps, Q queries, P points of a query, S sub-points of a point,
 D decoder layers, K classes. Points are shares of their video's own length, 0 to 1.
@@ -18,13 +18,13 @@ from mmad.models.layers.masked import mask_steps
 
 @dataclass(frozen=True)
 class PointTADOutputs:
-    """What PointTAD predicts, by every layer of its decoder.
+    """The predictions of PointTAD by every layer of its decoder.
 
     Attributes:
-        logits_DBQK: class logits, K + 1 of them: the last is "nothing".
-        segments_DBQ2: start and end as shares of the video's length; they may leave 0 to 1.
+        logits_DBQK: Class logits, K + 1 of them: the last is "nothing".
+        segments_DBQ2: Start and end as shares of the video's length; they may leave 0 to 1.
         dense_logits_BTK: K class logits of each step.
-        mask_BT: whether the step belongs to its video.
+        mask_BT: Whether the step belongs to its video.
     """
 
     logits_DBQK: Tensor
@@ -41,8 +41,8 @@ def bounds_of_points(points_P: Tensor) -> Tensor:
     [0.25, 0.5]
     """
     chosen = points_P[..., : 2 * points_P.shape[-1] // 3]
-    # Not amin and amax: they share the gradient among equal points, which all are at first, and
-    # would never be told apart.
+    # Not amin and amax: they split the gradient among equal points, and since all are equal at
+    # first they would remain so.
     return torch.stack((chosen.min(dim=-1).values, chosen.max(dim=-1).values), dim=-1)
 
 
@@ -55,14 +55,14 @@ def move_points(points_P: Tensor, deltas_P: Tensor) -> Tensor:
 def sample_steps(
     features_BTC: Tensor, places_BQPS: Tensor, weights_BQPS: Tensor, *, lengths_B: Tensor
 ) -> Tensor:
-    """Weighted sums over S of the features at places, linearly interpolated, (B, Q, P, C).
+    """Weighted sums over S of the linearly interpolated features at places, (B, Q, P, C).
 
     Args:
-        features_BTC: the sequences.
-        places_BQPS: shares of the video's length; what lies outside 0 to 1 is moved to the end. 0
-            is the first step and 1 the last.
-        weights_BQPS: of each place.
-        lengths_B: steps that belong to each video, at least 1.
+        features_BTC: Feature sequences.
+        places_BQPS: Shares of the video's length, clamped to 0 to 1; 0 is the first step and 1 the
+            last.
+        weights_BQPS: Weight of each place.
+        lengths_B: Steps of each video, at least 1.
     """
     last = (lengths_B - 1)[:, None, None, None]
     steps = places_BQPS.clamp(0, 1) * last
@@ -79,7 +79,7 @@ def sample_steps(
 
 
 class LocalDeformation(nn.Module):
-    """Features of points: of each, a weighted mean of a few sub-points around it.
+    """Features of points, each a weighted mean of a few sub-points around it.
 
     The distances of the sub-points and their weights are predicted from the query, once for its
     first points and once for the others.
@@ -87,8 +87,8 @@ class LocalDeformation(nn.Module):
     Args:
         channels: C.
         num_points: P.
-        num_boundary_points: how many of them are the first; the released code calls them
-            boundaries, although nothing keeps them there.
+        num_boundary_points: Number of first points; the released code calls them boundaries,
+            although nothing keeps them there.
         num_subpoints: S.
     """
 
@@ -102,7 +102,7 @@ class LocalDeformation(nn.Module):
         group_of_point_P = (torch.arange(num_points) >= num_boundary_points).long()
         self.register_buffer("group_of_point_P", group_of_point_P, persistent=False)
         self.group_of_point_P: Tensor
-        # All to the right of the point, as released: 1, 2, ... steps.
+        # All to the right of the point, as in the released code: 1, 2, ... steps.
         ahead = torch.arange(1.0, num_subpoints + 1).repeat(2)
         with torch.no_grad():
             self.offsets.bias.copy_(ahead)
@@ -122,13 +122,13 @@ class LocalDeformation(nn.Module):
 
 
 class ParallelMixing(nn.Module):
-    """The features of a query's points, mixed over points and, beside it, over channels, by weights
-    that the query gives.
+    """Features of a query's points, mixed over points and in parallel over channels, with weights
+    from the query.
 
     Args:
         channels: C.
         num_points: P.
-        dynamic_channels: of the bottleneck of the mixing over channels.
+        dynamic_channels: Bottleneck channels of the mixing over channels.
     """
 
     def __init__(self, channels: int, *, num_points: int, dynamic_channels: int) -> None:
@@ -158,7 +158,7 @@ class ParallelMixing(nn.Module):
 
 
 def _tower(channels: int, out_channels: int, *, num_hidden: int) -> nn.Sequential:
-    """Linear layers with norm and ReLU, and the last one that gives the output."""
+    """Linear layers with norm and ReLU, and an output layer."""
     layers: list[nn.Module] = []
     for _ in range(num_hidden):
         layers += [nn.Linear(channels, channels, bias=False), nn.LayerNorm(channels), nn.ReLU()]
@@ -166,16 +166,16 @@ def _tower(channels: int, out_channels: int, *, num_hidden: int) -> nn.Sequentia
 
 
 class DecoderLayer(nn.Module):
-    """Reads the video at the queries' points, and from that classifies and moves the points.
+    """Reads the video at the queries' points, then classifies the queries and moves the points.
 
     Args:
         channels: C.
         num_classes: K.
-        num_heads: of the attention among queries.
-        hidden_channels: of the feed-forward network.
-        dropout: rate of all dropouts of the layer.
-        num_points, num_boundary_points, num_subpoints: as `LocalDeformation`.
-        dynamic_channels: as `ParallelMixing`.
+        num_heads: Heads of the attention among queries.
+        hidden_channels: Channels inside the feed-forward network.
+        dropout: Rate of all dropouts of the layer.
+        num_points, num_boundary_points, num_subpoints: As `LocalDeformation`.
+        dynamic_channels: As `ParallelMixing`.
     """
 
     def __init__(
@@ -236,18 +236,18 @@ class PointTAD(nn.Module):
     """Features in; classes and segments of the queries, after each layer, and classes of steps out.
 
     All points of all queries are in the middle of the video before training. Their segments then
-    have no length, and a layer moves points by a share of it; so the first thing to be learned are
-    the points themselves.
+    have no length, and a layer moves points by a share of it; so the points themselves are learned
+    first.
 
     Differs: the released code adds up projections of two layers of its I3D and takes windows of a
     fixed length, filled up with copies of the last frame; here features of any kind are projected
     once, and points and offsets count in the video's own length, so that padding changes nothing.
 
     Args:
-        in_channels: channels of the features.
+        in_channels: Channels of the features.
         channels: C.
         num_classes: K.
-        num_queries: Q, the most segments it can find in a window.
+        num_queries: Q, the maximum number of segments of a window.
         num_layers: D.
         num_points, num_boundary_points, num_subpoints, num_heads, hidden_channels,
             dynamic_channels, dropout: as `DecoderLayer`.
@@ -294,7 +294,7 @@ class PointTAD(nn.Module):
         )
 
     def forward(self, features_BCT: Tensor, mask_BT: Tensor) -> PointTADOutputs:
-        """Predictions of every layer; T may be anything."""
+        """Predictions of every layer, for any T."""
         x_BCT = mask_steps(self.project(features_BCT), mask_BT)
         lengths_B = mask_BT.sum(dim=1).clamp(min=1)
         batch = len(x_BCT)

@@ -1,4 +1,4 @@
-"""From the settings of TadTR to its network, criterion and decoder."""
+"""Network, criterion and decoder of TadTR, from its settings."""
 
 from mmad.config.detectors.tadtr import TadTRSettings
 from mmad.config.inference import InferenceSettings

@@ -1,8 +1,8 @@
-"""Losses of TadTR, one query for each annotation, and its candidates.
+"""Criterion and decoder of TadTR: one query for each annotation.
 
 Shapes: B batch, Q queries, L layers of the decoder, K classes, N annotations, M matched pairs.
 
-Source: TadTR (arXiv 2106.10271, Sec. III-F) and its released codes.
+Source: TadTR (arXiv 2106.10271, Sec. III-F) and its reference implementations.
 """
 
 from collections.abc import Sequence
@@ -20,17 +20,17 @@ from mmad.models.detectors.tadtr.network import QueryOutputs
 
 @dataclass(frozen=True, kw_only=True)
 class TadTRCriterion:
-    """Focal, L1 and tIoU losses of every layer of the decoder, and that of the actionness.
+    """Focal, L1 and tIoU losses of every decoder layer, and the actionness loss.
 
-    Each layer is matched to the annotations by itself. Queries without one are negatives of all
+    Each layer is matched to the annotations separately. Queries without one are negatives of all
     classes. The target of the actionness is a query's best tIoU with any annotation of its video.
 
     Differs: the authors' code takes that best over the annotations of all videos of the batch.
 
     Attributes:
-        class_cost, l1_cost, iou_cost: weights of the matching.
-        class_weight, l1_weight, iou_weight, actionness_weight: of the losses.
-        focal_alpha, focal_gamma: of the focal loss, in cost and loss.
+        class_cost, l1_cost, iou_cost: Weights of the matching cost.
+        class_weight, l1_weight, iou_weight, actionness_weight: Weights of the losses.
+        focal_alpha, focal_gamma: Parameters of the focal loss, in cost and loss.
     """
 
     class_cost: float
@@ -48,8 +48,8 @@ class TadTRCriterion:
     ) -> Losses:
         """The losses; arguments as in `Criterion`.
 
-        The loss of the actionness is a mean over queries, in the released codes not divided by the
-        number of annotations; so it is multiplied by it here.
+        The actionness loss is a mean over queries, in the reference implementations not divided by
+        the number of annotations; so it is multiplied by it here.
         """
         truths = [
             to_centre_width(segments_N2.float() / length)
@@ -96,12 +96,12 @@ class TadTRCriterion:
     def matching_cost(
         self, logits_QK: Tensor, segments_Q2: Tensor, truth_N2: Tensor, labels_N: Tensor
     ) -> Tensor:
-        """What it costs a query to stand for an annotation, (Q, N).
+        """Matching cost of each query-annotation pair, (Q, N).
 
         The focal loss of the annotation's class as a positive less that as a negative, the L1
         distance of centre and width, and minus the tIoU, each with its weight.
 
-        Differs: the released codes add 1e-8 inside the logarithms.
+        Differs: the reference implementations add 1e-8 inside the logarithms.
         """
         of_label_QN = logits_QK[:, labels_N]
         class_QN = sigmoid_focal_loss(
@@ -133,13 +133,14 @@ class TadTRCriterion:
 
 @dataclass(frozen=True, kw_only=True)
 class QueryDecoder:
-    """The best pairs of query and class of each window; a score is that of the class times the
-    actionness.
+    """Decoder to the best pairs of query and class of each window; the score is the class score
+    times the actionness.
 
     Attributes:
-        score_threshold: candidates at or below it are dropped.
-        max_candidates: most candidates of a window; the released codes keep 100 and 200.
-        min_length: candidates of this many steps or fewer are dropped; 0 keeps all.
+        score_threshold: Candidates at or below it are dropped.
+        max_candidates: Maximum number of candidates of a window; the reference implementations keep
+            100 and 200.
+        min_length: Candidates of this many steps or fewer are dropped; 0 keeps all.
     """
 
     score_threshold: float

@@ -1,13 +1,13 @@
-"""TadTR: a set of learnt queries, each of which becomes one segment.
+"""TadTR: a set of learned queries, each of which becomes one segment.
 
 Shapes: B batch, C channels, T steps, Q queries, L layers of the decoder, K classes. Segments are
 (centre, width) in shares of their own video's length, whatever padding follows it.
 
-Source: TadTR (arXiv 2106.10271) and its released codes (xlliu7/TadTR, and OpenTAD). Where the two
-differ, first values and dropout are those of the authors, and places of steps (their centres) those
-of OpenTAD.
+Source: TadTR (arXiv 2106.10271) and its reference implementations (xlliu7/TadTR, and OpenTAD).
+Where the two differ, initial values and dropout are the authors', and places of steps (their
+centres) OpenTAD's.
 Differs: padding never reaches a result. OpenTAD reads it as video and divides by the length of the
-window; and its attention halves what it reads, because it samples a picture of one column at the
+window; and its attention halves what it reads, because it samples an image of one column at the
 column's edge (the authors' kernel does not).
 """
 
@@ -15,6 +15,7 @@ import math
 from dataclasses import dataclass
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -35,13 +36,13 @@ LOGIT_EPS = 1e-5
 
 @dataclass(frozen=True)
 class QueryOutputs:
-    """What the queries predict after each layer of the decoder; the last is the result.
+    """The predictions of the queries after each decoder layer; the last is the result.
 
     Attributes:
-        logits_LBQK: class logits.
-        segments_LBQ2: centre and width, shares of the video's length.
-        actionness_BQ: predicted tIoU of the last segments with the truth, in [0, 1].
-        lengths_B: steps of each video.
+        logits_LBQK: Class logits.
+        segments_LBQ2: Centre and width, as shares of the video's length.
+        actionness_BQ: Predicted tIoU of the last segments with the annotations, in [0, 1].
+        lengths_B: Steps of each video.
     """
 
     logits_LBQK: Tensor
@@ -90,9 +91,9 @@ class EncoderLayer(nn.Module):
 
     Args:
         channels: C.
-        num_heads, num_points, offset_rate: as `TemporalDeformableAttention`.
-        hidden_channels: inside the feed-forward part.
-        dropout: rate.
+        num_heads, num_points, offset_rate: As `TemporalDeformableAttention`.
+        hidden_channels: Channels inside the feed-forward network.
+        dropout: Dropout rate.
     """
 
     def __init__(
@@ -170,20 +171,20 @@ class QueryLayer(nn.Module):
 
 
 class TadTR(nn.Module):
-    """Encoder over the steps, decoder over the queries, and a look back at each found segment.
+    """Encoder over the steps, decoder over the queries, and an actionness head on each segment.
 
     Args:
-        in_channels: of the features.
+        in_channels: Channels of the features.
         channels: C.
         num_classes: K.
-        num_queries: Q, the most segments of a window.
-        encoder: layers over the steps.
-        decoder: layers over the queries; each refines the segments of the one before.
-        num_groups: of the norm after the input projection.
-        num_bins: size to which the features of a segment are pooled for its actionness.
-        extension: share of its width by which a segment is extended at either side for that.
-        prior: score of every class before training.
-        offset_rate: as `TemporalDeformableAttention`; it also holds for the queries' first centres.
+        num_queries: Q, the maximum number of segments of a window.
+        encoder: Layers over the steps.
+        decoder: Layers over the queries; each refines the segments of the previous one.
+        num_groups: Groups of the norm after the input projection.
+        num_bins: Number of bins that the features of a segment are pooled into for its actionness.
+        extension: Share of its width by which a segment is extended on either side for that.
+        prior: Initial score of every class.
+        offset_rate: As `TemporalDeformableAttention`; also for the queries' initial centres.
     """
 
     def __init__(
@@ -209,7 +210,7 @@ class TadTR(nn.Module):
         nn.init.xavier_uniform_(self.input.weight)
         nn.init.zeros_(self.input.bias)  # type: ignore[arg-type]
         self.input_norm = MaskedGroupNorm(channels, num_groups=num_groups)
-        # Of the one level of features there is; Deformable DETR has several and tells them apart.
+        # Embedding of the only feature level; Deformable DETR has one for each of several.
         self.level = nn.Parameter(torch.randn(channels))
         self.encoder = nn.ModuleList(encoder)
         self.decoder = nn.ModuleList(decoder)
@@ -232,7 +233,7 @@ class TadTR(nn.Module):
         self.actionness = perceptron(num_bins * channels, channels, 1)
 
     def encode(self, features_BCT: Tensor, mask_BT: Tensor) -> Tensor:
-        """What the queries read, (B, T, C); beyond a video's end it means nothing."""
+        """The memory that the queries read, (B, T, C); undefined beyond a video's end."""
         x_BTC = self.input_norm(self.input(features_BCT), mask_BT).transpose(1, 2)
         positions_BTC = relative_positions(mask_BT, x_BTC.shape[-1]) + self.level
         reference_BT1 = places_of_steps(mask_BT)[..., None]
@@ -241,7 +242,7 @@ class TadTR(nn.Module):
         return x_BTC
 
     def forward(self, features_BCT: Tensor, mask_BT: Tensor) -> QueryOutputs:
-        """Predictions of the queries; T may be anything."""
+        """Predictions of the queries, for any T."""
         memory_BTC = self.encode(features_BCT, mask_BT)
         lengths_B = mask_BT.sum(dim=1).clamp(min=1)
         batch = len(features_BCT)
@@ -274,6 +275,6 @@ class TadTR(nn.Module):
         wider = torch.tensor([1.0, 1 + 2 * self.extension], device=segments_BQ2.device)
         bounds_BQ2 = to_bounds(segments_BQ2.detach() * wider) * lengths_B[:, None, None]
         aligned = align_segments(memory_BTC, bounds_BQ2, lengths_B, num_bins=self.num_bins)
-        # Channels before bins, as in the released codes.
-        flat = aligned.transpose(2, 3).flatten(2)
+        # Channels before bins, as in the reference implementations.
+        flat = rearrange(aligned, "b q bins c -> b q (c bins)")
         return self.actionness(flat)[..., 0].float().sigmoid()

@@ -1,4 +1,4 @@
-"""From the settings of TemporalMaxer to its network, criterion and decoder."""
+"""Network, criterion and decoder of TemporalMaxer, from its settings."""
 
 from torch import nn
 

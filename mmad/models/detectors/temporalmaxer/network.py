@@ -14,8 +14,8 @@ class MaxPoolBlock(nn.Module):
     """Halves the resolution by maxima of three steps; has no parameters.
 
     Args:
-        stride: 2; a block at full resolution would do nothing and passes its input on.
-        pool_sees_padding: as `masked_max_pool`.
+        stride: 2; with 1, the block returns its input.
+        pool_sees_padding: As `masked_max_pool`.
     """
 
     def __init__(self, *, stride: int, pool_sees_padding: bool) -> None:

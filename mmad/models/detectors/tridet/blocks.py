@@ -1,10 +1,10 @@
-"""The block of TriDet and DyFADet: convolutions of two widths and a mean over the video instead of
-attention.
+"""The SGP block of TriDet and DyFADet: convolutions of two widths and a mean over the video instead
+of attention.
 
 Shapes: B batch, C channels, T steps.
 
 Source: scalable-granularity perception of TriDet (arXiv 2303.07347), the dynamic encoder of DyFADet
-(arXiv 2407.03197), and their released codes.
+(arXiv 2407.03197), and their reference implementations.
 """
 
 import torch
@@ -44,25 +44,25 @@ class SGPBlock(nn.Module):
 
     Args:
         channels: C, a multiple of 16.
-        hidden_channels: between the point-wise layers.
-        window: steps of the narrow convolution and of its gate, odd.
-        window_ratio: the wide convolution has `wide_kernel_size` steps.
+        hidden_channels: Channels between the point-wise layers.
+        window: Steps of the narrow convolution and of its gate, odd.
+        window_ratio: The wide convolution has `wide_kernel_size` steps.
         stride: 2 halves the sequence.
-        drop_path_rate: chance to drop a residual of a sample in training.
-        residual_scale: first value of a factor for each channel of both residuals; None: no factor,
-            as in the stem of the released codes.
-        kernel_std: standard deviation of the first weights of the convolutions. 0 leaves them at
-            0 for ever, as every one is multiplied by another; TriDet's code does so on THUMOS14 and
-            EPIC-KITCHENS, DyFADet's on THUMOS14, where what learns is the point-wise layers.
+        drop_path_rate: Probability to drop a residual of a window in training.
+        residual_scale: Initial value of a factor for each channel of both residuals; None: no
+            factor, as in the stem of the reference implementations.
+        kernel_std: Standard deviation of the initial weights of the convolutions. 0 keeps them at
+            zero permanently, as every one is multiplied by another; so in TriDet's code on THUMOS14
+            and EPIC-KITCHENS and in DyFADet's on THUMOS14, where only the point-wise layers learn.
         rectify_context: ReLU on the sum of narrow and wide, so that each step opens or closes the
             convolutions over its neighbours (DyFADet).
-        norm_eps: epsilon of the norms.
-        sees_padding: let what lies beyond a video's end into the max-pool, the convolutions, the
-            mean and the group norm, as the released codes do; otherwise it is zero to the
-            convolutions and counts for nothing in the others.
+        norm_eps: Epsilon of the norms.
+        sees_padding: Let padding into the max-pool, the convolutions, the mean and the group norm,
+            as the reference implementations do; otherwise it is zero to the convolutions and
+            excluded from the others.
 
-    Differs: the released codes drop the factors together with drop-path, where its rate is 0, and
-    OpenTAD's mask of DyFADet's halved sequence is a step longer.
+    Differs: the reference implementations drop the factors together with drop-path, where its rate
+    is 0, and OpenTAD's mask of DyFADet's halved sequence is a step longer.
     """
 
     def __init__(

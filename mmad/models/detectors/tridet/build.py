@@ -1,4 +1,4 @@
-"""From the settings of TriDet to its network, criterion and decoder, and to its blocks."""
+"""Network, criterion and decoder of TriDet, from its settings; its blocks also serve DyFADet."""
 
 from functools import partial
 
@@ -19,7 +19,8 @@ def build_block(
     settings: SGPSettings, stride: int, *, rectify_context: bool, norm_eps: float
 ) -> SGPBlock:
     """A block of the pyramid."""
-    in_stem = stride == 1  # there the released codes have one step, no drop-path and no factors
+    # There the reference implementations have one step, no drop-path and no factors.
+    in_stem = stride == 1
     return SGPBlock(
         settings.channels,
         hidden_channels=settings.hidden_channels,
@@ -36,7 +37,7 @@ def build_block(
 
 
 def _network(settings: TriDetSettings, in_channels: int, num_classes: int) -> TridentDetector:
-    # The epsilon of the blocks is that of the released code, whatever that of the other norms is.
+    # The epsilon of the blocks is the released code's, independent of the other norms.
     block = partial(build_block, settings, rectify_context=False, norm_eps=1e-5)
     return TridentDetector(
         build_pyramid(settings, in_channels, block),

@@ -1,5 +1,5 @@
-"""The Trident head: where an action starts and ends, as the mean of a distribution over the steps
-around a point; and its criterion.
+"""The Trident head, which predicts start and end as means of distributions over the steps around a
+point, and its criterion.
 
 Shapes: B batch, C channels, T steps, P points over all levels, K classes, N distances (0 to the
 number of bins), M chosen triples of window, point and class. Lengths are in steps of the feature
@@ -31,15 +31,17 @@ SMALLEST_IOU = 1e-6  # a small power of 0 has an infinite slope
 
 @dataclass(frozen=True)
 class TridentOutputs:
-    """What the Trident head predicts at every point of its pyramid.
+    """The predictions of the Trident head at every point of its pyramid.
 
     Attributes:
-        logits_BPK: class logits.
-        start_logits_BPK, end_logits_BPK: how much a step looks like the start or end of each class;
+        logits_BPK: Class logits.
+        start_logits_BPK, end_logits_BPK: How much a step looks like the start or end of each class;
             0 beyond a video's end.
-        distance_logits_BP2N: how far the start (0) and the end (1) are from the point, at least 0.
-        mask_BP: whether the point belongs to its video.
-        points_P4: position, smallest and largest regression range and stride, in steps of the grid.
+        distance_logits_BP2N: Logits of the distance of the start (0) and the end (1) from the
+            point.
+        mask_BP: Whether the point belongs to its video.
+        points_P4: Position, lower and upper limit of the regression range, and stride, in steps of
+            the grid.
     """
 
     logits_BPK: Tensor
@@ -83,11 +85,11 @@ class TridentDetector(PyramidDetector):
     """Pyramid and Trident head.
 
     Args:
-        pyramid: the temporal pyramid.
-        classification, start, end: towers to logits of each class.
-        distances: tower to N distance logits of the start, of which the farthest comes first, as in
-            the released weights, and N of the end.
-        regression_ranges, input_noise: as `DenseDetector`.
+        pyramid: Temporal pyramid.
+        classification, start, end: Towers to logits of each class.
+        distances: Tower to N distance logits of the start, farthest first, as in the released
+            weights, and N of the end.
+        regression_ranges, input_noise: As `DenseDetector`.
 
     Differs: the authors give the prior to the boundary logits too, which makes what lies beyond a
     video's end (0) the likeliest boundary before training; here, as in OpenTAD, they have none.
@@ -114,7 +116,8 @@ class TridentDetector(PyramidDetector):
     def forward(self, features_BCT: Tensor, mask_BT: Tensor) -> TridentOutputs:
         """Predictions at every point; any T, as `Pyramid.forward`.
 
-        The towers of start and end do not teach the pyramid, as in the released codes.
+        The towers of start and end pass no gradient to the pyramid, as in the reference
+        implementations.
         """
         levels, masks = self.levels(features_BCT, mask_BT)
         fixed = [x.detach() for x in levels]
@@ -132,18 +135,17 @@ class TridentDetector(PyramidDetector):
 
 @dataclass(frozen=True, kw_only=True)
 class TridentCriterion:
-    """Targets and losses.
+    """Targets and losses of TriDet.
 
     Attributes:
-        assign: gives the targets of a batch, from its outputs, segments and labels.
-        label_smoothing: as `smooth_labels`.
-        focal_alpha, focal_gamma: of the focal loss.
-        regression_weight: weight of the regression loss in the total.
-        iou_weight_power: the focal loss of a point for a class that it should predict is multiplied
+        assign: Assigns the targets of a batch, from its outputs, segments and labels.
+        label_smoothing: As `smooth_labels`.
+        focal_alpha, focal_gamma: Parameters of the focal loss.
+        regression_weight: Weight of the regression loss in the total.
+        iou_weight_power: The focal loss of a point for a class that it should predict is multiplied
             by its tIoU to this power.
-        iou_weight_gradient: let the focal loss teach the boundaries through that factor, which
-            grows with the tIoU, so that it pulls against the regression loss; the released codes
-            do.
+        iou_weight_gradient: Let gradients of the focal loss reach the boundaries through that
+            factor, where they work against the regression loss; the reference implementations do.
     """
 
     assign: Assigner
@@ -159,12 +161,13 @@ class TridentCriterion:
     ) -> Losses:
         """Focal loss over points and classes, and DIoU loss over positive points and their classes.
 
-        A point of two classes counts once in the number of positives, as in the released codes.
+        A point of two classes counts once in the number of positives, as in the reference
+        implementations.
         """
         return self.losses(outputs, self.assign(outputs, segments_grid, labels))
 
     def losses(self, outputs: TridentOutputs, targets: PointTargets) -> Losses:
-        """The losses for targets that are known."""
+        """The losses for given targets."""
         wanted_BPK = (targets.classes_BPK > 0) & outputs.mask_BP[..., None]
         window_M, point_M, label_M = chosen = wanted_BPK.nonzero(as_tuple=True)
         offsets_M2 = outputs.offsets_at(window_M=window_M, point_M=point_M, label_M=label_M)

@@ -1,4 +1,4 @@
-"""From the settings of the VideoMamba detector to its network, criterion and decoder."""
+"""Network, criterion and decoder of the VideoMamba detector, from its settings."""
 
 from torch import nn
 

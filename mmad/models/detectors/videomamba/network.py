@@ -24,7 +24,7 @@ from mmad.models.layers.transformer import drop_path
 
 Scan = Literal["auto", "torch", "cuda"]
 
-CHUNK_STEPS = 32  # 1024 steps are then 32 chunks: fewest operations one after another
+CHUNK_STEPS = 32  # 1024 steps are then 32 chunks: fewest sequential operations
 SHORTEST_STEP, LONGEST_STEP = 1e-3, 1e-1  # step sizes before training
 
 
@@ -33,9 +33,9 @@ def _run_chunks(
 ) -> Tensor:
     """The last state; all states are written to ``states``.
 
-    Dimensions of all three are chunks, steps of a chunk, and any others. All chunks are run at the
-    same time, first to learn only how each maps its first state to its last one, then, when the
-    first states are known, again. Only products of decays are formed, never quotients, so that
+    Dimensions of all three are chunks, steps of a chunk, and any others. All chunks run
+    in parallel: a first pass finds how each maps its first state to its last one, a second, with
+    the first states known, all states. Only products of decays are formed, never quotients, so that
     nothing overflows.
     """
     num_chunks, num_steps = added.shape[:2]
@@ -94,13 +94,12 @@ class _Recurrence(torch.autograd.Function):
 
 @dataclass(frozen=True)
 class ScanInputs:
-    """What a selective scan reads; the letters are the paper's, but for x and z, which are those of
-    the released code.
+    """The inputs of a selective scan; letters as in the paper, x and z as in the released code.
 
     Attributes:
         x_BET: x, the sequence.
-        steps_BET: Delta, the step sizes, before their bias and softplus.
-        step_bias_E: that bias.
+        steps_BET: Delta, the step sizes, before bias and softplus.
+        step_bias_E: Bias of the step sizes.
         decay_EN: A, negative.
         write_BNT: B, what a step writes into the states.
         read_BNT: C, what it reads of them.
@@ -119,8 +118,9 @@ class ScanInputs:
 
 
 def scan_in_torch(inputs: ScanInputs) -> Tensor:
-    """y, shape and dtype of x: ``h_t = exp(s_t A) h_{t-1} + s_t B_t x_t`` and ``y_t = C_t h_t + D
-    x_t``, times SiLU of z, where ``s`` is the softplus of the biased Delta; in float32 at least.
+    """y, with shape and dtype of x: ``h_t = exp(s_t A) h_{t-1} + s_t B_t x_t`` and ``y_t = C_t h_t
+    + D x_t``, times SiLU of z, where ``s`` is the softplus of the biased Delta; in float32 at
+    least.
     """
     dtype = torch.promote_types(inputs.x_BET.dtype, torch.float32)
 
@@ -160,7 +160,7 @@ def compiled_conv() -> Callable[..., Tensor] | None:
 
 
 def scan_in_cuda(inputs: ScanInputs) -> Tensor:
-    """As `scan_in_torch`, by the kernel of ``mamba_ssm``, which must be importable."""
+    """As `scan_in_torch`, with the kernel of ``mamba_ssm``, which must be importable."""
     kernel = compiled_scan()
     assert kernel is not None, "choose_compiled comes first"
 
@@ -206,9 +206,9 @@ class StateSpace(nn.Module):
         channels: E.
         num_states: N.
         step_rank: R.
-        kernel_size: steps that the convolution sees, the last one being its own.
-        scan: ``cuda`` is the package ``mamba_ssm`` (and ``causal_conv1d`` where that is installed),
-            ``torch`` the scan of this file, ``auto`` the package where it can be used.
+        kernel_size: Steps that the convolution sees, the last one its own.
+        scan: ``cuda`` for the package ``mamba_ssm`` (and ``causal_conv1d`` if installed), ``torch``
+            for the scan of this file, ``auto`` for the package if it can be used.
     """
 
     def __init__(
@@ -248,8 +248,8 @@ class StateSpace(nn.Module):
     def forward(self, x_BET: Tensor, gate_BET: Tensor, mask_BT: Tensor) -> Tensor:
         """The scanned sequence, same shape; unspecified where the mask is false.
 
-        What the mask hides is zero before the convolution and again after it. So the states remain
-        zero up to a video's first step, wherever that is, and whatever is hidden before it.
+        Masked steps are zero before the convolution and again after it, so the states remain zero
+        up to a video's first step, whatever precedes it.
         """
         compiled = choose_compiled(self.scan, x_BET.device)
         x_BET = self._convolve(mask_steps(x_BET, mask_BT), compiled=compiled)
@@ -270,13 +270,13 @@ class StateSpace(nn.Module):
 
 
 class DecomposedMamba(nn.Module):
-    """DBM of the suite: each direction has an input projection of its own, and both have the same
-    state space; their outputs are put side by side and projected.
+    """DBM of the suite: each direction has its own input projection, and both share a state space;
+    their outputs are concatenated and projected.
 
     Args:
         channels: C.
         expand: E / C.
-        num_states, kernel_size, scan: as `StateSpace`.
+        num_states, kernel_size, scan: As `StateSpace`.
     """
 
     def __init__(
@@ -304,11 +304,11 @@ class DecomposedMamba(nn.Module):
 
 
 class TwoWayMamba(nn.Module):
-    """ViM: both directions have the same input, and each a state space of its own; their outputs
-    are added and projected.
+    """ViM: both directions share the input, and each has its own state space; their outputs are
+    added and projected.
 
     Args:
-        channels, expand, num_states, kernel_size, scan: as `DecomposedMamba`.
+        channels, expand, num_states, kernel_size, scan: As `DecomposedMamba`.
     """
 
     def __init__(
@@ -343,19 +343,19 @@ MIXERS = {"dbm": DecomposedMamba, "vim": TwoWayMamba}
 class MambaBlock(nn.Module):
     """Norm, Mamba in both directions, shortcut; with stride 2 a max-pool of their sum.
 
-    Differs: the released codes let the backward direction start in the padding. OpenTAD's marks a
-    pooled step as existing where any of its three does, so that a padded video of even length gains
-    a step at each level; here, as in the suite's, every second step of the mask.
+    Differs: the reference implementations let the backward direction start in the padding.
+    OpenTAD's marks a pooled step as existing if any of its three does, so that a padded video of
+    even length gains a step at each level; here, as in the suite's, every second step of the mask.
 
     Args:
         channels: C.
         mixer: ``dbm`` or ``vim``.
         stride: 2 halves the sequence.
-        expand, num_states, kernel_size, scan: as `DecomposedMamba`.
-        drop_path_rate: chance to drop the residual of a sample in training.
-        norm_eps: epsilon of the norm; the suite has 1e-5, OpenTAD 1e-6.
-        scan_sees_padding: run through the padding too, as the released codes do.
-        pool_sees_padding: as `masked_max_pool`.
+        expand, num_states, kernel_size, scan: As `DecomposedMamba`.
+        drop_path_rate: Probability to drop the residual of a window in training.
+        norm_eps: Epsilon of the norm; the suite has 1e-5, OpenTAD 1e-6.
+        scan_sees_padding: Scan the padding too, as the reference implementations do.
+        pool_sees_padding: As `masked_max_pool`.
     """
 
     def __init__(

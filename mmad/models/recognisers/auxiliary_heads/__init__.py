@@ -1,1 +1,1 @@
-"""Primary and auxiliary heads."""
+"""Recogniser with primary and auxiliary heads."""

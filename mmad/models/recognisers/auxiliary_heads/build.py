@@ -1,4 +1,4 @@
-"""From settings to the primary and auxiliary heads and their losses."""
+"""Primary and auxiliary heads and their losses, from settings."""
 
 from collections.abc import Callable, Sequence
 
@@ -31,7 +31,7 @@ def _heads(config: RecognitionConfig, width: int, labels: LabelMap) -> Heads:
     def gate() -> Gate:
         return Gate(width, squeeze=settings.squeeze, multiply=settings.gate == "multiply")
 
-    # No gate that nothing uses: its missing gradients would stop training on several processes.
+    # No unused gate: its missing gradients would stop training on several processes.
     shares = settings.shared_gate and settings.frame_coarse
     fine_gate = gate() if settings.frame or shares else None
     coarse_gate = gate() if settings.frame_coarse and not settings.shared_gate else fine_gate

@@ -2,7 +2,7 @@
 
 Shapes: N rows (clips, or steps of clips), K classes.
 
-Source: Li et al. (ACM MM 2024), section 3.3, their equations of F1 loss, ArcFace loss (the
+Source: Li et al. (ACM MM 2024), section 3.3, their equations of the F1 loss, ArcFace loss (the
 cross-entropy of logits with the margin) and the weighted multi-task loss.
 """
 
@@ -90,16 +90,16 @@ class HeadsCriterion:
     """The weighted sum of the losses of the heads.
 
     Attributes:
-        weights: of "fine", "coarse", "fine_frame" and "coarse_frame".
-        class_weights_K: of actions in the cross-entropy.
-        f1: whether soft F1 is added.
+        weights: Weights of "fine", "coarse", "fine_frame" and "coarse_frame".
+        class_weights_K: Weights of actions in the cross-entropy.
+        f1: Whether soft F1 is added.
         f1_constant: 1 for 1 - (macro + micro), 2 for (1 - macro) + (1 - micro).
-        f1_frames: "each" takes the F1 of each step and the mean of those, as the paper prints
-            it, "together" one F1 over the steps of all clips.
-        f1_present_only: as `soft_f1`.
-        label_smoothing: share moved to a uniform guess.
-        gather: collects the rows of all processes, with gradients for its own; for F1, which is a
-            figure of the whole batch.
+        f1_frames: "each" for the mean of the F1 of each step, as printed in the paper; "together"
+            for one F1 over the steps of all clips.
+        f1_present_only: As `soft_f1`.
+        label_smoothing: Share moved to the uniform distribution.
+        gather: Collects the rows of all processes, with gradients for its own; for F1, which is not
+            a mean over clips.
     """
 
     weights: Mapping[str, float]
@@ -112,7 +112,7 @@ class HeadsCriterion:
     gather: Callable[[Tensor], Tensor]
 
     def __call__(self, outputs: HeadOutputs, targets: RecognitionTargets) -> dict[str, Tensor]:
-        """Sums over the clips, by name; "loss" is what is minimised."""
+        """Sums over the clips, by name; "loss" is minimised."""
         num_clips = len(targets.actions_NK)
         losses: dict[str, Tensor] = {}
         for name, logits, wanted in (
@@ -133,7 +133,7 @@ class HeadsCriterion:
     def _head(
         self, logits_NK: Tensor, targets_NK: Tensor, weights_K: Tensor, *, each: bool
     ) -> Tensor:
-        """Mean over the rows; ``each`` row has an F1 of its own."""
+        """Mean over the rows; with ``each``, the F1 is taken per row."""
         num_classes = logits_NK.shape[1]
         smooth = targets_NK * (1 - self.label_smoothing) + self.label_smoothing / num_classes
         weights_K = weights_K.to(logits_NK.device)
@@ -151,6 +151,6 @@ class HeadsCriterion:
         macro, micro = soft_f1(probabilities, everyone, present_only=self.f1_present_only)
         f1_loss = self.f1_constant - macro - micro
         # Every process has the loss of all, but gradients for its own rows only; summed over the
-        # processes and divided by all clips, that is the gradient of the whole, once.
+        # processes and divided by all clips, that is the gradient of the whole batch.
         share = len(probabilities) / len(logits_NK)
         return loss + f1_loss.detach() + share * (f1_loss - f1_loss.detach())

@@ -1,4 +1,4 @@
-"""Recognition of clips: primary and auxiliary heads on the tokens of the backbone.
+"""Primary and auxiliary recognition heads on the tokens of the backbone.
 
 Shapes: N clips, T steps, S tokens of a step, D channels, K actions, P body parts.
 
@@ -24,9 +24,9 @@ class ArcFace(nn.Module):
     Args:
         width: D.
         num_classes: K.
-        scale: of the cosines.
-        margin: in radians, added to the angle to the target in training.
-        on_all: add it to the angles to all classes, in training and at test; the released code
+        scale: Factor of the cosines.
+        margin: Angle in radians, added to the angle to the target in training.
+        on_all: Add it to the angles to all classes, in training and at test, as the released code
             does.
     """
 
@@ -48,9 +48,9 @@ class ArcFace(nn.Module):
     def forward(self, x_ND: Tensor, labels_N: Tensor | None = None) -> Tensor:
         """Logits (N, K); without labels there is no margin.
 
-        Beyond the angle at which the target would turn round, its cosine falls linearly.
+        Beyond the angle at which the target's cosine would increase again, it falls linearly.
         """
-        # In full precision: half of it would leave steps of a tenth between scaled cosines.
+        # In full precision: half precision would leave steps of a tenth between scaled cosines.
         with torch.autocast(x_ND.device.type, enabled=False):
             return self._logits(x_ND.float(), labels_N)
 
@@ -71,7 +71,7 @@ class ArcFace(nn.Module):
 
 
 class Linear(nn.Linear):
-    """A linear classifier that is called as `ArcFace` is."""
+    """A linear classifier with the interface of `ArcFace`."""
 
     def __init__(self, width: int, num_classes: int) -> None:
         super().__init__(width, num_classes)
@@ -89,7 +89,8 @@ class Gate(nn.Module):
     Args:
         width: D.
         squeeze: D / width of the hidden layer.
-        multiply: scale the channels; False gives the weights themselves, as the released code.
+        multiply: Scale the channels; if false return the weights themselves, as the released code
+            does.
     """
 
     def __init__(self, width: int, *, squeeze: int, multiply: bool) -> None:
@@ -109,22 +110,22 @@ class HeadOutputs(RecognitionOutputs):
     """Logits of the heads; None for those that are switched off.
 
     Attributes:
-        coarse_frame: (N x T, P).
+        coarse_frame: Logits of the body parts at each step, (N x T, P).
     """
 
     coarse_frame: Tensor | None
 
 
 class Heads(nn.Module):
-    """The primary head and those auxiliary heads that are given.
+    """The primary head and any auxiliary heads.
 
     Args:
-        fine: classifier of actions.
-        coarse: classifier of body parts, on the same vector.
+        fine: Classifier of actions.
+        coarse: Classifier of body parts, on the same vector.
         norm: Layer norm of that vector, for a backbone without one.
-        dropout: before both.
-        fine_frame, coarse_frame: classifiers of every step, called as those of clips.
-        fine_gate, coarse_gate: of their features; the same module if they share it.
+        dropout: Rate before both.
+        fine_frame, coarse_frame: Classifiers of every step.
+        fine_gate, coarse_gate: Gates of their features; the same module if shared.
         frame_rows: "frames", or "channel_groups": rows are groups of channels over all steps,
             as the released code's reshape without a permutation makes them.
     """
@@ -162,7 +163,7 @@ class Heads(nn.Module):
             frames_NTD: a vector for each step.
             pooled_ND: a vector for each clip. The mean over steps of means over the image (TSN)
                 is the mean over all tokens (I3D, TimeSformer), so one serves them.
-            labels_N, parents_N: actions and body parts, in training.
+            labels_N, parents_N: Actions and body parts, in training.
         """
         if self.norm is not None:
             pooled_ND = self.norm(pooled_ND)
