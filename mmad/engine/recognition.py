@@ -15,7 +15,6 @@ from torch.utils.data import DataLoader
 from mmad.annotations.clips.folds import ClipLists
 from mmad.annotations.label_files import labels_named
 from mmad.config.recognition import RecognitionConfig
-from mmad.config.run import AnyConfig
 from mmad.data.clips import EvaluationClips, TrainingClips, flow_path
 from mmad.data.frames import FrameCache
 from mmad.data.samples import Batch, FailedVideo, Packer
@@ -345,9 +344,8 @@ def read_clips(config: RecognitionConfig, subset: str, *, labels: LabelMap) -> l
     return clips
 
 
-def settle_labels(config: AnyConfig, *, tell: bool = True) -> AnyConfig:
-    """The settings of a recogniser without what needs body parts, if its labels have none; others
-    as they are.
+def settle_labels(config: RecognitionConfig, *, tell: bool = True) -> RecognitionConfig:
+    """The settings without what needs body parts, if the labels have none.
 
     Args:
         config: Settings of the run.
@@ -356,8 +354,6 @@ def settle_labels(config: AnyConfig, *, tell: bool = True) -> AnyConfig:
     Raises: AnnotationError if the label file is wrong, ConfigError if what is to be switched off
     was set.
     """
-    if not isinstance(config, RecognitionConfig):
-        return config
     name, labels = config.data.labels, labels_named(config.data.labels)
     settled, switched = (config, []) if labels.has_parents else config.without_body_parts()
     if tell and labels.first_number:

@@ -8,6 +8,7 @@ import torch
 
 from mmad.checkpoint import frozen_state, hash_state, load_exactly, load_tensors
 from mmad.config.reading import differing_settings, load_any_config
+from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import AnyConfig
 from mmad.engine.detection import prepare_detection
 from mmad.engine.distributed import Processes, start_processes
@@ -61,7 +62,8 @@ def train_run(
                 torch.set_num_threads(config.training.threads)
             if config.training.tensorboard:
                 require_tensorboard()
-            config = settle_labels(config, tell=processes.is_main and not quiet)
+            if isinstance(config, RecognitionConfig):
+                config = settle_labels(config, tell=processes.is_main and not quiet)
             begin = _resumed_loop if resume else _new_loop
             loop = begin(config, folder, processes=processes, quiet=quiet)
             _run(loop, folder, tensorboard=config.training.tensorboard)
