@@ -29,16 +29,22 @@ def explain(item: Any, root: type[BaseModel]) -> str:
         return f"{key}: this setting is missing" + (f" ({told})" if told else "")
     message = item["msg"].removeprefix("Value error, ")
     if item["type"] == "union_tag_invalid":
-        tag, known = item["ctx"]["tag"], item["ctx"]["expected_tags"]
-        near = difflib.get_close_matches(tag, re.findall(r"'([^']*)'", known), n=1)
-        hint = f"did you mean '{near[0]}'? " if near else ""
-        return f"{key}: there is no '{tag}'; {hint}known: {known}"
+        return f"{key}: {_no_such(item['ctx']['tag'], item['ctx']['expected_tags'])}"
+    if item["type"] == "literal_error" and item["loc"][-1] == "name":
+        return f"{key}: {_no_such(str(item['input']), item['ctx']['expected'])}"
     if item["type"] == "model_type":
         return f"{key}: expected a group of settings; found {item['input']!r:.60}"
     if item["type"] == "value_error":
         prefix = f"{key}: " if item["loc"] else ""
         return "\n".join(prefix + line for line in message.splitlines())
     return f"{key}: {message[0].lower()}{message[1:]}; found {item['input']!r:.60}"
+
+
+def _no_such(name: str, known: str) -> str:
+    """That there is no ``name``, the nearest of the quoted names in ``known``, and all of them."""
+    near = difflib.get_close_matches(name, re.findall(r"'([^']*)'", known), n=1)
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    return f"there is no '{name}'; {hint}known: {known}"
 
 
 def follow(

@@ -115,8 +115,8 @@ class BackboneFamilySettings(Settings):
             families = BackboneFamilySettings.__subclasses__()
             taking = [_name(family) for family in families if family.takes_adapters]
             raise ValueError(
-                f"adapter {name}: {_name(cls)} has no blocks that take adapters; leave "
-                f"backbone.adapter out, or set backbone.name to one that has ({', '.join(taking)})"
+                f"adapter {name}: {_name(cls)} takes none; leave it out, or choose a backbone that "
+                f"does ({', '.join(taking)})"
             )
         return content
 

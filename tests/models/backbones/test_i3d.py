@@ -96,7 +96,7 @@ def test_flags_of_the_published_network() -> None:
         ({"inflate": [[True], True, True, True]}, "found flags for 1, 4, 6, 3"),
         ({"stem_kernel": (4, 7, 7)}, r"stem_kernel: expected odd numbers, found \[4, 7, 7\]"),
         ({"clip_frames": 12}, "clip_frames 12 is not a multiple of the 8 frames"),
-        ({"adapter": {"name": "dsta"}}, "adapter dsta: i3d has no blocks that take adapters"),
+        ({"adapter": {"name": "dsta"}}, "adapter dsta: i3d takes none"),
     ],
 )
 def test_impossible_settings(settings: dict[str, object], message: str) -> None:
