@@ -69,7 +69,6 @@ COVERED = {
     "data/features/files.py": "engine/features/test_extraction.py",
     "data/features/manifest.py": "engine/features/test_compatibility.py",
     "data/features/parts.py": "cli/test_extract_features.py",
-    "data/frames.py": "data/test_clips.py",
     "data/samples.py": "data/test_clip_transform.py",
     "data/workers.py": "engine/features/test_compatibility.py",
     "engine/detection.py": "engine/test_loop.py",
