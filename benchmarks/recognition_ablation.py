@@ -22,9 +22,9 @@ from mmad.engine.distributed import start_processes
 from mmad.engine.recognition import read_clips, recognize_clips
 from mmad.engine.runs.load import load_recogniser
 from mmad.engine.training import train_run
-from mmad.evaluation.ensemble import fuse_scores
-from mmad.evaluation.recognition import evaluate_recognition
-from mmad.evaluation.recognition_scores import (
+from mmad.evaluation.clips.ensemble import fuse_scores
+from mmad.evaluation.clips.recognition import evaluate_recognition
+from mmad.evaluation.clips.scores import (
     RecognitionScores,
     read_scores,
     to_recognitions,

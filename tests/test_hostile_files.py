@@ -30,9 +30,9 @@ from mmad.errors import (
     MmadError,
     PredictionError,
 )
+from mmad.evaluation.clips.recognition import read_recognitions
+from mmad.evaluation.clips.scores import read_scores
 from mmad.evaluation.predictions import read_predictions
-from mmad.evaluation.recognition import read_recognitions
-from mmad.evaluation.recognition_scores import read_scores
 from mmad.labels import MA52
 from mmad.limits import VARIABLE
 from mmad.names import problem_of_id

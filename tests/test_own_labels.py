@@ -17,8 +17,8 @@ from mmad.engine.runs.folder import RunFolder
 from mmad.engine.runs.load import load_recogniser
 from mmad.engine.training import train_run
 from mmad.errors import AnnotationError, ConfigError, PredictionError
-from mmad.evaluation.recognition import read_recognitions
-from mmad.evaluation.recognition_scores import labels_in, read_scores
+from mmad.evaluation.clips.recognition import read_recognitions
+from mmad.evaluation.clips.scores import labels_in, read_scores
 from mmad.labels import LabelMap
 from support.synthetic_data import own_labels, tiny_clip_config
 

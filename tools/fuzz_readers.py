@@ -25,10 +25,10 @@ from mmad.data.features.folders import FOLDER_MANIFEST, FOLDER_VIDEOS
 from mmad.data.features.windows import open_features
 from mmad.engine.runs.folder import RunFolder, read_state
 from mmad.engine.runs.load import labels_of
+from mmad.evaluation.clips.details import read_details
+from mmad.evaluation.clips.recognition import read_recognitions
+from mmad.evaluation.clips.scores import read_scores
 from mmad.evaluation.predictions import read_predictions
-from mmad.evaluation.recognition import read_recognitions
-from mmad.evaluation.recognition_details import read_details
-from mmad.evaluation.recognition_scores import read_scores
 from mmad.evaluation.submission import check_submission
 from mmad.labels import MA52
 from mmad.structures import Detections

@@ -9,7 +9,7 @@ from mmad.annotations.label_files import labels_named
 from mmad.cli._inputs import run_of
 from mmad.config.labels import read_label_map
 from mmad.errors import PredictionError
-from mmad.evaluation.recognition_scores import labels_in
+from mmad.evaluation.clips.scores import labels_in
 from mmad.labels import MA52, LabelMap
 
 _CHOICES = ("auto", "ma52", "file")

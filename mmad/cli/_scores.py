@@ -17,13 +17,13 @@ from mmad.evaluation.breakdown import (
     interval,
     resample,
 )
-from mmad.evaluation.detection import DetectionReport
-from mmad.evaluation.recognition import (
+from mmad.evaluation.clips.recognition import (
     evaluate_recognition,
     read_recognitions,
     recognition_json,
     with_suffix,
 )
+from mmad.evaluation.detection import DetectionReport
 from mmad.evaluation.ties import TieRange
 from mmad.files import write_text
 from mmad.report.recognition_tables import (

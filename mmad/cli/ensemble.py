@@ -11,20 +11,20 @@ from mmad.annotations.attach import read_subjects
 from mmad.cli._labels import common_labels_of_clips
 from mmad.cli._options import LabelsOption
 from mmad.errors import PredictionError
+from mmad.evaluation.clips.ensemble import EnsembleGain, fuse_scores, nested_gain
+from mmad.evaluation.clips.recognition import write_recognitions
+from mmad.evaluation.clips.scores import (
+    RecognitionScores,
+    read_scores,
+    to_recognitions,
+    write_scores,
+)
 from mmad.evaluation.detection_fusion import fuse_detections
-from mmad.evaluation.ensemble import EnsembleGain, fuse_scores, nested_gain
 from mmad.evaluation.ensemble_files import hold_scores, labelled_clips
 from mmad.evaluation.predictions import (
     read_predictions,
     write_predictions_csv,
     write_predictions_json,
-)
-from mmad.evaluation.recognition import write_recognitions
-from mmad.evaluation.recognition_scores import (
-    RecognitionScores,
-    read_scores,
-    to_recognitions,
-    write_scores,
 )
 from mmad.labels import LabelMap
 from mmad.report.ensemble_tables import gain_table, gain_text

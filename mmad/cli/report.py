@@ -34,11 +34,11 @@ from mmad.cli._options import (
 from mmad.config.reading import load_any_config
 from mmad.config.run import DetectionRun
 from mmad.errors import ConfigError, PredictionError
+from mmad.evaluation.clips.details import details_path, read_details
+from mmad.evaluation.clips.recognition import evaluate_recognition
+from mmad.evaluation.clips.scores import read_scores, to_recognitions
 from mmad.evaluation.detection import evaluate_detections, parse_tiou
 from mmad.evaluation.error_analysis import analyse_errors
-from mmad.evaluation.recognition import evaluate_recognition
-from mmad.evaluation.recognition_details import details_path, read_details
-from mmad.evaluation.recognition_scores import read_scores, to_recognitions
 from mmad.labels import MA52
 from mmad.report.recognition_page import write_recognition_page
 from mmad.report.web_page import write_web_page

@@ -23,14 +23,14 @@ from mmad.engine.loop import choose_precision
 from mmad.engine.runs.folder import RunFolder
 from mmad.engine.task import Experiment, FirstReading, Validation
 from mmad.errors import AnnotationError, VideoError, raise_problems
-from mmad.evaluation.level_fusion import combine_levels
-from mmad.evaluation.recognition import evaluate_recognition, write_recognitions
-from mmad.evaluation.recognition_details import (
+from mmad.evaluation.clips.details import (
     RecognitionDetails,
     details_path,
     write_details,
 )
-from mmad.evaluation.recognition_scores import RecognitionScores, to_recognitions, write_scores
+from mmad.evaluation.clips.recognition import evaluate_recognition, write_recognitions
+from mmad.evaluation.clips.scores import RecognitionScores, to_recognitions, write_scores
+from mmad.evaluation.level_fusion import combine_levels
 from mmad.labels import LabelMap
 from mmad.models.build import build_recogniser
 from mmad.models.layers.loss_normalizer import LossNormalizer

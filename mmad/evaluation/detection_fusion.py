@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mmad.evaluation.ensemble import normalised_weights
+from mmad.evaluation.clips.ensemble import normalised_weights
 from mmad.structures import Detections
 from mmad.suppression import Candidates, suppress
 

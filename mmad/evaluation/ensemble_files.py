@@ -5,8 +5,8 @@ from pathlib import Path
 
 from mmad.annotations.clips.lists import read_clip_list
 from mmad.errors import PredictionError
+from mmad.evaluation.clips.recognition import ACTION_COLUMNS
 from mmad.evaluation.predictions import read_text_file
-from mmad.evaluation.recognition import ACTION_COLUMNS
 from mmad.labels import LabelMap
 
 

@@ -22,10 +22,10 @@ from mmad.evaluation.beyond_detad import (
     missed_by_co_occurrence,
     score_of_as_many,
 )
+from mmad.evaluation.clips.details import flatten
+from mmad.evaluation.clips.recognition import RecognitionLevel
 from mmad.evaluation.detection import DetectionReport, LevelReport
 from mmad.evaluation.error_analysis import ErrorReport, LevelErrors
-from mmad.evaluation.recognition import RecognitionLevel
-from mmad.evaluation.recognition_details import flatten
 from mmad.structures import Floats, Ints
 
 _NUM_CONFUSIONS = 15

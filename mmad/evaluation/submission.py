@@ -13,14 +13,7 @@ from mmad.annotations.clips.lists import read_clip_list
 from mmad.annotations.formats import read_annotations
 from mmad.annotations.subsets import plain_subset
 from mmad.errors import PredictionError, raise_problems
-from mmad.evaluation.predictions import (
-    CSV_COLUMNS,
-    Predictions,
-    read_predictions,
-    read_text_file,
-    write_predictions_csv,
-)
-from mmad.evaluation.recognition import (
+from mmad.evaluation.clips.recognition import (
     ACTION_COLUMNS,
     BODY_COLUMNS,
     RECOGNITION_COLUMNS,
@@ -29,6 +22,13 @@ from mmad.evaluation.recognition import (
     table_rows,
     write_recognitions,
     write_text_or_zip,
+)
+from mmad.evaluation.predictions import (
+    CSV_COLUMNS,
+    Predictions,
+    read_predictions,
+    read_text_file,
+    write_predictions_csv,
 )
 from mmad.labels import MA52
 from mmad.structures import Detections

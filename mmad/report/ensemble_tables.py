@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from mmad.evaluation.ensemble import EnsembleGain
+from mmad.evaluation.clips.ensemble import EnsembleGain
 from mmad.report.tables import percent
 
 

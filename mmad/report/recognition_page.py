@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmad.errors import PredictionError
+from mmad.evaluation.clips.details import RecognitionDetails
+from mmad.evaluation.clips.recognition import RecognitionLevel, RecognitionReport, with_suffix
+from mmad.evaluation.clips.scores import RecognitionScores
 from mmad.evaluation.page_figures import (
     best_guesses,
     clip_class_figures,
     likeliest_at_some_time,
     places_in_a_square,
 )
-from mmad.evaluation.recognition import RecognitionLevel, RecognitionReport, with_suffix
-from mmad.evaluation.recognition_details import RecognitionDetails
-from mmad.evaluation.recognition_scores import RecognitionScores
 from mmad.labels import LabelMap
 from mmad.report.colours import PART_COLOURS
 from mmad.report.html_page import links_from, write_page

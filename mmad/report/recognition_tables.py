@@ -3,7 +3,7 @@
 import numpy as np
 from rich.table import Table
 
-from mmad.evaluation.recognition import RecognitionLevel, RecognitionReport
+from mmad.evaluation.clips.recognition import RecognitionLevel, RecognitionReport
 from mmad.labels import LabelMap
 from mmad.report.tables import percent
 from mmad.wording import count

@@ -9,10 +9,10 @@ from typer.testing import CliRunner
 
 from mmad.cli.ensemble import app
 from mmad.errors import MmadError
-from mmad.evaluation.ensemble import fuse_scores, nested_gain
+from mmad.evaluation.clips.ensemble import fuse_scores, nested_gain
+from mmad.evaluation.clips.recognition import read_recognitions
+from mmad.evaluation.clips.scores import read_scores, to_recognitions, write_scores
 from mmad.evaluation.predictions import read_predictions
-from mmad.evaluation.recognition import read_recognitions
-from mmad.evaluation.recognition_scores import read_scores, to_recognitions, write_scores
 from mmad.labels import MA52
 from support.scores import ma52_scores, truth_of
 

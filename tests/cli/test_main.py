@@ -17,9 +17,9 @@ from mmad.cli import _options as options
 from mmad.cli.main import COMMANDS, app
 from mmad.engine.distributed import choose_device
 from mmad.errors import ConfigError, MmadError
+from mmad.evaluation.clips.ensemble import METRICS
+from mmad.evaluation.clips.recognition import F1_RULES
 from mmad.evaluation.detection import PROTOCOLS
-from mmad.evaluation.ensemble import METRICS
-from mmad.evaluation.recognition import F1_RULES
 from mmad.evaluation.submission import TASKS
 
 pytestmark = pytest.mark.slow

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from mmad.cli.submit import app
 from mmad.errors import AnnotationError, MmadError, PredictionError
-from mmad.evaluation.recognition import RECOGNITION_COLUMNS
+from mmad.evaluation.clips.recognition import RECOGNITION_COLUMNS
 from mmad.evaluation.submission import build_submission, check_submission, guess_task
 
 DETECTION = ",video_id,t_start,t_end,class,score\n"

@@ -21,7 +21,7 @@ from mmad.engine.runs.folder import RunFolder
 from mmad.engine.runs.load import load_recogniser, load_run
 from mmad.engine.training import train_run
 from mmad.errors import AnnotationError, CheckpointError, ConfigError, MmadError, VideoError
-from mmad.evaluation.recognition_scores import read_scores
+from mmad.evaluation.clips.scores import read_scores
 from mmad.labels import MA52
 from mmad.models.build import build_recogniser
 from mmad.video.find import find_videos

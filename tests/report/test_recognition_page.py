@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from mmad.errors import PredictionError
-from mmad.evaluation.recognition import evaluate_recognition
-from mmad.evaluation.recognition_details import (
+from mmad.evaluation.clips.details import (
     RecognitionDetails,
     flatten,
     read_details,
     write_details,
 )
-from mmad.evaluation.recognition_scores import RecognitionScores, to_recognitions
+from mmad.evaluation.clips.recognition import evaluate_recognition
+from mmad.evaluation.clips.scores import RecognitionScores, to_recognitions
 from mmad.labels import MA52
 from mmad.report.recognition_page import write_recognition_page
 from mmad.structures import ClipRecord

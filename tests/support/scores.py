@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mmad.evaluation.recognition_scores import RecognitionScores
+from mmad.evaluation.clips.scores import RecognitionScores
 from mmad.labels import MA52, LabelMap
 
 # Two parents: x has a and b, y has c.

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmad.errors import PredictionError
-from mmad.evaluation.recognition_scores import load_arrays
+from mmad.evaluation.clips.scores import load_arrays
 from mmad.files import write_bytes
 
 ARRAYS = ("clip_ids", "features", "curves")

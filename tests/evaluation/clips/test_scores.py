@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mmad.errors import OutputError, PredictionError
-from mmad.evaluation.recognition_scores import (
+from mmad.evaluation.clips.scores import (
     RecognitionScores,
     read_scores,
     to_recognitions,

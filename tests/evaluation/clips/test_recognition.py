@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from mmad.errors import AnnotationError, OutputError, PredictionError
-from mmad.evaluation.recognition import (
+from mmad.evaluation.clips.recognition import (
     RECOGNITION_COLUMNS,
     Recognitions,
     evaluate_recognition,

@@ -13,13 +13,13 @@ import numpy as np
 
 from mmad.annotations.clips.split import split_folds
 from mmad.errors import PredictionError, raise_problems
-from mmad.evaluation.recognition import (
+from mmad.evaluation.clips.recognition import (
     RecognitionReport,
     Recognitions,
     evaluate_recognition,
     with_suffix,
 )
-from mmad.evaluation.recognition_scores import RecognitionScores
+from mmad.evaluation.clips.scores import RecognitionScores
 from mmad.labels import LabelMap
 from mmad.progress import tracked
 from mmad.structures import ClipRecord, Floats, Ints

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from mmad.config.labels import label_map
 from mmad.errors import PredictionError, raise_problems
+from mmad.evaluation.clips.recognition import TOP, Recognitions, table_rows, with_suffix
 from mmad.evaluation.predictions import id_problems, read_text_file
-from mmad.evaluation.recognition import TOP, Recognitions, table_rows, with_suffix
 from mmad.files import write_bytes
 from mmad.labels import MA52, LabelMap
 from mmad.packed import read_npz

@@ -3,16 +3,16 @@ import pytest
 
 from mmad.annotations.clips.split import split_folds
 from mmad.errors import AnnotationError, PredictionError
-from mmad.evaluation.detection_fusion import fuse_detections
-from mmad.evaluation.ensemble import (
+from mmad.evaluation.clips.ensemble import (
     METRICS,
     fuse_scores,
     nested_gain,
     normalised_weights,
     search_weights,
 )
-from mmad.evaluation.recognition import evaluate_recognition
-from mmad.evaluation.recognition_scores import RecognitionScores, to_recognitions
+from mmad.evaluation.clips.recognition import evaluate_recognition
+from mmad.evaluation.clips.scores import RecognitionScores, to_recognitions
+from mmad.evaluation.detection_fusion import fuse_detections
 from mmad.labels import MA52, LabelMap, flat_labels
 from mmad.structures import ClipRecord
 from support.scores import SMALL, ma52_scores, one_hot, scores_of, truth_of

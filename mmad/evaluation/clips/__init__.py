@@ -1,0 +1,1 @@
+"""Recognised clips: guesses, scores and details, how good they are, and ensembles of them."""
