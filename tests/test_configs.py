@@ -20,6 +20,7 @@ from mmad.config.reading import (
 )
 from mmad.engine.smoke import smoke_config
 from mmad.engine.training import train_run
+from support.synthetic_data import own_labels
 
 CONFIGS = sorted(SHIPPED_CONFIGS.rglob("*.yaml"))
 
@@ -37,6 +38,10 @@ def test_config_trains_a_step(path: Path, videos: Path, features: Path, tmp_path
         places = [f"data.annotations={lists / 'mma52.json'}", f"data.features={features}"]
     elif config.task == "detection":
         places = [f"data.annotations={lists / 'mma52.json'}", f"data.videos={videos / 'videos'}"]
+    elif config.data.labels != "ma52":
+        labels, clips = own_labels(videos, tmp_path)
+        places = [f"data.clips={videos / 'clips'}", f"data.labels={labels}"]
+        places += [f"data.train=[{clips}]", "data.fold=1"]
     else:
         places = [f"data.clips={videos / 'clips'}"]
         places += [f"data.{name}=[{lists}/ma52_{name}.txt]" for name in ("train", "val")]
@@ -52,6 +57,7 @@ def test_config_trains_a_step(path: Path, videos: Path, features: Path, tmp_path
     [
         ("demo", ["data.annotations=nowhere.json", "data.videos=nowhere"]),
         ("recognition/dsta_videomae_b", []),
+        ("recognition/own_labels", []),
         ("features/actionformer", []),
     ],
 )

@@ -1,14 +1,15 @@
 """What ``mmad eval`` prints of detections and of the guesses of a recogniser."""
 
-import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import typer
 from rich.console import Console
 
-from mmad.cli._inputs import annotated_clips
-from mmad.cli._labels import labels_of_clips
+from mmad.cli._inputs import annotated_clips, run_of, subset_of
+from mmad.cli._labels import common_labels_of_clips, labels_of_clips
+from mmad.errors import PredictionError
 from mmad.evaluation.breakdown import (
     Resamples,
     compare,
@@ -17,7 +18,9 @@ from mmad.evaluation.breakdown import (
     interval,
     resample,
 )
+from mmad.evaluation.clips.cross_validation import folds_json, summarise_folds
 from mmad.evaluation.clips.recognition import (
+    RecognitionReport,
     evaluate_recognition,
     read_recognitions,
     recognition_json,
@@ -25,9 +28,10 @@ from mmad.evaluation.clips.recognition import (
 )
 from mmad.evaluation.detection import DetectionReport
 from mmad.evaluation.ties import TieRange
-from mmad.files import write_text
+from mmad.labels import LabelMap
 from mmad.report.recognition_tables import (
     confusion_table,
+    folds_table,
     recognition_counts_text,
     recognition_table,
 )
@@ -93,38 +97,78 @@ def print_comparison(
     return content
 
 
+@dataclass(frozen=True)
+class RecognitionOptions:
+    """How guesses of clips are scored.
+
+    Attributes:
+        annotations: Lists of the clips; None for those of each file's run.
+        subset: Their subset; None for that of each file.
+        labels: What ``--labels`` says.
+        f1: Rule of macro F1.
+        only_predicted: Leave out clips without a prediction.
+    """
+
+    annotations: Sequence[Path] | None
+    subset: str | None
+    labels: str | None
+    f1: str
+    only_predicted: bool
+
+
 def score_recognition(
-    predictions: Path,
-    annotations: Sequence[Path] | None,
-    *,
-    subset: str,
-    labels: str | None,
-    f1: str,
-    only_predicted: bool,
-    json_file: Path | None,
-    console: Console,
-) -> None:
-    """Score the guesses of a recogniser against lists of clips.
+    predictions: Path, options: RecognitionOptions, *, console: Console
+) -> dict[str, object]:
+    """Score and print the guesses of a recogniser against lists of clips; the numbers for JSON.
 
     Raises: PredictionError if no list is given or the two do not fit.
     """
-    classes = labels_of_clips(predictions, labels)
-    clips = annotated_clips(predictions, annotations, subset=subset, labels=classes)
-    guesses = read_recognitions(predictions, labels=classes)
+    labels = labels_of_clips(predictions, options.labels)
+    report, num_left_out = _report_of(predictions, options, labels=labels)
+    console.print(recognition_table(report))
+    console.print(confusion_table(report, labels))
+    console.print(recognition_counts_text(report), highlight=False)
+    return recognition_json(report, labels) | {"clips_left_out": num_left_out}
+
+
+def score_folds(
+    files: Sequence[Path], options: RecognitionOptions, *, console: Console
+) -> dict[str, object]:
+    """Score and print each of several files of guesses, and their mean; the numbers for JSON.
+
+    Raises: PredictionError if a file is there twice, or classes differ, and as `score_recognition`.
+    """
+    if repeated := sorted({str(path) for path in files if files.count(path) > 1}):
+        raise PredictionError(f"{', '.join(repeated)}: given twice; expected a file for each fold")
+    labels = common_labels_of_clips(files, options.labels)
+    runs = [run_of(path) for path in files]
+    names = [str(path) if run is None else run.name for path, run in zip(files, runs, strict=True)]
+    if len(set(names)) < len(names):
+        names = list(map(str, files))
+    found = [_report_of(path, options, labels=labels) for path in files]
+    reports = {name: report for name, (report, _) in zip(names, found, strict=True)}
+    summary = summarise_folds(reports)
+    for level in summary.levels:
+        console.print(folds_table(summary, level=level))
+    left_out = {name: number for name, (_, number) in zip(names, found, strict=True)}
+    return folds_json(summary, labels) | {"clips_left_out": left_out}
+
+
+def _report_of(
+    predictions: Path, options: RecognitionOptions, *, labels: LabelMap
+) -> tuple[RecognitionReport, int]:
+    """The report of a file, and how many clips were left out for want of a prediction, said."""
+    subset = options.subset or subset_of(predictions)
+    clips = annotated_clips(predictions, options.annotations, subset=subset, labels=labels)
+    guesses = read_recognitions(predictions, labels=labels)
     scored = clips
-    if only_predicted:
+    if options.only_predicted:
         predicted = set(guesses.clip_ids)
         scored = [clip for clip in clips if with_suffix(clip.clip_id) in predicted]
-    report = evaluate_recognition(guesses, scored, labels=classes, f1=f1)
-    console.print(recognition_table(report))
-    console.print(confusion_table(report, classes))
-    console.print(recognition_counts_text(report), highlight=False)
     num_left_out = len(clips) - len(scored)
     if num_left_out:
         typer.echo(
             f"warning: {num_left_out} of {len(clips)} annotated clips have no prediction and are "
             "left out (--only-predicted)"
         )
-    if json_file is not None:
-        content = recognition_json(report, classes) | {"clips_left_out": num_left_out}
-        write_text(json_file, json.dumps(content, indent=1) + "\n")
+    return evaluate_recognition(guesses, scored, labels=labels, f1=options.f1), num_left_out

@@ -12,7 +12,6 @@ from mmad.cli._inputs import (
     is_recognition,
     newest_predictions,
     read_judged,
-    subset_of,
 )
 from mmad.cli._labels import label_choice
 from mmad.cli._next_command import judging_flags, tell_next
@@ -32,7 +31,13 @@ from mmad.cli._options import (
     TiouOption,
     levels_of,
 )
-from mmad.cli._scores import print_comparison, print_scores, score_recognition
+from mmad.cli._scores import (
+    RecognitionOptions,
+    print_comparison,
+    print_scores,
+    score_folds,
+    score_recognition,
+)
 from mmad.errors import PredictionError
 from mmad.evaluation.detection import detection_json, evaluate_detections, parse_tiou
 from mmad.evaluation.ties import tie_range, ties_json
@@ -43,11 +48,35 @@ app = typer.Typer(add_completion=False)
 DEFAULT_RESAMPLES = 1000
 
 
+def _chosen(
+    files: list[Path], compare: tuple[Path, Path] | None, *, runs: Path, subset: str | None
+) -> list[Path]:
+    """The files to score: those that are named, those of a run, or of the newest run, which is
+    said.
+
+    Raises: PredictionError if files are named twice over, or a run has no predictions.
+    """
+    if compare is not None:
+        if files:
+            raise PredictionError(f"--compare A B scores these two; leave out {files[0]}")
+        return list(compare)
+    chosen = []
+    for path in files or [runs]:
+        is_run = path.is_dir() or not files
+        chosen.append(newest_predictions(path, subset=subset) if is_run else path)
+        if is_run:
+            typer.echo(f"predictions: {chosen[-1]}")
+    return chosen
+
+
 @app.command(name="eval")
 def evaluate(
-    predictions: Annotated[
-        Path | None,
-        typer.Argument(help="CSV (also .gz, .zip) or JSON; default: of the newest run."),
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[PREDICTIONS]...",
+            help="CSV (also .gz, .zip) or JSON, or a run; default: the newest run. Several: folds.",
+        ),
     ] = None,
     annotations: AnnotationsOption = None,
     tiou: TiouOption = "0.1:0.9",
@@ -81,32 +110,29 @@ def evaluate(
     """Score detections (mAP) or the predictions of a recogniser (F1) as the official codes do."""
     thresholds, levels = parse_tiou(tiou), levels_of(level)
     console = Console(width=120)
-    if compare is not None:
-        if predictions is not None:
-            raise PredictionError(f"--compare A B scores these two; leave out {predictions}")
-        predictions = compare[0]
-    if predictions is None:
-        predictions = newest_predictions(runs, subset=subset)
-        typer.echo(f"predictions: {predictions}")
-    if is_recognition(predictions):
+    given = _chosen(files or [], compare, runs=runs, subset=subset)
+    predictions = given[0]
+    if any(map(is_recognition, given)):
         if compare is not None or details or bootstrap:
             raise PredictionError(
                 f"{predictions}: guesses of clips; --compare, --details and --bootstrap are for "
                 "detections (mmad ensemble --search compares recognisers)"
             )
-        score_recognition(
-            predictions,
-            annotations,
-            subset=subset or subset_of(predictions),
-            labels=labels,
-            f1=f1,
-            only_predicted=only_predicted,
-            json_file=json_file,
-            console=console,
-        )
+        options = RecognitionOptions(annotations, subset, labels, f1, only_predicted)
+        if len(given) == 1:
+            numbers = score_recognition(predictions, options, console=console)
+        else:
+            numbers = score_folds(given, options, console=console)
+        if json_file is not None:
+            write_text(json_file, json.dumps(numbers, indent=1) + "\n")
         return
+    if compare is None and len(given) > 1:
+        raise PredictionError(
+            f"{given[1]}: several files are the folds of a recogniser; to hold one detector "
+            "against another pass --compare A B"
+        )
     judged = read_judged(
-        compare or [predictions],
+        given,
         annotations,
         subset=subset,
         strict=strict,

@@ -8,7 +8,7 @@ import typer
 
 from mmad.cli._next_command import tell_next
 from mmad.cli._options import DeviceOption, OverridesArgument
-from mmad.config.reading import dump_config, load_any_config, name_of_config
+from mmad.config.reading import dump_config, fold_suffix, load_any_config, name_of_config, with_fold
 from mmad.config.run import DetectionRun
 from mmad.engine.runs.folder import RunFolder
 from mmad.engine.smoke import smoke_config
@@ -21,7 +21,13 @@ app = typer.Typer(add_completion=False)
 def train(
     config: Annotated[Path, typer.Argument(help="YAML file, your own or a shipped one.")],
     overrides: OverridesArgument = None,
-    out: Annotated[Path | None, typer.Option(help="Run folder; default runs/CONFIG.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Run folder; default runs/CONFIG, or runs/CONFIG_foldK.")
+    ] = None,
+    fold: Annotated[
+        str | None,
+        typer.Option(metavar="K", help="Clips: hold this fold out of training, to validate on."),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Resume from the last checkpoint of --out.")
     ] = False,
@@ -36,7 +42,9 @@ def train(
 ) -> None:
     """Train a model; checkpoints, log, curves and predictions go to the run folder."""
     settings = load_any_config(config, overrides=overrides or [])
-    folder = out or Path("runs") / name_of_config(config)
+    if fold is not None:
+        settings = with_fold(settings, fold)
+    folder = out or Path("runs") / f"{name_of_config(config)}{fold_suffix(settings)}"
     if smoke:
         settings = smoke_config(settings, data=folder.parent / "smoke_data")
     if show_config:

@@ -14,8 +14,10 @@ from mmad.config.base import changed
 from mmad.config.compat import of_first_runs
 from mmad.config.explain import explain, follow
 from mmad.config.paths import RELATIVE_TO, absolute, found_from_here, with_start
+from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import AnyConfig, AnyRun, DetectionRun, kind_of_run
 from mmad.errors import ConfigError, raise_problems
+from mmad.names import safe_name
 from mmad.parsing import read_text, yaml_value
 
 # Inside the installed package, or beside it in a checkout.
@@ -178,6 +180,23 @@ def with_max_missing(config: AnyRun, share: float | None) -> AnyRun:
     if share is None:
         return config
     return changed(config, data=changed(config.data, max_missing=share))
+
+
+def with_fold(config: AnyConfig, fold: str) -> AnyConfig:
+    """The settings with ``data.fold``.
+
+    Raises: ConfigError if the run is not one of recognition, which alone has folds.
+    """
+    if not isinstance(config, RecognitionConfig):
+        raise ConfigError(f"--fold {fold}: folds are of clips, and this run is of {config.task}")
+    held_out = int(fold) if fold.isascii() and fold.isdigit() else fold
+    return changed(config, data=changed(config.data, fold=held_out))
+
+
+def fold_suffix(config: AnyConfig) -> str:
+    """What the name of a run says of its fold, such as ``_fold2``; nothing without one."""
+    fold = config.data.fold if isinstance(config, RecognitionConfig) else None
+    return "" if fold is None else safe_name(f"_fold{fold}")
 
 
 def dump_config(config: AnyConfig, *, folder: Path | None = None) -> str:

@@ -1,8 +1,10 @@
 """Tables of recognition results for the terminal."""
 
 import numpy as np
+from rich.markup import escape
 from rich.table import Table
 
+from mmad.evaluation.clips.cross_validation import FoldSummary
 from mmad.evaluation.clips.recognition import RecognitionLevel, RecognitionReport
 from mmad.labels import LabelMap
 from mmad.report.tables import percent
@@ -25,6 +27,31 @@ def recognition_table(report: RecognitionReport) -> Table:
         table.add_row(name, *(percent(value) for value in numbers), "")
     table.add_section()
     table.add_row("all", "", "", "", "", "", percent(report.f1_mean))
+    return table
+
+
+def folds_table(summary: FoldSummary, *, level: str) -> Table:
+    """Accuracy and F1 (%) of each fold at a level, their mean and standard deviation."""
+    table = Table(title=f"Folds, {level} (%)", title_justify="left")
+    table.add_column("fold")
+    names = {
+        **{"top1": "top-1", "top5": "top-5", "mean_class_accuracy": "class mean"},
+        **{"f1_macro": "F1 macro", "f1_micro": "F1 micro"},
+    }
+    for name in ("clips", *names.values(), "F1_mean"):
+        table.add_column(name, justify="right")
+    for fold, report in summary.reports.items():
+        values = [percent(getattr(report.levels[level], name)) for name in names]
+        table.add_row(escape(fold), str(report.num_clips), *values, percent(report.f1_mean))
+    table.add_section()
+    for title, what in (("mean", "mean"), ("standard deviation", "deviation")):
+        figures = summary.levels[level]
+        values = [
+            percent(getattr(figures[name], what)) if name in figures else percent(None)
+            for name in names
+        ]
+        row = (title, "", *values, percent(getattr(summary.f1_mean, what)))
+        table.add_row(*row, style="bold" if what == "mean" else None)
     return table
 
 

@@ -76,7 +76,7 @@ class ClipList:
         wanted = "test" if subset == "val" and "val" not in present else subset
         if wanted not in present:
             found = ", ".join(sorted(present))
-            raise AnnotationError(f"{self.path}: no clips of split {subset}; found {found}")
+            raise AnnotationError(f"{self.path}: no clips of subset {subset}; found {found}")
         return tuple(clip for clip in self.clips if clip.subset == wanted)
 
 
@@ -127,7 +127,7 @@ def parse_clip_list(path: str | Path, *, labels: LabelMap, subset: str | None = 
     - text with a line ``name.mp4 label`` for each clip, or all without labels; where the folder of
       every clip is the name of a class, as in the test lists of UCF101, that is the label;
     - CSV with the columns ``clip`` (or ``video``), ``label`` and, if they are there, ``subject``,
-      ``fold`` and ``split``;
+      ``fold`` and ``split`` (or ``subset``);
     - ``CLASS_test_split1.txt`` of HMDB51, or a folder of such files of one split; the clips lie in
       a folder for each class.
 
@@ -263,6 +263,7 @@ def _parse_lines(path: Path, text: str, *, labels: LabelMap, subset: str) -> Cli
 def _parse_table(path: Path, text: str, *, labels: LabelMap, subset: str) -> ClipList:
     """CSV with a header."""
     header, rows = parse_csv(path, text)
+    header = ["split" if name == "subset" else name for name in header]
     columns = ("label", "subject", "fold", "split", *CLIP_COLUMNS)
     name_column = next(name for name in CLIP_COLUMNS if name in header)
     if repeated := sorted({name for name in columns if header.count(name) > 1}):

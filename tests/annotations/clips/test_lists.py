@@ -156,7 +156,7 @@ def test_parts_of_a_list(tmp_path: Path) -> None:
     path = put(tmp_path, "s.csv", "clip,label,split\na.mp4,1,train\nb.mp4,2,val\n")
     found = parse_clip_list(path, labels=UCF)
     assert [clip.clip_id for clip in found.part("val")] == ["b.mp4"]
-    with pytest.raises(AnnotationError, match="no clips of split test; found train, val"):
+    with pytest.raises(AnnotationError, match="no clips of subset test; found train, val"):
         found.part("test")
     # Lines say nothing of it, so the name of the file does not choose.
     path = put(tmp_path, "test.txt", "a.mp4 1\n")
