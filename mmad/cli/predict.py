@@ -25,7 +25,7 @@ from mmad.engine.recognition import (
     raise_failed_clips,
     read_clips,
     recognize_clips,
-    write_answers,
+    write_recognized,
 )
 from mmad.engine.runs.folder import RunFolder
 from mmad.engine.runs.load import labels_of, load_recogniser, load_run
@@ -219,12 +219,12 @@ def predict_clips(
             clips,
             wanted,
             labels=labels,
-            num_samples=wanted.data.test_clips,
+            num_views=wanted.data.test_clips,
             device=processor,
             progress=progress.update,
         )
     path = out or RunFolder(checkpoint).predictions(subset, ".csv")
-    write_answers(
+    write_recognized(
         path,
         answers.scores,
         config=wanted,

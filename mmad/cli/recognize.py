@@ -14,7 +14,7 @@ from mmad.cli._notices import tell_notices
 from mmad.cli._options import DeviceOption, MaxMissingOption
 from mmad.config.reading import with_max_missing
 from mmad.engine.distributed import start_processes
-from mmad.engine.recognition import raise_failed_clips, recognize_clips, write_answers
+from mmad.engine.recognition import raise_failed_clips, recognize_clips, write_recognized
 from mmad.engine.runs.load import load_recogniser
 from mmad.errors import MmadError, VideoError
 from mmad.files import check_output_file
@@ -60,7 +60,7 @@ def recognize(
             [ClipRecord(name, None, "test", path) for name, path in zip(names, clips, strict=True)],
             config,
             labels=labels,
-            num_samples=config.data.test_clips,
+            num_views=config.data.test_clips,
             device=processor,
             progress=progress.update,
         )
@@ -82,7 +82,7 @@ def recognize(
             table.add_row(*cells)
         console.print(table)
     if out is not None and scores.clip_ids:
-        write_answers(out, scores, config=config, labels=labels)
+        write_recognized(out, scores, config=config, labels=labels)
         typer.echo(f"written to {out}")
     tell_notices(notices(list(answers.read.values())))
     raise_failed_clips(answers.failures)

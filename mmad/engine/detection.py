@@ -1,4 +1,4 @@
-"""Detection as a task of the training loop, and a whole detection run from settings to results."""
+"""Detection as a task of the training loop, and a detection run from settings to results."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -41,7 +41,7 @@ from mmad.wording import count
 
 @dataclass(frozen=True)
 class PreparedBatch:
-    """A batch on its device, and its instances in steps of the grid of each window."""
+    """A batch on its device, and its annotations in steps of the grid of each window."""
 
     batch: AnyBatch
     segments_grid: list[Tensor]
@@ -52,14 +52,14 @@ class DetectionTask:
     """Losses and validation of a detector.
 
     Args:
-        config: of the run.
-        labels: of the data.
-        validation: videos to validate on, with their paths; may be empty.
-        processes: of the run.
-        folder: predictions of the validation go there.
-        fps: rate that the model works at; None takes each video's own.
-        cache: of frames, for validation.
-        reader: of stored features, for the same.
+        config: Run configuration.
+        labels: Labels of the data set.
+        validation: Videos to validate on, with their paths; may be empty.
+        processes: This process and its peers.
+        folder: Run folder, which receives the detections of the validation.
+        fps: Frame rate that the model works at; None takes each video's own.
+        cache: Cache of frames for validation.
+        reader: Reader of stored features for validation.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class DetectionTask:
         self._criterion = build_criterion(config.detector, num_classes=len(labels))
 
     def prepare(self, batch: AnyBatch, device: torch.device) -> PreparedBatch:
-        """The batch and its instances on ``device``."""
+        """The batch and its annotations on ``device``."""
         self._reading.add(batch)
         segments = [
             torch.from_numpy(grid.to_grid(item.segments_seconds)).float().to(device)
@@ -142,12 +142,12 @@ class DetectionTask:
 def score(
     detections: Mapping, records: Sequence[VideoRecord], *, labels: LabelMap
 ) -> DetectionReport:
-    """MAP over the nine thresholds."""
+    """Mean average precision at both levels over the nine tIoU thresholds."""
     return evaluate_detections(detections, records, labels=labels, tiou=parse_tiou("0.1:0.9"))
 
 
 def read_data(config: DetectionRun) -> tuple[AnnotationSet, LabelMap]:
-    """Annotations of a run and its labels."""
+    """Annotations and labels of a run."""
     data = config.data
     annotations = read_annotations(
         data.annotations,
@@ -162,7 +162,7 @@ def read_data(config: DetectionRun) -> tuple[AnnotationSet, LabelMap]:
 def records_of(
     config: DetectionRun, annotations: AnnotationSet, subsets: Sequence[str]
 ) -> list[VideoRecord]:
-    """Videos of some subsets (at most ``data.max_videos``), with their paths if they are wanted.
+    """Videos of some subsets (at most ``data.max_videos``), with their paths if wanted.
 
     Raises: AnnotationError if there are none, VideoError if files are missing.
     """
@@ -184,7 +184,7 @@ def prepare_detection(
 ) -> Experiment:
     """Data, model, losses and validation of a detection run.
 
-    Raises: MmadError of some kind for whatever is wrong with settings, annotations or videos.
+    Raises: MmadError for any problem with settings, annotations or videos.
     """
     annotations, labels = read_data(config)
     training = records_of(config, annotations, config.data.train_subsets)
@@ -192,7 +192,7 @@ def prepare_detection(
     subsets = [config.data.val_subset] if has_validation else []
     validation = records_of(config, annotations, subsets) if subsets else []
     if not any(len(record.annotations) for record in training):
-        raise AnnotationError(f"{config.data.annotations}: the training videos have no instances")
+        raise AnnotationError(f"{config.data.annotations}: the training videos have no annotations")
     if isinstance(config, FeatureRun):
         return _on_features(
             config, training, validation, labels=labels, processes=processes, folder=folder
@@ -269,10 +269,7 @@ def _on_features(
 
 
 def require_features(reader: WindowReader, records: Sequence[VideoRecord]) -> None:
-    """Do nothing if there are features of every video.
-
-    Raises: FeatureError that names those that are missing.
-    """
+    """Raise `FeatureError` with the videos that have no features, if any."""
     known = set(reader.source.video_ids())
     raise_problems(
         FeatureError,
@@ -288,7 +285,7 @@ def require_features(reader: WindowReader, records: Sequence[VideoRecord]) -> No
 def require_rate(
     reader: WindowReader, records: Sequence[VideoRecord], *, fps: float | None, tolerance: float
 ) -> None:
-    """Raise `FeatureError` if the features of a video have another rate than the model works at.
+    """Raise `FeatureError` if the features of a video have a rate other than the model's.
 
     Features of as many steps for every video (``sampling: whole``) have no rate.
     """
@@ -310,11 +307,11 @@ def require_rate(
 
 
 def spread(records: Sequence[VideoRecord], *, num_videos: int = 50) -> Sequence[VideoRecord]:
-    """At most so many of the records, evenly spread."""
+    """At most ``num_videos`` of the records, evenly spread."""
     return records[:: max(1, -(-len(records) // num_videos))]
 
 
 def common_rate(records: Sequence[VideoRecord]) -> float:
-    """Frames per second of most of the videos."""
+    """The most frequent frame rate of the videos, in frames per second."""
     paths = [record.path for record in spread(records) if record.path is not None]
     return usual_rate([index_video(path).fps for path in paths])

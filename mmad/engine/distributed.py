@@ -1,4 +1,4 @@
-"""One process or many: the same code, told apart by the environment that torchrun sets."""
+"""Distributed training: one process or many, as the environment of torchrun says."""
 
 import os
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from mmad.errors import ConfigError
 
 @dataclass(frozen=True)
 class Processes:
-    """The process and its place among all.
+    """This process among all processes of a run.
 
     Attributes:
-        rank: of this process; 0 writes files and prints.
-        count: number of processes.
-        device: that this process computes on.
+        rank: Rank of this process; 0 writes files and prints.
+        count: Number of processes.
+        device: Device that this process computes on.
     """
 
     rank: int
@@ -39,7 +39,7 @@ class Processes:
         return value
 
     def gather(self, rows: Tensor) -> Tensor:
-        """The rows of all processes, as many of each; gradients flow to this one's own."""
+        """The rows of all processes, equally many from each; gradients flow to this one's own."""
         if self.count == 1:
             return rows
         parts = [torch.empty_like(rows) for _ in range(self.count)]
@@ -53,13 +53,13 @@ class Processes:
             dist.barrier()
 
     def close(self) -> None:
-        """Leave the group of processes."""
+        """Leave the process group."""
         if self.count > 1:
             dist.destroy_process_group()
 
 
 def share_of_process() -> tuple[int, int]:
-    """Number of this process, from 0, and of all, as torchrun says it; (0, 1) without it."""
+    """Rank of this process and number of processes, from torchrun; (0, 1) without it."""
     return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
 
 
@@ -69,7 +69,7 @@ def choose_device(name: str = "auto", *, rank: int = 0) -> torch.device:
     Args:
         name: ``cpu``, ``cuda`` (the GPU of this process), ``cuda:N``, or ``auto``: a GPU if there
             is one.
-        rank: of this process among those of this machine.
+        rank: Rank of this process on this machine.
 
     Raises: ConfigError if there is no such device.
     """
@@ -87,10 +87,10 @@ def choose_device(name: str = "auto", *, rank: int = 0) -> torch.device:
 
 
 def start_processes(device: str = "auto") -> Processes:
-    """This process; under torchrun the group is joined (NCCL on GPUs, Gloo on CPUs).
+    """This process; under torchrun it joins the group (NCCL on GPUs, Gloo on CPUs).
 
     Args:
-        device: as in `choose_device`.
+        device: As in `choose_device`.
 
     Raises: ConfigError if there is no such device.
     """

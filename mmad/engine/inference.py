@@ -1,4 +1,4 @@
-"""Detections of videos: windows, network, candidates in seconds, suppression over the video."""
+"""Detection in videos: windows, network, candidates in seconds, suppression per video."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -35,9 +35,9 @@ class DetectedVideos:
     """Detections of videos.
 
     Attributes:
-        detections: of each video that could be read, by its id.
-        failures: the videos that could not be read.
-        read: what was found in the files of the others; empty for stored features.
+        detections: Detections of each readable video, by its id.
+        failures: Videos that could not be read.
+        read: What decoding the other files has shown; empty for stored features.
     """
 
     detections: dict[str, Detections]
@@ -45,12 +45,12 @@ class DetectedVideos:
     read: dict[str, ReadVideo] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, dict[str, Any]]:
-        """What was found in the file of each video, for a JSON file."""
+        """The reading of each video file, as JSON values."""
         found = {name: read.to_json() for name, read in self.read.items()}
         return found | {failed.video_id: {"error": failed.message} for failed in self.failures}
 
     def notices(self) -> list[str]:
-        """What a user should know: resampling with counts, damage, assumptions."""
+        """Notices for the user: resampling with counts, damage, assumptions."""
         return notices(list(self.read.values()))
 
 
@@ -67,19 +67,19 @@ def detect_videos(
     reader: WindowReader | None = None,
     progress: Callable[[float], object] | None = None,
 ) -> DetectedVideos:
-    """Detections of each video by falling score, and what was found in the video files.
+    """Detections of each video by descending score, and notices about the video files.
 
     Args:
-        model: the detector; it is left in the mode it was in.
-        records: videos with their paths. Their durations bound the detections.
-        config: of the model.
-        device: to compute on.
-        precision: of autocast, or None.
-        fps: rate that the model works at, to which other videos are resampled; None takes each
-            video's own.
-        cache: of frames, for repeated validation.
-        reader: of stored features, for the same.
-        progress: called after each batch with the seconds of video that it added.
+        model: Detector; its mode is restored afterwards.
+        records: Videos with their paths. Their durations bound the detections.
+        config: Configuration of the model.
+        device: Device to compute on.
+        precision: Type of autocast, or None.
+        fps: Frame rate of the model, to which other videos are resampled; None takes each video's
+            own.
+        cache: Cache of frames for repeated validation.
+        reader: Reader of stored features, instead of video files.
+        progress: Called after each batch with the seconds of video that it added.
     """
     decoder = build_decoder(config.detector, config.inference)
     parts: dict[str, list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = {}
@@ -102,7 +102,7 @@ def detect_videos(
         for video_id, grid, found in zip(
             batch.video_ids, batch.grids, decoder(outputs), strict=True
         ):
-            # Windows overlap, and the last one may go on behind the end of the video.
+            # Windows overlap, and the last one may extend beyond the end of the video.
             end = min(grid.to_seconds([[0, grid.num_steps]])[0, 1], durations[video_id])
             added += max(0.0, end - reached.get(video_id, 0.0))
             reached[video_id] = max(end, reached.get(video_id, 0.0))
@@ -137,7 +137,7 @@ def window_batches(
     cache: FrameCache | None = None,
     reader: WindowReader | None = None,
 ) -> Iterator[tuple[AnyBatch | None, list[FailedVideo]]]:
-    """Windows of all videos, of their frames or of their stored features, and those that failed."""
+    """Windows of all videos, from frames or stored features, and the videos that failed."""
     stream: FeatureStream | WindowStream
     if isinstance(config, FeatureRun):
         reader = reader or feature_reader(config)
@@ -166,7 +166,7 @@ def window_batches(
 def feature_reader(config: FeatureRun) -> WindowReader:
     """The stored features of a run.
 
-    Raises: FeatureError if they cannot be read, or are not those that the settings describe.
+    Raises: FeatureError if they cannot be read, or do not match the settings.
     """
     settings = config.data
     source = open_features(
@@ -204,7 +204,7 @@ def merge_windows(
         sigma=settings.sigma,
         min_score=settings.min_score,
         keep_best=settings.keep_best,
-        # A long video may hold more: the limit is for the length of one window.
+        # The limit is for one window; a longer video may have proportionally more.
         max_per_video=settings.max_detections * len(parts),
         per_class=settings.per_class,
         voting_threshold=settings.voting_threshold,

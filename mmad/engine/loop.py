@@ -1,4 +1,4 @@
-"""The training loop. A task tells it what the loss of a batch is and how the model is validated."""
+"""The training loop; a task supplies the losses of a batch and the validation."""
 
 import math
 import time
@@ -25,7 +25,7 @@ from mmad.progress import Progress
 
 
 class TrainingDiverged(MmadError):  # noqa: N818
-    """The loss is no longer a finite number; the last good state is kept."""
+    """The loss is not finite; the last good state is kept."""
 
 
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -43,8 +43,7 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype | None:
 def epoch_order(num_videos: int, *, batch: int, seed: int, epoch: int) -> list[list[int]]:
     """The videos of each step of an epoch, in random order.
 
-    What does not fill a last batch is left for another epoch; fewer videos than a batch are
-    repeated to fill one.
+    An incomplete last batch is dropped; fewer videos than a batch are repeated to fill one.
 
     >>> epoch_order(5, batch=2, seed=0, epoch=0) == epoch_order(5, batch=2, seed=0, epoch=0)
     True
@@ -62,7 +61,7 @@ def epoch_order(num_videos: int, *, batch: int, seed: int, epoch: int) -> list[l
 def micro_batches(
     *, num_videos: int, settings: TrainingSettings, seed: int, processes: Processes, first_step: int
 ) -> Iterator[list[tuple[int, int]]]:
-    """The videos, as (epoch, index), of every micro-batch of this process from a step on."""
+    """The videos, as (epoch, index), of every micro-batch of this process, starting at a step."""
     step = 0
     for epoch in range(settings.epochs):
         for videos in epoch_order(num_videos, batch=settings.batch_videos, seed=seed, epoch=epoch):
@@ -76,12 +75,12 @@ def micro_batches(
 
 @dataclass
 class Position:
-    """Where a training stands.
+    """The progress of a training.
 
     Attributes:
-        step: steps done.
-        best: best validation figure so far, or minus infinity.
-        best_step: when it was reached.
+        step: Number of steps done.
+        best: Best validation figure so far, or minus infinity.
+        best_step: Step at which it was reached.
     """
 
     step: int = 0
@@ -91,19 +90,19 @@ class Position:
 
 @dataclass
 class Loop:
-    """A training: the model, what it learns from, and its state.
+    """A training: model, data and state.
 
     Args:
-        experiment: the model, in training mode and on its device, its task and its data; only
-            parameters that require a gradient are trained.
-        groups: of the optimiser, as `parameter_groups` makes them.
-        settings: of the training.
-        seed: of order, augmentation and drop-path.
-        folder: of the run.
-        processes: this one and the others.
-        num_workers: processes that read videos.
-        quiet: no progress bar.
-        tensorboard: gets every row of the log too.
+        experiment: Model (in training mode, on its device), task and data; only parameters that
+            require a gradient are trained.
+        groups: Parameter groups of the optimiser, as `parameter_groups` returns them.
+        settings: Training settings.
+        seed: Random seed of order, augmentation and drop-path.
+        folder: Run folder.
+        processes: This process and its peers.
+        num_workers: Number of processes that read videos.
+        quiet: Show no progress bar.
+        tensorboard: Receives every row of the log too.
     """
 
     experiment: Experiment
@@ -181,7 +180,7 @@ class Loop:
         self._is_resumed = True
 
     def set_frozen_hash(self, value: str) -> None:
-        """Hash that checkpoints carry."""
+        """Set the hash of the frozen weights that checkpoints carry."""
         self._frozen_hash = value
 
     def save(self) -> None:
@@ -236,12 +235,12 @@ class Loop:
             raise_failures(failures)
             micro.append(self.task.prepare(batch, self.processes.device))
         # Some detectors know their positives only after the network has run, and micro-batches run
-        # one after the other. So gradients are made with the old divisor and corrected at the end.
+        # one after the other. So gradients use the old divisor and are corrected at the end.
         divisor = self.normalizer.value.item()
         sums: dict[str, Tensor] = {}
         positives: list[Tensor] = []
         for number, prepared in enumerate(micro):
-            # The random state is a function of the step alone, so that a resumed run draws the same
+            # The random state depends on the step alone, so that a resumed run draws the same
             # numbers.
             torch.manual_seed(_mix(self.seed, step, self.processes.rank, number))
             is_last = number == len(micro) - 1
@@ -291,7 +290,7 @@ class Loop:
         return {name: value.detach() for name, value in losses.items()}, num_positives.detach()
 
     def _update(self, correction: float) -> float:
-        """One step of the optimiser with the gradients times ``correction``; their norm."""
+        """Take an optimiser step with the gradients times ``correction``; returns their norm."""
         self._scaler.unscale_(self.optimizer)
         parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         for parameter in parameters:
@@ -348,7 +347,7 @@ class Loop:
         return since >= 0 and since % settings.validate_every == 0
 
     def _validate(self, epoch: int, progress: Progress) -> None:
-        """Validate the averaged weights, in the main process; keep them if they are the best."""
+        """Validate the averaged weights in the main process; keep them if they are the best."""
         if self.processes.is_main:
             with Averaged(self.model, self._average):
                 found = self.task.validate(self.model, quiet=self.quiet)
@@ -356,7 +355,7 @@ class Loop:
             self._log(row)
             if found.row:
                 progress.say(self._validated(found.row))
-            # Without anything to validate on there is no best: the last weights are used.
+            # Without validation data there is no best checkpoint: the last weights are used.
             if found.row and found.figure > self.position.best:
                 self.position.best, self.position.best_step = found.figure, self.position.step
                 found.keep()
@@ -370,5 +369,5 @@ class Loop:
 
 
 def _mix(*numbers: int) -> int:
-    """One seed out of several numbers."""
+    """A seed derived from several numbers."""
     return int(np.random.SeedSequence(numbers).generate_state(1)[0])

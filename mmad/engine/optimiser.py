@@ -1,4 +1,4 @@
-"""Which parameters are trained at which rate."""
+"""Parameter groups of the optimiser: learning rates and weight decay."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,9 +12,8 @@ from mmad.models.backbones.contract import Backbone, ParameterRole
 def parameter_groups(model: nn.Module, settings: TrainingSettings) -> list[dict[str, Any]]:
     """Groups of the optimiser: name, learning rate, weight decay and parameters of each.
 
-    As in the published end-to-end detectors: all tensors of the adapters decay; of the detector or
-    the heads, and of a backbone that is trained, only the weights of linear layers and convolutions
-    do.
+    As in the reference implementations of end-to-end detectors, all tensors of the adapters decay;
+    of detector, heads and trained backbones, only the weights of linear layers and convolutions do.
     """
     decaying = {
         id(module.weight)
@@ -63,7 +62,7 @@ def parameter_groups(model: nn.Module, settings: TrainingSettings) -> list[dict[
 
 
 def roles_in_backbones(model: nn.Module) -> Mapping[str, ParameterRole]:
-    """Role and depth of the parameters of all backbones in a model, by the names that it gives."""
+    """Role and depth of the parameters of all backbones in a model, by their names in the model."""
     return {
         f"{path}.{name}" if path else name: role
         for path, module in model.named_modules()

@@ -1,4 +1,4 @@
-"""Recognition as a task of the training loop, and a recogniser at work."""
+"""Recognition as a task of the training loop, and inference of recognisers."""
 
 import logging
 from collections import Counter
@@ -57,13 +57,13 @@ class RecognitionTask:
     """Losses and validation of a recogniser.
 
     Args:
-        config: of the run.
-        labels: actions, and their body parts if they have any.
-        counts: training clips of each action.
-        validation: labelled clips to validate on, with their paths; may be empty.
-        processes: of the run.
-        folder: predictions of the validation go there.
-        cache: of frames, for validation.
+        config: Run configuration.
+        labels: Actions, and their body parts if they have any.
+        counts: Training clips of each action.
+        validation: Labelled clips to validate on, with their paths; may be empty.
+        processes: This process and its peers.
+        folder: Run folder, which receives the predictions of the validation.
+        cache: Cache of frames for validation.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class RecognitionTask:
     ) -> None:
         self._config = config
         self._labels = labels
-        # Without body parts every action is of the same one, which nothing is trained on.
+        # Without body parts all actions share one, which is not trained on.
         self._parents = torch.tensor(labels.parents or (0,) * len(labels))
         self._validation = validation
         self._reading = FirstReading()
@@ -108,7 +108,7 @@ class RecognitionTask:
         if mix is not None:
             share_N1 = mix.share_N[:, None]
             targets_NK = share_N1 * targets_NK + (1 - share_N1) * targets_NK[mix.partner_N]
-            # The margin of ArcFace is for one class: that with the larger share.
+            # The margin of ArcFace applies to one class: that with the larger share.
             labels_N = torch.where(mix.share_N >= 0.5, labels_N, labels_N[mix.partner_N])
         outputs = model(
             batch.clips,
@@ -137,7 +137,7 @@ class RecognitionTask:
         return Mix(partner.to(parts_N.device), share.to(parts_N.device))
 
     def validate(self, model: nn.Module, *, quiet: bool = False) -> Validation:
-        """F1_mean, with the guesses."""
+        """F1_mean, with the predictions."""
         if not self._validation:
             return Validation(0.0, {})
         assert isinstance(model, Recogniser)
@@ -149,7 +149,7 @@ class RecognitionTask:
                 clips,
                 self._config,
                 labels=self._labels,
-                num_samples=self._config.data.val_clips,
+                num_views=self._config.data.val_clips,
                 device=device,
                 cache=self._cache,
                 progress=progress.update,
@@ -167,19 +167,21 @@ class RecognitionTask:
         return Validation(
             report.f1_mean,
             row,
-            lambda: write_answers(path, answers.scores, config=self._config, labels=self._labels),
+            lambda: write_recognized(
+                path, answers.scores, config=self._config, labels=self._labels
+            ),
         )
 
 
 @dataclass(frozen=True)
-class ClipAnswers:
-    """What a recogniser says of clips.
+class RecognizedClips:
+    """Predictions of a recogniser for clips.
 
     Attributes:
-        scores: of the clips that could be read.
-        details: features and curves of the same.
-        failures: the clips that could not be read.
-        read: what was found in the files of the others.
+        scores: Scores of the readable clips.
+        details: Features and curves of the readable clips.
+        failures: Clips that could not be read.
+        read: What decoding the other files has shown.
     """
 
     scores: RecognitionScores
@@ -189,16 +191,16 @@ class ClipAnswers:
 
 
 def num_streams(config: RecognitionConfig) -> int:
-    """Windows of a clip in a batch: its pictures, and its optical flow if there is any."""
+    """Windows of a clip in a batch: its images, and its optical flow if used."""
     return 1 if config.data.flow is None else 2
 
 
 def raise_failed_clips(failures: Sequence[FailedVideo]) -> None:
-    """Raise a `VideoError` with every failure in it; do nothing if there are none."""
+    """Raise `VideoError` with every failure, if any."""
     raise_problems(VideoError, source="clips", problems=[item.message for item in failures])
 
 
-def write_answers(
+def write_recognized(
     path: Path,
     scores: RecognitionScores,
     *,
@@ -215,7 +217,7 @@ def write_answers(
         answers = replace(answers, body_top=labels.to_parents(answers.action_top))
     write_recognitions(path, answers)
     write_scores(path.with_suffix(".npz"), scores, labels=labels)
-    details_path(path).unlink(missing_ok=True)  # those of older scores
+    details_path(path).unlink(missing_ok=True)  # those of earlier scores
     if details is not None:
         write_details(details_path(path), details)
 
@@ -226,22 +228,22 @@ def recognize_clips(
     config: RecognitionConfig,
     *,
     labels: LabelMap,
-    num_samples: int,
+    num_views: int,
     device: torch.device,
     cache: FrameCache | None = None,
     progress: Callable[[int], object] | None = None,
-) -> ClipAnswers:
+) -> RecognizedClips:
     """Scores and details of the clips that could be read, and those that could not.
 
     Args:
-        model: the recogniser; it is left in the mode it was in.
-        clips: with their paths.
-        config: of the model.
-        labels: of the model.
-        num_samples: of 16 frames of each clip, whose probabilities are averaged.
-        device: to compute on.
-        cache: of frames, for repeated validation.
-        progress: called with the number of clips after each batch.
+        model: Recogniser; its mode is restored afterwards.
+        clips: Clips with their paths.
+        config: Configuration of the model.
+        labels: Labels of the model.
+        num_views: Number of views of each clip, whose probabilities are averaged.
+        device: Device to compute on.
+        cache: Cache of frames for repeated validation.
+        progress: Called with the number of clips after each batch.
     """
     precision = choose_precision(config.training.precision, device)
     loader = DataLoader(
@@ -249,7 +251,7 @@ def recognize_clips(
             clips,
             config.data,
             backbone=config.backbone,
-            num_samples=num_samples,
+            num_samples=num_views,
             cache=cache,
         ),
         batch_size=config.inference.batch_clips,
@@ -273,13 +275,13 @@ def recognize_clips(
                 outputs = model(on_device.clips, on_device.colours, on_device.clips_per_window)
             names = batch.video_ids[:: num_streams(config)]
             ids += names
-            actions.append(_mean_probability(outputs.fine, num_samples))
-            features.append(outputs.pooled.float().unflatten(0, (-1, num_samples)).mean(dim=1))
-            # Groups of channels are no times.
+            actions.append(_mean_probability(outputs.fine, num_views))
+            features.append(outputs.pooled.float().unflatten(0, (-1, num_views)).mean(dim=1))
+            # Groups of channels are not steps in time.
             rows = outputs.fine_frame if config.heads.frame_rows == "frames" else None
-            curves.append(_middle_curves(rows, len(names), num_samples))
+            curves.append(_middle_curves(rows, len(names), num_views))
             if outputs.coarse is not None:
-                parts.append(_mean_probability(outputs.coarse, num_samples))
+                parts.append(_mean_probability(outputs.coarse, num_views))
             if progress is not None:
                 progress(len(batch) // num_streams(config))
     model.train(was_training)
@@ -290,28 +292,28 @@ def recognize_clips(
     details = RecognitionDetails(
         tuple(ids), torch.cat(features).cpu().numpy(), torch.cat(curves).cpu().numpy()
     )
-    return ClipAnswers(RecognitionScores(tuple(ids), *scores), details, failures, read)
+    return RecognizedClips(RecognitionScores(tuple(ids), *scores), details, failures, read)
 
 
-def _middle_curves(logits: Tensor | None, num_clips: int, num_samples: int) -> Tensor:
-    """Probabilities over the steps of the middle sample of each clip, (V, T, K)."""
+def _middle_curves(logits: Tensor | None, num_clips: int, num_views: int) -> Tensor:
+    """Probabilities over the steps of the middle view of each clip, (V, T, K)."""
     if logits is None:
         return torch.zeros(num_clips, 0, 0)
     probabilities = functional.softmax(logits.float(), dim=1)
-    by_sample = probabilities.unflatten(0, (num_clips, num_samples, -1))
-    return by_sample[:, num_samples // 2]
+    by_view = probabilities.unflatten(0, (num_clips, num_views, -1))
+    return by_view[:, num_views // 2]
 
 
-def _mean_probability(logits: Tensor, num_samples: int) -> np.ndarray:
+def _mean_probability(logits: Tensor, num_views: int) -> np.ndarray:
     probabilities = functional.softmax(logits.double(), dim=1)
-    return probabilities.unflatten(0, (-1, num_samples)).mean(dim=1).cpu().numpy()
+    return probabilities.unflatten(0, (-1, num_views)).mean(dim=1).cpu().numpy()
 
 
 def read_clips(config: RecognitionConfig, subset: str, *, labels: LabelMap) -> list[ClipRecord]:
     """The clips of a subset (at most ``data.max_clips`` of each list), with their paths.
 
-    Raises: AnnotationError if a list is wrong or empty or there is no such fold, VideoError that
-    names the missing files.
+    Raises: AnnotationError if a list is wrong or empty or there is no such fold, VideoError with
+        the missing files.
     """
     folder = Path(config.data.clips)
     if not folder.is_dir():
@@ -348,8 +350,8 @@ def settle_labels(config: RecognitionConfig, *, tell: bool = True) -> Recognitio
     """The settings without what needs body parts, if the labels have none.
 
     Args:
-        config: Settings of the run.
-        tell: Warn of what is switched off, and say from which number a label file counts.
+        config: Run configuration.
+        tell: Warn of what is switched off, and from which number a label file counts.
 
     Raises: AnnotationError if the label file is wrong, ConfigError if what is to be switched off
     was set.
@@ -373,7 +375,7 @@ def prepare_recognition(
 ) -> Experiment:
     """Data, model, losses and validation of a recognition run.
 
-    Raises: MmadError of some kind for whatever is wrong with settings, lists or clips.
+    Raises: MmadError for any problem with settings, lists or clips.
     """
     labels = labels_named(config.data.labels)
     training = read_clips(config, "train", labels=labels)

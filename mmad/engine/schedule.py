@@ -15,7 +15,8 @@ def learning_rate(
     """Rate of a step: linear from 0 to ``base`` over the warm-up, then a cosine to ``final`` at
     ``max_steps``.
 
-    The first step has rate 0 and the last of the warm-up ``base``, as in the peers' schedule.
+    The first step has rate 0 and the last of the warm-up ``base``, as in the reference
+    implementations.
 
     >>> settings = {"base": 1.0, "warmup_steps": 3, "max_steps": 5, "final": 0.0}
     >>> [learning_rate(step, **settings) for step in (0, 1, 2, 3, 5)]
@@ -28,12 +29,11 @@ def learning_rate(
 
 
 class WeightAverage:
-    """Exponential moving average of what is trained only: weights, and statistics of batch norms.
+    """Exponential moving average of trained weights and statistics of batch norms.
 
     Args:
-        model: whose weights are averaged.
-        decay: share of the old average in each update; while there are few steps, less: (1 + n) /
-            (10 + n).
+        model: Model whose weights are averaged.
+        decay: Share of the old average in each update; in the first steps less, (1 + n) / (10 + n).
     """
 
     def __init__(self, model: nn.Module, *, decay: float) -> None:
@@ -49,18 +49,18 @@ class WeightAverage:
         for name, value in trainable_state(model).items():
             if value.is_floating_point():
                 self.state[name].lerp_(value, 1 - decay)
-            else:  # the batches that a norm has seen
+            else:  # number of batches that a norm has seen
                 self.state[name].copy_(value)
 
     def load(self, state: Mapping[str, Tensor], *, num_updates: int) -> None:
-        """Take over a saved average."""
+        """Restore a saved average."""
         for name, value in state.items():
             self.state[name].copy_(value)
         self.num_updates = num_updates
 
 
 class Averaged:
-    """Context in which a model has its averaged weights."""
+    """Context manager in which a model has its averaged weights."""
 
     def __init__(self, model: nn.Module, average: WeightAverage) -> None:
         self._model = model

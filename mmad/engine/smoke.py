@@ -1,4 +1,4 @@
-"""Any config made tiny, to see in seconds whether it runs."""
+"""Tiny versions of configs, to test in seconds whether they run."""
 
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,10 @@ from mmad.video.find import find_videos
 
 
 def smoke_config(config: AnyConfig, *, data: Path) -> AnyConfig:
-    """The settings with two blocks, small pictures, no pre-training, one step of two videos.
+    """The settings with two blocks, small images, no pre-training, one step of two videos.
 
     All kinds of modules stay. The videos, clips or features are the first of the config's own data;
-    if they are not there, drawn ones (features of a backbone that knows nothing), which are put
-    into the folder ``data``.
+    if missing, synthetic ones (features of a random backbone), written to the folder ``data``.
     """
     short = {"start": None, "epochs": 1, "batch_videos": 2, "accumulate": 1, "warmup_epochs": 0.0}
     update: dict[str, Any] = {"training": config.training.model_copy(update=short)}
@@ -82,7 +81,9 @@ def _feature_places(config: FeatureRun, data: Path) -> dict[str, Any]:
 
 
 def draw_features(videos: Path, out: Path) -> None:
-    """Features of videos, of a tiny backbone at random weights; they appear all at once."""
+    """Write features of videos by a tiny backbone with random weights; the file appears all at
+    once.
+    """
     backbone, side = tiny_backbone()
     torch.manual_seed(0)
     source = FeatureBackbone(
@@ -118,9 +119,9 @@ def _clip_places(config: RecognitionConfig, data: Path) -> dict[str, Any]:
 
 
 def draw_videos(folder: Path) -> None:
-    """A few training videos and clips, and some to validate on; what is there is left alone.
+    """Write a few synthetic videos and clips to train and validate on; existing ones are kept.
 
-    They appear all at once, so that several processes may do this at a time.
+    They appear all at once, so that several processes may do this at the same time.
     """
     if folder.exists():
         return

@@ -1,4 +1,4 @@
-"""The contract of a task: its data, model and losses, and how the model is judged."""
+"""The contract of a task: data, model, losses and validation."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -21,12 +21,12 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Validation:
-    """What a validation found.
+    """The result of a validation.
 
     Attributes:
-        figure: larger is better; the best one chooses the checkpoint.
-        row: for the log; empty if there is nothing to validate on.
-        keep: writes the predictions; called if the figure is the best so far.
+        figure: Larger is better; the best one selects the checkpoint.
+        row: Row for the log; empty without validation data.
+        keep: Writes the predictions; called if the figure is the best so far.
     """
 
     figure: float
@@ -35,19 +35,19 @@ class Validation:
 
 
 class FirstReading:
-    """Warns once of what was found in the video files of a training and its first validation."""
+    """Warns once of notices about the video files of a training and its first validation."""
 
     def __init__(self) -> None:
         self._trained_on: dict[str, ReadVideo] = {}
         self._has_told = False
 
     def add(self, batch: Any) -> None:
-        """Note what was found in the files of a training batch; stored features have none."""
+        """Note the notices about the files of a training batch; stored features have none."""
         if isinstance(batch, Batch) and not self._has_told:
             self._trained_on |= batch.read
 
     def tell(self, validation: Mapping[str, ReadVideo]) -> None:
-        """Warn, at the first call, of training and validation videos."""
+        """Warn of training and validation videos, at the first call only."""
         if self._has_told:
             return
         self._has_told = True
@@ -60,15 +60,15 @@ class Task(Protocol):
     """What the loop needs to know of a task."""
 
     def prepare(self, batch: Any, device: torch.device) -> Any:
-        """The micro-batch on its device, as `losses` wants it."""
+        """The micro-batch on its device, as `losses` expects it."""
 
     def losses(self, model: nn.Module, prepared: Any) -> tuple[Mapping[str, Tensor], Tensor]:
-        """Sums of the losses of a micro-batch ("loss" is what is minimised), not yet divided by
-        anything, and the number of its positives, by a mean of which they will be.
+        """Unnormalised sums of the losses of a micro-batch ("loss" is minimised), and the number of
+        its positives, whose running mean normalises them.
         """
 
     def validate(self, model: nn.Module, *, quiet: bool) -> Validation:
-        """How good the model is; its progress is shown unless ``quiet``."""
+        """Validate the model; progress is shown unless ``quiet``."""
 
 
 @dataclass
@@ -76,16 +76,16 @@ class Experiment:
     """Everything that `mmad.engine.training.train_run` needs to know of a task.
 
     Attributes:
-        model: at random weights, with the right parameters frozen.
-        backbones: of it; all start from the same pretrained weights.
-        labels: what is learnt.
-        task: losses and validation.
-        dataset: indexed by (epoch, index).
-        num_items: length of the dataset.
-        collate: makes (batch, failures) of samples.
-        normalizer: of the losses.
-        facts: about the data, for the log.
-        features: manifest of the stored features that are learnt from; None for videos.
+        model: Model with random weights, its parameters frozen as configured.
+        backbones: Its backbones; all start from the same pretrained weights.
+        labels: Labels to learn.
+        task: Losses and validation.
+        dataset: Data set indexed by (epoch, index).
+        num_items: Length of the data set.
+        collate: Collates samples into (batch, failures).
+        normalizer: Normaliser of the losses.
+        facts: Facts about the data, for the log.
+        features: Manifest of the stored features to train on; None for videos.
     """
 
     model: nn.Module

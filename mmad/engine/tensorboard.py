@@ -1,4 +1,4 @@
-"""The rows of a run's log as TensorBoard scalars: an extra, beside log.jsonl."""
+"""Optional TensorBoard scalars of a run's log, beside log.jsonl."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,10 +8,7 @@ from mmad.errors import ConfigError
 
 
 def require_tensorboard() -> None:
-    """Do nothing if the package is there.
-
-    Raises: ConfigError that says how to install it.
-    """
+    """Raise `ConfigError`, with how to install it, unless TensorBoard can be imported."""
     try:
         import torch.utils.tensorboard  # noqa: F401
     except ImportError as error:
@@ -25,9 +22,9 @@ class TensorBoardLog:
     """Writes event files into a folder; see `require_tensorboard`.
 
     Args:
-        folder: made if it is missing.
-        first_step: what earlier event files hold of this step and later ones is hidden; a resumed
-            run writes it again.
+        folder: Folder of event files; created if missing.
+        first_step: Events of this step and later ones in earlier files are hidden; a resumed run
+            writes them again.
     """
 
     def __init__(self, folder: Path, *, first_step: int) -> None:
@@ -42,5 +39,5 @@ class TensorBoardLog:
                 self._writer.add_scalar(f"{row['kind']}/{name}", value, row["step"])
 
     def close(self) -> None:
-        """Write what is still in memory."""
+        """Flush and close the file."""
         self._writer.close()

@@ -1,4 +1,4 @@
-"""A whole training, of any task: from settings to a run folder."""
+"""Training of any task, from settings to a run folder."""
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
@@ -41,17 +41,17 @@ def train_run(
     quiet: bool = False,
     device: str = "auto",
 ) -> RunFolder:
-    """Train as the settings say; the results are in the run folder.
+    """Train as the settings say; the results go to the run folder.
 
     Args:
-        config: the run.
-        out: run folder; must be new or empty unless ``resume``.
-        resume: go on from the last checkpoint of ``out``; its own settings must be the same.
-        quiet: no progress bar.
-        device: as in `choose_device`.
+        config: Run configuration.
+        out: Run folder; must be new or empty unless ``resume``.
+        resume: Resume from the last checkpoint of ``out``, whose settings must be the same.
+        quiet: Show no progress bar.
+        device: As in `choose_device`.
 
-    Raises: MmadError of some kind for whatever is wrong with settings, annotations, videos or
-    weights; OutputError if another process trains in ``out``.
+    Raises: MmadError for any problem with settings, annotations, videos or weights; OutputError if
+        another process trains in ``out``.
     """
     processes = start_processes(device)
     try:
@@ -85,7 +85,7 @@ def _run(loop: Loop, folder: RunFolder, *, tensorboard: bool) -> None:
 
 
 def _new_loop(config: AnyConfig, folder: RunFolder, *, processes: Processes, quiet: bool) -> Loop:
-    """A training from its beginning, in a new run folder."""
+    """A new training, in a new run folder."""
     config = settle_backbone(config)
     experiment = EXPERIMENTS[config.task](config, processes=processes, folder=folder)
     report = None
@@ -115,9 +115,9 @@ def _new_loop(config: AnyConfig, folder: RunFolder, *, processes: Processes, qui
 def _resumed_loop(
     config: AnyConfig, folder: RunFolder, *, processes: Processes, quiet: bool
 ) -> Loop:
-    """The training of a run folder, from its last checkpoint.
+    """The training of a run folder, resumed from its last checkpoint.
 
-    Raises: CheckpointError if there is none, or its settings were other ones.
+    Raises: CheckpointError if there is none, or its settings differ.
     """
     if not folder.last.is_file() or not folder.frozen.is_file():
         raise CheckpointError(
@@ -182,7 +182,7 @@ def _features(config: AnyConfig) -> str:
 
 
 def _start_from(config: AnyConfig, experiment: Experiment) -> None:
-    """Weights of ``training.start``.
+    """Load the weights of ``training.start``.
 
     Raises: CheckpointError if they do not fit, FeatureError if they belong to other features.
     """

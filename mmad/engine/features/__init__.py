@@ -1,1 +1,1 @@
-"""Extraction of features, and which stored features a run can use."""
+"""Feature extraction, and compatibility of stored features with runs."""

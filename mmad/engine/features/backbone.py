@@ -1,4 +1,4 @@
-"""The backbone that makes features: of a config with pretrained weights, or of a trained run."""
+"""The backbone of an extraction, from a config with pretrained weights or a trained run."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,11 +26,11 @@ def open_backbone(
 
     Args:
         source: YAML file, or run folder of a detector or recogniser.
-        device: to compute on.
-        change: overrides of the config; of a run, of its data only.
-        random: allow a config without pretrained weights.
+        device: Device to compute on.
+        change: Overrides of the config; for a run, of its data only.
+        random: Allow a config without pretrained weights.
 
-    Raises: ConfigError if there is no backbone or no weights for it, CheckpointError if they do not
+    Raises: ConfigError if there is no backbone or it has no weights, CheckpointError if they do not
         fit.
     """
     run = RunFolder(source)
@@ -48,8 +48,8 @@ def open_backbone(
             load_pretrained(backbone, config)
         elif not random:
             raise ConfigError(
-                f"{source}: backbone.pretrained is null, so its features would say nothing; give "
-                "weights, a run folder instead of the config, or --random-weights for a trial"
+                f"{source}: backbone.pretrained is null, so its features would be meaningless; "
+                "pass weights, a run folder instead of the config, or --random-weights for a trial"
             )
     backbone.requires_grad_(False)
     return FeatureBackbone(
@@ -65,7 +65,7 @@ def open_backbone(
 
 
 def _place(source: str | Path | None) -> str | None:
-    """Where the weights are, to be found again from another folder; names of a hub as they are."""
+    """Absolute path of the weights; Hub ids are unchanged."""
     if source is None:
         return None
     path = Path(source)
@@ -75,7 +75,7 @@ def _place(source: str | Path | None) -> str | None:
 def backbone_of_run(run: Path, config: AnyConfig) -> Backbone:
     """The trained backbone of a run, adapters included.
 
-    Raises: ConfigError if ``config`` makes another backbone than the run has.
+    Raises: ConfigError if ``config`` describes another backbone than the run's.
     """
     if isinstance(config, RecognitionConfig):
         recognizer, own, _ = load_recogniser(run)
@@ -91,7 +91,7 @@ def backbone_of_run(run: Path, config: AnyConfig) -> Backbone:
 
 
 def frame_settings(config: VideoRun | RecognitionConfig) -> FrameSettings:
-    """How a run looks at the frames of a video; a recogniser's are taken as they come."""
+    """How a run samples the frames of a video; a recogniser takes all frames."""
     if isinstance(config, VideoRun):
         return config.data
     images = {name: getattr(config.data, name) for name in ImageSettings.model_fields}

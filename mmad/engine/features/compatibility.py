@@ -1,4 +1,4 @@
-"""Which stored features a run may use, and a run on features put back onto videos."""
+"""Compatibility of stored features with runs."""
 
 import torch
 
@@ -12,33 +12,34 @@ from mmad.models.backbones.contract import Backbone
 
 
 def require_features_of(run: RunFolder, manifest: FeatureManifest, *, source: str) -> None:
-    """Do nothing if a run may use these features.
+    """Raise `FeatureError` unless a run may use these features.
 
-    Raises: FeatureError if the run was trained on others, or its own backbone is another.
+    It may not if it was trained on others, or has another backbone of its own.
     """
     trained_on = run.manifest()
     if trained_on is not None:
         differing = trained_on.differences(manifest, in_rate=False)
         if differing:
             raise FeatureError(
-                f"{source}: is not what {run.path} was trained on (trained on and found: "
-                f"{'; '.join(differing[:4])}); extract the features as then"
+                f"{source}: differs from the features that {run.path} was trained on (trained on "
+                f"and found: {'; '.join(differing[:4])}); extract them with the original settings"
             )
         return
     differing = features_of_run(run, like=manifest).differences(manifest, in_rate=False)
     if differing:
         raise FeatureError(
-            f"{source}: are not the features that {run.path} sees (it and they: "
-            f"{'; '.join(differing[:4])}); make them with mmad extract-features {run.path} VIDEOS"
+            f"{source}: differs from the features that {run.path} computes (computed and found: "
+            f"{'; '.join(differing[:4])}); "
+            f"extract them with mmad extract-features {run.path} VIDEOS"
         )
 
 
 def features_of_run(run: RunFolder, *, like: FeatureManifest) -> FeatureManifest:
-    """The manifest of what an end-to-end run sees.
+    """The manifest of the features that an end-to-end run computes.
 
     Args:
-        run: the run.
-        like: its type of numbers and precision, which change nothing or little, are taken over.
+        run: Run folder.
+        like: Manifest whose number type and precision, which hardly matter, are taken over.
     """
     device = torch.device("cpu")
     source = open_backbone(run.path, device=device)
@@ -50,9 +51,9 @@ def features_of_run(run: RunFolder, *, like: FeatureManifest) -> FeatureManifest
 
 
 def require_same_base(backbone: Backbone, start: RunFolder) -> None:
-    """Do nothing if a run on features may give its temporal part to a detector with this backbone.
+    """Raise `FeatureError` unless a detector with this backbone may start from a run on features.
 
-    Raises: FeatureError if its features are of another backbone, adapters aside.
+    The features must come from the same backbone, adapters aside.
     """
     manifest = start.manifest()
     if manifest is None or manifest.base_sha256 is None:

@@ -1,4 +1,4 @@
-"""Features out of videos: decoding, backbone and disk one behind the other, restartable.
+"""Resumable feature extraction: decode, encode, write.
 
 Shapes: N clips of a block, R rows, T steps of a clip, S tokens of a step, h w their grid, C
 channels.
@@ -31,10 +31,10 @@ class BlockEncoder:
     """The backbone on blocks of clips.
 
     Args:
-        backbone: in evaluation mode, on its device.
-        settings: of the extraction.
-        layout: of the clips.
-        precision: of autocast, or None.
+        backbone: Backbone in evaluation mode, on its device.
+        settings: Extraction settings.
+        layout: Layout of the clips.
+        precision: Type of autocast, or None.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class BlockEncoder:
         index = block.starts[:, None] + torch.arange(layout.clip_frames) * spacing
         clips_NFHWC = frames[index.clamp(max=len(frames) - 1).to(device)]
         num_clips = len(clips_NFHWC)
-        # Windows overlap in time, so they are no neighbours for temporal adapters.
+        # Windows overlap in time, so temporal adapters must not connect them.
         video_of_clip = torch.arange(num_clips, device=device)
         if layout.is_dense:
             video_of_clip = torch.zeros_like(video_of_clip)
@@ -96,13 +96,13 @@ class BlockEncoder:
 
 @dataclass
 class Extracted:
-    """What was done.
+    """The result of an extraction.
 
     Attributes:
-        written: videos whose part was written now.
-        num_frames: of them.
-        failed: videos that could not be read or stored, with why.
-        read: what was found in the files of the others.
+        written: Videos whose features were written now.
+        num_frames: Number of their frames.
+        failed: Videos that could not be read or stored, with the reason.
+        read: What decoding the other files has shown.
     """
 
     written: list[str] = field(default_factory=list)
@@ -120,14 +120,14 @@ def read_blocks(
     num_workers: int,
     pin_memory: bool,
 ) -> Iterable[FeatureBlock | FailedVideo]:
-    """The blocks of all videos; with workers, decoded ahead in processes of their own."""
+    """The blocks of all videos; with workers, decoded ahead in separate processes."""
     blocks = FeatureBlocks(videos, source.data, settings, backbone=source.settings, layout=layout)
     return DataLoader(
         blocks,
         batch_size=None,
         num_workers=min(num_workers, len(videos)),
         pin_memory=pin_memory,
-        # Whichever block is ready; those of one video come in order all the same.
+        # In order of completion; the blocks of one video still come in order.
         in_order=False,
     )
 
@@ -143,19 +143,19 @@ def extract_parts(
     num_workers: int,
     progress: Callable[[int], object] | None = None,
 ) -> Extracted:
-    """Write the part of each video; one that cannot be read does not stop the others.
+    """Write the file of each video's features; an unreadable video does not stop the others.
 
     Args:
-        videos: id and file of each, what `FeatureParts.begin` gave.
-        parts: where they go; this process is done with them afterwards.
-        source: the backbone.
-        settings: of the extraction.
-        layout: of the clips.
-        precision: of autocast, or None.
-        num_workers: processes that decode; 0 decodes in this one, between computations.
-        progress: called with the number of frames that were done.
+        videos: Id and path of each, as returned by `FeatureParts.begin`.
+        parts: Output files; this process closes them at the end.
+        source: Backbone, with what the features should be.
+        settings: Extraction settings.
+        layout: Layout of the clips.
+        precision: Type of autocast, or None.
+        num_workers: Decoding processes; 0 decodes in this one, between computations.
+        progress: Called with the number of frames done.
 
-    Raises: OutputError if the disk does not take them.
+    Raises: OutputError if they cannot be written.
     """
     encoder = BlockEncoder(source.backbone, settings, layout=layout, precision=precision)
     blocks = read_blocks(
@@ -235,8 +235,8 @@ def extract_to_file(
 def _encoded(
     blocks: Iterable[FeatureBlock | FailedVideo], encoder: BlockEncoder
 ) -> Iterator[tuple[FeatureBlock, NDArray[np.float32]] | FailedVideo]:
-    """Each block with its features, and each failure; the next block is computed before the last
-    one is waited for.
+    """Each block with its features, and each failure; the next block is started before waiting for
+    the last.
     """
     waiting: tuple[FeatureBlock, Callable[[], NDArray[np.float32]]] | None = None
     for item in blocks:
@@ -251,13 +251,13 @@ def _encoded(
 
 
 def _to_host(rows: Tensor) -> Callable[[], NDArray[np.float32]]:
-    """Starts the copy from the device; the result waits for this copy and nothing after it."""
+    """Start the copy from the device; calling the result waits for this copy only."""
     if rows.device.type != "cuda":
         return lambda: rows.cpu().numpy()
     copied = torch.empty(rows.shape, dtype=rows.dtype, pin_memory=True)
     copied.copy_(rows, non_blocking=True)
     event = torch.cuda.Event()
-    # Of its own device: the process may have another one as its current.
+    # On its own device: the current device of the process may be another.
     event.record(torch.cuda.current_stream(rows.device))
 
     def finish() -> NDArray[np.float32]:

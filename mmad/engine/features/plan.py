@@ -1,4 +1,4 @@
-"""What will be extracted: of which backbone, which clips of a video, and under which manifest."""
+"""Plan of an extraction: backbone, clips of a video, and manifest."""
 
 from dataclasses import dataclass
 from importlib import metadata
@@ -19,15 +19,15 @@ from mmad.models.backbones.contract import Backbone
 
 @dataclass(frozen=True, eq=False)
 class FeatureBackbone:
-    """A backbone as it is used, and what is to be kept of it.
+    """A backbone ready to use, with what the manifest records of it.
 
     Attributes:
-        backbone: in evaluation mode, on its device.
-        settings: that it was built with.
-        data: how frames become pictures.
-        weights_source: where its weights were read, for the manifest; None: they are random.
-        seed: of what the weights lack.
-        fps: rate that the backbone was trained at; None if that is not known.
+        backbone: Backbone in evaluation mode, on its device.
+        settings: Settings that it was built from.
+        data: How frames become images.
+        weights_source: Source of its weights, for the manifest; None: they are random.
+        seed: Random seed of what the weights lack.
+        fps: Frame rate that the backbone was trained at; None if unknown.
     """
 
     backbone: Backbone
@@ -48,10 +48,9 @@ class FeatureBackbone:
 def plan_clips(
     source: FeatureBackbone, settings: ExtractionSettings, *, block_clips: int
 ) -> ClipLayout:
-    """Which clips are cut from a video.
+    """Layout of the clips of a video.
 
-    Raises: FeatureError if windows do not fit the backbone's clips, or a block is asked for that is
-        not there.
+    Raises: FeatureError if windows do not fit the backbone's clips, or there is no such block.
     """
     spec = source.backbone.spec
     clip, depth = spec.clip_frames, spec.num_blocks
@@ -76,7 +75,7 @@ def plan_clips(
         return ClipLayout(clip, settings.window, settings.stride, 1, block_clips, is_dense=False)
     context = source.backbone.context_clips(stop_before=settings.before_block)
     if source.data.subtract_background:
-        # The background is that of a window, as end to end.
+        # As in end-to-end training, the background is that of the window.
         block_clips = max(source.data.window_frames // clip, 1)
     elif context:
         block_clips = max(block_clips, 2 * context)

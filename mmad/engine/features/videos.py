@@ -1,4 +1,4 @@
-"""An extraction as a user starts it: a share of many videos, alone or beside other processes."""
+"""Extraction of a share of many videos, alone or beside other processes."""
 
 import time
 from collections.abc import Sequence
@@ -21,16 +21,16 @@ from mmad.video.index import announced_frames
 
 @dataclass(frozen=True, eq=False)
 class ExtractionPlan:
-    """What is extracted, and how.
+    """Everything that an extraction needs.
 
     Attributes:
-        backbone: the backbone, on its device.
-        settings: of the extraction.
-        layout: of the clips.
-        precision: of autocast, or None.
-        parts: where the features of each video go.
-        waiting: id and file of each video of the share that has no features yet.
-        rank: number of this process.
+        backbone: Backbone, on its device.
+        settings: Extraction settings.
+        layout: Layout of the clips.
+        precision: Type of autocast, or None.
+        parts: Output files of the features of each video.
+        waiting: Id and path of each video of the share without features so far.
+        rank: Rank of this process.
     """
 
     backbone: FeatureBackbone
@@ -53,19 +53,19 @@ def plan_extraction(
     block_clips: int | None,
     overwrite: bool,
 ) -> ExtractionPlan:
-    """The plan of a share of the videos, with its folder of parts begun.
+    """The plan of a share of the videos, with its output folder created.
 
     Args:
-        videos: id and file of each.
-        out: the file of features.
-        backbone: the backbone, on its device.
-        settings: of the extraction.
-        share: number of this share, from 0, and of all.
-        precision: of autocast, or None.
-        block_clips: clips computed at once; None is 8 on a CPU and 64 on a GPU.
-        overwrite: make features again that are there.
+        videos: Id and path of each video.
+        out: Features file.
+        backbone: Backbone, on its device.
+        settings: Extraction settings.
+        share: Index of this share, from 0, and number of shares.
+        precision: Type of autocast, or None.
+        block_clips: Clips per forward pass; None is 8 on a CPU and 64 on a GPU.
+        overwrite: Replace existing features.
 
-    Raises: FeatureError if the settings do not fit the backbone, or what is there.
+    Raises: FeatureError if the settings do not fit the backbone, or existing features.
     """
     usual = 64 if _device(backbone).type == "cuda" else 8
     layout = plan_clips(backbone, settings, block_clips=block_clips or usual)
@@ -78,12 +78,13 @@ def plan_extraction(
 
 @dataclass(frozen=True, eq=False)
 class FinishedExtraction:
-    """What an extraction did.
+    """The outcome of an extraction.
 
     Attributes:
-        done: in this process.
-        seconds: that it took.
-        is_joined: whether the parts of all shares are one file now; None if another process joins.
+        done: Result of this process.
+        seconds: Duration.
+        is_joined: Whether the features of all shares are merged into one file; None if another
+            process merges.
     """
 
     done: Extracted
@@ -94,13 +95,13 @@ class FinishedExtraction:
 def extract_videos(
     plan: ExtractionPlan, *, num_workers: int | None = None, together: bool = False
 ) -> FinishedExtraction:
-    """Extract what waits, and join the parts if all are there.
+    """Extract the waiting videos, and merge the files of all videos if complete.
 
     Args:
-        plan: what to extract.
-        num_workers: processes that decode ahead; None is 0 on a CPU and 8 beside a GPU.
-        together: processes of torchrun have a share each. They wait for each other, for it stops
-            all when one ends with an error, and the first one joins the parts.
+        plan: Plan of the extraction.
+        num_workers: Processes that decode ahead; None is 0 on a CPU and 8 with a GPU.
+        together: Each process of torchrun has a share. They wait for each other, since torchrun
+            stops all when one fails, and the first one merges the files.
     """
     if num_workers is None:
         num_workers = 8 if _device(plan.backbone).type == "cuda" else 0

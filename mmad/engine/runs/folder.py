@@ -1,4 +1,4 @@
-"""The folder of a run: what is in it, under which name; docs/train.md has a table."""
+"""The files of a run folder; docs/train.md has a table."""
 
 import json
 import platform
@@ -34,7 +34,7 @@ FROZEN_HASH = "frozen_sha256"
 
 
 class LogRow(BaseModel):
-    """A line of the log; each kind has figures of its own besides."""
+    """A line of the log; each kind has further figures."""
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, float | str | list | dict | None] = Field(init=False)
@@ -72,22 +72,22 @@ class RunFolder:
 
     @property
     def config(self) -> Path:
-        """The settings, complete."""
+        """The complete settings."""
         return self.path / "config.yaml"
 
     @property
     def labels(self) -> Path:
-        """The classes."""
+        """The labels."""
         return self.path / "labels.json"
 
     @property
     def log(self) -> Path:
-        """One JSON object a line: steps and validations."""
+        """One JSON object per line: steps and validations."""
         return self.path / "log.jsonl"
 
     @property
     def frozen(self) -> Path:
-        """Weights that are not trained."""
+        """Frozen weights."""
         return self.path / "frozen.safetensors"
 
     @property
@@ -102,21 +102,21 @@ class RunFolder:
 
     @property
     def features(self) -> Path:
-        """Manifest of the stored features that it was trained on; not there if on videos."""
+        """Manifest of the stored features that it was trained on; missing if trained on videos."""
         return self.path / "features.json"
 
     @property
     def curves(self) -> Path:
-        """Picture of losses and validation."""
+        """Figure of losses and validation."""
         return self.path / "curves.png"
 
     @property
     def tensorboard(self) -> Path:
-        """Event files, if they are asked for."""
+        """TensorBoard event files, if enabled."""
         return self.path / "tensorboard"
 
     def manifest(self) -> FeatureManifest | None:
-        """Of the stored features that it was trained on; None if on videos."""
+        """Manifest of the stored features that it was trained on; None if trained on videos."""
         if not self.features.is_file():
             return None
         text = read_text(self.features, error=CheckpointError)
@@ -127,7 +127,7 @@ class RunFolder:
         return self.path / "predictions" / f"{subset}{suffix}"
 
     def training_fps(self) -> float | None:
-        """Frames per second of the training videos, or None in a run that has not written it."""
+        """Frames per second of the training videos, or None if the run has not recorded it."""
         rates = [row["fps"] for row in self.rows() if row.get("kind") == "data" and "fps" in row]
         return rates[-1] if rates else None
 
@@ -140,7 +140,7 @@ class RunFolder:
             raise cannot_write(self.log, error) from None
 
     def rows(self) -> list[dict[str, Any]]:
-        """The log; a line that a kill cut short is dropped."""
+        """The log; a line cut short by an interruption is dropped."""
         if not self.log.is_file() or not self.log.stat().st_size:
             return []
         rows = []
@@ -156,7 +156,7 @@ class RunFolder:
         return rows
 
     def keep_rows_until(self, step: int) -> None:
-        """Drop the lines of steps after ``step``, which will be run again."""
+        """Drop the lines after ``step``, whose steps will be run again."""
         kept = [row for row in self.rows() if row.get("step", 0) <= step]
         write_text(self.log, "".join(json.dumps(row) + "\n" for row in kept))
 
@@ -168,15 +168,15 @@ _BEFORE_FIRST_STEP = {
 
 
 def create_run(path: Path, config: AnyConfig, *, labels: LabelMap) -> RunFolder:
-    """A new run folder with its settings, classes and environment.
+    """A new run folder with its settings, labels and environment.
 
-    Raises: ConfigError if the folder holds something else than a run that was never trained.
+    Raises: ConfigError if the folder holds anything but a run that was never trained.
     """
     folder = RunFolder(path)
     if path.exists():
         remove_partials_in(path)
         present = {file.name for file in path.iterdir()} - {LOCK_FILE}
-        # A run that was stopped before its first checkpoint has lost nothing: it starts anew.
+        # A run interrupted before its first checkpoint has lost nothing and starts over.
         if present and (folder.config.name not in present or present - _BEFORE_FIRST_STEP):
             raise ConfigError(f"{path}: exists already; choose another --out, or pass --resume")
         folder.log.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Run folders out of checkpoints of other projects."""
+"""Import of other projects' checkpoints as run folders."""
 
 from pathlib import Path
 
@@ -29,20 +29,20 @@ def import_run(
     fps: float | None = None,
     averaged: bool = True,
 ) -> LoadReport:
-    """A run folder that predicts, evaluates, and starts a training, out of a checkpoint: AdaTAD of
-    OpenTAD, or an ActionFormer, if the config names stored features.
+    """A run folder for prediction, evaluation and fine-tuning, from a checkpoint of OpenTAD's
+    AdaTAD, or of ActionFormer if the config names stored features.
 
     Args:
-        path: of the checkpoint.
-        config: sizes, adapters and settings; the file does not hold them.
-        out: the run folder, which must be new.
-        labels: the classes, in the order of the file.
-        fps: frames per second of the training videos, to which `detect` resamples; None leaves
+        path: Checkpoint.
+        config: Sizes, adapters and settings, which the file does not hold.
+        out: New run folder.
+        labels: Labels in the order of the file.
+        fps: Frames per second of the training videos, to which `detect` resamples; None leaves
             videos as they are.
-        averaged: take the moving average of the weights.
+        averaged: Take the moving average of the weights.
 
     Raises: CheckpointError if the file does not fit the config or the labels, ConfigError if the
-        folder holds something.
+        folder is not empty.
     """
     if fps is not None:
         fps = validated(_RATE, fps, source="--fps", error=CheckpointError)

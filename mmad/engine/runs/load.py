@@ -20,9 +20,9 @@ from mmad.models.recognisers.whole import Recogniser
 
 
 def run_weights(folder: RunFolder) -> dict[str, Tensor]:
-    """All weights of a run by name: those of the best checkpoint, else the averaged of the last.
+    """All weights of a run by name: of the best checkpoint, else the averaged ones of the last.
 
-    Raises: CheckpointError if the folder is not a run, holds no checkpoint yet, or its files do not
+    Raises: CheckpointError if the folder is not a run, has no checkpoint yet, or its files do not
         belong together.
     """
     if not folder.config.is_file() or not folder.frozen.is_file():
@@ -49,15 +49,15 @@ def run_weights(folder: RunFolder) -> dict[str, Tensor]:
 
 
 def fill_from_run(model: nn.Module, path: str | Path, *, keeps_backbone: bool = False) -> None:
-    """Give the model the weights of a run.
+    """Load the weights of a run into a model.
 
-    A detector on features takes the temporal part of one on videos.
+    A detector on features takes the temporal detector of one on videos.
 
     Args:
-        keeps_backbone: of a run on features, which has none, a detector on videos may take the
-            temporal part and keep its own backbone.
+        keeps_backbone: Whether a detector on videos may keep its own backbone and take the temporal
+            detector of a run on features.
 
-    Raises: CheckpointError as `run_weights`, or if the run is of another kind of model.
+    Raises: CheckpointError as `run_weights`, or if the run has another kind of model.
     """
     weights = run_weights(RunFolder(Path(path)))
     wanted = set(model.state_dict())
@@ -75,7 +75,7 @@ def fill_from_run(model: nn.Module, path: str | Path, *, keeps_backbone: bool = 
 
 
 def labels_of(folder: RunFolder) -> LabelMap:
-    """The classes that a run was trained on.
+    """The labels that a run was trained on.
 
     Raises: CheckpointError if the folder is not a run.
     """
@@ -89,11 +89,12 @@ def labels_of(folder: RunFolder) -> LabelMap:
 def load_run(
     path: str | Path, *, features: FeatureManifest | None = None
 ) -> tuple[Detector, DetectionRun, LabelMap]:
-    """The trained detector of a run folder, ready to use, its settings and its classes.
+    """The trained detector of a run folder, ready to use, its settings and its labels.
 
     Args:
-        path: the run folder.
-        features: use its temporal part on such features, also if it was trained on videos.
+        path: Run folder.
+        features: Use its temporal detector on stored features of these settings, even if it was
+            trained on videos.
 
     Raises: CheckpointError as `run_weights`.
     """
@@ -112,9 +113,9 @@ def load_run(
 
 
 def load_recogniser(path: str | Path) -> tuple[Recogniser, RecognitionConfig, LabelMap]:
-    """The trained recogniser of a run folder, ready to use, its settings and its classes.
+    """The trained recogniser of a run folder, ready to use, its settings and its labels.
 
-    Raises: CheckpointError as `run_weights`, or if the run is of another task.
+    Raises: CheckpointError as `run_weights`, or if the run has another task.
     """
     folder = RunFolder(Path(path))
     labels = labels_of(folder)

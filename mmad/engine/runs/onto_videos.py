@@ -1,4 +1,4 @@
-"""Runs ready for videos, also those that were trained on features."""
+"""Runs with video input, converted from features where needed."""
 
 from pathlib import Path
 
@@ -24,14 +24,14 @@ from mmad.weights.load import load_backbone
 def load_video_run(
     path: Path, *, backbone: str | None = None
 ) -> tuple[EndToEndDetector, VideoRun, LabelMap]:
-    """A run ready for videos; one that was trained on features gets their backbone back.
+    """A run with video input; one trained on features gets their backbone back.
 
     Args:
-        path: the run folder.
-        backbone: where that backbone is now; None: where it was.
+        path: Run folder.
+        backbone: Current place of that backbone; None: the original one.
 
     Raises: FeatureError if the features are not those of an end-to-end detector, or their backbone
-        is not where it was; CheckpointError as `load_run`.
+        is not found; CheckpointError as `load_run`.
     """
     detector, config, labels = load_run(path)
     if isinstance(config, VideoRun):
@@ -49,9 +49,9 @@ def load_video_run(
 
 
 def video_config(config: FeatureRun, manifest: FeatureManifest, *, source: str) -> VideoRun:
-    """The settings of a run on features as those of one on videos.
+    """The settings of a run on features, converted to video input.
 
-    Raises: FeatureError if an end-to-end detector would not see the same features.
+    Raises: FeatureError if an end-to-end detector would not compute the same features.
     """
     if not manifest.is_end_to_end or manifest.backbone is None or manifest.pictures is None:
         raise FeatureError(
@@ -80,7 +80,7 @@ def video_config(config: FeatureRun, manifest: FeatureManifest, *, source: str) 
         or max(config.data.window_steps * per_step // clip, 1) * clip,
         **manifest.pictures.model_dump(),
     )
-    # Of stored features, what lies beyond a video's end is always zero.
+    # Stored features are always zero beyond a video's end.
     detector = config.detector.model_copy(update={"mask_features": True})
     return VideoRun(
         compat=config.compat,
@@ -95,9 +95,9 @@ def video_config(config: FeatureRun, manifest: FeatureManifest, *, source: str) 
 
 
 def backbone_of_features(manifest: FeatureManifest, *, place: str | None, source: str) -> Backbone:
-    """The backbone that made the features, read from ``place`` or where it was then.
+    """The backbone that made the features, read from ``place`` or its original place.
 
-    Raises: FeatureError if it is not there, or no longer the same.
+    Raises: FeatureError if it is not found or has changed.
     """
     assert manifest.backbone is not None
     place = place or manifest.weights_source

@@ -1,4 +1,4 @@
-"""The weights that a backbone starts from: of a file, a hub, or a run."""
+"""Initial backbone weights from a file, the Hub or another run."""
 
 from pathlib import Path
 
@@ -17,11 +17,11 @@ from mmad.weights.load import LoadReport, fill_backbone, load_backbone, weight_n
 
 
 def settle_backbone(config: AnyRun, *, started: RunFolder | None = None) -> AnyRun:
-    """The settings with what is ``auto`` about the backbone as the pretrained weights have it.
+    """The settings with every ``auto`` of the backbone resolved from the pretrained weights.
 
     Args:
-        config: the settings.
-        started: run that is resumed; it has settled this.
+        config: Run configuration.
+        started: Run to resume, in which they are resolved already.
 
     Raises: CheckpointError if the weights cannot be read.
     """
@@ -45,8 +45,8 @@ def settle_backbone(config: AnyRun, *, started: RunFolder | None = None) -> AnyR
 
 
 def load_pretrained(backbone: Backbone, config: AnyConfig) -> LoadReport:
-    """Fill the backbone with ``backbone.pretrained``: a file, a hub id, or a run of any task, whose
-    adapters come along.
+    """Load ``backbone.pretrained`` into the backbone: a file, a Hub id, or a run of any task, with
+    its adapters.
 
     Raises: CheckpointError if the weights cannot be read or do not fit.
     """
@@ -64,7 +64,7 @@ def load_pretrained(backbone: Backbone, config: AnyConfig) -> LoadReport:
 
 
 def backbone_weights(run: RunFolder) -> dict[str, Tensor]:
-    """The weights of the backbone of a run, adapters included; empty if it has none.
+    """The backbone weights of a run, adapters included; empty if it has none.
 
     Raises: CheckpointError as `run_weights`.
     """

@@ -210,10 +210,10 @@ def test_other_features_are_refused(
 ) -> None:
     other = other_features(videos, tmp_path / "other.h5", seed=5)
     said = mmad("predict", offline_run, f"data.features={other}", "--subset", "val", code=2)
-    assert "is not what" in said
+    assert "differs from the features" in said
     assert "weights_sha256" in said
     start = offline_config(videos, other, training__start=str(whole_run))
-    with pytest.raises(FeatureError, match=r"are not the features that .* sees"):
+    with pytest.raises(FeatureError, match=r"differs from the features that .* computes"):
         train_run(start, out=tmp_path / "a", quiet=True)
     wish = offline_config(videos, other, data__weights_sha256="abc")
     with pytest.raises(FeatureError, match=r"data\.weights_sha256 says abc"):
@@ -233,7 +233,7 @@ def test_features_that_changed_stop_a_resume(
     train_run(config, out=tmp_path / "run", quiet=True)
     mine.unlink()
     other_features(videos, mine, seed=5)
-    with pytest.raises(FeatureError, match=r"is not what .* was trained on"):
+    with pytest.raises(FeatureError, match=r"differs from the features that .* was trained on"):
         train_run(config, out=tmp_path / "run", resume=True, quiet=True)
 
 
@@ -384,7 +384,7 @@ def test_features_of_other_pictures_are_refused(
     out = tmp_path / "f.h5"
     extract_to_file(files_of(videos), source, ExtractionSettings(), out=out)
     config = offline_config(videos, out, training__start=str(whole_run))
-    with pytest.raises(FeatureError, match="are not the features that"):
+    with pytest.raises(FeatureError, match="differs from the features that"):
         train_run(config, out=tmp_path / "a", quiet=True)
 
 
