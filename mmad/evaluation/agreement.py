@@ -1,6 +1,6 @@
-"""How far annotators agree: persons among themselves, or a model and a person.
+"""Inter-annotator agreement: of people, or of a model and a person.
 
-Every measure of a pair is symmetric: exchanging the two changes nothing but the sign of the mean
+Every measure of a pair is symmetric: exchanging the two changes only the sign of the mean
 deviations.
 """
 
@@ -21,18 +21,18 @@ from mmad.structures import Annotations, Floats
 SHORTEST_STEP_SECONDS = 0.01
 _NUM_NAMED = 5
 
-# What one annotator says: the instances of each video, by id.
+# What one annotator says: the annotations of each video, by id.
 Annotator = Mapping[str, Annotations]
 
 
 @dataclass(frozen=True)
 class Deviation:
-    """How far boundaries of matched instances lie apart, in seconds; the second minus the first.
+    """Deviation of the boundaries of matched annotations in seconds, second minus first.
 
     Attributes:
-        mean: with sign; None without matches, as are the others.
-        mean_absolute: without sign.
-        median_absolute: without sign.
+        mean: Signed mean; None without matches, as are the others.
+        mean_absolute: Mean of absolute values.
+        median_absolute: Median of absolute values.
     """
 
     mean: float | None
@@ -42,15 +42,15 @@ class Deviation:
 
 @dataclass(frozen=True)
 class MatchedAgreement:
-    """Agreement on instances at one tIoU threshold.
+    """Agreement on annotations at one tIoU threshold.
 
     Attributes:
-        tiou: the threshold.
-        num_matched: pairs of instances.
-        f1: 2 * matched / (instances of both); None if there are no instances.
-        f1_per_label: the same for each label.
-        start: deviation of the starts of matched instances.
-        end: deviation of their ends.
+        tiou: Threshold.
+        num_matched: Number of matched pairs.
+        f1: 2 * matched / (annotations of both); None without annotations.
+        f1_per_label: F1 of each label.
+        start: Deviation of the starts of matched annotations.
+        end: Deviation of their ends.
     """
 
     tiou: float
@@ -66,11 +66,11 @@ class LevelAgreement:
     """Agreement of two annotators at one level.
 
     Attributes:
-        labels: of the level.
-        num_instances: of each label, by the first and by the second annotator.
-        matched: one for each tIoU threshold.
-        kappa: Cohen's kappa over time for each label; None where both never or both always see it.
-        mean_kappa: over the labels that have one, or None.
+        labels: Labels of the level.
+        num_instances: Number of annotations of each label, by the first and the second annotator.
+        matched: Agreement at each tIoU threshold.
+        kappa: Cohen's kappa over time for each label; None where both never or both always have it.
+        mean_kappa: Mean over the labels that have one, or None.
     """
 
     labels: LabelMap
@@ -85,9 +85,9 @@ class PairAgreement:
     """Agreement of two annotators.
 
     Attributes:
-        first: name of one.
-        second: name of the other.
-        levels: "action" and, for labels with parents, "body".
+        first: Name of one annotator.
+        second: Name of the other.
+        levels: Results at level "action" and, if labels have body parts, "body".
     """
 
     first: str
@@ -100,11 +100,11 @@ class AgreementReport:
     """Agreement of several annotators, pair by pair.
 
     Attributes:
-        annotators: their names.
-        videos: ids of those that all have annotated, which were compared.
-        left_out: id of each other video, and who has annotated it.
-        step_seconds: distance of the times at which kappa compares.
-        pairs: every pair, in the order of the names.
+        annotators: Names of the annotators.
+        videos: Ids of the videos that all have annotated, which were compared.
+        left_out: Id of each other video, and who has annotated it.
+        step_seconds: Interval of the times at which kappa compares.
+        pairs: Agreement of every pair, in the order of the names.
     """
 
     annotators: tuple[str, ...]
@@ -125,20 +125,20 @@ def measure_agreement(
 ) -> AgreementReport:
     """The agreement of every pair of ``annotators`` on the videos that all of them have.
 
-    The body level maps labels to their parents; segments stay. Labels without parents have the
-    action level only.
+    The body level maps labels to their body parts; segments are unchanged. Labels without parents
+    have the action level only.
 
     Args:
-        annotators: by name, at least two.
-        labels: that all annotations refer to.
-        durations_seconds: length of each video.
-        tiou: thresholds above which instances may be matched.
-        step_seconds: distance of the times at which kappa compares.
-        levels: "action", "body" or both.
+        annotators: Annotators by name, at least two.
+        labels: Labels that all annotations refer to.
+        durations_seconds: Duration of each video.
+        tiou: Thresholds above which annotations may be matched.
+        step_seconds: Interval of the times at which kappa compares.
+        levels: Either or both of "action" and "body".
 
     Raises: AnnotationError if there are fewer than two annotators, no video is common to all, a
-        common video has no duration, none of the annotators has an instance, the step is too short
-        or no number, or only the body level is asked for and the labels have no parents.
+        common video has no duration, no annotator has an annotation in them, the step is too short
+        or not a number, or only the body level is requested and the labels have no body parts.
     """
     if not SHORTEST_STEP_SECONDS <= step_seconds < np.inf:
         raise AnnotationError(
@@ -151,7 +151,7 @@ def measure_agreement(
     videos, left_out = common_videos(annotators)
     unknown = [video for video in videos if video not in durations_seconds]
     if unknown:
-        raise AnnotationError(f"the duration of video {unknown[0]} is not known")
+        raise AnnotationError(f"the duration of video {unknown[0]} is unknown")
     durations = np.array([durations_seconds[video] for video in videos])
     rows = {
         name: annotation_rows([(i, annotations[video]) for i, video in enumerate(videos)])
@@ -159,7 +159,7 @@ def measure_agreement(
     }
     if not any(len(one) for one in rows.values()):
         raise AnnotationError(
-            f"{', '.join(annotators)}: none has an instance in the videos of all ({videos[0]}, "
+            f"{', '.join(annotators)}: none has an annotation in the videos of all ({videos[0]}, "
             "...), so there is no agreement to measure; of predictions, those with a score of at "
             "least --min-score count"
         )
@@ -186,7 +186,8 @@ def _levels(labels: LabelMap, wanted: Sequence[str]) -> dict[str, LabelMap]:
 def common_videos(
     annotators: Mapping[str, Annotator],
 ) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
-    """The videos that all annotators have, in the order of the first; and who has the others.
+    """The videos that all annotators have, in the order of the first; and the annotators of the
+    others.
 
     >>> empty = Annotations()
     >>> common_videos({"ada": {"v": empty, "w": empty}, "ben": {"v": empty}})
@@ -233,7 +234,7 @@ def _compare(
     defined = [value for value in kappa if value is not None]
     matched = []
     for threshold in tiou:
-        # Pairs are formed by falling tIoU, so those above a higher threshold are its matching.
+        # Pairs are formed by descending tIoU, so those above a higher threshold are its matching.
         good = overlap >= threshold
         hits = np.bincount(a.labels[in_a[good]], minlength=len(labels))
         apart = b.segments[in_b[good]] - a.segments[in_a[good]]
@@ -273,7 +274,7 @@ def sampled_kappa(
     """Cohen's kappa of each label over time.
 
     Time is cut into bins of ``step_seconds``; at the middle of each bin a label is present (start
-    <= t < end of an instance) or absent. All videos count as one long series. With observed
+    <= t < end of an annotation) or absent. All videos count as one long series. With observed
     agreement p and the agreement q that chance would give two independent annotators who see the
     label as often as these, kappa is (p - q) / (1 - q); None where q is 1, as it is when both never
     or both always see the label.
@@ -295,7 +296,7 @@ def sampled_kappa(
 
 
 def _first_sample(seconds: float, step_seconds: float) -> int:
-    """Number of the first sample at ``seconds`` or later."""
+    """Index of the first sample at ``seconds`` or later."""
     # 0.15 / 0.1 is not 1.5: a boundary on the middle of a bin must not move by rounding.
     return int(np.ceil(round(seconds / step_seconds - 0.5, 6)))
 
@@ -311,7 +312,7 @@ def _present(
 
 
 def _kappa(both: int, in_a: int, in_b: int, num_samples: int) -> float | None:
-    # All times num_samples squared, in whole numbers: the comparison with 1 is exact.
+    # All times num_samples squared, in integers: the comparison with 1 is exact.
     square = num_samples**2
     observed = (num_samples - in_a - in_b + 2 * both) * num_samples
     chance = in_a * in_b + (num_samples - in_a) * (num_samples - in_b)
@@ -319,7 +320,7 @@ def _kappa(both: int, in_a: int, in_b: int, num_samples: int) -> float | None:
 
 
 def agreement_json(report: AgreementReport) -> dict[str, Any]:
-    """The numbers of a report for a JSON file; labels by name, those that nobody used left out."""
+    """The numbers of a report for a JSON file; labels by name, unused ones left out."""
     return {
         "annotators": list(report.annotators),
         "videos": list(report.videos),

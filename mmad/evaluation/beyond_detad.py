@@ -1,5 +1,5 @@
-"""What DETAD does not ask: which actions are taken for which, who hides whom, how far ends are off,
-whether scores mean what they say, and which videos are worst. All at the first threshold.
+"""Error analysis beyond DETAD: confusion of actions, co-occurrence, boundary errors, calibration,
+and the worst videos. All at the first threshold.
 """
 
 from dataclasses import dataclass
@@ -31,9 +31,9 @@ class Confusion:
     """Detections of one action on annotations of another.
 
     Attributes:
-        annotated, detected: labels.
-        count: detections among the top 1 G of their class.
-        same_part: whether both are actions of one body part.
+        annotated, detected: Labels.
+        count: Number of detections among the top 1 G of their class.
+        same_part: Whether both are actions of one body part.
     """
 
     annotated: int
@@ -43,10 +43,10 @@ class Confusion:
 
 
 def confusions(errors: LevelErrors) -> list[Confusion]:
-    """Pairs of actions by falling count: overlap enough for a match, with another label."""
+    """Pairs of actions by descending count: sufficient overlap for a match, but another label."""
     top = (errors.outcome[:, 0] == WRONG_LABEL) & (errors.multiple == 0)
-    detected = errors.matches.found.labels[top]
-    annotated = errors.matches.truth.labels[errors.nearest[top]]
+    detected = errors.matches.detections.labels[top]
+    annotated = errors.matches.annotations.labels[errors.nearest[top]]
     size = len(errors.labels)
     counts = np.bincount(annotated * size + detected, minlength=size * size)
     order = np.argsort(-counts, kind="stable")
@@ -58,33 +58,33 @@ def confusions(errors: LevelErrors) -> list[Confusion]:
     ]
 
 
-def co_occurrence(truth: Rows, labels: LabelMap) -> Ints:
+def co_occurrence(annotations: Rows, labels: LabelMap) -> Ints:
     """Index in `CO_OCCURRENCES` of each annotation, (M,): what it overlaps in its video.
 
-    Labels without parents are a body part each.
+    Labels without body parts count as a body part each.
     """
-    part = labels.to_parents(truth.labels) if labels.has_parents else truth.labels
-    order = np.lexsort((truth.segments[:, 0], truth.videos))
-    result = np.zeros(len(truth), dtype=np.int64)
-    # Neighbours at growing distance, as long as any two of them overlap.
-    running_end = _running_end(truth, order)
+    part = labels.to_parents(annotations.labels) if labels.has_parents else annotations.labels
+    order = np.lexsort((annotations.segments[:, 0], annotations.videos))
+    result = np.zeros(len(annotations), dtype=np.int64)
+    # Neighbours at increasing distance, as long as any two overlap.
+    running_end = _running_end(annotations, order)
     for distance in range(1, len(order)):
         earlier, later = order[:-distance], order[distance:]
-        same_video = truth.videos[earlier] == truth.videos[later]
-        if not (same_video & (truth.segments[later, 0] < running_end[:-distance])).any():
+        same_video = annotations.videos[earlier] == annotations.videos[later]
+        if not (same_video & (annotations.segments[later, 0] < running_end[:-distance])).any():
             break
-        overlap = same_video & (truth.segments[later, 0] < truth.segments[earlier, 1])
-        overlap &= truth.segments[earlier, 0] < truth.segments[later, 1]
+        overlap = same_video & (annotations.segments[later, 0] < annotations.segments[earlier, 1])
+        overlap &= annotations.segments[earlier, 0] < annotations.segments[later, 1]
         kind = np.where(part[earlier] == part[later], 2, 1)[overlap]
         np.maximum.at(result, earlier[overlap], kind)
         np.maximum.at(result, later[overlap], kind)
     return result
 
 
-def _running_end(truth: Rows, order: Ints) -> Floats:
+def _running_end(annotations: Rows, order: Ints) -> Floats:
     """Latest end so far inside each video, in the order of starts."""
-    ends = truth.segments[order, 1].copy()
-    video = truth.videos[order]
+    ends = annotations.segments[order, 1].copy()
+    video = annotations.videos[order]
     for place in range(1, len(ends)):
         if video[place] == video[place - 1]:
             ends[place] = max(ends[place], ends[place - 1])
@@ -92,16 +92,16 @@ def _running_end(truth: Rows, order: Ints) -> Floats:
 
 
 def missed_by_co_occurrence(errors: LevelErrors, kinds: Ints) -> list[float]:
-    """Share of missed annotations of each kind of `CO_OCCURRENCES`; NaN where there is none."""
+    """Share of missed annotations for each of `CO_OCCURRENCES`; NaN where there are none."""
     return [errors.missed(kinds == number) for number in range(len(CO_OCCURRENCES))]
 
 
 @dataclass(frozen=True, eq=False)
 class BoundaryErrors:
-    """Ends of true positives, detected minus annotated, in seconds.
+    """Boundary errors of true positives, detected minus annotated, in seconds.
 
     Attributes:
-        starts, ends: (P,), above 0 is late.
+        starts, ends: Errors (P,); above 0 is late.
     """
 
     starts: Floats
@@ -122,21 +122,21 @@ class BoundaryErrors:
 
 
 def boundary_errors(errors: LevelErrors) -> BoundaryErrors:
-    """How far the ends of true positives are off."""
+    """Errors of the boundaries of true positives."""
     right = np.flatnonzero(errors.outcome[:, 0] == TRUE_POSITIVE)
     taken = errors.matches.table.matched[right, 0]
-    off = errors.matches.found.segments[right] - errors.matches.truth.segments[taken]
+    off = errors.matches.detections.segments[right] - errors.matches.annotations.segments[taken]
     return BoundaryErrors(off[:, 0], off[:, 1])
 
 
 @dataclass(frozen=True, eq=False)
 class Histogram:
-    """Numbers in equal bins; what lies beyond the first or last edge counts in that bin.
+    """Counts in equal bins; outliers count in the first or last bin.
 
     Attributes:
-        edges: (B + 1,).
-        counts: (B,).
-        mean: of the numbers themselves; NaN of none.
+        edges: Edges of the bins, (B + 1,).
+        counts: Counts of the bins, (B,).
+        mean: Mean of the values themselves; NaN if there are none.
     """
 
     edges: Floats
@@ -161,14 +161,16 @@ def boundary_histogram(seconds: Floats) -> Histogram:
     return _histogram(seconds, -reach, reach, 40)
 
 
-def length_histogram(truth: Rows) -> Histogram:
+def length_histogram(annotations: Rows) -> Histogram:
     """Lengths of annotations in seconds; the longest 1 % count in the last bin."""
-    seconds = truth.segments[:, 1] - truth.segments[:, 0]
+    seconds = annotations.segments[:, 1] - annotations.segments[:, 0]
     return _histogram(seconds, 0.0, _reach(seconds, 0.99, step=1.0), 30)
 
 
 def score_of_as_many(scores: Floats, count: int) -> float:
-    """The score, in hundredths, above which there are about ``count`` detections; 0 for all."""
+    """The score, rounded to hundredths, above which there are about ``count`` detections; 0 for
+    all.
+    """
     if len(scores) <= count:
         return 0.0
     return float(np.floor(100 * np.sort(scores)[-max(count, 1)]) / 100)
@@ -176,13 +178,13 @@ def score_of_as_many(scores: Floats, count: int) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """Whether a score of 0.7 is right seven times in ten.
+    """Calibration of scores: whether those of 0.7 are right seven times in ten.
 
     Attributes:
-        edges: (B + 1,), of the scores.
-        counts: (B,), detections.
-        mean_score: (B,); NaN for an empty bin.
-        precision: (B,), share of them that match; NaN for an empty bin.
+        edges: Edges of the score bins, (B + 1,).
+        counts: Number of detections, (B,).
+        mean_score: Mean score, (B,); NaN for an empty bin.
+        precision: Share of matched detections, (B,); NaN for an empty bin.
     """
 
     edges: Floats
@@ -192,7 +194,9 @@ class Calibration:
 
     @property
     def expected_error(self) -> float:
-        """Mean distance of score and precision over the detections (ECE); NaN of none."""
+        """Expected calibration error: mean distance of score and precision; NaN without
+        detections.
+        """
         if not self.counts.sum():
             return float("nan")
         filled = self.counts > 0
@@ -201,8 +205,8 @@ class Calibration:
 
 
 def calibration(errors: LevelErrors) -> Calibration:
-    """Scores in ten equal bins from 0 to 1 (a larger score falls into the last one)."""
-    scores = errors.matches.found.scores
+    """Calibration in ten equal bins from 0 to 1 (a larger score falls into the last one)."""
+    scores = errors.matches.detections.scores
     hits = errors.matches.table.matched[:, 0] >= 0
     bins = np.clip((scores * NUM_SCORE_BINS).astype(np.int64), 0, NUM_SCORE_BINS - 1)
     counts = np.bincount(bins, minlength=NUM_SCORE_BINS)
@@ -220,10 +224,10 @@ class VideoErrors:
     """Errors in one video, of the detections among the top 1 G of their class.
 
     Attributes:
-        video_id: the video.
-        num_annotations: in it.
-        missed: annotations that nothing matched at a sufficient precision.
-        outcomes: detections of each of `OUTCOMES`.
+        video_id: Id of the video.
+        num_annotations: Number of its annotations.
+        missed: Number of annotations without a match at sufficient precision.
+        outcomes: Number of detections of each of `OUTCOMES`.
     """
 
     video_id: str
@@ -233,22 +237,22 @@ class VideoErrors:
 
     @property
     def num_errors(self) -> int:
-        """Missed annotations and wrong detections."""
+        """Number of missed annotations and wrong detections."""
         return self.missed + sum(self.outcomes) - self.outcomes[TRUE_POSITIVE]
 
 
 def errors_by_video(report: ErrorReport, *, level: str) -> list[VideoErrors]:
-    """Every video, the one with the most errors first."""
+    """Errors of every video, most errors first."""
     errors = report.levels[level]
-    truth, found = errors.matches.truth, errors.matches.found
+    annotations, detections = errors.matches.annotations, errors.matches.detections
     size = len(report.videos)
-    annotated = np.bincount(truth.videos, minlength=size)
-    missed = np.bincount(truth.videos[~errors.is_found[:, 0]], minlength=size)
+    annotated = np.bincount(annotations.videos, minlength=size)
+    missed = np.bincount(annotations.videos[~errors.is_found[:, 0]], minlength=size)
     kinds = (TRUE_POSITIVE, DOUBLE, WRONG_LABEL, LOCALISATION, CONFUSION, BACKGROUND)
     top = (errors.multiple == 0) & (errors.outcome[:, 0] != NOT_JUDGED)
     counts = np.stack(
         [
-            np.bincount(found.videos[top & (errors.outcome[:, 0] == kind)], minlength=size)
+            np.bincount(detections.videos[top & (errors.outcome[:, 0] == kind)], minlength=size)
             for kind in kinds
         ],
         axis=1,

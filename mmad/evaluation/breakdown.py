@@ -1,4 +1,4 @@
-"""The mAP taken apart: recall at k, classes by their frequency, confidence over videos.
+"""Breakdown of mAP: recall at k, class frequency, bootstrap confidence intervals over videos.
 
 Shapes: Q thresholds, K classes, R resamples, N detections.
 """
@@ -14,32 +14,32 @@ from mmad.evaluation.detection import DetectionReport, LevelReport
 from mmad.evaluation.matching import Matches
 from mmad.structures import Floats, Ints
 
-# Name -> fewest annotations of a class in it.
+# Name -> minimum number of annotations of a class in it.
 FREQUENCIES: Mapping[str, int] = {"many": 100, "medium": 30, "few": 10, "rare": 1}
 RECALL_AT = (1, 5, 10, 20, 50, 100)
-# Numbers in memory at once while resampling.
+# Numbers kept in memory at once while resampling.
 _CHUNK = 20_000_000
 
 
 def recall_at(level: LevelReport, ks: Sequence[int] = RECALL_AT) -> Floats:
     """Share of annotations found by the ``k`` best detections of each video, (len(ks), Q).
 
-    Labels count. Leaving out the rest changes no match of the best ones.
+    Labels must match. Dropping the other detections changes no match of the best ones.
     """
     matches = level.matches
-    found = matches.found
-    order = np.lexsort((np.arange(len(found)), -found.scores, found.videos))
-    place = np.arange(len(found))
-    first = np.searchsorted(found.videos[order], found.videos[order], side="left")
-    rank = np.empty(len(found), dtype=np.int64)
+    detections = matches.detections
+    order = np.lexsort((np.arange(len(detections)), -detections.scores, detections.videos))
+    place = np.arange(len(detections))
+    first = np.searchsorted(detections.videos[order], detections.videos[order], side="left")
+    rank = np.empty(len(detections), dtype=np.int64)
     rank[order] = place - first
     hits = matches.table.matched >= 0
-    total = max(len(matches.truth), 1)
+    total = max(len(matches.annotations), 1)
     return np.stack([hits[rank < k].sum(axis=0) / total for k in ks])
 
 
 def frequency_of(count: int) -> str:
-    """Name in `FREQUENCIES` of a class with so many annotations, at least 1.
+    """Name in `FREQUENCIES` of a class with ``count`` annotations, at least 1.
 
     >>> frequency_of(30), frequency_of(1)
     ('medium', 'rare')
@@ -65,11 +65,11 @@ def map_by_frequency(level: LevelReport) -> dict[str, tuple[int, float]]:
 
 @dataclass(frozen=True, eq=False)
 class Resamples:
-    """Figures of the same data with its videos drawn again, with replacement.
+    """Bootstrap resamples: figures of the data with its videos drawn with replacement.
 
     Attributes:
-        map: (R, Q), mean over the classes that have annotations in the resample.
-        per_class: (R, K), mean over the thresholds; NaN where a class has no annotations.
+        map: Mean over the classes that have annotations in the resample, (R, Q).
+        per_class: Mean over the thresholds, (R, K); NaN where a class has no annotations.
     """
 
     map: Floats
@@ -82,11 +82,11 @@ class Resamples:
 
 
 def interval(values: Floats, estimate: float, *, confidence: float = 0.95) -> tuple[float, float]:
-    """The middle share ``confidence`` of resampled ``values``, moved so that their mean is the
-    ``estimate``; NaN is ignored, and the interval of none.
+    """The central interval with share ``confidence`` of resampled ``values``, shifted so that their
+    mean is the ``estimate``; NaN values are ignored, and without others the interval is NaN.
 
-    Moved, because a resample repeats some of the few annotations of a rare class, which raises its
-    average precision: not moved, an interval can lie above the very figure it is for.
+    Shifted, because a resample repeats some of the few annotations of a rare class, which raises
+    its average precision: an uncorrected interval can exclude the estimate itself.
     """
     known = values[~np.isnan(values)]
     if not len(known):
@@ -97,7 +97,7 @@ def interval(values: Floats, estimate: float, *, confidence: float = 0.95) -> tu
 
 
 def draw_videos(num_videos: int, *, num_resamples: int, seed: int = 0) -> Ints:
-    """How often each video is in each resample, (R, videos)."""
+    """Number of copies of each video in each resample, (R, videos)."""
     rng = np.random.default_rng(seed)
     drawn = rng.integers(0, num_videos, (num_resamples, num_videos))
     offsets = num_videos * np.arange(num_resamples)[:, None]
@@ -106,11 +106,11 @@ def draw_videos(num_videos: int, *, num_resamples: int, seed: int = 0) -> Ints:
 
 
 def resample(level: LevelReport, copies: Ints) -> Resamples:
-    """The figures of each resample; a match depends on its own video only, so none is redone.
+    """The figures of each resample; matches depend on one video only, so none is repeated.
 
     Args:
-        level: of the data as they are.
-        copies: (R, videos), as `draw_videos`.
+        level: Results on the data themselves.
+        copies: Number of copies, (R, videos), as from `draw_videos`.
     """
     matches = level.matches
     num_resamples, num_labels = len(copies), len(level.labels)
@@ -129,10 +129,10 @@ def resample(level: LevelReport, copies: Ints) -> Resamples:
 def _class_precisions(matches: Matches, label: int, copies: Ints) -> Floats:
     """Interpolated average precision of a class in each resample, (R, Q)."""
     mine = matches.ranked[label]
-    truth = matches.truth.videos[matches.truth.labels == label]
-    num_annotations = copies[:, truth].sum(axis=1).astype(np.float64)
+    videos = matches.annotations.videos[matches.annotations.labels == label]
+    num_annotations = copies[:, videos].sum(axis=1).astype(np.float64)
     num_annotations[num_annotations == 0] = np.nan
-    weights = copies[:, matches.found.videos[mine]]
+    weights = copies[:, matches.detections.videos[mine]]
     seen = weights.cumsum(axis=1)
     result = np.zeros((len(copies), len(matches.table.tiou)))
     for column in range(result.shape[1]):
@@ -147,15 +147,15 @@ def _class_precisions(matches: Matches, label: int, copies: Ints) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Second minus first set of detections, on the same resamples of the videos.
+    """Second minus first set of detections, on the same resamples.
 
     Attributes:
-        per_class: (K,), of the average precision (mean over thresholds); NaN without
+        per_class: Difference of average precision (mean over thresholds), (K,); NaN without
             annotations.
-        per_class_intervals: (K, 2).
-        difference: of the average mAP.
-        interval: of it.
-        share_not_better: of the resamples in which the second is not better.
+        per_class_intervals: Intervals of these, (K, 2).
+        difference: Difference of the average mAP.
+        interval: Interval of the difference.
+        share_not_better: Share of the resamples in which the second is not better.
     """
 
     per_class: Floats

@@ -1,4 +1,4 @@
-"""One set of annotations from those of several annotators, and what they do not agree on.
+"""Consensus of several annotators, and what they dispute.
 
 Source: MMA-52 paper, Sec. 3.1, "Data Annotation", measure 3 (cross-check): of three annotators, an
 instance is reliable where the tIoU of all of theirs is greater than 0.9; inconsistencies are
@@ -25,15 +25,15 @@ MAJORITY_TIOU = 0.5
 
 @dataclass(frozen=True)
 class DisputedInstance:
-    """An instance that no majority has.
+    """An instance that no majority has annotated.
 
     Attributes:
-        video_id: where it is.
-        label: what it is.
-        start_seconds: mean over those who have it.
-        end_seconds: mean over those who have it.
-        seen_by: names of the annotators who have it.
-        missed_by: names of the others.
+        video_id: Id of the video.
+        label: Label index.
+        start_seconds: Mean over those who have it.
+        end_seconds: Mean over those who have it.
+        seen_by: Names of the annotators who have it.
+        missed_by: Names of the others.
     """
 
     video_id: str
@@ -49,10 +49,10 @@ class Consensus:
     """What annotators agree on.
 
     Attributes:
-        annotations: of each video that all have annotated, in order of start.
-        num_reliable: instances that all have, above the high tIoU.
-        num_majority: the other instances that are kept.
-        disputed: instances that are not kept.
+        annotations: Agreed annotations of each video that all have annotated, in order of start.
+        num_reliable: Number of instances that all have, above the high tIoU.
+        num_majority: Number of the other instances that are kept.
+        disputed: Instances that are not kept.
     """
 
     annotations: Mapping[str, Annotations]
@@ -69,15 +69,15 @@ def find_consensus(
 ) -> Consensus:
     """The instances that all annotators or most of them have, with averaged boundaries.
 
-    Instances of one label, at most one of each annotator, are one instance if each two of them have
-    a tIoU of at least ``majority_tiou``. They are put together by falling tIoU, so the order of the
-    annotators makes no difference. One that all have, with each tIoU above ``reliable_tiou``, is
-    reliable; another is kept if more than half of the annotators have it, and disputed if not.
+    Annotations of one label, at most one of each annotator, are one instance if each two of them
+    have a tIoU of at least ``majority_tiou``. They are grouped by descending tIoU, so the order of
+    the annotators makes no difference. One that all have, with each tIoU above ``reliable_tiou``,
+    is reliable; another is kept if more than half of the annotators have it, and disputed if not.
 
-    Differs: the paper's annotators talk about what is not reliable; here they only vote, two
-    instances are the same from ``majority_tiou`` on, and the boundaries are means of theirs, none
-    of which the paper says. Two annotators, or more than three, are possible: of two, both are the
-    majority.
+    Differs: the paper's annotators discuss what is not reliable; here they only vote, two
+    annotations are the same instance from ``majority_tiou`` on, and boundaries are averaged, none
+    of which the paper specifies. Two annotators, or more than three, are possible: of two, both are
+    the majority.
 
     Raises: AnnotationError if there are fewer than two annotators, no video is common to all, or a
         tIoU is not above 0 and at most 1.
@@ -134,7 +134,7 @@ def _annotations(instances: list[tuple[float, float, int]]) -> Annotations:
 
 
 def _groups(of_each: list[Rows], rows: Rows, owners: np.ndarray, *, tiou: float) -> list[list[int]]:
-    """Rows that are one instance; every row is in one group."""
+    """Groups of rows that are one instance; every row is in one group."""
     groups = {row: [row] for row in range(len(rows))}
     for one, other in _links(of_each, rows, tiou=tiou):
         mine, theirs = groups[one], groups[other]
@@ -149,7 +149,7 @@ def _groups(of_each: list[Rows], rows: Rows, owners: np.ndarray, *, tiou: float)
 
 
 def _links(of_each: list[Rows], rows: Rows, *, tiou: float) -> list[tuple[int, int]]:
-    """Matched rows of every two annotators, by falling tIoU; of equal ones the earlier first."""
+    """Matched rows of every two annotators, by descending tIoU; the earlier first on ties."""
     offsets = np.cumsum([0, *map(len, of_each)]).tolist()
     found: list[tuple[float, Floats, int, int]] = []
     for a, b in combinations(range(len(of_each)), 2):

@@ -1,4 +1,4 @@
-"""Detection mAP over tIoU thresholds at action and body level, as the official evaluators do it."""
+"""Detection mAP over tIoU thresholds at action and body level, as in the official evaluators."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from mmad.structures import Annotations, Detections, Floats, Ints, VideoRecord
 
 @dataclass(frozen=True)
 class Protocol:
-    """What differs between the official evaluators.
+    """The differences between the official evaluators.
 
     Attributes:
-        denominator: of the tIoU.
-        drop_duplicates: of two annotations of a class whose ends agree to 1e-3 s, keep the first.
-        drop_empty: leave out annotations of zero length.
+        denominator: Denominator of the tIoU.
+        drop_duplicates: Keep the first of annotations of a class whose boundaries agree to 1e-3 s.
+        drop_empty: Leave out annotations of zero length.
     """
 
     denominator: Denominator
@@ -37,12 +37,12 @@ DUPLICATE_SECONDS = 1e-3
 
 @dataclass(frozen=True, eq=False)
 class LevelReport:
-    """mAP at one level. Fractions.
+    """The mAP at one level. Fractions.
 
     Attributes:
-        per_class: (Q, K) average precision; NaN for a class without annotations.
-        labels: of this level.
-        matches: what it was computed from; its annotations are those that the protocol counts.
+        per_class: Average precision, (Q, K); NaN for a class without annotations.
+        labels: Labels of the level.
+        matches: Matching that it was computed from, with the annotations that the protocol counts.
     """
 
     per_class: Floats
@@ -70,20 +70,20 @@ class LevelReport:
         return float(self.map.mean())
 
     def map_at(self, tiou: float) -> float | None:
-        """The mAP at a threshold, or None if it was not asked for."""
+        """The mAP at a threshold, or None if that was not evaluated."""
         near = np.flatnonzero(np.abs(self.tiou - tiou) < 1e-6)
         return float(self.map[near[0]]) if len(near) else None
 
 
 @dataclass(frozen=True, eq=False)
 class DetectionReport:
-    """mAP of a set of detections.
+    """The mAP of a set of detections.
 
     Attributes:
-        protocol: name in `PROTOCOLS`.
-        levels: "action" and, for labels with parents, "body".
-        num_videos: annotated videos.
-        num_videos_without_detections: of these.
+        protocol: Name in `PROTOCOLS`.
+        levels: Results at level "action" and, if labels have body parts, "body".
+        num_videos: Number of annotated videos.
+        num_videos_without_detections: Number of these without detections.
     """
 
     protocol: str
@@ -107,7 +107,8 @@ def mean_precision(per_class: Floats) -> Floats:
 def parse_tiou(text: str) -> Floats:
     """Thresholds of ``0.1:0.9`` (steps of 0.1), ``0.5`` or ``0.2,0.5,0.7``.
 
-    A range has the floats of ``np.linspace``, as the official codes: 0.7 is 0.7000000000000001.
+    A range has the floats of ``np.linspace``, as in the official evaluators: 0.7 is
+    0.7000000000000001.
 
     Raises: PredictionError if it is none of these or outside (0, 1].
 
@@ -151,33 +152,33 @@ def evaluate_detections(
 ) -> DetectionReport:
     """The mAP of ``detections`` against the annotations of ``records``.
 
-    The body level maps the labels of both to their parents; segments and scores stay, and nothing
-    is suppressed again. Labels without parents have the action level only.
+    The body level maps the labels of both to their body parts; segments and scores are unchanged,
+    and suppression is not repeated. Labels without body parts have the action level only.
 
     Args:
-        detections: of each video, by id; a video may be absent.
-        records: the annotated videos.
-        labels: that the indices in both refer to.
-        tiou: (Q,), thresholds; see `parse_tiou`.
-        protocol: name in `PROTOCOLS`.
-        levels: "action", "body" or both.
+        detections: Detections of each video, by id; a video may be absent.
+        records: Annotated videos.
+        labels: Labels that the indices in both refer to.
+        tiou: Thresholds (Q,); see `parse_tiou`.
+        protocol: Name in `PROTOCOLS`.
+        levels: Either or both of "action" and "body".
 
     Raises: PredictionError if a video of the detections is not among the records, or if only the
-        body level is asked for and the labels have no parents.
+        body level is requested and the labels have no body parts.
     """
     if not labels.has_parents and "action" not in levels:
         raise PredictionError(
             f"the {len(labels)} labels have no body parts to score; ask for the action level"
         )
     rules = PROTOCOLS[protocol]
-    found, truth = rows_of(detections, records)
+    detected, annotated = rows_of(detections, records)
     reports = {}
     if "action" in levels:
-        reports["action"] = _evaluate(found, truth, labels=labels, tiou=tiou, rules=rules)
+        reports["action"] = _evaluate(detected, annotated, labels=labels, tiou=tiou, rules=rules)
     if "body" in levels and labels.has_parents:
         reports["body"] = _evaluate(
-            to_parents(found, labels),
-            to_parents(truth, labels),
+            to_parents(detected, labels),
+            to_parents(annotated, labels),
             labels=labels.parent_map,
             tiou=tiou,
             rules=rules,
@@ -195,11 +196,11 @@ def evaluate_detections(
 def rows_of(
     detections: Mapping[str, Detections], records: Sequence[VideoRecord]
 ) -> tuple[Rows, Rows]:
-    """Detections and annotations in a table each; videos are numbered as in ``records``.
+    """Detections and annotations as one table each; videos are numbered as in ``records``.
 
     Detections of a file are in its order, whether or not it goes from video to video.
 
-    Raises: PredictionError that names the videos of the detections that are not among the records.
+    Raises: PredictionError with the videos of the detections that are not among the records.
     """
     known = {record.video_id: number for number, record in enumerate(records)}
     raise_problems(
@@ -211,13 +212,15 @@ def rows_of(
             if video not in known
         ],
     )
-    found = detection_rows([(known[video], item) for video, item in detections.items()])
-    truth = annotation_rows([(known[record.video_id], record.annotations) for record in records])
-    return found, truth
+    detected = detection_rows([(known[video], item) for video, item in detections.items()])
+    annotated = annotation_rows(
+        [(known[record.video_id], record.annotations) for record in records]
+    )
+    return detected, annotated
 
 
 def to_parents(rows: Rows, labels: LabelMap) -> Rows:
-    """The rows with the body parts of their labels."""
+    """The rows with labels mapped to body parts."""
     return Rows(rows.segments, labels.to_parents(rows.labels), rows.videos, rows.scores)
 
 
@@ -255,14 +258,14 @@ def _repeat(items: Sequence[tuple[int, Detections | Annotations]]) -> Ints:
 
 
 def _evaluate(
-    found: Rows, truth: Rows, *, labels: LabelMap, tiou: Floats, rules: Protocol
+    detections: Rows, annotations: Rows, *, labels: LabelMap, tiou: Floats, rules: Protocol
 ) -> LevelReport:
     if rules.drop_empty:
-        truth = truth.take(truth.segments[:, 1] > truth.segments[:, 0])
+        annotations = annotations.take(annotations.segments[:, 1] > annotations.segments[:, 0])
     if rules.drop_duplicates:
-        truth = truth.take(~_duplicates(truth))
-    table = match(found, truth, tiou=tiou, denominator=rules.denominator)
-    matches = Matches(found, truth, len(labels), table)
+        annotations = annotations.take(~_duplicates(annotations))
+    table = match(detections, annotations, tiou=tiou, denominator=rules.denominator)
+    matches = Matches(detections, annotations, len(labels), table)
     return LevelReport(class_precisions(table.matched >= 0, matches), labels, matches)
 
 
@@ -270,8 +273,8 @@ def class_precisions(hits: NDArray[np.bool_], matches: Matches) -> Floats:
     """Average precision of each class, (Q, K), NaN without annotations.
 
     Args:
-        hits: (N, Q), whether each detection takes an annotation.
-        matches: the detections in their order, and the annotations.
+        hits: Whether each detection takes an annotation, (N, Q).
+        matches: Detections in their order, and annotations.
     """
     per_class = np.full((hits.shape[1], matches.num_labels), np.nan)
     for label in np.flatnonzero(matches.num_annotations):
@@ -281,19 +284,24 @@ def class_precisions(hits: NDArray[np.bool_], matches: Matches) -> Floats:
     return per_class
 
 
-def _duplicates(truth: Rows) -> NDArray[np.bool_]:
-    """Annotations that repeat video, class, start and end of an earlier one that stays, (M,)."""
-    order = np.lexsort((np.arange(len(truth)), truth.labels, truth.videos))
-    group = truth.videos[order] * (truth.labels.max(initial=0) + 1) + truth.labels[order]
+def _duplicates(annotations: Rows) -> NDArray[np.bool_]:
+    """Annotations that repeat video, class, start and end of an earlier one that is kept, (M,)."""
+    order = np.lexsort((np.arange(len(annotations)), annotations.labels, annotations.videos))
+    group = (
+        annotations.videos[order] * (annotations.labels.max(initial=0) + 1)
+        + annotations.labels[order]
+    )
     close_pairs: list[tuple[int, int]] = []
     for distance in range(1, len(order)):
         same = group[distance:] == group[:-distance]
         if not same.any():
             break
-        gap = np.abs(truth.segments[order[distance:]] - truth.segments[order[:-distance]])
+        gap = np.abs(
+            annotations.segments[order[distance:]] - annotations.segments[order[:-distance]]
+        )
         later = distance + np.flatnonzero(same & (gap <= DUPLICATE_SECONDS).all(axis=1))
         close_pairs += zip(later.tolist(), (later - distance).tolist(), strict=True)
-    repeated = np.zeros(len(truth), dtype=bool)
+    repeated = np.zeros(len(annotations), dtype=bool)
     for later_place, earlier_place in sorted(close_pairs):
         if not repeated[order[earlier_place]]:
             repeated[order[later_place]] = True

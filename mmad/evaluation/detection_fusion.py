@@ -1,4 +1,4 @@
-"""Detections of several models as one: pooled, then Soft-NMS over all of them."""
+"""Fusion of detections of several models: pooling, then Soft-NMS over all."""
 
 from collections.abc import Mapping, Sequence
 
@@ -20,21 +20,21 @@ def fuse_detections(
     """The detections of all ``members``, by video and falling score, after Gaussian Soft-NMS.
 
     Scores are multiplied by the weight of their member over the largest weight: equal weights leave
-    them as they are, and no weights bring a score above 1. What several members find stays as one
-    strong detection and weak copies of it. Videos come in the order in which the members name them;
-    one without detections has an empty entry.
+    them unchanged, and no score exceeds 1. What several members detect remains as one strong
+    detection with weak copies. Videos keep the order in which the members name them; those without
+    detections have an empty entry.
 
     Args:
-        members: the detections of each video, of each model; labels of one label set.
-        weights: one for each member, at least 0, by default equal; 0 leaves a member out.
-        sigma: width of the Gaussian, exp(-tIoU^2 / sigma), inside each class of each video.
+        members: Detections of each video, of each model; labels of one label set.
+        weights: Weight of each member, at least 0, by default equal; 0 leaves a member out.
+        sigma: Width of the Gaussian, exp(-tIoU^2 / sigma), inside each class of each video.
         min_score: a detection whose score falls below it is dropped.
-        max_per_video: most detections of a video; None keeps all.
+        max_per_video: Maximum number of detections of a video; None keeps all.
 
-    Raises: PredictionError if there are no members or the weights are impossible.
+    Raises: PredictionError if there are no members or the weights are invalid.
 
-    Source: Soft-NMS (arXiv 1704.04503). Equal weights are the fusion that was published to help in
-    the MMA-52 challenge; weighted box fusion and score thresholds were found to hurt.
+    Source: Soft-NMS (arXiv 1704.04503). Fusion with equal weights was reported to help in the
+    MMA-52 challenge, weighted box fusion and score thresholds to hurt.
     """
     shares = normalised_weights(weights, num_members=len(members))
     factors = shares / shares.max()

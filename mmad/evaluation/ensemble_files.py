@@ -1,4 +1,4 @@
-"""The files of an ensemble: of which task they are, and the clips that weights are searched on."""
+"""The files of an ensemble: their task, and the clips that weights are searched on."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,15 +11,15 @@ from mmad.labels import LabelMap
 
 
 def hold_scores(files: Sequence[Path]) -> bool:
-    """Whether all files hold scores of clips; what is wrong with others, their reader says.
+    """Whether all files hold scores of clips; problems of other files are left to their reader.
 
-    Raises: PredictionError if a file cannot be read or has guesses without scores, if some hold
-    scores and some detections, or a file is there twice.
+    Raises: PredictionError if a file cannot be read or has ranked predictions without scores, if
+        some hold scores and some detections, or a file occurs twice.
     """
     repeated = sorted({str(path) for path in files if files.count(path) > 1})
     if repeated:
         raise PredictionError(
-            f"{', '.join(repeated)}: given twice; to count it more, pass --weights"
+            f"{', '.join(repeated)}: passed twice; to give it more weight, pass --weights"
         )
     found = [_holds_scores(path) for path in files]
     if any(found) and not all(found):
@@ -40,7 +40,7 @@ def _holds_scores(path: Path) -> bool:
     header = [name.strip(' "\r') for name in text.partition("\n")[0].split(",")]
     if ACTION_COLUMNS[0] in header:
         raise PredictionError(
-            f"{path}: has the order of a recogniser's guesses, not their scores; expected the .npz "
+            f"{path}: has a recogniser's ranked predictions, not their scores; expected the .npz "
             "of its scores, or a CSV with the columns vid, action_0, ..., body_0, ..."
         )
     return "action_0" in header
@@ -49,12 +49,12 @@ def _holds_scores(path: Path) -> bool:
 def labelled_clips(lists: Sequence[Path], *, labels: LabelMap) -> dict[str, int]:
     """The label of each clip of the lists.
 
-    Raises: PredictionError if a clip has no label or is there twice; AnnotationError if a list
-    cannot be read.
+    Raises: PredictionError if a clip has no label or occurs twice; AnnotationError if a list cannot
+        be read.
     """
     clips = [clip for path in lists for clip in read_clip_list(path, labels=labels)]
-    truth = {clip.clip_id: clip.label for clip in clips if clip.label is not None}
-    if len(truth) < len(clips):
-        found = f"{len(clips) - len(truth)} of {len(clips)} clips without a label, or twice"
+    labelled = {clip.clip_id: clip.label for clip in clips if clip.label is not None}
+    if len(labelled) < len(clips):
+        found = f"{len(clips) - len(labelled)} of {len(clips)} clips without a label, or twice"
         raise PredictionError(f"{', '.join(map(str, lists))}: {found}; see --annotations")
-    return truth
+    return labelled

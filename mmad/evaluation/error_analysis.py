@@ -1,4 +1,4 @@
-"""Where a detector errs: DETAD's error types, false negatives and sensitivity, and more.
+"""Error analysis of detectors: DETAD's error types, false negatives and sensitivity.
 
 Definitions are those of DETAD (Alwassel et al., 2018; commit 24f7d95), which the MMA-52 paper uses
 (section 5.4), with its buckets of characteristics. Differs: several thresholds are averaged at the
@@ -38,12 +38,12 @@ OUTCOMES = (
 )
 TRUE_POSITIVE, DOUBLE, WRONG_LABEL, LOCALISATION, CONFUSION, BACKGROUND = range(6)
 NOT_JUDGED = -1
-# Detections judged of each class, in multiples of its annotations.
+# Number of judged detections of each class, in multiples of its annotations.
 NUM_MULTIPLES = 10
 BACKGROUND_TIOU = 0.1
 # A hit below this normalised precision does not count as found.
 LEAST_PRECISION = 0.05
-# Name -> edges of its buckets, closed on the right; the paper's.
+# Name -> edges of its buckets in the paper, closed on the right.
 CHARACTERISTICS: Mapping[str, tuple[float, ...]] = {
     "coverage": (0, 0.2, 0.4, 0.6, 0.8, 1),
     "length": (0, 3, 5, 8, 9, np.inf),
@@ -57,13 +57,13 @@ class LevelErrors:
     """The errors at one level. Shares and precisions are fractions.
 
     Attributes:
-        labels: of the level.
-        matches: the matching at every threshold.
-        outcome: (N, Q), index in `OUTCOMES`, or `NOT_JUDGED` beyond the top 10 G of a class.
-        nearest: (N,), annotation of the same video, any class, with the largest tIoU; -1 for none.
-        nearest_tiou: (N,).
-        is_found: (M, Q), whether an annotation was taken at a sufficient precision.
-        buckets: of each characteristic, the bucket of each annotation, (M,).
+        labels: Labels of the level.
+        matches: Matching at every threshold.
+        outcome: Index in `OUTCOMES`, (N, Q), or `NOT_JUDGED` beyond the top 10 G of a class.
+        nearest: Annotation of the same video, any class, with the largest tIoU, (N,); -1 for none.
+        nearest_tiou: That tIoU, (N,).
+        is_found: Whether an annotation was taken at sufficient precision, (M, Q).
+        buckets: Bucket of each annotation, (M,), for each characteristic.
     """
 
     labels: LabelMap
@@ -76,15 +76,15 @@ class LevelErrors:
 
     @cached_property
     def multiple(self) -> Ints:
-        """In which multiple of its class's annotations a detection ranks, from 0, (N,)."""
-        count = self.matches.num_annotations[self.matches.found.labels]
+        """Multiple of its class's annotations in which a detection ranks, from 0, (N,)."""
+        count = self.matches.num_annotations[self.matches.detections.labels]
         return self.matches.rank // np.maximum(count, 1)
 
     @cached_property
     def false_positives(self) -> Floats:
         """Share of each outcome among the detections of each multiple of G, (10, 6).
 
-        NaN where no class has as many detections.
+        NaN where no class has that many detections.
         """
         judged = self.outcome[:, 0] != NOT_JUDGED
         counts = np.zeros((NUM_MULTIPLES, len(OUTCOMES)))
@@ -100,7 +100,7 @@ class LevelErrors:
 
     @cached_property
     def gain(self) -> Floats:
-        """What it would gain without the detections of each type of error, (5,)."""
+        """The gain without the detections of each error type, (5,)."""
         judged = self.outcome != NOT_JUDGED
         return np.array(
             [
@@ -110,7 +110,7 @@ class LevelErrors:
         )
 
     def missed(self, where: NDArray[np.bool_] | None = None) -> float:
-        """Share of annotations that were not found, of all or of those ``where``; NaN of none."""
+        """Share of missed annotations, of all or of those ``where``; NaN if there are none."""
         chosen = self.is_found if where is None else self.is_found[where]
         return float(1 - chosen.mean()) if len(chosen) else float("nan")
 
@@ -129,27 +129,27 @@ class LevelErrors:
 
         A detection that takes another annotation at any threshold is left out at all of them.
         """
-        bucket = np.append(self.buckets[characteristic], -1)  # the last row stands for no match
+        bucket = np.append(self.buckets[characteristic], -1)  # the last row is for no match
         matched = self.matches.table.matched
         taken = bucket[matched]
         values = []
         for number in range(_num_buckets(characteristic)):
             stays = ((matched < 0) | (taken == number)).all(axis=1, keepdims=True)
             keep = np.broadcast_to(stays, matched.shape)
-            values.append(self._normalised_map(keep, truth=bucket[:-1] == number))
+            values.append(self._normalised_map(keep, counted=bucket[:-1] == number))
         return values
 
     def _normalised_map(
-        self, keep: NDArray[np.bool_], *, truth: NDArray[np.bool_] | None = None
+        self, keep: NDArray[np.bool_], *, counted: NDArray[np.bool_] | None = None
     ) -> float:
-        """DETAD's mAP over classes and thresholds, of the detections kept (N, Q).
+        """DETAD's mAP over classes and thresholds, of the detections to ``keep`` (N, Q).
 
-        ``truth`` (M,) restricts the annotations that there are to find.
+        ``counted`` (M,) restricts the annotations.
         """
         matches = self.matches
         counts = matches.num_annotations
-        if truth is not None:
-            counts = np.bincount(matches.truth.labels[truth], minlength=len(self.labels))
+        if counted is not None:
+            counts = np.bincount(matches.annotations.labels[counted], minlength=len(self.labels))
         values = []
         for label in np.flatnonzero(counts):
             mine = matches.ranked[label]
@@ -167,8 +167,8 @@ class ErrorReport:
     """The errors of a set of detections.
 
     Attributes:
-        levels: "action" and, for labels with parents, "body".
-        videos: ids, in the order of the numbers in the tables.
+        levels: Results at level "action" and, if labels have body parts, "body".
+        videos: Ids, in the order of the numbers in the tables.
     """
 
     levels: Mapping[str, LevelErrors]
@@ -186,42 +186,41 @@ def analyse_errors(
     """The errors of ``detections`` against the annotations of ``records``.
 
     Args:
-        detections: of each video, by id; a video may be absent.
-        records: the annotated videos.
-        labels: that the indices in both refer to.
-        tiou: thresholds; shares and precisions are means over them.
-        levels: "action", "body" or both.
+        detections: Detections of each video, by id; a video may be absent.
+        records: Annotated videos.
+        labels: Labels that the indices in both refer to.
+        tiou: Thresholds; shares and precisions are means over them.
+        levels: Either or both of "action" and "body".
 
-    Raises: PredictionError if a video of the detections is not among the records, or there is
-        nothing annotated.
+    Raises: PredictionError if a video of the detections is not among the records, or there are no
+        annotations.
     """
     if not labels.has_parents and "action" not in levels:
         raise PredictionError(
             f"the {len(labels)} labels have no body parts; ask for the action level"
         )
-    found, truth = rows_of(detections, records)
-    if not len(truth):
+    detected, annotated = rows_of(detections, records)
+    if not len(annotated):
         raise PredictionError(
-            "there are no annotations to hold the detections against; an error analysis needs an "
-            "annotated subset"
+            "there are no annotations to compare with; an error analysis needs an annotated subset"
         )
     durations = np.array([record.duration_seconds for record in records])
     thresholds = np.asarray(tiou, dtype=np.float64)
     reports = {}
     if "action" in levels:
-        reports["action"] = _analyse(found, truth, labels, thresholds, durations)
+        reports["action"] = _analyse(detected, annotated, labels, thresholds, durations)
     if "body" in levels and labels.has_parents:
-        parents = to_parents(found, labels), to_parents(truth, labels)
+        parents = to_parents(detected, labels), to_parents(annotated, labels)
         reports["body"] = _analyse(*parents, labels.parent_map, thresholds, durations)
     return ErrorReport(reports, tuple(record.video_id for record in records))
 
 
 def _analyse(
-    found: Rows, truth: Rows, labels: LabelMap, tiou: Floats, durations: Floats
+    detections: Rows, annotations: Rows, labels: LabelMap, tiou: Floats, durations: Floats
 ) -> LevelErrors:
-    table = match(found, truth, tiou=tiou, denominator="union")
-    matches = Matches(found, truth, len(labels), table)
-    nearest, nearest_tiou = nearest_annotations(found, truth)
+    table = match(detections, annotations, tiou=tiou, denominator="union")
+    matches = Matches(detections, annotations, len(labels), table)
+    nearest, nearest_tiou = nearest_annotations(detections, annotations)
     return LevelErrors(
         labels,
         matches,
@@ -229,23 +228,26 @@ def _analyse(
         nearest=nearest,
         nearest_tiou=nearest_tiou,
         is_found=_found(matches),
-        buckets=_buckets(truth, durations),
+        buckets=_buckets(annotations, durations),
     )
 
 
-def nearest_annotations(found: Rows, truth: Rows) -> tuple[Ints, Floats]:
+def nearest_annotations(detections: Rows, annotations: Rows) -> tuple[Ints, Floats]:
     """The annotation of any class with the largest tIoU, the first of equal ones, and that tIoU."""
-    everything = np.zeros(len(found), dtype=np.int64), np.zeros(len(truth), dtype=np.int64)
+    everything = (
+        np.zeros(len(detections), dtype=np.int64),
+        np.zeros(len(annotations), dtype=np.int64),
+    )
     detection, annotation = pairs_of(
-        Rows(found.segments, everything[0], found.videos, found.scores),
-        Rows(truth.segments, everything[1], truth.videos, truth.scores),
+        Rows(detections.segments, everything[0], detections.videos, detections.scores),
+        Rows(annotations.segments, everything[1], annotations.videos, annotations.scores),
     )
     overlap = paired_tiou(
-        found.segments[detection], truth.segments[annotation], denominator="union"
+        detections.segments[detection], annotations.segments[annotation], denominator="union"
     )
-    nearest = np.full(len(found), -1, dtype=np.int64)
-    nearest_tiou = np.zeros(len(found))
-    # The pairs of a detection are neighbours; of equal overlaps the first pair comes first.
+    nearest = np.full(len(detections), -1, dtype=np.int64)
+    nearest_tiou = np.zeros(len(detections))
+    # The pairs of a detection are adjacent; ties keep their order.
     best = np.lexsort((np.arange(len(overlap)), -overlap, detection))
     first = np.flatnonzero(np.diff(detection[best], prepend=-1))
     chosen = best[first]
@@ -255,9 +257,9 @@ def nearest_annotations(found: Rows, truth: Rows) -> tuple[Ints, Floats]:
 
 
 def _judge(matches: Matches, nearest: Ints, nearest_tiou: Floats) -> Ints:
-    found, truth, table = matches.found, matches.truth, matches.table
-    same_label = truth.labels[nearest] == found.labels  # of no account where nearest is -1
-    limit = NUM_MULTIPLES * matches.num_annotations[found.labels]
+    detections, annotations, table = matches.detections, matches.annotations, matches.table
+    same_label = annotations.labels[nearest] == detections.labels  # ignored where nearest is -1
+    limit = NUM_MULTIPLES * matches.num_annotations[detections.labels]
     outcome = np.full(table.matched.shape, BACKGROUND, dtype=np.int64)
     for column, threshold in enumerate(table.tiou):
         near = (nearest >= 0) & (nearest_tiou >= BACKGROUND_TIOU)
@@ -271,9 +273,9 @@ def _judge(matches: Matches, nearest: Ints, nearest_tiou: Floats) -> Ints:
 
 
 def _found(matches: Matches) -> NDArray[np.bool_]:
-    """Annotations (M, Q) that were taken while the normalised precision sufficed."""
+    """Annotations (M, Q) that were taken at sufficient normalised precision."""
     counts = matches.num_annotations
-    is_found = np.zeros((len(matches.truth), len(matches.table.tiou)), dtype=bool)
+    is_found = np.zeros((len(matches.annotations), len(matches.table.tiou)), dtype=bool)
     for label in np.flatnonzero(counts):
         mine = matches.ranked[label]
         taken = matches.table.matched[mine]
@@ -283,13 +285,13 @@ def _found(matches: Matches) -> NDArray[np.bool_]:
     return is_found
 
 
-def _buckets(truth: Rows, durations: Floats) -> dict[str, Ints]:
-    length = truth.segments[:, 1] - truth.segments[:, 0]
-    duration = np.maximum(durations[truth.videos], 1e-9)
+def _buckets(annotations: Rows, durations: Floats) -> dict[str, Ints]:
+    length = annotations.segments[:, 1] - annotations.segments[:, 0]
+    duration = np.maximum(durations[annotations.videos], 1e-9)
     values = {
         "coverage": np.minimum(length / duration, 1.0),
         "length": length,
-        "instances": np.bincount(truth.videos, minlength=len(durations))[truth.videos],
+        "instances": np.bincount(annotations.videos, minlength=len(durations))[annotations.videos],
     }
     return {
         # Bucket i holds edge i < value <= edge i + 1; a length of 0 goes to the first.

@@ -1,4 +1,4 @@
-"""From scores of actions and body parts to one answer for both."""
+"""Fusion of the scores of actions and body parts into consistent ones."""
 
 import numpy as np
 
@@ -9,12 +9,12 @@ from mmad.structures import Floats
 def combine_levels(
     actions_NK: Floats, parts_NP: Floats | None, *, labels: LabelMap, how: str
 ) -> tuple[Floats, Floats]:
-    """Probabilities of actions (N, K) and body parts (N, P) that belong together.
+    """Consistent probabilities of actions (N, K) and body parts (N, P).
 
     Args:
-        actions_NK: of the fine head, rows sum to 1.
-        parts_NP: of the coarse head; needed for "soft" only.
-        labels: of the actions; without parents there are no body parts, (N, 0).
+        actions_NK: Probabilities of the fine head; rows sum to 1.
+        parts_NP: Probabilities of the coarse head; needed for "soft" only.
+        labels: Labels of the actions; if they have no body parts, those have shape (N, 0).
         how: "mapping": a body part is as likely as its likeliest action (so the best body part is
             that of the best action); "summed": as all of its actions together; "soft": as the
             coarse head says, and an action is P(body part) P(action | body part).

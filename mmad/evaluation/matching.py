@@ -1,8 +1,8 @@
-"""Which detection takes which annotation: the one matching function, for all protocols and levels.
+"""Matching of detections and annotations, for all protocols and levels.
 
-A detection may take an annotation of its own video and class. Detections choose in falling order of
-score (stable: of equal scores the first in the file chooses first), each the free annotation with
-the highest tIoU, if that is at least the threshold.
+A detection may take an annotation of its own video and class. Detections choose in descending order
+of score (stable: of equal scores the first in the file chooses first), each the free annotation
+with the highest tIoU, if that is at least the threshold.
 
 Shapes: N detections, M annotations, Q thresholds, E pairs of a detection and an annotation that
 share video and class.
@@ -26,10 +26,10 @@ class Rows:
     """Detections or annotations of all videos in one table.
 
     Attributes:
-        segments: (N, 2) seconds.
-        labels: (N,).
-        videos: (N,), number of the video.
-        scores: (N,); zeros for annotations.
+        segments: Start and end in seconds, (N, 2).
+        labels: Label indices, (N,).
+        videos: Index of the video, (N,).
+        scores: Scores, (N,); zeros for annotations.
     """
 
     segments: Floats
@@ -49,12 +49,12 @@ class Rows:
 
 @dataclass(frozen=True, eq=False)
 class Options:
-    """The annotations that each detection may take: pairs by detection, its best annotation first.
+    """The annotations that each detection may take: pairs by detection, best annotation first.
 
     Attributes:
-        detections: (E,), row of the detection, rising.
-        annotations: (E,), row of the annotation.
-        tiou: (E,), at least the lowest threshold; falls within a detection.
+        detections: Row of the detection, (E,), ascending.
+        annotations: Row of the annotation, (E,).
+        tiou: Overlap (E,), at least the lowest threshold; descending within a detection.
     """
 
     detections: Ints
@@ -69,13 +69,13 @@ class Options:
 
 @dataclass(frozen=True, eq=False)
 class MatchTable:
-    """Who took what.
+    """The result of the matching.
 
     Attributes:
-        tiou: (Q,), the thresholds.
-        matched: (N, Q), row of the annotation that a detection took, or -1.
-        order: (N,), detections by falling score; ties by row.
-        options: what each detection could have taken.
+        tiou: Thresholds (Q,).
+        matched: Row of the annotation that a detection took, (N, Q), or -1.
+        order: Detections by descending score, (N,); ties by row.
+        options: Annotations that each detection could have taken.
     """
 
     tiou: Floats
@@ -86,41 +86,43 @@ class MatchTable:
 
 @dataclass(frozen=True, eq=False)
 class Matches:
-    """The matching at one level, with all that figures are made of.
+    """The matching at one level, with its detections and annotations.
 
     Attributes:
-        found: the detections.
-        truth: the annotations that count.
-        num_labels: of the level.
-        table: who took what.
+        detections: Detections.
+        annotations: Annotations that count.
+        num_labels: Number of labels of the level.
+        table: Result of the matching.
     """
 
-    found: Rows
-    truth: Rows
+    detections: Rows
+    annotations: Rows
     num_labels: int
     table: MatchTable
 
     @cached_property
     def num_annotations(self) -> Ints:
-        """Of each class, (K,)."""
-        return np.bincount(self.truth.labels, minlength=self.num_labels)
+        """Number of annotations of each class, (K,)."""
+        return np.bincount(self.annotations.labels, minlength=self.num_labels)
 
     @property
     def mean_count(self) -> float:
         """Mean number of annotations of the classes that have any (DETAD's N)."""
-        return float(len(self.truth) / max((self.num_annotations > 0).sum(), 1))
+        return float(len(self.annotations) / max((self.num_annotations > 0).sum(), 1))
 
     @cached_property
     def ranked(self) -> list[Ints]:
-        """Rows of the detections of each class, by falling score."""
-        by_class = self.table.order[np.argsort(self.found.labels[self.table.order], kind="stable")]
-        bounds = np.searchsorted(self.found.labels[by_class], np.arange(self.num_labels + 1))
+        """Rows of the detections of each class, by descending score."""
+        by_class = self.table.order[
+            np.argsort(self.detections.labels[self.table.order], kind="stable")
+        ]
+        bounds = np.searchsorted(self.detections.labels[by_class], np.arange(self.num_labels + 1))
         return [by_class[a:b] for a, b in itertools.pairwise(bounds.tolist())]
 
     @cached_property
     def rank(self) -> Ints:
-        """Place of each detection in its class, from 0, (N,)."""
-        rank = np.empty(len(self.found), dtype=np.int64)
+        """Rank of each detection in its class, from 0, (N,)."""
+        rank = np.empty(len(self.detections), dtype=np.int64)
         for mine in self.ranked:
             rank[mine] = np.arange(len(mine))
         return rank
@@ -132,9 +134,9 @@ def average_precision(
     """Interpolated average precision at each threshold, (Q,).
 
     Args:
-        hits: (N, Q), whether each detection took an annotation, by falling score.
-        num_annotations: of the class, at least 1.
-        weight: of a hit in the precision; 1 for the usual one, DETAD's normalised precision has the
+        hits: Whether each detection took an annotation, (N, Q), by descending score.
+        num_annotations: Number of annotations of the class, at least 1.
+        weight: Weight of a hit in the precision, usually 1; in DETAD's normalised precision the
             mean number of annotations of all classes / that of this class.
 
     >>> hits = np.array([[True], [False], [True]])
@@ -152,12 +154,12 @@ def running_precision(hits: NDArray[np.bool_], *, weight: float = 1.0) -> Floats
     """Precision after each detection, (N, Q); see `average_precision`."""
     true = np.cumsum(hits, axis=0)
     false = np.arange(1, len(hits) + 1)[:, None] - true
-    # 0 / 0 before a first hit is impossible: every detection is a hit or not.
+    # Never 0 / 0: every detection is either a hit or not.
     return weight * true / (weight * true + false)
 
 
 def paired_tiou(a: Floats, b: Floats, *, denominator: Denominator) -> Floats:
-    """The tIoU of segments row by row, (E,); segments without a union have 0."""
+    """The tIoU of segments row by row, (E,); 0 for an empty union."""
     inner = np.maximum(np.minimum(a[:, 1], b[:, 1]) - np.maximum(a[:, 0], b[:, 0]), 0.0)
     union = (a[:, 1] - a[:, 0]) + (b[:, 1] - b[:, 0]) - inner
     if denominator == "union_plus_1e-4":
@@ -186,8 +188,8 @@ def match(
 ) -> MatchTable:
     """The matching at every threshold.
 
-    Only pairs that share video and class are ever formed, so memory grows with the detections and
-    not with detections times annotations.
+    Only pairs that share video and class are formed, so memory grows with the detections and not
+    with detections times annotations.
     """
     order = np.argsort(-detections.scores, kind="stable")
     rank = np.empty(len(order), dtype=np.int64)
@@ -206,7 +208,7 @@ def options_of(
 ) -> Options:
     """The pairs that share video and class and overlap by ``lowest`` or more.
 
-    A detection prefers the annotation with the highest tIoU, and of equal ones the first.
+    A detection prefers the annotation with the highest tIoU; ties go to the first.
     """
     detection, annotation = pairs_of(detections, annotations)
     overlap = paired_tiou(
@@ -221,9 +223,9 @@ def options_of(
 def _choose(detection: Ints, annotation: Ints, rank: Ints, *, num_annotations: int) -> Ints:
     """Annotation that each detection takes, or -1, given its options in order of preference.
 
-    Choosing one after the other by rank is the stable matching in which every annotation prefers
-    the better rank, so it is found by deferred acceptance: all free detections propose at once, and
-    each annotation keeps the best so far. The rounds are few, a loop over detections is not.
+    Sequential choice by rank is the stable matching in which every annotation prefers the better
+    rank, so it is found by deferred acceptance: all free detections propose at once, and each
+    annotation keeps the best so far. The rounds are few, a loop over detections is not.
     """
     num_detections = len(rank)
     taken = np.full(num_detections, -1, dtype=np.int64)

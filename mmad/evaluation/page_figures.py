@@ -1,4 +1,4 @@
-"""The figures of a report's page that no other analysis needs, computed; the page draws them.
+"""Figures of HTML reports that no other analysis needs.
 
 Shapes: K classes, T steps of time, N clips.
 """
@@ -35,14 +35,14 @@ _NUM_CURVES = 3
 
 @dataclass(frozen=True)
 class ClassFigures:
-    """A class of a detector. Fractions.
+    """Figures of a class of a detector. Fractions.
 
     Attributes:
-        num_annotations: of the class.
-        num_detections: of the class.
-        average_precision: mean over the thresholds; NaN without annotations.
-        precision_at: average precision at each threshold that is shown.
-        missed: share of its annotations that were not found; NaN without annotations.
+        num_annotations: Number of annotations of the class.
+        num_detections: Number of detections of the class.
+        average_precision: Mean over the thresholds; NaN without annotations.
+        precision_at: Average precision at each threshold that is shown.
+        missed: Share of missed annotations; NaN without annotations.
     """
 
     num_annotations: int
@@ -54,14 +54,14 @@ class ClassFigures:
 
 @dataclass(frozen=True, eq=False)
 class LevelFigures:
-    """A level of a detector.
+    """Figures of a level of a detector.
 
     Attributes:
-        confusions: the most frequent ones.
-        missed_by_co_occurrence: share of missed annotations for each of `CO_OCCURRENCES`.
-        starts, ends: errors of boundaries, in bins.
-        calibration: of the scores.
-        classes: one for each label.
+        confusions: Most frequent confusions.
+        missed_by_co_occurrence: Share of missed annotations for each of `CO_OCCURRENCES`.
+        starts, ends: Histograms of boundary errors.
+        calibration: Calibration of the scores.
+        classes: Figures of each label.
     """
 
     confusions: Sequence[Confusion]
@@ -74,13 +74,13 @@ class LevelFigures:
 
 @dataclass(frozen=True, eq=False)
 class DetectorFigures:
-    """A detector.
+    """Figures of a detector.
 
     Attributes:
-        threshold: score above which there are about as many detections as annotations.
-        highest_score: of all detections, at least 1.
-        lengths: of the annotations, in bins.
-        levels: those of the error report.
+        threshold: Score above which there are about as many detections as annotations.
+        highest_score: Highest score of all detections, at least 1.
+        lengths: Histogram of annotation lengths.
+        levels: Figures of each level of the error report.
     """
 
     threshold: float
@@ -92,19 +92,19 @@ class DetectorFigures:
 def detector_figures(
     scores: DetectionReport, errors: ErrorReport, *, shown_tiou: Sequence[float]
 ) -> DetectorFigures:
-    """What the page of a detector shows beside its scores and errors.
+    """Figures of a detector's page beside its scores and errors.
 
     Args:
-        scores: mAP of the detections.
-        errors: of the same detections.
-        shown_tiou: thresholds of ``scores`` at which each class is shown.
+        scores: The mAP of the detections.
+        errors: Errors of the same detections.
+        shown_tiou: Thresholds of ``scores`` at which each class is shown.
     """
     first = next(iter(errors.levels.values()))
-    found, truth = first.matches.found, first.matches.truth
+    detections, annotations = first.matches.detections, first.matches.annotations
     return DetectorFigures(
-        threshold=score_of_as_many(found.scores, len(truth)),
-        highest_score=max(1.0, float(found.scores.max(initial=0.0))),
-        lengths=length_histogram(truth),
+        threshold=score_of_as_many(detections.scores, len(annotations)),
+        highest_score=max(1.0, float(detections.scores.max(initial=0.0))),
+        lengths=length_histogram(annotations),
         levels={
             name: _level_figures(scores.levels[name], item, shown_tiou)
             for name, item in errors.levels.items()
@@ -116,7 +116,7 @@ def _level_figures(
     level: LevelReport, errors: LevelErrors, shown_tiou: Sequence[float]
 ) -> LevelFigures:
     boundaries = boundary_errors(errors)
-    kinds = co_occurrence(errors.matches.truth, errors.labels)
+    kinds = co_occurrence(errors.matches.annotations, errors.labels)
     columns = [int(np.argmin(np.abs(level.tiou - tiou))) for tiou in shown_tiou]
     return LevelFigures(
         confusions=confusions(errors)[:_NUM_CONFUSIONS],
@@ -130,7 +130,7 @@ def _level_figures(
                 num_detections=len(level.matches.ranked[label]),
                 average_precision=float(level.per_class[:, label].mean()),
                 precision_at=tuple(level.per_class[columns, label].tolist()),
-                missed=errors.missed(errors.matches.truth.labels == label),
+                missed=errors.missed(errors.matches.annotations.labels == label),
             )
             for label in range(len(level.labels))
         ],
@@ -139,14 +139,14 @@ def _level_figures(
 
 @dataclass(frozen=True)
 class ClipClassFigures:
-    """A class of a recogniser. Fractions.
+    """Figures of a class of a recogniser. Fractions.
 
     Attributes:
-        num_clips: of the class.
-        num_guessed: clips that are first guessed to be of it.
+        num_clips: Number of clips of the class.
+        num_guessed: Number of clips whose first prediction it is.
         recall, precision: None where there are no such clips.
         f1: NaN where there are neither.
-        taken_for: the other class that its clips are most often taken for, or None.
+        taken_for: Class that its clips are most often mistaken for, or None.
     """
 
     num_clips: int
@@ -158,7 +158,7 @@ class ClipClassFigures:
 
 
 def clip_class_figures(level: RecognitionLevel) -> list[ClipClassFigures]:
-    """One for each label of the level."""
+    """Figures of each label of the level."""
     confusion = np.asarray(level.confusion)
     clips, guessed, right = level.num_clips_per_label, confusion.sum(axis=0), np.diag(confusion)
     wrong = confusion - np.diag(right)
@@ -176,22 +176,21 @@ def clip_class_figures(level: RecognitionLevel) -> list[ClipClassFigures]:
 
 
 def best_guesses(scores_K: Floats) -> Ints:
-    """The actions with the highest scores, the best first; of equal ones the first."""
+    """The actions with the highest scores, best first; ties in order of labels."""
     return np.argsort(-scores_K, kind="stable")[:_NUM_GUESSES]
 
 
-def likeliest_at_some_time(curves_TK: NDArray[np.floating], truth: int | None) -> list[int]:
-    """The actions that are likeliest at some time, and the annotated one."""
+def likeliest_at_some_time(curves_TK: NDArray[np.floating], annotated: int | None) -> list[int]:
+    """The actions that are the likeliest at any step, and the annotated one."""
     best = np.argsort(-curves_TK.max(axis=0), kind="stable")[:_NUM_CURVES].tolist()
-    if truth is not None and truth not in best:
-        best.append(truth)
+    if annotated is not None and annotated not in best:
+        best.append(annotated)
     return best
 
 
 def places_in_a_square(features_ND: NDArray[np.floating], *, seed: int) -> tuple[Floats, str]:
-    """Places of clips in a plane, (N, 2) from 0 to 1, and a sentence that says how they were found.
-
-    See `flatten`.
+    """Places of clips in a plane, (N, 2) from 0 to 1, and a sentence on the method; see
+    `flatten`.
     """
     plane, how = flatten(features_ND.astype(np.float64), seed=seed)
     low, high = plane.min(axis=0), plane.max(axis=0)

@@ -1,4 +1,4 @@
-"""The annotators of several files over one label set, and files of what they agree on."""
+"""Annotators from several files over one label set, and consensus files."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,13 +24,13 @@ from mmad.structures import Annotations, VideoRecord
 
 @dataclass(frozen=True)
 class Panel:
-    """All annotators, over one label set.
+    """All annotators over one label set.
 
     Attributes:
-        annotators: by name.
-        labels: of all of them.
-        videos: what is known about each annotated video, by id; the longest duration of all files.
-        notices: what is unusual about the files, one sentence each.
+        annotators: Annotators by name.
+        labels: Common label set.
+        videos: Record of each annotated video, by id, with the longest duration of all files.
+        notices: What is unusual about the files, one sentence each.
     """
 
     annotators: Mapping[str, Annotator]
@@ -58,8 +58,8 @@ class Panel:
 def is_predictions(path: Path) -> bool:
     """Whether a file holds predictions: a CSV with a column ``score`` or a JSON with ``results``.
 
-    Such a file may be packed (.gz, .zip), which annotations never are. A file that cannot be read
-    is for `read_annotations` to explain.
+    Such a file may be compressed (.gz, .zip), which annotations never are. Errors of unreadable
+    files are left to `read_annotations`.
     """
     if path.suffix.lower() in (".gz", ".zip"):
         return True
@@ -79,7 +79,7 @@ def is_predictions(path: Path) -> bool:
 
 
 def annotator_names(paths: Sequence[Path]) -> list[str]:
-    """A different name for each file: its stem, with the folder where that is not enough.
+    """A unique name for each file: its stem, with the folder where needed.
 
     >>> annotator_names([Path("ada.eaf"), Path("ben.eaf")])
     ['ada', 'ben']
@@ -101,9 +101,9 @@ def annotator_names(paths: Sequence[Path]) -> list[str]:
 
 
 def common_labels(sets: Sequence[AnnotationSet]) -> LabelMap:
-    """The label set of all files: MA-52 if one has it, else the one they share.
+    """The label set of all files: MA-52 if any file has it, else the one they share.
 
-    Raises: AnnotationError, naming the labels that only one file has.
+    Raises: AnnotationError with the labels that only one file has.
     """
     chosen = next((one for one in sets if one.labels == MA52), sets[0])
     known = _folded(chosen.labels.names)
@@ -138,11 +138,11 @@ def read_panel(
 ) -> Panel:
     """The annotators of files of annotations and of predictions.
 
-    A prediction counts if its score is at least ``min_score``. A model has the videos that its file
+    A detection counts if its score is at least ``min_score``. A model has the videos that its file
     names, even if no score in them is high enough.
 
     Raises: MmadError if a file cannot be read, if there are fewer than two, or none of annotations,
-        which alone tell how long the videos are; or if labels differ.
+        which alone hold the durations of videos; or if labels differ.
     """
     if len(paths) < 2:
         raise AnnotationError(f"expected at least two files to compare, found {len(paths)}")
@@ -153,8 +153,8 @@ def read_panel(
     }
     if not sets:
         raise AnnotationError(
-            "all files are predictions, which do not tell how long the videos are; name a file "
-            "of annotations too"
+            "all files are predictions, which hold no durations of videos; pass a file of "
+            "annotations too"
         )
     common = common_labels(list(sets.values()))
     annotators: dict[str, Annotator] = {}
@@ -200,9 +200,9 @@ def _merged(first: VideoRecord, second: VideoRecord) -> VideoRecord:
 
 
 def write_consensus(path: Path, consensus: Consensus, panel: Panel) -> Path:
-    """Write the instances agreed on, and the disputed ones beside them; the path of the latter.
+    """Write the consensus, and the disputed instances beside it; returns the path of the latter.
 
-    Of MA-52 in the form of its published JSON, otherwise as ActivityNet JSON.
+    For MA-52 in the format of its published JSON, otherwise as ActivityNet JSON.
 
     Raises: AnnotationError if they cannot be written.
     """
@@ -236,7 +236,7 @@ def write_consensus(path: Path, consensus: Consensus, panel: Panel) -> Path:
 
 
 def disputed_path(path: Path) -> Path:
-    """Where the disputed instances lie beside a consensus.
+    """Path of the disputed instances of a consensus.
 
     >>> disputed_path(Path("out/agreed.json")).as_posix()
     'out/agreed_disputed.csv'

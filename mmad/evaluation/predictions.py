@@ -25,19 +25,19 @@ CSV_COLUMNS = ("video_id", "t_start", "t_end", "class", "score")
 _NAME_IN_ZIP = "prediction.csv"
 _JSON_FORM = '{"results": {video: [{"segment": [start, end], "label", "score"}]}}'
 
-# One list for each of CSV_COLUMNS, as long as the file has detections.
+# One list for each of CSV_COLUMNS, with one entry for each detection of the file.
 _Columns = tuple[list[Any], list[Any], list[Any], list[Any], list[Any]]
 
 
 class Predictions(dict[str, Detections]):
-    """Detections of each video by id, and what is unusual about the file they come from.
+    """Detections of each video by id, and what is unusual about their file.
 
     Attributes:
-        num_reversed: rows that end before they start. They are kept as empty segments at their
-            start: either can match nothing, so each is one false positive in every protocol.
-        num_empty: rows of zero length.
-        first_odd: place of the first reversed or empty row; "" if there is none.
-        repairs: what was changed or left out, one sentence each; empty unless read to be repaired.
+        num_reversed: Number of rows that end before they start. They are kept as empty segments at
+            their start: either can match nothing, so each is one false positive in every protocol.
+        num_empty: Number of rows of zero length.
+        first_odd: Place of the first reversed or empty row; "" if there is none.
+        repairs: What was changed or left out, one sentence each; empty unless read with ``repair``.
     """
 
     num_reversed = 0
@@ -46,7 +46,7 @@ class Predictions(dict[str, Detections]):
     repairs: tuple[str, ...] = ()
 
     def odd_rows_text(self) -> str:
-        """How many rows are reversed or empty, and where the first is; "" if none is.
+        """Number of reversed or empty rows, and the place of the first; "" if there are none.
 
         >>> found = Predictions()
         >>> found.num_reversed, found.first_odd = 2, "line 7: video 'a'"
@@ -71,16 +71,17 @@ def read_predictions(
 ) -> Predictions:
     """The detections of each video in a CSV (plain, .gz, or prediction.csv in a .zip) or JSON file.
 
-    A CSV with nothing but its header has no detections. Detections keep the order of the file, also
-    across videos (`Detections.places`), and videos that of their first detection; a video that a
-    JSON file lists without detections has an empty entry.
+    A CSV with only a header has no detections. Detections keep the order of the file, also across
+    videos (`Detections.places`), and videos that of their first detection; a video that a JSON file
+    lists without detections has an empty entry.
 
     Args:
-        path: the file.
-        labels: label set of the detections.
-        videos: the known videos; a row of another one is a problem.
-        strict: refuse reversed and empty rows, which the official codes score as false positives.
-        repair: leave out rows with problems instead of raising, and map scores outside [0, 1] into
+        path: Path of the file.
+        labels: Label set of the detections.
+        videos: Known videos; a row of another one is a problem.
+        strict: Refuse reversed and empty rows, which the official evaluators score as false
+            positives.
+        repair: Leave out rows with problems instead of raising, and map scores outside [0, 1] into
             it, keeping their order.
 
     Raises: PredictionError, with every problem of the file in one message.
@@ -113,7 +114,7 @@ def read_predictions(
 def _unknown_videos(
     names: list[Any], listed: list[str], known: set[str], place_of: Callable[[int], str]
 ) -> list[str]:
-    """A problem for each video that is not known, with the place of its first detection."""
+    """A problem for each unknown video, with the place of its first detection."""
     first = {name: row for row, name in reversed(list(enumerate(names)))}
     return [
         (f"{place_of(first[name])}: " if name in first else "")
@@ -126,7 +127,7 @@ def _unknown_videos(
 def read_text_file(path: str | Path) -> str:
     """The text of a file of predictions: plain, .gz, or prediction.csv in a .zip; without its BOM.
 
-    What macOS adds to a zip (``__MACOSX``) is passed over.
+    What macOS adds to a zip (``__MACOSX``) is ignored.
 
     Raises: PredictionError if the file is missing or cannot be read, is larger than allowed once
     unpacked, if a zip has an entry that leads out of its folder, if it has no prediction.csv at its
@@ -166,7 +167,7 @@ def _read_zip(path: Path) -> bytes:
 
 
 def _leads_out(entry: str) -> bool:
-    """Whether the name of an entry is an absolute path or climbs with ``..``."""
+    """Whether the name of an entry is an absolute path or contains ``..``."""
     parts = entry.replace("\\", "/").split("/")
     return not parts[0] or parts[0][1:2] == ":" or ".." in parts
 
@@ -238,10 +239,10 @@ class _Rows:
     """The rows of a file as arrays, and what is wrong with them.
 
     Attributes:
-        videos: id of the video of each row, as in the file.
-        times: (N, 2) seconds, NaN for what is not a number.
-        labels: (N,), -1 where unknown.
-        scores: (N,), NaN for what is not a number.
+        videos: Id of the video of each row, as in the file.
+        times: Start and end in seconds, (N, 2); NaN for what is not a number.
+        labels: Label indices, (N,); -1 where unknown.
+        scores: Scores, (N,); NaN for what is not a number.
     """
 
     def __init__(
@@ -264,7 +265,7 @@ class _Rows:
         return ~finite | (self.scores < 0) | (self.labels < 0) | self._is_misnamed
 
     def problems(self, *, strict: bool) -> list[str]:
-        """What is wrong with rows; with ``strict`` also that they are reversed or empty."""
+        """The problems of rows; with ``strict`` also reversed and empty ones."""
         is_bad = self._is_bad
         if strict:
             is_bad |= self.times[:, 1] <= self.times[:, 0]
@@ -284,7 +285,7 @@ class _Rows:
         return f"{self._place_of(row)}: video '{self.videos[row]}'"
 
     def repair(self, known: Collection[str] | None) -> list[str]:
-        """Leave out rows that cannot be used and map scores into [0, 1]; what was done."""
+        """Leave out unusable rows and map scores into [0, 1]; returns what was done."""
         done = []
         scores = self.scores[np.isfinite(self.scores)]
         low, high = scores.min(initial=0.0), scores.max(initial=1.0)
@@ -335,7 +336,7 @@ class _Rows:
 
 
 def id_problems(names: Iterable[str]) -> dict[str, str]:
-    """What is wrong with the ids of videos or clips, by id; those that are fine are left out."""
+    """The problem of each invalid id of a video or clip, by id."""
     judged = {name: problem_of_id(name) for name in names}
     return {name: f"the id {name!r:.60} {problem}" for name, problem in judged.items() if problem}
 
@@ -345,7 +346,7 @@ def _counted(places: list[str]) -> str:
 
 
 def _judge(raw: Mapping[str, Any], values: Mapping[str, float], *, strict: bool) -> list[str]:
-    """What is wrong with the numbers of a detection."""
+    """The problems of the numbers of a detection."""
     told = []
     for name, value in values.items():
         if not math.isfinite(value):
@@ -360,7 +361,7 @@ def _judge(raw: Mapping[str, Any], values: Mapping[str, float], *, strict: bool)
 
 
 def _numbers(values: list[Any]) -> NDArray[np.float64]:
-    """``values`` as floats, (N,); NaN for what is no number."""
+    """``values`` as floats, (N,); NaN for what is not a number."""
     if bool not in set(map(type, values)):
         try:
             return np.array(list(map(float, values)), dtype=np.float64)
@@ -377,12 +378,12 @@ def _number(value: Any) -> float:
 
 
 def _indices(values: list[Any], labels: LabelMap) -> tuple[NDArray[np.int64], dict[int, str]]:
-    """Index of each label, (N,), -1 where it is unknown; and for these rows what is wrong."""
+    """Index of each label, (N,), -1 where it is unknown; and the problems of these rows."""
     known: dict[Any, int] = {}
     unknown: dict[int, str] = {}
     indices = np.full(len(values), -1, dtype=np.int64)
     for row, value in enumerate(values):
-        # 1, 1.0 and True are one key of a dictionary, and a list is none.
+        # 1, 1.0 and True are the same key of a dictionary, and a list is not hashable.
         if isinstance(value, str) or type(value) is int:
             if value not in known:
                 try:
@@ -399,7 +400,7 @@ def _indices(values: list[Any], labels: LabelMap) -> tuple[NDArray[np.int64], di
 def write_predictions_csv(path: str | Path, detections_by_video: Mapping[str, Detections]) -> None:
     """Write the challenge's format, ``,video_id,t_start,t_end,class,score``.
 
-    Video after video in the order of the mapping, in each by falling score, in full precision.
+    Videos in the order of the mapping, each by descending score, in full precision.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -427,13 +428,13 @@ def write_predictions_json(
     *,
     videos: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
-    """Write ActivityNet-style results, labels by name, in each video by falling score.
+    """Write ActivityNet-style results, labels by name, each video by descending score.
 
     Args:
-        path: the file.
-        detections_by_video: of each video.
+        path: Path of the file.
+        detections_by_video: Detections of each video.
         labels: Label set that the detections index.
-        videos: what else is known of each video, such as missing frames; other readers ignore it.
+        videos: Further facts of each video, such as missing frames; other readers ignore them.
     """
     results = {}
     for video, detections in detections_by_video.items():

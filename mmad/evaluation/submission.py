@@ -43,15 +43,15 @@ _NAMED = 5
 
 @dataclass(frozen=True)
 class SubmissionReport:
-    """What a submission holds.
+    """Content of a submission.
 
     Attributes:
-        task: one of `TASKS`.
-        num_rows: detections or clips.
-        num_videos: videos or clips that have a row.
-        num_expected: videos or clips of the subset, or None if they were not known.
-        warnings: what the challenge takes but its user may not have meant.
-        repairs: what was changed so that the challenge takes it.
+        task: One of `TASKS`.
+        num_rows: Number of detections or clips.
+        num_videos: Number of videos or clips that have a row.
+        num_expected: Number of videos or clips of the subset, or None if unknown.
+        warnings: What the challenge accepts but is probably unintended.
+        repairs: What was changed for the challenge to accept it.
     """
 
     task: str
@@ -64,7 +64,7 @@ class SubmissionReport:
 
 @dataclass
 class _Findings:
-    """What is noticed on the way; places of a kind of warning are collected and counted."""
+    """Findings of the checks; places of each kind of warning are collected and counted."""
 
     problems: list[str] = field(default_factory=list)
     places: dict[str, list[str]] = field(default_factory=dict)
@@ -82,7 +82,7 @@ def _first(names: Collection[str]) -> str:
 
 
 def guess_task(path: str | Path) -> str:
-    """The task of a file of predictions, told by its header; JSON is detection.
+    """The task of a file of predictions, from its header; JSON is detection.
 
     Raises: PredictionError if the file cannot be read or its header is neither's.
     """
@@ -102,7 +102,7 @@ def guess_task(path: str | Path) -> str:
 
 
 def check_task(task: str) -> str:
-    """``task``, if it is one of `TASKS`; Raises: PredictionError if not."""
+    """``task``; raises `PredictionError` unless it is one of `TASKS`."""
     if task not in TASKS:
         raise PredictionError(f"--task {task}: expected {' or '.join(TASKS)}")
     return task
@@ -111,7 +111,7 @@ def check_task(task: str) -> str:
 def expected_durations(annotations: str | Path, *, task: str, subset: str) -> dict[str, float]:
     """Seconds of each video of a subset by id; of clips, whose list has no durations, infinity.
 
-    The published MMA-52 test annotations are placeholders: nothing else of them is used.
+    The published MMA-52 test annotations are placeholders: nothing else in them is used.
 
     Raises: AnnotationError if the file cannot be read or has no such subset.
     """
@@ -123,7 +123,7 @@ def expected_durations(annotations: str | Path, *, task: str, subset: str) -> di
 
 
 def require_subset(predictions: str | Path, annotations: str | Path, *, subset: str) -> None:
-    """Raise PredictionError if the detections are all of another subset, naming it."""
+    """Raise `PredictionError` if all detections are of another subset, with its name."""
     records = read_annotations(annotations, out_of_video="drop").records
     subset_of = {record.video_id: record.subset for record in records}
     found = read_predictions(predictions, labels=MA52, repair=True)
@@ -143,17 +143,17 @@ def build_submission(
     expected: Mapping[str, float] | None = None,
     repair: bool = False,
 ) -> SubmissionReport:
-    """Write the challenge's zip from any file of predictions, once it passes the checks.
+    """Write the challenge's zip from any file of predictions that passes the checks.
 
     Detections of zero length, which can match nothing, are left out and counted in a warning.
     Equal predictions give equal bytes.
 
     Args:
         predictions: CSV (also .gz, .zip) or, for detection, JSON.
-        out: the zip to write.
-        task: one of `TASKS`; by default told by the header.
-        expected: see `expected_durations`.
-        repair: leave out or change rows that the challenge would refuse, and say which.
+        out: Zip to write.
+        task: One of `TASKS`; by default from the header.
+        expected: See `expected_durations`.
+        repair: Leave out or change rows that the challenge would refuse, and report them.
 
     Raises: PredictionError if the predictions cannot be read, or the challenge would refuse them
     (see `check_submission`); then nothing is written.
@@ -184,7 +184,7 @@ def build_submission(
 def _accepted(
     found: Predictions, findings: _Findings, *, repair: bool, source: str | Path
 ) -> dict[str, Detections]:
-    """The detections that the challenge takes: without empty ones, and repaired if wanted."""
+    """The detections that the challenge accepts: without empty ones, and repaired if requested."""
     if found.num_reversed and not repair:
         raise PredictionError(
             f"{source}: {found.odd_rows_text()}: the challenge counts each as a false positive; "
@@ -216,11 +216,11 @@ def check_submission(
     task: str | None = None,
     expected: Mapping[str, float] | None = None,
 ) -> SubmissionReport:
-    """What a submission holds, if the challenge would take it.
+    """The content of a submission that the challenge would accept.
 
     Checked are the zip, the columns and their order, and each row: classes, times, scores. With
-    ``expected`` also that ids are known and none is without a row. Rows that repeat, segments that
-    end after their video and repeated guesses are warnings.
+    ``expected`` also that ids are known and each has a row. Repeated rows, segments that end after
+    their video and repeated predictions are warnings.
 
     Raises: PredictionError, with every problem in one message.
     """
@@ -361,7 +361,7 @@ def _not_an_index(name: str, text: str, *, count: int) -> list[str]:
 
 
 def _finite(text: str) -> float | None:
-    """The number in ``text``; None if it is none, or not finite."""
+    """The number in ``text``; None if it is not a finite number."""
     try:
         number = float(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Matching of two annotators who are equals, made of the one matching function."""
+"""Symmetric matching of two annotators."""
 
 import numpy as np
 
@@ -10,10 +10,10 @@ def match_both_ways(a: Rows, b: Rows, *, tiou: float) -> tuple[Ints, Ints, Float
     """Rows of ``a`` and ``b`` that are matched one to one, and their tIoU, each (E,).
 
     Of all pairs with the same video and label, that with the highest tIoU is matched first, then
-    the highest among the instances that are left, and so on down to ``tiou``. So ``a`` and ``b``
-    may be exchanged. (In `match` the detections choose one after the other, whoever else would fit
-    better; here only the pairs with the highest tIoU are kept of each such choice, and the others
-    choose again. Of equal tIoU the earlier instances go first.)
+    the highest among the remaining rows, and so on down to ``tiou``. So ``a`` and ``b`` may be
+    exchanged. (In `match`, detections choose by score, whether or not another fits better; here
+    only the pairs with the highest tIoU are kept of each such round, and the others choose again.
+    Ties go to the earlier rows.)
 
     >>> a = Rows(np.array([[0.0, 10.0], [10.0, 20.0]]), *np.zeros((3, 2), dtype=np.int64))
     >>> b = Rows(np.array([[4.0, 18.0]]), *np.zeros((3, 1), dtype=np.int64))
@@ -35,7 +35,7 @@ def match_both_ways(a: Rows, b: Rows, *, tiou: float) -> tuple[Ints, Ints, Float
         overlap = paired_tiou(
             left_a.segments[taken_a], left_b.segments[taken_b], denominator="union"
         )
-        # Nobody can outbid the pairs with the highest tIoU of their cluster.
+        # A pair with its cluster's highest tIoU cannot be displaced.
         highest = np.zeros(1 + left_a.videos.max(initial=0))
         np.maximum.at(highest, left_a.videos, best_a)
         sure = overlap == highest[left_a.videos[taken_a]]
@@ -65,10 +65,10 @@ def _best_tiou(a: Rows, b: Rows) -> Floats:
 
 
 def _in_clusters(a: Rows, b: Rows) -> tuple[Rows, Rows]:
-    """The rows with the number of a cluster in place of the video.
+    """The rows with the index of a cluster in place of the video.
 
-    A cluster is a run of instances of one video and label without a moment that none covers. No
-    pair that overlaps is torn apart, and few instances are in one cluster.
+    A cluster is a run of rows of one video and label without a gap. Overlapping pairs are never
+    separated, and clusters are small.
     """
     segments = np.concatenate((a.segments, b.segments))
     labels = np.concatenate((a.labels, b.labels))

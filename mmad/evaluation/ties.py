@@ -1,4 +1,4 @@
-"""How far the mAP could move if detections of equal scores came in another order.
+"""Bounds of the mAP over all orders of detections with equal scores.
 
 Detections with equal scores of a class are a group. Another order within the groups changes which
 of them are hits, because they compete for annotations, and at which ranks the hits are. `tie_range`
@@ -30,20 +30,20 @@ from mmad.evaluation.detection import LevelReport, class_precisions, mean_precis
 from mmad.evaluation.matching import Matches
 from mmad.structures import Ints
 
-# States of a competition for annotations that are looked at before it is bounded instead. With up
-# to about five annotations and a dozen tied detections there are fewer.
+# Maximum number of states of an exact search, beyond which looser bounds are used. Up to about five
+# annotations and a dozen tied detections have fewer.
 MOST_STATES = 2000
 
 
 @dataclass(frozen=True)
 class TieRange:
-    """What the order of equal scores may change. Fractions.
+    """The effect of the order of equal scores. Fractions.
 
     Attributes:
-        num_tied: detections that share their score with another of their class, where one of those
-            with the score overlaps an annotation of the class enough to take it.
-        share: of all detections.
-        worst, best: no order of equal scores has a lower or higher average mAP.
+        num_tied: Number of detections that share their score with another of their class, where one
+            of these overlaps an annotation of the class enough to take it.
+        share: Their share of all detections.
+        worst, best: Bounds of the average mAP over all orders of equal scores.
     """
 
     num_tied: int
@@ -56,9 +56,9 @@ class _Gain(NamedTuple):
     """The hits among the detections of one group that compete for some annotations.
 
     Attributes:
-        group: number of the group.
-        most: hits that they add at most.
-        steps: of the hits that they add at least, each with how many detections can be placed
+        group: Index of the group.
+        most: Maximum number of hits that they add.
+        steps: Of the hits that they add at least, each with how many detections can be placed
             thanks to it: itself, and those that it leaves without an annotation.
     """
 
@@ -72,10 +72,10 @@ class _Groups:
     """Detections of equal class and score.
 
     Attributes:
-        rows: (N,), detections by class and falling score.
-        numbers: (N,), group of each detection by row; groups are numbered in the order of ``rows``.
-        starts: (G,), place in ``rows`` at which each group begins.
-        sizes: (G,).
+        rows: Detections by class and descending score, (N,).
+        numbers: Group of each detection, (N,); groups are numbered in the order of ``rows``.
+        starts: Index in ``rows`` at which each group starts, (G,).
+        sizes: Size of each group, (G,).
     """
 
     rows: Ints
@@ -102,12 +102,12 @@ def tie_range(level: LevelReport, *, most_states: int = MOST_STATES) -> TieRange
     low, high = (
         float(mean_precision(class_precisions(hits, matches)).mean()) for hits in (worst, best)
     )
-    return TieRange(num_tied, num_tied / len(matches.found), low, high)
+    return TieRange(num_tied, num_tied / len(matches.detections), low, high)
 
 
 def _groups(matches: Matches) -> _Groups:
     rows = np.concatenate([np.zeros(0, dtype=np.int64), *matches.ranked])
-    labels, scores = matches.found.labels[rows], matches.found.scores[rows]
+    labels, scores = matches.detections.labels[rows], matches.detections.scores[rows]
     is_first = np.ones(len(rows), dtype=bool)
     is_first[1:] = (labels[1:] != labels[:-1]) | (scores[1:] != scores[:-1])
     numbers = np.empty(len(rows), dtype=np.int64)
@@ -129,7 +129,7 @@ def _late(gains: Sequence[_Gain], groups: _Groups) -> Ints:
     group = np.repeat([gain.group for gain in gains], [len(gain.steps) for gain in gains])
     step = np.array([one for gain in gains for one in gain.steps], dtype=np.int64)
     group = group.astype(np.int64)
-    # The hits after which most detections can be placed come first.
+    # Hits after which most detections can be placed come first.
     order = np.lexsort((-step, group))
     group, step = group[order], step[order]
     total = np.bincount(group, weights=step, minlength=len(groups.sizes)).astype(np.int64)
@@ -139,10 +139,10 @@ def _late(gains: Sequence[_Gain], groups: _Groups) -> Ints:
 
 
 def _gains(matches: Matches, groups: _Groups, column: int, most_states: int) -> Iterator[_Gain]:
-    """What each group adds at a threshold; detections that compete for nothing add nothing."""
+    """What each group adds at a threshold; detections without competition add nothing."""
     table = matches.table
     detections, annotations = table.options.at(table.tiou[column])
-    part_of = _parts(detections, annotations, num_annotations=len(matches.truth))
+    part_of = _parts(detections, annotations, num_annotations=len(matches.annotations))
     part = part_of[annotations]
     is_first = np.diff(detections, prepend=-1) > 0
     able, able_part = detections[is_first], part[is_first]
@@ -198,9 +198,10 @@ def _hard_gains(
     """What each group adds where tied detections compete for several annotations.
 
     Args:
-        pairs: part, group, detection and annotation, by group, then detection, then preference.
-        matched: (N,), what each detection took.
-        most_states: after which bounds are returned that need no search.
+        pairs: Component, group, detection and annotation, by group, then detection, then
+            preference.
+        matched: Annotation that each detection took, (N,).
+        most_states: Number of states beyond which bounds without a search are returned.
     """
     bit_of = {row: 1 << bit for bit, row in enumerate(sorted({pair[3] for pair in pairs}))}
     numbers: list[int] = []
@@ -224,8 +225,8 @@ def _search(
     """`_Gain.most` and ``steps`` of each group, from all ways in which its detections can choose.
 
     Args:
-        wishes: of each group by falling score, of each detection the bits of its annotations.
-        most_states: None is returned if there are more.
+        wishes: For each group by descending score, the annotations of each detection as bits.
+        most_states: Maximum number of states; None is returned if there are more.
     """
     gains = []
     starts = {0}
@@ -286,7 +287,7 @@ def _without_search(
 
 
 def ties_json(ranges: dict[str, TieRange]) -> dict[str, dict[str, float]]:
-    """The numbers by level: fractions, and how many detections are tied."""
+    """The figures by level: fractions, and the number of tied detections."""
     return {
         name: {"tied": one.num_tied, "share": one.share, "worst": one.worst, "best": one.best}
         for name, one in ranges.items()

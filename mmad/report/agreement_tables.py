@@ -11,7 +11,7 @@ _NUM_NAMED = 10
 
 
 def two_digits(value: float | None) -> str:
-    """A number with two digits, or "-" where there is none.
+    """A number with two digits, or "-" for None.
 
     >>> two_digits(0.666), two_digits(None)
     ('0.67', '-')
@@ -63,7 +63,7 @@ def pair_table(report: AgreementReport) -> Table:
 
 
 def behaviour_table(pair: PairAgreement, name: str, level: LevelAgreement) -> Table:
-    """One row for each behaviour that at least one of the two annotators has."""
+    """One row for each label that at least one of the two annotators has."""
     title = escape(f"{pair.first} and {pair.second}, {name} level")
     table = Table(title=title, title_justify="left")
     table.add_column("behaviour")
@@ -85,7 +85,7 @@ def behaviour_table(pair: PairAgreement, name: str, level: LevelAgreement) -> Ta
 
 
 def videos_text(report: AgreementReport) -> str:
-    """What was compared and what was left out, in words."""
+    """Text on what was compared and what was left out."""
     lines = [
         f"{count(len(report.videos), 'video', 'is')} annotated by all; kappa compares every "
         f"{report.step_seconds:g} s"
@@ -103,7 +103,7 @@ def videos_text(report: AgreementReport) -> str:
 
 
 def consensus_text(consensus: Consensus) -> str:
-    """How many instances were kept and how many are disputed, in words."""
+    """Text on how many instances were kept and how many are disputed."""
     return (
         f"consensus: {count(consensus.num_reliable, 'instance')} reliable (all annotators, high "
         "tIoU), "

@@ -1,4 +1,4 @@
-"""Picture of a training: losses, learning rate, validation."""
+"""Training curves: losses, learning rate, validation."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,10 +31,10 @@ def draw_training_curves(path: str | Path, rows: Sequence[Mapping[str, Any]]) ->
     """Draw the log of a run.
 
     Args:
-        path: of the picture; the suffix (.png, .svg, .pdf) decides the kind.
-        rows: of the log; those of kind "step" have "step", the losses and "learning_rate", those of
-            kind "validation" "step" and the figures of the task. Others are skipped, and so are
-            values that a row lacks.
+        path: Path of the figure; the suffix (.png, .svg, .pdf) decides the format.
+        rows: Rows of the log; those of kind "step" have "step", the losses and "learning_rate",
+            those of kind "validation" "step" and the figures of the task. Others are skipped, and
+            so are values that a row lacks.
 
     Raises: MmadError if the suffix is none of these.
     """
@@ -60,7 +60,7 @@ def _draw_lines(
     factor: float = 1.0,
     marker: str = "",
 ) -> None:
-    """One line for each name that occurs, over the steps; the scale begins at 0."""
+    """One line for each name that occurs, over the steps; the scale starts at 0."""
     for name, label in names.items():
         points = [(row["step"], factor * row[name]) for row in rows if row.get(name) is not None]
         if points:

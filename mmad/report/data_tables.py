@@ -1,4 +1,4 @@
-"""Tables of what a data set holds, for the terminal."""
+"""Tables of data set statistics, for the terminal."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ _NUM_PAIRS_SHOWN = 5
 
 
 def size_table(described: Sequence[SubsetStatistics]) -> Table:
-    """The size of each subset, as Table 1 of the MMA-52 paper."""
+    """The size of each subset, as in Table 1 of the MMA-52 paper."""
     table = Table(
         title="Size (each second line: at 30 fps, as the paper counts)", title_justify="left"
     )
@@ -41,7 +41,7 @@ def size_table(described: Sequence[SubsetStatistics]) -> Table:
 
 
 def lengths_table(described: Sequence[SubsetStatistics]) -> Table:
-    """Lengths of the instances of each subset, how many a video has, and frame rates."""
+    """Lengths of annotations of each subset, their number per video, and frame rates."""
     table = Table(title="Instances", title_justify="left")
     table.add_column("")
     for one in described:
@@ -65,7 +65,7 @@ def _histogram(counts: dict[int, int] | dict[str, int]) -> str:
 
 
 def overlap_table(described: Sequence[SubsetStatistics], *, labels: LabelMap) -> Table:
-    """How many instances of each subset overlap in time, and which classes do."""
+    """Number of annotations of each subset that overlap in time, and their classes."""
     table = Table(title="Overlap", title_justify="left")
     table.add_column("")
     for one in described:
@@ -116,7 +116,7 @@ def class_counts_table(
     labels: LabelMap,
     title: str,
 ) -> Table:
-    """How many instances or clips each class has in each subset."""
+    """Number of annotations or clips of each class in each subset."""
     table = Table(title=title, title_justify="left")
     table.add_column("", justify="right")
     table.add_column("Label")

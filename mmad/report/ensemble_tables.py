@@ -1,4 +1,4 @@
-"""What an ensemble of recognisers gains, for the terminal."""
+"""Gain of an ensemble of recognisers, for the terminal."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from mmad.report.tables import percent
 
 
 def gain_table(gain: EnsembleGain, files: Sequence[Path]) -> Table:
-    """The metric (%) of each member and of the ways to weigh them."""
+    """The metric (%) of each member and of the ways to weight them."""
     folds = len(gain.fold_weights)
     table = Table(title=f"{gain.metric} (%), {gain.num_clips} clips", title_justify="left")
     table.add_column("")
@@ -28,7 +28,7 @@ def gain_table(gain: EnsembleGain, files: Sequence[Path]) -> Table:
 
 
 def gain_text(gain: EnsembleGain) -> str:
-    """What the searched weights gain, in words."""
+    """Text on the gain of searched weights."""
     text = (
         f"searched weights against the best single file: {100 * gain.gain:+.2f}, "
         f"against equal weights: {100 * (gain.searched - gain.equal):+.2f}"

@@ -1,4 +1,4 @@
-"""Figures of the error analysis, as in the MMA-52 paper (section 5.4), and of what goes beyond."""
+"""Figures of the error analysis, as in the MMA-52 paper (section 5.4) and beyond."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -49,7 +49,7 @@ def _new(width: float, height: float, columns: int = 1) -> tuple[Figure, list[Ax
 def _label_bars(
     figure: Figure, axes: Sequence[Axes], values: Sequence[np.ndarray], *, dashed: float | None
 ) -> None:
-    """Each value above its bar, or above the dashed line if that would run through it.
+    """Write each value above its bar, or above the dashed line if that would run through it.
 
     To be called last, when the sizes of the axes are final.
     """
@@ -84,7 +84,7 @@ def _draw_histogram(axis: Axes, found: Histogram) -> None:
 
 
 def draw_false_positives(errors: LevelErrors) -> Figure:
-    """Shares of the outcomes by rank, and what fixing each error gains."""
+    """Shares of the outcomes by rank, and the gain of fixing each error."""
     figure, (shares, gains) = _new(9, 3.2, 2)
     values = 100 * np.nan_to_num(errors.false_positives)
     bottom = np.zeros(len(values))
@@ -111,7 +111,7 @@ def draw_false_positives(errors: LevelErrors) -> Figure:
     gains.set_xticks(np.arange(len(gained)), [name.replace(" ", "\n") for name in OUTCOMES[1:]])
     gains.tick_params(axis="x", labelsize=7)
     gains.set_ylabel(f"points of normalised mAP (now {rounded(100 * errors.base, 1)} %)")
-    gains.set_title("What mending each error would gain", fontsize=_TITLE_POINTS)
+    gains.set_title("What fixing each error would gain", fontsize=_TITLE_POINTS)
     _label_bars(figure, [gains], [gained], dashed=None)
     return figure
 
@@ -157,7 +157,7 @@ def draw_sensitivity(errors: LevelErrors) -> Figure:
 
 
 def draw_confusions(errors: LevelErrors) -> Figure:
-    """The pairs of actions that are taken for each other most often."""
+    """The most confused pairs of actions."""
     pairs = confusions(errors)[:_MAX_CONFUSIONS]
     figure, (axis,) = _new(6.5, 0.8 + 0.22 * max(len(pairs), 1))
     title = errors.labels.title
@@ -173,7 +173,7 @@ def draw_confusions(errors: LevelErrors) -> Figure:
 
 
 def draw_boundaries(errors: LevelErrors) -> Figure:
-    """How far starts and ends of true positives are off."""
+    """Boundary errors of true positives."""
     found = boundary_errors(errors)
     figure, axes = _new(7, 2.4, 2)
     for axis, name, values in zip(axes, ("start", "end"), (found.starts, found.ends), strict=True):
@@ -188,7 +188,7 @@ def draw_boundaries(errors: LevelErrors) -> Figure:
 
 
 def draw_calibration(errors: LevelErrors) -> Figure:
-    """Precision against score."""
+    """Calibration: precision against score."""
     found = calibration(errors)
     figure, (axis,) = _new(3.4, 3.2)
     axis.plot([0, 1], [0, 1], color="black", lw=0.8, ls="--")
@@ -203,7 +203,7 @@ def draw_calibration(errors: LevelErrors) -> Figure:
 
 
 def draw_class_ratio(errors: LevelErrors) -> Figure:
-    """Annotations of each class, the most frequent first (section 3 of the paper)."""
+    """Share of annotations of each class, most frequent first (section 3 of the paper)."""
     counts = errors.matches.num_annotations
     order = [label for label in np.argsort(-counts, kind="stable").tolist() if counts[label]]
     figure, (axis,) = _new(max(3.0, 1.2 + 0.17 * len(order)), 3.2)
@@ -218,7 +218,7 @@ def draw_class_ratio(errors: LevelErrors) -> Figure:
 
 def draw_durations(errors: LevelErrors) -> Figure:
     """Lengths of annotations (section 3 of the paper)."""
-    bins = length_histogram(errors.matches.truth)
+    bins = length_histogram(errors.matches.annotations)
     figure, (axis,) = _new(4.2, 2.6)
     _draw_histogram(axis, bins)
     axis.axvline(bins.mean, color="black", lw=0.8, ls="--")

@@ -1,4 +1,4 @@
-"""The error analysis as tables, for the terminal and as CSV, and as JSON."""
+"""Tables of the error analysis for the terminal and CSV, and its JSON."""
 
 import itertools
 import math
@@ -32,13 +32,13 @@ Cell = str | int | float
 
 @dataclass(frozen=True)
 class NamedTable:
-    """Rows under a header.
+    """A table with a name, a title and a header.
 
     Attributes:
-        name: of the file.
-        title: with units, for the terminal.
-        header: of the columns.
-        rows: numbers as they are; the terminal shows two digits.
+        name: Name of the file.
+        title: Title with units, for the terminal.
+        header: Names of the columns.
+        rows: Cells with unrounded numbers; the terminal shows two digits.
     """
 
     name: str
@@ -47,7 +47,7 @@ class NamedTable:
     rows: Sequence[tuple[Cell, ...]]
 
     def for_terminal(self, *, limit: int = 15) -> Table:
-        """The first rows, as a table that rich prints."""
+        """The first rows as a table of rich."""
         cut = f" (first {limit} of {len(self.rows)})" if len(self.rows) > limit else ""
         table = Table(title=self.title + cut, title_justify="left")
         for place, column in enumerate(self.header):
@@ -111,7 +111,7 @@ def bucket_ranges(characteristic: str) -> list[str]:
     """
     edges = CHARACTERISTICS[characteristic]
     factor = 100 if characteristic == "coverage" else 1
-    above = 1 if characteristic == "instances" else 0  # counts above 2 begin at 3
+    above = 1 if characteristic == "instances" else 0  # counts above 2 start at 3
     limits = [factor * edge for edge in edges]
     between = [f"{low + above:g}–{high:g}" for low, high in itertools.pairwise(limits[1:])]
     last = [f"> {limits[-2]:g}"] if math.isinf(limits[-1]) else between[-1:]
@@ -159,7 +159,7 @@ def _confusions(level: str, errors: LevelErrors) -> NamedTable:
 
 
 def _co_occurrence(level: str, errors: LevelErrors) -> NamedTable:
-    kinds = co_occurrence(errors.matches.truth, errors.labels)
+    kinds = co_occurrence(errors.matches.annotations, errors.labels)
     missed = missed_by_co_occurrence(errors, kinds)
     rows = [
         (name, int((kinds == number).sum()), 100 * missed[number])
@@ -199,7 +199,7 @@ def _calibration(level: str, errors: LevelErrors) -> NamedTable:
     ]
     return NamedTable(
         f"{level}_calibration",
-        f"{level}: do scores mean what they say? expected calibration error "
+        f"{level}: calibration of scores; expected calibration error "
         f"{_shown(found.expected_error)}",
         ("score", "detections", "mean score", "precision"),
         rows,
@@ -223,7 +223,7 @@ def error_json(report: ErrorReport) -> dict[str, object]:
     """The numbers: shares in percent, gains and precisions as fractions; None where undefined."""
     content: dict[str, object] = {}
     for level, errors in report.levels.items():
-        kinds = co_occurrence(errors.matches.truth, errors.labels)
+        kinds = co_occurrence(errors.matches.annotations, errors.labels)
         found = calibration(errors)
         content[level] = finite(
             {

@@ -1,4 +1,4 @@
-"""Writing a picture to a file."""
+"""Writing figures to files."""
 
 from pathlib import Path
 
@@ -11,13 +11,13 @@ SUFFIXES = (".png", ".svg", ".pdf")
 
 
 def save_figure(figure: Figure, path: str | Path, *, dpi: int = 130) -> None:
-    """Write ``figure`` as PNG, SVG or PDF, by the suffix of ``path``, whole or not at all.
+    """Write ``figure`` as PNG, SVG or PDF, by the suffix of ``path``, atomically.
 
     Raises: MmadError if the suffix is another one, OutputError if it cannot be written.
     """
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
-        raise MmadError(f"{path}: expected a picture ending in {', '.join(SUFFIXES)}")
+        raise MmadError(f"{path}: expected a figure ending in {', '.join(SUFFIXES)}")
     with replaced(path) as partial:
         figure.savefig(partial, format=suffix.removeprefix("."), dpi=dpi)

@@ -1,4 +1,4 @@
-"""Self-contained HTML pages: numbers as JSON beside the scripts of ``page/`` that draw them."""
+"""Self-contained HTML pages: numbers as JSON, drawn by the scripts of ``page/``."""
 
 import html
 import json
@@ -15,18 +15,18 @@ from mmad.files import finite, write_text
 def write_page(
     path: Path, *, body: str, title: str, content: object, scripts: Sequence[str]
 ) -> None:
-    """Write one HTML file that asks for nothing from outside.
+    """Write one HTML file without external resources.
 
     Args:
-        path: of the file.
-        body: file in ``page/``, what stands between the frame that all pages share; it has $title,
-            and $screen, where a video is shown.
-        title: of the page; escaped.
+        path: Path of the HTML file.
+        body: File in ``page/`` with the content of the shared frame; it has $title, and $screen,
+            where a video is shown.
+        title: Title of the page; escaped.
         content: JSON values; NaN becomes null.
-        scripts: files in ``page/``, in order.
+        scripts: Files in ``page/``, in order.
     """
     page = resources.files("mmad.report") / "page"
-    # "</script>" in a name must not end the script it stands in.
+    # "</script>" in a name must not end the script around it.
     text = json.dumps(finite(content), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     text = text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 

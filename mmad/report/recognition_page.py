@@ -1,4 +1,4 @@
-"""An HTML page about a recogniser: its surest mistakes, confusion, classes, features.
+"""HTML report of a recogniser: most confident mistakes, confusion, classes, features.
 
 These are figures 4 to 6 of Guo et al. (TCSVT 2024).
 """
@@ -41,22 +41,22 @@ def write_recognition_page(
     """Write the page.
 
     Args:
-        path: of the HTML file.
-        title: of the page.
-        clips: the labelled clips; those with a path are linked relatively.
-        labels: of the clips.
-        report: of the scores.
-        scores: of the clips.
-        details: features and probabilities over time, if they were written.
-        seed: of the places of the features.
-        facts: name and value of what else the head of the page tells, such as the date.
+        path: Path of the HTML file.
+        title: Title of the page.
+        clips: Labelled clips; those with a path are linked relatively.
+        labels: Labels of the clips.
+        report: Results of the scores.
+        scores: Scores of the clips.
+        details: Features and probabilities over time, if written.
+        seed: Random seed of the places of the features.
+        facts: Name and value of further facts in the head of the page, such as the date.
     """
     path = Path(path)
     if details is not None:
         lacking = {with_suffix(clip.clip_id) for clip in clips} - set(_rows(details))
         if lacking or details.curves.shape[2] not in (0, len(labels)):
             raise PredictionError(
-                "the details are not of these clips and classes; run mmad predict --details again"
+                "the details are of other clips or classes; run mmad predict --details again"
             )
     files = {clip.clip_id: clip.path for clip in clips if clip.path is not None}
     content = {
@@ -133,9 +133,9 @@ def _rows(details: RecognitionDetails) -> dict[str, int]:
     return {with_suffix(name): row for row, name in enumerate(details.clip_ids)}
 
 
-def _curves(curves_TK: NDArray[np.floating], truth: int | None) -> dict[str, object]:
-    """Probabilities over time of the actions that matter, in thousandths."""
-    shown = likeliest_at_some_time(curves_TK, truth)
+def _curves(curves_TK: NDArray[np.floating], annotated: int | None) -> dict[str, object]:
+    """Probabilities over time of the relevant actions, in thousandths."""
+    shown = likeliest_at_some_time(curves_TK, annotated)
     values = np.round(1000 * curves_TK[:, shown].T.astype(float)).astype(int)
     return {"labels": shown, "values": values.tolist()}
 

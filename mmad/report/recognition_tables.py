@@ -56,9 +56,10 @@ def folds_table(summary: FoldSummary, *, level: str) -> Table:
 
 
 def most_confused(level: RecognitionLevel, *, top: int = 10) -> list[tuple[int, int, int, float]]:
-    """Truth, first guess, number of clips and their share of the truth's, most clips first.
+    """Annotated label, first prediction, number of clips and their share of the label's, most clips
+    first.
 
-    Pairs that are equally many stay in the order of their labels; right guesses are left out.
+    Ties stay in the order of labels; correct predictions are left out.
     """
     wrong = level.confusion.copy()
     np.fill_diagonal(wrong, 0)
@@ -74,19 +75,19 @@ def most_confused(level: RecognitionLevel, *, top: int = 10) -> list[tuple[int, 
 def confusion_table(
     report: RecognitionReport, labels: LabelMap, *, level: str = "action", top: int = 10
 ) -> Table:
-    """The pairs of labels that are confused most at a level; share is of the truth's clips (%)."""
+    """The most confused pairs of labels at a level; share is of the annotated label's clips (%)."""
     names = labels if level == "action" else labels.parent_map
     table = Table(title=f"Most confused ({level})", title_justify="left")
     table.add_column("truth")
     table.add_column("prediction")
     table.add_column("clips", justify="right")
     table.add_column("share (%)", justify="right")
-    for truth, guess, num_clips, share in most_confused(report.levels[level], top=top):
-        table.add_row(names.title(truth), names.title(guess), str(num_clips), percent(share))
+    for annotated, first, num_clips, share in most_confused(report.levels[level], top=top):
+        table.add_row(names.title(annotated), names.title(first), str(num_clips), percent(share))
     return table
 
 
 def recognition_counts_text(report: RecognitionReport) -> str:
-    """What was counted, in words."""
+    """Text on what was counted."""
     missing = f" ({report.num_missing} without a prediction, counted as wrong)"
     return count(report.num_clips, "clip") + (missing if report.num_missing else "")

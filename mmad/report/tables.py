@@ -49,7 +49,7 @@ def threshold_table(report: DetectionReport) -> Table:
 
 
 def paper_table(report: DetectionReport) -> Table:
-    """The layout of the MMA-52 paper's Table 3, and the challenge's mean of three thresholds."""
+    """The mAP as in Table 3 of the MMA-52 paper, and the challenge's mean of three thresholds."""
     table = Table(title="Challenge and Table 3 of the MMA-52 paper (%)", title_justify="left")
     table.add_column("level")
     for tiou in PAPER_TIOU:
@@ -74,11 +74,12 @@ def paper_table(report: DetectionReport) -> Table:
 
 
 def counts_text(report: DetectionReport) -> str:
-    """What was counted and what was left out, in words."""
+    """Text on what was counted and what was left out."""
     first = next(iter(report.levels.values()))
     lines = [
-        f"{count(len(first.matches.found), 'detection')}, "
-        f"{count(len(first.matches.truth), 'annotation')}, {count(report.num_videos, 'video')} "
+        f"{count(len(first.matches.detections), 'detection')}, "
+        f"{count(len(first.matches.annotations), 'annotation')}, "
+        f"{count(report.num_videos, 'video')} "
         f"({report.num_videos_without_detections} without detections)"
     ]
     lines += [text for name, level in report.levels.items() if (text := _left_out(name, level))]
@@ -86,18 +87,18 @@ def counts_text(report: DetectionReport) -> str:
 
 
 def ties_text(report: DetectionReport, ranges: Mapping[str, TieRange]) -> str:
-    """How far the average mAP could move at each level where many detections are tied; "" if few.
+    """Text on how far the average mAP could move at each level with many ties; "" if few.
 
     Args:
-        report: of the detections.
-        ranges: of each level.
+        report: Results of the detections.
+        ranges: Effect of ties at each level.
     """
     lines = []
     for name, ties in ranges.items():
         if ties.share > MANY_TIES:
             level = report.levels[name]
             lines.append(
-                f"{name}: {ties.num_tied} of {count(len(level.matches.found), 'detection')} "
+                f"{name}: {ties.num_tied} of {count(len(level.matches.detections), 'detection')} "
                 f"({rounded(100 * ties.share, 1)} %) tie with others of their class; another order "
                 f"of them could give an average mAP of {percent(ties.worst)} to "
                 f"{percent(ties.best)} ({percent(level.average)} in the order of the file)"
@@ -197,7 +198,7 @@ def bootstrap_table(report: DetectionReport, resamples: Mapping[str, Resamples])
 def comparison_table(
     name: str, comparison: Comparison, labels: LabelMap, *, first: str, second: str
 ) -> Table:
-    """How much better the second set of detections is, for all and for each class."""
+    """Gain of the second set of detections, for all classes and for each."""
     table = Table(title=f"{name}: {second} minus {first} (points of %)", title_justify="left")
     for column in ("class", "difference", "95 %", ""):
         table.add_column(column, justify="left" if column in ("class", "") else "right")

@@ -1,8 +1,8 @@
-"""Picture of what happens when in a video: annotations and detections by body part.
+"""Timeline of a video: annotations and detections by body part.
 
-Two layouts. While every bar can carry its name, bars are packed into lanes, annotations above the
-detections of their body part. A picture that would grow too high for that (long videos) has one
-row for each action instead: annotations in its upper half, detections in its lower half.
+Two layouts. If every bar can carry its name, bars are packed into lanes, annotations above the
+detections of their body part. A figure that would grow too high for that (long videos) has one row
+for each action instead: annotations in its upper half, detections in its lower half.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,7 +30,7 @@ _RIGHT_INCHES = 0.3
 _TITLE_INCHES = 0.35
 _AXIS_INCHES = 0.5
 _MAX_STRIP_INCHES = 0.95
-# Share of the width that the frames fill; the rest lies between them.
+# Share of the width that the frames fill; the rest is the gaps.
 _FRAME_SPACING = 0.97
 _LANE_INCHES = 0.24
 _ROW_INCHES = 0.2
@@ -55,7 +55,7 @@ class _Bar:
 
 @dataclass(frozen=True)
 class _Placed:
-    """A bar in its lane, with its name from ``text_start`` on."""
+    """A bar in its lane, with its name starting at ``text_start``."""
 
     bar: _Bar
     lane: int
@@ -64,7 +64,7 @@ class _Placed:
 
 
 def format_seconds(seconds: float, *, with_hours: bool = False) -> str:
-    """A time as minutes and seconds, with hours if wanted.
+    """A time as minutes and seconds, optionally with hours.
 
     >>> format_seconds(75), format_seconds(3675, with_hours=True)
     ('1:15', '1:01:15')
@@ -88,18 +88,18 @@ def draw_timeline(
     max_detections: int = 30,
     frames: Sequence[tuple[float, NDArray[np.uint8]]] = (),
 ) -> None:
-    """Draw detections, and annotations if there are any, over time.
+    """Draw detections, and any annotations, over time.
 
     Args:
-        path: of the picture; the suffix (.png, .svg, .pdf) decides the kind.
-        video_id: for the title.
-        duration_seconds: of the video.
-        detections: those of at least ``min_score`` are drawn, the best ``max_detections`` of them
-            for each minute.
-        labels: names and body parts.
-        annotations: the truth, drawn outlined above the detections of its body part.
-        frames: pictures (H, W, 3) of the video with their times in seconds, drawn as a strip on
-            top.
+        path: Path of the figure; the suffix (.png, .svg, .pdf) decides the format.
+        video_id: Video id, for the title.
+        duration_seconds: Duration of the video.
+        detections: Detections; those of at least ``min_score`` are drawn, at most
+            ``max_detections`` per minute.
+        labels: Names and body parts.
+        annotations: Annotations (ground truth), drawn outlined above the detections of their body
+            part.
+        frames: Frames (H, W, 3) of the video with their times in seconds, drawn as a strip on top.
 
     Raises: MmadError if the suffix is none of these.
     """
@@ -109,8 +109,8 @@ def draw_timeline(
     sure = detections[detections.scores >= min_score].by_score()
     limit = max_detections * max(1, round(duration / 60))
     shown = sure[np.arange(min(limit, len(sure)))]
-    truth = annotations if annotations is not None else Annotations()
-    bars = _bars(shown, truth, labels)
+    drawn = annotations if annotations is not None else Annotations()
+    bars = _bars(shown, drawn, labels)
     title = video_id + "    " + _explain(len(shown), len(sure), min_score, bool(annotations))
 
     names = [labels.title(bar.label) for bar in bars]
@@ -134,7 +134,9 @@ def draw_timeline(
             strip_height=_strip_inches(frames, left=left),
         )
         scale = (_WIDTH_INCHES - left - _RIGHT_INCHES) / duration
-        _draw_rows(axes, bars, rows, labels, inches_per_second=scale, has_truth=bool(len(truth)))
+        _draw_rows(
+            axes, bars, rows, labels, inches_per_second=scale, has_annotations=bool(len(drawn))
+        )
     _finish_axes(axes, duration=duration)
     if len(frames):
         _draw_strip(figure, strip, frames, duration=duration, inches_per_second=scale)
@@ -145,16 +147,18 @@ def draw_timeline(
     save_figure(figure, path, dpi=_DPI)
 
 
-def _explain(num_shown: int, num_sure: int, min_score: float, has_truth: bool) -> str:
+def _explain(num_shown: int, num_sure: int, min_score: float, has_annotations: bool) -> str:
     count = f"{num_shown}" if num_shown == num_sure else f"best {num_shown} of {num_sure}"
     filled = f"{count} detections with a score of at least {min_score:g}, paler when less sure"
-    return f"outlined: annotated; filled: {filled}" if has_truth else filled
+    return f"outlined: annotated; filled: {filled}" if has_annotations else filled
 
 
-def _bars(shown: Detections, truth: Annotations, labels: LabelMap) -> list[_Bar]:
+def _bars(shown: Detections, annotations: Annotations, labels: LabelMap) -> list[_Bar]:
     bars = [
         _Bar(float(start), float(end), int(label), None, labels.title(int(label)))
-        for (start, end), label in zip(truth.segments_seconds, truth.labels, strict=True)
+        for (start, end), label in zip(
+            annotations.segments_seconds, annotations.labels, strict=True
+        )
     ]
     for (start, end), label, score in zip(
         shown.segments_seconds, shown.labels, shown.scores, strict=True
@@ -181,7 +185,7 @@ def _colour(label: int, labels: LabelMap) -> str:
 
 
 def _text_inches(points: float) -> Callable[[str], float]:
-    """A function that gives the width of a text of this size."""
+    """A function that returns the width of a text of this size."""
     renderer = FigureCanvasAgg(Figure(dpi=100)).get_renderer()
     font = FontProperties(size=points)
 
@@ -194,10 +198,10 @@ def _text_inches(points: float) -> Callable[[str], float]:
 def _pack(
     bars: Sequence[_Bar], labels: LabelMap, *, duration: float, inches_per_second: float
 ) -> list[tuple[int, list[_Placed], int]]:
-    """For each body part that occurs: its number, its bars in lanes, and the number of lanes.
+    """For each body part that occurs: its index, its bars in lanes, and the number of lanes.
 
-    The name of a bar stands inside it, or right of it, or left of it where the video ends; the lane
-    is kept free for both.
+    The name of a bar is inside it, right of it, or left of it at the end of the video; the lane is
+    kept free for both.
     """
     width = _text_inches(_TEXT_POINTS)
     gap = _TEXT_GAP_INCHES / inches_per_second
@@ -205,11 +209,11 @@ def _pack(
     for part in sorted({_part(bar.label, labels) for bar in bars}):
         placed: list[_Placed] = []
         used = 0
-        for is_truth in (True, False):
+        for is_annotation in (True, False):
             mine = [
                 bar
                 for bar in bars
-                if _part(bar.label, labels) == part and (bar.score is None) == is_truth
+                if _part(bar.label, labels) == part and (bar.score is None) == is_annotation
             ]
             places = []
             for bar in mine:
@@ -298,7 +302,7 @@ def _draw_rows(
     labels: LabelMap,
     *,
     inches_per_second: float,
-    has_truth: bool,
+    has_annotations: bool,
 ) -> None:
     """One row for each label: annotations in the upper half, detections in the lower."""
     row_of = {label: row for row, label in enumerate(rows)}
@@ -307,11 +311,11 @@ def _draw_rows(
         if index % 2 == 0:
             first = parts.index(part)
             axes.axhspan(first, first + parts.count(part), color="#f4f4f4", zorder=0, lw=0)
-    half = 0.4 if has_truth else 0.8
-    # Weak detections first, so that the sure ones lie on top.
+    half = 0.4 if has_annotations else 0.8
+    # Low scores first, so that high ones are on top.
     for bar in sorted(bars, key=lambda bar: (bar.score is None, bar.score or 0.0)):
-        y = row_of[bar.label] + 0.1 + (half if has_truth and bar.score is not None else 0.0)
-        # Bars of a second must not vanish in a video of an hour.
+        y = row_of[bar.label] + 0.1 + (half if has_annotations and bar.score is not None else 0.0)
+        # Bars of a second must stay visible in a video of an hour.
         min_width = _MIN_BAR_INCHES / inches_per_second
         _draw_bar(axes, bar, y, half, labels, min_width=min_width, line_width=0.6)
     axes.set_ylim(len(rows), 0)
@@ -324,7 +328,7 @@ def _opacity(score: float) -> float:
 
 
 def _readable_on(colour: str, opacity: float) -> str:
-    """Black or white, whichever stands out more on ``colour`` over white."""
+    """Black or white, whichever contrasts more with ``colour`` over white."""
     red, green, blue = (opacity * part + 1 - opacity for part in to_rgb(colour))
     return "white" if 0.299 * red + 0.587 * green + 0.114 * blue < 0.5 else "black"
 

@@ -1,7 +1,7 @@
-"""An HTML page about a detector: its worst videos with their timelines, figures, classes.
+"""HTML report of a detector: worst videos with their timelines, figures, classes.
 
-The numbers go in as JSON, and the scripts of ``page/`` draw them. Nothing is fetched from
-anywhere, and names of files and labels are only ever shown as text.
+The numbers are embedded as JSON and drawn by the scripts of ``page/``. Nothing is fetched from
+outside, and names of files and labels are shown as plain text only.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,12 +28,12 @@ from mmad.report.tables import PAPER_TIOU
 from mmad.structures import VideoRecord
 from mmad.wording import count
 
-# What a bar says beside its colour.
+# Text of a bar besides its colour.
 OUTCOME_LETTERS = ("✓", "D", "W", "L", "C", "B")
-# What each of OUTCOMES means, in words for people who see it for the first time.
+# Explanations of OUTCOMES for new users.
 OUTCOME_MEANINGS = (
     "right: overlaps an annotation of its class enough",
-    "overlaps an annotation that a higher-scored detection already found",
+    "overlaps an annotation that a detection with a higher score has already taken",
     "right time, but another class is annotated there",
     "right class, but start or end is too far off",
     "another class is annotated there, and start or end is off as well",
@@ -56,14 +56,14 @@ def write_web_page(
     """Write the page.
 
     Args:
-        path: of the HTML file.
-        title: of the page.
-        records: the annotated videos.
-        labels: of annotations and detections.
-        scores: mAP of the detections.
-        errors: of the same detections.
-        videos: files by video id, for those that are at hand; the page links to them relatively.
-        facts: name and value of what else the head of the page tells, such as the date.
+        path: Path of the HTML file.
+        title: Title of the page.
+        records: Annotated videos.
+        labels: Labels of annotations and detections.
+        scores: The mAP of the detections.
+        errors: Errors of the same detections.
+        videos: Available video files by id, which are linked relatively.
+        facts: Name and value of further facts in the head of the page, such as the date.
     """
     path = Path(path)
     content = page_content(
@@ -86,13 +86,13 @@ def page_content(
     links: Mapping[str, str],
     facts: Mapping[str, str] | None = None,
 ) -> dict[str, object]:
-    """What the page shows: fractions, times in hundredths and scores in thousandths."""
+    """The content of the page: fractions, times in hundredths and scores in thousandths."""
     first = next(iter(errors.levels.values()))
-    found, truth = first.matches.found, first.matches.truth
+    detections, annotations = first.matches.detections, first.matches.annotations
     shown = _shown_tiou(next(iter(scores.levels.values())))
     figures = detector_figures(scores, errors, shown_tiou=shown)
     tiou = next(iter(scores.levels.values())).tiou
-    counts = {"video": len(records), "annotation": len(truth), "detection": len(found)}
+    counts = {"video": len(records), "annotation": len(annotations), "detection": len(detections)}
     return {
         "facts": [
             ["", ", ".join(count(number, noun) for noun, number in counts.items())],
@@ -132,8 +132,8 @@ def page_content(
             }
             for record in records
         ],
-        "truth": _truth_rows(errors, num_videos=len(records)),
-        "found": _found_rows(errors, num_videos=len(records)),
+        "truth": _annotation_rows(errors, num_videos=len(records)),
+        "found": _detection_rows(errors, num_videos=len(records)),
     }
 
 
@@ -195,7 +195,7 @@ def _class(title: str, figures: ClassFigures) -> dict[str, object]:
 
 
 def _offsets(videos: NDArray[np.int64], num_videos: int) -> list[int]:
-    """Where the rows of each video begin, in a table sorted by video, and where the last ends."""
+    """Start of the rows of each video, in a table sorted by video, and the end of the last."""
     return [0, *np.cumsum(np.bincount(videos, minlength=num_videos)).tolist()]
 
 
@@ -204,34 +204,36 @@ def _hundredths(seconds: NDArray[np.float64]) -> list[int]:
 
 
 def _actions(errors: ErrorReport) -> LevelErrors:
-    """The level whose labels the timeline shows; the body level alone knows only body parts."""
+    """The level whose labels the timeline shows; with the body level alone, these are body
+    parts.
+    """
     return errors.levels.get("action", next(iter(errors.levels.values())))
 
 
-def _truth_rows(errors: ErrorReport, *, num_videos: int) -> dict[str, object]:
-    truth = _actions(errors).matches.truth
+def _annotation_rows(errors: ErrorReport, *, num_videos: int) -> dict[str, object]:
+    annotations = _actions(errors).matches.annotations
     return {
-        "offsets": _offsets(truth.videos, num_videos),
-        "start": _hundredths(truth.segments[:, 0]),
-        "end": _hundredths(truth.segments[:, 1]),
-        "label": truth.labels.tolist(),
+        "offsets": _offsets(annotations.videos, num_videos),
+        "start": _hundredths(annotations.segments[:, 0]),
+        "end": _hundredths(annotations.segments[:, 1]),
+        "label": annotations.labels.tolist(),
         "missed": {name: _letters(~item.is_found[:, 0]) for name, item in errors.levels.items()},
     }
 
 
-def _found_rows(errors: ErrorReport, *, num_videos: int) -> dict[str, object]:
+def _detection_rows(errors: ErrorReport, *, num_videos: int) -> dict[str, object]:
     level = _actions(errors)
-    order = np.argsort(level.matches.found.videos, kind="stable")
-    found = level.matches.found.take(order)
+    order = np.argsort(level.matches.detections.videos, kind="stable")
+    detections = level.matches.detections.take(order)
     return {
-        "offsets": _offsets(found.videos, num_videos),
-        "start": _hundredths(found.segments[:, 0]),
-        "end": _hundredths(found.segments[:, 1]),
-        "label": found.labels.tolist(),
-        "score": np.floor(1000 * found.scores).astype(np.int64).tolist(),
+        "offsets": _offsets(detections.videos, num_videos),
+        "start": _hundredths(detections.segments[:, 0]),
+        "end": _hundredths(detections.segments[:, 1]),
+        "label": detections.labels.tolist(),
+        "score": np.floor(1000 * detections.scores).astype(np.int64).tolist(),
         "nearest": level.nearest[order].tolist(),
         "overlap": np.round(100 * level.nearest_tiou[order]).astype(np.int64).tolist(),
-        # -1 to 5, and 7 more for those among the top 1 G of their class, whose errors count.
+        # -1 to 5, plus 7 for those among the top 1 G of their class, whose errors count.
         "outcome": {
             name: _letters((item.outcome[:, 0] + 1 + 7 * (item.multiple == 0))[order])
             for name, item in errors.levels.items()
@@ -240,5 +242,5 @@ def _found_rows(errors: ErrorReport, *, num_videos: int) -> dict[str, object]:
 
 
 def _letters(values: NDArray[np.integer] | NDArray[np.bool_]) -> str:
-    """Small numbers as one letter each, "a" for 0: a third of the size of a list."""
+    """Small numbers as one letter each, "a" for 0, at a third of the size of a list."""
     return (values.astype(np.uint8) + ord("a")).tobytes().decode("ascii")

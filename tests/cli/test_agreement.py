@@ -99,7 +99,7 @@ def test_label_sets_of_their_own(tmp_path: Path) -> None:
     [
         (["truth.json"], AnnotationError, "at least two files to compare, found 1"),
         (["truth.json", "none.json"], AnnotationError, "none.json: annotation file not found"),
-        (["p.csv", "p.csv"], AnnotationError, "all files are predictions, which do not tell"),
+        (["p.csv", "p.csv"], AnnotationError, "all files are predictions, which hold no durations"),
         (["truth.json", "bad.csv"], PredictionError, "bad.csv: line 2: video 'v': unknown label"),
         (["truth.json", "p.csv", "--tiou", "2"], PredictionError, "--tiou 2: expected"),
         (["truth.json", "p.csv", "--json", "p.csv"], MmadError, "is one of the files to compare"),

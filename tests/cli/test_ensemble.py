@@ -123,7 +123,7 @@ def test_what_the_command_refuses(
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     for arguments, message in [
         ((a, *fresh), "two files of predictions or more"),
-        ((a, a, *fresh), "given twice"),
+        ((a, a, *fresh), "passed twice"),
         ((a, one, *fresh), r"one task, found scores of clips in .*a\.npz and detections in .*one"),
         ((a, guesses, *fresh), "not their scores"),
         ((a, tmp_path / "none.npz", *fresh), "no such file of scores"),

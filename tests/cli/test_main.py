@@ -258,5 +258,5 @@ def test_agreement_of_nothing_with_nothing_is_an_error(tmp_path: Path) -> None:
     paths = [tmp_path / "ada.json", tmp_path / "ben.json"]
     for path in paths:
         path.write_text(nothing)
-    with pytest.raises(MmadError, match=r"ada, ben: none has an instance .* no agreement"):
+    with pytest.raises(MmadError, match=r"ada, ben: none has an annotation .* no agreement"):
         CliRunner().invoke(app, ["agreement", *map(str, paths)], catch_exceptions=False)

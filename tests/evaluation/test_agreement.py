@@ -193,7 +193,7 @@ def test_three_annotators_are_three_pairs() -> None:
         ({"b": {"z": made()}}, "no video is annotated by all.*\n  ada: v, w\n  ben: z"),
         ({"step_seconds": 0.0}, "step: expected seconds, at least 0.01, found 0.0"),
         ({"step_seconds": float("nan")}, "found nan"),
-        ({"durations_seconds": {"v": 8.0}}, "the duration of video w is not known"),
+        ({"durations_seconds": {"v": 8.0}}, "the duration of video w is unknown"),
         ({"labels": flat_labels(["x"]), "levels": ("body",)}, "the 1 labels have no body"),
     ],
 )

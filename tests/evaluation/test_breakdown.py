@@ -35,7 +35,7 @@ def test_recall_at_k_is_that_of_the_best_alone() -> None:
         best = {v: item.by_score()[np.arange(min(k, len(item)))] for v, item in found.items()}
         level = score(best, truth)
         hits = (level.matches.table.matched >= 0).sum(axis=0)
-        np.testing.assert_allclose(row, hits / len(level.matches.truth))
+        np.testing.assert_allclose(row, hits / len(level.matches.annotations))
 
 
 def test_classes_by_frequency() -> None:

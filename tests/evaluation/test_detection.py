@@ -87,7 +87,7 @@ def test_duplicates_are_counted_from_annotations_that_stay() -> None:
     three = {"a": found((0, 10, 9, 0.9), (0, 10, 9, 0.8))}
     assert ap(three, truth, protocol="opentad") == 1.0
     report = evaluate_detections(three, truth, labels=MA52, tiou=HALF, protocol="opentad")
-    assert len(report.levels["action"].matches.truth) == 2
+    assert len(report.levels["action"].matches.annotations) == 2
 
 
 def test_nothing_found_and_nothing_there() -> None:

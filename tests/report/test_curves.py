@@ -27,6 +27,6 @@ def test_curves_are_drawn(tmp_path: Path) -> None:
 
 
 def test_wrong_suffix_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(MmadError, match=r"expected a picture ending in \.png, \.svg, \.pdf"):
+    with pytest.raises(MmadError, match=r"expected a figure ending in \.png, \.svg, \.pdf"):
         draw_training_curves(tmp_path / "c.jpeg", [])
     assert not list(tmp_path.iterdir())

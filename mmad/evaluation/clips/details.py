@@ -1,4 +1,4 @@
-"""What a recogniser says of a clip beyond its scores: features, and probabilities over time."""
+"""Details of recognition beyond scores: features of clips, and probabilities over time."""
 
 import io
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ class RecognitionDetails:
     """Features and curves of clips.
 
     Attributes:
-        clip_ids: N names.
-        features: (N, D), pooled over the clip.
-        curves: (N, T, K), probability of each action at each step of the middle sample; (N, 0,
-            0) of a recogniser without frame head.
+        clip_ids: Ids of N clips.
+        features: Features (N, D), pooled over the clip.
+        curves: Probability of each action at each step of the middle view, (N, T, K); (N, 0, 0) for
+            a recogniser without a frame head.
     """
 
     clip_ids: tuple[str, ...]
@@ -41,7 +41,7 @@ class RecognitionDetails:
 
 
 def details_path(predictions: Path) -> Path:
-    """Where the details of a file of predictions are.
+    """Path of the details of a file of predictions.
 
     >>> details_path(Path("predictions/val.csv")).name
     'val_details.npz'
@@ -50,7 +50,7 @@ def details_path(predictions: Path) -> Path:
 
 
 def write_details(path: Path, details: RecognitionDetails) -> None:
-    """Write an .npz, whole or not at all, in half precision."""
+    """Write an .npz, atomically, in half precision."""
     out = io.BytesIO()
     np.savez_compressed(
         out,
@@ -62,9 +62,9 @@ def write_details(path: Path, details: RecognitionDetails) -> None:
 
 
 def read_details(path: Path) -> RecognitionDetails:
-    """What `write_details` wrote; nothing in the file is run.
+    """The details that `write_details` wrote; no code in the file is run.
 
-    Raises: PredictionError if it is missing, damaged or something else.
+    Raises: PredictionError if it is missing, damaged or of another kind.
     """
     expected = "what mmad predict --details writes"
     arrays = load_arrays(path, ARRAYS, expected=expected)
@@ -79,7 +79,7 @@ def read_details(path: Path) -> RecognitionDetails:
 
 
 def flatten(features_ND: NDArray[np.float64], *, seed: int) -> tuple[NDArray[np.float64], str]:
-    """Points in a plane (N, 2), and a sentence that says how they were found.
+    """Points in a plane (N, 2), and a sentence on the method.
 
     By t-SNE, or two principal components where scikit-learn is not installed or clips are few.
     """

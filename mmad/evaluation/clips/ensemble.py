@@ -1,4 +1,5 @@
-"""Ensembles of recognisers: weighted scores, weights searched for, and what the search truly gains.
+"""Ensembles of recognisers: weighted scores, weight search, and its gain by nested
+cross-validation.
 
 Weights that are searched and scored on the same clips look better than they are. `nested_gain`
 therefore searches on some of the clips and scores on the others, in turn.
@@ -33,24 +34,24 @@ METRICS: Mapping[str, Callable[[RecognitionReport], float]] = {
 GRID = 60
 _NAMED = 5
 
-# A point of the grid: whole numbers with a fixed sum, one for each member.
+# A point of the grid: integers with a fixed sum, one for each member.
 _Point = tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)
 class EnsembleGain:
-    """What an ensemble of M members is worth, each number by ``metric``. Fractions.
+    """The gain of an ensemble of M members, in values of ``metric``. Fractions.
 
     Attributes:
-        metric: one of `METRICS`.
-        members: of each member alone.
-        equal: of all with equal weights.
-        best_single: the member that is best on the other folds, scored on the held-out fold.
-        searched: weights searched on the other folds, scored on the held-out fold: the honest one.
-        in_sample: weights searched and scored on the same, all clips: optimistic.
-        weights: (M,), searched on all clips, sum 1: those to use on other clips.
-        fold_weights: (folds, M), searched without the fold.
-        num_clips: of which ``best_single`` and ``searched`` are pooled before they are scored.
+        metric: One of `METRICS`.
+        members: Value of each member alone.
+        equal: Value with equal weights.
+        best_single: Best member on the other folds, scored on the held-out fold.
+        searched: Weights searched on the other folds, scored on the held-out fold: unbiased.
+        in_sample: Weights searched and scored on all clips: optimistic.
+        weights: Weights (M,) searched on all clips, sum 1, for use on other clips.
+        fold_weights: Weights (folds, M), searched without the fold.
+        num_clips: Number of clips; those of all folds are pooled before scoring.
     """
 
     metric: str
@@ -65,15 +66,15 @@ class EnsembleGain:
 
     @property
     def gain(self) -> float:
-        """How much better searched weights are than the best member, honestly."""
+        """Gain of searched weights over the best member, both on held-out folds."""
         return self.searched - self.best_single
 
 
 def normalised_weights(weights: Sequence[float] | None, *, num_members: int) -> Floats:
     """``weights`` with the sum 1, (num_members,); equal ones for None.
 
-    Raises: PredictionError if there are no members, or another number of weights, or a weight is
-    negative or not finite, or none is above 0.
+    Raises: PredictionError if there are no members, or the number of weights differs, or a weight
+        is negative or not finite, or none is above 0.
 
     >>> normalised_weights([3, 1], num_members=2).tolist()
     [0.75, 0.25]
@@ -96,18 +97,19 @@ def fuse_scores(
     *,
     names: Sequence[str] | None = None,
 ) -> RecognitionScores:
-    """The weighted mean of the scores of ``members``, actions and bodies; clips as in the first.
+    """The weighted mean of the scores of ``members``, actions and body parts; clips as in the
+    first.
 
     Args:
-        members: of the same clips, in any order.
-        weights: one for each member, at least 0, divided by their sum; by default equal.
-        names: of the members, for messages.
+        members: Scores of the same clips, in any order.
+        weights: Weight of each member, at least 0, divided by their sum; by default equal.
+        names: Names of the members, for messages.
 
     Raises: PredictionError if the clips or classes differ, with the differences, or the weights are
-    impossible (see `normalised_weights`).
+        invalid (see `normalised_weights`).
 
-    Differs: the released code of the challenge's ensembles leaves weights as they are, with a sum
-    of 8.3 (the order of the classes is the same); the paper asks for the sum 1.
+    Differs: the released code of the challenge's ensembles does not normalise weights, whose sum is
+    8.3 (the order of the classes is the same); the paper asks for the sum 1.
     """
     shares = normalised_weights(weights, num_members=len(members))
     clip_ids, action, body = _aligned(members, names)
@@ -157,7 +159,7 @@ def _some(clip_ids: Sequence[str]) -> str:
 
 @dataclass(frozen=True, eq=False)
 class _Judge:
-    """Scores points of the grid of weights, each guess computed once for all folds."""
+    """Scores points of the grid of weights, with predictions computed once for all folds."""
 
     clips: tuple[ClipRecord, ...]
     action: Floats
@@ -167,7 +169,7 @@ class _Judge:
     known: dict[_Point, tuple[Ints, Ints]] = field(default_factory=dict)
 
     def guesses(self, point: _Point) -> tuple[Ints, Ints]:
-        """First action (N, 1) and body (N, 1, or 0 without bodies) with the weights ``point``."""
+        """First action (N, 1) and body part (N, 1, or 0 without any) with the weights ``point``."""
         if point not in self.known:
             shares = np.array(point) / sum(point)
             action = np.tensordot(shares, self.action, 1).argmax(axis=1)[:, None]
@@ -178,7 +180,7 @@ class _Judge:
         return self.known[point]
 
     def score(self, guesses: tuple[Ints, Ints], rows: Ints) -> float:
-        """The metric of the guesses (of all clips) on the clips ``rows``."""
+        """The metric of the predictions (of all clips) on the clips ``rows``."""
         action, body = guesses
         ids = tuple(self.clips[row].clip_id for row in rows)
         report = evaluate_recognition(
@@ -191,7 +193,7 @@ class _Judge:
 
 def _judge(
     members: Sequence[RecognitionScores],
-    truth_labels: Mapping[str, int],
+    true_labels: Mapping[str, int],
     *,
     labels: LabelMap,
     metric: str,
@@ -201,26 +203,28 @@ def _judge(
         raise PredictionError(f"metric '{metric}': expected one of {', '.join(METRICS)}")
     normalised_weights(None, num_members=len(members))
     clip_ids, action, body = _aligned(members, names)
-    truth = {with_suffix(name): label for name, label in truth_labels.items()}
+    annotated = {with_suffix(name): label for name, label in true_labels.items()}
     scored = set(clip_ids)
     told = {
-        "of the annotations have no scores": [name for name in truth if name not in scored],
-        "have no annotation": [name for name in clip_ids if name not in truth],
-        "have an unknown label": [name for name in truth if not 0 <= truth[name] < len(labels)],
+        "of the annotations have no scores": [name for name in annotated if name not in scored],
+        "have no annotation": [name for name in clip_ids if name not in annotated],
+        "have an unknown label": [
+            name for name in annotated if not 0 <= annotated[name] < len(labels)
+        ],
     }
     problems = [f"{_some(found)} {what}" for what, found in told.items() if found]
-    problems += [] if truth else ["there are no annotated clips"]
+    problems += [] if annotated else ["there are no annotated clips"]
     expected = f"{len(labels)} actions and {len(labels.parent_names) * labels.has_parents} bodies"
     if _classes(members[0]) != expected:
         problems.append(f"the labels have {expected}, the scores {_classes(members[0])}")
     raise_problems(PredictionError, source="scores and annotations do not fit", problems=problems)
-    clips = tuple(ClipRecord(name, truth[name], "") for name in clip_ids)
+    clips = tuple(ClipRecord(name, annotated[name], "") for name in clip_ids)
     return _Judge(clips, action, body, labels, METRICS[metric])
 
 
 def search_weights(
     members: Sequence[RecognitionScores],
-    truth_labels: Mapping[str, int],
+    true_labels: Mapping[str, int],
     *,
     labels: LabelMap,
     metric: str = "f1_mean",
@@ -228,21 +232,21 @@ def search_weights(
 ) -> Floats:
     """The weights, (M,) with the sum 1, with the best ``metric`` found; never worse than equal.
 
-    A greedy climb on the grid of weights that are multiples of about 1/60, without any chance: from
-    equal weights, and again from the best single member, the best of all moves of one share of
-    weight from one member to another is taken while it makes things better; then the share, at
-    first 1/M, is halved, down to one step of the grid. Of equally good ends the first is taken.
+    A deterministic hill climb on the grid of weights that are multiples of about 1/60: from equal
+    weights, and again from the best single member, the best move of a share of weight from one
+    member to another is taken while it improves the metric; then the share, initially 1/M, is
+    halved, down to one step of the grid. Ties go to the first.
 
     Args:
-        members: of the same clips, in any order.
-        truth_labels: index of the true action of each of these clips, by id.
-        labels: that the indices refer to.
-        metric: one of `METRICS`; F1 by the rule per_class.
-        names: of the members, for messages.
+        members: Scores of the same clips, in any order.
+        true_labels: Index of the annotated action of each of these clips, by id.
+        labels: Labels that the indices refer to.
+        metric: One of `METRICS`; F1 by the rule per_class.
+        names: Names of the members, for messages.
 
     Raises: PredictionError if clips or classes do not fit, or the metric is unknown.
     """
-    judge = _judge(members, truth_labels, labels=labels, metric=metric, names=names)
+    judge = _judge(members, true_labels, labels=labels, metric=metric, names=names)
     point = _search(judge, np.arange(len(judge.clips)))
     return np.array(point) / sum(point)
 
@@ -257,7 +261,7 @@ def _single(member: int, num_members: int) -> _Point:
 
 
 def _best_single(judge: _Judge, rows: Ints) -> _Point:
-    """The first of the members that are best on the clips ``rows``."""
+    """The first of the best members on the clips ``rows``."""
     num_members = len(judge.action)
     singles = [_single(member, num_members) for member in range(num_members)]
     return max(singles, key=lambda point: judge.score(judge.guesses(point), rows))
@@ -298,7 +302,7 @@ def _moved(point: _Point, giver: int, taker: int, *, share: int) -> _Point:
 
 def nested_gain(
     members: Sequence[RecognitionScores],
-    truth_labels: Mapping[str, int],
+    true_labels: Mapping[str, int],
     *,
     labels: LabelMap,
     metric: str = "f1_mean",
@@ -307,25 +311,27 @@ def nested_gain(
     groups: Mapping[str, str] | None = None,
     names: Sequence[str] | None = None,
 ) -> EnsembleGain:
-    """What weights searched by `search_weights` gain on clips they were not searched on.
+    """The gain of weights from `search_weights` on clips that they were not searched on.
 
     Nested cross-validation: for each fold, weights (and the best member) are chosen on the other
-    folds and guess the clips of the fold; the guesses of all folds together are scored once. Each
-    class is spread over the folds as evenly as possible.
+    folds and applied to the fold; the predictions of all folds together are scored once. Each class
+    is spread over the folds as evenly as possible.
 
     Args:
-        members: and truth_labels, labels, metric, names: see `search_weights`.
-        folds: how many, at least 2.
-        seed: of the split into folds.
-        groups: group of each clip by id, such as its subject; a group stays in one fold.
+        members, true_labels, labels, metric, names: See `search_weights`.
+        folds: Number of folds, at least 2.
+        seed: Random seed of the split into folds.
+        groups: Group of each clip by id, such as its subject; a group stays in one fold.
 
     Raises: PredictionError if clips or classes do not fit, the metric is unknown, or clips have no
     group; AnnotationError if there are fewer clips (or groups) than folds.
     """
-    judge = _judge(members, truth_labels, labels=labels, metric=metric, names=names)
-    truth = np.array([clip.label for clip in judge.clips], dtype=np.int64)
-    fold_of = split_folds(truth, folds=folds, seed=seed, groups=_groups_of(judge.clips, groups))
-    everyone = np.arange(len(truth))
+    judge = _judge(members, true_labels, labels=labels, metric=metric, names=names)
+    label_of_clip = np.array([clip.label for clip in judge.clips], dtype=np.int64)
+    fold_of = split_folds(
+        label_of_clip, folds=folds, seed=seed, groups=_groups_of(judge.clips, groups)
+    )
+    everyone = np.arange(len(label_of_clip))
     single, searched = [], []
     for fold in tracked(range(folds), "search weights", total=folds, unit="folds"):
         others = np.flatnonzero(fold_of != fold)
@@ -334,7 +340,7 @@ def nested_gain(
     best = _search(judge, everyone)
 
     def score(points: Sequence[_Point]) -> float:
-        """Of guesses with a point for each fold, pooled."""
+        """The metric of pooled predictions, with a point for each fold."""
         action, body = (
             np.stack(tables)[fold_of, everyone]
             for tables in zip(*map(judge.guesses, points), strict=True)
@@ -351,7 +357,7 @@ def nested_gain(
         in_sample=score([best] * folds),
         weights=np.array(best) / sum(best),
         fold_weights=np.array(searched) / sum(best),
-        num_clips=len(truth),
+        num_clips=len(label_of_clip),
     )
 
 

@@ -1,4 +1,4 @@
-"""Recognition of clips: files of ranked guesses, and accuracy and F1 at action and body level."""
+"""Recognition of clips: files of ranked predictions, accuracy and F1 at action and body level."""
 
 import csv
 import io
@@ -25,21 +25,20 @@ RECOGNITION_COLUMNS = ("vid", *ACTION_COLUMNS, *BODY_COLUMNS)
 F1_RULES = ("per_class", "harmonic")
 _FIGURES = ("top1", "top5", "mean_class_accuracy", "f1_macro", "f1_micro")
 NAME_IN_ZIP = "prediction.csv"
-_ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can hold; equal files give equal bytes
+_ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest time of a zip; equal files give equal bytes
 _SUFFIX = re.compile(r"\.[A-Za-z]\w{1,3}$")
 
 
 @dataclass(frozen=True, eq=False)
 class Recognitions:
-    """The ranked guesses for each clip.
+    """The ranked predictions for each clip.
 
     Attributes:
-        clip_ids: file name of each clip.
-        action_top: int64, (N, up to 5), label indices by falling score; -1 where a rank is not
-            given.
-        body_top: the same of the body parts; (N, 0) if the labels have no parents.
+        clip_ids: File name of each clip.
+        action_top: int64, (N, up to 5), label indices by descending score; -1 for a missing rank.
+        body_top: The same for the body parts; (N, 0) if the labels have none.
 
-    Raises: ValueError if the lengths disagree or a clip is there twice.
+    Raises: ValueError if the lengths disagree or a clip occurs twice.
     """
 
     clip_ids: tuple[str, ...]
@@ -64,7 +63,7 @@ class Recognitions:
 
 
 def with_suffix(clip_id: str) -> str:
-    """The name of a clip's file; without a suffix it is an mp4.
+    """The file name of a clip; .mp4 if the id has no suffix.
 
     >>> with_suffix("0003_01_0005"), with_suffix("a.avi")
     ('0003_01_0005.mp4', 'a.avi')
@@ -73,11 +72,11 @@ def with_suffix(clip_id: str) -> str:
 
 
 def table_rows(path: Path, text: str) -> tuple[list[str], list[tuple[int, list[str]]], list[str]]:
-    """Header of a CSV text, its rows with their line numbers, and what is wrong with the others.
+    """Header of a CSV text, its rows with their line numbers, and the problems of the others.
 
-    Blank lines are passed over; cells are as in the file.
+    Blank lines are skipped; cells are as in the file.
 
-    Raises: PredictionError if the text is no CSV.
+    Raises: PredictionError if the text is not a CSV.
     """
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     rows, problems = [], []
@@ -102,19 +101,19 @@ def read_recognitions(
     clips: Collection[str] | None = None,
     repairs: list[str] | None = None,
 ) -> Recognitions:
-    """The guesses in a CSV ``vid,action_pred_1..5,body_pred_1..5`` (plain, .gz, or in a .zip).
+    """The predictions in a CSV ``vid,action_pred_1..5,body_pred_1..5`` (plain, .gz, or in a .zip).
 
     Labels are indices, names or codes. Later ranks may be absent as columns or empty as cells.
-    Without body columns the bodies are the parents of the actions, rank by rank, repeats allowed;
-    for labels without parents body columns are passed over, as is any other column. Clips keep the
+    Without body columns the body parts are those of the actions, rank by rank, repeats allowed; for
+    labels without body parts these columns are ignored, as is any other column. Clips keep the
     order of the file; an id without a suffix gets ``.mp4``.
 
     Args:
-        path: the file.
-        labels: label set of the actions.
-        clips: the known clips; only looked at with ``repairs``.
-        repairs: rows with problems, and those of other clips, are left out and this list gets a
-            sentence for each kind; by default they raise.
+        path: Path of the file.
+        labels: Label set of the actions.
+        clips: Known clips; used with ``repairs`` only.
+        repairs: Receives a sentence for each kind of problem; rows with problems, and those of
+            other clips, are then left out. By default they raise.
 
     Raises: PredictionError, with every problem of the file in one message.
     """
@@ -166,7 +165,7 @@ def read_recognitions(
 
 
 def _ranked_columns(names: Sequence[str], header: Sequence[str]) -> list[str]:
-    """Those of ``names`` up to the last that ``header`` has: an earlier one must not be missing."""
+    """Those of ``names`` up to the last in ``header``: no earlier one may be missing."""
     present = [rank for rank, name in enumerate(names) if name in header]
     return list(names[: present[-1] + 1]) if present else []
 
@@ -197,7 +196,7 @@ def _guesses(
 ) -> Ints:
     """The label index in each of ``columns``, (N, len(columns)); -1 for an empty cell.
 
-    What is wrong with a row is added to its list in ``told``.
+    Problems of a row are added to its list in ``told``.
     """
     places = [header.index(name) for name in columns]
     known: dict[str, int] = {"": -1}
@@ -225,7 +224,7 @@ def _guesses(
 def write_recognitions(path: str | Path, recognitions: Recognitions) -> None:
     """Write the challenge's CSV, or to a ``.zip`` path a zip that holds it as prediction.csv.
 
-    Its header and order, ids with a suffix, LF; a rank that is not given is an empty cell.
+    With its header and order, ids with a suffix, LF; a missing rank is an empty cell.
 
     Raises: PredictionError if it cannot be written.
     """
@@ -241,9 +240,9 @@ def write_recognitions(path: str | Path, recognitions: Recognitions) -> None:
 
 
 def write_text_or_zip(path: str | Path, text: str) -> None:
-    """Write ``text``, or to a ``.zip`` path a zip with it as prediction.csv; whole or not at all.
+    """Write ``text``, or to a ``.zip`` path a zip with it as prediction.csv; atomically.
 
-    Equal texts give equal bytes. Folders on the way are made.
+    Equal texts give equal bytes. Missing folders are created.
 
     Raises: OutputError if it cannot be written.
     """
@@ -254,7 +253,7 @@ def write_text_or_zip(path: str | Path, text: str) -> None:
         with zipfile.ZipFile(out, "w") as archive:
             entry = zipfile.ZipInfo(NAME_IN_ZIP, date_time=_ZIP_TIME)
             entry.external_attr = 0o644 << 16
-            entry.create_system = 3  # Unix, wherever it is written
+            entry.create_system = 3  # Unix, on every platform
             archive.writestr(entry, content, compress_type=zipfile.ZIP_DEFLATED)
         content = out.getvalue()
     write_bytes(path, content)
@@ -262,20 +261,21 @@ def write_text_or_zip(path: str | Path, text: str) -> None:
 
 @dataclass(frozen=True, eq=False)
 class RecognitionLevel:
-    """The numbers of one level with K labels. Fractions.
+    """The figures of one level with K labels. Fractions.
 
     Attributes:
-        top1: share of clips whose first guess is right.
-        top5: share of clips with a right one among five guesses; None if the file gives fewer
+        top1: Share of clips whose first prediction is right.
+        top5: Share of clips with a right one among five predictions; None if the file has fewer
             ranks.
-        mean_class_accuracy: mean over the classes of the share of their clips whose first guess is
-            right; classes without clips are left out.
-        f1_macro: by the rule of the report.
-        f1_micro: of single-label clips this is the accuracy.
-        f1_per_class: (K,); NaN for a label that neither truth nor first guesses have.
-        confusion: (K, K) counts of clips, rows are truth, columns first guesses; clips without a
-            prediction are in no column.
-        num_clips_per_label: (K,), of the truth.
+        mean_class_accuracy: Mean over the classes of the share of their clips whose first
+            prediction is right; classes without clips are left out.
+        f1_macro: Macro F1 by the rule of the report.
+        f1_micro: Micro F1, which for single-label clips is the accuracy.
+        f1_per_class: F1 of each label, (K,); NaN for one in neither annotations nor first
+            predictions.
+        confusion: Counts of clips (K, K), rows annotated, columns first predictions; clips without
+            a prediction are in no column.
+        num_clips_per_label: Number of annotated clips, (K,).
     """
 
     top1: float
@@ -290,13 +290,13 @@ class RecognitionLevel:
 
 @dataclass(frozen=True, eq=False)
 class RecognitionReport:
-    """How good a set of recognitions is.
+    """The scores of a set of recognitions.
 
     Attributes:
-        levels: "action" and, for labels with parents, "body".
-        f1: the rule of macro F1, one of `F1_RULES`.
-        num_clips: annotated clips.
-        num_missing: of these without a prediction; each counts as wrong.
+        levels: Results at level "action" and, if labels have body parts, "body".
+        f1: Rule of macro F1, one of `F1_RULES`.
+        num_clips: Number of annotated clips.
+        num_missing: Number of these without a prediction; each counts as wrong.
     """
 
     levels: Mapping[str, RecognitionLevel]
@@ -321,16 +321,18 @@ def evaluate_recognition(
 ) -> RecognitionReport:
     """Accuracy and F1 of ``recognitions`` against the labels of ``clips``.
 
-    The true body is the parent of the true action, the predicted body the first of ``body_top``.
+    The annotated body part is that of the annotated action, the predicted one the first of
+    ``body_top``.
 
     Args:
-        recognitions: see `read_recognitions`.
-        clips: the annotated clips, all labelled.
-        labels: that the indices in both refer to.
-        f1: "per_class": macro F1 is the mean of the F1 of each label that truth or first guesses
-            have (scikit-learn's, and that of the published numbers). "harmonic": the harmonic mean
-            of mean precision and mean recall over the same labels (the formula the papers print).
-        allow_missing: count annotated clips without a prediction as wrong instead of raising.
+        recognitions: Predictions, see `read_recognitions`.
+        clips: Annotated clips, all with labels.
+        labels: Labels that the indices in both refer to.
+        f1: "per_class": macro F1 is the mean of the F1 of each label in annotations or first
+            predictions (scikit-learn's, and that of the published numbers). "harmonic": the
+            harmonic mean of mean precision and mean recall over the same labels (the formula the
+            papers print).
+        allow_missing: Count annotated clips without a prediction as wrong instead of raising.
 
     Raises: PredictionError if clips are unknown or missing, or ``f1`` is none of the rules;
     AnnotationError if there are no clips or some have no label.
@@ -341,21 +343,21 @@ def evaluate_recognition(
     if unlabelled or not clips:
         found = f"{len(unlabelled)} without: {', '.join(unlabelled[:5])}" if clips else "no clips"
         raise AnnotationError(f"recognition can be scored on clips with labels only, found {found}")
-    truth = np.array([clip.label for clip in clips], dtype=np.int64)
+    true_labels = np.array([clip.label for clip in clips], dtype=np.int64)
     rows = _rows_of_clips(recognitions, clips, allow_missing=allow_missing)
     guesses, size = recognitions.action_top, len(labels)
-    levels = {"action": _evaluate(guesses, truth, rows, num_labels=size, f1=f1)}
+    levels = {"action": _evaluate(guesses, true_labels, rows, num_labels=size, f1=f1)}
     if labels.has_parents:
         guesses, size = recognitions.body_top, len(labels.parent_names)
-        truth = labels.to_parents(truth)
-        levels["body"] = _evaluate(guesses, truth, rows, num_labels=size, f1=f1)
+        true_labels = labels.to_parents(true_labels)
+        levels["body"] = _evaluate(guesses, true_labels, rows, num_labels=size, f1=f1)
     return RecognitionReport(levels, f1, len(clips), int((rows < 0).sum()))
 
 
 def _rows_of_clips(
     recognitions: Recognitions, clips: Sequence[ClipRecord], *, allow_missing: bool
 ) -> Ints:
-    """Row of each clip among the recognitions, (N,), -1 if it has none."""
+    """Row of each clip among the recognitions, (N,); -1 if it has none."""
     row_of = {with_suffix(name): row for row, name in enumerate(recognitions.clip_ids)}
     names = [with_suffix(clip.clip_id) for clip in clips]
     known = set(names)
@@ -372,17 +374,17 @@ def _rows_of_clips(
 
 
 def _evaluate(
-    guesses: Ints, truth: Ints, rows: Ints, *, num_labels: int, f1: str
+    guesses: Ints, true_labels: Ints, rows: Ints, *, num_labels: int, f1: str
 ) -> RecognitionLevel:
     assert guesses.shape[1] > 0, "recognitions without guesses"
     assert guesses.max(initial=-1) < num_labels, "guesses of another label set"
-    # Row -1, of a clip without a prediction, is the one added here.
+    # The row added here is row -1, that of clips without a prediction.
     guesses = np.concatenate([guesses, np.full((1, guesses.shape[1]), -1)])[rows]
     first = guesses[:, 0]
     given = first >= 0
-    pairs = truth[given] * num_labels + first[given]
+    pairs = true_labels[given] * num_labels + first[given]
     confusion = np.bincount(pairs, minlength=num_labels**2).reshape(num_labels, num_labels)
-    num_true = np.bincount(truth, minlength=num_labels)
+    num_true = np.bincount(true_labels, minlength=num_labels)
     num_guessed = confusion.sum(axis=0)
     hits = np.diagonal(confusion)
     present = num_true + num_guessed > 0
@@ -394,12 +396,12 @@ def _evaluate(
         precision = (hits / np.maximum(num_guessed, 1))[present].mean()
         recall = (hits / np.maximum(num_true, 1))[present].mean()
         macro = float(2 * precision * recall / (precision + recall)) if hits.any() else 0.0
-    top1 = float((first == truth).mean())
+    top1 = float((first == true_labels).mean())
     has_clips = num_true > 0
     has_top5 = guesses.shape[1] >= min(TOP, num_labels)
     return RecognitionLevel(
         top1=top1,
-        top5=float((guesses == truth[:, None]).any(axis=1).mean()) if has_top5 else None,
+        top5=float((guesses == true_labels[:, None]).any(axis=1).mean()) if has_top5 else None,
         mean_class_accuracy=float((hits[has_clips] / num_true[has_clips]).mean()),
         f1_macro=macro,
         f1_micro=top1,

@@ -25,7 +25,7 @@ from mmad.structures import Floats
 
 ARRAYS = ("clip_ids", "action_scores", "body_scores")
 _LABELS = "labels"
-# Probabilities may be this much above 1: half precision, and sums of rounded weights.
+# Tolerance above 1, for half precision and sums of rounded weights.
 _SLACK = 1e-3
 _NAMED = 5
 _SCORE_COLUMN = re.compile(r"(action|body)_\d+")
@@ -36,11 +36,12 @@ class RecognitionScores:
     """The probability of every action and every body part for each of N clips.
 
     Attributes:
-        clip_ids: file name of each clip.
+        clip_ids: File name of each clip.
         action_scores: float64, (N, K), 0 to 1.
-        body_scores: float64, (N, P), 0 to 1; P is 0 if the labels have no parents.
+        body_scores: float64, (N, P), 0 to 1; P is 0 if the labels have no body parts.
 
-    Raises: ValueError if the lengths disagree, a clip is there twice, or a score is no probability.
+    Raises: ValueError if the lengths disagree, a clip occurs twice, or a score is not a
+        probability.
     """
 
     clip_ids: tuple[str, ...]
@@ -75,7 +76,7 @@ def _name_problems(clip_ids: Sequence[str]) -> list[str]:
 
 
 def _value_problems(name: str, table: Floats, clip_ids: Sequence[str]) -> list[str]:
-    """For each clip, the first of its scores that is no probability."""
+    """For each clip, the first of its scores that is not a probability."""
     is_bad = ~((table >= 0) & (table <= 1 + _SLACK))  # so NaN is bad too
     problems = []
     for row in np.flatnonzero(is_bad.any(axis=1)).tolist():
@@ -90,7 +91,7 @@ def _value_problems(name: str, table: Floats, clip_ids: Sequence[str]) -> list[s
 def to_recognitions(scores: RecognitionScores) -> Recognitions:
     """The five best actions of each clip and, by their own scores, its five best body parts.
 
-    By falling score; of equal scores the first label. Fewer than five if there are fewer classes.
+    By descending score; ties in order of labels. Fewer than five if there are fewer classes.
 
     >>> scores = RecognitionScores(("a.mp4",), np.array([[0.2, 0.4, 0.4]]), np.zeros((1, 0)))
     >>> to_recognitions(scores).action_top.tolist()
@@ -106,11 +107,11 @@ def to_recognitions(scores: RecognitionScores) -> Recognitions:
 def write_scores(
     path: str | Path, scores: RecognitionScores, *, labels: LabelMap | None = None
 ) -> None:
-    """Write the scores as ``.npz`` (the arrays of `ARRAYS`) or ``.csv``; whole or not at all.
+    """Write the scores as ``.npz`` (the arrays of `ARRAYS`) or ``.csv``; atomically.
 
-    The CSV has the columns ``vid,action_0,...,body_0,...``; both keep full precision, and ids get
-    a suffix. Equal scores give equal bytes. Folders on the way are made. Labels other than the
-    52 micro-actions are written into the .npz, for `labels_in`, if they are given.
+    The CSV has the columns ``vid,action_0,...,body_0,...``; both keep full precision, and ids get a
+    suffix. Equal scores give equal bytes. Missing folders are created. Labels other than the 52
+    micro-actions are written into the .npz, for `labels_in`, if they are given.
 
     Raises: PredictionError if the name ends otherwise, OutputError if it cannot be written.
     """
@@ -139,7 +140,7 @@ def labels_in(path: Path) -> LabelMap | None:
 def _npz_bytes(scores: RecognitionScores, labels: LabelMap | None) -> bytes:
     out = io.BytesIO()
     names = np.array([with_suffix(name) for name in scores.clip_ids], dtype=np.str_)
-    # NumPy writes the same time, 1980, into every zip.
+    # NumPy writes a fixed time (1980) into every zip.
     tables = (names, scores.action_scores, scores.body_scores)
     arrays: dict[str, Any] = dict(zip(ARRAYS, tables, strict=True))
     if labels is not None and labels != MA52:
@@ -170,11 +171,11 @@ def read_scores(path: str | Path, *, labels: LabelMap) -> RecognitionScores:
     `write_scores`.
 
     Clips keep the order of the file; an id without a suffix gets ``.mp4``. Other arrays and columns
-    are passed over; no pickle is ever executed.
+    are ignored; pickles are never executed.
 
     Raises: PredictionError, with every problem of the file in one message: an array or column that
-    is missing, of another shape or number of classes than ``labels``, a clip that is there twice, a
-    score that is NaN, negative or above 1.
+        is missing, of another shape or number of classes than ``labels``, a clip that occurs twice,
+        a score that is NaN, negative or above 1.
     """
     path = Path(path)
     widths = {
@@ -194,9 +195,9 @@ def read_scores(path: str | Path, *, labels: LabelMap) -> RecognitionScores:
 
 
 def load_arrays(path: Path, names: Sequence[str], *, expected: str) -> dict[str, NDArray]:
-    """Those arrays of an .npz that are among ``names``; no pickle is ever executed.
+    """The arrays of an .npz that are among ``names``; pickles are never executed.
 
-    Raises: PredictionError that says what was ``expected``, if the file cannot be read.
+    Raises: PredictionError with what was ``expected``, if the file cannot be read.
     """
     if not path.is_file():
         raise PredictionError(f"{path}: there is no such file of scores")
@@ -264,7 +265,9 @@ def _from_csv(
 def _numbers(
     rows: Sequence[tuple[int, list[str]]], places: Mapping[str, int]
 ) -> tuple[Floats, list[str]]:
-    """The numbers in the columns ``places``, (N, columns), 0 for what is none; and these cells."""
+    """The numbers in the columns ``places``, (N, columns), 0 for other cells; and problems of
+    these.
+    """
     table, problems = np.zeros((len(rows), len(places))), []
     for row, (line, cells) in enumerate(rows):
         for number, (column, place) in enumerate(places.items()):

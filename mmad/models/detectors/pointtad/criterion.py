@@ -110,14 +110,14 @@ class PointTADCriterion:
             before = [self._of_layer(*layer, true, labels) for layer in layers[:-1]]
             parts["auxiliary"] = torch.stack([x for part in before for x in part.values()]).sum()
 
-        truth_BTK = label_steps(
+        targets_BTK = label_steps(
             segments_grid,
             labels,
             num_steps=outputs.mask_BT.shape[1],
             num_classes=self.num_classes,
         )
         dense = functional.binary_cross_entropy_with_logits(
-            outputs.dense_logits_BTK.float()[outputs.mask_BT], truth_BTK[outputs.mask_BT]
+            outputs.dense_logits_BTK.float()[outputs.mask_BT], targets_BTK[outputs.mask_BT]
         )
         parts["dense"] = self.dense_weight * dense * num_positives.clamp(min=1)
         return Losses(parts, num_positives)

@@ -51,7 +51,7 @@ class TadTRCriterion:
         The actionness loss is a mean over queries, in the reference implementations not divided by
         the number of annotations; so it is multiplied by it here.
         """
-        truths = [
+        annotations = [
             to_centre_width(segments_N2.float() / length)
             for segments_N2, length in zip(segments_grid, outputs.lengths_B, strict=True)
         ]
@@ -59,10 +59,12 @@ class TadTRCriterion:
         for logits_BQK, segments_BQ2 in zip(
             outputs.logits_LBQK.float(), outputs.segments_LBQ2.float(), strict=True
         ):
-            for name, value in self._of_layer(logits_BQK, segments_BQ2, truths, labels).items():
+            for name, value in self._of_layer(
+                logits_BQK, segments_BQ2, annotations, labels
+            ).items():
                 parts[name] = parts.get(name, 0) + value
         num_annotations = sum(len(label) for label in labels)
-        error_BQ = (outputs.actionness_BQ - self._overlaps(outputs, truths)).abs()
+        error_BQ = (outputs.actionness_BQ - self._overlaps(outputs, annotations)).abs()
         parts["actionness"] = self.actionness_weight * error_BQ.mean() * max(num_annotations, 1)
         return Losses(parts, torch.tensor(num_annotations, device=error_BQ.device))
 
@@ -70,17 +72,17 @@ class TadTRCriterion:
         self,
         logits_BQK: Tensor,
         segments_BQ2: Tensor,
-        truths: Sequence[Tensor],
+        annotations: Sequence[Tensor],
         labels: Sequence[Tensor],
     ) -> dict[str, Tensor]:
         classes_BQK = torch.zeros_like(logits_BQK)
         predicted, wanted = [], []
-        for row, (truth_N2, label_N) in enumerate(zip(truths, labels, strict=True)):
-            cost_QN = self.matching_cost(logits_BQK[row], segments_BQ2[row], truth_N2, label_N)
+        for row, (annotation_N2, label_N) in enumerate(zip(annotations, labels, strict=True)):
+            cost_QN = self.matching_cost(logits_BQK[row], segments_BQ2[row], annotation_N2, label_N)
             queries_M, annotations_M = match(cost_QN)
             classes_BQK[row, queries_M, label_N[annotations_M]] = 1.0
             predicted.append(segments_BQ2[row, queries_M])
-            wanted.append(truth_N2[annotations_M])
+            wanted.append(annotation_N2[annotations_M])
         predicted_M2, wanted_M2 = torch.cat(predicted), torch.cat(wanted)
         focal = sigmoid_focal_loss(
             logits_BQK, classes_BQK, alpha=self.focal_alpha, gamma=self.focal_gamma
@@ -94,7 +96,7 @@ class TadTRCriterion:
 
     @torch.no_grad()
     def matching_cost(
-        self, logits_QK: Tensor, segments_Q2: Tensor, truth_N2: Tensor, labels_N: Tensor
+        self, logits_QK: Tensor, segments_Q2: Tensor, annotation_N2: Tensor, labels_N: Tensor
     ) -> Tensor:
         """Matching cost of each query-annotation pair, (Q, N).
 
@@ -115,18 +117,18 @@ class TadTRCriterion:
             alpha=self.focal_alpha,
             gamma=self.focal_gamma,
         )
-        l1_QN = (segments_Q2[:, None] - truth_N2[None]).abs().sum(dim=-1)
-        iou_QN, _ = pairwise_iou(to_bounds(segments_Q2), to_bounds(truth_N2))
+        l1_QN = (segments_Q2[:, None] - annotation_N2[None]).abs().sum(dim=-1)
+        iou_QN, _ = pairwise_iou(to_bounds(segments_Q2), to_bounds(annotation_N2))
         return self.class_cost * class_QN + self.l1_cost * l1_QN - self.iou_cost * iou_QN
 
     @torch.no_grad()
-    def _overlaps(self, outputs: QueryOutputs, truths: Sequence[Tensor]) -> Tensor:
+    def _overlaps(self, outputs: QueryOutputs, annotations: Sequence[Tensor]) -> Tensor:
         """Best tIoU of each query's last segment, (B, Q); 0 in a video without annotations."""
         best = torch.zeros_like(outputs.actionness_BQ)
-        for row, truth_N2 in enumerate(truths):
-            if len(truth_N2):
+        for row, annotation_N2 in enumerate(annotations):
+            if len(annotation_N2):
                 segments_Q2 = outputs.segments_LBQ2[-1, row].float()
-                iou_QN, _ = pairwise_iou(to_bounds(segments_Q2), to_bounds(truth_N2))
+                iou_QN, _ = pairwise_iou(to_bounds(segments_Q2), to_bounds(annotation_N2))
                 best[row] = iou_QN.amax(dim=1)
         return best
 
