@@ -127,7 +127,7 @@ def recognize(run: Path, config: RecognitionConfig) -> RecognitionScores:
         read_clips(config, "test", labels=MA52),
         config,
         labels=labels,
-        num_samples=config.data.test_clips,
+        num_views=config.data.test_clips,
         device=start_processes().device,
     )
     assert not answers.failures
