@@ -37,7 +37,7 @@ PRESETS_OF_DETECTION: Presets = {
     },
 }
 
-# Of stored features no picture is read, and padding is told by the mask.
+# Of stored features no image is read, and padding is told by the mask.
 PRESETS_OF_FEATURES: Presets = {
     name: {
         "detector": {k: v for k, v in preset["detector"].items() if k != "mask_features"},

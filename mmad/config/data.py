@@ -21,7 +21,7 @@ class Augmentation(Settings):
 
     crop_area: tuple[float, float] = Field(
         (0.08, 1.0),
-        description="share of the picture that a random crop keeps, smallest and largest",
+        description="share of the image that a random crop keeps, smallest and largest",
     )
     crop_aspect: tuple[float, float] = Field(
         (3 / 4, 4 / 3), description="width / height of the crop, smallest and largest"
@@ -46,7 +46,7 @@ class Augmentation(Settings):
 
     erase: float = Field(0.0, ge=0, le=1, description="chance of a grey box over all frames")
     erase_area: tuple[float, float] = Field(
-        (0.02, 0.2), description="share of the picture that the box covers"
+        (0.02, 0.2), description="share of the image that the box covers"
     )
     erase_aspect: tuple[float, float] = Field((0.3, 3.3), description="width / height of the box")
 
@@ -61,12 +61,12 @@ class Augmentation(Settings):
             yield f"crop_area: the largest share is 1, found {self.crop_area[1]}"
 
 
-# The peers decode a little larger than the picture they train on, so that crops are not enlarged.
+# The peers decode a little larger than the image they train on, so that crops are not enlarged.
 CROP_MARGIN = 182 / 160
 
 
 class ImageSettings(Settings):
-    """How pictures are read and varied, whatever is learnt from them."""
+    """How images are read and varied, whatever is learnt from them."""
 
     image_size: ImageSize = Field(
         160, description="side of the square image in pixels, or [height, width]"
@@ -74,7 +74,7 @@ class ImageSettings(Settings):
     resize: Literal["crop", "squash"] = Field(
         "crop",
         description=(
-            "inference: centre crop of the short side, or the whole picture without "
+            "inference: centre crop of the short side, or the whole image without "
             "keeping its aspect"
         ),
     )
@@ -84,7 +84,7 @@ class ImageSettings(Settings):
     )
     subtract_background: bool = Field(
         False,
-        description="show what differs from the median picture of the window; for fixed cameras",
+        description="show what differs from the median image of the window; for fixed cameras",
     )
     reader: Literal["pyav", "decord"] = Field("pyav", description="library that decodes")
     num_workers: int = Field(
@@ -104,7 +104,7 @@ class ImageSettings(Settings):
     )
     augment_on: Literal["loader", "device"] = Field(
         "loader",
-        description="crop and vary pictures in the processes that read them, or on the device",
+        description="crop and vary images in the processes that read them, or on the device",
     )
 
     @property

@@ -63,7 +63,7 @@ class ExtractionSettings(Settings):
     )
     stride: int | None = Field(None, ge=1, description="frames from one window to the next")
     spatial: Literal["pooled", "tokens"] | int = Field(
-        "pooled", description="mean over the picture, every token, or a grid of n x n cells"
+        "pooled", description="mean over the image, every token, or a grid of n x n cells"
     )
     before_block: int | None = Field(
         None, ge=0, description="tokens as they enter this block; null: after the last"

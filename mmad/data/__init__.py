@@ -1,1 +1,1 @@
-"""From records to batches: windows, frames, random changes, packing."""
+"""Data loading: windows, frames, augmentation, batches."""

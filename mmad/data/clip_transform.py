@@ -1,6 +1,6 @@
-"""What is done to the pictures of a window.
+"""Augmentation and resizing of the images of a window.
 
-It is drawn once for all frames, and applied to them in one batch, in a worker or on the GPU.
+A change is drawn once for all frames and applied to them as one batch, in a worker or on the GPU.
 """
 
 from dataclasses import dataclass
@@ -20,15 +20,15 @@ from mmad.data.transforms import Box, Frames, colour_map, random_box
 
 @dataclass(frozen=True)
 class Change:
-    """A box of the image, resized, mirrored, and varied.
+    """A transform of images: crop, resize, flip, random operations, erasing.
 
     Attributes:
-        box: the part that is kept.
-        hw: height and width of the result in pixels.
-        flip: whether it is mirrored.
-        smooth: average where the box is larger than the result; else plain bilinear, as OpenCV.
-        operations: applied in this order.
-        erase: a box of the result that is grey, last.
+        box: Region that is kept.
+        hw: Height and width of the result in pixels.
+        flip: Whether to mirror it left to right.
+        smooth: Antialias if the box is larger than the result; else plain bilinear, as OpenCV.
+        operations: Random operations, applied in this order.
+        erase: Box of the result that is made grey, last of all.
     """
 
     box: Box
@@ -39,7 +39,7 @@ class Change:
     erase: Box | None = None
 
     def __call__(self, frames_FHWC: Tensor) -> Tensor:
-        """The changed frames, uint8 of shape (F, *hw, 3), on the device they are on."""
+        """The transformed frames, uint8 of shape (F, *hw, 3), on the same device."""
         box = self.box
         part = frames_FHWC[:, box.top : box.top + box.height, box.left : box.left + box.width]
         if self.flip:
@@ -57,7 +57,7 @@ class Change:
 
 
 def _resize(frames_FCHW: Tensor, hw: tuple[int, int], *, smooth: bool) -> Tensor:
-    # torch has a fast path for bytes on the CPU, and none on a GPU.
+    # torch has a fast path for bytes on the CPU, but not on a GPU.
     on_gpu = frames_FCHW.device.type != "cpu"
     resized = functional.interpolate(
         frames_FCHW.float() if on_gpu else frames_FCHW,
@@ -69,7 +69,7 @@ def _resize(frames_FCHW: Tensor, hw: tuple[int, int], *, smooth: bool) -> Tensor
 
 
 def draw_look(
-    pictures: Frames,
+    images: Frames,
     settings: ImageSettings,
     unvaried: Change,
     *,
@@ -77,29 +77,29 @@ def draw_look(
     seed: int,
     rng: Generator,
 ) -> tuple[Change, NDArray[np.float32]]:
-    """What is done to the pictures and colours of a training window, as the settings say.
+    """The transform and the colour map of a training window, drawn according to the settings.
 
     Args:
-        pictures: of the window.
-        settings: of pictures.
-        unvaried: the change if nothing is to be varied.
-        statistics: of the colours that the network expects.
-        seed: of the run.
-        rng: of this window.
+        images: Images of the window.
+        settings: Image settings.
+        unvaried: The transform without augmentation.
+        statistics: Colour statistics that the network expects.
+        seed: Random seed of the run.
+        rng: Generator for this window.
     """
     augmentation = settings.augmentation
     if augmentation is None:
-        return unvaried, colour_map(pictures, statistics)
+        return unvaried, colour_map(images, statistics)
     change = draw_change(
         augmentation,
-        *pictures.shape[1:3],
+        *images.shape[1:3],
         hw=settings.image_hw,
         smooth=settings.resizing == "decoder",
         seed=seed,
         rng=rng,
     )
     colour = colour_map(
-        pictures,
+        images,
         statistics,
         brightness=augmentation.brightness,
         contrast=augmentation.contrast,
@@ -120,14 +120,14 @@ def draw_change(
     seed: int,
     rng: Generator,
 ) -> Change:
-    """A random change of pictures of (height, width).
+    """A random transform of images of (height, width).
 
     Args:
-        augmentation: how much of what.
-        height, width: of the pictures in pixels.
-        hw, smooth: as `Change`.
-        seed: of the run, which decides the signs that are drawn once.
-        rng: of this window.
+        augmentation: Augmentation settings.
+        height, width: Size of the images in pixels.
+        hw, smooth: As in `Change`.
+        seed: Random seed of the run, for the signs that are drawn once per run.
+        rng: Generator for this window.
     """
     box = random_box(
         height,

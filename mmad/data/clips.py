@@ -1,7 +1,6 @@
-"""Samples of short clips of one action each: uniform segments of a clip, as video recognition has
-them.
+"""Data sets for recognition: short clips of one action each, sampled uniformly.
 
-Sampling and crops are those of Li et al. (ACM MM 2024) and their configs of mmaction2.
+Sampling and crops are those of Li et al. (ACM MM 2024) and their mmaction2 configs.
 """
 
 import math
@@ -26,27 +25,27 @@ from mmad.video.index import index_video
 
 
 def training_frames(num_frames: int, *, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """One random frame of each of ``count`` equal parts of a clip, ends included, ascending."""
+    """One random frame from each of ``count`` equal parts of a clip, ends included, ascending."""
     edges = np.round((num_frames - 1) / count * np.arange(count + 1)).astype(np.int64)
     return rng.integers(edges[:-1], edges[1:] + 1)
 
 
-def evaluation_frames(num_frames: int, *, count: int, num_samples: int) -> NDArray[np.int64]:
-    """Frames of ``num_samples`` samples of a clip, (num_samples, count).
+def evaluation_frames(num_frames: int, *, count: int, num_views: int) -> NDArray[np.int64]:
+    """Frames of ``num_views`` views of a clip, shape (num_views, count).
 
-    Sample k lies (k + 1) / (num_samples + 1) of a part behind the start of each part.
+    View k lies (k + 1) / (num_views + 1) of a part behind the start of each part.
 
-    >>> evaluation_frames(33, count=4, num_samples=1).tolist()
+    >>> evaluation_frames(33, count=4, num_views=1).tolist()
     [[4, 12, 20, 28]]
     """
     part = (num_frames - 1) / count
     starts = np.round(part * np.arange(count)).astype(np.int64)
-    offsets = [int(part / (num_samples + 1) * (k + 1)) for k in range(num_samples)]
+    offsets = [int(part / (num_views + 1) * (k + 1)) for k in range(num_views)]
     return starts[None] + np.array(offsets)[:, None]
 
 
 def evaluation_box(height: int, width: int, *, hw: tuple[int, int], least_aspect: float) -> Box:
-    """The middle of an image, at most as wide as ``hw`` and 1 / ``least_aspect`` times as high.
+    """A centre crop, at most as wide as ``hw`` and 1 / ``least_aspect`` times as high.
 
     >>> evaluation_box(455, 256, hw=(224, 224), least_aspect=0.6)
     Box(top=41, left=16, height=373, width=224)
@@ -56,7 +55,7 @@ def evaluation_box(height: int, width: int, *, hw: tuple[int, int], least_aspect
 
 
 def repeats(count: int, *, below: int | None) -> int:
-    """How often each clip of a class with ``count`` clips is listed.
+    """How often to list each clip of a class with ``count`` clips.
 
     >>> repeats(30, below=100), repeats(100, below=100), repeats(3, below=None)
     (2, 1, 1)
@@ -67,7 +66,7 @@ def repeats(count: int, *, below: int | None) -> int:
 
 
 def flow_path(folder: str | Path, clip_id: str) -> Path:
-    """Where `mmad data flow` has put the optical flow of a clip.
+    """The file in which `mmad data flow` has stored the optical flow of a clip.
 
     >>> flow_path("flow", "a/b.avi").as_posix()
     'flow/b.mp4'
@@ -75,12 +74,12 @@ def flow_path(folder: str | Path, clip_id: str) -> Path:
     return Path(folder) / f"{Path(clip_id).stem}.mp4"
 
 
-# A clip, or its pictures and its optical flow.
+# The images of a clip, or its images and its optical flow.
 Streams = Sample | tuple[Sample, Sample]
 
 
 class _Clips(Dataset):
-    """What training and test clips have in common."""
+    """Common base of the data sets for training and evaluation."""
 
     def __init__(
         self,
@@ -102,34 +101,34 @@ class _Clips(Dataset):
         self._source.found(path)
         return self._source.read(path, np.arange(index_video(path).num_frames), wanted)
 
-    def _pictures(self, path: Path, wanted: NDArray[np.int64]) -> NDArray[np.uint8]:
-        pictures = self._read(path, wanted)
-        return subtract_background(pictures) if self._settings.subtract_background else pictures
+    def _images(self, path: Path, wanted: NDArray[np.int64]) -> NDArray[np.uint8]:
+        images = self._read(path, wanted)
+        return subtract_background(images) if self._settings.subtract_background else images
 
     def _streams(
         self,
         record: ClipRecord,
         wanted: NDArray[np.int64],
-        pictures: NDArray[np.uint8],
+        images: NDArray[np.uint8],
         change: Change,
         colour: NDArray[np.float32],
         *,
         later: bool = False,
     ) -> Streams:
-        """The sample of ``pictures``, and if there is optical flow that of the same frames."""
+        """The sample of ``images``, and that of the optical flow of the same frames if used."""
         if self._settings.flow is None:
-            return self._sample(record, pictures, change, colour, later=later)
-        # Mirrored pictures of flow would show the colours of the other direction.
+            return self._sample(record, images, change, colour, later=later)
+        # A mirrored flow image would show the colours of the opposite direction.
         change = replace(change, flip=False)
-        sample = self._sample(record, pictures, change, colour, later=later)
+        sample = self._sample(record, images, change, colour, later=later)
         return sample, self._flow(sample, record, wanted, change)
 
     def _flow(
         self, sample: Sample, record: ClipRecord, wanted: NDArray[np.int64], change: Change
     ) -> Sample:
-        """The optical flow of the frames of a sample, cut the same way.
+        """The optical flow of the frames of a sample, cropped the same way.
 
-        Its colours are directions, so nothing jitters them, and its background is black.
+        Its colours encode directions, so they are not jittered, and its background is black.
         """
         assert self._settings.flow is not None
         assert record.path is not None
@@ -140,21 +139,21 @@ class _Clips(Dataset):
             raise VideoError(
                 f"{path}: has {found} frames, the clip itself {expected}; compute its flow again"
             )
-        pictures = self._read(path, wanted)
-        # What is random about pixels (operations, a grey box) is for pictures.
+        images = self._read(path, wanted)
+        # Changes of pixel values (operations, erasing) are for RGB images only.
         cut = replace(change, operations=(), erase=None)
         later = sample.change is not None
         return replace(
             sample,
-            frames=pictures if later else cut(torch.from_numpy(pictures)).numpy(),
-            colour=colour_map(pictures, self._backbone.colours),
+            frames=images if later else cut(torch.from_numpy(images)).numpy(),
+            colour=colour_map(images, self._backbone.colours),
             change=cut if later else None,
         )
 
     def _sample(
         self,
         record: ClipRecord,
-        pictures: NDArray[np.uint8],
+        images: NDArray[np.uint8],
         change: Change,
         colour: NDArray[np.float32],
         *,
@@ -166,10 +165,10 @@ class _Clips(Dataset):
         num_steps = self._clip_frames // self._backbone.frames_per_step
         return Sample(
             record.clip_id,
-            pictures if later else change(torch.from_numpy(pictures)).numpy(),
-            len(pictures),
+            images if later else change(torch.from_numpy(images)).numpy(),
+            len(images),
             colour,
-            # The steps of a clip that is sampled as a whole are spread over all of it.
+            # The frames are sampled from the whole clip, so the steps are spread over all of it.
             FeatureGrid(video.fps, video.num_frames / num_steps, num_steps),
             Annotations(
                 np.array([[0.0, video.duration_seconds]] * len(label)).reshape(-1, 2),
@@ -184,11 +183,11 @@ class TrainingClips(_Clips):
     """Random frames of each clip; the same ones for the same seed, epoch and index.
 
     Args:
-        records: labelled clips with their paths.
-        settings: of the data.
-        backbone: what looks at the samples.
-        seed: of the run.
-        cache: of frames.
+        records: Labelled clips with their paths.
+        settings: Data settings.
+        backbone: Settings of the backbone that the frames are for.
+        seed: Random seed of the run.
+        cache: Cache of decoded frames.
     """
 
     def __init__(
@@ -206,7 +205,7 @@ class TrainingClips(_Clips):
         counts = np.bincount(labels)
         listed = [repeats(int(counts[label]), below=settings.repeat_below) for label in labels]
         self._order = np.repeat(np.arange(len(labels)), listed)
-        # Where classes are drawn by chance, repeats change nothing.
+        # If classes are drawn at random, repeats change nothing.
         weights = counts[labels].astype(float) ** (settings.balance_exponent - 1) / listed
         self._chances = None
         if settings.balance_exponent != 1:
@@ -216,7 +215,7 @@ class TrainingClips(_Clips):
         return len(self._order)
 
     def __getitem__(self, epoch_and_index: tuple[int, int]) -> Streams | FailedVideo:
-        """Clip ``index`` in ``epoch``; one by chance where classes are balanced."""
+        """Clip ``index`` in ``epoch``; a random one if classes are balanced."""
         rng = np.random.default_rng((self._seed, *epoch_and_index))
         place = epoch_and_index[1]
         if self._chances is not None:
@@ -232,28 +231,28 @@ class TrainingClips(_Clips):
         settings = self._settings
         count = index_video(record.path).num_frames
         wanted = training_frames(count, count=self._clip_frames, rng=rng)
-        pictures = self._pictures(record.path, wanted)
+        images = self._images(record.path, wanted)
         change, colour = draw_look(
-            pictures,
+            images,
             settings,
-            whole(pictures, settings),
+            whole(images, settings),
             statistics=self._backbone.colours,
             seed=self._seed,
             rng=rng,
         )
         later = settings.augment_on == "device"
-        return self._streams(record, wanted, pictures, change, colour, later=later)
+        return self._streams(record, wanted, images, change, colour, later=later)
 
 
 class EvaluationClips(_Clips):
-    """Several samples of each clip, one behind the other in one `Sample`.
+    """Several views of each clip, concatenated in one `Sample`.
 
     Args:
-        records: clips with their paths.
-        settings: of the data.
-        backbone: what looks at the samples.
-        num_samples: of each clip.
-        cache: of frames.
+        records: Clips with their paths.
+        settings: Data settings.
+        backbone: Settings of the backbone that the frames are for.
+        num_views: Number of views of each clip.
+        cache: Cache of decoded frames.
     """
 
     def __init__(
@@ -262,36 +261,36 @@ class EvaluationClips(_Clips):
         settings: ClipDataSettings,
         *,
         backbone: BackboneFamilySettings,
-        num_samples: int,
+        num_views: int,
         cache: FrameCache | None = None,
     ) -> None:
         super().__init__(records, settings, backbone=backbone, training=False, cache=cache)
-        self._num_samples = num_samples
+        self._num_views = num_views
 
     def __len__(self) -> int:
         return len(self.records)
 
     def __getitem__(self, index: int) -> Streams | FailedVideo:
-        """The samples of clip ``index``."""
+        """The views of clip ``index``."""
         record = self.records[index]
         assert record.path is not None
         try:
             wanted = evaluation_frames(
                 index_video(record.path).num_frames,
                 count=self._clip_frames,
-                num_samples=self._num_samples,
+                num_views=self._num_views,
             ).reshape(-1)
-            pictures = self._pictures(record.path, wanted)
-            change = whole(pictures, self._settings)
-            colour = colour_map(pictures, self._backbone.colours)
-            return self._streams(record, wanted, pictures, change, colour)
+            images = self._images(record.path, wanted)
+            change = whole(images, self._settings)
+            colour = colour_map(images, self._backbone.colours)
+            return self._streams(record, wanted, images, change, colour)
         except VideoError as error:
             return FailedVideo(record.clip_id, str(error))
 
 
-def whole(pictures: NDArray[np.uint8], settings: ClipDataSettings) -> Change:
-    """What is done to pictures that nothing varies."""
-    height, width = pictures.shape[1:3]
+def whole(images: NDArray[np.uint8], settings: ClipDataSettings) -> Change:
+    """The transform of images without augmentation."""
+    height, width = images.shape[1:3]
     box = Box(0, 0, height, width)
     if settings.resize == "crop":
         box = evaluation_box(

@@ -1,4 +1,4 @@
-"""Frames of videos as the settings want them, decoded once if they may be kept."""
+"""Decoding of frames as the settings ask, with an optional cache."""
 
 import itertools
 from collections import OrderedDict, deque
@@ -17,10 +17,10 @@ from mmad.video.reading import ReadVideo, describe_reading, require_whole
 
 
 class FrameCache:
-    """Decoded frames of whole videos, kept up to a budget; the least recently used go first.
+    """An LRU cache of the decoded frames of whole videos.
 
     Args:
-        budget_gb: gigabytes; 0 keeps nothing.
+        budget_gb: Size in gigabytes; 0 keeps nothing.
     """
 
     def __init__(self, *, budget_gb: float) -> None:
@@ -35,7 +35,7 @@ class FrameCache:
         return self._videos.get(key)
 
     def put(self, key: tuple, frames: NDArray[np.uint8]) -> None:
-        """Store ``frames`` if they fit the budget at all."""
+        """Store ``frames`` if they fit the budget."""
         if frames.nbytes > self._budget or key in self._videos:
             return
         self._videos[key] = frames
@@ -46,12 +46,12 @@ class FrameCache:
 
 
 class FrameSource:
-    """Opens videos as the settings say, and remembers frames.
+    """Opens and decodes videos as the settings ask.
 
     Args:
-        settings: of the data.
-        training: whether frames are decoded with a margin for random crops.
-        cache: shared by training and validation, so that one budget holds.
+        settings: Image settings.
+        training: Whether frames are decoded with a margin for random crops.
+        cache: Cache of decoded frames; training and validation share it, and so its budget.
     """
 
     def __init__(self, settings: ImageSettings, *, training: bool, cache: FrameCache) -> None:
@@ -61,7 +61,7 @@ class FrameSource:
         self._hw = settings.decoded_hw(training=training)
 
     def open(self, path: Path) -> VideoReader:
-        """The open video, whose frames come in the size that is decoded."""
+        """A reader of the video at the decoded size."""
         short_side, size = self._decoded_size(path)
         return open_video(
             path,
@@ -72,13 +72,13 @@ class FrameSource:
         )
 
     def _decoded_size(self, path: Path) -> tuple[int | None, tuple[int, int] | None]:
-        """The short side or the (height, width) that the frames of a video are decoded in."""
+        """The short side or the (height, width) at which a video is decoded; the other is None."""
         height, width = self._hw
         if self._settings.resize == "squash":
             return None, self._hw
         if height == width:
             return height, None
-        # The smallest size of the same shape that covers what is cut out.
+        # The smallest size of the same aspect that covers the crop.
         index = index_video(path)
         scale = max(height / index.height, width / index.width)
         return None, (
@@ -87,9 +87,9 @@ class FrameSource:
         )
 
     def found(self, path: Path, *, resampled_fps: float | None = None) -> ReadVideo:
-        """What is known of a video that may have been read.
+        """What is known about a video, including what reading it revealed so far.
 
-        Raises: VideoError if more of it is missing or damaged than the settings allow.
+        Raises: VideoError if a larger share is missing or damaged than the settings allow.
         """
         found = describe_reading(
             index_video(path), damaged=self._damaged.get(path, ()), resampled_fps=resampled_fps
@@ -103,9 +103,9 @@ class FrameSource:
         """The frames of each window; they are decoded once and kept only while a window needs them.
 
         Args:
-            path: the video.
-            frames: positions in the video that windows count in.
-            windows: in order; starts and stops never fall.
+            path: Video file.
+            frames: Positions in the video, which windows are counted in.
+            windows: Windows in order; neither starts nor stops decrease.
         """
         with self.open(path) as video:
             for part in stream_windows(video, frames, windows):
@@ -115,7 +115,7 @@ class FrameSource:
     def read(
         self, path: Path, frames: NDArray[np.int64], wanted: slice | NDArray[np.int64]
     ) -> NDArray[np.uint8]:
-        """The ``wanted`` of ``frames``, which are the positions of all that may be wanted."""
+        """The images at ``frames[wanted]``, where ``frames`` are all positions that are used."""
         if not self._settings.cache_gb:
             return self._read(path, frames[wanted])
         key = (str(path), *self._decoded_size(path), frames.tobytes())
@@ -127,15 +127,15 @@ class FrameSource:
 
     def _read(self, path: Path, frames: NDArray[np.int64]) -> NDArray[np.uint8]:
         with self.open(path) as video:
-            pictures = video.read(frames.tolist())
+            images = video.read(frames.tolist())
             self._damaged[path] = video.damaged
-        return pictures
+        return images
 
 
 def stream_windows(
     video: VideoReader, frames: NDArray[np.int64], windows: Iterable[Window]
 ) -> Iterator[NDArray[np.uint8]]:
-    """The frames of each window of an open video; as `FrameSource.stream`."""
+    """The frames of each window of an open video; as in `FrameSource.stream`."""
     decoded = video.stream(frames.tolist())
     kept: deque[NDArray[np.uint8]] = deque()
     start = stop = 0

@@ -1,7 +1,7 @@
-"""The random operations of published end-to-end training, on all frames of a window at once.
+"""RandAugment on all frames of a window at once.
 
-They are those of RandAugment, as mmaction2 configures imgaug for AdaTAD; imgaug's enhancements
-are Pillow's, and so are these. Frames are uint8 of shape (F, 3, H, W) on any device, out as in.
+The operations are those that mmaction2 configures imgaug with for AdaTAD; imgaug's enhancements
+are Pillow's, and so are these. Input and output are uint8 of shape (F, 3, H, W) on any device.
 """
 
 import math
@@ -18,10 +18,10 @@ class Operation:
     """One operation, drawn once for all frames of a window.
 
     Attributes:
-        name: key of `OPERATIONS`.
-        level: strength, 0 to 1; the published codes use 0.9.
-        sign: 1 or -1, direction of those that have one.
-        place: (x, y) in shares of the picture, for those that happen somewhere.
+        name: Key of `OPERATIONS`.
+        level: Strength, 0 to 1; OpenTAD uses 0.9.
+        sign: 1 or -1, for operations with a direction.
+        place: (x, y) as shares of the image, for operations at a place.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Operation:
 
 
 def _warp(frames: Tensor, rows: tuple[tuple[float, ...], tuple[float, ...]]) -> Tensor:
-    """Pixels fetched from where ``rows`` map them, in pixels from the centre; black outside."""
+    """Pixels sampled where ``rows`` map them, in pixels from the centre; black outside."""
     height, width = frames.shape[-2:]
     (a, b, x), (c, d, y) = rows
     theta = torch.tensor(
@@ -87,7 +87,7 @@ def _grey(frames: Tensor) -> Tensor:
 
 
 def _away_from(poor: Tensor | float, frames: Tensor, operation: Operation) -> Tensor:
-    """From a poorer picture to ``frames`` and beyond it."""
+    """Extrapolation from a degraded image through ``frames``, as Pillow's enhancements do."""
     factor = 1.8 * operation.level + 0.1
     return (poor + factor * (frames.float() - poor)).clamp_(0, 255).to(torch.uint8)
 
@@ -117,7 +117,7 @@ def _sharpness(frames: Tensor, operation: Operation) -> Tensor:
 def _autocontrast(frames: Tensor, operation: Operation) -> Tensor:
     low = frames.amin(dim=(2, 3), keepdim=True).float()
     high = frames.amax(dim=(2, 3), keepdim=True).float()
-    # A hundredth guards exact whole numbers against the rounding of the division.
+    # 0.01 guards exact whole numbers against the rounding of the division.
     stretched = ((frames - low) * 255 / (high - low).clamp(min=1) + 0.01).floor()
     return torch.where(high > low, stretched, frames.float()).clamp_(0, 255).to(torch.uint8)
 
@@ -152,7 +152,7 @@ def _cutout(frames: Tensor, operation: Operation) -> Tensor:
     return result
 
 
-# In the order in which they are applied, when several are drawn.
+# In the order of application when several are drawn.
 OPERATIONS: dict[str, Callable[[Tensor, Operation], Tensor]] = {
     "shear_x": _shear_x,
     "shear_y": _shear_y,

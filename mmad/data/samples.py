@@ -1,4 +1,4 @@
-"""What the model is given: windows of videos, packed so that only frames that exist are computed.
+"""Input of the model: windows of videos, packed so that only existing frames are computed.
 
 Shapes: N clips of all windows, F frames of a clip, H W pixels, V windows.
 """
@@ -22,14 +22,14 @@ class Sample:
     """One window of one video.
 
     Attributes:
-        video_id: the video.
-        frames: uint8, shape (F, H, W, 3).
-        num_valid_frames: frames that exist; the rest repeat the last one.
-        colour: affine map (3, 4) from raw to normalised colour.
-        grid: where the feature steps of the window lie in the video.
-        annotations: the true instances in it, in seconds of the video.
-        change: what is still to be done to the frames, on the device; None where it is done.
-        read: what was found in the video file; of sliding windows, the last one has it.
+        video_id: Id of the video.
+        frames: Frames, uint8 (F, H, W, 3).
+        num_valid_frames: Number of frames that exist; the rest repeat the last one.
+        colour: Affine map (3, 4) from raw to normalised colour.
+        grid: Where the feature steps of the window lie in the video.
+        annotations: Annotations in the window, in seconds of the video.
+        change: Transform still to be applied on the device; None if already applied.
+        read: What reading the video revealed; of sliding windows, only the last one has it.
     """
 
     video_id: str
@@ -58,12 +58,12 @@ class Batch:
     """Windows packed for the model.
 
     Attributes:
-        clips: uint8, shape (N, F, H, W, 3); the clips of a window are neighbours.
-        clips_per_window: number of clips of each window.
-        frames_per_window: number of real frames of each window.
-        colours: (V, 3, 4), affine map of the colours of each window.
-        grids, annotations, video_ids: one for each window.
-        read: what was found in the file of each video whose last window is here, by its id.
+        clips: uint8 (N, F, H, W, 3); the clips of a window are consecutive.
+        clips_per_window: Number of clips of each window.
+        frames_per_window: Number of existing frames of each window.
+        colours: Affine colour map of each window, (V, 3, 4).
+        grids, annotations, video_ids: One for each window.
+        read: What reading revealed, by id, for each video whose last window is in this batch.
     """
 
     clips: Tensor
@@ -98,12 +98,12 @@ class Batch:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class UncutBatch(Batch):
-    """Windows whose pictures are cut and changed on the device; until then ``clips`` is empty.
+    """Windows whose images are transformed on the device; until then ``clips`` is empty.
 
     Attributes:
-        clip_frames: F.
-        windows: uint8, shape (frames, height, width, 3) of each window.
-        changes: of each window.
+        clip_frames: F, the frames of a clip.
+        windows: Frames of each window, uint8 (frames, height, width, 3).
+        changes: Transform of each window.
     """
 
     clip_frames: int
@@ -171,10 +171,10 @@ def pack(samples: Sequence[Sample], *, clip_frames: int) -> Batch:
 
 
 class Packer:
-    """The collate function of a loader: packs samples, keeps failures apart.
+    """The collate function of a loader: packs samples and separates failures.
 
     Args:
-        clip_frames: frames of a clip.
+        clip_frames: Frames of a clip.
     """
 
     def __init__(self, *, clip_frames: int) -> None:
@@ -185,7 +185,7 @@ class Packer:
     ) -> tuple[Batch | None, list[FailedVideo]]:
         """The batch of the samples (None if there are none) and the failures.
 
-        The streams of an item are windows one behind the other.
+        The streams of an item become consecutive windows.
         """
         samples = [
             sample
@@ -198,6 +198,6 @@ class Packer:
 
 
 def raise_failures(failures: Sequence[FailedVideo]) -> None:
-    """Raise a `VideoError` with every failure in it; do nothing if there are none."""
+    """Raise a `VideoError` that lists every failure, if there are any."""
     if failures:
         raise VideoError("\n".join(failure.message for failure in failures))

@@ -1,7 +1,7 @@
-"""Random changes of a window, the same for all of its frames.
+"""Crop boxes, background subtraction and colour jitter, the same for all frames of a window.
 
-Geometry (crop, resize, flip) works on uint8 frames where they are decoded; colour is one affine map
-per window, which the model applies together with the normalisation, on the GPU when there is one.
+Colour jitter is one affine map per window, which the model applies together with the
+normalisation, on the GPU if there is one.
 
 Frames are uint8 of shape (F, H, W, 3), RGB.
 """
@@ -22,7 +22,7 @@ _TO_YIQ = np.array([_GREY, [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
 
 @dataclass(frozen=True)
 class Box:
-    """A part of a picture in pixels."""
+    """A region of an image in pixels."""
 
     top: int
     left: int
@@ -31,7 +31,7 @@ class Box:
 
 
 def centre_box(height: int, width: int, *, aspect: float = 1.0) -> Box:
-    """The largest box in the middle of an image with width / height = ``aspect``.
+    """The largest centre crop of an image with width / height = ``aspect``.
 
     >>> centre_box(160, 284)
     Box(top=0, left=62, height=160, width=160)
@@ -54,8 +54,8 @@ def random_box(
 ) -> Box:
     """A box of random area (share of the image) and aspect at a random place.
 
-    ``aspect`` is that of the box relative to ``shape``, the width / height of what is made of it.
-    Ten tries to fit one, then the largest box in the middle, as mmaction2 does it.
+    ``aspect`` is that of the box relative to ``shape``, the width / height of the result.
+    Ten attempts to fit one, then the largest centre crop, as in mmaction2.
     """
     for _ in range(10):
         wanted = rng.uniform(*area) * height * width
@@ -68,12 +68,12 @@ def random_box(
     return centre_box(height, width, aspect=shape)
 
 
-def subtract_background(frames: Frames, *, num_pictures: int = 15) -> Frames:
+def subtract_background(frames: Frames, *, num_frames: int = 15) -> Frames:
     """``frames`` minus their median, plus 128: grey where nothing moves; uint8, same shape.
 
-    Differences of more than 127 are cut. The median is over ``num_pictures`` frames of the window.
+    Differences beyond 127 are clipped. The median is over ``num_frames`` frames of the window.
     """
-    chosen = np.linspace(0, len(frames) - 1, min(num_pictures, len(frames))).round().astype(int)
+    chosen = np.linspace(0, len(frames) - 1, min(num_frames, len(frames))).round().astype(int)
     background = np.median(frames[chosen], axis=0).astype(np.int16)
     offset = (128 - background)[None]
     return np.clip(frames.astype(np.int16) + offset, 0, 255).astype(np.uint8)
@@ -93,8 +93,8 @@ def colour_map(
     deviation.
 
     ``statistics`` are those that the network expects. The others are the largest relative changes
-    (hue: in turns); without ``rng`` nothing is jittered. The grey level that contrast turns about
-    is measured on a few frames of the window.
+    (hue: in turns); without ``rng`` nothing is jittered. The grey level that contrast is relative
+    to is measured on a few frames of the window.
     """
     matrix, offset = np.eye(3), np.zeros(3)
     if rng is not None:

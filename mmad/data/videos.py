@@ -1,4 +1,4 @@
-"""Samples of real videos: random windows for training, a stream of sliding ones for inference."""
+"""Data sets of videos: random windows for training, a stream of sliding windows for inference."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -35,7 +35,7 @@ from mmad.video.sampling import sample_frames
 def choose_frames(
     positions: NDArray[np.int64], settings: FrameSettings
 ) -> tuple[NDArray[np.int64], float]:
-    """The frames of a video that are looked at, and how many of ``positions`` each stands for."""
+    """The frames of a video that are used, and how many of ``positions`` each stands for."""
     if settings.sampling == "whole":
         count = settings.window_frames
         return positions[spread_frames(len(positions), count=count)], len(positions) / count
@@ -50,7 +50,7 @@ def make_grid(
     frames_per_step: int,
     upsampling: float,
 ) -> FeatureGrid:
-    """Where the feature steps of a window lie in its video."""
+    """The positions of the feature steps of a window in its video."""
     return FeatureGrid(
         fps=fps,
         stride_frames=frame_stride * frames_per_step / upsampling,
@@ -60,10 +60,13 @@ def make_grid(
 
 
 def path_of(record: VideoRecord) -> Path:
-    """Its file. Raises: VideoError if it is not known."""
+    """The file of a video.
+
+    Raises: VideoError if it is not known.
+    """
     if record.path is None:
         raise VideoError(
-            f"video '{record.video_id}': its file is not known; attach the videos first"
+            f"video '{record.video_id}': its file is not known; attach the video files first"
         )
     return record.path
 
@@ -72,13 +75,13 @@ class TrainingVideos(Dataset):
     """One random window of each video; the same one for the same seed, epoch and index.
 
     Args:
-        records: the videos.
-        settings: of the data.
-        backbone: what looks at the windows.
-        upsampling: feature steps for each of its steps.
-        seed: of the run.
-        fps: rate that the model works at; None takes each video's own.
-        cache: of frames.
+        records: Videos with their annotations.
+        settings: Data settings.
+        backbone: Settings of the backbone that the windows are for.
+        upsampling: Feature steps per step of the backbone.
+        seed: Random seed of the run.
+        fps: Frame rate of the model; None uses each video's own.
+        cache: Cache of decoded frames.
     """
 
     def __init__(
@@ -136,13 +139,13 @@ class TrainingVideos(Dataset):
             shorten=(1.0, 1.0) if settings.sampling == "whole" else settings.shorten,
             rng=rng,
         )
-        pictures = self._source.read(path, frames, slice(window.start, window.stop))
+        images = self._source.read(path, frames, slice(window.start, window.stop))
         if settings.subtract_background:
-            pictures = subtract_background(pictures)
+            images = subtract_background(images)
         change, colour = draw_look(
-            pictures,
+            images,
             settings,
-            unvaried(pictures, settings),
+            unvaried(images, settings),
             statistics=self._backbone.colours,
             seed=self._seed,
             rng=rng,
@@ -155,14 +158,14 @@ class TrainingVideos(Dataset):
             upsampling=self._upsampling,
         )
         sample = _finish(
-            record, pictures, change, colour, grid, annotations, settings, on=settings.augment_on
+            record, images, change, colour, grid, annotations, settings, on=settings.augment_on
         )
         read = self._source.found(path, resampled_fps=sampled.resampled_fps)
         return replace(sample, read=read)
 
 
 def unvaried(frames: NDArray[np.uint8], settings: ImageSettings) -> Change:
-    """What is done to pictures that nothing varies."""
+    """The transform of images without augmentation."""
     height, width = frames.shape[1:3]
     box = Box(0, 0, height, width)
     if settings.resize == "crop":
@@ -192,18 +195,18 @@ def _finish(
 
 
 class WindowStream(IterableDataset):
-    """Sliding windows of videos, each video decoded once and in order, in memory for one window.
+    """Sliding windows of videos; each video is decoded once, in order, one window in memory.
 
-    Workers of a loader take every n-th video. Frames of a video whose rate is not that of the model
-    are chosen by time. The last window of a video tells what was found in its file.
+    Workers of a loader take every n-th video. Videos of another frame rate than the model's are
+    resampled by time. The last window of a video tells what reading it revealed.
 
     Args:
-        records: the videos.
-        settings: of the data.
-        backbone: what looks at the windows.
-        upsampling: feature steps for each of its steps.
-        fps: rate that the model works at; None takes each video's own.
-        cache: of frames.
+        records: Videos, with or without annotations.
+        settings: Data settings.
+        backbone: Settings of the backbone that the windows are for.
+        upsampling: Feature steps per step of the backbone.
+        fps: Frame rate of the model; None uses each video's own.
+        cache: Cache of decoded frames.
     """
 
     def __init__(

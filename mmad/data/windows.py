@@ -1,4 +1,4 @@
-"""Which part of a video a sample shows, counted in sampled frames (after the frame stride)."""
+"""Windows of videos, counted in sampled frames (after the frame stride)."""
 
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ class Window:
 
 
 def spread_frames(num_frames: int, *, count: int) -> NDArray[np.int64]:
-    """``count`` frames spread evenly over a video, each in the middle of its share; repeated where
+    """``count`` frames spread evenly over a video, each in the middle of its share; repeated if
     the video has fewer. OpenTAD's rule for videos that are resized to one length.
 
     >>> spread_frames(8, count=4).tolist()
@@ -37,7 +37,7 @@ def spread_frames(num_frames: int, *, count: int) -> NDArray[np.int64]:
 def truncate_to_frames(
     annotations: Annotations, *, num_frames: int, duration_seconds: float, fps: float
 ) -> Annotations:
-    """Starts and ends cut down to whole frames, as OpenTAD counts them, in seconds again."""
+    """Annotations with starts and ends rounded down to whole frames, as in OpenTAD; in seconds."""
     frames = np.floor(annotations.segments_seconds / duration_seconds * num_frames)
     return Annotations(frames / fps, annotations.labels)
 
@@ -48,7 +48,7 @@ def sliding_windows(
     """Windows that cover all of a video; the last one is moved back to end with it.
 
     Without ``keep_tail`` there are as many as steps fit into the video (OpenTAD's rule), which
-    leaves out the end of some videos if they overlap by less than half.
+    misses the end of some videos if windows overlap by less than half.
 
     >>> sliding_windows(100, window_frames=128, overlap=0.5)
     [Window(start=0, stop=100)]
@@ -71,8 +71,8 @@ def sliding_windows(
 def visible_annotations(
     annotations: Annotations, *, start_seconds: float, stop_seconds: float, min_visible: float
 ) -> Annotations:
-    """The instances with at least a share ``min_visible`` inside a window, cut to it; times stay
-    those of the video.
+    """The annotations with at least a share ``min_visible`` inside a window, cut to it; times
+    remain those of the video.
 
     >>> a = Annotations(np.array([[0.0, 4.0], [3.0, 5.0]]), np.array([1, 2]))
     >>> b = visible_annotations(a, start_seconds=2, stop_seconds=9, min_visible=0.75)
@@ -101,11 +101,11 @@ def training_window(
     rng: np.random.Generator,
     tries: int = 200,
 ) -> tuple[Window, Annotations]:
-    """A random window and the instances in it.
+    """A random window and the annotations in it.
 
-    A video that fits the window is cut to a random length between the shares in ``shorten``; of a
-    longer one, a window with at least one instance is sought ``tries`` times, after which the last
-    one is taken as it is.
+    A video that fits the window is cut to a random length between the shares in ``shorten``. In a
+    longer one, up to ``tries`` windows are drawn until one contains an annotation; the last is
+    used in any case.
     """
     if num_frames <= window_frames:
         shortest, longest = (max(1, round(num_frames * share)) for share in shorten)

@@ -1,4 +1,4 @@
-"""How the workers of a loader share a list."""
+"""Sharing a list among the workers of a loader."""
 
 from collections.abc import Sequence
 from typing import TypeVar
@@ -9,6 +9,6 @@ Item = TypeVar("Item")
 
 
 def share_of_worker(items: Sequence[Item]) -> Sequence[Item]:
-    """Every n-th item in a worker of n, each item in one of them; all outside of a worker."""
+    """Every n-th item in one of n workers, so that each item is in one; all outside a worker."""
     worker = get_worker_info()
     return items if worker is None else items[worker.id :: worker.num_workers]

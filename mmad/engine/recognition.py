@@ -251,7 +251,7 @@ def recognize_clips(
             clips,
             config.data,
             backbone=config.backbone,
-            num_samples=num_views,
+            num_views=num_views,
             cache=cache,
         ),
         batch_size=config.inference.batch_clips,

@@ -1,6 +1,6 @@
-"""Draws the person, chair and room. Pictures are uint8 (H, W, 3), RGB.
+"""Draws the person, chair and room. Images are uint8 (H, W, 3), RGB.
 
-Everything is relative to the picture's height.
+Everything is relative to the image's height.
 """
 
 import math
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mmad.synthetic.skeleton import SEAT_HEIGHT, SIDE_X, HandCommand, Joints, Pose, solve
 from mmad.synthetic.subjects import Colour, Subject
 
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 
 # OpenCV takes coordinates in 1/16 pixel.
 _SHIFT = 4
@@ -47,11 +47,11 @@ def _tone(colour: Colour, factor: float) -> Colour:
 
 
 class Renderer:
-    """Draws one subject at one picture size.
+    """Draws one subject at one image size.
 
     Args:
         subject: whom.
-        width, height: of the picture in pixels.
+        width, height: of the image in pixels.
         rng: of furniture-independent choices of a video: small changes of camera and light, sensor
             noise.
     """
@@ -86,14 +86,14 @@ class Renderer:
         tall = (_NOISE_PICTURES * height, width, 3)
         self._noise = rng.normal(0, subject.noise, tall).round().astype(np.int16)
 
-    def frame(self, pose: Pose) -> Picture:
-        """The picture of a pose, with fresh sensor noise."""
+    def frame(self, pose: Pose) -> Image:
+        """The image of a pose, with fresh sensor noise."""
         joints = solve(self.subject, pose)
-        picture = self._background.copy()
-        self._draw_person(picture, pose, joints)
+        image = self._background.copy()
+        self._draw_person(image, pose, joints)
         start = int(self._noise_rng.integers(len(self._noise) - self.height))
         noise = self._noise[start : start + self.height]
-        return np.asarray(cv2.add(picture, noise, dtype=cv2.CV_8U), dtype=np.uint8)
+        return np.asarray(cv2.add(image, noise, dtype=cv2.CV_8U), dtype=np.uint8)
 
     def project(self, points: NDArray[np.float64]) -> tuple[NDArray, NDArray, NDArray]:
         """Pixels (N, 2), nearness (N,) and pixels per metre (N,) of points (N, 3)."""
@@ -107,7 +107,7 @@ class Renderer:
 
     # ---- room ----
 
-    def _draw_background(self) -> Picture:
+    def _draw_background(self) -> Image:
         subject, rng = self.subject, np.random.default_rng(self.subject.clutter_seed)
         height, width = self.height, self.width
         ramp = np.linspace(1.08, 0.86, height)[:, None] * np.linspace(
@@ -116,32 +116,32 @@ class Renderer:
         wall = ramp[..., None] * np.array(subject.wall)
         coarse = rng.normal(0, 6, (max(2, height // 16), max(2, width // 16), 1)).astype(np.float32)
         texture = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)[..., None]
-        picture = np.clip((wall + texture) * self._light, 0, 255).astype(np.uint8)
-        picture = np.ascontiguousarray(picture)
+        image = np.clip((wall + texture) * self._light, 0, 255).astype(np.uint8)
+        image = np.ascontiguousarray(image)
         horizon = int(height * rng.uniform(0.68, 0.8))
         floor = np.linspace(0.75, 1.1, height - horizon)[:, None, None] * np.array(subject.floor)
-        picture[horizon:] = np.clip(floor * self._light, 0, 255).astype(np.uint8)
+        image[horizon:] = np.clip(floor * self._light, 0, 255).astype(np.uint8)
         for _ in range(int(rng.integers(1, 5))):
-            self._draw_furniture(picture, rng, horizon)
-        self._draw_chair(picture)
-        return picture
+            self._draw_furniture(image, rng, horizon)
+        self._draw_chair(image)
+        return image
 
-    def _draw_furniture(self, picture: Picture, rng: np.random.Generator, horizon: int) -> None:
-        height, width = picture.shape[:2]
+    def _draw_furniture(self, image: Image, rng: np.random.Generator, horizon: int) -> None:
+        height, width = image.shape[:2]
         colour = tuple(int(value) for value in rng.integers(30, 230, 3))
         box_h, box_w = (int(height * rng.uniform(0.12, 0.35)) for _ in range(2))
         x = int(rng.uniform(-0.1, 0.95) * width)
         kind = rng.integers(3)
         if kind == 0:  # a picture or window on the wall
             y = int(rng.uniform(0.02, 0.35) * height)
-            cv2.rectangle(picture, (x, y), (x + box_w, y + box_h), _tone(colour, 0.5), -1)
+            cv2.rectangle(image, (x, y), (x + box_w, y + box_h), _tone(colour, 0.5), -1)
             edge = max(1, height // 60)
             inner = ((x + edge, y + edge), (x + box_w - edge, y + box_h - edge))
-            cv2.rectangle(picture, *inner, colour, -1)
+            cv2.rectangle(image, *inner, colour, -1)
         elif kind == 1:  # a cupboard on the floor
             y = horizon - box_h
-            cv2.rectangle(picture, (x, y), (x + box_w, horizon + box_h // 6), colour, -1)
-            cv2.line(picture, (x + box_w // 2, y), (x + box_w // 2, horizon), _tone(colour, 0.7), 1)
+            cv2.rectangle(image, (x, y), (x + box_w, horizon + box_h // 6), colour, -1)
+            cv2.line(image, (x + box_w // 2, y), (x + box_w // 2, horizon), _tone(colour, 0.7), 1)
         else:  # a plant
             for _ in range(9):
                 tip = (
@@ -149,9 +149,9 @@ class Renderer:
                     horizon - int(abs(rng.normal(0.22, 0.08)) * height),
                 )
                 green = (int(rng.integers(30, 90)), int(rng.integers(90, 170)), 50)
-                cv2.line(picture, (x, horizon), tip, green, max(1, height // 70), cv2.LINE_AA)
+                cv2.line(image, (x, horizon), tip, green, max(1, height // 70), cv2.LINE_AA)
 
-    def _draw_chair(self, picture: Picture) -> None:
+    def _draw_chair(self, image: Image) -> None:
         subject = self.subject
         colour = _tone(subject.chair, self._light)
         back = SEAT_HEIGHT + subject.chair_back
@@ -161,31 +161,31 @@ class Renderer:
             (0.22, back, -0.26),
             (-0.22, back, -0.26),
         ]
-        self._polygon(picture, np.array(panel), _tone(colour, 0.8))
+        self._polygon(image, np.array(panel), _tone(colour, 0.8))
         for x, z in ((-0.23, -0.18), (0.23, -0.18), (-0.23, 0.24), (0.23, 0.24)):
             foot = np.array([[x - 0.018, 0, z], [x + 0.018, 0, z]])
             leg = np.concatenate((foot, foot[::-1] + [0, SEAT_HEIGHT - 0.04, 0]))
-            self._polygon(picture, leg, _tone(colour, 0.55))
+            self._polygon(image, leg, _tone(colour, 0.55))
         seat = [(-0.26, SEAT_HEIGHT - 0.05, -0.22), (0.26, SEAT_HEIGHT - 0.05, -0.22)]
         seat += [(0.26, SEAT_HEIGHT - 0.05, 0.28), (-0.26, SEAT_HEIGHT - 0.05, 0.28)]
-        self._polygon(picture, np.array(seat), colour)
+        self._polygon(image, np.array(seat), colour)
         front = [(-0.26, SEAT_HEIGHT - 0.05, 0.28), (0.26, SEAT_HEIGHT - 0.05, 0.28)]
         front += [(0.26, SEAT_HEIGHT - 0.1, 0.28), (-0.26, SEAT_HEIGHT - 0.1, 0.28)]
-        self._polygon(picture, np.array(front), _tone(colour, 0.7))
+        self._polygon(image, np.array(front), _tone(colour, 0.7))
         if subject.armrests:
             for side in SIDE_X:
                 rest = np.array([[side * 0.27, 0.66, -0.2], [side * 0.33, 0.66, -0.2]])
                 rest = np.concatenate((rest, rest[::-1] + [0, 0, 0.4]))
-                self._polygon(picture, rest, _tone(colour, 0.9))
+                self._polygon(image, rest, _tone(colour, 0.9))
 
-    def _polygon(self, picture: Picture, points: NDArray, colour: Colour) -> None:
+    def _polygon(self, image: Image, points: NDArray, colour: Colour) -> None:
         pixels, _, _ = self.project(points)
         corners = np.round(pixels * _ONE).astype(np.int32)
-        cv2.fillConvexPoly(picture, corners, colour, cv2.LINE_AA, _SHIFT)
+        cv2.fillConvexPoly(image, corners, colour, cv2.LINE_AA, _SHIFT)
 
     # ---- person ----
 
-    def _draw_person(self, picture: Picture, pose: Pose, joints: Joints) -> None:
+    def _draw_person(self, image: Image, pose: Pose, joints: Joints) -> None:
         subject = self.subject
         g = subject.girth
         skin, shirt, trousers = (
@@ -238,18 +238,16 @@ class Renderer:
         for _, kind, k in sorted(tasks):
             if kind == "limb":
                 colour = limbs[k][4]
-                cv2.fillConvexPoly(picture, shapes[k], _tone(colour, 0.72), cv2.LINE_AA, _SHIFT)
-                cv2.fillConvexPoly(picture, bright[k], _tone(colour, 1.08), cv2.LINE_AA, _SHIFT)
+                cv2.fillConvexPoly(image, shapes[k], _tone(colour, 0.72), cv2.LINE_AA, _SHIFT)
+                cv2.fillConvexPoly(image, bright[k], _tone(colour, 1.08), cv2.LINE_AA, _SHIFT)
             elif kind == "torso":
-                self._draw_torso(picture, joints, shirt, trousers)
+                self._draw_torso(image, joints, shirt, trousers)
             elif kind == "head":
-                self._draw_head(picture, pose, joints, skin)
+                self._draw_head(image, pose, joints, skin)
             else:
-                self._draw_hand(picture, pose, joints, k, skin)
+                self._draw_hand(image, pose, joints, k, skin)
 
-    def _draw_torso(
-        self, picture: Picture, joints: Joints, shirt: Colour, trousers: Colour
-    ) -> None:
+    def _draw_torso(self, image: Image, joints: Joints, shirt: Colour, trousers: Colour) -> None:
         subject = self.subject
         hip, chest = 0.15 * subject.girth, 0.17 * subject.girth
         frame = joints.torso_frame
@@ -272,27 +270,27 @@ class Renderer:
         )
         pixels, _, scale = self.project(outline)
         corners = np.round(pixels * _ONE).astype(np.int32)
-        cv2.fillPoly(picture, [corners], _tone(shirt, 0.74), cv2.LINE_AA, _SHIFT)
+        cv2.fillPoly(image, [corners], _tone(shirt, 0.74), cv2.LINE_AA, _SHIFT)
         centre = pixels.mean(axis=0)
         shrunk = centre + (pixels - centre) * 0.72 + [subject.light_side * 0.02 * scale[0], 0]
         corners = np.round(shrunk * _ONE).astype(np.int32)
-        cv2.fillPoly(picture, [corners], shirt, cv2.LINE_AA, _SHIFT)
+        cv2.fillPoly(image, [corners], shirt, cv2.LINE_AA, _SHIFT)
         neck = np.array([joints.neck + [0, -0.02, 0.02], joints.head + [0, -0.06, 0]])
         ends, _, scale = self.project(neck)
         radius = 0.045 * scale
         shape = _capsules(ends[:1], ends[1:], radius[:1], radius[1:])[0]
         cv2.fillConvexPoly(
-            picture, shape, _tone(subject.skin, 0.8 * self._light), cv2.LINE_AA, _SHIFT
+            image, shape, _tone(subject.skin, 0.8 * self._light), cv2.LINE_AA, _SHIFT
         )
 
     def _ellipse(
-        self, picture: Picture, centre: NDArray, axes: NDArray, angle: float, colour: Colour
+        self, image: Image, centre: NDArray, axes: NDArray, angle: float, colour: Colour
     ) -> None:
         point = (round(float(centre[0]) * _ONE), round(float(centre[1]) * _ONE))
         size = (int(max(axes[0], 0.5) * _ONE), int(max(axes[1], 0.5) * _ONE))
-        cv2.ellipse(picture, point, size, angle, 0, 360, colour, -1, cv2.LINE_AA, _SHIFT)
+        cv2.ellipse(image, point, size, angle, 0, 360, colour, -1, cv2.LINE_AA, _SHIFT)
 
-    def _draw_head(self, picture: Picture, pose: Pose, joints: Joints, skin: Colour) -> None:
+    def _draw_head(self, image: Image, pose: Pose, joints: Joints, skin: Colour) -> None:
         subject, frame = self.subject, joints.head_frame
         rx, ry, rz = subject.head
         hair = _tone(subject.hair, self._light)
@@ -312,15 +310,15 @@ class Renderer:
         angle = float(np.degrees(np.arctan2(up[0], -up[1])))
         nod = max(0.75, abs(float((self._view @ frame)[1, 1])))
         if subject.hair_length > 0.5:
-            self._ellipse(picture, pixels[2], np.array([rx * 1.3, ry]) * s, angle, _tone(hair, 0.8))
-        self._ellipse(picture, pixels[0], np.array([rx * 1.14, ry * 1.08]) * s, angle, hair)
+            self._ellipse(image, pixels[2], np.array([rx * 1.3, ry]) * s, angle, _tone(hair, 0.8))
+        self._ellipse(image, pixels[0], np.array([rx * 1.14, ry * 1.08]) * s, angle, hair)
         face = np.array([rx * 0.96, ry * 0.93 * nod]) * s
-        self._ellipse(picture, pixels[1], face, angle, _tone(skin, 0.84))
-        self._ellipse(picture, pixels[5], face * 0.78, angle, skin)
-        self._draw_face(picture, pose, joints, skin, s)
+        self._ellipse(image, pixels[1], face, angle, _tone(skin, 0.84))
+        self._ellipse(image, pixels[5], face * 0.78, angle, skin)
+        self._draw_face(image, pose, joints, skin, s)
 
     def _draw_face(
-        self, picture: Picture, pose: Pose, joints: Joints, skin: Colour, scale: float
+        self, image: Image, pose: Pose, joints: Joints, skin: Colour, scale: float
     ) -> None:
         subject, frame = self.subject, joints.head_frame
         points = joints.head + (_FACE_SPOTS * subject.head) @ frame.T
@@ -331,25 +329,25 @@ class Renderer:
         fixed = [tuple(point) for point in np.round(pixels * _ONE).astype(int).tolist()]
 
         def line(a: int, b: int, colour: Colour, thickness: int) -> None:
-            cv2.line(picture, fixed[a], fixed[b], colour, thickness, cv2.LINE_AA, _SHIFT)
+            cv2.line(image, fixed[a], fixed[b], colour, thickness, cv2.LINE_AA, _SHIFT)
 
         for i in (0, 1):
             if facing[8 + i] > 0.1:
                 self._ellipse(
-                    picture, pixels[8 + i], np.array([0.16, 0.28]) * unit, 0, _tone(skin, 0.8)
+                    image, pixels[8 + i], np.array([0.16, 0.28]) * unit, 0, _tone(skin, 0.8)
                 )
             if facing[i] < 0.2:
                 continue
             if pose.blink:
-                self._ellipse(picture, pixels[i], np.array([0.2, 0.05]) * unit, 0, _tone(skin, 0.5))
+                self._ellipse(image, pixels[i], np.array([0.2, 0.05]) * unit, 0, _tone(skin, 0.5))
             else:
-                self._ellipse(picture, pixels[i], np.array([0.22, 0.15]) * unit, 0, (240, 240, 240))
-                self._ellipse(picture, pixels[i], np.array([0.11, 0.13]) * unit, 0, (30, 25, 20))
-            self._ellipse(picture, pixels[2 + i], np.array([0.26, 0.06]) * unit, 0, subject.hair)
+                self._ellipse(image, pixels[i], np.array([0.22, 0.15]) * unit, 0, (240, 240, 240))
+                self._ellipse(image, pixels[i], np.array([0.11, 0.13]) * unit, 0, (30, 25, 20))
+            self._ellipse(image, pixels[2 + i], np.array([0.26, 0.06]) * unit, 0, subject.hair)
             if self.glasses:
                 size = (int(0.33 * unit * _ONE), int(0.27 * unit * _ONE))
                 cv2.ellipse(
-                    picture, fixed[i], size, 0, 0, 360, (20, 20, 20), thin, cv2.LINE_AA, _SHIFT
+                    image, fixed[i], size, 0, 0, 360, (20, 20, 20), thin, cv2.LINE_AA, _SHIFT
                 )
         if facing[5] > 0.0:
             line(4, 5, _tone(skin, 0.62), max(1, round(0.16 * unit)))
@@ -358,15 +356,13 @@ class Renderer:
         if self.glasses and facing[0] > 0.2 and facing[1] > 0.2:
             line(0, 1, (20, 20, 20), thin)
 
-    def _draw_hand(
-        self, picture: Picture, pose: Pose, joints: Joints, i: int, skin: Colour
-    ) -> None:
+    def _draw_hand(self, image: Image, pose: Pose, joints: Joints, i: int, skin: Colour) -> None:
         command = pose.hands[i] or HandCommand("thigh", 0.0)
         shape = command.shape if command.weight > 0.3 else "open"
         wrist, elbow = joints.wrists[i], joints.elbows[i]
         arm = (wrist - elbow) / (math.dist(wrist, elbow) or 1.0)
         palm = wrist + 0.045 * arm
-        # Across the arm, in the plane of the picture.
+        # Across the arm, in the plane of the image.
         norm = math.hypot(arm[0], arm[1])
         sideways = np.array([arm[1], -arm[0], 0.0]) / norm if norm > 1e-3 else np.array([1.0, 0, 0])
         spread = {"open": 0.25, "spread": 0.62, "fist": 0.0, "point": 0.0}[shape]
@@ -384,13 +380,13 @@ class Renderer:
         points = [tuple(point) for point in np.round(pixels * _ONE).astype(int).tolist()]
         if command.holds and command.weight > 0.3:
             thickness = max(1, round(0.03 * scale))
-            cv2.line(picture, points[1], points[2], (220, 40, 40), thickness, cv2.LINE_AA, _SHIFT)
-        self._ellipse(picture, centre, np.array([radius, radius]), 0, _tone(skin, 0.8))
+            cv2.line(image, points[1], points[2], (220, 40, 40), thickness, cv2.LINE_AA, _SHIFT)
+        self._ellipse(image, centre, np.array([radius, radius]), 0, _tone(skin, 0.8))
         thickness = max(1, round(0.02 * scale))
         for end in points[3:]:
-            cv2.line(picture, points[0], end, _tone(skin, 0.92), thickness, cv2.LINE_AA, _SHIFT)
+            cv2.line(image, points[0], end, _tone(skin, 0.92), thickness, cv2.LINE_AA, _SHIFT)
         highlight = centre + np.array([self.subject.light_side, -0.6]) * 0.2 * radius
-        self._ellipse(picture, highlight, np.array([0.62, 0.62]) * radius, 0, _tone(skin, 1.04))
+        self._ellipse(image, highlight, np.array([0.62, 0.62]) * radius, 0, _tone(skin, 1.04))
 
 
 def _capsules(a: NDArray, b: NDArray, radius_a: NDArray, radius_b: NDArray) -> NDArray[np.int32]:

@@ -1,8 +1,8 @@
 """The articulated, seated person: a pose gives joints, by forward kinematics and, for arms that
 reach, inverse.
 
-Metres; x to the right of the picture, y up, z towards the camera; the floor is y = 0 and the hips
-are above the origin. Index 0 is the person's right side (left in the picture), index 1 the left
+Metres; x to the right of the image, y up, z towards the camera; the floor is y = 0 and the hips
+are above the origin. Index 0 is the person's right side (left in the image), index 1 the left
 side.
 """
 

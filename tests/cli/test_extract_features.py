@@ -166,7 +166,7 @@ def test_other_features_are_not_mixed(config_file: Path, videos: Path, tmp_path:
     run(command(config_file, videos / "videos", out))
     before = out.read_bytes()
     result = run(command(config_file, videos / "videos", out, "--set", "seed=3"), code=2)
-    assert "made otherwise (asked and found: weights_sha256" in result.stderr
+    assert "made with other settings (asked and found: weights_sha256" in result.stderr
     assert out.read_bytes() == before
     run(command(config_file, videos / "videos", out, "--set", "seed=3", "--overwrite"))
     assert out.read_bytes() != before

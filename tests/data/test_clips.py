@@ -37,15 +37,15 @@ def test_training_frames_are_one_of_each_part(num_frames: int) -> None:
         )
 
 
-@pytest.mark.parametrize("num_samples", [1, 2, 3])
-def test_test_frames_as_specified(num_samples: int) -> None:
+@pytest.mark.parametrize("num_views", [1, 2, 3])
+def test_test_frames_as_specified(num_views: int) -> None:
     for num_frames in (1, 10, 16, 33, 45, 451):
         part = (num_frames - 1) / 16
         expected = [
-            [round(part * i) + int(part / (num_samples + 1) * (k + 1)) for i in range(16)]
-            for k in range(num_samples)
+            [round(part * i) + int(part / (num_views + 1) * (k + 1)) for i in range(16)]
+            for k in range(num_views)
         ]
-        found = evaluation_frames(num_frames, count=16, num_samples=num_samples)
+        found = evaluation_frames(num_frames, count=16, num_views=num_views)
         assert found.tolist() == expected
         assert found.max() < num_frames
 
@@ -75,10 +75,10 @@ def test_a_clip_is_the_same_for_the_same_seed(videos: Path) -> None:
     assert first.grid.num_steps == 8
 
 
-def test_samples_of_a_clip_lie_one_behind_the_other(videos: Path) -> None:
+def test_views_of_a_clip_lie_one_behind_the_other(videos: Path) -> None:
     config = tiny_clip_config(videos)
     clips = read_clips(config, "val", labels=MA52)
-    three = EvaluationClips(clips, config.data, backbone=config.backbone, num_samples=3)[0]
+    three = EvaluationClips(clips, config.data, backbone=config.backbone, num_views=3)[0]
     assert isinstance(three, Sample)
     assert three.frames.shape == (48, 32, 32, 3)
     assert three.video_id == clips[0].clip_id
@@ -104,7 +104,7 @@ def test_a_clip_that_cannot_be_read_is_told(videos: Path, tmp_path: Path) -> Non
     clip = read_clips(config, "val", labels=MA52)[0]
     (tmp_path / clip.clip_id).write_bytes(b"no video")
     broken = type(clip)(clip.clip_id, clip.label, "val", tmp_path / clip.clip_id)
-    failed = EvaluationClips([broken], config.data, backbone=config.backbone, num_samples=1)[0]
+    failed = EvaluationClips([broken], config.data, backbone=config.backbone, num_views=1)[0]
     assert isinstance(failed, FailedVideo)
     assert clip.clip_id in failed.message
 
@@ -125,7 +125,7 @@ def test_a_truncated_clip_fails_or_is_told(videos: Path, tmp_path: Path) -> None
     record = ClipRecord("a.mp4", None, "test", clip)
     for share, kind in ((0.1, FailedVideo), (1.0, Sample)):
         config = tiny_clip_config(videos, data__max_missing=share)
-        found = EvaluationClips([record], config.data, backbone=config.backbone, num_samples=1)[0]
+        found = EvaluationClips([record], config.data, backbone=config.backbone, num_views=1)[0]
         assert isinstance(found, kind)
     assert isinstance(found, Sample)
     assert found.read is not None

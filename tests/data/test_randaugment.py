@@ -41,7 +41,7 @@ def test_colour_operations_are_those_of_pillow(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["autocontrast", "equalize"])
-def test_a_picture_of_one_colour_stays(name: str) -> None:
+def test_a_image_of_one_colour_stays(name: str) -> None:
     frames = np.full((2, 8, 8, 3), 77, np.uint8)
     assert (apply(frames, name) == 77).all()
 

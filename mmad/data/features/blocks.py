@@ -1,4 +1,4 @@
-"""Blocks of clips of whole videos, one after another, for the extraction of features.
+"""Blocks of consecutive clips of videos, for feature extraction.
 
 Shapes: F frames of a block, N clips of it.
 """
@@ -31,17 +31,17 @@ from mmad.video.sampling import sample_frames
 
 @dataclass(frozen=True, eq=False)
 class FeatureBlock:
-    """Some neighbouring clips of one video.
+    """Some consecutive clips of one video.
 
     Attributes:
-        video_id: the video.
-        video: what is known of its features, the same in each of its blocks.
-        frames: uint8 (F, H, W, 3).
-        starts: (N,), first frame of each clip; frames beyond the last stand for the last.
-        colour: affine map (3, 4) from raw to normalised colour.
-        kept: the clips whose features are wanted; the others are there for their neighbours.
-        num_new_frames: frames of the video file consumed since the block before.
-        read: what was found in the video file, with its last block.
+        video_id: Id of the video.
+        video: Facts about its features, the same in each of its blocks.
+        frames: Frames, uint8 (F, H, W, 3).
+        starts: First frame of each clip, (N,); frames beyond the last repeat the last.
+        colour: Affine map (3, 4) from raw to normalised colour.
+        kept: Clips whose features are stored; the others are context.
+        num_new_frames: Frames of the video file consumed since the previous block.
+        read: What reading the video revealed; only the last block has it.
     """
 
     video_id: str
@@ -68,15 +68,15 @@ class ClipLayout:
     """Which clips are cut from a video of any length.
 
     Attributes:
-        clip_frames: frames that the backbone sees at once.
-        window: frames that a clip spans; the clip shows every (window / clip_frames)-th.
-        stride: frames from one clip to the next.
-        rows_per_clip: steps that are stored of each.
-        block_clips: most clips of a block; fewer, if they lie so far apart that as many clips side
-            by side had fewer frames.
-        is_dense: clips lie side by side and cover all frames; else they are windows, which do not
-            reach beyond the end.
-        context: clips on either side that a block sees besides its own.
+        clip_frames: Frames of a clip, as the backbone sees it.
+        window: Frames that a clip spans; it shows every (window / clip_frames)-th of them.
+        stride: Frames from one clip to the next.
+        rows_per_clip: Stored steps of each clip.
+        block_clips: Maximum number of clips of a block; fewer if they are so far apart that the
+            block would have more frames than that many consecutive clips.
+        is_dense: Whether clips are consecutive and cover all frames; else they are windows, which
+            do not reach beyond the end.
+        context: Clips on either side that a block sees besides its own.
     """
 
     clip_frames: int
@@ -88,13 +88,13 @@ class ClipLayout:
     context: int = 0
 
     def num_clips(self, num_frames: int) -> int:
-        """Clips of a video of so many frames."""
+        """Number of clips of a video of ``num_frames`` frames."""
         if self.is_dense:
             return math.ceil(num_frames / self.stride)
         return max(0, num_frames - self.window) // self.stride + 1
 
     def blocks(self, num_frames: int) -> Iterator[tuple[Window, list[int], slice]]:
-        """Frames of each block, starts of its clips in them, and the clips that are kept."""
+        """For each block, its frames, the starts of its clips in them, and the clips to keep."""
         count = self.num_clips(num_frames)
         apart = max(self.block_clips * self.clip_frames - self.window, 0) // self.stride + 1
         size = min(self.block_clips, apart)
@@ -107,7 +107,7 @@ class ClipLayout:
             yield Window(begin, end), starts, slice(first - low, last - low)
 
     def grid(self, *, frame_stride: float, fps: float | None) -> StoredGrid:
-        """Where the stored steps lie: those of clips at their start, windows at the middle."""
+        """Positions of the stored steps: the start of a dense step, the middle of a window."""
         return StoredGrid(
             stride_frames=self.stride * frame_stride / self.rows_per_clip,
             offset_frames=0.0 if self.is_dense else self.window * frame_stride / 2,
@@ -116,16 +116,16 @@ class ClipLayout:
 
 
 class FeatureBlocks(IterableDataset):
-    """The blocks of videos, each video decoded once and in order, in memory for one block.
+    """The blocks of videos; each video is decoded once, in order, with one block in memory.
 
     Workers of a loader take every n-th video. A video that cannot be read ends with a failure.
 
     Args:
-        videos: file of each video, by its id.
-        data: how frames become pictures.
-        settings: of the extraction.
-        backbone: what looks at the clips.
-        layout: which clips are cut.
+        videos: File of each video, by its id.
+        data: Which frames are used, and how they become images.
+        settings: Extraction settings.
+        backbone: Settings of the backbone that the clips are for.
+        layout: Which clips are cut.
     """
 
     def __init__(
@@ -189,15 +189,15 @@ class FeatureBlocks(IterableDataset):
         for number, ((_, starts, kept), part) in enumerate(zip(plan, parts, strict=True), 1):
             if data.subtract_background:
                 part = subtract_background(part)
-            pictures = unvaried(part, data)(torch.from_numpy(part))
+            images = unvaried(part, data)(torch.from_numpy(part))
             is_last = number == len(plan)
             done = round(index.num_frames * number / len(plan))
             yield FeatureBlock(
                 video_id=video_id,
                 video=video,
-                frames=pictures,
+                frames=images,
                 starts=torch.tensor(starts),
-                colour=torch.from_numpy(colour_map(np.asarray(pictures), self._backbone.colours)),
+                colour=torch.from_numpy(colour_map(np.asarray(images), self._backbone.colours)),
                 kept=kept,
                 num_new_frames=done - behind,
                 read=self._source.found(path, resampled_fps=sampled.resampled_fps)

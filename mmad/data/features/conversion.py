@@ -1,4 +1,4 @@
-"""Stored features from a file to a folder of arrays and back, and a line about either."""
+"""Conversion of stored features between a file and a folder of arrays, and their summaries."""
 
 import tempfile
 from collections.abc import Iterator
@@ -21,9 +21,9 @@ def _tracked(found: FeatureSource) -> Iterator[str]:
 
 
 def write_folder(found: FeatureSource, out: Path, *, suffix: str) -> None:
-    """Write each video as an array (steps, channels), and what is known of all beside them.
+    """Write each video as an array (steps, channels), and the manifest beside them.
 
-    Only steps that belong to their video are written.
+    Steps beyond the end of a video are left out.
     """
     known = {}
     for name in _tracked(found):

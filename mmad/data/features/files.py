@@ -1,4 +1,4 @@
-"""Features on disk: one HDF5 file with a manifest, and parts of it, written whole or not at all.
+"""Features on disk: one HDF5 file with a manifest, written atomically from parts.
 
 Shapes: T stored steps of a video, C channels of a step.
 """
@@ -39,16 +39,16 @@ _VIDEOS = "videos"
 
 @dataclass(frozen=True)
 class StoredVideo:
-    """What is known of the features of one video.
+    """Facts about the features of one video.
 
     Attributes:
-        num_rows: steps that are stored.
-        num_steps: steps that belong to the video; what follows is of its repeated last frame.
-        stride_frames, offset_frames, fps: the grid, as `FeatureGrid`.
-        num_frames: frames that were looked at, if that is known.
-        duration_seconds: of the video, if that is known.
-        source_bytes, source_mtime_ns: of the video file, to see whether it has changed.
-        notices: what the user should know of it, such as damage.
+        num_rows: Number of stored steps.
+        num_steps: Number of steps within the video; the rest are of its repeated last frame.
+        stride_frames, offset_frames, fps: Grid of the steps, as in `FeatureGrid`.
+        num_frames: Number of frames used, if known.
+        duration_seconds: Duration of the video, if known.
+        source_bytes, source_mtime_ns: Size and time of the video file, to detect changes.
+        notices: What the user should know about it, such as damage.
     """
 
     num_rows: PositiveCount
@@ -67,25 +67,28 @@ class FeatureSource(Protocol):
     """Stored features of many videos.
 
     Attributes:
-        path: of the file or folder.
-        manifest: how they were made.
+        path: Path of the file or folder.
+        manifest: How the features were made.
     """
 
     path: Path
     manifest: FeatureManifest
 
     def video_ids(self) -> list[str]:
-        """The videos, sorted."""
+        """Ids of the videos, sorted."""
 
     def video(self, video_id: str) -> StoredVideo:
-        """What is known of a video. Raises: FeatureError if it is not there."""
+        """Facts about the features of a video.
+
+        Raises: FeatureError if it has none.
+        """
 
     def read(self, video_id: str, start: int, stop: int) -> NDArray[np.float32]:
-        """Rows ``start`` to ``stop`` (at most those there are) as (T, C)."""
+        """Rows ``start`` to ``stop``, or up to the last, as (T, C)."""
 
 
 STORED_VIDEO = TypeAdapter(StoredVideo)
-_WHOLE = "a whole file of mmad extract-features; extract the features again"
+_WHOLE = "a complete file of mmad extract-features; extract the features again"
 
 
 @contextmanager
@@ -97,10 +100,10 @@ def _opened(path: Path) -> Iterator[h5py.File]:
 
 
 class _Target(io.FileIO):
-    """The file that HDF5 writes to; raises the first error of the disk when it is closed.
+    """The file that HDF5 writes to; the first disk error is raised when it is closed.
 
-    The library crashes at the end of the process if it could not write all it had to, so from the
-    first error on it is told that all is well, and nothing is written any more.
+    The library crashes at the end of the process if a write failed, so from the first error on
+    every write is reported as successful, and nothing is written any more.
     """
 
     def __init__(self, path: Path) -> None:
@@ -125,7 +128,7 @@ class _Target(io.FileIO):
         return size or 0
 
     def check(self) -> None:
-        """Raise the error of the disk, if there was one."""
+        """Raise the first disk error, if there was one."""
         if self.error is not None:
             raise self.error
 
@@ -137,9 +140,9 @@ class _Target(io.FileIO):
 
 @contextmanager
 def _created(path: Path) -> Iterator[tuple[h5py.File, _Target]]:
-    """A new file, which gets its name when the block ends well.
+    """A new file, which gets its name when the block ends without an exception.
 
-    Raises: OutputError if the disk does not take it.
+    Raises: OutputError if it cannot be written.
     """
     with (
         replaced(path, sync=True) as partial,
@@ -150,9 +153,9 @@ def _created(path: Path) -> Iterator[tuple[h5py.File, _Target]]:
 
 
 def _in_this_file(group: h5py.Group, name: str) -> Any:
-    """The object of that name, unless it is a link that leads elsewhere.
+    """The object of that name in this file.
 
-    Raises: ValueError if it is one.
+    Raises: ValueError if it is a link to another place.
     """
     if not isinstance(group.get(name, getlink=True), h5py.HardLink):
         raise ValueError(f"{name!r} is a link; it is not followed")
@@ -160,9 +163,9 @@ def _in_this_file(group: h5py.Group, name: str) -> Any:
 
 
 def _facts(path: Path, group: h5py.Group, name: str, manifest: FeatureManifest) -> StoredVideo:
-    """What is known of a video, if its array is what that and the manifest say.
+    """Facts about the features of a video, checked against its array and the manifest.
 
-    Raises: FeatureError or ValueError if it is not, or not in this file.
+    Raises: FeatureError or ValueError if they disagree or the array is not in this file.
     """
     source = f"{path}: video {name!r:.60}"
     if problem := problem_of_id(name):
@@ -178,7 +181,7 @@ def _facts(path: Path, group: h5py.Group, name: str, manifest: FeatureManifest) 
             f"{source}: expected numbers of shape {shape}, found {array.dtype} of shape "
             f"{array.shape}, {video.num_steps} of them in the video; extract the features again"
         )
-    # A chunk is unpacked as a whole.
+    # HDF5 decompresses whole chunks.
     for part in (array.shape, array.chunks or ()):
         require_unpacked(
             source,
@@ -190,24 +193,24 @@ def _facts(path: Path, group: h5py.Group, name: str, manifest: FeatureManifest) 
 
 
 def _cpu_seconds(path: Path) -> int:
-    """More than reading the facts of a file can take; a second for each megabyte."""
+    """An upper limit for reading the facts of a file: a second per megabyte, and more."""
     return 5 + path.stat().st_size // 2**20
 
 
 class FeatureFile:
-    """The features in an HDF5 file; it is opened for each read, so any process may share this.
+    """The features in an HDF5 file; it is opened for each read, so processes may share this.
 
     Args:
-        path: of the file.
+        path: Path of the file.
 
-    Raises: FeatureError if it is missing, damaged or no file of features.
+    Raises: FeatureError if it is missing, damaged or not a file of features.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         if not self.path.is_file():
             raise FeatureError(
-                f"{path}: there is no such file of features; mmad extract-features makes one"
+                f"{path}: file of features not found; mmad extract-features makes one"
             )
         if not survives(self._read_facts, cpu_seconds=_cpu_seconds(self.path)):
             raise FeatureError(f"{path}: is damaged; expected {_WHOLE}")
@@ -222,17 +225,17 @@ class FeatureFile:
             return manifest, {name: _facts(self.path, group, name, manifest) for name in group}
 
     def video_ids(self) -> list[str]:
-        """As `FeatureSource`."""
+        """As in `FeatureSource`."""
         return sorted(self._videos)
 
     def video(self, video_id: str) -> StoredVideo:
-        """As `FeatureSource`."""
+        """As in `FeatureSource`."""
         if video_id not in self._videos:
             raise FeatureError(f"{self.path}: has no features of video '{video_id}'")
         return self._videos[video_id]
 
     def read(self, video_id: str, start: int, stop: int) -> NDArray[np.float32]:
-        """As `FeatureSource`."""
+        """As in `FeatureSource`."""
         self.video(video_id)
         with _opened(self.path) as file:
             rows = file[_VIDEOS][video_id][start:stop]
@@ -246,19 +249,19 @@ class FeatureFile:
 
 
 class _Dropped(Exception):  # noqa: N818
-    """Ends the writing of a part that is not wanted."""
+    """Aborts the writing of a part."""
 
 
 class PartWriter:
-    """Writes the features of one video; the file has its name only once it is whole.
+    """Writes the features of one video; the file gets its name only once it is complete.
 
     Args:
-        path: of the part.
-        manifest: of the extraction.
-        video_id, video: whose features; rows are written in order until there are all of them.
-        dtype: of the stored numbers.
+        path: Path of the part.
+        manifest: Manifest of the extraction.
+        video_id, video: The video and the facts about its features; its rows are written in order.
+        dtype: Type of the stored numbers.
 
-    Raises: OutputError here and in `write` and `publish` if the disk does not take it.
+    Raises: OutputError, also in `write` and `publish`, if it cannot be written.
     """
 
     def __init__(
@@ -276,7 +279,7 @@ class PartWriter:
         self._open = ExitStack()
         file, self._target = self._open.enter_context(_created(path))
         file.attrs[MANIFEST] = manifest.to_json()
-        # Contiguous and of known length: rows go straight to the disk, however long the video.
+        # Contiguous and of known length, so that rows are not buffered, however long the video.
         self._rows = file.create_group(_VIDEOS).create_dataset(
             video_id,
             shape=(video.num_rows, *manifest.step_shape),
@@ -299,23 +302,20 @@ class PartWriter:
         self._open.close()
 
     def close(self) -> None:
-        """Leave nothing behind if the file has not got its name."""
+        """Abort and remove the partial file unless it was published."""
         with suppress(_Dropped, OutputError), self._open.pop_all():
             raise _Dropped
 
 
 def require_storable(rows: NDArray, *, dtype: str, video_id: str) -> None:
-    """Do nothing if the numbers are finite in the type that is stored.
-
-    Raises: FeatureError if not.
-    """
+    """Raise `FeatureError` unless the numbers are finite in the stored type."""
     with np.errstate(over="ignore"):
         stored = rows.astype(dtype)
     if not np.isfinite(stored).all():
         largest = np.abs(rows[np.isfinite(rows)]).max(initial=0.0)
         raise FeatureError(
             f"video '{video_id}': its features are not finite as {dtype} (largest {largest:.3g}); "
-            "use --dtype float32 and --precision fp32"
+            "pass --dtype float32 and --precision fp32"
         )
 
 
@@ -325,14 +325,14 @@ def merge_parts(
     *,
     manifest: FeatureManifest,
 ) -> None:
-    """One file of all parts, in the order of their names; the same parts give the same bytes.
+    """Merge parts into one file, in order of video id; the same parts give the same bytes.
 
     Args:
-        parts: file that holds each video.
-        out: the joined file; it may be among the parts.
-        manifest: of all.
+        parts: File that contains each video.
+        out: Merged file; it may be among the parts.
+        manifest: Manifest of all.
 
-    Raises: FeatureError if a part cannot be read, OutputError if the disk does not take the file.
+    Raises: FeatureError if a part cannot be read, OutputError if the file cannot be written.
     """
     with _created(out) as (file, target):
         file.attrs[MANIFEST] = manifest.to_json()

@@ -40,10 +40,10 @@ class FeatureFolder:
     """A folder with one array for each video.
 
     Args:
-        path: of the folder.
-        grid: of the steps; None takes that of the folder's own manifest.
-        file_name: of the files without their ending; "{video_id}" stands for the video.
-        channels_first: arrays are (C, T).
+        path: Path of the folder.
+        grid: Grid of the steps; None uses that of the folder's own manifest.
+        file_name: Names of the files without suffix; "{video_id}" stands for the id of the video.
+        channels_first: Whether arrays are (C, T).
 
     Raises: FeatureError if there is no such folder, no array in it, or no grid is known.
     """
@@ -60,7 +60,7 @@ class FeatureFolder:
         self._channels_first = channels_first
         facts = self.path / FOLDER_VIDEOS
         self._own = _read_facts(facts) if facts.is_file() else {}
-        # Where the id of a video cannot be the name of a file.
+        # Ids of videos that cannot be names of files.
         given = {safe_name(video_id): video_id for video_id in self._own}
         before, after = file_name.split("{video_id}", 1)
         self._files: dict[str, Path] = {}
@@ -79,8 +79,8 @@ class FeatureFolder:
                 self._files[video_id] = file
         if not self._files:
             raise FeatureError(
-                f"{path}: there is no such folder with arrays named '{file_name}' and one of "
-                f"{', '.join(SUFFIXES)}"
+                f"{path}: expected a folder with arrays named '{file_name}' and one of "
+                f"{', '.join(SUFFIXES)}, found none"
             )
         own = self.path / FOLDER_MANIFEST
         if own.is_file():
@@ -88,7 +88,7 @@ class FeatureFolder:
         else:
             if grid is None:
                 raise FeatureError(
-                    f"{path}: the arrays do not say where their steps lie; set "
+                    f"{path}: the positions of the steps are not known; set "
                     "data.grid={stride_frames: ..., offset_frames: ...}"
                 )
             first = self._load(next(iter(self._files)))
@@ -96,11 +96,11 @@ class FeatureFolder:
         self._known: dict[str, StoredVideo] = {}
 
     def video_ids(self) -> list[str]:
-        """As `FeatureSource`."""
+        """As in `FeatureSource`."""
         return sorted(self._files)
 
     def video(self, video_id: str) -> StoredVideo:
-        """As `FeatureSource`."""
+        """As in `FeatureSource`."""
         if video_id not in self._files:
             raise FeatureError(f"{self.path}: has no features of video '{video_id}'")
         if video_id not in self._known:
@@ -116,9 +116,9 @@ class FeatureFolder:
         return self._known[video_id]
 
     def read(self, video_id: str, start: int, stop: int) -> NDArray[np.float32]:
-        """As `FeatureSource`."""
+        """As in `FeatureSource`."""
         rows = self._load(video_id)[start:stop]
-        # A copy: what is mapped from the disk cannot be written to.
+        # A copy, because a memory map is read-only.
         return np.array(rows, dtype=np.float32).reshape(len(rows), self.manifest.channels)
 
     def _load(self, video_id: str) -> NDArray:
@@ -144,13 +144,13 @@ class FeatureFolder:
 
 
 def read_array(file: Path) -> NDArray:
-    """The array in a .npy, .npz, .pt, .csv or .pkl file; nothing in it is run.
+    """The array in a .npy, .npz, .pt, .csv or .pkl file, read without executing code.
 
-    Raises: FeatureError if it is larger than the file may hold; whatever NumPy and torch raise if
+    Raises: FeatureError if it claims to be larger than allowed; whatever NumPy and torch raise if
         there is none.
     """
     array = _read_array(file)
-    # Also of a view that repeats a few numbers.
+    # Also for a view that repeats a few numbers.
     stored = file.stat().st_size
     require_unpacked(file, array.nbytes, stored_bytes=stored, error=FeatureError)
     return array
@@ -195,22 +195,22 @@ _PICKLED_ARRAYS: Mapping[tuple[str, str], Any] = {
 
 
 class _ArraysOnly(pickle._Unpickler):
-    """Reads NumPy arrays and plain values; anything else is refused before it exists.
+    """Unpickles NumPy arrays and plain values; anything else is refused before it is created.
 
-    In Python, since the fast one allocates whatever a file claims to have memorised.
+    In Python, because the C unpickler allocates whatever memo size a file claims.
     """
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _PICKLED_ARRAYS:
             raise pickle.UnpicklingError(
-                f"holds {module}.{name}, which is no array; it is not read, for it could run code"
+                f"contains {module}.{name}, not an array; it is not read, because it could run code"
             )
         return _PICKLED_ARRAYS[module, name]
 
 
 def _read_pickle(file: Path) -> NDArray:
     content = file.read_bytes()
-    for _ in pickletools.genops(content):  # raises where more is claimed than there is
+    for _ in pickletools.genops(content):  # raises if a file claims more than it contains
         pass
     array = _ArraysOnly(io.BytesIO(content)).load()
     if not isinstance(array, np.ndarray):
@@ -219,7 +219,7 @@ def _read_pickle(file: Path) -> NDArray:
 
 
 def write_array(file: Path, array: NDArray) -> None:
-    """Write an array in the format of the file's ending."""
+    """Write an array in the format given by the suffix."""
     with replaced(file, errors=(RuntimeError,)) as partial, partial.open("wb") as out:
         if file.suffix == ".npy":
             np.save(out, array)

@@ -1,4 +1,4 @@
-"""What stored features are: the manifest of a file of them, and what of two files must agree."""
+"""Manifest of stored features: how they were made, and which of it must agree between two files."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -15,33 +15,33 @@ from mmad.errors import FeatureError
 class FeatureManifest(Settings):
     """How features were made.
 
-    Two files may stand for each other if all but `weights_source` and `versions` are equal.
+    Two files are interchangeable if all but `weights_source` and `versions` are equal.
     """
 
     format: Literal["mmad-features"] = "mmad-features"
     version: Literal[1] = 1
-    grid: StoredGrid | None = Field(description="of all videos; null: each video has its own")
+    grid: StoredGrid | None = Field(description="grid of all videos; null: each has its own")
     step_shape: list[PositiveCount] = Field(
         min_length=1,
         max_length=8,
         description="[channels], or [rows, columns, channels] of a spatial grid",
     )
-    extraction: ExtractionSettings | None = Field(None, description="null: made by other software")
-    backbone: BackboneSettings | None = Field(None, description="null: not known")
+    extraction: ExtractionSettings | None = Field(
+        None, description="how it was made; null: by other software"
+    )
+    backbone: BackboneSettings | None = Field(None, description="video network; null: not known")
     weights_sha256: str | None = Field(
-        None, description="of names, types, shapes and values of all weights of the backbone"
+        None, description="hash of names, types, shapes and values of all weights of the backbone"
     )
-    base_sha256: str | None = Field(None, description="of the same without adapters")
-    weights_source: str | None = Field(
-        None, description="where the weights were read; null: random ones"
-    )
+    base_sha256: str | None = Field(None, description="the same without adapters")
+    weights_source: str | None = Field(None, description="origin of the weights; null: random ones")
     weights_seed: int | None = Field(
-        None, description="of the random values of what the weights lack, such as new adapters"
+        None, description="seed of what the weights lack, such as new adapters"
     )
-    pictures: ImageSettings | None = Field(None, description="how frames were made pictures")
-    sampling: dict[str, Any] = Field({}, description="which frames were looked at")
-    precision: str | None = Field(None, description="of the computation")
-    versions: dict[str, str] = Field({}, description="of the software")
+    pictures: ImageSettings | None = Field(None, description="how frames became images")
+    sampling: dict[str, Any] = Field({}, description="which frames were used")
+    precision: str | None = Field(None, description="numerical precision")
+    versions: dict[str, str] = Field({}, description="versions of the software")
 
     @field_validator("weights_source")
     @classmethod
@@ -50,7 +50,7 @@ class FeatureManifest(Settings):
 
     @property
     def channels(self) -> int:
-        """Numbers of a step; the cells of a spatial grid one behind the other."""
+        """Numbers of a step; the cells of a spatial grid are concatenated."""
         count = 1
         for size in self.step_shape:
             count *= size
@@ -58,17 +58,17 @@ class FeatureManifest(Settings):
 
     @property
     def frames_per_step(self) -> int | None:
-        """Frames that a step of dense features stands for; None for others."""
+        """Frames that a step of dense features stands for; None for other features."""
         return self.backbone.frames_per_step if self.is_dense and self.backbone else None
 
     @property
     def is_dense(self) -> bool:
-        """Whether the steps are those of the backbone, as the end-to-end detector has them."""
+        """Whether the steps are those of the backbone, as in the end-to-end detector."""
         return self.extraction is not None and self.extraction.mode == "dense"
 
     @property
     def is_end_to_end(self) -> bool:
-        """Whether the steps are what an end-to-end detector with that backbone sees."""
+        """Whether the features equal those inside an end-to-end detector with that backbone."""
         kept = self.extraction
         return (
             kept is not None
@@ -78,16 +78,16 @@ class FeatureManifest(Settings):
         )
 
     def to_json(self) -> str:
-        """As text that `read_manifest` reads back to an equal value."""
+        """JSON text that `read_manifest` reads back to an equal value."""
         return self.model_dump_json(indent=1)
 
     def differences(self, other: "FeatureManifest", *, in_rate: bool = True) -> list[str]:
-        """What of the two does not agree; empty if features of both may be mixed.
+        """Differences between two manifests; empty if features of both may be mixed.
 
         Args:
-            other: the other manifest.
-            in_rate: compare the rates that videos were resampled to; those of single videos are
-                compared by `mmad.engine.detection.require_rate`.
+            other: The other manifest.
+            in_rate: Whether to compare the rates that videos were resampled to; those of single
+                videos are compared by `mmad.engine.detection.require_rate`.
         """
         ours, theirs = _compared(self), _compared(other)
         ignored = _ONLY_TOLD if in_rate else (*_ONLY_TOLD, *_RATES)
@@ -98,7 +98,7 @@ class FeatureManifest(Settings):
         ]
 
 
-# What features do not depend on, or, for readers and their processes, should not.
+# What features do not depend on (or, for readers and their processes, should not).
 _ONLY_TOLD = (
     *("weights_source", "weights_seed", "versions", "pictures.num_workers", "pictures.cache_gb"),
     *("pictures.augment", "backbone.pretrained", "backbone.drop_path", "backbone.freeze"),
@@ -108,7 +108,7 @@ _RATES = ("extraction.fps", "grid.fps", "sampling.fps_tolerance")
 
 
 def _compared(manifest: FeatureManifest) -> dict[str, Any]:
-    # The cells of a grid are read one behind the other, whether they are stored so or not.
+    # The cells of a grid are read concatenated, whether they are stored so or not.
     content = manifest.model_dump(mode="json", exclude={"step_shape"})
     return _flat({**content, "channels": manifest.channels})
 
@@ -131,7 +131,7 @@ def _short(value: Any) -> str:
 def read_manifest(text: str, *, source: str) -> FeatureManifest:
     """The manifest in ``text``.
 
-    Raises: FeatureError if it is not one, or of another version.
+    Raises: FeatureError if it is not valid, or of another version.
     """
     try:
         return FeatureManifest.model_validate_json(text)

@@ -1,4 +1,4 @@
-"""The parts of a file of features while it is being made: one for each video, joined at the end.
+"""Resumable extraction: the parts of a file of features, one per video, merged at the end.
 
 Any number of processes on any number of machines may write parts; they share only the folder.
 """
@@ -19,7 +19,7 @@ from mmad.process_lock import ProcessLock
 def assign_shares(
     videos: Sequence[tuple[str, Path]], *, count: int
 ) -> list[list[tuple[str, Path]]]:
-    """The videos of each of ``count`` processes: the largest file goes to whom has least so far."""
+    """The videos of each of ``count`` processes: the largest file goes to the least loaded one."""
     sizes = [path.stat().st_size if path.is_file() else 0 for _, path in videos]
     shares: list[list[tuple[str, Path]]] = [[] for _ in range(count)]
     loads = [0] * count
@@ -34,13 +34,14 @@ class FeatureParts:
     """The parts that become the file ``out``.
 
     Args:
-        out: the file of features; if it is there, its videos need not be made again.
-        manifest: of the extraction.
-        videos: id and file of each video that is wanted.
-        share: number of this process, from 0, and of all.
-        overwrite: make the videos again; if the file was made otherwise, all of it goes.
+        out: File of features; if it exists, its videos are not extracted again.
+        manifest: Manifest of the extraction.
+        videos: Id and file of each wanted video.
+        share: Number of this process, from 0, and number of processes.
+        overwrite: Whether to extract the videos again; a file made with other settings is
+            replaced.
 
-    Raises: FeatureError if ``out`` was made otherwise.
+    Raises: FeatureError if ``out`` was made with other settings.
     """
 
     def __init__(
@@ -65,14 +66,14 @@ class FeatureParts:
         self.share = assign_shares(wanted, count=count)[rank]
 
     def path(self, video_id: str) -> Path:
-        """Where the part of a video is."""
+        """The path of the part of a video."""
         return self.folder / f"{safe_name(video_id)}.h5"
 
     def begin(self) -> list[tuple[str, Path]]:
-        """The videos of this process's share that have no part yet; what failed is tried again.
+        """The videos of this process's share without a part; failed ones are tried again.
 
-        Raises: FeatureError if another process does the same share, OutputError if nothing can be
-            written.
+        Raises: FeatureError if another process has the same share, OutputError if the folder
+            cannot be written to.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -89,7 +90,7 @@ class FeatureParts:
             raise cannot_write(self.folder, error) from None
 
     def writer(self, video_id: str, video: StoredVideo, *, dtype: str) -> PartWriter:
-        """Writes the part of a video."""
+        """A writer of the part of a video."""
         return PartWriter(
             self.path(video_id),
             manifest=self._manifest,
@@ -99,7 +100,7 @@ class FeatureParts:
         )
 
     def end(self, failed: Sequence[FailedVideo]) -> None:
-        """Tell the other processes that this one has done what it could, and what will not come."""
+        """Tell the other processes that this one has ended, and which videos failed."""
         try:
             for failure in failed:
                 write_text(self._note(failure.video_id), failure.message)
@@ -107,10 +108,10 @@ class FeatureParts:
             self._at_work.release()
 
     def join(self) -> bool:
-        """Join parts and finished file; False if parts of other processes are still missing.
+        """Merge the parts into the file; False if parts of other processes are still missing.
 
-        Waits while another process joins them. What is left of this run is removed; parts of videos
-        that are not among the wanted ones stay.
+        Waits while another process merges them. Parts are removed afterwards, except those of
+        videos that are not among the wanted ones.
 
         Raises: OutputError if the file cannot be written.
         """
@@ -143,8 +144,8 @@ class FeatureParts:
         return True
 
     def _clear_folder(self) -> None:
-        """Remove the folder if nothing of other processes is in it."""
-        # Hidden files are halves of parts that killed processes left.
+        """Remove the folder unless it contains something of other processes."""
+        # Hidden files are partial ones left by killed processes.
         names = [path.name for path in self.folder.iterdir()]
         if not any(name.endswith((".h5", ".lock")) for name in names if name[0] != "."):
             for name in names:
@@ -159,7 +160,7 @@ class FeatureParts:
         return self.folder / f"{safe_name(video_id)}.failed"
 
     def _has_part(self, video_id: str) -> bool:
-        """Whether there is a whole part of these settings and of the video file as it is now."""
+        """Whether there is a complete part with these settings, of the current video file."""
         path = self.path(video_id)
         if not path.is_file():
             return False
@@ -174,9 +175,9 @@ class FeatureParts:
         return set(FeatureFile(self.out).video_ids())
 
     def _finished(self) -> set[str]:
-        """The videos in the finished file that need not be made again.
+        """The videos in the finished file that need not be extracted again.
 
-        Raises: FeatureError if it was made otherwise and may not be overwritten.
+        Raises: FeatureError if it was made with other settings and may not be overwritten.
         """
         if not self.out.is_file():
             return set()
@@ -186,7 +187,7 @@ class FeatureParts:
             return set()
         if differing:
             raise FeatureError(
-                f"{self.out}: holds features that were made otherwise (asked and found: "
+                f"{self.out}: contains features made with other settings (asked and found: "
                 f"{'; '.join(differing[:4])}); choose another --out, or pass --overwrite"
             )
         return {
@@ -196,7 +197,7 @@ class FeatureParts:
         }
 
     def _is_current(self, file: FeatureFile, video_id: str) -> bool:
-        """Whether the video file is still the one that its features were made of."""
+        """Whether the video file is unchanged since its features were extracted."""
         video, path = file.video(video_id), self._videos[video_id]
         if not path.is_file():
             return True

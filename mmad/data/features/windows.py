@@ -1,4 +1,4 @@
-"""Stored features as samples: random windows for training, sliding ones for inference.
+"""Data sets of stored features: random windows for training, sliding windows for inference.
 
 Shapes: T steps, C channels, B windows of a batch.
 """
@@ -32,9 +32,9 @@ def open_features(
     file_name: str = "{video_id}",
     channels_first: bool = False,
 ) -> FeatureSource:
-    """The features in a file or folder; arguments as `FeatureFolder`.
+    """The features in a file or folder; arguments as in `FeatureFolder`.
 
-    Raises: FeatureError if they cannot be read, or the grid is not ``grid``.
+    Raises: FeatureError if they cannot be read, or have another grid than ``grid``.
     """
     if not Path(path).is_dir():
         source: FeatureSource = FeatureFile(path)
@@ -43,11 +43,11 @@ def open_features(
     known = source.manifest.grid
     if grid is None:
         return source
-    # A grid without a rate leaves it to the features.
+    # A grid without a rate accepts that of the features.
     compared = known if known is None or grid.fps else known.model_copy(update={"fps": None})
     if compared != grid:
         raise FeatureError(
-            f"{path}: the grid of these features is {_describe(known)}; data.grid says "
+            f"{path}: the grid of these features is {_describe(known)}; data.grid is "
             f"{_describe(grid)}"
         )
     return source
@@ -55,7 +55,7 @@ def open_features(
 
 def _describe(grid: StoredGrid | None) -> str:
     if grid is None:
-        return "another one for each video"
+        return "a different one for each video"
     rate = "each video's own rate" if grid.fps is None else f"{grid.fps:g} frames/s"
     return f"a step every {grid.stride_frames:g} frames from {grid.offset_frames:g} on, at {rate}"
 
@@ -65,10 +65,10 @@ class FeatureSample:
     """One window of the features of one video.
 
     Attributes:
-        video_id: the video.
-        features_CT: float32; rows beyond the video's end may follow.
-        grid: where its steps lie in the video; `num_steps` of them exist.
-        annotations: the true instances in it, in seconds of the video.
+        video_id: Id of the video.
+        features_CT: float32 features; steps beyond the end of the video may follow.
+        grid: Where its steps lie in the video; `num_steps` of them exist.
+        annotations: Annotations in the window, in seconds of the video.
     """
 
     video_id: str
@@ -82,9 +82,9 @@ class FeatureBatch:
     """Windows of features, padded to one length.
 
     Attributes:
-        features: (B, C, T), zero beyond a window's end.
-        mask: (B, T), whether a step exists.
-        grids, annotations, video_ids: one for each window.
+        features: Features (B, C, T), zero beyond the end of a window.
+        mask: Whether each step exists, (B, T).
+        grids, annotations, video_ids: One for each window.
     """
 
     features: Tensor
@@ -142,8 +142,8 @@ class WindowReader:
     """Reads windows of stored features with as many steps as the network wants.
 
     Args:
-        source: of the features.
-        steps_per_stored: 2 interpolates to twice the steps.
+        source: Stored features.
+        steps_per_stored: Steps per stored step; 2 interpolates to twice as many.
     """
 
     def __init__(self, source: FeatureSource, *, steps_per_stored: float) -> None:
@@ -151,9 +151,9 @@ class WindowReader:
         self._factor = steps_per_stored
 
     def grid(self, record: VideoRecord, *, start: int = 0, stop: int | None = None) -> FeatureGrid:
-        """Where the steps of stored rows ``start`` to ``stop`` lie.
+        """The grid of the stored rows ``start`` to ``stop``.
 
-        Raises: FeatureError if the rate of the video is not known.
+        Raises: FeatureError if the frame rate of the video is not known.
         """
         video = self.source.video(record.video_id)
         rows = (video.num_steps if stop is None else min(stop, video.num_steps)) - start
@@ -165,8 +165,8 @@ class WindowReader:
             steps = math.ceil(frames * self._factor / per_step)
         offset = video.offset_frames + start * video.stride_frames
         if not self.source.manifest.is_dense:
-            # Interpolation keeps the ends of the sequence, not the middles of its steps. Dense
-            # features are interpolated as end to end, where peers leave that aside.
+            # Interpolation keeps the ends of the sequence, not the centres of its steps. Dense
+            # features are interpolated as end to end, where reference implementations ignore this.
             offset += (0.5 / self._factor - 0.5) * video.stride_frames
         return FeatureGrid(
             fps=self._fps(record),
@@ -180,8 +180,8 @@ class WindowReader:
     ) -> FeatureSample:
         """The features of a window of stored rows."""
         video = self.source.video(record.video_id)
-        # The last window keeps what lies beyond the video's end: the interpolation sees it, as it
-        # does end to end.
+        # The last window keeps the steps beyond the end of the video, because the interpolation
+        # sees them end to end, too.
         stop = video.num_rows if window.stop >= video.num_steps else window.stop
         rows = torch.from_numpy(self.source.read(record.video_id, window.start, stop))
         if self._factor < 1 and len(rows) % round(1 / self._factor):
@@ -200,15 +200,15 @@ class WindowReader:
         return self.source.video(record.video_id).stride_frames / self._fps(record)
 
     def first_second(self, record: VideoRecord) -> float:
-        """When the first stored step is."""
+        """Time of the first stored step in seconds."""
         return self.source.video(record.video_id).offset_frames / self._fps(record)
 
     def _fps(self, record: VideoRecord) -> float:
         fps = self.source.video(record.video_id).fps or record.fps
         if fps is None:
             raise FeatureError(
-                f"{self.source.path}: the rate of video '{record.video_id}' is neither in the "
-                "features nor in the annotations; set data.grid={fps: ...}"
+                f"{self.source.path}: the frame rate of video '{record.video_id}' is neither in "
+                "the features nor in the annotations; set data.grid={fps: ...}"
             )
         return fps
 
@@ -218,10 +218,10 @@ class TrainingFeatures(Dataset):
     index.
 
     Args:
-        records: the videos.
-        reader: of their features.
-        settings: of the data.
-        seed: of the run.
+        records: Videos with their annotations.
+        reader: Reader of their features.
+        settings: Data settings.
+        seed: Random seed of the run.
     """
 
     def __init__(
@@ -269,9 +269,9 @@ class FeatureStream(IterableDataset):
     """Sliding windows of the features of videos. Workers of a loader take every n-th video.
 
     Args:
-        records: the videos.
-        reader: of their features.
-        settings: of the data.
+        records: Videos, with or without annotations.
+        reader: Reader of their features.
+        settings: Data settings.
     """
 
     def __init__(

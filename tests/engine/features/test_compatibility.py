@@ -219,7 +219,8 @@ def test_other_features_are_refused(
     with pytest.raises(FeatureError, match=r"data\.weights_sha256 says abc"):
         train_run(wish, out=tmp_path / "b", quiet=True)
     grid = offline_config(videos, its_features, data__grid={"stride_frames": 4})
-    with pytest.raises(FeatureError, match=r"a step every 2 frames.*says a step every 4 frames"):
+    expected = r"a step every 2 frames.*data\.grid is a step every 4 frames"
+    with pytest.raises(FeatureError, match=expected):
         train_run(grid, out=tmp_path / "c", quiet=True)
     assert not any((tmp_path / name).exists() for name in "abc")
 
@@ -250,14 +251,14 @@ def test_missing_videos_and_broken_files_are_named(
     extract_to_file(files_of(videos)[:2], source, ExtractionSettings(), out=few)
     with pytest.raises(FeatureError, match="has no features of video"):
         train_run(offline_config(videos, few), out=tmp_path / "a", quiet=True)
-    with pytest.raises(FeatureError, match="there is no such file of features"):
+    with pytest.raises(FeatureError, match="file of features not found"):
         train_run(offline_config(videos, tmp_path / "none.h5"), out=tmp_path / "a", quiet=True)
     cut = tmp_path / "cut.h5"
     cut.write_bytes(its_features.read_bytes()[:1000])
-    with pytest.raises(FeatureError, match="expected a whole file of mmad extract-features"):
+    with pytest.raises(FeatureError, match="expected a complete file of mmad extract-features"):
         FeatureFile(cut)
     (tmp_path / "text.h5").write_text("hello")
-    with pytest.raises(FeatureError, match="expected a whole file of mmad extract-features"):
+    with pytest.raises(FeatureError, match="expected a complete file of mmad extract-features"):
         FeatureFile(tmp_path / "text.h5")
 
 
@@ -309,7 +310,7 @@ def test_a_folder_of_others_trains(its_features: Path, videos: Path, tmp_path: P
     )
     train_run(config, out=tmp_path / "run", quiet=True)
     assert RunFolder(tmp_path / "run").manifest().weights_sha256 is None
-    with pytest.raises(FeatureError, match=r"do not say where their steps lie"):
+    with pytest.raises(FeatureError, match=r"the positions of the steps are not known"):
         open_features(folder, **settings)
     with pytest.raises(FeatureError, match=r"arrays named '\{video_id\}_x'"):
         open_features(folder, file_name="{video_id}_x")
@@ -376,7 +377,7 @@ def test_an_actionformer_of_its_authors_becomes_a_run(
     "change_of_data",
     ["data.frame_stride=2", "data.image_size=64", "data.subtract_background=true"],
 )
-def test_features_of_other_pictures_are_refused(
+def test_features_of_other_images_are_refused(
     change_of_data: str, whole_run: Path, videos: Path, tmp_path: Path
 ) -> None:
     """The same backbone, but not what the run sees."""
