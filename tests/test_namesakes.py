@@ -71,6 +71,7 @@ COVERED = {
     "data/features/parts.py": "cli/test_extract_features.py",
     "data/samples.py": "data/test_clip_transform.py",
     "data/workers.py": "engine/features/test_compatibility.py",
+    "config/backbones/resnet.py": "models/backbones/test_i3d.py",
     "engine/detection.py": "engine/test_loop.py",
     "engine/distributed.py": "engine/test_loop.py",
     "engine/features/backbone.py": "engine/features/test_extraction.py",

@@ -1,24 +1,12 @@
 """Settings of I3D, the inflated ResNet."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag
 
 from mmad.config.backbones.family import BackboneFamilySettings
-
-# Blocks of each of the four stages.
-_BLOCKS: Mapping[int, tuple[int, ...]] = {
-    18: (2, 2, 2, 2),
-    34: (3, 4, 6, 3),
-    50: (3, 4, 6, 3),
-    101: (3, 4, 23, 3),
-    152: (3, 8, 36, 3),
-}
-# From this depth on a block is a bottleneck.
-_FIRST_WITH_BOTTLENECKS = 50
-# Stem, first pooling and three stages halve height and width.
-_SIDE_STRIDE = 32
+from mmad.config.backbones.resnet import BLOCKS, SIDE_STRIDE, Depth, has_bottlenecks
 
 
 def _kind_of_flags(value: Any) -> str:
@@ -36,7 +24,7 @@ class I3DSettings(BackboneFamilySettings):
     """I3D: a ResNet whose convolutions are inflated to reach over time."""
 
     name: Literal["i3d"] = "i3d"
-    depth: Literal[18, 34, 50, 101, 152] = Field(50, description="layers of the ResNet")
+    depth: Depth = Field(50, description="layers of the ResNet")
     base_channels: int = Field(
         64, ge=1, description="channels of the stem; each stage has twice those of the one before"
     )
@@ -77,17 +65,17 @@ class I3DSettings(BackboneFamilySettings):
     @property
     def side_multiple(self) -> int:
         """As in `BackboneFamilySettings`."""
-        return _SIDE_STRIDE
+        return SIDE_STRIDE
 
     @property
     def bottleneck(self) -> bool:
         """Whether a block has three convolutions, not two."""
-        return self.depth >= _FIRST_WITH_BOTTLENECKS
+        return has_bottlenecks(self.depth)
 
     @property
     def inflated(self) -> tuple[tuple[bool, ...], ...]:
         """For each block of each stage, whether it reaches over time."""
-        blocks = _BLOCKS[self.depth]
+        blocks = BLOCKS[self.depth]
         if self.inflate == "alternate":
             first, *middle, last = blocks
             return (
@@ -104,7 +92,7 @@ class I3DSettings(BackboneFamilySettings):
 
     def tiny(self) -> tuple[Self, int]:
         """As in `BackboneFamilySettings`: few channels."""
-        return self.model_copy(update={"base_channels": 4, "pretrained": None}), 2 * _SIDE_STRIDE
+        return self.model_copy(update={"base_channels": 4, "pretrained": None}), 2 * SIDE_STRIDE
 
     def summary(self) -> list[str]:
         """As in `BackboneFamilySettings`."""
@@ -116,7 +104,7 @@ class I3DSettings(BackboneFamilySettings):
         yield from super().problems()
         if any(size < 1 or size % 2 == 0 for size in self.stem_kernel):
             yield f"stem_kernel: expected odd numbers, found {list(self.stem_kernel)}"
-        expected, found = _BLOCKS[self.depth], tuple(len(flags) for flags in self.inflated)
+        expected, found = BLOCKS[self.depth], tuple(len(flags) for flags in self.inflated)
         if expected != found:
             yield (
                 f"inflate: a ResNet-{self.depth} has stages of {', '.join(map(str, expected))} "
