@@ -30,7 +30,7 @@ def run_ci(folder: Path, *, apt_get: str) -> tuple[int, list[str]]:
         (folder / "bin" / name).symlink_to(str(shutil.which(name)))
     done = subprocess.run(
         [folder / "checkout/.ci/run"],
-        env={"PATH": str(folder / "bin"), "MMAD_PARITY": str(folder / "none")},
+        env={"PATH": str(folder / "bin"), "MMAD_FIXTURES": str(folder / "none")},
         capture_output=True,
     )
     return done.returncode, log.read_text().splitlines()

@@ -1,5 +1,6 @@
 """Settings of TemporalMaxer."""
 
+from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import Field
@@ -24,3 +25,12 @@ class TemporalMaxerSettings(DenseSettings):
     assigner: SimOTASettings | None = Field(
         SimOTASettings(), description="null: centre sampling, as ActionFormer"
     )
+
+    def problems(self) -> Iterator[str]:
+        """As in `Settings`."""
+        yield from super().problems()
+        if self.assigner is not None and not self.shortest_labels_only:
+            yield (
+                "shortest_labels_only false: with SimOTA a point has the label of its shortest "
+                "annotation; set assigner=null, which is centre sampling"
+            )
