@@ -129,7 +129,7 @@ def test_what_a_summary_refuses(folds: Path, tmp_path: Path) -> None:
             CliRunner().invoke(app, ["eval", *map(str, arguments)], catch_exceptions=False)
         return error
 
-    assert "given twice; expected a file for each fold" in str(refused(one, one).value)
+    assert "passed twice; expected a file for each fold" in str(refused(one, one).value)
     other = tmp_path / "other.csv"
     other.write_text("vid,action_pred_1\na.mp4,0\n")
     error = refused(one, other)

@@ -78,6 +78,7 @@ COVERED = {
     "engine/features/plan.py": "engine/features/test_extraction.py",
     "engine/features/videos.py": "cli/test_extract_features.py",
     "engine/optimiser.py": "engine/test_loop.py",
+    "engine/runs/changes.py": "cli/test_predict.py",
     "engine/runs/load.py": "engine/runs/test_folder.py",
     "engine/runs/onto_videos.py": "engine/features/test_compatibility.py",
     "engine/runs/pretrained.py": "weights/test_load.py",
@@ -126,6 +127,7 @@ COVERED = {
     "video/pyav_reader.py": "video/test_reader.py",
     "video/reading.py": "video/test_reader.py",
     "video/records.py": "cli/test_detect.py",
+    "weights/describe.py": "weights/test_load.py",
     "weights/export.py": "weights/test_load.py",
     "weights/naming.py": "weights/test_load.py",
 }

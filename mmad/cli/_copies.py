@@ -1,4 +1,4 @@
-"""What the commands that write copies of videos have in common."""
+"""Shared parts of the commands that write copies of videos."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,7 +38,7 @@ def video_files(given: Sequence[Path]) -> list[Path]:
 
 
 def tell_copies(out: Path, summary: "CopySummary", *, seconds: float, what: str = "video") -> None:
-    """Print what was done, and the notices of the copies; ``what`` is what they are called."""
+    """Print what was done, and the notices of the copies, which are called ``what``."""
     for copy in summary.written:
         tell_notices(copy.notices)
     typer.echo(

@@ -9,14 +9,14 @@ from mmad.config.features import ExtractionSettings
 from mmad.errors import ConfigError, VideoError
 from mmad.video.find import video_id_of
 
-# What ``--norm`` calls them -> ``backbone.final_norm``.
+# Value of ``--norm`` -> ``backbone.final_norm``.
 FINAL_NORMS = {"none": "false", "tokens": "true", "pooled": "pooled"}
 
 
 def parse_share(text: str) -> tuple[int, int]:
-    """Number from 0 and count of a share written as ``I/N``, from 1.
+    """Index, from 0, and number of shares, of a share ``I/N`` with I from 1.
 
-    Raises: ConfigError if it is no share.
+    Raises: ConfigError if it is not a share.
 
     >>> parse_share("2/8")
     (1, 8)
@@ -30,7 +30,7 @@ def parse_share(text: str) -> tuple[int, int]:
 def extraction_rate(text: str | None, *, usual: float | None) -> float | None:
     """The rate that videos are resampled to; None for each video's own.
 
-    Raises: ConfigError if it is no rate.
+    Raises: ConfigError if it is not a rate.
 
     >>> extraction_rate("25", usual=30.0), extraction_rate(None, usual=30.0)
     (25.0, 30.0)
@@ -47,9 +47,9 @@ def extraction_rate(text: str | None, *, usual: float | None) -> float | None:
 
 
 def extraction_settings(**given: Any) -> ExtractionSettings:
-    """The settings that the options say.
+    """The settings from the options.
 
-    Raises: ConfigError if they are impossible.
+    Raises: ConfigError if they are invalid.
     """
     mode: Literal["dense", "windows"] = "dense"
     if given["window"] is not None or given["stride"] is not None:
@@ -73,8 +73,7 @@ def named_videos(files: list[Path]) -> list[tuple[str, Path]]:
         video_id = video_id_of(path)
         if video_id in by_id and by_id[video_id].resolve() != path.resolve():
             raise VideoError(
-                f"{by_id[video_id]} and {path} would both be video '{video_id}'; give them "
-                "different names"
+                f"{by_id[video_id]} and {path} would both be video '{video_id}'; rename one"
             )
         by_id[video_id] = path
     return sorted(by_id.items())

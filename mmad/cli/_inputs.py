@@ -1,4 +1,4 @@
-"""What the commands that judge predictions have in common: which file, and what is true."""
+"""Inputs of the commands that score predictions: files of predictions and annotations."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -32,13 +32,15 @@ def newest_predictions(runs: Path, *, subset: str | None) -> Path:
     if not found:
         what = f"predictions/{subset}.csv" if subset else "predictions of its validation subset"
         raise PredictionError(
-            f"{runs}: no run in it has {what}; name a file, or train or predict first"
+            f"{runs}: no run in it has {what}; pass a file, or train or predict first"
         )
     return max(found, key=lambda path: path.stat().st_mtime)
 
 
 def is_recognition(predictions: Path) -> bool:
-    """Whether a file holds guesses of clips; what is wrong with another, its reader says."""
+    """Whether a file holds predictions of clips; errors of unreadable files are left to its
+    reader.
+    """
     try:
         return guess_task(predictions) == "recognition"
     except PredictionError:
@@ -46,10 +48,10 @@ def is_recognition(predictions: Path) -> bool:
 
 
 def subset_of(predictions: Path) -> str:
-    """The subset that a file of predictions is about, if nothing else says it.
+    """The default subset of a file of predictions.
 
-    A run names its files after their subset; other files are taken to be of the one that the run
-    validates on, and outside of a run of "val".
+    Files in a run are named after their subset; others default to the subset that the run validates
+    on, and outside of a run to "val".
     """
     run = run_of(predictions)
     if run is None:
@@ -64,14 +66,14 @@ def _validated(run: Path) -> str:
 
 
 def run_of(predictions: Path) -> Path | None:
-    """The run folder that holds ``predictions`` in its folder of that name, or None."""
+    """The run folder that contains ``predictions``, or None."""
     folder = predictions.absolute().parent
     run = folder.parent
     return run if folder.name == "predictions" and (run / "config.yaml").is_file() else None
 
 
 def data_of_run(predictions: Path) -> Mapping[str, Any]:
-    """The settings of the data of the run that ``predictions`` lie in; empty outside of a run."""
+    """The data settings of the run that contains ``predictions``; empty outside of a run."""
     run = run_of(predictions)
     if run is None:
         return {}
@@ -82,10 +84,9 @@ def data_of_run(predictions: Path) -> Mapping[str, Any]:
 
 
 def annotations_of_run(predictions: Path) -> list[str]:
-    """Where the run that ``predictions`` lie in has its annotations.
+    """Annotation files of the run that contains ``predictions``.
 
-    Raises: PredictionError if they do not lie in a run folder, its config does not say, or they are
-    no longer there.
+    Raises: PredictionError if there is no such run, its config names none, or they no longer exist.
     """
     found = data_of_run(predictions).get("annotations")
     if not found:
@@ -104,7 +105,7 @@ def annotations_of_run(predictions: Path) -> list[str]:
 
 
 def _labels_of_run(predictions: Path) -> LabelMap | LabelChoice:
-    """The classes of the run that ``predictions`` lie in, or "auto" outside of a run."""
+    """The labels of the run that contains ``predictions``, or "auto" outside of a run."""
     run = run_of(predictions)
     path = None if run is None else run / "labels.json"
     return read_label_map(path) if path is not None and path.is_file() else "auto"
@@ -113,14 +114,14 @@ def _labels_of_run(predictions: Path) -> LabelMap | LabelChoice:
 def annotated_clips(
     predictions: Path, annotations: Sequence[Path] | None, *, subset: str, labels: LabelMap
 ) -> list[ClipRecord]:
-    """The clips of the lists that are named, or of those that the run has for ``subset``.
+    """The clips of ``annotations``, or of the run's lists of ``subset``.
 
-    Of lists with folds those of the fold that the run holds out.
+    If the lists have folds, those of the fold that the run holds out.
 
     Raises: PredictionError if there is no list; AnnotationError if one cannot be read.
     """
     lists = ClipLists.of(data_of_run(predictions))
-    if annotations:  # whole lists, even of a run that was tried on the first clips of its own
+    if annotations:  # whole lists, even if the run used only the first clips of its own
         named = {subset: [str(path) for path in annotations]}
         lists = replace(lists, paths=named, folds=None, most=None)
     if not lists.names(subset):
@@ -133,17 +134,17 @@ def annotated_clips(
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """Annotations and the predictions that are held against them.
+    """Predictions and the annotations to score them against.
 
     Attributes:
-        truth: the annotations; with ``--only-predicted`` of the predicted videos alone.
-        found: one for each file.
-        warnings: what a reader of the figures should know, one sentence each.
-        counts: what the warnings count, by name.
+        annotations: Annotations; with ``--only-predicted``, of predicted videos only.
+        predictions: Predictions of each file.
+        warnings: What a reader of the figures should know, one sentence each.
+        counts: Figures of the warnings, by name.
     """
 
-    truth: AnnotationSet
-    found: tuple[Predictions, ...]
+    annotations: AnnotationSet
+    predictions: tuple[Predictions, ...]
     warnings: tuple[str, ...] = ()
     counts: dict[str, int] = field(default_factory=dict)
 
@@ -159,10 +160,10 @@ def read_judged(
     out_of_video: OutOfVideo | None = None,
     elan: ElanChoice | None = None,
 ) -> Judged:
-    """Files of predictions, and the annotations that are named or those of the first file's run.
+    """Predictions of files, and ``annotations`` or those of the first file's run.
 
-    Raises: PredictionError if a file is not there, nothing says what is true, or something is wrong
-    in the file, also a video that is not annotated.
+    Raises: PredictionError if a file is missing or invalid, there are no annotations, or a video is
+        not annotated.
     """
     first = predictions[0]
     if not first.is_file():
@@ -170,11 +171,11 @@ def read_judged(
     sources = [str(path) for path in annotations] if annotations else annotations_of_run(first)
     subset = subset or subset_of(first)
     settings = data_of_run(first)
-    # How the annotations of the run are read says nothing about other ones.
+    # How the run's annotations are read does not apply to others.
     own = {} if annotations else settings
     if elan is None or elan == ElanChoice():
         elan = ElanChoice.of(*(own.get(name) for name in ("tiers", "tier_types", "language")))
-    truth = read_annotations(
+    annotated = read_annotations(
         sources if len(sources) > 1 else sources[0],
         format=own.get("format", "auto"),
         subsets=[subset],
@@ -182,23 +183,23 @@ def read_judged(
         out_of_video=out_of_video or settings.get("out_of_video", "error"),
         elan=elan,
     )
-    warnings = [finding.message for finding in find_placeholders(truth.records)]
+    warnings = [finding.message for finding in find_placeholders(annotated.records)]
     counts: dict[str, int] = {}
-    known = {record.video_id for record in truth.records}
-    found = [
-        read_predictions(path, labels=truth.labels, videos=known, strict=strict)
+    known = {record.video_id for record in annotated.records}
+    scored = [
+        read_predictions(path, labels=annotated.labels, videos=known, strict=strict)
         for path in predictions
     ]
-    for path, one in zip(predictions, found, strict=True):
+    for path, one in zip(predictions, scored, strict=True):
         if text := one.odd_rows_text():
             warnings.append(
-                f"{path}: {text}: each counts as a false positive, as in the official codes; "
+                f"{path}: {text}: each counts as a false positive, as in the official evaluators; "
                 "--strict refuses them"
             )
-    counts["reversed_rows"] = sum(one.num_reversed for one in found)
-    counts["empty_rows"] = sum(one.num_empty for one in found)
+    counts["reversed_rows"] = sum(one.num_reversed for one in scored)
+    counts["empty_rows"] = sum(one.num_empty for one in scored)
     if only_predicted:
-        kept = set.intersection(*({name for name in one if len(one[name])} for one in found))
+        kept = set.intersection(*({name for name in one if len(one[name])} for one in scored))
         left_out = known - kept
         if left_out == known:
             raise PredictionError(f"{first}: no annotated video of subset {subset} has predictions")
@@ -208,9 +209,9 @@ def read_judged(
                 f"{len(left_out)} of {len(known)} annotated videos have no predictions and are "
                 "left out (--only-predicted)"
             )
-        records = tuple(record for record in truth.records if record.video_id in kept)
-        truth = replace(truth, records=records)
-        for one in found:
+        records = tuple(record for record in annotated.records if record.video_id in kept)
+        annotated = replace(annotated, records=records)
+        for one in scored:
             for name in left_out.intersection(one):
                 del one[name]
-    return Judged(truth, tuple(found), tuple(warnings), counts)
+    return Judged(annotated, tuple(scored), tuple(warnings), counts)

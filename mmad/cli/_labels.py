@@ -1,4 +1,4 @@
-"""Which classes files are about: as the user says, as the run has it, or as the scores say."""
+"""Labels of prediction files: from the user, the run or the scores."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,9 +16,9 @@ _CHOICES = ("auto", "ma52", "file")
 
 
 def label_choice(text: str | None) -> LabelMap | LabelChoice | None:
-    """What ``--labels`` says: one of the words, the classes of a label file, or None.
+    """The value of ``--labels``: a keyword, the labels of a label file, or None.
 
-    Raises: AnnotationError if it is no word and no label file.
+    Raises: AnnotationError if it is neither a keyword nor a label file.
     """
     if text is None or text in _CHOICES:
         return cast("LabelChoice | None", text)
@@ -26,24 +26,24 @@ def label_choice(text: str | None) -> LabelMap | LabelChoice | None:
 
 
 def labels_of_lists(text: str | None) -> LabelMap:
-    """The classes of lists of clips: those of ``--labels``, else the 52 micro-actions.
+    """The labels of lists of clips: those of ``--labels``, else the 52 micro-actions.
 
-    Raises: PredictionError if they are to be told by the list, which does not name them.
+    Raises: PredictionError if they should come from the list, which does not name them.
     """
     choice = label_choice(text)
     if choice == "file":
         raise PredictionError(
             "--labels file: a list of clips does not name its classes; pass --labels FILE, a file "
-            "with a name a line"
+            "with one name per line"
         )
     return choice if isinstance(choice, LabelMap) else MA52
 
 
 def labels_of_clips(predictions: Path, text: str | None) -> LabelMap:
-    """The classes of guesses or scores of clips: those of ``--labels``, of the run that the file
-    lies in, or those in the scores beside it; else the 52 micro-actions.
+    """The labels of predictions or scores of clips: those of ``--labels``, of the run that contains
+    the file, or in the scores beside it; else the 52 micro-actions.
 
-    Raises: PredictionError, AnnotationError or CheckpointError if what says so cannot be read.
+    Raises: PredictionError, AnnotationError or CheckpointError if their source cannot be read.
     """
     if text not in (None, "auto"):
         return labels_of_lists(text)
@@ -51,7 +51,7 @@ def labels_of_clips(predictions: Path, text: str | None) -> LabelMap:
 
 
 def known_labels(predictions: Path) -> LabelMap | None:
-    """The classes of the run that the file lies in, or those in the scores beside it, or None.
+    """The labels of the run that contains the file, or in the scores beside it, or None.
 
     Raises: CheckpointError or PredictionError if those cannot be read.
     """
@@ -62,7 +62,7 @@ def known_labels(predictions: Path) -> LabelMap | None:
 
 
 def common_labels_of_clips(files: Sequence[Path], text: str | None) -> LabelMap:
-    """The classes that all files have.
+    """The common labels of all files.
 
     Raises: PredictionError if they differ, and as `labels_of_clips`.
     """

@@ -1,4 +1,4 @@
-"""The last line of a command: what to run next, ready to be copied."""
+"""The last line of a command: the next command, ready to be copied."""
 
 import shlex
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ def annotations_flags(paths: str | Path | Sequence[str | Path]) -> list[str]:
 
 
 def judging_flags(annotations: Sequence[Path] | None, **options: str | bool | None) -> list[str]:
-    """The options that say what predictions are held against; None and False are left out.
+    """The options on what predictions are scored against; None and False are left out.
 
     >>> judging_flags([Path("a.json")], subset="val", only_predicted=True, labels=None)
     ['--annotations', 'a.json', '--subset', 'val', '--only-predicted']
@@ -33,16 +33,16 @@ def judging_flags(annotations: Sequence[Path] | None, **options: str | bool | No
 
 
 def new_run(name: str) -> Path:
-    """A run folder that is not there yet."""
+    """A run folder that does not exist yet."""
     numbered = (Path("runs") / f"{name}{ending}" for ending in ("", *map(str, range(2, 1000))))
     return next(folder for folder in numbered if not folder.exists())
 
 
 def train_words(videos: Path, *, originals: Sequence[Path] = ()) -> list[object]:
-    """A training on a folder of videos.
+    """Command words of a training on a folder of videos.
 
-    With the annotations beside that folder or beside that of the videos they are copies of, as
-    `mmad synthesize` lays them out; else its settings are shown, to be completed.
+    With the annotations beside that folder or beside that of the original videos, as `mmad
+    synthesize` writes them; otherwise the words show the settings, to be completed.
     """
     for folder in (videos, *originals):
         annotations = folder.parent / "annotations" / "mma52.json"

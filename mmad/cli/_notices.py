@@ -1,4 +1,4 @@
-"""What a user should know of the files that a command read."""
+"""Notices about the files that a command has read."""
 
 from collections.abc import Iterable
 
@@ -6,6 +6,6 @@ import typer
 
 
 def tell_notices(notices: Iterable[str]) -> None:
-    """Print each notice on standard error, so that output that is piped on stays as it is."""
+    """Print each notice on standard error, so that piped output is unaffected."""
     for notice in notices:
         typer.echo(f"notice: {notice}", err=True)

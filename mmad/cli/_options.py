@@ -1,4 +1,4 @@
-"""Options that several commands have, each with one type and one help text."""
+"""Options shared by several commands, each with one type and one help text."""
 
 import re
 from collections.abc import Sequence
@@ -35,14 +35,14 @@ LabelsOption = Annotated[
     typer.Option(
         metavar="<auto|ma52|file|FILE>",
         help="The 52 micro-actions, the labels of the file itself, or those in a label file; "
-        "default: as the run, else told by the file.",
+        "default: as in the run, else by the file.",
     ),
 ]
 OutOfVideoOption = Annotated[
     Literal["error", "clip", "drop"] | None,
     typer.Option(
-        help="An annotated instance that is not inside its video: an error, cut at its ends, or "
-        "left out; default: as the run, else error."
+        help="An annotation that is not inside its video: an error, cut at its ends, or "
+        "left out; default: as in the run, else error."
     ),
 ]
 TierOption = Annotated[

@@ -1,4 +1,4 @@
-"""What ``mmad eval`` prints of detections and of the guesses of a recogniser."""
+"""Output of ``mmad eval`` on detections and on the predictions of a recogniser."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -56,7 +56,7 @@ def print_scores(
     num_resamples: int,
     details: bool,
 ) -> dict[str, object]:
-    """Print the figures of detections; what the JSON has of the resamples, if there are any."""
+    """Print the figures of detections; returns the JSON of any resamples."""
     console.print(threshold_table(report))
     console.print(paper_table(report))
     resamples: dict[str, Resamples] = {}
@@ -86,7 +86,7 @@ def print_comparison(
     files: tuple[Path, Path],
     num_resamples: int,
 ) -> dict[str, object]:
-    """Print how much better the second is; what the JSON has of it."""
+    """Print the gain of the second set; returns its JSON."""
     content: dict[str, object] = {}
     copies = draw_videos(first.num_videos, num_resamples=num_resamples)
     for name, found in compare(first, second, copies=copies).items():
@@ -99,12 +99,12 @@ def print_comparison(
 
 @dataclass(frozen=True)
 class RecognitionOptions:
-    """How guesses of clips are scored.
+    """How predictions of clips are scored.
 
     Attributes:
         annotations: Lists of the clips; None for those of each file's run.
         subset: Their subset; None for that of each file.
-        labels: What ``--labels`` says.
+        labels: Value of ``--labels``.
         f1: Rule of macro F1.
         only_predicted: Leave out clips without a prediction.
     """
@@ -119,7 +119,7 @@ class RecognitionOptions:
 def score_recognition(
     predictions: Path, options: RecognitionOptions, *, console: Console
 ) -> dict[str, object]:
-    """Score and print the guesses of a recogniser against lists of clips; the numbers for JSON.
+    """Score and print the predictions of a recogniser against lists of clips; returns the JSON.
 
     Raises: PredictionError if no list is given or the two do not fit.
     """
@@ -134,12 +134,12 @@ def score_recognition(
 def score_folds(
     files: Sequence[Path], options: RecognitionOptions, *, console: Console
 ) -> dict[str, object]:
-    """Score and print each of several files of guesses, and their mean; the numbers for JSON.
+    """Score and print each of several files of predictions, and their mean; returns the JSON.
 
-    Raises: PredictionError if a file is there twice, or classes differ, and as `score_recognition`.
+    Raises: PredictionError if a file occurs twice, or classes differ, and as `score_recognition`.
     """
     if repeated := sorted({str(path) for path in files if files.count(path) > 1}):
-        raise PredictionError(f"{', '.join(repeated)}: given twice; expected a file for each fold")
+        raise PredictionError(f"{', '.join(repeated)}: passed twice; expected a file for each fold")
     labels = common_labels_of_clips(files, options.labels)
     runs = [run_of(path) for path in files]
     names = [str(path) if run is None else run.name for path, run in zip(files, runs, strict=True)]
@@ -157,7 +157,9 @@ def score_folds(
 def _report_of(
     predictions: Path, options: RecognitionOptions, *, labels: LabelMap
 ) -> tuple[RecognitionReport, int]:
-    """The report of a file, and how many clips were left out for want of a prediction, said."""
+    """The report of a file, and the number of clips left out without a prediction, which is
+    printed.
+    """
     subset = options.subset or subset_of(predictions)
     clips = annotated_clips(predictions, options.annotations, subset=subset, labels=labels)
     guesses = read_recognitions(predictions, labels=labels)

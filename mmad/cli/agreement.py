@@ -1,4 +1,4 @@
-"""``mmad agreement``: how far annotators agree, and what they have in common."""
+"""``mmad agreement``: agreement of annotators, and their consensus."""
 
 import json
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ def agreement(
         float, typer.Option(min=0.001, help="Seconds between two samples of kappa.")
     ] = 0.1,
     level: LevelOption = "both",
-    subset: Annotated[str | None, typer.Option(help="Compare videos of it only.")] = None,
+    subset: Annotated[str | None, typer.Option(help="Compare videos of this subset only.")] = None,
     min_score: Annotated[
         float, typer.Option(min=0, max=1, help="Lowest score of a prediction.")
     ] = 0.5,
@@ -52,11 +52,11 @@ def agreement(
     tier_type: TierTypeOption = None,
     language: LanguageOption = None,
     consensus_file: Annotated[
-        Path | None, typer.Option("--consensus", help="Write what the annotators agree on (JSON).")
+        Path | None, typer.Option("--consensus", help="Write the annotators' consensus (JSON).")
     ] = None,
     json_file: JsonOption = None,
 ) -> None:
-    """Compare annotators: matched F1, kappa over time, and how far boundaries lie apart."""
+    """Compare annotators: matched F1, kappa over time, and deviations of boundaries."""
     _check_outputs(files, consensus_file, json_file)
     thresholds = parse_tiou(tiou).tolist()
     panel = read_panel(
@@ -94,12 +94,12 @@ def agreement(
 
 
 def _check_outputs(files: Sequence[Path], consensus: Path | None, numbers: Path | None) -> None:
-    """Refuse to write over what was given, whose work by hand would be lost."""
+    """Refuse to overwrite the inputs, whose manual work would be lost."""
     outputs = [] if consensus is None else [consensus, disputed_path(consensus)]
     outputs += [] if numbers is None else [numbers]
     given = {path.resolve() for path in files}
     for path in outputs:
         if path.resolve() in given:
-            raise MmadError(f"{path}: is one of the files to compare; name another file to write")
+            raise MmadError(f"{path}: is one of the files to compare; pass another file to write")
     if consensus is not None and consensus.suffix.lower() != ".json":
         raise MmadError(f"--consensus {consensus}: expected a name that ends in .json")

@@ -37,15 +37,15 @@ app = typer.Typer(add_completion=False)
 
 
 def collect(paths: list[Path]) -> list[Path]:
-    """The video files that were named, and those in folders that were named.
+    """The video files among ``paths``, and those in its folders.
 
-    Raises: VideoError if there is none, or two would have the same id.
+    Raises: VideoError if there are none, or two would have the same id.
     """
     files = video_files(paths)
     stems = [video_id_of(file) for file in files]
     repeated = sorted({stem for stem in stems if stems.count(stem) > 1})
     if repeated:
-        raise VideoError(f"two videos have the name '{repeated[0]}'; give them different names")
+        raise VideoError(f"two videos have the name '{repeated[0]}'; rename one")
     return files
 
 
@@ -59,10 +59,10 @@ def detect(
         typer.Option(min=0, max=1, help="Lowest score in ELAN and timelines; files keep all."),
     ] = 0.1,
     annotations: Annotated[
-        Path | None, typer.Option(help="Ground truth to draw beside the detections.")
+        Path | None, typer.Option(help="Annotations to draw beside the detections.")
     ] = None,
     backbone: Annotated[
-        str | None, typer.Option(help="For a run on features: where their backbone is now.")
+        str | None, typer.Option(help="For a run on features: current place of their backbone.")
     ] = None,
     no_pictures: Annotated[bool, typer.Option("--no-pictures", help="Draw no timelines.")] = False,
     device: DeviceOption = "auto",
@@ -72,7 +72,7 @@ def detect(
     """Find micro-actions: CSV, JSON, and an ELAN file and a timeline for each video."""
     files = collect(videos)
     check_writable(out)
-    # Read first, so that a mistake in it is said before the long work.
+    # Read first, so that mistakes are reported before the long work.
     annotated = (
         read_annotations(
             annotations,
@@ -82,7 +82,7 @@ def detect(
         if annotations is not None
         else ()
     )
-    truth = {record.video_id: record.annotations for record in annotated}
+    annotations_by_video = {record.video_id: record.annotations for record in annotated}
     subsets = {record.video_id: record.subset for record in annotated}
     records, problems = [], []
     for file in tracked(files, "open", total=len(files), unit="videos"):
@@ -106,7 +106,7 @@ def detect(
             )
         tell_notices(found.notices())
         problems += [failure.message for failure in found.failures]
-        _write(out, records, found, labels, min_score, truth, not no_pictures)
+        _write(out, records, found, labels, min_score, annotations_by_video, not no_pictures)
         detections = found.detections
         found_in = {subsets.get(name) for name in detections}
         surest = max((each.scores.max(initial=0.0) for each in detections.values()), default=0.0)
@@ -137,8 +137,8 @@ def _write(
     videos: DetectedVideos,
     labels: LabelMap,
     min_score: float,
-    truth: Mapping[str, Annotations],
-    pictures: bool,
+    annotations_by_video: Mapping[str, Annotations],
+    timelines: bool,
 ) -> None:
     detections = videos.detections
     write_predictions_csv(out / "detections.csv", detections)
@@ -156,14 +156,14 @@ def _write(
             min_score=min_score,
             author=f"mmad {__version__}",
         )
-        if pictures:
+        if timelines:
             draw_timeline(
                 out / f"{safe_name(record.video_id)}.png",
                 video_id=record.video_id,
                 duration_seconds=record.duration_seconds,
                 detections=found,
                 labels=labels,
-                annotations=truth.get(record.video_id),
+                annotations=annotations_by_video.get(record.video_id),
                 min_score=min_score,
                 frames=film_strip(record.path),
             )

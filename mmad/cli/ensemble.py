@@ -1,4 +1,4 @@
-"""``mmad ensemble``: several files of predictions as one."""
+"""``mmad ensemble``: combine several files of predictions."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,7 +46,7 @@ def ensemble(
         str | None, typer.Option(help="One for each file, such as 0.6,0.4; default: equal.")
     ] = None,
     search: Annotated[
-        bool, typer.Option("--search", help="Search weights; cross-validate what they gain.")
+        bool, typer.Option("--search", help="Search weights; cross-validate their gain.")
     ] = False,
     annotations: Annotated[
         list[Path] | None, typer.Option(help="For --search: list of clips, 'name.mp4 label'.")
@@ -92,17 +92,17 @@ def ensemble(
         return
     if search:
         raise PredictionError(
-            "--search is for scores of recognisers: for detections equal weights are what is "
-            "proven to gain; leave out --search, or give others with --weights"
+            "--search is for scores of recognisers: for detections equal weights are known to "
+            "help; leave out --search, or pass --weights"
         )
     targets = outputs(files, out, suffixes=(".csv", ".json"))
     fuse_detection(files, given, targets, labels=common_labels_of_clips(files, labels))
 
 
 def parse_weights(text: str | None, *, files: Sequence[Path]) -> list[float] | None:
-    """The numbers of ``--weights``, one for each file; None if it is not given.
+    """The numbers of ``--weights``, one for each file; None without the option.
 
-    Raises: PredictionError if it has others than as many numbers as files.
+    Raises: PredictionError unless there are as many numbers as files.
     """
     if text is None:
         return None
@@ -110,7 +110,7 @@ def parse_weights(text: str | None, *, files: Sequence[Path]) -> list[float] | N
         weights = [float(part) for part in text.split(",")]
     except ValueError:
         raise PredictionError(
-            f"--weights {text}: expected numbers with commas between them, such as 0.6,0.4"
+            f"--weights {text}: expected numbers separated by commas, such as 0.6,0.4"
         ) from None
     if len(weights) != len(files):
         raise PredictionError(
@@ -134,7 +134,7 @@ def outputs(files: Sequence[Path], out: Path, *, suffixes: tuple[str, str]) -> t
     overwritten = [str(path) for path in targets if path.resolve() in inputs]
     if overwritten:
         raise PredictionError(
-            f"--out {out}: would overwrite the input {overwritten[0]}; give another name"
+            f"--out {out}: would overwrite the input {overwritten[0]}; choose another name"
         )
     return targets[0], targets[1]
 
@@ -150,7 +150,7 @@ def search_gain(
     metric: str,
     seed: int,
 ) -> EnsembleGain:
-    """The searched weights and what they gain, against lists of clips.
+    """The searched weights and their gain, scored on lists of clips.
 
     Raises: PredictionError if no list is given or the files do not fit; AnnotationError if a list
     cannot be read.
@@ -160,10 +160,9 @@ def search_gain(
             "--search needs ground truth; pass --annotations LIST, a file with lines "
             "'name.mp4 label'"
         )
-    truth = labelled_clips(annotations, labels=labels)
     return nested_gain(
         members,
-        truth,
+        labelled_clips(annotations, labels=labels),
         labels=labels,
         metric=metric,
         folds=folds,
@@ -174,7 +173,7 @@ def search_gain(
 
 
 def print_gain(gain: EnsembleGain, files: Sequence[Path]) -> None:
-    """Print what the searched weights gain, and the weights."""
+    """Print the searched weights and their gain."""
     console = Console(width=120)
     console.print(gain_table(gain, files))
     console.print(gain_text(gain), highlight=False)

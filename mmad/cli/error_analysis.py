@@ -1,4 +1,4 @@
-"""``mmad error-analysis``: where a detector errs."""
+"""``mmad error-analysis``: error analysis of detections."""
 
 import json
 import re
@@ -40,7 +40,7 @@ from mmad.structures import Detections
 
 app = typer.Typer(add_completion=False)
 
-# Pictures of the videos with the most errors.
+# Timelines of the videos with the most errors.
 NUM_TIMELINES = 3
 
 
@@ -68,7 +68,7 @@ def error_analysis(
     language: LanguageOption = None,
     json_file: JsonOption = None,
 ) -> None:
-    """Show where a detector errs: types of false positives, misses, and what they cost."""
+    """Analyse the errors of a detector: types of false positives, misses, and their cost."""
     thresholds, levels = parse_tiou(tiou), levels_of(level)
     if predictions is None:
         predictions = newest_predictions(runs, subset=subset)
@@ -83,11 +83,11 @@ def error_analysis(
         out_of_video=out_of_video,
         elan=ElanChoice.of(tier, tier_type, language),
     )
-    truth, found = judged.truth, judged.found[0]
+    annotated, detections = judged.annotations, judged.predictions[0]
     report = analyse_errors(
-        found,
-        truth.records,
-        labels=truth.labels,
+        detections,
+        annotated.records,
+        labels=annotated.labels,
         tiou=thresholds,
         levels=levels,
     )
@@ -111,7 +111,7 @@ def error_analysis(
         write_text(out / "errors.json", content)
         for name in tracked(levels, "figures", total=len(levels), unit="levels"):
             write_error_figures(out, name, report.levels[name])
-        records = {record.video_id: record for record in truth.records}
+        records = {record.video_id: record for record in annotated.records}
         worst = errors_by_video(report, level=levels[0])[:NUM_TIMELINES]
         drawn = tracked(worst, "timelines", total=len(worst), unit="videos")
         for place, row in enumerate(drawn, start=1):
@@ -121,8 +121,8 @@ def error_analysis(
                     out / f"timeline_{place}_{safe_name(row.video_id)}{suffix}",
                     video_id=row.video_id,
                     duration_seconds=record.duration_seconds,
-                    detections=found.get(row.video_id, Detections()),
-                    labels=truth.labels,
+                    detections=detections.get(row.video_id, Detections()),
+                    labels=annotated.labels,
                     annotations=record.annotations,
                 )
         typer.echo(f"tables and figures: {out}")
@@ -137,7 +137,7 @@ def error_analysis(
 
 
 def safe_name(video_id: str) -> str:
-    """``video_id`` as part of a file name.
+    """``video_id`` as a safe file name.
 
     >>> safe_name("../a b")
     '.._a_b'

@@ -1,4 +1,4 @@
-"""``mmad eval``: mAP of a file of detections."""
+"""``mmad eval``: scores of detections and of recognition."""
 
 import json
 from pathlib import Path
@@ -51,10 +51,9 @@ DEFAULT_RESAMPLES = 1000
 def _chosen(
     files: list[Path], compare: tuple[Path, Path] | None, *, runs: Path, subset: str | None
 ) -> list[Path]:
-    """The files to score: those that are named, those of a run, or of the newest run, which is
-    said.
+    """The files to score: those passed, those of a run, or of the newest run, which is printed.
 
-    Raises: PredictionError if files are named twice over, or a run has no predictions.
+    Raises: PredictionError if files are also named by --compare, or a run has no predictions.
     """
     if compare is not None:
         if files:
@@ -107,7 +106,7 @@ def evaluate(
     language: LanguageOption = None,
     json_file: JsonOption = None,
 ) -> None:
-    """Score detections (mAP) or the predictions of a recogniser (F1) as the official codes do."""
+    """Score detections (mAP) or a recogniser's predictions (F1) as the official evaluators do."""
     thresholds, levels = parse_tiou(tiou), levels_of(level)
     console = Console(width=120)
     given = _chosen(files or [], compare, runs=runs, subset=subset)
@@ -115,8 +114,8 @@ def evaluate(
     if any(map(is_recognition, given)):
         if compare is not None or details or bootstrap:
             raise PredictionError(
-                f"{predictions}: guesses of clips; --compare, --details and --bootstrap are for "
-                "detections (mmad ensemble --search compares recognisers)"
+                f"{predictions}: predictions of clips; --compare, --details and --bootstrap are "
+                "for detections (mmad ensemble --search compares recognisers)"
             )
         options = RecognitionOptions(annotations, subset, labels, f1, only_predicted)
         if len(given) == 1:
@@ -128,8 +127,8 @@ def evaluate(
         return
     if compare is None and len(given) > 1:
         raise PredictionError(
-            f"{given[1]}: several files are the folds of a recogniser; to hold one detector "
-            "against another pass --compare A B"
+            f"{given[1]}: several files are the folds of a recogniser; to compare two detectors "
+            "pass --compare A B"
         )
     judged = read_judged(
         given,
@@ -144,13 +143,13 @@ def evaluate(
     report, *others = [
         evaluate_detections(
             found,
-            judged.truth.records,
-            labels=judged.truth.labels,
+            judged.annotations.records,
+            labels=judged.annotations.labels,
             tiou=thresholds,
             protocol=protocol,
             levels=levels,
         )
-        for found in judged.found
+        for found in judged.predictions
     ]
     ties = {name: tie_range(item) for name, item in report.levels.items()}
     content = detection_json(report) | {"ties": ties_json(ties), "counts": judged.counts}

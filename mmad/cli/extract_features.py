@@ -1,4 +1,4 @@
-"""``mmad extract-features``: what a backbone says of videos, on disk."""
+"""``mmad extract-features``: write backbone features to disk."""
 
 import contextlib
 import json
@@ -60,7 +60,7 @@ def extract_features(
         str, typer.Option(help="pooled, tokens, or a number n for a grid of n x n cells.")
     ] = "pooled",
     before_block: Annotated[
-        int | None, typer.Option(help="Tokens as they enter this block, from 0.")
+        int | None, typer.Option(help="Take the tokens that enter this block, from 0.")
     ] = None,
     dtype: Annotated[
         Literal["float32", "float16"], typer.Option(help="Type of the stored numbers.")
@@ -85,7 +85,7 @@ def extract_features(
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option(min=0, help="Processes that decode ahead; 0 on a CPU, 8 beside a GPU."),
+        typer.Option(min=0, help="Processes that decode ahead; 0 on a CPU, 8 with a GPU."),
     ] = None,
     share: Annotated[
         str | None,
@@ -95,7 +95,7 @@ def extract_features(
         bool, typer.Option("--random-weights", help="Allow random weights (for testing).")
     ] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Make features again that are in --out.")
+        bool, typer.Option("--overwrite", help="Replace features that are in --out.")
     ] = False,
     device: DeviceOption = "auto",
 ) -> None:
@@ -136,7 +136,7 @@ def extract_features(
     finished = extract_videos(plan, num_workers=workers, together=share is None and num_shares > 1)
     tell(finished.done, seconds=finished.seconds)
     if finished.is_joined is False:
-        typer.echo(f"{plan.parts.folder}: waits for the other shares")
+        typer.echo(f"{plan.parts.folder}: waiting for the other shares")
     elif finished.is_joined and out.is_file():
         typer.echo(describe_file(out))
     if finished.is_joined is not None and out.is_file():
@@ -146,9 +146,9 @@ def extract_features(
 
 
 def _what_next(source: Path, *, out: Path, extracted: set[str]) -> list[object]:
-    """A training, if the videos that ``source`` was or would be trained on have features now."""
+    """Command words of a training, if all videos that ``source`` trains on have features now."""
     config = load_any_config(RunFolder(source).config if source.is_dir() else source)
-    # Whatever is wrong with annotations is no matter of this command.
+    # Problems of annotations do not matter to this command.
     with contextlib.suppress(MmadError):
         if isinstance(config, DetectionRun) and config.data.labels == "ma52":
             subsets = ("train", config.data.val_subset)
@@ -163,7 +163,7 @@ def _what_next(source: Path, *, out: Path, extracted: set[str]) -> list[object]:
 
 
 def tell(done: Extracted, *, seconds: float) -> None:
-    """Say what was done."""
+    """Print what was done."""
     tell_notices(notices(done.read))
     if done.written:
         rate = done.num_frames / max(seconds, 1e-9)

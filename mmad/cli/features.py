@@ -1,4 +1,4 @@
-"""``mmad features``: looks into stored features, converts them from and to folders of arrays."""
+"""``mmad features``: inspect stored features, convert them from and to folders of arrays."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -97,7 +97,7 @@ def convert(
     """Write features as a folder of arrays (steps, channels), or a folder as one file."""
     found = _open(source, stride_frames, offset_frames, fps, file_name, channels_first)
     if out.exists() and (out.is_file() or any(out.iterdir())):
-        raise FeatureError(f"{out}: is there already; choose another name")
+        raise FeatureError(f"{out}: exists already; choose another name")
     check_writable(out.parent)
     if out.suffix in (".h5", ".hdf5"):
         write_file(found, out)

@@ -1,8 +1,8 @@
 """The ``mmad`` command: finds the sub-command, and turns a user's error into one message and exit
 code 2.
 
-A sub-command is a file in this folder with a Typer ``app``; it is imported only when it is called,
-so that ``mmad eval`` does not wait for torch.
+A sub-command is a file in this folder with a Typer ``app``; it is imported only when called, so
+that ``mmad eval`` does not wait for torch.
 """
 
 import difflib
@@ -33,7 +33,7 @@ COMMANDS = {
     "features": "Describe stored features; convert them from and to folders of arrays.",
     "weights": "Describe, convert, fetch and export weights.",
     "eval": "Score predictions: mAP of detections, F1 of recognition.",
-    "error-analysis": "Show where a detector errs, in tables and figures.",
+    "error-analysis": "Analyse the errors of a detector, in tables and figures.",
     "report": "Write an HTML report: figures, classes and the timeline of every video.",
     "submit": "Write or check a submission to the challenge.",
     "ensemble": "Combine the predictions of several models.",
@@ -42,7 +42,7 @@ COMMANDS = {
 
 
 class _Terminated(KeyboardInterrupt):
-    """SIGTERM: what a system sends before it kills a process."""
+    """SIGTERM, which a system sends before it kills a process."""
 
 
 def _terminate(number: int, frame: object) -> None:
@@ -50,7 +50,7 @@ def _terminate(number: int, frame: object) -> None:
 
 
 class _LazyGroup(TyperGroup):
-    """A group whose commands are imported when they are needed."""
+    """A group whose commands are imported on demand."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
@@ -64,14 +64,14 @@ class _LazyGroup(TyperGroup):
         return command
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        # Not while a shell completes a command line, which may be wrong.
+        # Not during shell completion, whose command line may be incomplete.
         if args and args[0] not in COMMANDS and not ctx.resilient_parsing:
             near = difflib.get_close_matches(args[0], COMMANDS, n=1, cutoff=0.5)
             hint = f"did you mean 'mmad {near[0]}'?" if near else "mmad --help lists the commands"
             raise MmadError(f"there is no command '{args[0]}'; {hint}")
         return super().resolve_command(ctx, args)
 
-    # Both written from the table: asking each command for its help would import them all.
+    # Both use the table, since asking each command for its help would import all.
 
     def shell_complete(self, ctx: Any, incomplete: str) -> Any:
         if incomplete.startswith("-"):
@@ -96,14 +96,14 @@ class _LazyGroup(TyperGroup):
         formatter.write_usage("mmad", "COMMAND [ARGS]...")
         formatter.write_paragraph()
         formatter.write_text("Find and name micro-actions in videos.")
-        with formatter.section("Commands (mmad COMMAND --help tells more)"):
+        with formatter.section("Commands (details: mmad COMMAND --help)"):
             formatter.write_dl(list(COMMANDS.items()))
         with formatter.section("Options"):
             formatter.write_dl(
                 [
                     ("--version", "Print the version."),
                     ("--install-completion", "Complete commands and options in this shell."),
-                    ("--show-completion", "Print the script that does so."),
+                    ("--show-completion", "Print the completion script."),
                 ]
             )
 
@@ -132,9 +132,9 @@ def main(
 def run() -> None:
     """Run ``mmad``; a user's error is printed as one message, and the process exits with code 2."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # Names of files need not be text.
+        # File names need not be valid text.
         sys.stdout.reconfigure(errors="backslashreplace")
-    # A process of torchrun has to end even while it waits for the others.
+    # A process of torchrun must end even while it waits for the others.
     if "WORLD_SIZE" not in os.environ:
         signal.signal(signal.SIGTERM, _terminate)
     try:
@@ -143,7 +143,7 @@ def run() -> None:
         sys.stderr.write(f"mmad: {error}\n")
         raise SystemExit(2) from None
     except OSError as error:
-        # Such as standard output into a file on a full disk.
+        # For example standard output into a file on a full disk.
         if not is_disk_error(error):
             raise
         place = Path(error.filename or "standard output or a temporary file")

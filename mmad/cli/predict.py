@@ -1,7 +1,6 @@
-"""``mmad predict``: detections of videos or guesses of clips of a subset, labelled or not."""
+"""``mmad predict``: predictions for the videos or clips of a subset, annotated or not."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +13,7 @@ from mmad.cli._notices import tell_notices
 from mmad.cli._options import AnnotationsOption, DeviceOption, OverridesArgument, SubsetOption
 from mmad.config.reading import load_any_config
 from mmad.config.recognition import RecognitionConfig
-from mmad.config.run import AnyConfig, DetectionRun, FeatureRun
+from mmad.config.run import DetectionRun, FeatureRun
 from mmad.data.samples import raise_failures
 from mmad.engine.detection import read_data, records_of, require_features, require_rate
 from mmad.engine.distributed import start_processes
@@ -27,6 +26,7 @@ from mmad.engine.recognition import (
     recognize_clips,
     write_recognized,
 )
+from mmad.engine.runs.changes import require_places, require_same_model
 from mmad.engine.runs.folder import RunFolder
 from mmad.engine.runs.load import labels_of, load_recogniser, load_run
 from mmad.engine.runs.onto_videos import load_video_run
@@ -72,7 +72,7 @@ def predict(
         "clips" if of_clips else "videos": videos and str(videos),
         "features": features and str(features),
     }
-    # JSON is YAML, whatever characters a path has.
+    # Written as JSON, which is valid YAML for any characters of a path.
     changes = [f"data.{key}={json.dumps(place)}" for key, place in moved.items() if place]
     if of_clips and annotations:  # whole lists, not a fold of the training lists
         changes.append("data.folds=null")
@@ -91,43 +91,6 @@ def predict(
         predict_videos(checkpoint, wanted, labels=labels, subset=subset, out=out, device=device)
 
 
-# Settings of the data, and the option that says where it is now.
-_PLACES = {
-    "annotations": "--annotations FILE",
-    "videos": "--videos DIR",
-    "clips": "--videos DIR",
-    "features": "--features FILE",
-}
-
-
-def require_places(checkpoint: Path, wanted: AnyConfig, *, subset: str) -> None:
-    """Raise CheckpointError unless the data that the settings name are there."""
-    lists = ClipLists.of(wanted.data.model_dump())
-    for key, option in {**_PLACES, subset: "--annotations LIST"}.items():
-        value = getattr(wanted.data, key, None)
-        paths = value if isinstance(value, list) else [value] if isinstance(value, str) else []
-        for path in map(lists.place, paths):
-            if not Path(path).exists():
-                raise CheckpointError(
-                    f"{checkpoint}: the {key} of this run are no longer at {path}; pass {option}"
-                )
-
-
-def require_same_model(
-    checkpoint: Path, trained: AnyConfig, wanted: AnyConfig, groups: Sequence[str]
-) -> None:
-    """Do nothing if the settings that make the model are those it was trained with.
-
-    Raises: CheckpointError that names the groups of settings that differ.
-    """
-    differing = [name for name in groups if getattr(trained, name) != getattr(wanted, name)]
-    if differing:
-        raise CheckpointError(
-            f"{checkpoint}: was trained with other settings of {', '.join(differing)}; change "
-            "those of data and inference only"
-        )
-
-
 def predict_videos(
     checkpoint: Path,
     wanted: DetectionRun,
@@ -137,7 +100,7 @@ def predict_videos(
     out: Path | None,
     device: str,
 ) -> None:
-    """Detections of the videos of a subset."""
+    """Write the detections of the videos of a subset."""
     folder = RunFolder(checkpoint)
     annotations, present = read_data(wanted)
     if present != labels:
@@ -199,7 +162,7 @@ def predict_clips(
     details: bool,
     device: str,
 ) -> None:
-    """Guesses of the clips of a subset."""
+    """Write the predictions of the clips of a subset."""
     lists = ClipLists.of(wanted.data.model_dump())
     if not lists.names(subset):
         raise CheckpointError(
@@ -211,7 +174,7 @@ def predict_clips(
     model, config, _ = load_recogniser(checkpoint)
     require_same_model(checkpoint, config, wanted, ("backbone", "heads"))
     if (config.data.flow is None) != (wanted.data.flow is None):
-        raise CheckpointError(f"{checkpoint}: data.flow makes another model; train it anew")
+        raise CheckpointError(f"{checkpoint}: data.flow changes the model; train a new one")
     processor = start_processes(device).device
     with Progress("predict", total=len(clips), unit="clips") as progress:
         answers = recognize_clips(

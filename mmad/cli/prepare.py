@@ -1,4 +1,4 @@
-"""``mmad prepare``: small copies of videos, for fast training."""
+"""``mmad prepare``: write small copies of videos, for fast training."""
 
 import time
 from pathlib import Path
@@ -23,10 +23,12 @@ def prepare(
     short_side: Annotated[int, typer.Option(help="Pixels of the shorter side.")] = 182,
     workers: WorkersOption = 1,
     crf: Annotated[int, typer.Option(help="Quality of x264, 0 to 51; lower is better.")] = 18,
-    gop_frames: Annotated[int, typer.Option(help="Most frames between keyframes.")] = 16,
+    gop_frames: Annotated[
+        int, typer.Option(help="Maximum number of frames between keyframes.")
+    ] = 16,
     overwrite: OverwriteOption = False,
 ) -> None:
-    """Write copies of VIDEOS with a small picture, the same frames and the same times.
+    """Write copies of VIDEOS with smaller images, the same frames and the same times.
 
     Run it again after an interruption: finished copies are kept.
     """

@@ -1,4 +1,4 @@
-"""``mmad recognize``: names the action of short clips."""
+"""``mmad recognize``: name the action of short clips."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""``mmad report``: one HTML page to look at."""
+"""``mmad report``: write an HTML report."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -72,9 +72,9 @@ def report(
     tier_type: TierTypeOption = None,
     language: LanguageOption = None,
 ) -> None:
-    """Write one HTML page: the worst videos with their timelines, figures, a table of classes.
+    """Write an HTML report: the worst videos with their timelines, figures, a table of classes.
 
-    It opens by double click, needs no network, and plays the videos if they stay where they are.
+    It opens by double click, needs no network, and plays the videos if they are not moved.
     """
     thresholds, levels = parse_tiou(tiou), levels_of(level)
     predictions = newest_predictions(source, subset=subset) if source.is_dir() else source
@@ -94,31 +94,31 @@ def report(
         out_of_video=out_of_video,
         elan=ElanChoice.of(tier, tier_type, language),
     )
-    truth, found = judged.truth, judged.found[0]
+    annotated, detections = judged.annotations, judged.predictions[0]
     folder = videos or data_of_run(predictions).get("videos")
     out = out or default_out(predictions, subset=subset)
-    task = "Micro-action detection" if truth.labels == MA52 else "Action detection"
+    task = "Micro-action detection" if annotated.labels == MA52 else "Action detection"
     files = find_videos(folder) if folder and Path(folder).is_dir() else {}
     write_web_page(
         out,
         title=title_of(predictions, task=task, subset=subset),
         facts=facts_of(predictions),
-        records=truth.records,
-        labels=truth.labels,
+        records=annotated.records,
+        labels=annotated.labels,
         scores=evaluate_detections(
-            found,
-            truth.records,
-            labels=truth.labels,
+            detections,
+            annotated.records,
+            labels=annotated.labels,
             tiou=parse_tiou("0.1:0.9"),
             protocol=protocol,
             levels=levels,
         ),
         errors=analyse_errors(
-            found, truth.records, labels=truth.labels, tiou=thresholds, levels=levels
+            detections, annotated.records, labels=annotated.labels, tiou=thresholds, levels=levels
         ),
         videos={
             record.video_id: files[record.video_id]
-            for record in truth.records
+            for record in annotated.records
             if record.video_id in files
         },
     )
@@ -128,7 +128,7 @@ def report(
 
 
 def default_out(predictions: Path, *, subset: str) -> Path:
-    """The report of a run is in it; that of another file lies beside the file."""
+    """Default path of a report: in the run, or beside another file."""
     run = run_of(predictions)
     if run is not None:
         return run / f"report_{subset}.html"
@@ -139,14 +139,14 @@ _SUBSETS = {"train": "training", "val": "validation", "test": "test"}
 
 
 def title_of(predictions: Path, *, task: str, subset: str) -> str:
-    """Task, run or file, and subset."""
+    """Title of a report: task, run or file, and subset."""
     run = run_of(predictions)
     name = predictions.name if run is None else run.name
     return f"{task}: {name}, {_SUBSETS.get(subset, subset)}"
 
 
 def facts_of(predictions: Path) -> dict[str, str]:
-    """When the predictions were written, and the model of their run."""
+    """Facts on predictions: their date, and the model of their run."""
     written = datetime.fromtimestamp(predictions.stat().st_mtime)
     facts = {"predictions": f"{predictions.name} of {written:%Y-%m-%d %H:%M}"}
     run = run_of(predictions)
@@ -154,7 +154,7 @@ def facts_of(predictions: Path) -> dict[str, str]:
         return facts
     try:
         config = load_any_config(run / "config.yaml")
-    except ConfigError:  # of another version; the predictions are all the same worth a report
+    except ConfigError:  # of another version, which does not prevent a report of the predictions
         return facts
     model: list[str] = [config.detector.name] if isinstance(config, DetectionRun) else []
     if config.backbone is None:
@@ -176,9 +176,9 @@ def report_recognition(
     labels: str | None,
     out: Path | None,
 ) -> None:
-    """Write the page of a recogniser, from the scores beside its guesses.
+    """Write the report of a recogniser, from the scores beside its predictions.
 
-    Raises: PredictionError if there are no scores, or no list says what is true.
+    Raises: PredictionError if there are no scores, or no list of clips.
     """
     settings = data_of_run(predictions)
     classes = labels_of_clips(predictions, labels)

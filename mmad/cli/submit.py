@@ -1,4 +1,4 @@
-"""``mmad submit``: builds and checks the zip that the micro-action challenge takes."""
+"""``mmad submit``: build and check the zip that the micro-action challenge accepts."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -24,7 +24,7 @@ app = typer.Typer(add_completion=False)
 
 
 def report_text(path: Path, report: SubmissionReport, *, verb: str) -> str:
-    """What a submission holds, what is odd about it, and what was not checked."""
+    """Text on the content of a submission, its oddities, and what was not checked."""
     whose = "video" if report.task == "detection" else "clip"
     rows = count(report.num_rows, "clip")
     if report.task == "detection":
@@ -43,7 +43,7 @@ def report_text(path: Path, report: SubmissionReport, *, verb: str) -> str:
 
 
 def require_challenge_labels(predictions: Path) -> None:
-    """Raise PredictionError if predictions are known to have other classes than the challenge."""
+    """Raise `PredictionError` if predictions are known to have other classes than the challenge."""
     labels = known_labels(predictions)
     if labels is not None and labels != MA52:
         raise PredictionError(
@@ -57,7 +57,7 @@ def submit(
     predictions: Annotated[
         Path | None, typer.Argument(help="CSV (also .gz, .zip), or JSON of detections.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="The zip to write.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Zip to write.")] = None,
     check: Annotated[
         Path | None, typer.Option(metavar="FILE.zip", help="Check this zip, and write nothing.")
     ] = None,
@@ -71,13 +71,13 @@ def submit(
     repair: Annotated[
         bool,
         typer.Option(
-            "--repair", help="Leave out or change what the challenge would refuse, and say what."
+            "--repair", help="Leave out or change what the challenge would refuse, and report it."
         ),
     ] = False,
 ) -> None:
     """Build the challenge's zip from predictions, or check one before it is uploaded."""
     if check is not None and (predictions is not None or out is not None):
-        raise PredictionError("--check FILE.zip goes without PREDICTIONS and --out")
+        raise PredictionError("--check FILE.zip excludes PREDICTIONS and --out")
     if check is not None and repair:
         raise PredictionError(f"--repair writes a zip: mmad submit {check} --out NEW.zip --repair")
     source = check or predictions

@@ -1,4 +1,4 @@
-"""``mmad synthesize``: a data set of micro-action videos, made up."""
+"""``mmad synthesize``: generate a synthetic micro-action data set."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ _DEFAULT = SynthesisSettings()
 def parse_classes(text: str) -> tuple[int, ...]:
     """Label indices of a list such as ``nodding,B2,19``; "all" is all 52.
 
-    Raises: ConfigError, naming the unknown one.
+    Raises: ConfigError with the unknown one.
 
     >>> parse_classes("nodding,B2,19")
     (9, 10, 19)
@@ -69,7 +69,7 @@ def synthesize(
         bool, typer.Option("--overwrite", help="Replace a set that was made with other settings.")
     ] = False,
 ) -> None:
-    """Make videos of a person who performs micro-actions, with annotations.
+    """Generate videos of a person who performs micro-actions, with annotations.
 
     After an interruption the same command resumes where it stopped.
     """

@@ -1,4 +1,4 @@
-"""``mmad train``: from a config to a run folder."""
+"""``mmad train``: train a model from a config."""
 
 import shlex
 from pathlib import Path
@@ -55,7 +55,7 @@ def train(
     except KeyboardInterrupt as stop:
         run = RunFolder(folder)
         if run.last.is_file():
-            # Its own settings, so that nothing that was given here can be forgotten.
+            # With the run's own settings, so that no option of this call can be forgotten.
             command = ["mmad", "train", str(run.config), "--out", str(folder), "--resume"]
             command += [] if device == "auto" else ["--device", device]
             stop.add_note(f"the last checkpoint is kept; to resume: {shlex.join(command)}")

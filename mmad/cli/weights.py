@@ -1,4 +1,4 @@
-"""``mmad weights``: looks into files of weights, converts, fetches and exports them."""
+"""``mmad weights``: describe, convert, fetch and export weights."""
 
 from pathlib import Path
 from typing import Annotated
@@ -16,9 +16,10 @@ from mmad.engine.runs.from_checkpoint import import_run
 from mmad.engine.runs.onto_videos import load_video_run
 from mmad.errors import CheckpointError, ConfigError
 from mmad.files import replaced_folder, write_bytes, write_text
-from mmad.models.backbones.families import BACKBONES, build_backbone
+from mmad.models.backbones.families import build_backbone
+from mmad.weights.describe import describe
 from mmad.weights.export import write_hugging_face
-from mmad.weights.files import WeightFile, read_weights
+from mmad.weights.files import read_weights
 from mmad.weights.hub import fetch as fetch_from_hub
 from mmad.weights.load import fill_backbone, find_weights
 from mmad.weights.naming import backbone_names, detector_names
@@ -26,7 +27,7 @@ from mmad.wording import count
 
 app = typer.Typer(add_completion=False)
 
-Source = Annotated[str, typer.Argument(help="File, Hugging Face folder, shipped file or hub id.")]
+Source = Annotated[str, typer.Argument(help="File, Hugging Face folder, shipped file or Hub id.")]
 Current = Annotated[
     bool, typer.Option("--current", help="The weights themselves, not their moving average.")
 ]
@@ -70,30 +71,6 @@ def _settings(
     return None
 
 
-def describe(file: WeightFile) -> list[str]:
-    """A few lines about a file: what it is, and what for."""
-    lines = [
-        f"{file.source}: {count(len(file.tensors), 'tensor')}, "
-        f"{sum(value.numel() for value in file.tensors.values()):,} numbers, "
-        f"from {file.container}; sha256 {file.sha256}"
-    ]
-    if file.other:
-        lines.append(f"  also in the file: {', '.join(file.other)}")
-    body = backbone_names(file.tensors)
-    if body is not None:
-        family = BACKBONES[body.family]
-        described = family.describe(body.tensors)
-        lines.append(f"  {family.title} in {body.naming} naming: {described}")
-    head = detector_names(file.tensors)
-    if head is not None:
-        classes = head.tensors.get("classification.out.conv.bias")
-        number = f", {count(len(classes), 'class')}" if classes is not None else ""
-        lines.append(f"  temporal detector in {head.naming} naming{number}")
-    if body is None and head is None:
-        lines.append("  neither a backbone nor a detector in a naming that is known")
-    return lines
-
-
 @app.command()
 def convert(
     source: Source,
@@ -135,7 +112,7 @@ def convert(
     found = backbone_names(file.tensors) or detector_names(file.tensors)
     if found is None:
         raise CheckpointError(
-            f"{file.source}: holds neither a backbone nor a detector in a naming that is known"
+            f"{file.source}: holds neither a backbone nor a detector in a known naming"
         )
     save_tensors(out, found.tensors, metadata={"source_sha256": file.sha256})
     typer.echo(
@@ -150,7 +127,7 @@ def fetch(
     name: Annotated[str, typer.Argument(help="Hub id, such as MCG-NJU/videomae-base.")],
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit.")] = None,
 ) -> None:
-    """Download weights into the cache of the hub, so that they are there without a connection."""
+    """Download weights into the cache of the Hub, for use without a connection."""
     folder = fetch_from_hub(name, revision=revision)
     for line in describe(read_weights(folder)):
         typer.echo(line)
@@ -162,15 +139,15 @@ def export(
     out: Annotated[Path, typer.Argument(help="New folder.")],
     trained_only: Annotated[
         bool,
-        typer.Option("--trained-only", help="Adapters and head alone, without the backbone."),
+        typer.Option("--trained-only", help="Adapters and head only, without the backbone."),
     ] = False,
     backbone: Annotated[
-        str | None, typer.Option(help="For a run on features: where their backbone is now.")
+        str | None, typer.Option(help="For a run on features: current place of their backbone.")
     ] = None,
 ) -> None:
     """Write the merged model in Hugging Face's naming, or what was trained, with its config."""
     if out.exists() and any(out.iterdir()):
-        raise CheckpointError(f"{out}: is there already; choose another folder")
+        raise CheckpointError(f"{out}: exists already; choose another folder")
     model, config, _ = load_video_run(run, backbone=backbone)
     settings = config.backbone
     with replaced_folder(out) as folder:

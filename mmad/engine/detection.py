@@ -55,7 +55,7 @@ class DetectionTask:
         config: Run configuration.
         labels: Labels of the data set.
         validation: Videos to validate on, with their paths; may be empty.
-        processes: This process and its peers.
+        processes: Processes of the run.
         folder: Run folder, which receives the detections of the validation.
         fps: Frame rate that the model works at; None takes each video's own.
         cache: Cache of frames for validation.

@@ -99,7 +99,7 @@ class Loop:
         settings: Training settings.
         seed: Random seed of order, augmentation and drop-path.
         folder: Run folder.
-        processes: This process and its peers.
+        processes: Processes of the run.
         num_workers: Number of processes that read videos.
         quiet: Show no progress bar.
         tensorboard: Receives every row of the log too.

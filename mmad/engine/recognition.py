@@ -61,7 +61,7 @@ class RecognitionTask:
         labels: Actions, and their body parts if they have any.
         counts: Training clips of each action.
         validation: Labelled clips to validate on, with their paths; may be empty.
-        processes: This process and its peers.
+        processes: Processes of the run.
         folder: Run folder, which receives the predictions of the validation.
         cache: Cache of frames for validation.
     """

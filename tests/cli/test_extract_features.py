@@ -78,7 +78,7 @@ def test_two_processes_share_the_list(config_file: Path, videos: Path, tmp_path:
     alone, shared, together = (tmp_path / name for name in ("a.h5", "b.h5", "c.h5"))
     run(command(config_file, videos / "videos", alone))
     first = run(command(config_file, videos / "videos", shared, "--share", "1/2"))
-    assert "waits for the other shares" in first.stdout
+    assert "waiting for the other shares" in first.stdout
     assert not shared.exists()
     run(command(config_file, videos / "videos", shared, "--share", "2/2"))
     assert shared.read_bytes() == alone.read_bytes()
@@ -214,7 +214,7 @@ def test_parts_of_other_settings_are_not_joined(
     run(command(config_file, videos / "videos", expected))
     run(command(config_file, videos / "videos", out, "--share", "2/2", "--set", "seed=3"))
     said = run(command(config_file, videos / "videos", out, "--share", "1/2")).stdout
-    assert "waits for the other shares" in said
+    assert "waiting for the other shares" in said
     run(command(config_file, videos / "videos", out, "--share", "2/2"))
     assert out.read_bytes() == expected.read_bytes()
 

@@ -267,7 +267,7 @@ def test_the_task_is_told_by_the_header_or_said(tmp_path: Path) -> None:
         ([], PredictionError, "expected PREDICTIONS --out FILE.zip, or --check"),
         (["p.csv"], PredictionError, "expected PREDICTIONS --out"),
         (["--out", "x.zip"], PredictionError, "expected PREDICTIONS --out"),
-        (["p.csv", "--check", "x.zip"], PredictionError, "goes without PREDICTIONS"),
+        (["p.csv", "--check", "x.zip"], PredictionError, "excludes PREDICTIONS"),
         (["--check", "x.zip", "--repair"], PredictionError, "mmad submit x.zip --out NEW.zip"),
         (["none.csv", "--out", "x.zip"], PredictionError, "none.csv: there is no such file"),
         (["--check", "none.zip"], PredictionError, "none.zip: there is no such file"),

@@ -1,4 +1,4 @@
-"""``mmad data``: what a data set holds, what is wrong with it, and derived copies of its videos."""
+"""``mmad data``: describe and check a data set, and derive copies of its videos."""
 
 import typer
 

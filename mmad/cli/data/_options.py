@@ -1,4 +1,4 @@
-"""What the commands that describe and check a data set have in common."""
+"""Shared options of the commands that describe and check a data set."""
 
 import json
 from pathlib import Path
@@ -37,14 +37,14 @@ SubjectsOption = Annotated[
 
 
 def open_console() -> Console:
-    """A console as wide as the terminal; wide where the output goes to a file or a pipe."""
+    """A console as wide as the terminal, or wide if the output goes to a file or a pipe."""
     console = Console()
-    # In a file or a pipe there is no edge to wrap at.
+    # A file or a pipe has no edge to wrap at.
     return console if console.is_terminal else Console(width=_WIDTH_IN_FILES)
 
 
 def one_or_many(paths: list[Path]) -> Path | list[Path]:
-    """What `read_annotations` takes: the only path, or the list."""
+    """Argument of `read_annotations`: the only path, or the list."""
     return paths[0] if len(paths) == 1 else paths
 
 
@@ -66,6 +66,6 @@ def is_clip_list(paths: list[Path], *, format: str) -> bool:
 
 
 def write_numbers(path: Path | None, content: object) -> None:
-    """Write the JSON of ``--json``, if it is asked for."""
+    """Write the JSON of ``--json``, if requested."""
     if path is not None:
         write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")

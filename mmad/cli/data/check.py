@@ -1,4 +1,4 @@
-"""``mmad data check``: what is wrong with annotations, lists of clips and videos."""
+"""``mmad data check``: check annotations, lists of clips and videos."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -50,7 +50,9 @@ def check(
     tier_type: TierTypeOption = None,
     language: LanguageOption = None,
     fps: FpsOption = None,
-    workers: Annotated[int, typer.Option(min=1, help="Videos opened at a time.")] = 2,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Number of videos to open at the same time.")
+    ] = 2,
     json_file: JsonOption = None,
 ) -> None:
     """Check annotations, clip lists and videos; exit code 2 if there is an error."""
@@ -85,7 +87,7 @@ def check(
 def _tell_findings(
     report: "CheckReport", *, what: str, labelled: str, videos: Path | None, json_file: Path | None
 ) -> None:
-    """Print what a check found; exit code 2 if an error is among it."""
+    """Print the findings of a check; exit code 2 if there is an error."""
     console = open_console()
     for kind, group in report.by_kind().items():
         word = "error" if group[0].is_error else "notice"

@@ -1,4 +1,4 @@
-"""``mmad data crop``: copies of videos cropped to the person, or a look at where the crops are."""
+"""``mmad data crop``: crop videos to the person, or preview the crops."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -101,7 +101,7 @@ def _tell_without_boxes(files: Sequence[Path], boxes: Mapping[str, NDArray[np.fl
 def _look(
     files: Sequence[Path], *, boxes: Mapping[str, NDArray[np.float64]] | None, expand: float
 ) -> tuple[dict[Path, "Crop"], dict[Path, str]]:
-    """The crops of the videos that a preview shows, and the messages of those that failed."""
+    """The crops of the videos of a preview, and the messages of those that failed."""
     from mmad.video.crop import check_crop, crop_settings, find_crop
     from mmad.video.crop_sheet import chosen_for_sheet
 

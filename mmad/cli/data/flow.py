@@ -1,4 +1,4 @@
-"""``mmad data flow``: the optical flow of videos, computed once into video files."""
+"""``mmad data flow``: compute the optical flow of videos, as video files."""
 
 import time
 from pathlib import Path

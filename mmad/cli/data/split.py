@@ -1,4 +1,4 @@
-"""``mmad data split``: lists of clips in which nobody is on both sides."""
+"""``mmad data split``: subject-disjoint train and validation lists."""
 
 from pathlib import Path
 from typing import Annotated
@@ -28,7 +28,7 @@ def split(
         Path | None, typer.Option(help="CSV with the columns video_id, subject.")
     ] = None,
     subject_pattern: Annotated[
-        str, typer.Option(help="Finds the subject in a file name, without --subjects.")
+        str, typer.Option(help="Pattern of the subject in a file name, without --subjects.")
     ] = SUBJECT_IN_NAME,
     val_share: Annotated[float, typer.Option(help="Share of clips to validate on.")] = 1 / 3,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the order of equal subjects.")] = 0,
@@ -41,7 +41,7 @@ def split(
     classes = labels_of_lists(labels)
     clips = [clip for path in lists for clip in read_clip_list(path, labels=classes)]
     if len({clip.clip_id for clip in clips}) < len(clips):
-        raise AnnotationError("a clip is in more than one list; name each clip once")
+        raise AnnotationError("a clip is in more than one list; list each clip once")
     if subjects is not None:
         found = subjects_of_table(clips, read_subjects(subjects))
     elif clips and all(clip.subject for clip in clips):
@@ -52,7 +52,7 @@ def split(
     targets = {(out / f"{name}.txt").resolve() for name in ("train", "val")}
     if overwritten := sorted(str(path) for path in lists if path.resolve() in targets):
         raise AnnotationError(
-            f"--out {out}: would write over {', '.join(overwritten)}; choose another folder"
+            f"--out {out}: would overwrite {', '.join(overwritten)}; choose another folder"
         )
     for name, part in zip(("train", "val"), parts, strict=True):
         write_clip_list(out / f"{name}.txt", part, labels=classes)

@@ -82,7 +82,7 @@ def stats(
     console.print(size_table(described))
     console.print(lengths_table(described))
     console.print(overlap_table(described, labels=found.labels))
-    title = "Instances of each class"
+    title = "Annotations of each class"
     console.print(class_counts_table(described, labels=found.labels, title=title))
     write_numbers(
         json_file,

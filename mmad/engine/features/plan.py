@@ -106,7 +106,7 @@ def describe_features(
     }
     if data.sampling == "whole" or data.subtract_background:
         sampling["window_frames"] = data.window_frames
-    pictures = {name: getattr(data, name) for name in ImageSettings.model_fields}
+    images = {name: getattr(data, name) for name in ImageSettings.model_fields}
     return FeatureManifest(
         grid=None if data.sampling == "whole" else grid,
         step_shape=shape,
@@ -116,7 +116,7 @@ def describe_features(
         base_sha256=hash_base(source.backbone),
         weights_seed=source.seed,
         weights_source=source.weights_source,
-        pictures=ImageSettings(**{**pictures, "augmentation": None}),
+        pictures=ImageSettings(**{**images, "augmentation": None}),
         sampling=sampling,
         precision="float32" if precision is None else str(precision).removeprefix("torch."),
         versions={
