@@ -6,8 +6,8 @@ from typing import Any
 from torch import Tensor
 
 from mmad.config.backbones.i3d import I3DSettings
+from mmad.models.backbones.contract import tokens_of_map
 from mmad.models.backbones.i3d import network
-from mmad.models.backbones.i3d.network import tokens_of_map
 from parity.networks import Network, check_options
 
 _OPTIONS = {

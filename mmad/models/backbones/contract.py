@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+from einops import rearrange
 from torch import Tensor, nn
 
 from mmad.models.backbones.naming import WeightNaming
@@ -56,6 +57,12 @@ class ClipTokens:
     tokens_NTSC: Tensor
     grid_hw: tuple[int, int]
     clip_NC: Tensor | None = None
+
+
+def tokens_of_map(map_NCThw: Tensor) -> ClipTokens:
+    """The cells of a feature map as tokens, row by row."""
+    tokens_NTSC = rearrange(map_NCThw, "n c t h w -> n t (h w) c")
+    return ClipTokens(tokens_NTSC, (map_NCThw.shape[3], map_NCThw.shape[4]))
 
 
 class ParameterRole(NamedTuple):

@@ -9,11 +9,15 @@ whose strides, paddings and initial values these are.
 
 from collections.abc import Iterator, Sequence
 
-from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mmad.models.backbones.contract import Backbone, BackboneSpec, ClipTokens
+from mmad.models.backbones.contract import (
+    Backbone,
+    BackboneSpec,
+    ClipTokens,
+    tokens_of_map,
+)
 from mmad.models.backbones.inflation import inflate_kernels
 from mmad.models.layers.residual3d import ConvNorm, InflateStyle, channels_of, residual_stage
 
@@ -130,9 +134,3 @@ class I3D(Backbone):
     def fit_weights(self, tensors: dict[str, Tensor], *, source: str) -> dict[str, str]:
         """As in `Backbone`: kernels of a 2D ResNet are inflated."""
         return inflate_kernels(tensors, self.state_dict())
-
-
-def tokens_of_map(map_NCThw: Tensor) -> ClipTokens:
-    """The cells of a feature map as tokens, row by row."""
-    tokens_NTSC = rearrange(map_NCThw, "n c t h w -> n t (h w) c")
-    return ClipTokens(tokens_NTSC, (map_NCThw.shape[3], map_NCThw.shape[4]))
