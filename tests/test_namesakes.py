@@ -99,6 +99,7 @@ COVERED = {
     "models/backbones/features.py": "engine/features/test_extraction.py",
     "models/backbones/inflation.py": "models/backbones/test_i3d.py",
     "models/backbones/naming.py": "models/backbones/test_i3d.py",
+    "models/backbones/resnet_naming.py": "models/backbones/test_i3d.py",
     "models/detectors/dense/pyramid.py": "models/detectors/test_actionformer.py",
     "models/detectors/families.py": "test_families.py",
     "models/detectors/set_matching.py": "models/detectors/test_tadtr.py",

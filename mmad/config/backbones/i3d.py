@@ -6,7 +6,14 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Discriminator, Field, Tag
 
 from mmad.config.backbones.family import BackboneFamilySettings
-from mmad.config.backbones.resnet import BLOCKS, SIDE_STRIDE, Depth, has_bottlenecks
+from mmad.config.backbones.resnet import (
+    BLOCKS,
+    SIDE_STRIDE,
+    Depth,
+    flags_of_blocks,
+    has_bottlenecks,
+    problems_of_flags,
+)
 
 
 def _kind_of_flags(value: Any) -> str:
@@ -85,10 +92,7 @@ class I3DSettings(BackboneFamilySettings):
             )
         if isinstance(self.inflate, str):
             return tuple((self.inflate == "all",) * count for count in blocks)
-        return tuple(
-            (flags,) * count if isinstance(flags, bool) else tuple(flags)
-            for flags, count in zip(self.inflate, blocks, strict=False)
-        )
+        return flags_of_blocks(self.inflate, self.depth)
 
     def tiny(self) -> tuple[Self, int]:
         """As in `BackboneFamilySettings`: few channels."""
@@ -104,9 +108,4 @@ class I3DSettings(BackboneFamilySettings):
         yield from super().problems()
         if any(size < 1 or size % 2 == 0 for size in self.stem_kernel):
             yield f"stem_kernel: expected odd numbers, found {list(self.stem_kernel)}"
-        expected, found = BLOCKS[self.depth], tuple(len(flags) for flags in self.inflated)
-        if expected != found:
-            yield (
-                f"inflate: a ResNet-{self.depth} has stages of {', '.join(map(str, expected))} "
-                f"blocks, found flags for {', '.join(map(str, found)) or 'none'}"
-            )
+        yield from problems_of_flags("inflate", self.inflated, self.depth)

@@ -1,6 +1,6 @@
-"""Depths of ResNets, for the settings of every network made of one."""
+"""Depths and blocks of ResNets, for the settings of every network made of one."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 Depth = Literal[18, 34, 50, 101, 152]
@@ -21,3 +21,23 @@ _FIRST_WITH_BOTTLENECKS = 50
 def has_bottlenecks(depth: int) -> bool:
     """Whether a block has three convolutions, not two."""
     return depth >= _FIRST_WITH_BOTTLENECKS
+
+
+def flags_of_blocks(
+    flags: Sequence[bool | Sequence[bool]], depth: int
+) -> tuple[tuple[bool, ...], ...]:
+    """A flag for each block of each stage, from one for each stage or for each of its blocks."""
+    return tuple(
+        (flag,) * count if isinstance(flag, bool) else tuple(flag)
+        for flag, count in zip(flags, BLOCKS[depth], strict=False)
+    )
+
+
+def problems_of_flags(name: str, flags: Sequence[Sequence[bool]], depth: int) -> Iterator[str]:
+    """The problem of the setting ``name``, if its flags are not those of the blocks."""
+    expected, found = BLOCKS[depth], tuple(len(stage) for stage in flags)
+    if expected != found:
+        yield (
+            f"{name}: a ResNet-{depth} has stages of {', '.join(map(str, expected))} blocks, found "
+            f"flags for {', '.join(map(str, found)) or 'none'}"
+        )

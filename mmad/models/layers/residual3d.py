@@ -115,32 +115,43 @@ def channels_of(width: int, *, bottleneck: bool) -> int:
     return 4 * width if bottleneck else width
 
 
-def residual_stage(
-    in_channels: int,
-    width: int,
+def residual_stages(
+    base_channels: int,
     *,
     bottleneck: bool,
-    stride: int,
-    inflate: Sequence[bool],
+    inflate: Sequence[Sequence[bool]],
     inflate_style: InflateStyle,
     keep_statistics: bool,
-) -> nn.Sequential:
-    """The blocks of a stage, one for each flag of ``inflate``; the first has the stride.
+    added: Sequence[int] | None = None,
+) -> nn.ModuleList:
+    """The stages of a ResNet behind its stem; all but the first halve height and width.
 
-    Other arguments as in `ResidualBlock`.
+    Args:
+        base_channels: Channels of the stem, and width of the first stage; each stage doubles it.
+        bottleneck, inflate_style, keep_statistics: As in `ResidualBlock`.
+        inflate: Whether a block reaches over three steps, for each block of each stage.
+        added: Channels that another network adds to the input of each stage; none if not given.
     """
-    channels = channels_of(width, bottleneck=bottleneck)
-    return nn.Sequential(
-        *(
-            ResidualBlock(
-                channels if number else in_channels,
-                width,
-                bottleneck=bottleneck,
-                stride=1 if number else stride,
-                inflate=flag,
-                inflate_style=inflate_style,
-                keep_statistics=keep_statistics,
+    stages = nn.ModuleList()
+    channels = base_channels
+    for number, flags in enumerate(inflate):
+        width = base_channels * 2**number
+        inputs = channels + (added[number] if added is not None else 0)
+        channels = channels_of(width, bottleneck=bottleneck)
+        stages.append(
+            nn.Sequential(
+                *(
+                    ResidualBlock(
+                        channels if block else inputs,
+                        width,
+                        bottleneck=bottleneck,
+                        stride=1 if block or not number else 2,
+                        inflate=flag,
+                        inflate_style=inflate_style,
+                        keep_statistics=keep_statistics,
+                    )
+                    for block, flag in enumerate(flags)
+                )
             )
-            for number, flag in enumerate(inflate)
         )
-    )
+    return stages

@@ -9,7 +9,7 @@ whose strides, paddings and initial values these are.
 
 from collections.abc import Iterator, Sequence
 
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from mmad.models.backbones.contract import (
@@ -19,7 +19,7 @@ from mmad.models.backbones.contract import (
     tokens_of_map,
 )
 from mmad.models.backbones.inflation import inflate_kernels
-from mmad.models.layers.residual3d import ConvNorm, InflateStyle, channels_of, residual_stage
+from mmad.models.layers.residual3d import ConvNorm, InflateStyle, channels_of, residual_stages
 
 # Stem 2, first pooling 2, three stages 2 each.
 _SIDE_STRIDE = 32
@@ -56,10 +56,10 @@ class I3D(Backbone):
         pools_after_first_stage: bool,
         keep_statistics: bool,
     ) -> None:
-        widths = [base_channels * 2**stage for stage in range(len(inflate))]
+        width = base_channels * 2 ** (len(inflate) - 1)
         super().__init__(
             BackboneSpec(
-                channels=channels_of(widths[-1], bottleneck=bottleneck),
+                channels=channels_of(width, bottleneck=bottleneck),
                 clip_frames=clip_frames,
                 frames_per_step=stem_stride * pool_stride * (2 if pools_after_first_stage else 1),
                 side_multiple=_SIDE_STRIDE,
@@ -75,21 +75,13 @@ class I3D(Backbone):
             stride=(stem_stride, 2, 2),
             keep_statistics=keep_statistics,
         )
-        self.stages = nn.ModuleList()
-        channels = base_channels
-        for stage, (width, flags) in enumerate(zip(widths, inflate, strict=True)):
-            self.stages.append(
-                residual_stage(
-                    channels,
-                    width,
-                    bottleneck=bottleneck,
-                    stride=1 if stage == 0 else 2,
-                    inflate=flags,
-                    inflate_style=inflate_style,
-                    keep_statistics=keep_statistics,
-                )
-            )
-            channels = channels_of(width, bottleneck=bottleneck)
+        self.stages = residual_stages(
+            base_channels,
+            bottleneck=bottleneck,
+            inflate=inflate,
+            inflate_style=inflate_style,
+            keep_statistics=keep_statistics,
+        )
 
     def forward(
         self, images_NCFHW: Tensor, video_of_clip_N: Tensor, *, stop_before: int | None = None
