@@ -17,7 +17,7 @@ def fuse_detections(
     min_score: float = 0.001,
     max_per_video: int | None = None,
 ) -> dict[str, Detections]:
-    """The detections of all ``members``, by video and falling score, after Gaussian Soft-NMS.
+    """The detections of all ``members``, by video and descending score, after Gaussian Soft-NMS.
 
     Scores are multiplied by the weight of their member over the largest weight: equal weights leave
     them unchanged, and no score exceeds 1. What several members detect remains as one strong

@@ -1,1 +1,1 @@
-"""Recognised clips: guesses, scores and details, how good they are, and ensembles of them."""
+"""Recognised clips: files of predictions, scores and details, evaluation, ensembles."""

@@ -1,4 +1,4 @@
-"""The folds of a cross-validation, or official splits: each of them, their mean and deviation."""
+"""Summary of cross-validation or official splits: each fold, mean and deviation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import numpy as np
 from mmad.evaluation.clips.recognition import RecognitionReport, recognition_json
 from mmad.labels import LabelMap
 
-# Of each level, as `RecognitionLevel` has them.
+# Figures of each level, as named in `RecognitionLevel`.
 FIGURES = ("top1", "top5", "mean_class_accuracy", "f1_macro", "f1_micro")
 
 
@@ -17,7 +17,7 @@ class Spread:
     """A figure over folds.
 
     Attributes:
-        mean: Every fold counts the same, however many clips it has.
+        mean: Mean over the folds, regardless of their numbers of clips.
         deviation: Standard deviation of the folds, divided by their number less one.
     """
 
@@ -27,12 +27,12 @@ class Spread:
 
 @dataclass(frozen=True, eq=False)
 class FoldSummary:
-    """What the folds have together.
+    """The summary of all folds.
 
     Attributes:
-        reports: of each fold by its name, two or more.
-        levels: spread of each figure by level; a figure that a fold lacks is left out.
-        f1_mean: spread of F1_mean.
+        reports: Report of each fold by its name, two or more.
+        levels: Spread of each figure by level; a figure that a fold lacks is left out.
+        f1_mean: Spread of F1_mean.
     """
 
     reports: Mapping[str, RecognitionReport]

@@ -48,7 +48,7 @@ def distance_iou_loss(offsets_M2: Tensor, targets_M2: Tensor, *, eps: float = 1e
 
 
 def smooth_labels(targets_PK: Tensor, *, smoothing: float) -> Tensor:
-    """Targets moved towards a uniform guess over K classes and background, same shape.
+    """Targets moved towards a uniform distribution over K classes and background, same shape.
 
     >>> smooth_labels(torch.tensor([[1.0, 0.0]]), smoothing=0.3).tolist()
     [[0.800000011920929, 0.10000000149011612]]

@@ -250,7 +250,7 @@ class PointTAD(nn.Module):
         num_queries: Q, the maximum number of segments of a window.
         num_layers: D.
         num_points, num_boundary_points, num_subpoints, num_heads, hidden_channels,
-            dynamic_channels, dropout: as `DecoderLayer`.
+            dynamic_channels, dropout: As `DecoderLayer`.
     """
 
     def __init__(
