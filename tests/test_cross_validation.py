@@ -140,6 +140,15 @@ def test_what_a_summary_refuses(folds: Path, tmp_path: Path) -> None:
     assert "several files are the folds of a recogniser" in str(refused(found, found).value)
 
 
+def test_a_path_with_a_fold_needs_no_brackets() -> None:
+    lists = [f"data.{name}=ucf/{name}list0{{fold}}.txt" for name in ("train", "val")]
+    config = load_any_config(
+        "configs/recognition/own_labels.yaml", overrides=[*lists, "data.folds=null"]
+    )
+    assert config.data.train == ["ucf/trainlist0{fold}.txt"]
+    assert config.data.val == ["ucf/vallist0{fold}.txt"]
+
+
 def test_the_shipped_config_reads_and_shows_its_folds() -> None:
     config = load_any_config("configs/recognition/own_labels.yaml")
     assert config.data.folds == 3

@@ -106,6 +106,16 @@ def write_other_data_sets(folder: Path, content: dict) -> None:
         next(iter(database.values()))["annotations"][0]["segment"][1] = 99.0
 
 
+def write_own_clips(folder: Path, clips: Path) -> None:
+    """Clips of three classes, with subjects for three folds."""
+    shutil.copytree(clips, folder / "clips")
+    names = sorted(path.name for path in clips.iterdir())
+    classes = "name,body_part\nnod,head\nshake head,head\nwave,upper limb\n"
+    (folder / "labels.csv").write_text(classes)
+    rows = [f"{name},{place % 3},p{place}" for place, name in enumerate(names)]
+    (folder / "clips.csv").write_text("\n".join(["clip,label,subject", *rows]) + "\n")
+
+
 SMALL = ("--width", "32", "--height", "32", "--fps", "15", "--min-seconds", "2")
 SMALL += ("--max-seconds", "3")
 
@@ -141,6 +151,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows += (annotations / "val.csv").read_text().splitlines()[1:]
     (folder / "mine.csv").write_text("\n".join([header, *rows]) + "\n")
     (folder / "broken.csv").write_text(f"{header}\n0,val0000,30,5,9,40,15\n")
+    write_own_clips(folder / "data/own", data / "clips")
     write_other_data_sets(folder, json.loads((annotations / "mma52.json").read_text()))
     torch.save(opentad_checkpoint(random_detector(data)), folder / "epoch_59.pth")
     torch.save(actionformer_checkpoint(), folder / "epoch_034.pth.tar")

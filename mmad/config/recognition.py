@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from mmad.config.backbones.union import BackboneSettings
 from mmad.config.base import Settings, changed
@@ -69,6 +69,12 @@ class ClipDataSettings(ImageSettings):
         ge=1,
         description="a class with n clips below this is repeated floor(log2(this / n)) + 1 times",
     )
+
+    @field_validator("train", "val", "test", mode="before")
+    @classmethod
+    def _one_list(cls, value: Any) -> Any:
+        # In YAML a path with {fold} needs quotes inside of brackets, but not alone.
+        return [value] if isinstance(value, str) else value
 
     def problems(self) -> Iterator[str]:
         """As in `Settings`."""

@@ -301,8 +301,8 @@ def parse_class_files(path: Path, files: Sequence[Path], *, labels: LabelMap) ->
     splits = in_order([split_of_class_file(file) for file in files])
     if len(splits) > 1:
         raise AnnotationError(
-            f"{path}: has the splits {', '.join(splits)}; choose one, with --fold or by naming the "
-            "files of one"
+            f"{path}: has the splits {', '.join(splits)}; name the files of one (mmad train "
+            "takes --fold)"
         )
     found = _Collector(labels)
     for file in files:

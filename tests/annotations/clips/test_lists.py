@@ -141,7 +141,7 @@ def test_bad_files_of_hmdb51(tmp_path: Path) -> None:
     with pytest.raises(AnnotationError, match=r"line 2: expected 'name.avi 0', 1 or 2, found 'b"):
         read_clip_list(path, labels=HMDB)
     put(tmp_path, "kick_test_split2.txt", "a.avi 1\n")
-    with pytest.raises(AnnotationError, match="has the splits 1, 2; choose one"):
+    with pytest.raises(AnnotationError, match="has the splits 1, 2; name the files of one"):
         read_clip_list(tmp_path, labels=HMDB)
 
 
