@@ -2,10 +2,9 @@
 
     python -m benchmarks.bench_evaluation [--videos 100 1475] [--detections 193]
 
-The plain loop takes one class after another, in it one detection after another; it looks the
-annotations of the video up in a pandas group, computes their tIoU and tries them from the best
-one down, threshold after threshold. Both must give the same numbers. Writes
-benchmarks/results/evaluation.csv.
+The plain loop goes class by class and detection by detection; it looks up the annotations of the
+video in a pandas group, computes their tIoU and tries them from the best one down at every
+threshold. Both must give the same numbers. Writes benchmarks/results/evaluation.csv.
 """
 
 import argparse
@@ -23,7 +22,7 @@ from mmad.structures import Annotations, Detections, VideoRecord
 
 
 def to_frame(items: dict[str, Detections | Annotations]) -> pd.DataFrame:
-    """One row for each instance."""
+    """One row for each annotation or detection."""
     columns = {
         "video": np.repeat(list(items), [len(item) for item in items.values()]),
         "start": np.concatenate([item.segments_seconds[:, 0] for item in items.values()]),
@@ -73,7 +72,7 @@ def plain_map(found: pd.DataFrame, truth: pd.DataFrame, tiou: np.ndarray) -> np.
 def make_data(
     num_videos: int, *, num_detections: int
 ) -> tuple[dict[str, Detections], list[VideoRecord]]:
-    """Videos with three instances each, and detections around them."""
+    """Videos with three annotations each, and detections around them."""
     rng = np.random.default_rng(0)
     records, detections = [], {}
     for number in range(num_videos):
@@ -92,7 +91,7 @@ def make_data(
 def measure(
     detections: dict[str, Detections], records: list[VideoRecord], *, level: str
 ) -> dict[str, object]:
-    """Times, their ratio and the memory of ours, at one level."""
+    """Both times, their ratio and our memory, at one level."""
     tiou = parse_tiou("0.1:0.9")
 
     def ours() -> np.ndarray:
@@ -135,7 +134,7 @@ def _to_parents(frame: pd.DataFrame, labels: LabelMap) -> pd.DataFrame:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--videos", nargs="+", type=int, default=[100, 1475])
-    parser.add_argument("--detections", type=int, default=193, help="of each video")
+    parser.add_argument("--detections", type=int, default=193, help="detections of each video")
     arguments = parser.parse_args()
     rows = []
     for num_videos in arguments.videos:

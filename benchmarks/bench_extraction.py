@@ -56,7 +56,7 @@ def device() -> torch.device:
 def blocks_of(
     videos: list[Path], source: FeatureBackbone, *, workers: int
 ) -> tuple[list[FeatureBlock], int, float]:
-    """The first blocks, the frames of all, and the seconds that reading all of them took."""
+    """The first blocks, the number of frames of all, and the seconds taken to read them."""
     layout = plan_clips(source, SETTINGS, block_clips=block_clips())
     named = [(f"{number}", path) for number, path in enumerate(videos)]
     kept: list[FeatureBlock] = []
@@ -82,7 +82,7 @@ def block_clips() -> int:
 
 
 def throughput(config: str, videos: list[Path], *, workers: list[int]) -> None:
-    """Decoding alone, computing alone and both, in frames a second, in one run."""
+    """Frames per second of decoding alone, computing alone and both, from one run."""
     source = open_backbone(Path(config), device=device(), change=[RANDOM], random=True)
     precision = choose_precision("auto", device())
     layout = plan_clips(source, SETTINGS, block_clips=block_clips())
@@ -159,7 +159,7 @@ def measure(config: str, video: Path, out: Path) -> None:
 
 
 def kill(config: str, videos: Path, *, kills: int) -> None:
-    """Kill the command at random moments; what comes out in the end has the same bytes."""
+    """Kill the command at random moments; the finished file must have the same bytes."""
     with tempfile.TemporaryDirectory() as folder:
         whole, out = Path(folder) / "whole.h5", Path(folder) / "killed.h5"
         command = [sys.executable, "-m", "mmad", "extract-features", config, str(videos)]
@@ -171,7 +171,7 @@ def kill(config: str, videos: Path, *, kills: int) -> None:
         for number in range(kills):
             process = subprocess.Popen([*command, str(out)], stdout=subprocess.PIPE)
             assert process.stdout is not None
-            process.stdout.readline()  # says how much there is to do; then it works
+            process.stdout.readline()  # announces the amount of work, then starts it
             time.sleep(rng.uniform(0.0, seconds / kills))
             alive += process.poll() is None
             process.send_signal(signal.SIGKILL)
@@ -208,7 +208,7 @@ def equal(config: str, videos: list[Path]) -> None:
                     seen = features(*batch.to(device()).inputs)[0][0].t().cpu().numpy()
                 first = round(sample.grid.offset_frames / sample.grid.stride_frames)
                 count = sample.grid.num_steps
-                # Another window than the first may begin inside of a stored clip: not comparable.
+                # A window other than the first may begin inside a stored clip: not comparable.
                 if first % source.backbone.spec.steps_per_clip == 0:
                     ours = stored.read(path.stem, first, first + count)
                     worst = max(worst, float(np.abs(ours - seen[: len(ours)]).max()))

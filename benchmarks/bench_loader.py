@@ -29,7 +29,7 @@ SHORT_SIDE = 160
 
 
 def make_video(path: Path, *, num_frames: int, seed: int) -> None:
-    """A 1080p clip of a textured picture that pans under a moving foreground, with sensor noise."""
+    """A 1080p clip of a textured image that pans under a moving foreground, with sensor noise."""
     rng = np.random.default_rng(seed)
     height, width = 1080, 1920
     rough = rng.integers(0, 255, (68, 130, 3)).astype(np.uint8)

@@ -1,11 +1,12 @@
-"""A training step and an inference pass of a detector, packed against the peers' way.
+"""A training step and an inference pass of a detector, packed against padded as in OpenTAD.
 
     python -m benchmarks.bench_models [--sizes small base] [--adapters none standard tia dsta]
         [--repeats 3] [--frames 309 240] [--window 768]
 
-The peers' way (`pad_to_window`) repeats the last frame of each video up to the window and
-recomputes all activations; ours computes frames that exist. On a CPU the whole takes hours; there,
-shorten frames and window alike: --frames 48 --window 128 --repeats 1 takes ten minutes.
+OpenTAD's scheme (`pad_to_window`) repeats the last frame of each video up to the window and
+recomputes all activations; ours computes only frames that exist. On a CPU the whole benchmark takes
+hours; there, shorten frames and window alike: --frames 48 --window 128 --repeats 1 takes ten
+minutes.
 
 Every case runs in a process of its own, so that its peak memory is its own; cases take turns, and
 the median of the repeats is kept. FLOPs (multiply-adds x 2) are counted by torch, attention
@@ -50,7 +51,7 @@ from mmad.structures import Annotations
 
 
 def config_of(
-    size: str, adapter: str, *, image_size: int, window: int, peers: bool
+    size: str, adapter: str, *, image_size: int, window: int, padded: bool
 ) -> DetectionRun:
     return parse_config(
         {
@@ -63,7 +64,7 @@ def config_of(
             "backbone": {
                 "size": size,
                 "adapter": {"name": adapter},
-                "activation_checkpointing": peers,
+                "activation_checkpointing": padded,
             },
             "training": {"epochs": 1},
         },
@@ -71,17 +72,17 @@ def config_of(
     )
 
 
-def make_batch(frames: Sequence[int], *, image_size: int, window: int, peers: bool) -> Batch:
+def make_batch(frames: Sequence[int], *, image_size: int, window: int, padded: bool) -> Batch:
     rng = np.random.default_rng(0)
     samples = []
     for number, count in enumerate(frames):
-        pictures = rng.integers(0, 255, (count, image_size, image_size, 3), dtype=np.uint8)
+        images = rng.integers(0, 255, (count, image_size, image_size, 3), dtype=np.uint8)
         samples.append(
             Sample(
                 f"v{number}",
-                pad_frames(pictures, num_frames=window) if peers else pictures,
+                pad_frames(images, num_frames=window) if padded else images,
                 count,
-                colour_map(pictures, STATISTICS["imagenet"]),
+                colour_map(images, STATISTICS["imagenet"]),
                 make_grid(
                     fps=30, frame_stride=1, window=Window(0, count), frames_per_step=2, upsampling=2
                 ),
@@ -101,7 +102,7 @@ def count_attention_backward(
     return sdpa_backward_flop_count(grad, q, k, v)
 
 
-# Attention on a CPU, which torch does not count by itself.
+# Attention on a CPU, which torch does not count on its own.
 CPU_ATTENTION = {
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: count_attention,
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: count_attention_backward,
@@ -135,7 +136,7 @@ def measure(config: DetectionRun, batch: Batch, *, training: bool) -> dict[str, 
     counter = FlopCounterMode(display=False, custom_mapping=CPU_ATTENTION)
     timed: AbstractContextManager = counter
     if device.type == "cuda":
-        with counter:  # which warms the device up, too
+        with counter:  # also warms up the device
             step()
         torch.cuda.reset_peak_memory_stats()
         timed = nullcontext()
@@ -162,8 +163,10 @@ def main() -> None:
     parser.add_argument(
         "--adapters", nargs="+", default=["none", "standard", "tia", "dsta", "dsta_180"]
     )
-    parser.add_argument("--frames", nargs="+", type=int, default=[309, 240], help="of each video")
-    parser.add_argument("--window", type=int, default=768, help="frames that the peers pad to")
+    parser.add_argument(
+        "--frames", nargs="+", type=int, default=[309, 240], help="frames of each video"
+    )
+    parser.add_argument("--window", type=int, default=768, help="frames that OpenTAD pads to")
     parser.add_argument("--image-size", type=int, default=160)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--measure", help=argparse.SUPPRESS)
@@ -175,7 +178,7 @@ def main() -> None:
         frames = case.pop("frames")
         config = config_of(**case)
         batch = make_batch(
-            frames, image_size=case["image_size"], window=case["window"], peers=case["peers"]
+            frames, image_size=case["image_size"], window=case["window"], padded=case["padded"]
         )
         print(json.dumps(measure(config, batch, training=training)))
         return
@@ -187,22 +190,22 @@ def main() -> None:
             for training in (True, False):
                 cases: dict[bool, list[dict[str, float]]] = {False: [], True: []}
                 for _ in range(arguments.repeats):
-                    for peers, measured in cases.items():
-                        case = {"size": size, "adapter": adapter, "peers": peers, **shape}
+                    for padded, measured in cases.items():
+                        case = {"size": size, "adapter": adapter, "padded": padded, **shape}
                         case |= {"training": training, "frames": arguments.frames}
                         measured.append(measure_in_process(case))
                 seconds = {k: statistics.median(m["seconds"] for m in v) for k, v in cases.items()}
-                for peers, measured in cases.items():
+                for padded, measured in cases.items():
                     row = {
                         "size": size,
                         "adapter": adapter,
                         "pass": "training" if training else "inference",
-                        "way": "pad_to_window" if peers else "packed",
-                        "seconds": round(seconds[peers], 4),
-                        "ratio_to_packed": round(seconds[peers] / seconds[False], 3),
+                        "way": "pad_to_window" if padded else "packed",
+                        "seconds": round(seconds[padded], 4),
+                        "ratio_to_packed": round(seconds[padded] / seconds[False], 3),
                         "gflops": round(measured[0]["flops"] / 1e9, 1),
                         "peak_memory_mb": round(max(m["memory_mb"] for m in measured)),
-                        "padding_share": round(1 - sum(arguments.frames) / computed[peers], 3),
+                        "padding_share": round(1 - sum(arguments.frames) / computed[padded], 3),
                     }
                     rows.append(row)
                     print(row, flush=True)

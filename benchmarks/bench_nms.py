@@ -2,8 +2,8 @@
 
     python -m benchmarks.bench_nms [--videos 1 16] [--candidates 2000] [--repeats 5]
 
-The plain way is the loop that the peers compile: pick the best, decay the rest, again. Both run in
-NumPy and give the same scores. Writes benchmarks/results/nms.csv.
+The baseline is the loop that the reference implementations compile: pick the best, decay the rest,
+repeat. Both run in NumPy and give the same scores. Writes benchmarks/results/nms.csv.
 """
 
 import argparse
@@ -43,7 +43,7 @@ def plain(candidates: Candidates, *, sigma: float, min_score: float) -> np.ndarr
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--videos", nargs="+", type=int, default=[1, 16])
-    parser.add_argument("--candidates", type=int, default=2000, help="of each video")
+    parser.add_argument("--candidates", type=int, default=2000, help="candidates of each video")
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
     rng = np.random.default_rng(0)

@@ -24,7 +24,7 @@ from mmad.report.web_page import write_web_page
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--videos", type=int, default=1475)
-    parser.add_argument("--detections", type=int, default=193, help="of each video")
+    parser.add_argument("--detections", type=int, default=193, help="detections of each video")
     arguments = parser.parse_args()
     program = shutil.which("chromium")
     if program is None:

@@ -35,7 +35,7 @@ NO_LEARNING = ["training.learning_rate=1.0e-12", "training.adapter_learning_rate
 
 
 def train_once(method: str, seed: int, *, data: Path, out: Path, epochs: int) -> dict[str, float]:
-    """Best validation of a run; a finished one is read, an interrupted one goes on."""
+    """Best validation of a run; a finished one is read, an interrupted one resumed."""
     overrides = [
         f"data.annotations={data / 'annotations' / 'mma52.json'}",
         f"data.videos={data / 'videos'}",

@@ -1,12 +1,12 @@
-"""The paper's Table 3 on synthetic videos: all detectors on the same stored features, some seeds.
+"""The paper's Table 3 on synthetic videos: all detectors on the same features, several seeds.
 
     python -m benchmarks.compare_detectors WORK [--data demo/data] [--seeds 0 1 2] [--jobs 2]
 
 Makes the demo's videos below WORK (or takes those of --data), extracts the features of the demo's
 frozen backbone, and trains each row of `ROWS`: the detector of a shipped config, made narrow for
-short videos, equal passes for all. What is there already is not done again, so the command goes on
-where it was stopped. Prints the table with mean and standard deviation over the seeds, parameters,
-FLOPs and time, and writes it to benchmarks/results/detectors.csv and detectors.md.
+short videos, equal passes for all. Existing results are kept, so the same command resumes an
+interrupted comparison. Prints the table with mean and standard deviation over the seeds,
+parameters, FLOPs and time, and writes it to benchmarks/results/detectors.csv and detectors.md.
 """
 
 import argparse
@@ -81,7 +81,7 @@ THRESHOLDS = (0.2, 0.5, 0.7)
 
 
 def config_of(method: str, *, work: Path, data: Path, seed: int, epochs: int) -> DetectionRun:
-    """The settings of a run."""
+    """Settings of one run."""
     name, small, rate = ROWS[method]
     return load_config(
         f"configs/features/{name}.yaml",
@@ -119,9 +119,9 @@ def prepare(work: Path, data: Path | None) -> Path:
         if not (data / "annotations" / "mma52.json").is_file():
             classes = "A1,A5,B1,B2,B3,B4,B5,C4,C5,C7,C1,D3,D6,D8,D4,E5,F3,F1,G2,G4"
             sizes = ("--train", "280", "--val", "70", "--test", "10", "--workers", "2")
-            pictures = ("--fps", "15", "--width", "96", "--height", "96")
+            size = ("--fps", "15", "--width", "96", "--height", "96")
             names = ("--classes", classes, "--class-weights", "uniform")
-            subprocess.run([*mmad, "synthesize", str(data), *sizes, *pictures, *names], check=True)
+            subprocess.run([*mmad, "synthesize", str(data), *sizes, *size, *names], check=True)
     frozen = ("--set", "backbone.adapter={name: none}")
     videos, out = str(data / "videos"), str(work / "features.h5")
     command = [*mmad, "extract-features", "configs/demo.yaml", videos, "--out", out, *frozen]
@@ -130,7 +130,7 @@ def prepare(work: Path, data: Path | None) -> Path:
 
 
 def train_once(method: str, seed: int, *, work: Path, data: Path, epochs: int) -> None:
-    """A whole run; a finished one is left alone, an interrupted one goes on."""
+    """Train one run; a finished one is left alone, an interrupted one is resumed."""
     folder = run_folder(work, method, seed)
     if not folder.predictions("val", ".csv").is_file():
         config = config_of(method, work=work, data=data, seed=seed, epochs=epochs)
@@ -142,7 +142,7 @@ def run_folder(work: Path, method: str, seed: int) -> RunFolder:
 
 
 def train_all(arguments: argparse.Namespace, data: Path) -> None:
-    """All runs, a few at a time, each in a process of its own with one thread."""
+    """Train all runs, a few at a time, each in its own process with one thread."""
     waiting = [
         (method, seed)
         for seed in arguments.seeds

@@ -1,4 +1,4 @@
-"""What a measurement was made on, and where it is kept."""
+"""Provenance of measurements: hardware, commit, and the CSV file of results."""
 
 import csv
 import os

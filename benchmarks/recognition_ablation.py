@@ -1,10 +1,10 @@
-"""Recognition taken apart on synthetic clips of all 52 actions, in the manner of Li et al. (2024).
+"""Ablation of recognition on synthetic clips of all 52 actions, in the manner of Li et al. (2024).
 
     python -m benchmarks.recognition_ablation WORK [--clips 2080] [--epochs 2] [--seed 0]
 
 Makes the clips, crops and flow below the folder WORK, trains every row of `ROWS`, and scores it on
-clips of people that training has not seen. What is there already is not done again, so that it
-goes on where it was stopped. Writes benchmarks/results/recognition.csv after every row.
+clips of people not seen in training. Existing results are kept, so the same command resumes an
+interrupted ablation. Writes benchmarks/results/recognition.csv after every row.
 """
 
 import argparse
@@ -42,7 +42,7 @@ LINEAR = ("heads.classifier=linear",)
 FRAME_OFF = ("heads.frame=false", "heads.frame_coarse=false")
 # Name -> what differs from configs/recognition/demo.yaml: DSTA adapters, TSN head, ArcFace, F1 and
 # all auxiliary heads.
-# The rows were measured with frame heads as released; a row of its own has those of the paper.
+# Measured with the frame heads of the reference implementation; one row has those of the paper.
 MEASURED = ("heads.frame_classifier=linear", "losses.f1_frames=together")
 ROWS: dict[str, tuple[str, ...]] = {
     "base: DSTA, TSN, all heads and losses": (),
@@ -67,20 +67,20 @@ ROWS: dict[str, tuple[str, ...]] = {
     "sampling: balanced, exponent 0.5": ("data.balance_exponent=0.5",),
     "mixup inside body parts": ("losses.mixup=0.3",),
     "crop: motion": ("data.clips=WORK/crops", "data.resize=crop", "data.short_side=110"),
-    # Mirrored pictures of flow would show the colours of the other direction.
+    # Mirrored flow would show the colours of the opposite direction.
     "flow alone": (
         *("data.clips=WORK/flow", "data.subtract_background=false"),
         "data.augmentation.flip=0.0",
     ),
     "RGB and flow, shared weights, add": ("data.flow=WORK/flow",),
 }
-# Predictions of the base run, answered in another way.
+# Predictions of the base run with another way to choose the body part.
 HIERARCHIES = ("summed", "soft")
 ENSEMBLE = ("base: DSTA, TSN, all heads and losses", "mode: full fine-tuning", "head: TimeSformer")
 
 
 def make_data(work: Path, *, clips: int) -> None:
-    """Clips, crops and flow; what is there is kept."""
+    """Make clips, crops and flow; existing ones are kept."""
     settings = SynthesisSettings(
         train=0, val=0, test=0, clips=clips, class_weights="uniform", fps=15, width=96, height=96
     )
@@ -107,7 +107,7 @@ def settings_of(
 
 
 def scores_of(work: Path, name: str, config: RecognitionConfig) -> tuple[RecognitionScores, float]:
-    """Scores on the test clips and seconds of training; the run is made if it is not there."""
+    """Scores on the test clips and seconds of training, of a run that is made unless it exists."""
     run = work / "runs" / name.replace(" ", "_").replace(":", "").replace(",", "")
     answers, seconds = run / "test.npz", run / "seconds.txt"
     if not answers.is_file():

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The main job in one go, on two CPU cores in under ten minutes: make videos, train a DSTA detector on them, score it on people
-# it has never seen, and find the micro-actions in one of their videos.
-#     tools/demo.sh [OUT] [--smoke]     OUT is "demo"; --smoke does everything on a handful of videos, to see that it runs
+# The whole pipeline on two CPU cores in under ten minutes: make videos, train a DSTA detector on them, score it on
+# people not seen in training, and detect the micro-actions in two of their videos.
+#     tools/demo.sh [OUT] [--smoke]     OUT is "demo"; --smoke runs everything on a handful of videos, as a quick check
 set -euo pipefail
 here="$PWD"
 cd "$(dirname "$0")/.."
@@ -13,7 +13,7 @@ out="${1:-demo}"
 train=280 val=70 test=10 smoke=()
 [ "${2:-}" = "--smoke" ] && train=4 val=2 test=2 smoke=(--smoke)
 
-# 20 of the 52 actions, from all seven body parts, that a picture of 96 x 96 pixels can tell apart.
+# 20 of the 52 actions, from all seven body parts, that are distinguishable in an image of 96 x 96 pixels.
 classes="A1,A5,B1,B2,B3,B4,B5,C4,C5,C7,C1,D3,D6,D8,D4,E5,F3,F1,G2,G4"
 "$mmad" synthesize "$out/data" --train $train --val $val --test $test --classes "$classes" \
     --class-weights uniform --fps 15 --width 96 --height 96 --workers 2

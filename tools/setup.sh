@@ -9,7 +9,7 @@ python="${PYTHON:-python3}"
 }
 extras="${1:+[$1]}"
 stamp=".venv/.installed-${1:-plain}"
-# What was installed with extras holds the plain package, too.
+# An installation with extras includes the plain package.
 [ -n "$extras" ] || [ ! -f .venv/.installed-dev ] || stamp=.venv/.installed-dev
 if [ ! -f "$stamp" ] || [ pyproject.toml -nt "$stamp" ] || [ constraints.txt -nt "$stamp" ]; then
     [ -x .venv/bin/python ] || "$python" -m venv .venv
