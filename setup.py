@@ -1,4 +1,4 @@
-"""Which packages there are: all of mmad, and the configs beside it. The rest is in pyproject.toml."""
+"""The packages: all of mmad, and the configs beside it. Everything else is in pyproject.toml."""
 
 from setuptools import find_packages, setup
 
