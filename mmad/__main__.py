@@ -1,4 +1,4 @@
-"""``python -m mmad`` is ``mmad``."""
+"""Entry point of ``python -m mmad``, the same as ``mmad``."""
 
 from mmad.cli.main import run
 

@@ -1,4 +1,4 @@
-"""Weights on disk: safetensors, written whole or not at all, loaded with every key accounted for.
+"""Checkpoints: safetensors, written atomically, loaded with every key accounted for.
 
 No file is ever unpickled: `torch.load` runs with ``weights_only=True``.
 """
@@ -26,8 +26,8 @@ from mmad.parsing import reading
 
 
 def trainable_state(model: nn.Module) -> dict[str, Tensor]:
-    """What training changes, by name: trained parameters, and the statistics of batch norms whose
-    parameters are trained.
+    """The state that training changes, by name: trained parameters, and the statistics of batch
+    norms whose parameters are trained.
     """
     state = {name: p.detach() for name, p in model.named_parameters() if p.requires_grad}
     for place, module in model.named_modules():
@@ -38,7 +38,7 @@ def trainable_state(model: nn.Module) -> dict[str, Tensor]:
 
 
 def frozen_state(model: nn.Module) -> dict[str, Tensor]:
-    """Everything else that the model's state holds, by name."""
+    """The rest of the state of the model, by name."""
     trained = trainable_state(model)
     return {name: value for name, value in model.state_dict().items() if name not in trained}
 
@@ -46,7 +46,7 @@ def frozen_state(model: nn.Module) -> dict[str, Tensor]:
 def hash_state(state: Mapping[str, Tensor]) -> str:
     """SHA-256 over names, types, shapes and values.
 
-    The same for the same weights, whatever their order.
+    It does not depend on their order.
     """
     digest = hashlib.sha256()
     for name in sorted(state):
@@ -61,7 +61,7 @@ def hash_state(state: Mapping[str, Tensor]) -> str:
 def save_tensors(
     path: str | Path, state: Mapping[str, Tensor], *, metadata: Mapping[str, str] | None = None
 ) -> None:
-    """Write a safetensors file; it has its name only once it is whole."""
+    """Write a safetensors file, which gets its name only once it is complete."""
     whole = {name: value.detach().cpu().contiguous() for name, value in state.items()}
     with replaced(path, errors=(SafetensorError,)) as partial:
         save_file(whole, str(partial), metadata={"format": "pt", **(metadata or {})})
@@ -76,7 +76,7 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     if not path.is_file():
         raise CheckpointError(f"{path}: there is no such file of weights")
     with (
-        reading(path, expected="a whole safetensors file", error=CheckpointError),
+        reading(path, expected="a complete safetensors file", error=CheckpointError),
         safe_open(str(path), framework="pt") as file,
     ):
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -89,7 +89,7 @@ _LONGEST_CLASS_NAME = 1000
 
 
 def save_state(path: str | Path, content: Mapping[str, Any]) -> None:
-    """Write what is needed to resume; it has its name only once it is whole and on the disk."""
+    """Write what is needed to resume; the file gets its name only once it is safely on disk."""
     with (
         replaced(path, errors=(RuntimeError,), sync=True) as partial,
         partial.open("wb") as file,
@@ -98,10 +98,10 @@ def save_state(path: str | Path, content: Mapping[str, Any]) -> None:
 
 
 def load_pickled(path: Path, *, error: type[MmadError]) -> Any:
-    """What `torch.save` wrote: tensors and plain values; nothing in it is run.
+    """The content of a file of `torch.save`: tensors and plain values; no code in it is executed.
 
-    Raises: ``error`` if it holds more than its size allows; whatever torch raises if it is damaged
-        or holds something else.
+    Raises: ``error`` if it claims more than its size allows; whatever torch raises if it is damaged
+        or contains something else.
     """
     with path.open("rb") as file:
         is_zip = file.read(2) == b"PK"
@@ -109,14 +109,14 @@ def load_pickled(path: Path, *, error: type[MmadError]) -> Any:
         require_small_zip(path, error=error)
     _require_short_names(path, is_zip=is_zip, error=error)
     content = torch.load(path, map_location="cpu", weights_only=True)
-    # A tensor may repeat a few stored numbers; a copy of it would be as large as it claims.
+    # A tensor may repeat a few stored numbers; a copy would be as large as it claims.
     claimed = sum(math.prod(tensor.shape) * tensor.element_size() for tensor in _tensors(content))
     require_unpacked(path, claimed, stored_bytes=path.stat().st_size, error=error)
     return content
 
 
 def _longest_global(file: IO[bytes]) -> int:
-    """Length of the longest name of a class in a pickle, also of one that the file ends in."""
+    """Length of the longest class name in a pickle, also of one cut off by the end of the file."""
     longest, last = 0, file.tell()
     try:
         for code, argument, place in pickletools.genops(file):
@@ -129,11 +129,11 @@ def _longest_global(file: IO[bytes]) -> int:
 
 
 def _require_short_names(path: Path, *, is_zip: bool, error: type[MmadError]) -> None:
-    """Raise ``error`` if a pickle names a class whose name is longer than any: torch would search
-    its own message about it in a time that grows with the square of the length.
+    """Raise ``error`` if a pickle contains an absurdly long class name: torch would search its own
+    message about it in a time that grows with the square of the length.
     """
     longest = 0
-    with ExitStack() as stack, suppress(Exception):  # where it is damaged, torch says how
+    with ExitStack() as stack, suppress(Exception):  # if it is damaged, torch reports it
         if is_zip:
             archive = stack.enter_context(zipfile.ZipFile(path))
             names = [name for name in archive.namelist() if name.endswith(".pkl")]
@@ -145,8 +145,8 @@ def _require_short_names(path: Path, *, is_zip: bool, error: type[MmadError]) ->
             longest = max(longest, _longest_global(file))
     if longest > _LONGEST_CLASS_NAME:
         raise error(
-            f"{path}: names a class of {longest:,} characters; the file was damaged or made to "
-            "harm, so get it again"
+            f"{path}: contains a class name of {longest:,} characters; the file is damaged or "
+            "malicious: download it again"
         )
 
 
@@ -168,7 +168,7 @@ def _tensors(content: Any) -> list[Tensor]:
 def load_exactly(model: nn.Module, state: Mapping[str, Tensor], *, source: str) -> None:
     """Copy ``state`` into the tensors of ``model`` that it names.
 
-    Raises: CheckpointError if it names something the model lacks or of another shape.
+    Raises: CheckpointError if a name is unknown to the model or a shape differs.
     """
     own = model.state_dict()
     unknown = sorted(set(state) - set(own))

@@ -1,4 +1,4 @@
-"""Errors caused by what a user gave: files, videos, settings, weights.
+"""Errors caused by input of the user: files, videos, settings, weights.
 
 Each carries one message that says what was expected, what was found (file, video, value) and what
 to do. The command line prints the message and exits with code 2; a programmer's mistake is an
@@ -40,12 +40,12 @@ class CheckpointError(MmadError):
 
 
 class FeatureError(MmadError):
-    """Stored features cannot be read, or are not those that are needed."""
+    """Stored features cannot be read, or are not the ones needed."""
 
 
 @contextmanager
 def told_if_interrupted(hint: str) -> Iterator[None]:
-    """What the user is told if the block is interrupted: how to resume."""
+    """Add a hint on how to resume if the block is interrupted."""
     try:
         yield
     except KeyboardInterrupt as stop:
@@ -56,8 +56,7 @@ def told_if_interrupted(hint: str) -> Iterator[None]:
 def raise_problems(
     error: type[MmadError], *, source: str, problems: Sequence[str], limit: int = 20
 ) -> None:
-    """Raise ``error`` with all ``problems`` of ``source`` in one message; do nothing if there are
-    none.
+    """Raise ``error`` with all ``problems`` of ``source`` in one message, if there are any.
 
     >>> raise_problems(MmadError, source="a.csv", problems=[])
     >>> raise_problems(MmadError, source="a.csv", problems=["row 1: end before start"])

@@ -1,7 +1,7 @@
-"""Writing of files: whole or not at all, with the permissions of the umask, and checked beforehand.
+"""Atomic writing of files, with the permissions of the umask, and checks beforehand.
 
-Everything that mmad writes goes through `replaced`, so that a file either has its name and is whole
-or is not there, and a full disk is one message wherever it is met.
+Everything that mmad writes goes through `replaced`, so that a file is either complete or absent,
+and a full disk gives the same message everywhere.
 """
 
 import csv
@@ -29,16 +29,16 @@ _DISK_ERRORS = (
 
 
 def partial_path(path: Path) -> Path:
-    """The hidden name beside ``path`` under which it is written until it is whole.
+    """The hidden name beside ``path`` under which it is written until it is complete.
 
-    It is short however long the name is, keeps the ending, by which some libraries choose the
+    It is short however long the name is, keeps the suffix, by which some libraries choose the
     format, and differs between processes that write the same file.
     """
     return path.with_name(f"{_partial_prefix(path)}{os.getpid()}{_PARTIAL}{path.suffix}")
 
 
 def remove_partials(path: Path) -> None:
-    """Remove what killed writers of ``path`` left; no other process may be writing it."""
+    """Remove what killed writers of ``path`` left; no other process may be writing to it."""
     for leftover in path.parent.glob(f"{_partial_prefix(path)}*{_PARTIAL}*"):
         leftover.unlink(missing_ok=True)
 
@@ -59,15 +59,15 @@ def _partial_prefix(path: Path) -> str:
 def replaced(
     path: str | Path, *, errors: tuple[type[Exception], ...] = (), sync: bool = False
 ) -> Iterator[Path]:
-    """The name under which to write a file that gets the name ``path`` when the block ends well.
+    """A temporary name to write to; it is renamed to ``path`` when the block ends.
 
-    Until then readers see the old file, or none; after an exception the new one is removed. Folders
-    on the way are made, and permissions are those of the umask whichever library writes.
+    Until then readers see the old file, or none; after an exception the new one is removed. Parent
+    folders are created, and permissions are those of the umask whichever library writes.
 
     Args:
-        path: the file.
-        errors: what the library that writes raises for a full disk, besides OSError.
-        sync: return only once the content is on the disk, so that it survives a loss of power.
+        path: Path of the file.
+        errors: Exceptions besides OSError that the writing library raises for a full disk.
+        sync: Whether to wait until the content is on disk, so that it survives a loss of power.
 
     Raises: OutputError if the file cannot be written.
     """
@@ -91,9 +91,9 @@ def replaced(
 
 @contextmanager
 def replaced_folder(path: Path) -> Iterator[Path]:
-    """The folder to fill, which gets the name ``path`` when the block ends well, else is removed.
+    """A temporary folder to fill; it is renamed to ``path`` when the block ends, or else removed.
 
-    Raises: OutputError if it cannot be written, or ``path`` is there and not empty by then.
+    Raises: OutputError if it cannot be written, or ``path`` exists and is not empty by then.
     """
     partial = partial_path(path)
     shutil.rmtree(partial, ignore_errors=True)
@@ -111,9 +111,9 @@ def replaced_folder(path: Path) -> Iterator[Path]:
 
 
 def make_folder(path: Path) -> None:
-    """Make the folder ``path``, and those it lies in, unless it is there.
+    """Create the folder ``path`` and its parents unless it exists.
 
-    Raises: OutputError if it cannot be made.
+    Raises: OutputError if it cannot be created.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -122,7 +122,7 @@ def make_folder(path: Path) -> None:
 
 
 def check_writable(folder: Path) -> None:
-    """Check before long work that its results can be written to ``folder``, which need not exist.
+    """Check before long work that results can be written to ``folder``, which need not exist.
 
     Raises: OutputError if not even a small file can be written there.
     """
@@ -142,7 +142,7 @@ def check_writable(folder: Path) -> None:
 def check_output_file(path: Path) -> None:
     """Check before long work that the file ``path`` can be written.
 
-    Raises: OutputError if not.
+    Raises: OutputError if it cannot.
     """
     if path.is_dir():
         raise OutputError(f"{path}: is a folder; give the name of a file")
@@ -150,17 +150,17 @@ def check_output_file(path: Path) -> None:
 
 
 def is_disk_error(error: Exception) -> bool:
-    """Whether what kept a file from being written will keep the next one from it too."""
+    """Whether the error of writing one file will also occur with the next."""
     return getattr(error, "errno", None) in _DISK_ERRORS
 
 
 def cannot_write(path: Path, error: Exception) -> OutputError:
-    """What to raise when ``error`` kept ``path`` from being written."""
+    """The exception to raise when ``error`` prevented the writing of ``path``."""
     number = error.errno if isinstance(error, OSError) else None
     lines = str(error).strip().splitlines() or [type(error).__name__]
     reason = os.strerror(number) if number else lines[0][:120]
     if number in (errno.EACCES, errno.EPERM, errno.EROFS):
-        advice = "choose a folder that you may write to"
+        advice = "choose a folder with write permission"
     elif number in (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG):
         advice = "choose another path"
     else:
@@ -169,18 +169,18 @@ def cannot_write(path: Path, error: Exception) -> OutputError:
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:
-    """Write ``content`` to ``path``; as `replaced`."""
+    """Write ``content`` to ``path`` atomically, as `replaced` does."""
     with replaced(path) as partial:
         partial.write_bytes(content)
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write ``text`` in UTF-8, and what UTF-8 cannot hold as escapes; as `replaced`."""
+    """Write ``text`` in UTF-8 atomically, with escapes for what UTF-8 cannot represent."""
     write_bytes(path, text.encode(errors="backslashreplace"))
 
 
 def write_json(path: str | Path, content: object) -> None:
-    """Write ``content`` as indented JSON, with null for NaN and infinity; as `replaced`."""
+    """Write ``content`` atomically as indented JSON, with null for NaN and infinity."""
     write_text(path, json.dumps(finite(content), indent=1, allow_nan=False) + "\n")
 
 

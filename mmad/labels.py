@@ -1,4 +1,4 @@
-"""Label sets: the 52 micro-actions and 7 body parts of MA-52, and any other set of one's own.
+"""Label sets: the 52 micro-actions and 7 body parts of MA-52, and custom ones.
 
 Source: index blocks and display codes from the MA-52 label list (MA-52 paper, Fig. 2). The codes
 A1..G4 are not in index order.
@@ -18,13 +18,13 @@ class LabelMap:
     """An ordered set of labels, optionally with a parent for each.
 
     Attributes:
-        names: one name per label; the position is the label's index.
-        codes: short display code per label, or empty.
-        parents: index of the parent of each label, or empty if the set is flat.
-        parent_names: name of each parent.
-        parent_codes: display code of each parent, or empty.
-        first_number: what lists of clips call the first label, 0 or 1; indices count from 0
-            everywhere else.
+        names: Name of each label; the position is its index.
+        codes: Short display code of each label, or empty.
+        parents: Index of the parent of each label, or empty if the set is flat.
+        parent_names: Name of each parent.
+        parent_codes: Display code of each parent, or empty.
+        first_number: Number of the first label in lists of clips, 0 or 1; everywhere else indices
+            start at 0.
 
     Raises: ValueError if names repeat or the lengths disagree.
     """
@@ -65,7 +65,7 @@ class LabelMap:
         return {code.casefold(): i for i, code in enumerate(self.codes)} | index
 
     def index(self, label: str | int) -> int:
-        """Index of ``label``, given as index, name or code (case does not matter).
+        """Index of ``label``, given as index, name or code (case-insensitive).
 
         Raises: KeyError, with the nearest known name, if there is no such label.
 
@@ -89,7 +89,7 @@ class LabelMap:
         return position
 
     def title(self, index: int) -> str:
-        """Code and name of a label, for people.
+        """Code and name of a label, for display.
 
         >>> MA52.title(9)
         'B1 nodding'

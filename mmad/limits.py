@@ -1,6 +1,6 @@
-"""How much a file may ask for: bytes once unpacked, and depth of nesting.
+"""Limits on what a file may claim: bytes once unpacked, and depth of nesting.
 
-A few bytes can claim terabytes. Whatever unpacks or allocates what a file claims asks here first.
+A few bytes can claim terabytes. Whatever unpacks or allocates what a file claims checks here first.
 """
 
 import os
@@ -11,26 +11,26 @@ from pathlib import Path
 
 from mmad.errors import ConfigError, MmadError
 
-# Set to a number of MiB, this is the limit of every file, whatever its size.
+# An environment variable: the limit of every file in MiB, whatever its size.
 VARIABLE = "MMAD_MAX_UNPACKED_MB"
-# Text, arrays and weights of real data sets shrink to a tenth or, where most is zero, a fiftieth.
+# Text, arrays and weights of real data sets shrink to a tenth or, if mostly zero, a fiftieth.
 _LARGEST_RATIO = 100
 _ALWAYS_ALLOWED = 16 * 2**20
 _LARGEST_UNPACKED = 4 * 2**30
 
 # JSON and YAML of annotations, settings and runs are nested less than ten deep.
 MAX_DEPTH = 64
-# Settings have some hundred values; aliases in YAML can make billions of a few.
+# Settings have some hundred values; YAML aliases can turn a few into billions.
 MAX_SETTINGS = 20_000
 MAX_SETTINGS_BYTES = 2**16
 
 
 def survives(read: Callable[[], object], *, cpu_seconds: int) -> bool:
-    """Whether ``read`` neither crashes nor works for longer than ``cpu_seconds``.
+    """Whether ``read`` neither crashes nor runs for longer than ``cpu_seconds``.
 
-    It is tried in a child process, since a library in C that damaged bytes send round in circles
-    cannot be stopped in this one. An exception survives: it will be raised again. Where processes
-    cannot be forked, nothing is tried.
+    It is tried in a child process, because a C library in an infinite loop over damaged bytes
+    cannot be stopped in this one. An exception counts as survival: it will be raised again. If
+    processes cannot be forked, nothing is tried.
     """
     if not sys.platform.startswith("linux"):
         return True
@@ -53,8 +53,8 @@ def survives(read: Callable[[], object], *, cpu_seconds: int) -> bool:
 def allowed_bytes(stored_bytes: int) -> int:
     """Bytes that a file of ``stored_bytes`` may hold once unpacked.
 
-    What is not packed is always allowed; what is packed may grow to a hundred times its size, but
-    not beyond 4 GiB.
+    Uncompressed content is always allowed; compressed content may grow to a hundred times its size,
+    but not beyond 4 GiB.
 
     Raises: ConfigError if the environment variable MMAD_MAX_UNPACKED_MB is not a whole number.
 
@@ -73,7 +73,7 @@ def allowed_bytes(stored_bytes: int) -> int:
 def require_unpacked(
     source: str | Path, unpacked_bytes: int, *, stored_bytes: int, error: type[MmadError]
 ) -> None:
-    """Raise ``error`` if ``source`` holds more bytes once unpacked than a file of its size may."""
+    """Raise ``error`` if ``source`` claims more unpacked bytes than a file of its size may."""
     allowed = allowed_bytes(stored_bytes)
     if unpacked_bytes > allowed:
         raise error(

@@ -1,25 +1,25 @@
-"""Ids of videos and clips, and the names of files that are made of them."""
+"""Ids of videos and clips, and file names made from them."""
 
 import hashlib
 import re
 from urllib.parse import quote
 
-# File systems take 255 bytes; this leaves room for an ending and for `partial_path`.
+# File systems allow 255 bytes; this leaves room for a suffix and for `partial_path`.
 _LONGEST_PART_BYTES = 255
 _LONGEST_NAME_BYTES = 200
 # Separators, control characters, what Windows refuses, the escape sign itself, and lone surrogates,
-# which stand for bytes of a name that are not UTF-8.
+# which represent bytes of a name that are not UTF-8.
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f/\\:*?"<>|%\ud800-\udfff]')
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 
 def safe_name(identifier: str) -> str:
-    """A file name for a video or clip with this id: one part of a path, the same on every system.
+    """A file name for the video or clip with this id: one path component, valid on every system.
 
-    Different ids have different names. Letters, digits, spaces and most signs stay as they are;
-    separators, control characters and what Windows refuses are percent-encoded, as are leading
-    dots; a very long id is cut and told apart by a hash.
+    Different ids have different names. Letters, digits, spaces and most signs are kept; separators,
+    control characters and what Windows refuses are percent-encoded, as are leading dots; a very
+    long id is truncated and made unique by a hash.
 
     >>> safe_name("P01 Müller"), safe_name("P01/cam1"), safe_name("../x")
     ('P01 Müller', 'P01%2Fcam1', '%2E.%2Fx')
@@ -44,9 +44,9 @@ def safe_name(identifier: str) -> str:
 
 
 def problem_of_id(identifier: str) -> str | None:
-    """What keeps ``identifier`` from being the id of a video or clip, or None.
+    """Why ``identifier`` cannot be the id of a video or clip, or None if it can.
 
-    Folders in it are fine, unless they lead out of the folder of the videos.
+    It may contain folders, unless they lead out of the folder of the videos.
 
     >>> problem_of_id("P01/cam 1.mp4") is None, problem_of_id("../x")
     (True, "leads out of its folder; expected a plain name without '..'")

@@ -1,4 +1,4 @@
-"""Compressed files and NumPy files, opened within the limits of `mmad.limits`."""
+"""Reading compressed files and NumPy files within the limits of `mmad.limits`."""
 
 import gzip
 import math
@@ -28,7 +28,7 @@ def gunzip(path: Path, *, error: type[MmadError]) -> bytes:
 
 
 def require_small_zip(path: Path, *, error: type[MmadError]) -> None:
-    """Raise ``error`` if the entries of a zip are larger than allowed, all together."""
+    """Raise ``error`` if the entries of a zip are together larger than allowed."""
     with zipfile.ZipFile(path) as archive:
         total = sum(entry.file_size for entry in archive.infolist())
     require_unpacked(path, total, stored_bytes=path.stat().st_size, error=error)
@@ -40,7 +40,7 @@ def read_npz(
     error: type[MmadError],
     wanted: Callable[[str], bool] = lambda name: True,
 ) -> dict[str, NDArray]:
-    """The arrays of an .npz whose names are ``wanted``; pickled objects are refused.
+    """The arrays of an .npz with the names ``wanted``; pickled objects are refused.
 
     Raises: ``error`` if it is larger than allowed; what zipfile and NumPy raise if it is damaged.
     """
@@ -61,14 +61,14 @@ def read_npz(
 
 
 def _require_characters(array: NDArray) -> None:
-    """Raise ValueError if a text holds a number beyond Unicode, which NumPy takes unseen."""
+    """Raise ValueError if a text contains a number beyond Unicode, which NumPy does not check."""
     native = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("=")))
     if native.nbytes and native.view(np.uint32).max() > sys.maxunicode:
-        raise ValueError("its text holds numbers that are not characters")
+        raise ValueError("its text contains numbers that are not characters")
 
 
 def _require_whole(file: IO[bytes], *, num_bytes: int) -> None:
-    """Raise ValueError if the array in ``file`` claims to be larger than the ``num_bytes``."""
+    """Raise ValueError if the array in ``file`` claims to be larger than ``num_bytes``."""
     version = np.lib.format.read_magic(file)
     if version not in ((1, 0), (2, 0)):
         raise ValueError(f"version {version} of the array format is not known")

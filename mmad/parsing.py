@@ -1,4 +1,4 @@
-"""Text, JSON, YAML and CSV, within the limits of `mmad.limits`; errors name the place."""
+"""Parsing of text, JSON, YAML and CSV within the limits of `mmad.limits`; errors name the place."""
 
 import csv
 import io
@@ -20,12 +20,12 @@ from mmad.limits import MAX_DEPTH, MAX_SETTINGS, MAX_SETTINGS_BYTES
 def reading(
     source: str | Path, *, expected: str, error: type[MmadError] = AnnotationError
 ) -> Iterator[None]:
-    """Turn whatever a library raises for bytes that are not of its format into ``error``.
+    """Turn whatever a library raises for bytes that are not in its format into ``error``.
 
     Args:
-        source: file, for the message.
-        expected: what the file should be, such as "a whole HDF5 file; extract the features again".
-        error: what is raised.
+        source: File, for the message.
+        expected: What the file should be, such as "an HDF5 file; extract the features again".
+        error: Type of the error to raise.
     """
     try:
         yield
@@ -40,7 +40,7 @@ def reading(
 def read_text(path: Path, *, error: type[MmadError] = AnnotationError) -> str:
     """The text of a UTF-8 file, without a byte order mark.
 
-    Raises: ``error`` if the file is missing, is not text, or is empty.
+    Raises: ``error`` if the file is missing, empty or not text.
     """
     kind = "annotation file" if error is AnnotationError else "file"
     try:
@@ -59,7 +59,7 @@ def read_text(path: Path, *, error: type[MmadError] = AnnotationError) -> str:
 
 
 class RepeatedKeyDict(dict[str, Any]):
-    """A JSON object that remembers which of its keys came twice (the last value is kept)."""
+    """A JSON object that records which of its keys are repeated (the last value is kept)."""
 
     def __init__(self, pairs: list[tuple[str, Any]]) -> None:
         super().__init__(pairs)
@@ -81,10 +81,10 @@ def json_value(
     """The value in a JSON text.
 
     Args:
-        source: file, for messages.
-        text: its content.
-        error: what is raised.
-        pairs: makes the objects; dictionaries by default.
+        source: File, for messages.
+        text: Content of the file.
+        error: Type of the error to raise.
+        pairs: Makes the objects; dictionaries by default.
 
     Raises: ``error`` if it is not JSON, with the place, or nested more than 64 deep.
     """
@@ -106,7 +106,7 @@ _NOT_STRUCTURE = bytes(set(range(256)) - set(b'[]{}"'))
 
 
 def _json_depth(text: str) -> int:
-    """Deepest nesting of brackets outside of strings.
+    """Maximum nesting of brackets outside strings.
 
     >>> _json_depth('[{"a": ["]]", 1]}]')
     3
@@ -123,7 +123,7 @@ def _json_depth(text: str) -> int:
 def parse_json(path: Path, text: str) -> RepeatedKeyDict:
     """The JSON object in ``text``; every object in it is a `RepeatedKeyDict`.
 
-    Raises: AnnotationError as `json_value`, or if it is not an object.
+    Raises: AnnotationError as in `json_value`, or if it is not an object.
     """
     content = json_value(path, text, pairs=RepeatedKeyDict)
     if not isinstance(content, RepeatedKeyDict):
@@ -160,11 +160,11 @@ def yaml_value(source: str | Path, text: str, *, error: type[MmadError]) -> Any:
 
 
 def _extent(node: Any, known: dict[int, tuple[int, int]]) -> tuple[int, int]:
-    """Number of values below a YAML node, and levels, each alias counted as a copy."""
+    """Number of values and levels below a YAML node, each alias counted as a copy."""
     if not isinstance(node, yaml.CollectionNode):
         return 1, 0
     if id(node) not in known:
-        known[id(node)] = (MAX_SETTINGS + 1, 0)  # where an alias leads back to its own anchor
+        known[id(node)] = (MAX_SETTINGS + 1, 0)  # in case an alias leads back to its own anchor
         children = [
             part for item in node.value for part in (item if type(item) is tuple else [item])
         ]
@@ -177,7 +177,7 @@ def _extent(node: Any, known: dict[int, tuple[int, int]]) -> tuple[int, int]:
 def parse_csv(path: Path, text: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """The header (lower case, stripped) and the rows of a CSV text, each row with its line number.
 
-    Blank lines are left out.
+    Blank lines are skipped.
 
     Raises: AnnotationError if the text cannot be split into columns.
     """
@@ -196,7 +196,7 @@ def parse_csv(path: Path, text: str) -> tuple[list[str], list[tuple[int, list[st
 
 
 def number_text(value: float) -> str:
-    """A number for a text file: all its digits, and no decimal point if it is whole.
+    """A number as text: all its digits, and no decimal point if it is whole.
 
     >>> number_text(30.0), number_text(29.97)
     ('30', '29.97')

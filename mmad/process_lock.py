@@ -1,4 +1,4 @@
-"""Files that tell other processes, on this machine or others, that one is at work."""
+"""Lock files across processes and machines."""
 
 import os
 import socket
@@ -13,7 +13,7 @@ from mmad.errors import OutputError
 from mmad.files import cannot_write, make_folder
 
 LOCK_FILE = ".mmad.lock"
-# A lock of another machine that has not been refreshed for so long belongs to a killed process.
+# A lock of another machine that was not refreshed for this long belongs to a killed process.
 ABANDONED_SECONDS = 120.0
 _REFRESH_SECONDS = 10.0
 
@@ -23,11 +23,11 @@ class _Holder:
     """The process that holds a lock; the fields are the words of the file.
 
     Attributes:
-        host: name of the machine.
-        pid: number of the process.
-        place: where that number means this process: a boot of a machine, and a container on it.
-        started: when the process started, for numbers are given again; "-" if not known.
-        since: when it took the lock.
+        host: Name of the machine.
+        pid: Process id.
+        place: Scope of the process id: a boot of a machine, and a container on it.
+        started: Start time of the process, since process ids are reused; "-" if not known.
+        since: Time at which it took the lock.
     """
 
     host: str
@@ -43,8 +43,8 @@ class _Holder:
         return cls(socket.gethostname(), pid, _place(), _started(pid), now)
 
     def is_dead(self) -> bool | None:
-        """Whether the process has ended, or None if that cannot be seen from here."""
-        # Elsewhere than on POSIX systems, signal 0 is not a question.
+        """Whether the process has ended, or None if that cannot be determined from here."""
+        # Only on POSIX systems is signal 0 harmless.
         if os.name != "posix" or self.host != socket.gethostname() or not self.pid.isdigit():
             return None
         if self.place not in ("-", _place()):
@@ -68,14 +68,14 @@ def _place() -> str:
 
 def _started(pid: str) -> str:
     try:
-        # The name of the program, in brackets, may hold anything.
+        # The name of the program, in brackets, may contain anything.
         return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[19]
     except OSError:
         return "-"
 
 
 class ProcessLock:
-    """A file that is there while a process holds it, and that is refreshed while the process runs.
+    """A lock file, which exists while a process holds it and is refreshed while it runs.
 
     Args:
         path: Lock file; its folder must exist.
@@ -86,7 +86,7 @@ class ProcessLock:
         self._released = threading.Event()
 
     def acquire(self) -> bool:
-        """Whether this process holds the lock now; one of a process that was killed is taken over.
+        """Try to take the lock, also from a killed process, and return whether that succeeded.
 
         Raises: OSError if the file cannot be written.
         """
@@ -108,12 +108,12 @@ class ProcessLock:
         return False
 
     def release(self) -> None:
-        """Let others have it."""
+        """Release the lock."""
         self._released.set()
         self.path.unlink(missing_ok=True)
 
     def holder(self) -> str:
-        """Number, machine and start of the process that holds it, as a human-readable string."""
+        """Id, machine and start of the process that holds it, as a human-readable string."""
         holder = self._read()
         if holder is None:
             return "another process"
@@ -132,7 +132,7 @@ class ProcessLock:
             return None
 
     def _remove_abandoned(self) -> bool:
-        """Whether the lock was of a process that has ended, and is gone now."""
+        """Remove the lock if its process has ended, and return whether it is gone."""
         holder = self._read()
         is_dead = None if holder is None else holder.is_dead()
         if is_dead is None:
@@ -142,8 +142,8 @@ class ProcessLock:
                 return True  # just released
         if not is_dead:
             return False
-        # Of several that found it abandoned, one can rename it. If it is no longer the one that was
-        # read, another process has taken it over in between, and gets it back.
+        # Of several processes that find it abandoned, one succeeds in renaming it. If it is no
+        # longer the one that was read, another process has taken it over in between; give it back.
         aside = self.path.with_name(f"{self.path.name}.{os.getpid()}")
         try:
             self.path.rename(aside)
@@ -159,9 +159,9 @@ class ProcessLock:
 
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Keep other processes that ask the same from writing to ``folder``, which is made if need be.
+    """Hold the lock of ``folder``, which is created if missing, so that one process writes to it.
 
-    Raises: OutputError that names the process that writes to it, if there is one.
+    Raises: OutputError that names the process that is writing to it, if there is one.
     """
     is_new = not folder.exists()
     make_folder(folder)

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, one line a minute in a log file."""
+"""Progress of long work: a bar on a terminal, one line per minute in a log file."""
 
 import contextlib
 import sys
@@ -16,14 +16,14 @@ Item = TypeVar("Item")
 
 
 class Progress:
-    """A context manager that shows on standard error how far some work has come.
+    """A context manager that shows the progress of some work on standard error.
 
     Args:
-        task: name of the work, at the start of each line.
-        total: number of units to do.
-        unit: name of the units, in the plural.
-        done: units that were done before.
-        quiet: show nothing.
+        task: Name of the work, at the start of each line.
+        total: Number of units to do.
+        unit: Name of the units, in the plural.
+        done: Number of units done before.
+        quiet: Whether to show nothing.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Progress:
     def say(self, text: str) -> None:
         """Write a line of its own, above the bar if there is one."""
         if not self._quiet:
-            # The work is worth more than its log, whose disk may be full or whose reader gone.
+            # A full disk or a closed pipe of the log must not stop the work.
             with contextlib.suppress(OSError):
                 tqdm.write(f"{self._task}: {text}", file=sys.stderr)
                 sys.stderr.flush()
@@ -88,7 +88,7 @@ class Progress:
 
 
 def tracked(items: Iterable[Item], task: str, *, total: int, unit: str) -> Iterator[Item]:
-    """The items, with their progress shown."""
+    """Yield the items and show their progress."""
     with Progress(task, total=total, unit=unit) as progress:
         for item in items:
             yield item

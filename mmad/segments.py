@@ -74,7 +74,7 @@ def clip(segments_seconds: ArrayLike, *, duration_seconds: float) -> Segments:
 
 
 def assign_lanes(segments: ArrayLike, *, gap: float = 0.0) -> list[int]:
-    """A lane for each segment so that none overlaps another in its lane; as few lanes as possible.
+    """A lane for each segment, so that no two in a lane overlap; as few lanes as possible.
 
     In order of start (then end), each takes the lowest lane that has been free for ``gap``.
 

@@ -1,4 +1,4 @@
-"""The values that cross a border between two parts of mmad. Seconds; arrays are read-only."""
+"""Types exchanged between the packages of mmad. Times are in seconds; arrays are read-only."""
 
 import math
 from dataclasses import dataclass, field
@@ -21,14 +21,14 @@ def _read_only(array: NDArray) -> NDArray:
 
 @dataclass(frozen=True, eq=False)
 class Annotations:
-    """The true instances of one video.
+    """The annotations (ground truth) of one video.
 
     Attributes:
-        segments_seconds: float64, shape (N, 2), start and end.
-        labels: int64, shape (N,), index into a label set.
+        segments_seconds: float64 (N, 2), start and end.
+        labels: int64 (N,), indices into a label set.
 
-    Raises: ValueError if the lengths disagree. Whether a segment makes sense (reversed, outside the
-    video) is judged where the file is known, in `mmad.annotations`.
+    Raises: ValueError if the lengths disagree. Whether a segment is valid (not reversed, inside the
+    video) is checked where the file is known, in `mmad.annotations`.
     """
 
     segments_seconds: Floats = field(default_factory=lambda: np.zeros((0, 2)))
@@ -46,14 +46,14 @@ class Annotations:
         return len(self.labels)
 
     def __getitem__(self, keep: ArrayLike) -> "Annotations":
-        """The chosen instances, by boolean mask or integer indices."""
+        """The chosen annotations, by boolean mask or integer indices."""
         chosen = np.asarray(keep)
         return Annotations(self.segments_seconds[chosen], self.labels[chosen])
 
 
 @dataclass(frozen=True, eq=False)
 class Detections:
-    """The predicted instances of one video.
+    """The detections (predictions) of one video.
 
     Attributes:
         segments_seconds: float64, shape (N, 2), start and end.
@@ -112,23 +112,23 @@ class Detections:
         )
 
     def by_score(self) -> "Detections":
-        """The detections in falling order of score; ties keep their order."""
+        """The detections in descending order of score; ties keep their order."""
         return self[np.argsort(-self.scores, kind="stable")]
 
 
 @dataclass(frozen=True, eq=False)
 class VideoRecord:
-    """One untrimmed video and what is known about it.
+    """An untrimmed video and its annotations.
 
     Attributes:
-        video_id: name used in annotation and prediction files, usually the file stem.
-        path: the video file, or None while the folder of videos is not known.
-        fps: frames per second of the video itself, or None where the annotation file does not say.
-        num_frames: number of frames, or None where the annotation file does not say.
-        duration_seconds: length in seconds.
-        subset: "train", "val", "test" or whatever the file calls it.
-        subject: who is seen, or None.
-        annotations: the true instances (empty for unlabelled videos).
+        video_id: Name used in annotation and prediction files, usually the file stem.
+        path: Video file, or None while the folder of videos is not known.
+        fps: Frames per second of the video itself, or None if the annotation file lacks it.
+        num_frames: Number of frames, or None if the annotation file lacks it.
+        duration_seconds: Duration in seconds.
+        subset: "train", "val", "test" or another name in the file.
+        subject: The person in the video, or None if not known.
+        annotations: Annotations (empty for unlabelled videos).
     """
 
     video_id: str
@@ -143,15 +143,15 @@ class VideoRecord:
 
 @dataclass(frozen=True)
 class ClipRecord:
-    """One short clip that shows a single action (recognition).
+    """A short clip of a single action, for recognition.
 
     Attributes:
-        clip_id: file name of the clip, with its suffix, as in the lists.
-        label: index of the action, or None for an unlabelled list.
+        clip_id: File name of the clip, with its suffix, as in the lists.
+        label: Index of the action, or None in an unlabelled list.
         subset: "train", "val" or "test".
-        path: the video file, or None while the folder of clips is not known.
-        subject: who is seen, or None.
-        fold: part of a cross-validation, or None.
+        path: Video file, or None while the folder of clips is not known.
+        subject: The person in the clip, or None if not known.
+        fold: Fold of a cross-validation, or None.
     """
 
     clip_id: str
@@ -164,14 +164,14 @@ class ClipRecord:
 
 @dataclass(frozen=True)
 class FeatureGrid:
-    """Where the steps of a feature sequence lie in time: step i is at (i * stride + offset) / fps
+    """The times of the steps of a feature sequence: step i is at (i * stride + offset) / fps
     seconds.
 
     Attributes:
-        fps: frames per second of the video that the frames are counted in.
-        stride_frames: distance of two steps in frames of that video.
-        num_steps: number of valid steps.
-        offset_frames: position of step 0; 0 end to end, half a window for pooled features.
+        fps: Frames per second of the video in which frames are counted.
+        stride_frames: Distance between steps in frames of that video.
+        num_steps: Number of valid steps.
+        offset_frames: Position of step 0; 0 end to end, half a window for pooled features.
 
     >>> grid = FeatureGrid(fps=30.0, stride_frames=2.0, num_steps=75)
     >>> grid.to_grid([[1.0, 2.0]]).tolist()

@@ -1,11 +1,11 @@
-"""Non-maximum suppression on segments, hard and soft, for all classes and videos at once and
-without compiled code.
+"""Non-maximum suppression of segments, hard and soft, for all classes and videos at once, without
+compiled code.
 
-Groups (a class of a video) do not influence each other, nor do segments that lie apart in time;
-each such part is a row of a padded table, and one pass of the loop picks the best segment of every
-row.
+Groups (a class of a video) do not influence each other, nor do segments that are disjoint in time;
+each such cluster is a row of a padded table, and one pass of the loop picks the best segment of
+every row.
 
-Sources: Soft-NMS (arXiv 1704.04503); segment voting as in ActionFormer's released code.
+Sources: Soft-NMS (arXiv 1704.04503); segment voting as in ActionFormer.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 Method = Literal["hard", "soft_gaussian", "soft_gaussian_by_length", "soft_linear", "soft_hard"]
 VotingWeight = Literal["score", "score_iou"]
 
-# The published C++ code adds this to each length, so that a segment of zero length has an area.
+# ActionFormer's C++ code adds this to each length, so that a segment of zero length has an area.
 LENGTH_EPS = 1e-6
 
 
@@ -34,7 +34,7 @@ class Candidates:
         return len(self.scores)
 
     def take(self, index: NDArray) -> "Candidates":
-        """The chosen candidates, by mask or index."""
+        """The chosen candidates, by boolean mask or integer indices."""
         columns = (self.segments, self.scores, self.labels, self.videos)
         return Candidates(*(column[index] for column in columns))
 
@@ -73,8 +73,8 @@ def _rows(groups: NDArray, segments: NDArray) -> tuple[NDArray, NDArray]:
     """
     order = np.lexsort((segments[:, 0], groups))
     group, start, end = groups[order], segments[order, 0], segments[order, 1]
-    # Running maximum of the ends inside each group: groups are shifted apart so that one pass
-    # serves all.
+    # Running maximum of the ends inside each group: groups are shifted apart, so that one pass is
+    # enough for all.
     group_rank = np.cumsum(np.r_[0, group[1:] != group[:-1]]) if len(group) else group
     span = float(end.max() - min(start.min(), end.min()) + 1.0) if len(end) else 1.0
     latest = np.maximum.accumulate(end + group_rank * 2 * span)
@@ -84,11 +84,11 @@ def _rows(groups: NDArray, segments: NDArray) -> tuple[NDArray, NDArray]:
 
 
 def _suppress_rows(segments: NDArray, scores: NDArray, rule: _Rule) -> NDArray:
-    """Final score of every segment of a padded table; -inf where it was suppressed.
+    """Final score of every segment of a padded table; -inf if it was suppressed.
 
     Args:
-        segments: (R, M, 2).
-        scores: (R, M); -inf in unused cells. Changed in place.
+        segments: Segments (R, M, 2).
+        scores: Scores (R, M), -inf in unused cells; changed in place.
     """
     final = np.full(scores.shape, -np.inf)
     active = np.arange(len(scores))
@@ -129,10 +129,10 @@ def _vote(
     threshold: float,
     weight: VotingWeight,
 ) -> Candidates:
-    """``kept`` with each segment replaced by the weighted mean of the candidates of its group that
-    overlap it.
+    """``kept`` with each segment replaced by the weighted mean of the overlapping candidates of its
+    group.
 
-    A segment that nobody overlaps enough (of zero length) stays as it is.
+    A segment that nothing overlaps enough (of zero length) stays unchanged.
     """
     segments = kept.segments.copy()
     for group in np.unique(kept_groups):
@@ -174,23 +174,23 @@ def suppress(
     voting_threshold: float | None = None,
     voting_weight: VotingWeight = "score_iou",
 ) -> Candidates:
-    """The surviving candidates, by video and falling score; ties keep the order of the input.
+    """The surviving candidates, by video and descending score; ties keep the order of the input.
 
     Args:
-        candidates: segments in any one unit; an empty set gives an empty set.
+        candidates: Segments in any one unit; an empty set gives an empty set.
         method: "hard" removes what overlaps by ``iou_threshold`` or more; "soft_gaussian"
             multiplies its score by exp(-tIoU^2 / sigma), "soft_linear" by 1 - tIoU from
             ``iou_threshold`` on, and "soft_hard" by 0 from there on; "soft_gaussian_by_length"
             is Gaussian from the tIoU a + b x length of the picked segment on.
-        length_threshold: these a and b.
-        min_score: a score below it is dropped.
-        keep_best: except for the best candidate of each class (or video) before suppression, as
-            the published code.
-        max_per_video: most detections of a video.
-        per_class: suppress inside each class, or among all classes.
-        voting_threshold: average the boundaries of each survivor with the candidates of its group
-            that overlap it by this much; None does not.
-        voting_weight: weight of a vote: its score, or score x tIoU.
+        length_threshold: The values a and b of "soft_gaussian_by_length".
+        min_score: Minimum score; candidates below it are dropped.
+        keep_best: Whether to keep the best candidate of each class (or video) before suppression
+            even below ``min_score``, as ActionFormer does.
+        max_per_video: Maximum number of detections of a video.
+        per_class: Whether to suppress within each class instead of across all.
+        voting_threshold: Average the boundaries of each survivor with the candidates of its group
+            that overlap it by this much; None disables voting.
+        voting_weight: Weight of a vote: its score, or score x tIoU.
     """
     rule = _Rule(method, iou_threshold, sigma, length_threshold, min_score)
     order_in = np.arange(len(candidates))
@@ -205,7 +205,7 @@ def suppress(
     final = np.full(len(candidates), -np.inf)
     counts = np.bincount(row) if len(row) else np.zeros(0, dtype=np.int64)
     column = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
-    # Rows of like size share a table, so that one long row does not make all others wide.
+    # Rows of similar size share a table, so that one long row does not widen all others.
     size_class = np.ceil(np.log2(np.maximum(counts, 1))).astype(np.int64)
     for size in np.unique(size_class):
         members = np.flatnonzero(size_class == size)

@@ -22,7 +22,7 @@ def count(number: int, noun: str, verb: str = "") -> str:
 
 
 def rounded(value: float | None, digits: int = 2) -> str:
-    """``value`` with so many digits, halves away from zero as browsers do; "-" if unknown.
+    """``value`` with ``digits`` decimals, halves away from zero as in browsers; "-" if unknown.
 
     >>> rounded(6.25, 1), rounded(-6.25, 1), rounded(0.666), rounded(None), rounded(float("nan"))
     ('6.3', '-6.3', '0.67', '-', '-')

@@ -1,4 +1,4 @@
-"""The same work on many items in several processes, which end when this process does."""
+"""Parallel work on many items in worker processes, which end when this process does."""
 
 import os
 import signal
@@ -26,14 +26,14 @@ def run_jobs(
 ) -> None:
     """Do ``work`` on every job, and call ``on_done`` in this process as each is done.
 
-    An exception of a job stops the others at once, as does an interruption of this process; what
-    was done by then has been reported.
+    An exception of a job stops the others at once, as does an interruption of this process; jobs
+    done by then have been reported.
 
     Args:
-        work: a function of a module, so that other processes find it.
-        jobs: what it is called with, one after the other.
-        on_done: called with a job and its result, in the order in which they are done.
-        num_workers: processes; with 1 the work is done in this one.
+        work: A module-level function, so that it can be pickled for worker processes.
+        jobs: Arguments of ``work``, one per call.
+        on_done: Called with each job and its result, in order of completion.
+        num_workers: Number of processes; with 1 the work is done in this one.
 
     Raises: MmadError if a process was killed, or what ``work`` raises.
     """
@@ -56,8 +56,8 @@ def run_jobs(
             del unreported[future]
     except BrokenProcessPool:
         raise MmadError(
-            "a worker process was killed, perhaps because the memory was full; what is finished is "
-            "kept: run the same command again, with fewer --workers"
+            "a worker process was killed, perhaps because memory ran out; what is finished is "
+            "kept: run the same command again with fewer --workers"
         ) from None
     finally:
         ours.close()
@@ -68,7 +68,7 @@ def run_jobs(
 
 
 def _watch(ends_with_parent: Connection) -> None:
-    """End this worker as soon as the other end of the pipe is closed, or its process ends."""
+    """End this worker once the other end of the pipe is closed, or its process ends."""
 
     def wait() -> None:
         try:
@@ -81,7 +81,7 @@ def _watch(ends_with_parent: Connection) -> None:
 
 @contextmanager
 def _interrupts_held_back() -> Iterator[None]:
-    """Processes started in this block never see Ctrl-C, which a terminal sends to all of them."""
+    """Shield processes started in this block from Ctrl-C, which a terminal sends to all of them."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return

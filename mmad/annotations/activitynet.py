@@ -1,4 +1,4 @@
-"""The ActivityNet JSON format, which many data sets of temporal action detection share."""
+"""The ActivityNet JSON format, shared by many data sets for temporal action detection."""
 
 import json
 from collections.abc import Sequence
@@ -15,12 +15,13 @@ from mmad.structures import VideoRecord
 
 
 def read_activitynet_json(path: Path, *, fps: float | None = None) -> RawFile:
-    """What an ActivityNet JSON says: ``{"database": {video: {subset, duration, annotations}}}``.
+    """The content of an ActivityNet JSON.
 
-    The object of videos may also be the whole file, with ``duration_second`` for the length. Each
-    annotation is ``{"segment": [start, end], "label": name}`` in seconds. Entries ``fps`` and
-    ``frame`` of a video are read if there; with ``fps`` the videos without them are given this
-    frame rate. A list ``classes`` beside ``database`` fixes names and order of the label set.
+    It is ``{"database": {video: {subset, duration, annotations}}}``. The object of videos may also
+    be the whole file, with ``duration_second`` for the duration. Each annotation is
+    ``{"segment": [start, end], "label": name}`` in seconds. Entries ``fps`` and ``frame`` of a
+    video are read if present; the argument ``fps`` is the frame rate of videos without them. A
+    list ``classes`` beside ``database`` defines names and order of the label set.
 
     Raises: AnnotationError if it is not a JSON object.
     """
@@ -66,7 +67,7 @@ def read_activitynet_json(path: Path, *, fps: float | None = None) -> RawFile:
 
 
 def _label_text(label: Any) -> Any:
-    # A label 7 of a set of one's own is the name "7", not the seventh of the sorted names.
+    # A label 7 of a custom label set is the name "7", not the seventh of the sorted names.
     return str(label) if isinstance(label, int) and not isinstance(label, bool) else label
 
 
@@ -79,7 +80,7 @@ def _read_classes(classes: Any, *, problems: list[Problem]) -> tuple[str, ...] |
         return None
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
-        message = f"classes: every name once, found twice: {', '.join(repeated)}"
+        message = f"classes: expected every name once, found twice: {', '.join(repeated)}"
         problems.append(Problem(BAD_VALUE, message))
         return None
     return tuple(names)
@@ -88,10 +89,9 @@ def _read_classes(classes: Any, *, problems: list[Problem]) -> tuple[str, ...] |
 def write_activitynet_json(
     path: str | Path, records: Sequence[VideoRecord], labels: LabelMap
 ) -> None:
-    """Write ``records`` in full precision, with frame rate and number of frames where they are
-    known.
+    """Write ``records`` in full precision, with frame rate and number of frames if known.
 
-    ``classes`` holds all names of ``labels`` in order, so that a reader finds the same indices.
+    ``classes`` lists all names of ``labels`` in order, so that a reader gets the same indices.
     """
     database = {}
     for record in records:

@@ -1,4 +1,4 @@
-"""What annotation files leave open: where the videos are, and who is seen in them."""
+"""Attaching video files and subjects to annotated records."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,7 +22,7 @@ def attach_videos(
 ) -> tuple[VideoRecord, ...]:
     """``records`` with the path of the file in ``folder`` (or below) whose stem is the video id.
 
-    With ``allow_missing`` a record without a file keeps the path None.
+    With ``allow_missing``, the path of a record without a file stays None.
 
     Raises: VideoError, naming all missing videos, or if the folder cannot be searched.
     """
@@ -68,14 +68,15 @@ def read_subjects(path: str | Path) -> dict[str, str]:
 def attach_subjects(
     records: Sequence[VideoRecord], csv_path: str | Path
 ) -> tuple[VideoRecord, ...]:
-    """``records`` with the subject that ``csv_path`` names; videos it does not name keep None.
+    """``records`` with the subjects in ``csv_path``; those of videos not in it stay None.
 
-    Raises: AnnotationError if the file is wrong or names none of the videos.
+    Raises: AnnotationError if the file is invalid or contains none of the videos.
     """
     subjects = read_subjects(csv_path)
     if records and not any(record.video_id in subjects for record in records):
         message = (
-            f"names none of the {len(records)} annotated videos, such as {records[0].video_id}; "
+            f"contains none of the {len(records)} annotated videos, such as "
+            f"{records[0].video_id}; "
             "expected video ids without the suffix of the file"
         )
         raise_annotation_problems(csv_path, [Problem(BAD_VALUE, message)])

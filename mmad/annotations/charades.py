@@ -1,4 +1,4 @@
-"""The annotation CSV of Charades, one row a video."""
+"""The annotation CSV of Charades, with one row per video."""
 
 import re
 from pathlib import Path
@@ -14,10 +14,10 @@ _ACTION = re.compile(r"(\S+)\s+(\S+)\s+(\S+)")
 
 
 def read_charades_csv(path: Path, *, fps: float | None = None) -> RawFile:
-    """What a Charades CSV says: ``id``, ``length`` in seconds, and ``actions`` such as
+    """The content of a Charades CSV: ``id``, ``length`` in seconds, and ``actions`` such as
     ``c092 11.90 21.20;c147 0.00 12.60``.
 
-    Labels are the codes of the classes. The subset comes from the name of the file.
+    Labels are the codes of the classes. The subset is guessed from the name of the file.
 
     Raises: AnnotationError if the file cannot be split into columns.
     """

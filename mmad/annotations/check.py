@@ -1,8 +1,8 @@
-"""What is wrong with a data set: its annotations, its videos, its split; all of it at once.
+"""Validation of a data set: annotations, videos and split, with all problems at once.
 
 A reader refuses a file that contradicts itself. This goes further: it opens every video and looks
-for what would spoil a training run or its evaluation. An error is something to repair; a notice is
-something to know.
+for what would spoil a training run or its evaluation. An error should be repaired; a notice is
+good to know.
 """
 
 from collections import Counter
@@ -27,13 +27,13 @@ ASSUMPTION = "assumption"
 
 @dataclass(frozen=True)
 class CheckReport:
-    """All that a check found.
+    """The result of a check.
 
     Attributes:
-        findings: errors first, else in the order of the check.
-        num_videos: annotated videos that were checked.
-        num_instances: their instances that make sense.
-        num_opened: video files that could be opened.
+        findings: Errors first, otherwise in the order of the check.
+        num_videos: Number of annotated videos.
+        num_instances: Number of their valid instances.
+        num_opened: Number of video files that could be opened.
     """
 
     findings: tuple[Finding, ...]
@@ -62,23 +62,23 @@ def check_data(
     num_workers: int = 2,
     progress: bool = False,
 ) -> CheckReport:
-    """All that is wrong with ``annotations``, read with ``strict=False``, and with their videos.
+    """All problems of ``annotations``, read with ``strict=False``, and of their videos.
 
     Args:
-        annotations: what the annotation files say.
-        videos: folder with the video files; without it only the annotations are checked.
+        annotations: Content of the annotation files.
+        videos: Folder of the video files; without it only the annotations are checked.
         subjects: CSV with the columns video_id and subject.
-        num_workers: videos opened at a time.
-        progress: show a progress bar on the standard error stream.
+        num_workers: Number of videos opened at a time.
+        progress: Whether to show a progress bar on standard error.
 
     Raises: VideoError if the folder cannot be searched, AnnotationError if the file of subjects is
-        wrong.
+        invalid.
     """
     records = annotations.records
     findings = [Finding(problem.kind, problem.message) for problem in annotations.problems]
     findings += [Finding(ASSUMPTION, notice, is_error=False) for notice in annotations.notices]
     troubled = {problem.video_id for problem in annotations.problems}
-    if annotations.format != "elan":  # its tiers are parallel: two people may do the same
+    if annotations.format != "elan":  # its tiers are parallel: two people may act alike
         findings += find_duplicates(records, labels=annotations.labels)
     findings += find_placeholders(records)
     findings += [
@@ -107,7 +107,7 @@ def check_data(
 
 
 def find_duplicates(records: Iterable[VideoRecord], *, labels: LabelMap) -> list[Finding]:
-    """One error for each instance that is annotated more than once, with same segment and label."""
+    """An error for each instance that is annotated twice, with the same segment and label."""
     findings = []
     for record in records:
         instances = record.annotations
@@ -128,7 +128,7 @@ def find_duplicates(records: Iterable[VideoRecord], *, labels: LabelMap) -> list
 
 
 def check_subjects(records: Sequence[VideoRecord], subjects: dict[str, str]) -> list[Finding]:
-    """One error for each subject seen in more than one subset, and a notice for unnamed videos."""
+    """An error for each subject in more than one subset; a notice for videos without a subject."""
     videos: dict[str, dict[str, list[str]]] = {}
     unnamed = []
     for record in records:

@@ -1,4 +1,4 @@
-"""What is wrong with the video files of a data set, compared with what its annotations say."""
+"""Validation of the video files of a data set against its annotations."""
 
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,22 +27,22 @@ ROTATED_VIDEO = "rotated video"
 UNCLEAR_VIDEO = "unclear video"
 UNANNOTATED_VIDEO = "video without annotations"
 
-# Encoders and counting tools differ by one frame at the end of a video.
+# Encoders and tools disagree by one frame at the end of a video.
 _TOLERATED_FRAMES = 1
 
 
 @dataclass(frozen=True)
 class VideoFacts:
-    """What a video file itself says.
+    """Facts about a video, measured on its file.
 
     Attributes:
-        num_frames: frames with a packet in the file.
-        fps: mean frames per second.
-        duration_seconds: length.
-        is_variable_rate: whether the frames are not evenly spaced.
-        rotation_degrees: how far a player turns the picture.
-        is_end_decodable: whether its last frames can be decoded.
-        notices: what had to be assumed where the file is unclear.
+        num_frames: Number of frames with a packet in the file.
+        fps: Mean frames per second.
+        duration_seconds: Duration in seconds.
+        is_variable_rate: Whether the frames are not evenly spaced.
+        rotation_degrees: Rotation that makes frames upright.
+        is_end_decodable: Whether the last frames can be decoded.
+        notices: What was assumed where the file is unclear.
     """
 
     num_frames: int
@@ -62,9 +62,10 @@ def check_folder(
     num_workers: int,
     progress: bool,
 ) -> tuple[list[Finding], int]:
-    """What is wrong with the videos of ``records`` in ``folder``; how many could be opened.
+    """Problems of the videos of ``records`` in ``folder``, and how many could be opened.
 
-    The length of the videos in ``assumed_lengths`` is not known, so that of the file is right.
+    The annotations do not state the duration of the videos in ``assumed_lengths``, so that of the
+    file is used.
 
     Raises: VideoError if the folder cannot be searched.
     """
@@ -108,7 +109,7 @@ def check_each(
     num_workers: int,
     progress: bool,
 ) -> tuple[list[Finding], int]:
-    """What ``check`` finds about all ``names``, and of how many the file could be opened."""
+    """What ``check`` finds for all ``names``, and how many files could be opened."""
     findings = []
     num_opened = len(names)
     with (
@@ -133,7 +134,7 @@ def _check_file(record: VideoRecord, path: Path, *, is_length_assumed: bool) -> 
 
 
 def probe(path: Path) -> VideoFacts:
-    """What the file says, with its last frames decoded.
+    """Facts about a video file, whose last frames are decoded.
 
     Raises: VideoError if it cannot be opened.
     """
@@ -150,12 +151,12 @@ def probe(path: Path) -> VideoFacts:
 
 
 def _is_end_decodable(path: Path, *, fps: float) -> bool:
-    """Whether decoding from the last key frame on reaches the last packet of the video."""
+    """Whether decoding from the last keyframe reaches the last packet of the video."""
     try:
         with open_container(path) as container:
             stream = video_stream(container)
             times = [packet.pts for packet in container.demux(stream) if packet.pts is not None]
-            # A file cut off behind its index announces frames that are not there.
+            # A file truncated behind its index announces frames that it does not contain.
             if not times or len(times) < stream.frames:
                 return False
             last = max(times)
@@ -172,12 +173,12 @@ def _is_end_decodable(path: Path, *, fps: float) -> bool:
 
 
 def compare(record: VideoRecord, facts: VideoFacts, *, path: Path) -> list[Finding]:
-    """What is odd about a file, and where it disagrees with the annotations of ``record``."""
+    """What is unusual in a file, and where it disagrees with the annotations of ``record``."""
     place = f"video {record.video_id} ({path})"
     findings = []
     if facts.is_variable_rate:
         message = (
-            f"{place}: the frame rate varies (mean {facts.fps:.3f}), so frame numbers are no "
+            f"{place}: the frame rate varies (mean {facts.fps:.3f}), so frame numbers are not "
             "times; convert it to a constant rate before annotating it"
         )
         findings.append(Finding(VARIABLE_RATE, message))
@@ -237,10 +238,10 @@ def _compare_length(record: VideoRecord, facts: VideoFacts, *, place: str) -> li
 def measure_videos(
     records: Sequence[VideoRecord], assumed_lengths: Collection[str], *, all_rates: bool = False
 ) -> tuple[VideoRecord, ...]:
-    """``records`` with length, frame rate and number of frames of the file where only assumed.
+    """``records`` with duration, frame rate and number of frames of the file where only assumed.
 
     With ``all_rates`` also with frame rate and number of frames where these are not known. Records
-    without a path stay.
+    without a path stay unchanged.
 
     Raises: VideoError with all videos that cannot be opened.
     """

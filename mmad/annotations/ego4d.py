@@ -1,4 +1,4 @@
-"""The annotations of Ego4D's moments queries: clips of long videos, and what is done in them."""
+"""The annotations of Ego4D's moment queries, on clips of long videos."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from mmad.wording import count
 
 
 def read_ego4d_json(path: Path, *, fps: float | None = None) -> RawFile:
-    """What a file of Ego4D's moments says; each clip is a video with its ``clip_uid`` as id.
+    """The content of a file of Ego4D's moments; each clip is a video with its ``clip_uid`` as id.
 
     Instances of all annotators are kept. Labels that are not marked ``primary``, which the
     benchmark does not score, are left out with a notice.

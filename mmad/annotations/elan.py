@@ -1,7 +1,7 @@
-"""ELAN files (.eaf): the detections of a model as tiers that a person can correct by hand.
+"""Writing ELAN files (.eaf): detections as tiers, for correction by hand.
 
 Tiers of the model are named ``mmad:<body part>:<lane>``. Only these are ever replaced; every other
-tier of an existing file is kept as it is. Annotations on one tier of ELAN must not overlap, but
+tier of an existing file is kept. Annotations on one tier of ELAN must not overlap, but
 micro-actions do, also within a body part: so each body part has as many lanes as it needs.
 
 Source: ELAN Annotation Format 3.0, https://www.mpi.nl/tools/elan/EAFv3.0.xsd.
@@ -31,7 +31,7 @@ _VOCABULARY = "mmad-actions"
 _LANGUAGE = "eng"
 _SCHEMA_INSTANCE = "http://www.w3.org/2001/XMLSchema-instance"
 _SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
-# The schema fixes the order of the parts of a document.
+# The order of the elements of a document, which the schema prescribes.
 _ORDER = (
     "LICENSE",
     "HEADER",
@@ -59,10 +59,10 @@ _CONSTRAINTS = {
 
 @dataclass(frozen=True)
 class Lane:
-    """Detections of one tier; none overlaps another.
+    """Detections of one tier, which do not overlap.
 
     Attributes:
-        tier: name of the tier.
+        tier: Name of the tier.
         indices: positions in the detections, in order of start.
     """
 
@@ -86,27 +86,27 @@ def write_elan(
     kept.
 
     Args:
-        path: the .eaf file.
-        video: the video file, linked relative to the .eaf file.
-        detections: what the model found in this video.
-        labels: the label set of the detections.
-        min_score: lowest score that is written.
-        author: who is named as annotator of the model's tiers.
+        path: Path of the .eaf file.
+        video: Video file, linked relative to the .eaf file.
+        detections: Detections of the model in this video.
+        labels: Label set of the detections.
+        min_score: Lowest score that is written.
+        author: Name of the annotator of the model's tiers.
 
-    Raises: AnnotationError if an existing file is no ELAN file, or if a tier made by hand depends
-        on a tier of the model.
+    Raises: AnnotationError if an existing file is not an ELAN file, or if a tier made by hand
+        depends on a tier of the model.
     """
     path = Path(path)
     chosen = detections[detections.scores >= min_score]
     root = _read_document(path) if path.exists() else _new_document(author=author)
     _remove_model_tiers(root, path=path)
     _link_video(root, video=video, folder=path.parent)
-    milliseconds = whole_whole_number(chosen)
+    milliseconds = whole_milliseconds(chosen)
     slot_ids = [slot.get("TIME_SLOT_ID", "") for slot in root.iter("TIME_SLOT")]
     slots = count(_highest(slot_ids, prefix="ts") + 1)
     names = count(_highest(_annotation_ids(root), prefix="a") + 1)
     time_order = root.find("TIME_ORDER")
-    assert time_order is not None  # both ways to the document make one
+    assert time_order is not None  # read or created above
     for lane in tiers_of(chosen, labels=labels):
         tier = ElementTree.SubElement(
             root, "TIER", LINGUISTIC_TYPE_REF=_TYPE, TIER_ID=lane.tier, ANNOTATOR=author
@@ -138,10 +138,10 @@ def write_elan(
     write_text(path, f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n')
 
 
-def whole_whole_number(detections: Detections) -> list[tuple[int, int]]:
+def whole_milliseconds(detections: Detections) -> list[tuple[int, int]]:
     """Start and end of each detection in milliseconds, the end at least one after the start.
 
-    >>> whole_whole_number(Detections([[0.1004, 0.1004], [1.0, 2.5]], [0, 0], [1.0, 1.0]))
+    >>> whole_milliseconds(Detections([[0.1004, 0.1004], [1.0, 2.5]], [0, 0], [1.0, 1.0]))
     [(100, 101), (1000, 2500)]
     """
     found = []
@@ -152,18 +152,17 @@ def whole_whole_number(detections: Detections) -> list[tuple[int, int]]:
 
 
 def tiers_of(detections: Detections, *, labels: LabelMap) -> list[Lane]:
-    """The detections of each body part, spread over as few lanes as keep them apart.
+    """The detections of each body part, in as few lanes as possible without overlap in a lane.
 
-    A label set without parents is one group, "action". In order of start, each detection goes to
-    the lowest lane that is free again; that needs no more lanes than detections are under way at
-    once.
+    A label set without body parts is one group, "action". In order of start, each detection goes
+    to the lowest free lane; so there are only as many lanes as simultaneous detections.
 
     >>> from mmad.labels import MA52
     >>> found = Detections([[0, 2], [1, 3], [2, 4]], [9, 10, 9], [0.9, 0.8, 0.7])
     >>> [(lane.tier, lane.indices) for lane in tiers_of(found, labels=MA52)]
     [('mmad:head:1', (0, 2)), ('mmad:head:2', (1,))]
     """
-    milliseconds = whole_whole_number(detections)
+    milliseconds = whole_milliseconds(detections)
     groups: dict[int, list[int]] = {}
     parents = labels.to_parents(detections.labels) if labels.has_parents else [0] * len(detections)
     for index, parent in enumerate(parents):
@@ -202,10 +201,12 @@ def _new_document(*, author: str) -> ElementTree.Element:
 
 
 class _Builder(ElementTree.TreeBuilder):
-    """Builds the tree and refuses a document type: only there can entities be declared."""
+    """Builds the tree but refuses a document type, the only place to declare entities."""
 
     def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
-        raise AnnotationError("an ELAN file has no document type (<!DOCTYPE>); it was not read")
+        raise AnnotationError(
+            "an ELAN file has no document type (<!DOCTYPE>); the file was not read"
+        )
 
 
 def parse_elan(path: Path) -> ElementTree.Element:
@@ -261,8 +262,8 @@ def _remove_model_tiers(root: ElementTree.Element, *, path: Path) -> None:
     ]
     if dependent:
         raise AnnotationError(
-            f"{path}: the tiers {', '.join(dependent)} hang on tiers of the model, which would be "
-            "replaced; give them another parent tier in ELAN, or name another file"
+            f"{path}: the tiers {', '.join(dependent)} depend on tiers of the model, which would "
+            "be replaced; give them another parent tier in ELAN, or name another file"
         )
     for tier in ours:
         root.remove(tier)
@@ -289,7 +290,7 @@ def _is_ours(tier_id: str) -> bool:
 
 
 def _link_video(root: ElementTree.Element, *, video: Path, folder: Path) -> None:
-    """Name ``video`` in the header, unless a person has linked a video there already."""
+    """Link ``video`` in the header, unless a person has already linked one."""
     header = root.find("HEADER")
     assert header is not None
     if header.find("MEDIA_DESCRIPTOR") is not None:
@@ -324,7 +325,7 @@ def _highest(names: Sequence[str], *, prefix: str) -> int:
 
 
 def _sort_time_slots(time_order: ElementTree.Element) -> None:
-    """Put the slots in order of time; a slot without a time stays behind the one before it."""
+    """Sort the slots by time; a slot without a time stays behind its predecessor."""
     keyed = []
     last = 0
     for slot in time_order:
@@ -334,7 +335,7 @@ def _sort_time_slots(time_order: ElementTree.Element) -> None:
 
 
 def _add_vocabulary(root: ElementTree.Element, *, labels: LabelMap) -> None:
-    """Give ``root`` our linguistic type and the list of actions, in place of older ones of ours."""
+    """Add our linguistic type and vocabulary of actions to ``root``, replacing older ones."""
     for tag, attribute, name in (
         ("LINGUISTIC_TYPE", "LINGUISTIC_TYPE_ID", _TYPE),
         ("CONTROLLED_VOCABULARY", "CV_ID", _VOCABULARY),
@@ -363,7 +364,7 @@ def _add_vocabulary(root: ElementTree.Element, *, labels: LabelMap) -> None:
 
 
 def _set_last_annotation(root: ElementTree.Element) -> None:
-    """Tell ELAN which number it gave last, so that it does not give it again."""
+    """Record the highest annotation number, so that ELAN does not assign it again."""
     header = root.find("HEADER")
     assert header is not None
     name = "lastUsedAnnotationId"

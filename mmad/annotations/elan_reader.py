@@ -1,4 +1,4 @@
-"""ELAN files (.eaf) that a person made: annotations on tiers become instances of a video.
+"""Reading ELAN files (.eaf): annotations on tiers become instances of a video.
 
 Source: ELAN Annotation Format 3.0, https://www.mpi.nl/tools/elan/EAFv3.0.xsd.
 """
@@ -33,13 +33,13 @@ _MICRO_ACTIONS = {
 
 @dataclass(frozen=True)
 class ElanChoice:
-    """What of an ELAN file is read.
+    """Which tiers of an ELAN file are read, and in which language.
 
     Attributes:
-        tiers: names of tiers, or patterns such as ``gesture*``; all if neither these nor types are
+        tiers: Names of tiers, or patterns such as ``gesture*``; all if neither these nor types are
             given.
-        tier_types: linguistic types of tiers, or patterns.
-        language: language of the values of multilingual vocabularies, such as ``eng``; by default
+        tier_types: Linguistic types of tiers, or patterns.
+        language: Language of the values of multilingual vocabularies, such as ``eng``; by default
             the first of each value.
     """
 
@@ -54,16 +54,16 @@ class ElanChoice:
         tier_types: Sequence[str] | None,
         language: str | None,
     ) -> "ElanChoice":
-        """The choice of options or settings, of which any may be absent."""
+        """The choice made by options or settings, any of which may be absent."""
         return cls(tuple(tiers or ()), tuple(tier_types or ()), language)
 
     @property
     def is_made(self) -> bool:
-        """Whether tiers are chosen at all."""
+        """Whether any tiers are chosen."""
         return bool(self.tiers or self.tier_types)
 
     def has(self, tier: ElementTree.Element) -> bool:
-        """Whether a tier is one of the chosen."""
+        """Whether a tier is among the chosen ones."""
         name, kind = tier.get("TIER_ID", ""), tier.get("LINGUISTIC_TYPE_REF", "")
         return any(fnmatchcase(name, pattern) for pattern in self.tiers) or any(
             fnmatchcase(kind, pattern) for pattern in self.tier_types
@@ -75,27 +75,27 @@ class _Vocabulary:
     """A controlled vocabulary, with one label for each of its entries.
 
     Attributes:
-        by_id: label of each entry that has an id.
-        by_value: label of each value in any language, in lower case.
+        by_id: Label of each entry with an id.
+        by_value: Label of each value in any language, in lower case.
     """
 
     by_id: dict[str, str] = field(default_factory=dict)
     by_value: dict[str, str] = field(default_factory=dict)
 
     def label(self, entry_id: str | None, value: str) -> str:
-        """The label of an annotation, joined by the id of its entry, else by its value."""
+        """The label of an annotation, by the id of its entry, else by its value."""
         known = self.by_id.get(entry_id or "")
         return known or self.by_value.get(value.casefold(), value)
 
 
 @dataclass(frozen=True)
 class _Tier:
-    """What a tier holds.
+    """The content of a tier.
 
     Attributes:
-        name: of the tier.
-        instances: with a label each: a micro-action's name, or the text of the annotation.
-        vocabulary: values that ELAN offers on this tier.
+        name: Name of the tier.
+        instances: Its instances; labels are names of micro-actions, or texts of annotations.
+        vocabulary: Values that ELAN offers on this tier.
     """
 
     name: str
@@ -108,10 +108,10 @@ class _Tier:
 
 
 def micro_action(text: str) -> str | None:
-    """Name of the micro-action that ``text`` is the name or code of, or None.
+    """The micro-action whose name or code is ``text``, or None.
 
-    Both together and a score behind are read too, as `write_elan` writes them. A number is none: in
-    ELAN it is more often a rating than an index.
+    Both together and a score after them are read, too, as `write_elan` writes them. A number is not
+    a micro-action: in ELAN it is more often a rating than an index.
 
     >>> micro_action("B1 nodding (0.83)"), micro_action("b1"), micro_action("Nodding")
     ('nodding', 'nodding', 'nodding')
@@ -122,25 +122,25 @@ def micro_action(text: str) -> str | None:
 
 
 def read_elan(path: Path, *, fps: float | None = None, choice: ElanChoice | None = None) -> RawFile:
-    """What a person annotated in an ELAN file, as one video.
+    """The manual annotations in an ELAN file, as one video.
 
     The label of an annotation is the micro-action that its value names, else the one that its tier
-    names, else its value itself (without one, the name of the tier). Where at least half of the
-    tiers hold micro-actions, tiers that hold none, such as speech, are left out with a notice, and
-    the labels are those of MA-52; otherwise they are all values, and those of the controlled
+    names, else its value itself (without one, the name of the tier). If at least half of the tiers
+    contain micro-actions, tiers without any, such as speech, are left out with a notice, and the
+    labels are those of MA-52; otherwise they are all values, and those of the controlled
     vocabularies of their tiers, sorted.
 
     A value of a multilingual vocabulary is read in one language, whatever language it was written
     in. On tiers that were chosen, annotations that refer to one of another tier have its times.
 
     The video has the name of the first linked video file, else that of the .eaf file. ELAN does not
-    store its length: it is that of the linked file if it is where the link says, or beside the
-    .eaf file; otherwise the last time slot is taken, with a notice. Tiers of the model
-    (``mmad:``), other annotations that refer to others, and those without times of their own are
-    left out with a notice.
+    store its duration: it is that of the linked file if that exists at the link or beside the .eaf
+    file; otherwise the last time slot is used, with a notice. Tiers of the model (``mmad:``), other
+    annotations that refer to others, and those without times of their own are left out with a
+    notice.
 
-    Raises: AnnotationError if the file is missing, is no XML, has a document type, or is not an
-    ELAN file in milliseconds.
+    Raises: AnnotationError if the file is missing, not XML, has a document type, or is not an ELAN
+    file in milliseconds.
     """
     root = _parse(path)
     raw = RawFile()
@@ -148,7 +148,7 @@ def read_elan(path: Path, *, fps: float | None = None, choice: ElanChoice | None
     known = [value for value in milliseconds.values() if value is not None]
     if not known and not raw.problems:
         message = (
-            "no time slot, so the length of the video is not known; annotate something, or leave "
+            "no time slot, so the duration of the video is not known; annotate something, or leave "
             "the file out"
         )
         raw.problems.append(Problem(BAD_VALUE, message))
@@ -171,7 +171,7 @@ def read_elan(path: Path, *, fps: float | None = None, choice: ElanChoice | None
     )
     if not _measure(video, links=links, folder=path.parent):
         raw.notices.append(
-            f"{path.name} does not tell the length of its video: the last time in it is taken, "
+            f"{path.name} does not state the duration of its video; its last time is used, "
             f"{video.duration_seconds:.3f} s"
         )
     raw.videos.append(video)
@@ -193,7 +193,7 @@ def _parse(path: Path) -> ElementTree.Element:
 
 
 def _read_times(root: ElementTree.Element, *, problems: list[Problem]) -> dict[str, int | None]:
-    """Milliseconds of each time slot; None for one that ELAN places between its neighbours."""
+    """Milliseconds of each time slot; None for a slot without a time of its own."""
     times: dict[str, int | None] = {}
     for slot in root.iterfind("TIME_ORDER/TIME_SLOT"):
         name, text = slot.get("TIME_SLOT_ID", ""), slot.get("TIME_VALUE")
@@ -284,10 +284,10 @@ def _is_of_model(tier: ElementTree.Element) -> bool:
 
 
 def _bearers_of_times(root: ElementTree.Element) -> dict[str, ElementTree.Element]:
-    """The annotation with times that each annotation refers to, also by way of others, by id.
+    """The annotation with times that each annotation refers to, directly or via others, by id.
 
-    Annotations of one tier that share a parent divide its time in a way the file does not tell, so
-    they and what refers to them are left out.
+    Annotations of one tier that share a parent divide its time in a way that the file does not
+    record, so they and those that refer to them are left out.
     """
     found: dict[str, ElementTree.Element] = {}
     parents: dict[str, str] = {}
@@ -335,7 +335,7 @@ def _vocabularies(
             outside = _external_vocabulary(link, name=name, folder=folder)
             if outside is None:
                 raw.notices.append(
-                    f"vocabulary '{name}' lies in {link}, which is not beside the ELAN file: only "
+                    f"vocabulary '{name}' is in {link}, which is not beside the ELAN file: only "
                     "the values that are used are known"
                 )
             element = element if outside is None else outside
@@ -374,7 +374,7 @@ def _entries(element: ElementTree.Element, *, language: str | None) -> _Vocabula
         vocabulary.by_id[entry.get("CVE_ID", "")] = label
         for _, text in values:
             vocabulary.by_value.setdefault(text.casefold(), label)
-    # In older files an entry has one value, which is its text.
+    # In older files an entry has a single value, its text.
     for entry in element.iterfind("CV_ENTRY"):
         if text := (entry.text or "").strip():
             vocabulary.by_value.setdefault(text.casefold(), micro_action(text) or text)
@@ -382,7 +382,7 @@ def _entries(element: ElementTree.Element, *, language: str | None) -> _Vocabula
 
 
 def _choose_tiers(tiers: Sequence[_Tier], *, name: str, raw: RawFile) -> list[_Tier]:
-    """The tiers that hold behaviour; gives ``raw`` the label set they use."""
+    """The tiers that contain behaviour; sets the classes of ``raw`` to the labels they use."""
     used = [tier for tier in tiers if tier.instances]
     chosen = [tier for tier in used if tier.has_micro_actions]
     if used and 2 * len(chosen) >= len(used):
@@ -399,17 +399,17 @@ def _choose_tiers(tiers: Sequence[_Tier], *, name: str, raw: RawFile) -> list[_T
 
 
 def _classes(tiers: Sequence[_Tier]) -> tuple[str, ...] | None:
-    """All values of the tiers and their vocabularies; those of MA-52 if they are nothing else."""
+    """All values of the tiers and their vocabularies; the labels of MA-52 if all are among them."""
     values = {instance.label for tier in tiers for instance in tier.instances}
     values.update(value for tier in tiers for value in tier.vocabulary.by_value.values())
     if values and values <= set(MA52.names):
         return MA52.names
-    # Case makes no difference to a label: of two spellings one is kept.
+    # Labels are case-insensitive: of two spellings one is kept.
     return tuple({value.casefold(): value for value in sorted(values)}.values()) or None
 
 
 def _tell_parallel(tiers: Sequence[_Tier], *, name: str, raw: RawFile) -> None:
-    """Add a notice if tiers say the same: of two people or hands that is true twice."""
+    """Add a notice if tiers repeat annotations, which is right only for two people or hands."""
     seen: dict[tuple[float, float, str], set[str]] = {}
     for tier in tiers:
         for one in tier.instances:
@@ -430,7 +430,7 @@ def _linked_video(root: ElementTree.Element, *, name: str, raw: RawFile) -> list
     media = root.findall("HEADER/MEDIA_DESCRIPTOR")
     videos = [one for one in media if one.get("MIME_TYPE", "").startswith("video")]
     for one in videos or media:
-        # Links of Windows may have backslashes, and all have %20 for a space.
+        # Links made on Windows may have backslashes, and all have %20 for a space.
         urls = (one.get("MEDIA_URL", ""), one.get("RELATIVE_MEDIA_URL", ""))
         links = [unquote(url).replace("\\", "/") for url in urls]
         links = [link for link in links if PurePosixPath(link).stem]
@@ -446,10 +446,11 @@ def _linked_video(root: ElementTree.Element, *, name: str, raw: RawFile) -> list
 
 
 def _measure(video: RawVideo, *, links: Sequence[str], folder: Path) -> bool:
-    """Give ``video`` the length, frame rate and number of frames of the linked file, if it is at
-    hand; whether it is.
+    """Set duration, frame rate and number of frames of ``video`` from the linked file.
+
+    Returns False if there is no such file.
     """
-    # Not at the top: the decoder is slow to import, and few files need it.
+    # Imported here because the decoder is slow to import, and few files need it.
     from mmad.video.index import index_video
 
     linked = [Path(urlsplit(one).path if one.startswith("file:") else one) for one in links]

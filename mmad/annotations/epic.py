@@ -1,4 +1,4 @@
-"""The annotation CSV of EPIC-KITCHENS-100, one row an action of a verb and a noun."""
+"""The annotation CSV of EPIC-KITCHENS-100, with one row per action, a verb and a noun."""
 
 import re
 from pathlib import Path
@@ -15,11 +15,11 @@ _CLOCK = re.compile(r"(\d{1,4}):(\d{1,4}):(\d{1,4}(?:\.\d+)?)")
 
 
 def read_epic_verb_csv(path: Path, *, fps: float | None = None) -> RawFile:
-    """What an EPIC-KITCHENS-100 CSV says, with the classes of the verbs as labels.
+    """The content of an EPIC-KITCHENS-100 CSV, with the classes of the verbs as labels.
 
     The names of the classes come from ``EPIC_100_verb_classes.csv`` (or ``verb_classes.csv``), and
-    lengths and frame rates from ``EPIC_100_video_info.csv``, if these lie beside the file.
-    Otherwise labels are numbers, and the last stop is taken as the length, with a notice.
+    durations and frame rates from ``EPIC_100_video_info.csv``, if these are beside the file.
+    Otherwise labels are numbers, and the last stop is taken as the duration, with a notice.
 
     Raises: AnnotationError if a file cannot be split into columns.
     """
@@ -70,20 +70,20 @@ def _read(path: Path, *, word: str, fps: float | None) -> RawFile:
     assumed = sum(video.is_length_assumed for video in raw.videos)
     if assumed:
         raw.notices.append(
-            f"{path.name} does not tell the length of {count(assumed, 'video')}: the last stop is "
-            "taken; put EPIC_100_video_info.csv beside it"
+            f"{path.name} does not state the duration of {count(assumed, 'video')}; the last stop "
+            "is used; put EPIC_100_video_info.csv beside it"
         )
     return raw
 
 
 def _seconds(clock: str) -> float | None:
-    """Seconds of ``00:01:02.50``; None if it is something else."""
+    """Seconds of a text such as ``00:01:02.50``; None if it is something else."""
     match = _CLOCK.fullmatch(clock)
     return None if match is None else 3600 * int(match[1]) + 60 * int(match[2]) + float(match[3])
 
 
 def _lengths(path: Path) -> dict[str, tuple[float, float | None]]:
-    """Length and frame rate of each video; empty if there is no such file."""
+    """Duration and frame rate of each video; empty if there is no such file."""
     if not path.is_file():
         return {}
     header, rows = parse_csv(path, read_text(path))
@@ -97,7 +97,7 @@ def _lengths(path: Path) -> dict[str, tuple[float, float | None]]:
 
 
 def _classes(folder: Path, word: str) -> tuple[str, ...] | None:
-    """Names of the classes by index; None if their file is not there, or does not name each."""
+    """Names of the classes by index; None if their file is missing or incomplete."""
     places = [folder / name for name in (f"EPIC_100_{word}_classes.csv", f"{word}_classes.csv")]
     path = next((place for place in places if place.is_file()), None)
     if path is None:

@@ -1,4 +1,4 @@
-"""Annotations that only stand in for hidden ones."""
+"""Detection of placeholders for hidden annotations."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -16,10 +16,10 @@ _PLACEHOLDER_MIN_VIDEOS = 5
 
 
 def find_placeholders(records: Sequence[VideoRecord]) -> list[Finding]:
-    """One error for each subset whose annotations only stand in for hidden ones.
+    """An error for each subset whose annotations are placeholders for hidden ones.
 
-    That is the published test file of MMA-52: one instance a video, frames 0 to 20, classes in
-    turn.
+    The published test file of MMA-52 is of this kind: one instance per video, frames 0 to 20,
+    classes in turn.
     """
     findings = []
     for subset in sorted({record.subset for record in records}):
@@ -29,7 +29,7 @@ def find_placeholders(records: Sequence[VideoRecord]) -> list[Finding]:
             continue
         labels = [int(record.annotations.labels[0]) for record in suspects]
         in_turn = [next_one == one + 1 for one, next_one in pairwise(labels)]
-        # Each time round, and at a video left out, the turn is broken once.
+        # The sequence breaks once per round, and once at each video left out.
         if np.mean(in_turn) >= 0.8:
             message = (
                 f"subset {subset}: {len(suspects)} of {len(chosen)} videos have one instance, "
@@ -49,6 +49,6 @@ def _is_placeholder(record: VideoRecord) -> bool:
         return False
     if record.fps:
         return round(end * record.fps) == _PLACEHOLDER_FRAMES
-    # Without a frame rate: 20 frames at some whole number of frames per second.
+    # Without a frame rate: 20 frames at any whole number of frames per second.
     fps = _PLACEHOLDER_FRAMES / end
     return 20 <= fps <= 60 and abs(fps - round(fps)) < 0.01

@@ -1,4 +1,4 @@
-"""What is wrong with annotations: one value per problem, of a kind by which they are grouped."""
+"""Problems of annotations, each of a kind by which they are grouped."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,9 +21,9 @@ class Problem:
     """One problem.
 
     Attributes:
-        kind: what sort of problem, for grouping; one of the names in this file or in `check`.
-        message: where, what was found, what was expected and what to do.
-        video_id: the video concerned, where it is known.
+        kind: Kind of problem, for grouping; one of the names in this file or in `check`.
+        message: Place, what was found, what was expected and what to do.
+        video_id: The video concerned, if known.
     """
 
     kind: str
@@ -33,12 +33,12 @@ class Problem:
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that a check of a data set found.
+    """One result of a check of a data set.
 
     Attributes:
-        kind: what sort of thing, for grouping.
-        message: video, what was found, what was expected, what to do.
-        is_error: whether it should be repaired; otherwise it is good to know.
+        kind: Kind of finding, for grouping.
+        message: Video, what was found, what was expected, what to do.
+        is_error: Whether it should be repaired; otherwise it is good to know.
     """
 
     kind: str
@@ -47,7 +47,7 @@ class Finding:
 
 
 def raise_annotation_problems(source: str | Path, problems: Sequence[Problem]) -> None:
-    """Raise one AnnotationError with all ``problems`` of ``source``; do nothing if there are none.
+    """Raise one AnnotationError with all ``problems`` of ``source``, if there are any.
 
     >>> raise_annotation_problems("a.json", [])
     >>> raise_annotation_problems("a.json", [Problem(BAD_VALUE, "video x: duration is nan")])

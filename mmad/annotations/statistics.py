@@ -1,4 +1,4 @@
-"""Numbers that describe a set of annotations: size, durations, overlap, classes.
+"""Statistics of annotations: size, durations, overlap, classes.
 
 Source: the columns of Table 1 of the MMA-52 paper. The paper counted every video at 30 frames per
 second although a fifth of them have 29; so lengths are given both in true seconds and as frames /
@@ -31,12 +31,12 @@ class LengthStatistics:
     """Lengths in seconds; every number is 0 for an empty set.
 
     Attributes:
-        total_seconds: sum.
-        mean_seconds: mean.
-        std_seconds: standard deviation of the sample.
-        min_seconds: shortest.
-        max_seconds: longest.
-        percentiles_seconds: the 5th, 25th, 50th (median), 75th and 95th percentile, by that number.
+        total_seconds: Sum.
+        mean_seconds: Mean.
+        std_seconds: Sample standard deviation.
+        min_seconds: Minimum.
+        max_seconds: Maximum.
+        percentiles_seconds: 5th, 25th, 50th (median), 75th and 95th percentile, by that number.
     """
 
     total_seconds: float
@@ -54,19 +54,20 @@ class LengthStatistics:
 
 @dataclass(frozen=True)
 class OverlapStatistics:
-    """How instances of one video lie over each other.
+    """How instances of the same video overlap.
 
     Attributes:
-        num_instances: instances that overlap another one.
-        num_instances_same_class: that overlap another one of their class.
-        num_instances_same_parent: of their body part; None for a label set without parents.
-        num_pairs: overlapping pairs.
-        num_pairs_same_class: overlapping pairs of one class.
-        num_videos: videos with an overlapping pair.
-        videos_by_concurrency: number of videos by the most instances that are under way at once.
-        share_covered: share of all video time under at least one instance.
-        share_covered_twice: share of all video time under at least two.
-        class_pairs: number of overlapping pairs by their two classes (lower index first), most
+        num_instances: Number of instances that overlap another one.
+        num_instances_same_class: Number that overlap another one of their class.
+        num_instances_same_parent: Number that overlap another one of their body part; None for a
+            label set without body parts.
+        num_pairs: Number of overlapping pairs.
+        num_pairs_same_class: Number of overlapping pairs of the same class.
+        num_videos: Number of videos with an overlapping pair.
+        videos_by_concurrency: Number of videos by their maximum number of simultaneous instances.
+        share_covered: Share of all video time covered by at least one instance.
+        share_covered_twice: Share of all video time covered by at least two.
+        class_pairs: Number of overlapping pairs by their two classes (lower index first), most
             frequent first.
     """
 
@@ -84,24 +85,25 @@ class OverlapStatistics:
 
 @dataclass(frozen=True)
 class SubsetStatistics:
-    """The numbers of one subset, or of all.
+    """Statistics of one subset, or of all.
 
     Attributes:
-        name: the subset, or "all".
-        num_videos: videos.
-        num_instances: annotated instances.
-        num_subjects: different subjects; None if any video's subject is not known.
-        videos_by_fps: number of videos by frame rate; empty if none is known.
-        videos: lengths of the videos.
-        instances: lengths of the instances.
-        videos_at_30fps: lengths of the videos as frames / 30; None where frames are not known.
-        instances_at_30fps: lengths of the instances as frames / 30; None where the above is.
-        share_under_1_second: share of instances shorter than a second.
-        num_starting_at_0: instances that start with their video.
-        videos_by_num_instances: number of videos by their number of instances.
-        overlap: how instances overlap.
-        class_counts: instances of each label.
-        parent_counts: instances of each body part; empty for a label set without parents.
+        name: Name of the subset, or "all".
+        num_videos: Number of videos.
+        num_instances: Number of annotated instances.
+        num_subjects: Number of different subjects; None if the subject of any video is not known.
+        videos_by_fps: Number of videos by frame rate; empty if none is known.
+        videos: Durations of the videos.
+        instances: Durations of the instances.
+        videos_at_30fps: Durations of the videos as frames / 30; None if frames are not known.
+        instances_at_30fps: Durations of the instances as frames / 30; None if frames are not known.
+        share_under_1_second: Share of instances shorter than a second.
+        num_starting_at_0: Number of instances that start with their video.
+        videos_by_num_instances: Number of videos by their number of instances.
+        overlap: How instances overlap.
+        class_counts: Number of instances of each label.
+        parent_counts: Number of instances of each body part; empty for a label set without body
+            parts.
     """
 
     name: str
@@ -124,7 +126,7 @@ class SubsetStatistics:
 def describe_records(
     records: Sequence[VideoRecord], *, labels: LabelMap
 ) -> tuple[SubsetStatistics, ...]:
-    """The numbers of each subset, train, val and test first, and of all if there are several."""
+    """Statistics of each subset, train, val and test first, and of all if there are several."""
     order = {"train": 0, "val": 1, "test": 2}
     subsets = {record.subset for record in records}
     names = sorted(subsets, key=lambda name: (order.get(name, 3), name))
@@ -140,7 +142,7 @@ def describe_records(
 def describe_subset(
     records: Sequence[VideoRecord], name: str, *, labels: LabelMap
 ) -> SubsetStatistics:
-    """The numbers of ``records`` taken together."""
+    """Statistics of ``records`` taken together."""
     all_labels = np.concatenate([_EMPTY, *(record.annotations.labels for record in records)])
     instance_seconds = _instance_lengths(records)
     starts = [record.annotations.segments_seconds[:, 0] for record in records]
@@ -177,14 +179,14 @@ def describe_subset(
 
 @dataclass(frozen=True)
 class ClipStatistics:
-    """The numbers of a list of clips.
+    """Statistics of a list of clips.
 
     Attributes:
-        name: the subset.
-        num_clips: clips.
-        num_unlabelled: clips without a label.
-        class_counts: clips of each label.
-        parent_counts: clips of each body part; empty for a label set without parents.
+        name: Name of the subset.
+        num_clips: Number of clips.
+        num_unlabelled: Number of clips without a label.
+        class_counts: Number of clips of each label.
+        parent_counts: Number of clips of each body part; empty for a label set without body parts.
     """
 
     name: str
@@ -195,7 +197,7 @@ class ClipStatistics:
 
 
 def describe_clips(clips: Sequence[ClipRecord], *, labels: LabelMap) -> ClipStatistics:
-    """The numbers of the clips of one list."""
+    """Statistics of the clips of one list."""
     known = np.array([clip.label for clip in clips if clip.label is not None], dtype=np.int64)
     return ClipStatistics(
         name=clips[0].subset if clips else "",
@@ -217,8 +219,8 @@ def _instance_lengths(records: Sequence[VideoRecord]) -> NDArray[np.float64]:
 
 
 def _instance_lengths_at_30fps(records: Sequence[VideoRecord]) -> NDArray[np.float64]:
-    """Length of every instance as whole frames / 30; the frame rates must be known."""
-    # A JSON file has rounded the seconds; the nearest frames are the ones that were annotated.
+    """Duration of every instance as whole frames / 30; the frame rates must be known."""
+    # Seconds are rounded in JSON files; the nearest frames are the annotated ones.
     frames = [
         np.round(record.annotations.segments_seconds * (record.fps or 0)) for record in records
     ]
@@ -287,7 +289,7 @@ def _describe_overlap(records: Sequence[VideoRecord], *, labels: LabelMap) -> Ov
 
 
 def time_by_depth(segments_seconds: NDArray[np.float64]) -> dict[int, float]:
-    """Seconds that exactly 1, 2, ... of the segments are under way at once, by that number.
+    """Seconds that are covered by exactly 1, 2, ... segments, by that number.
 
     >>> time_by_depth(np.array([[0.0, 4.0], [3.0, 6.0], [6.0, 7.0]]))
     {1: 6.0, 2: 1.0}

@@ -1,4 +1,4 @@
-"""Names of subsets, as files of annotations write them or as their names tell."""
+"""Names of subsets in annotation files and in their names."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ _IN_VIDEO_ID = re.compile(rf"^{_SUBSET}[_-]?\d")
 
 
 def plain_subset(name: str) -> str:
-    """``name`` as mmad calls the subset: train, val, test, or the name itself.
+    """The canonical name of a subset: train, val, test, or ``name`` itself.
 
     >>> plain_subset("Validation"), plain_subset("val"), plain_subset("fold 3")
     ('val', 'val', 'fold 3')
@@ -22,7 +22,7 @@ def plain_subset(name: str) -> str:
 
 
 def guess_subset(path: Path, *, video_id: str = "") -> str | None:
-    """The subset that the name of the file tells, else the video id, else None.
+    """The subset according to the name of the file, else to the video id, else None.
 
     >>> guess_subset(Path("gt_val.csv")), guess_subset(Path("all.csv"), video_id="train0012")
     ('val', 'train')

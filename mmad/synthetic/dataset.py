@@ -1,4 +1,4 @@
-"""Writes a synthetic data set: videos, annotations in the official formats, clips for recognition.
+"""Synthetic data sets: videos, annotations in the official formats, clips for recognition.
 
 Layout of the folder: ``videos/``, ``annotations/mma52.json`` and
 ``annotations/{train,val,test}.csv``, ``subjects.csv``, ``clips/`` with
@@ -45,41 +45,41 @@ from mmad.workers import run_jobs
 SUBSETS = ("train", "val", "test")
 SETTINGS_FILE = "synthesize.json"
 
-# Increased when the same settings give other pixels or annotations, so that old folders are not
-# mixed with new.
+# Increased whenever the same settings give other pixels or annotations, so that old and new
+# files are never mixed in a folder.
 _GENERATOR_VERSION = 4
 CLIPS_PER_SUBJECT = 52
-# The same settings give the same bytes with the same versions of these; noted, never compared.
+# The same settings and versions of these give the same bytes; recorded, never compared.
 _PACKAGES = {"av": av.__version__, "numpy": np.__version__, "opencv": cv2.__version__}
 
 
 class SynthesisSettings(Settings):
-    """Everything that decides what a synthetic data set contains."""
+    """Settings of a synthetic data set."""
 
-    seed: int = Field(0, ge=0, description="of all random choices")
+    seed: int = Field(0, ge=0, description="seed of all random choices")
     train: int = Field(300, ge=0, description="training videos")
     val: int = Field(80, ge=0, description="validation videos")
     test: int = Field(80, ge=0, description="test videos")
     clips: int = Field(
         0, ge=0, description="training clips for recognition; val and test get a quarter"
     )
-    videos_per_subject: int = Field(10, ge=1, description="about how many videos show one subject")
+    videos_per_subject: int = Field(10, ge=1, description="approximate videos of a subject")
     first_subject: int = Field(
         0, ge=0, description="number of the first subject, to keep sets apart"
     )
-    width: int = Field(112, ge=32, description="pixels, even")
-    height: int = Field(112, ge=32, description="pixels, even")
+    width: int = Field(112, ge=32, description="width in pixels, even")
+    height: int = Field(112, ge=32, description="height in pixels, even")
     fps: int = Field(30, ge=5, le=120, description="frames per second of most videos")
     share_29fps: float = Field(
-        0.18, ge=0, le=1, description="share of videos with one frame less a second"
+        0.18, ge=0, le=1, description="share of videos with one frame per second less"
     )
     min_seconds: float = Field(5.0, gt=0, description="shortest video")
     max_seconds: float = Field(15.0, gt=0, description="longest video")
     classes: tuple[int, ...] = Field(
-        tuple(range(len(MA52))), min_length=1, description="that occur"
+        tuple(range(len(MA52))), min_length=1, description="labels that occur"
     )
     class_weights: Literal["mma52", "uniform"] = Field("mma52", description="long-tailed or equal")
-    crf: int = Field(20, ge=0, le=51, description="H.264 quality, lower is better")
+    crf: int = Field(20, ge=0, le=51, description="quality of x264; lower is better")
 
     @field_validator("width", "height")
     @classmethod
@@ -122,7 +122,7 @@ class Job:
 
 @dataclass(frozen=True)
 class SynthesisSummary:
-    """What a data set holds, and how many of its files were written now."""
+    """Contents of a data set, and how many of its files this call wrote."""
 
     num_videos: int
     num_clips: int
@@ -133,11 +133,11 @@ class SynthesisSummary:
 def synthesize(
     out: str | Path, settings: SynthesisSettings, *, num_workers: int = 1, overwrite: bool = False
 ) -> SynthesisSummary:
-    """Make the data set in ``out``, or finish one that was interrupted.
+    """Make the data set in ``out``, or resume one that was interrupted.
 
     Finished videos are kept; annotations are written last.
 
-    Raises: ConfigError if the folder holds something else, or a set with other settings, unless
+    Raises: ConfigError if the folder contains something else, or a set with other settings unless
     ``overwrite``, or if there is no worker; OutputError if another process is writing to it.
     """
     out = Path(out)
@@ -170,7 +170,7 @@ def _synthesize(
 
 
 def plan_videos(settings: SynthesisSettings, *, out: Path) -> list[Job]:
-    """All untrimmed videos; nobody is seen in two subsets."""
+    """All untrimmed videos; no subject is in two subsets."""
     weights = class_weights(settings.class_weights, classes=settings.classes, counts=MMA52_COUNTS)
     jobs = []
     for code, (subset, subjects) in enumerate(_subjects(settings).items()):
@@ -190,7 +190,7 @@ def plan_videos(settings: SynthesisSettings, *, out: Path) -> list[Job]:
 
 
 def num_clips(settings: SynthesisSettings, subset: str) -> int:
-    """Clips of a subset."""
+    """Number of clips of a subset."""
     return settings.clips if subset == "train" else settings.clips // 4
 
 
@@ -210,9 +210,9 @@ def plan_clips(settings: SynthesisSettings, *, out: Path) -> list[Job]:
 
 
 def _subjects(settings: SynthesisSettings) -> dict[str, list[int]]:
-    """Numbers of the subjects of each subset, disjoint.
+    """Numbers of the subjects of each subset; the subsets are disjoint.
 
-    Sets that only have clips need subjects too: one for as many clips as there are classes.
+    Sets with clips only need subjects, too: one for as many clips as there are classes.
     """
     first, result = settings.first_subject, {}
     for subset in SUBSETS:
@@ -245,21 +245,22 @@ def _compare_settings(marker: Path, wanted: dict) -> None:
     except ConfigError as error:
         raise ConfigError(f"{error}; pass --overwrite to make the set again") from None
     if not isinstance(found, dict):
-        raise ConfigError(f"{marker}: expected settings, found {found!r:.60}; --overwrite")
+        raise ConfigError(f"{marker}: expected settings, found {found!r:.60}; pass --overwrite")
     found.pop("packages", None)
     differing = sorted(key for key in {*wanted, *found} if wanted.get(key) != found.get(key))
     if differing:
         changes = ", ".join(f"{k} {found.get(k)} -> {wanted.get(k)}" for k in differing)
         raise ConfigError(
             f"{marker.parent}: was made with other settings ({changes:.200}); choose another "
-            "folder or --overwrite"
+            "folder or pass --overwrite"
         )
 
 
 def _remove_set(out: Path) -> None:
-    """Remove what `synthesize` writes, and nothing that somebody else put beside it.
+    """Remove what `synthesize` writes, and nothing else.
 
-    The settings stay until they are replaced: interrupted, the folder is still known to be ours.
+    The settings stay until they are replaced, so that the folder is recognised after an
+    interruption.
     """
     for folder in (out / "videos", out / "clips", out / "annotations"):
         if folder.exists():
@@ -292,7 +293,7 @@ def _write_video(task: tuple[Job, SynthesisSettings]) -> None:
 
 
 def record_of(job: Job) -> VideoRecord:
-    """What the annotation files say of a video: whole frames, as the published ones."""
+    """The annotated record of a video, in whole frames as in the published files."""
     fps, frames = job.plan.fps, job.plan.num_frames
     segments, labels = [], []
     for instance in job.plan.instances:
@@ -332,7 +333,7 @@ def _write_annotations(out: Path, videos: Sequence[Job], clips: Sequence[Job]) -
 
 
 def describe(summary: SynthesisSummary) -> str:
-    """The summary in a line."""
+    """The summary as one line."""
     counts = asdict(summary)
     return (
         f"{count(counts['num_videos'], 'video')} with "

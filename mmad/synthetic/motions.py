@@ -27,12 +27,12 @@ class Instance:
     """One performed micro-action.
 
     Attributes:
-        label: index in MA-52.
-        start_seconds, end_seconds: from the first to the last moment of movement.
-        amplitude: about 1.
-        speed: about 1, multiplies frequencies.
+        label: Index in MA-52.
+        start_seconds, end_seconds: First and last moment of movement.
+        amplitude: Factor of the movement, about 1.
+        speed: Factor of frequencies, about 1.
         side: 0 right or 1 left, of the person.
-        phase: radians.
+        phase: Phase in radians.
     """
 
     label: int
@@ -44,7 +44,7 @@ class Instance:
     phase: float = 0.0
 
     def envelope(self, seconds: float) -> float:
-        """0 outside the instance, 1 in its middle, smooth between; a ramp takes at most 0.35 s."""
+        """0 outside the instance, 1 in its middle, with smooth ramps of at most 0.35 s."""
         length = self.end_seconds - self.start_seconds
         ramp = min(0.35, 0.38 * length)
         inside = min(seconds - self.start_seconds, self.end_seconds - seconds)
@@ -54,7 +54,7 @@ class Instance:
 
 @dataclass(frozen=True)
 class Moment:
-    """What a motion sees: its instance, the envelope ``e``, and seconds ``u`` since the start."""
+    """Input of a motion: its instance, the envelope ``e``, and seconds ``u`` since the start."""
 
     instance: Instance
     e: float
@@ -71,7 +71,7 @@ class Moment:
         return self.e * math.sin(angle)
 
     def beat(self, hertz: float) -> float:
-        """Repeated bumps between 0 and 1 that begin at 0, times the envelope."""
+        """Repeated bumps between 0 and 1, starting at 0, times the envelope."""
         angle = 2 * math.pi * hertz * self.instance.speed * self.u
         return self.e * 0.5 * (1 - math.cos(angle))
 
@@ -99,7 +99,7 @@ def _reach(
     hertz: float = 3.0,
     shape: str = "open",
 ) -> Move:
-    """One hand goes to a place and stays, moving by ``scratch`` metres to and fro."""
+    """A motion of one hand to a place, where it moves to and fro by ``scratch`` metres."""
     direction = np.array(scratch)
 
     def move(pose: Pose, m: Moment) -> None:
@@ -119,7 +119,7 @@ def _both(
     holds: bool = False,
     circle: float = 0.0,
 ) -> Move:
-    """Both hands go to a place, moving together or against each other, or in circles."""
+    """A motion of both hands to a place, where they move in parallel, opposition or circles."""
     direction = np.array(swing)
 
     def move(pose: Pose, m: Moment) -> None:
@@ -334,8 +334,8 @@ def pose_at(seconds: float, instances: list[Instance], *, slouch: float, idle: f
     """The pose of a person who performs ``instances``, at a time.
 
     Args:
-        slouch: forward lean at rest, radians.
-        idle: phase of breathing, swaying and blinking, which never stop.
+        slouch: Forward lean at rest, in radians.
+        idle: Phase of breathing, swaying and blinking, which never stop.
     """
     pose = Pose(torso_pitch=slouch)
     pose.torso_stretch = -0.03 + 0.008 * math.sin(2 * math.pi * 0.27 * seconds + idle)

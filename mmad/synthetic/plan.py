@@ -1,4 +1,4 @@
-"""What is performed when: random annotations with the statistics of MMA-52.
+"""Random annotations with the statistics of MMA-52.
 
 The figures are counted from the published training annotations: counts of the classes, instances of
 a video, length of an instance (median 2.6 s, 13 % under 1 s), share of instances that overlap
@@ -40,7 +40,7 @@ _SHARE_SAME_PART = 0.2
 
 @dataclass(frozen=True)
 class VideoPlan:
-    """One video before it is drawn; ``instances`` is what is performed, by start."""
+    """A video before it is rendered; ``instances`` are in order of start."""
 
     fps: int
     num_frames: int
@@ -48,7 +48,7 @@ class VideoPlan:
 
     @property
     def duration_seconds(self) -> float:
-        """Length of the video."""
+        """Duration of the video."""
         return self.num_frames / self.fps
 
 
@@ -78,7 +78,7 @@ def random_instance(
 
 
 def _conflict(new: Instance, old: Instance) -> bool:
-    """Whether two instances would need one part of the body at one time."""
+    """Whether two instances would need the same part of the body at the same time."""
     if new.end_seconds <= old.start_seconds or old.end_seconds <= new.start_seconds:
         return False
     if new.label == old.label:
@@ -100,9 +100,9 @@ def plan_video(
     """A random video.
 
     Args:
-        weights: probability of each class.
-        fps: frames per second.
-        min_seconds, max_seconds: of the video.
+        weights: Probability of each class.
+        fps: Frames per second.
+        min_seconds, max_seconds: Limits of the duration of the video.
     """
     num_frames = round(rng.uniform(min_seconds, max_seconds) * fps)
     duration = num_frames / fps
@@ -114,7 +114,7 @@ def plan_video(
             break
         new = _propose(instances, duration=duration, weights=weights, rng=rng)
         clashes = [old for old in instances if _conflict(new, old)]
-        # Two movements of the head at once add up, as when a tilted head nods.
+        # Two simultaneous movements of the head add up, as when a tilted head nods.
         both_head = all(MOTIONS[x.label].part == HEAD for x in (new, *clashes))
         distinct = all(new.label != old.label for old in clashes)
         if not clashes or (both_head and distinct and rng.random() < _SHARE_SAME_PART):

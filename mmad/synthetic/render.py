@@ -1,6 +1,6 @@
-"""Draws the person, chair and room. Images are uint8 (H, W, 3), RGB.
+"""Rendering of person, chair and room. Images are uint8 (H, W, 3), RGB.
 
-Everything is relative to the image's height.
+All sizes are relative to the height of the image.
 """
 
 import math
@@ -50,10 +50,10 @@ class Renderer:
     """Draws one subject at one image size.
 
     Args:
-        subject: whom.
-        width, height: of the image in pixels.
-        rng: of furniture-independent choices of a video: small changes of camera and light, sensor
-            noise.
+        subject: The subject.
+        width, height: Size of the image in pixels.
+        rng: Generator for what differs between videos of a subject: small changes of camera and
+            light, sensor noise.
     """
 
     def __init__(
@@ -81,8 +81,7 @@ class Renderer:
         self._light = subject.light * rng.uniform(0.93, 1.07)
         self._noise_rng = rng
         self._background = self._draw_background()
-        # Every frame takes a random stretch of a tall field: as good as fresh noise, and much
-        # cheaper.
+        # Every frame uses a random slice of a tall field: as good as fresh noise, and much cheaper.
         tall = (_NOISE_PICTURES * height, width, 3)
         self._noise = rng.normal(0, subject.noise, tall).round().astype(np.int16)
 
@@ -362,7 +361,7 @@ class Renderer:
         wrist, elbow = joints.wrists[i], joints.elbows[i]
         arm = (wrist - elbow) / (math.dist(wrist, elbow) or 1.0)
         palm = wrist + 0.045 * arm
-        # Across the arm, in the plane of the image.
+        # Across the arm, in the image plane.
         norm = math.hypot(arm[0], arm[1])
         sideways = np.array([arm[1], -arm[0], 0.0]) / norm if norm > 1e-3 else np.array([1.0, 0, 0])
         spread = {"open": 0.25, "spread": 0.62, "fist": 0.0, "point": 0.0}[shape]

@@ -1,5 +1,5 @@
-"""The articulated, seated person: a pose gives joints, by forward kinematics and, for arms that
-reach, inverse.
+"""The articulated, seated person: joints of a pose, by forward kinematics and, for arms that
+reach, inverse kinematics.
 
 Metres; x to the right of the image, y up, z towards the camera; the floor is y = 0 and the hips
 are above the origin. Index 0 is the person's right side (left in the image), index 1 the left
@@ -38,11 +38,11 @@ class HandCommand:
     """What a hand does besides resting.
 
     Attributes:
-        place: name of the target.
+        place: Name of the target.
         weight: 0 rests, 1 is at the target.
-        offset: added to the target, metres.
+        offset: Offset from the target in metres.
         shape: "open", "fist", "point" or "spread".
-        holds: whether an object is drawn in it.
+        holds: Whether an object is drawn in it.
     """
 
     place: str
@@ -54,7 +54,7 @@ class HandCommand:
 
 @dataclass
 class Pose:
-    """Everything that moves; motions add to it. Radians and metres."""
+    """All degrees of freedom, in radians and metres; motions add to them."""
 
     torso_pitch: float = 0.0
     torso_yaw: float = 0.0
@@ -95,13 +95,13 @@ class Joints:
 
 
 def rotation(pitch: float, yaw: float, roll: float) -> NDArray[np.float64]:
-    """Turn by roll (about z), then pitch (forward about x), then yaw (about y)."""
+    """Rotation by roll (about z), then pitch (forward about x), then yaw (about y)."""
     cp, sp, cy, sy, cr, sr = (
         *(math.cos(pitch), math.sin(pitch)),
         *(math.cos(yaw), math.sin(yaw)),
         *(math.cos(roll), math.sin(roll)),
     )
-    # about_y @ about_x @ about_z, multiplied out: this runs twice a frame.
+    # about_y @ about_x @ about_z, multiplied out, because this runs twice per frame.
     return np.array(
         [
             [cy * cr + sy * sp * sr, -cy * sr + sy * sp * cr, sy * cp],
@@ -162,7 +162,7 @@ def solve(subject: Subject, pose: Pose) -> Joints:
             goal = _place(subject, partial, command.place, i) + torso_frame @ command.offset
             goal = _wrist_for(subject, shoulders[i], goal, hint)
             target = rest + command.weight * (goal - rest)
-            # Around the body rather than through it: the path bows forward half way.
+            # Around the body rather than through it: the path bows forward halfway.
             target = target + np.array([0, 0, 0.22 * math.sin(math.pi * min(command.weight, 1.0))])
         elbow, wrist = _arm(subject, shoulders[i], target, hint)
         elbows.append(elbow)
@@ -184,13 +184,13 @@ def solve(subject: Subject, pose: Pose) -> Joints:
 
 
 def _arm(subject: Subject, shoulder: Vector, wrist: Vector, hint: Vector) -> tuple[Vector, Vector]:
-    """Elbow and wrist."""
+    """Positions of elbow and wrist."""
     first, second = subject.upper_arm, subject.forearm
     return two_bones(shoulder, wrist, first=first, second=second, hint=hint)
 
 
 def _wrist_for(subject: Subject, shoulder: Vector, touched: Vector, hint: Vector) -> Vector:
-    """Where the wrist must be for the fingers, which go on along the forearm, to touch a point."""
+    """Position of the wrist for the fingers, which extend the forearm, to touch a point."""
     wrist = touched
     for _ in range(6):
         elbow, reached = _arm(subject, shoulder, wrist, hint)
@@ -228,7 +228,7 @@ def _rest(subject: Subject, partial: tuple, i: int) -> Vector:
 
 
 def _place(subject: Subject, partial: tuple, place: str, i: int) -> Vector:
-    """Where a hand's target is, for hand ``i``."""
+    """Position of the target of hand ``i``."""
     pelvis, neck, head, head_frame, torso_frame, shoulders, knees, ankles = partial
     side = SIDE_X[i]
     if place in HEAD_PLACES:

@@ -1,4 +1,4 @@
-"""How a synthetic person, chair, room and camera look: a function of the subject's number alone."""
+"""Appearance of a synthetic person, chair, room and camera, a function of the subject's number."""
 
 from dataclasses import dataclass
 
@@ -64,7 +64,7 @@ def _colour(rng: np.random.Generator, low: int = 25, high: int = 235) -> Colour:
 
 
 def _pale(colour: Colour) -> Colour:
-    """A colour of walls and floors: mostly grey."""
+    """A mostly grey version of a colour, for walls and floors."""
     grey = sum(colour) / 3
     red, green, blue = (int(0.3 * value + 0.7 * grey) for value in colour)
     return red, green, blue

@@ -107,7 +107,7 @@ def test_wrong_subject_files(tmp_path: Path, text: str, message: str) -> None:
 def test_subjects_of_other_videos(tmp_path: Path) -> None:
     subjects = put(tmp_path, "subjects.csv", "video_id,subject\na.mp4,s1\n")
     records = [VideoRecord("a", duration_seconds=1.0, subset="train")]
-    with pytest.raises(AnnotationError, match="names none of the 1 annotated videos, such as a"):
+    with pytest.raises(AnnotationError, match="contains none of the 1 annotated videos, such as a"):
         attach_subjects(records, subjects)
 
 

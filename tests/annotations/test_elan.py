@@ -188,7 +188,7 @@ def test_a_tier_by_hand_below_one_of_ours_stops_the_writer(
         1,
     )
     path.write_text(text)
-    with pytest.raises(AnnotationError, match="the tiers mine hang on tiers of the model"):
+    with pytest.raises(AnnotationError, match="the tiers mine depend on tiers of the model"):
         write(path, detections)
     assert path.read_text() == text
 

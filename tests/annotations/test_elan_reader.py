@@ -73,7 +73,7 @@ def test_value_comes_before_the_name_of_the_tier(tmp_path: Path) -> None:
     (record,) = found.records
     assert (record.video_id, record.duration_seconds, record.subset) == ("talk 1", 6.0, "all")
     assert found.notices == (
-        "ada.eaf does not tell the length of its video: the last time in it is taken, 6.000 s",
+        "ada.eaf does not state the duration of its video; its last time is used, 6.000 s",
     )
 
 
@@ -186,7 +186,7 @@ GOOD = eaf(tier("head", (1000, 2000, "B1")), times=(1000, 2000))
             GOOD.replace('REF2="ts2000"', 'REF2="ts1000"'),
             r"annotation head0 \(video talk 1\): empty",
         ),
-        (eaf(tier("head")), "no time slot, so the length of the video is not known"),
+        (eaf(tier("head")), "no time slot, so the duration of the video is not known"),
         (
             eaf(tier("head", (1, 2, "B1"), (2, 3, "C5"), (3, 4, "nodd")), times=(1, 2, 3, 4)),
             r"tier 'head', annotation head2 \(video talk 1\): unknown label 'nodd'",

@@ -163,7 +163,7 @@ def test_epic_csv(tmp_path: Path) -> None:
     np_segments = record.annotations.segments_seconds.tolist()
     assert np_segments == [[3.29, 4.26], [3600 + 3 * 60 + 42.71, 3600 + 3 * 60 + 54.45]]
     assert found.assumed_lengths == {"P03_02"}
-    assert "the last stop is taken; put EPIC_100_video_info.csv beside it" in found.notices[0]
+    assert "the last stop is used; put EPIC_100_video_info.csv beside it" in found.notices[0]
     assert len(read_annotations(path, format="epic-noun-csv").labels) == 3
 
     put(tmp_path, "EPIC_100_video_info.csv", "video_id,duration,fps\nP03_02,4000.5,59.94\n")

@@ -93,7 +93,7 @@ def test_a_truncated_safetensors_file_is_refused(tmp_path: Path) -> None:
     save_file(official(perturbed_backbone()), tmp_path / "w.safetensors")
     whole = (tmp_path / "w.safetensors").read_bytes()
     (tmp_path / "w.safetensors").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(CheckpointError, match="expected a whole safetensors file"):
+    with pytest.raises(CheckpointError, match="expected a complete safetensors file"):
         read_weights(tmp_path / "w.safetensors")
 
 
