@@ -1,5 +1,5 @@
 "use strict";
-// The page of a recogniser: clips with their guesses, confusion, classes, and features.
+// The page of a recogniser: clips with their predictions, confusion, classes, and features.
 
 const content = JSON.parse(find("content").textContent);
 const COLOURS = content.colours, RIGHT = "#228833", WRONG = "#aa3377";
@@ -78,7 +78,7 @@ function choose(number) {
   const clip = content.clips[number];
   player.open(clip.file);
   const rows = clip.guesses.map((guess, k) => ({ name: actions[guess], value: 100 * clip.scores[k], colour: guess === clip.truth ? RIGHT : WRONG }));
-  const cards = [card(clip.id, `Annotated: ${actions[clip.truth]}. Its best guesses, green where they are right:`, (width) => rowChart(width, { rows, unit: " %", digits: 1, name: "best guesses" }))];
+  const cards = [card(clip.id, `Annotated: ${actions[clip.truth]}. Its best predictions, green where right:`, (width) => rowChart(width, { rows, unit: " %", digits: 1, name: "best predictions" }))];
   if (clip.curves) {
     const lines = {};
     clip.curves.labels.forEach((one, k) => { lines[actions[one]] = clip.curves.values[k].map((value) => value / 10); });
@@ -103,7 +103,7 @@ function setLevel(name) {
   pressLevel(name);
   const level = content.levels[name];
   drawHead(content.facts, [
-    ["top-1", level.top1, 2, "clips whose first guess is right"], ["top-5", level.top5, 2, "clips with the right class among the first five guesses"],
+    ["top-1", level.top1, 2, "clips whose first prediction is right"], ["top-5", level.top5, 2, "clips with the right class among the first five predictions"],
     ["class mean", level.mean_class_accuracy, 2, "accuracy of each class, averaged over classes"],
     ["F1, macro", level.f1_macro, 2, "mean over classes"], ["F1, micro", level.f1_micro, 2, "over all clips"], ["F1_mean", content.f1_mean, 2, content.levels.body ? "mean of macro and micro F1 of actions and body parts" : "mean of macro and micro F1"],
   ]);
