@@ -1,1 +1,1 @@
-"""Every setting of a run, typed, each with its unit and meaning; one file per part."""
+"""Settings of a run: typed, each with its unit and meaning."""

@@ -1,4 +1,4 @@
-"""What all settings have in common: unknown keys are errors, and a setting never changes."""
+"""Base of all settings: unknown keys are errors, and values are immutable."""
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from mmad.errors import MmadError
 
-# Beyond these a value is a slip or an attack, and overflows what computes with it.
+# Larger values are mistakes or attacks, and would overflow computations.
 LARGEST = 2**53
 PositiveRate = Annotated[float, Field(gt=0, le=1e5, allow_inf_nan=False)]
 PositiveSeconds = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
@@ -21,9 +21,7 @@ _Value = TypeVar("_Value")
 
 
 def named(default: str) -> Callable[[Any], str]:
-    """Tells the members of a union of settings apart by their ``name``, ``default`` if none is
-    given.
-    """
+    """A discriminator of a union of settings by ``name``, with ``default`` if none is given."""
 
     def name_of(value: Any) -> str:
         if isinstance(value, Mapping):
@@ -45,7 +43,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     def problems(self) -> Iterator[str]:
-        """What is impossible about the settings of this group, or about several together."""
+        """Problems of the settings of this group, alone or together."""
         for name, value in self:
             if isinstance(value, int | float) and abs(value) > LARGEST:
                 yield f"{name}: expected at most {LARGEST} in size"
@@ -61,16 +59,16 @@ _Settings = TypeVar("_Settings", bound=Settings)
 
 
 def changed(settings: _Settings, **update: Any) -> _Settings:
-    """The settings with other values, which are not checked."""
+    """The settings with updated values, which are not validated."""
     return settings.model_copy(update=update)
 
 
 def validated(
     adapter: TypeAdapter[_Value], content: Any, *, source: str | Path, error: type[MmadError]
 ) -> _Value:
-    """``content``, as a file held it, as a value of the type of ``adapter``.
+    """``content`` of a file, validated as the type of ``adapter``.
 
-    Raises: ``error``, naming the place in ``source``, what was expected there and what was found.
+    Raises: ``error`` that names the place in ``source``, what was expected and what was found.
     """
     try:
         return adapter.validate_python(content)

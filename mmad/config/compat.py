@@ -1,9 +1,9 @@
-"""What the published codes do otherwise than we do, as settings: the presets of ``compat``."""
+"""Presets of ``compat``: the settings in which reference implementations differ from ours."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
 
-# Group of settings -> setting -> value. docs/parity.md says why each differs.
+# Group of settings -> setting -> value. docs/parity.md explains each difference.
 Presets = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 PRESETS_OF_DETECTION: Presets = {
@@ -37,7 +37,7 @@ PRESETS_OF_DETECTION: Presets = {
     },
 }
 
-# Of stored features no image is read, and padding is told by the mask.
+# With stored features no images are read, and the mask marks padding.
 PRESETS_OF_FEATURES: Presets = {
     name: {
         "detector": {k: v for k, v in preset["detector"].items() if k != "mask_features"},
@@ -49,7 +49,7 @@ PRESETS_OF_FEATURES: Presets = {
 
 
 def presets_of_recognition(*, norm: bool) -> Presets:
-    """The presets of a recogniser; that with TimeSformer's head has a ``norm`` and another loss."""
+    """The presets of a recogniser; that with TimeSformer's head has ``norm`` and another loss."""
     released = {
         "heads": {
             "shared_gate": False,
@@ -67,7 +67,7 @@ def presets_of_recognition(*, norm: bool) -> Presets:
 def of_named_poolings(content: Mapping[str, Any], *, norms_vectors: bool) -> dict[str, Any]:
     """The settings of a recogniser whose heads had a ``primary``: tsn, i3d or timesformer.
 
-    All were the mean of all tokens; that of TimeSformer had a norm, if the backbone has none.
+    All were the mean of all tokens; that of TimeSformer had a norm if the backbone has none.
 
     >>> of_named_poolings({"heads": {"primary": "timesformer"}}, norms_vectors=False)["heads"]
     {'norm': True}
@@ -86,7 +86,7 @@ def of_named_poolings(content: Mapping[str, Any], *, norms_vectors: bool) -> dic
 
 
 def of_first_runs(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a recogniser that was trained before frame heads could have ArcFace, when
+    """The settings of a recogniser trained before frame heads could have ArcFace, when
     TimeSformer's head was always linear, with a norm of its own and without F1.
 
     >>> of_first_runs({"task": "recognition"})["heads"]
@@ -106,7 +106,7 @@ def of_first_runs(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def only_known(presets: Presets, group: str, known: Collection[str]) -> Presets:
-    """The presets without settings of a group that are not ``known``: detectors differ.
+    """The presets without those settings of a group that are not ``known``: detectors differ.
 
     >>> only_known({"a": {"detector": {"x": 1, "y": 2}}}, "detector", ["y"])
     {'a': {'detector': {'y': 2}}}
@@ -121,7 +121,7 @@ def only_known(presets: Presets, group: str, known: Collection[str]) -> Presets:
 
 
 def expand_compat(content: Mapping[str, Any], presets: Presets) -> dict[str, Any]:
-    """``content`` with the settings of its ``compat`` preset, where it does not say otherwise.
+    """``content`` with the settings of its ``compat`` preset, unless it sets them itself.
 
     >>> content = {"compat": "opentad", "detector": {"norm_eps": 1.0}}
     >>> expand_compat(content, PRESETS_OF_DETECTION)["detector"]["norm_eps"]
@@ -134,7 +134,7 @@ def _merged(preset: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, An
     merged = {**preset, **given}
     for key, value in preset.items():
         if isinstance(value, Mapping):
-            # A group that the config leaves out takes the preset; one that it nulls stays null.
+            # A group that the config omits takes the preset; one that it sets to null stays null.
             own = given.get(key, {})
             merged[key] = _merged(value, own) if isinstance(own, Mapping) else own
     return merged

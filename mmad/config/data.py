@@ -1,4 +1,4 @@
-"""Settings of the data: annotations, videos, how frames are read and varied."""
+"""Settings of the data: annotations, videos, decoding, augmentation."""
 
 from collections.abc import Iterator
 from typing import Annotated, Literal
@@ -13,10 +13,10 @@ ImageSize = Side | tuple[Side, Side]
 
 
 class Augmentation(Settings):
-    """Random changes of a training window; the same for all of its frames.
+    """Augmentation of a training window, the same for all of its frames.
 
     The defaults are those of the published end-to-end detectors, but without their random
-    operations: what a micro-action is can hang on a few pixels.
+    operations, because a micro-action may be visible in only a few pixels.
     """
 
     crop_area: tuple[float, float] = Field(
@@ -27,7 +27,7 @@ class Augmentation(Settings):
         (3 / 4, 4 / 3), description="width / height of the crop, smallest and largest"
     )
     flip: float = Field(
-        0.5, ge=0, le=1, description="chance of a mirrored window; no label has a side"
+        0.5, ge=0, le=1, description="probability of mirroring a window; no label has a side"
     )
     brightness: float = Field(0.5, ge=0, description="largest relative change")
     contrast: float = Field(0.5, ge=0, description="largest relative change")
@@ -41,10 +41,10 @@ class Augmentation(Settings):
     magnitude: float = Field(0.9, ge=0, le=1, description="strength of the operations")
     fixed_signs: bool = Field(
         False,
-        description="directions of operations are drawn once for the run (OpenTAD: true)",
+        description="draw the directions of operations once per run (OpenTAD: true)",
     )
 
-    erase: float = Field(0.0, ge=0, le=1, description="chance of a grey box over all frames")
+    erase: float = Field(0.0, ge=0, le=1, description="probability of a grey box over all frames")
     erase_area: tuple[float, float] = Field(
         (0.02, 0.2), description="share of the image that the box covers"
     )
@@ -58,15 +58,15 @@ class Augmentation(Settings):
             if not 0 < low <= high:
                 yield f"{name}: expected 0 < smallest <= largest, found [{low}, {high}]"
         if self.crop_area[1] > 1:
-            yield f"crop_area: the largest share is 1, found {self.crop_area[1]}"
+            yield f"crop_area: expected shares of at most 1, found {self.crop_area[1]}"
 
 
-# The peers decode a little larger than the image they train on, so that crops are not enlarged.
+# OpenTAD decodes slightly larger images than it trains on, so that crops are not enlarged.
 CROP_MARGIN = 182 / 160
 
 
 class ImageSettings(Settings):
-    """How images are read and varied, whatever is learnt from them."""
+    """How images are read and augmented, for any task."""
 
     image_size: ImageSize = Field(
         160, description="side of the square image in pixels, or [height, width]"
@@ -80,31 +80,31 @@ class ImageSettings(Settings):
     )
     resizing: Literal["decoder", "opencv"] = Field(
         "decoder",
-        description="resize while decoding, averaging; or as the peers: bilinear with OpenCV",
+        description="resize while decoding, averaging; or bilinear with OpenCV, as OpenTAD does",
     )
     subtract_background: bool = Field(
         False,
-        description="show what differs from the median image of the window; for fixed cameras",
+        description="subtract the median image of the window; for fixed cameras",
     )
-    reader: Literal["pyav", "decord"] = Field("pyav", description="library that decodes")
+    reader: Literal["pyav", "decord"] = Field("pyav", description="decoding library")
     num_workers: int = Field(
-        2, ge=0, description="processes that read videos; 0 reads in the main one"
+        2, ge=0, description="processes that read videos; 0 reads in the main process"
     )
     cache_gb: float = Field(
         0.0, ge=0, description="memory for decoded frames, kept between epochs (in each worker)"
     )
     augmentation: Augmentation | None = Field(
-        Augmentation(), description="random changes in training; null for none"
+        Augmentation(), description="augmentation in training; null for none"
     )
     max_missing: float = Field(
         0.1,
         ge=0,
         le=1,
-        description="a video fails if a larger share of its frames is missing or damaged",
+        description="largest share of missing or damaged frames with which a video is accepted",
     )
     augment_on: Literal["loader", "device"] = Field(
         "loader",
-        description="crop and vary images in the processes that read them, or on the device",
+        description="augment images in the processes that read them, or on the device",
     )
 
     @property
@@ -122,13 +122,13 @@ class ImageSettings(Settings):
 
 
 class RateSettings(Settings):
-    """The frame rate that a model works at."""
+    """Settings of the frame rate of a model."""
 
     fps: Rate | Literal["own"] | None = Field(
         None,
         description=(
-            "frames per second that the model works at; null: the rate of most training videos; "
-            "own: that of each video, as the peers do"
+            "frames per second of the model; null: the rate of most training videos; "
+            "own: that of each video, as the reference implementations do"
         ),
     )
     fps_tolerance: float = Field(
@@ -148,29 +148,33 @@ class RateSettings(Settings):
 
 
 class AnnotatedSettings(RateSettings):
-    """Which instances are learnt, and what of a long sequence is seen at once."""
+    """Settings of annotations and of windows over long sequences."""
 
     annotations: str | list[str] = Field(description="file, folder or several files of annotations")
-    format: str = Field("auto", description="format of the annotations; auto looks at the content")
+    format: str = Field("auto", description="format of the annotations; auto detects it")
     train_subsets: list[str] = Field(["train"], min_length=1, description="subsets to train on")
-    val_subset: str = Field("val", description="subset that chooses the best checkpoint")
+    val_subset: str = Field("val", description="subset that selects the best checkpoint")
     labels: Literal["ma52", "file"] = Field(
         "ma52", description="the 52 micro-actions, or the labels of the annotation file"
     )
     out_of_video: Literal["error", "clip", "drop"] = Field(
         "error",
         description=(
-            "an instance that is not inside its video: an error, cut at its ends, or left out"
+            "an instance that is not inside its video: an error, clipped to it, or dropped"
         ),
     )
     tiers: list[str] = Field(
-        [], description="tiers of ELAN files, or patterns such as gesture*; none means all"
+        [], description="tiers of ELAN files, or patterns such as gesture*; empty: all"
     )
-    tier_types: list[str] = Field([], description="the same by linguistic type of the tiers")
+    tier_types: list[str] = Field(
+        [], description="linguistic types of tiers, or patterns; empty: all"
+    )
     language: str | None = Field(
         None, description="language of multilingual vocabularies of ELAN files, such as eng"
     )
-    window_overlap: float = Field(0.5, ge=0, lt=1, description="overlap of sliding windows, share")
+    window_overlap: float = Field(
+        0.5, ge=0, lt=1, description="overlap of sliding windows as a share"
+    )
     keep_tail: bool = Field(
         True, description="sliding windows reach the end of every video (OpenTAD: false)"
     )
@@ -178,14 +182,14 @@ class AnnotatedSettings(RateSettings):
         0.75,
         gt=0,
         le=1,
-        description="an instance cut by a training window stays if this share is inside",
+        description="share of an instance inside a training window that is needed to keep it",
     )
     shorten: tuple[float, float] = Field(
         (0.9, 1.0),
         description="a training video that fits the window is cut to a random share of it",
     )
     max_videos: int | None = Field(
-        None, ge=1, description="for quick trials: the first so many training and validation videos"
+        None, ge=1, description="use only the first so many videos of each subset, for quick trials"
     )
 
     def problems(self) -> Iterator[str]:
@@ -197,7 +201,7 @@ class AnnotatedSettings(RateSettings):
 
 
 class FrameSettings(ImageSettings, RateSettings):
-    """Which frames of a video are looked at, and how they are read and varied."""
+    """Which frames of a video are used, and how they are read and augmented."""
 
     sampling: Literal["rate", "whole"] = Field(
         "rate",
@@ -205,7 +209,7 @@ class FrameSettings(ImageSettings, RateSettings):
     )
     frame_stride: int = Field(1, ge=1, description="use every n-th frame of a video")
     window_frames: int = Field(
-        512, ge=16, description="most frames (after the stride) of a window; longer videos slide"
+        512, ge=16, description="frames of a window (after the stride); longer videos have several"
     )
 
     def problems(self) -> Iterator[str]:
@@ -214,7 +218,7 @@ class FrameSettings(ImageSettings, RateSettings):
         if self.sampling == "whole" and self.frame_stride != 1:
             yield (
                 f"frame_stride {self.frame_stride}: sampling=whole spreads window_frames over "
-                "each video, so there is no stride; set frame_stride=1"
+                "each video and has no stride; set frame_stride=1"
             )
 
 
@@ -226,7 +230,7 @@ class DataSettings(FrameSettings, AnnotatedSettings):
     )
     pad_to_window: bool = Field(
         False,
-        description="repeat the last frame up to a full window, as the peers do; wastes compute",
+        description="repeat the last frame to fill windows (reference: true); wastes compute",
     )
     truncate_annotations: bool = Field(
         False, description="training: cut starts and ends to whole frames (OpenTAD: true)"

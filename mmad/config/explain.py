@@ -1,4 +1,4 @@
-"""What pydantic finds wrong with settings, as messages for people."""
+"""Validation errors of pydantic as readable messages."""
 
 import difflib
 import re
@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 
 def explain(item: Any, root: type[BaseModel]) -> str:
-    """One problem that pydantic found, in words."""
+    """The message for one validation error of pydantic."""
     *parents, last = item["loc"] or ("config",)
     if item["type"] == "extra_forbidden":
         keys, models = follow(parents, root)
@@ -50,9 +50,9 @@ def _no_such(name: str, known: str) -> str:
 def follow(
     location: Sequence[str | int], root: type[BaseModel]
 ) -> tuple[list[str], list[type[BaseModel]]]:
-    """The keys on the way to a place of the config, and the models that may stand there.
+    """The keys that lead to a place of the config, and the models that are allowed there.
 
-    Pydantic's locations also name the members of unions that it tried; those are no keys.
+    Pydantic's locations also name the members of unions that it tried, which are not keys.
     """
     keys: list[str] = []
     models: list[type[BaseModel]] = [root]

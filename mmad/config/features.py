@@ -1,4 +1,4 @@
-"""Settings of stored features: how they are made, and how a detector learns from them."""
+"""Settings of stored features: extraction, and training on them."""
 
 from collections.abc import Iterator
 from typing import Literal
@@ -10,38 +10,36 @@ from mmad.config.data import AnnotatedSettings, Rate
 
 
 class StoredGrid(Settings):
-    """Where the steps of stored features lie in their videos."""
+    """The positions of the steps of stored features in their videos."""
 
-    stride_frames: PositiveFrames = Field(description="distance of two steps in frames")
+    stride_frames: PositiveFrames = Field(description="distance between steps in frames")
     offset_frames: FirstFrame = Field(
-        0.0, description="position of step 0; half a window where a window makes a step"
+        0.0, description="position of step 0 in frames; half a window if a window makes a step"
     )
     fps: PositiveRate | None = Field(
-        None, description="rate that the frames are counted at; null: of each video"
+        None, description="frame rate in which frames are counted; null: that of each video"
     )
 
 
 class FeatureDataSettings(AnnotatedSettings):
-    """Where stored features and annotations are, and how windows are cut from them."""
+    """Settings of stored features, their annotations and windows."""
 
     features: str = Field(
         description="file of mmad extract-features, or a folder of .npy, .npz, .pt, .csv or .pkl"
     )
     grid: StoredGrid | None = Field(
-        None, description="a folder needs it; of a file that knows its grid, what it must be"
+        None, description="required for folders; for files with a manifest, the expected grid"
     )
     weights_sha256: str | None = Field(
-        None, description="refuse features that other weights have made"
+        None, description="refuse features of other weights than these"
     )
-    file_name: str = Field(
-        "{video_id}", description="of a folder: names of the files without their ending"
-    )
-    channels_first: bool = Field(False, description="of a folder: arrays are (channels, steps)")
+    file_name: str = Field("{video_id}", description="folders: names of the files without suffix")
+    channels_first: bool = Field(False, description="folders: arrays are (channels, steps)")
     window_steps: int = Field(
-        1024, ge=1, description="most stored steps of a window; longer videos slide"
+        1024, ge=1, description="stored steps of a window; longer videos have several"
     )
     num_workers: int = Field(
-        0, ge=0, description="processes that read features; 0 reads in the main one"
+        0, ge=0, description="processes that read features; 0 reads in the main process"
     )
 
     def problems(self) -> Iterator[str]:
@@ -52,11 +50,11 @@ class FeatureDataSettings(AnnotatedSettings):
 
 
 class ExtractionSettings(Settings):
-    """What is kept of a backbone's tokens, and at which times."""
+    """Which tokens of a backbone are stored, and at which times."""
 
     mode: Literal["dense", "windows"] = Field(
         "dense",
-        description="clips side by side, the steps of the backbone; or a step for each window",
+        description="consecutive clips with the steps of the backbone, or a step for each window",
     )
     window: int | None = Field(
         None, ge=1, description="frames of a window; a multiple of the backbone's clip"
@@ -68,7 +66,9 @@ class ExtractionSettings(Settings):
     before_block: int | None = Field(
         None, ge=0, description="tokens as they enter this block; null: after the last"
     )
-    dtype: Literal["float32", "float16"] = Field("float32", description="of the stored numbers")
+    dtype: Literal["float32", "float16"] = Field(
+        "float32", description="type of the stored numbers"
+    )
     fps: Rate | None = Field(
         None, description="videos of another rate are resampled to this one; null: each video's own"
     )

@@ -1,4 +1,4 @@
-"""The classes that a run was trained on, as its labels.json holds them."""
+"""Reading labels.json, the label set of a run."""
 
 from pathlib import Path
 from typing import Any
@@ -14,16 +14,16 @@ _LABELS = TypeAdapter(LabelMap)
 
 
 def read_label_map(path: Path, *, error: type[MmadError] = CheckpointError) -> LabelMap:
-    """The classes in a labels.json.
+    """The label set in a labels.json.
 
-    Raises: ``error`` if the file is missing, or holds something else.
+    Raises: ``error`` if the file is missing or contains something else.
     """
     content = json_value(path, read_text(path, error=error), error=error)
     return label_map(content, source=path, error=error)
 
 
 def label_map(content: Any, *, source: str | Path, error: type[MmadError]) -> LabelMap:
-    """The classes in the content of a labels.json.
+    """The label set in the content of a labels.json.
 
     Raises: ``error`` if it is something else.
     """

@@ -1,4 +1,4 @@
-"""Paths in settings: where they start, and where that is from the working folder."""
+"""Relative paths in settings, and the folder they are relative to."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -8,32 +8,32 @@ from typing import Any
 
 from mmad.errors import ConfigError
 
-# Names, in a YAML file, the folder that its relative paths start at, itself relative to the folder
-# that the file is in. The settings of a run have it, so that they are found from any folder, and
-# after a move of the run together with its data.
+# The key, in a YAML file, of the folder that its relative paths start at, itself relative to the
+# folder of the file. The settings of a run have it, so that its paths work from any working folder
+# and after a move of the run together with its data.
 RELATIVE_TO = "paths_relative_to"
 
 DATA_PATHS = ("annotations", "videos", "features", "clips", "flow", "train", "val", "test")
 # These may also be names: of weights on a hub, of shipped ones, of label sets.
 _NAMES = (("backbone", "pretrained"), ("training", "start"), ("data", "labels"))
-# Of `data.labels`: never paths, whatever lies in the folder.
+# Values of `data.labels` that are never paths, whatever is in the folder.
 _LABEL_SETS = ("ma52", "file")
 
 
 def with_start(content: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """The settings for a file in ``folder``, saying that paths start at the working folder."""
+    """The settings for a file in ``folder``, with the key that relates paths to this folder."""
     here = os.getcwd()
-    with suppress(ValueError):  # another drive of Windows
-        # The folder itself, not a link to it: it may be reached by another name later.
+    with suppress(ValueError):  # another drive on Windows
+        # The folder itself, not a link to it, which may have another name later.
         here = Path(os.path.relpath(here, folder.resolve())).as_posix()
     return {RELATIVE_TO: here, **content}
 
 
 def found_from_here(content: Mapping[str, Any], file: Path) -> dict[str, Any]:
-    """The settings of ``file`` with paths that lead there from the working folder.
+    """The settings of ``file`` with paths relative to the working folder.
 
-    A path that is not there, but starts at the working folder, stays as it is: so does a run that
-    was copied without its data find them.
+    A path that does not exist there but does from the working folder is kept: in this way a run
+    that was copied without its data finds them.
 
     Raises: ConfigError if the file does not name a folder for its paths.
     """
@@ -59,7 +59,7 @@ def found_from_here(content: Mapping[str, Any], file: Path) -> dict[str, Any]:
 
 
 def absolute(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings with absolute paths, to compare them."""
+    """The settings with absolute paths, for comparison."""
     return _changed(
         content,
         lambda path, is_name: (
@@ -69,7 +69,7 @@ def absolute(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _changed(content: Mapping[str, Any], change: Callable[[str, bool], str]) -> dict[str, Any]:
-    """A copy of the settings with each path changed; what is no path is left to be refused."""
+    """A copy of the settings with each path changed; what is not a path is kept, to be refused."""
     result = dict(content)
     keys = [("data", key, False) for key in DATA_PATHS]
     keys += [(group, key, True) for group, key in _NAMES]

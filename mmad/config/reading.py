@@ -1,4 +1,4 @@
-"""Settings out of YAML files, with overrides, and back; every problem in one message."""
+"""Reading settings from YAML files, with overrides, and writing them; all problems at once."""
 
 import copy
 import difflib
@@ -29,7 +29,7 @@ SHIPPED_CONFIGS = next(
 
 
 def load_config(path: str | Path, *, overrides: Sequence[str] = ()) -> DetectionRun:
-    """The settings of a detection run; as `load_any_config`.
+    """The settings of a detection run; as in `load_any_config`.
 
     Raises: ConfigError, also if it is a run of another task.
     """
@@ -40,7 +40,7 @@ def load_config(path: str | Path, *, overrides: Sequence[str] = ()) -> Detection
 
 
 def load_any_config(path: str | Path, *, overrides: Sequence[str] = ()) -> AnyConfig:
-    """The settings of a YAML file, with ``key.sub=value`` overrides; ``task`` says of which kind.
+    """The settings in a YAML file, with ``key.sub=value`` overrides; their type is by ``task``.
 
     A path that does not exist but names a shipped file (``configs/NAME.yaml``) finds that file.
 
@@ -58,9 +58,9 @@ def load_any_config(path: str | Path, *, overrides: Sequence[str] = ()) -> AnyCo
 
 
 def read_settings(source: Path) -> dict[str, Any]:
-    """The settings that a YAML file names, not yet checked, with paths from the working folder.
+    """The unvalidated settings in a YAML file, with paths relative to the working folder.
 
-    Raises: ConfigError if the file holds no settings.
+    Raises: ConfigError if the file contains no settings.
     """
     content = yaml_value(source, read_text(source, error=ConfigError), error=ConfigError)
     if not isinstance(content, dict):
@@ -71,9 +71,9 @@ def read_settings(source: Path) -> dict[str, Any]:
 
 
 def find_config(path: str | Path) -> Path:
-    """The file itself, or the shipped one of that path, with or without ``configs/``.
+    """The file itself, or the shipped one with that path, with or without ``configs/``.
 
-    Raises: ConfigError if neither is there.
+    Raises: ConfigError if neither exists.
     """
     path = Path(path)
     if path.is_file():
@@ -93,7 +93,7 @@ def _shipped_name(path: Path) -> str:
 
 
 def name_of_config(path: str | Path) -> str:
-    """A name for the runs of a config, as that of a folder.
+    """The name of a folder for runs of a config.
 
     >>> name_of_config("configs/demo.yaml"), name_of_config("configs/recognition/demo.yaml")
     ('demo', 'recognition_demo')
@@ -105,7 +105,7 @@ def name_of_config(path: str | Path) -> str:
 
 
 def parse_config(content: Mapping[str, Any], *, source: str) -> DetectionRun:
-    """The settings of a detection run in ``content``; as `parse_any_config`."""
+    """The settings of a detection run in ``content``; as in `parse_any_config`."""
     config = parse_any_config({"task": "detection", **content}, source=source)
     assert isinstance(config, DetectionRun)
     return config
@@ -117,9 +117,9 @@ def parse_any_config(
     """The settings in ``content``, of the task that it names.
 
     Args:
-        content: the settings.
-        source: their name in messages.
-        problems: what is wrong with them already.
+        content: Settings as nested mappings.
+        source: Their origin, for messages.
+        problems: Problems known already.
 
     Raises: ConfigError, with every problem in one message.
     """
@@ -131,8 +131,7 @@ def parse_any_config(
     assert model is not None
     rest = copy.deepcopy(dict(content))
     removed: set[str] = set()
-    # What is wrong with one setting hides what is wrong with several together, so these are looked
-    # at without it.
+    # A problem of one setting hides problems of several together, so these are checked without it.
     while True:
         try:
             config = model.model_validate(rest)
@@ -203,8 +202,8 @@ def dump_config(config: AnyConfig, *, folder: Path | None = None) -> str:
     """The settings as YAML that `load_config` reads back to an equal value.
 
     Args:
-        config: the settings.
-        folder: that the file goes into, if paths are to be found from other working folders.
+        config: Settings of a run.
+        folder: Folder of the file, if paths must also work from other working folders.
     """
     content = config.model_dump(mode="json")
     if folder is not None:
@@ -213,7 +212,7 @@ def dump_config(config: AnyConfig, *, folder: Path | None = None) -> str:
 
 
 def differing_settings(first: AnyConfig, second: AnyConfig) -> list[str]:
-    """Lines that name the settings in which two configs differ, wherever their paths start.
+    """Lines that name the settings in which two configs differ, with paths compared as absolute.
 
     >>> one = load_any_config("configs/demo.yaml")
     >>> other = load_any_config("configs/demo.yaml", overrides=["seed=3"])

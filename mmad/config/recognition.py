@@ -16,7 +16,7 @@ from mmad.errors import ConfigError, raise_problems
 
 
 class ClipDataSettings(ImageSettings):
-    """Where clips and their lists are, and which frames and pixels of a clip are shown."""
+    """Settings of clips, their lists, sampling and augmentation."""
 
     labels: str = Field(
         "ma52", description="ma52, or a label file: the classes, with or without body parts"
@@ -25,7 +25,7 @@ class ClipDataSettings(ImageSettings):
         min_length=1,
         description="lists to train on: lines 'name.mp4 label', or CSV with columns clip and label",
     )
-    val: list[str] = Field([], description="lists that choose the best checkpoint")
+    val: list[str] = Field([], description="lists that select the best checkpoint")
     test: list[str] = Field([], description="lists for mmad predict, with or without labels")
     fold: int | str | None = Field(
         None, description="fold that is held out (mmad train --fold K); {fold} in paths of lists"
@@ -43,7 +43,7 @@ class ClipDataSettings(ImageSettings):
         224, description="side of the square image in pixels, or [height, width]"
     )
     short_side: int | None = Field(
-        None, ge=16, description="decoded short side; null: 256 for pictures of 224, in proportion"
+        None, ge=16, description="decoded short side; null: 256 for images of 224, in proportion"
     )
     least_aspect: float = Field(
         0.6,
@@ -51,12 +51,14 @@ class ClipDataSettings(ImageSettings):
         le=1,
         description="test crop: at most image_size / this high, then squashed to a square",
     )
-    val_clips: int = Field(2, ge=1, description="samples of 16 frames of a clip in validation")
-    test_clips: int = Field(3, ge=1, description="samples of 16 frames of a clip in prediction")
-    max_clips: int | None = Field(None, ge=1, description="for tries: the first clips of each list")
+    val_clips: int = Field(2, ge=1, description="views of a clip in validation")
+    test_clips: int = Field(3, ge=1, description="views of a clip in prediction")
+    max_clips: int | None = Field(
+        None, ge=1, description="first clips of each list, for quick trials"
+    )
     augmentation: Augmentation | None = Field(
         Augmentation(crop_area=(0.3, 1.0), crop_aspect=(1 / 3, 1.0), erase=0.5),
-        description="random changes in training; null for none",
+        description="augmentation in training; null for none",
     )
     balance_exponent: float = Field(
         1.0,
@@ -108,17 +110,17 @@ class RecognitionInference(Settings):
 
 
 class RecognitionConfig(Settings):
-    """Everything that decides a recognition run."""
+    """The settings of a recognition run."""
 
     task: Literal["recognition"] = Field("recognition", description="what is learnt")
     compat: Literal["released", "released_timesformer"] | None = Field(
         None,
         description=(
-            "preset of what the released code of the 2024 winners does otherwise, with its "
+            "preset of the reference implementation of the 2024 winners, with its "
             "pooled or its TimeSformer head"
         ),
     )
-    seed: int = Field(0, ge=0, description="of all random choices")
+    seed: int = Field(0, ge=0, description="random seed of the run")
     data: ClipDataSettings
     backbone: BackboneSettings
     heads: RecogniserSettings = AuxiliaryHeadsSettings()
@@ -140,8 +142,8 @@ class RecognitionConfig(Settings):
         yield from self.backbone.problems_of_images(self.data.image_hw)
         if self.heads.norm and self.backbone.norms_vectors:
             yield (
-                "heads.norm and backbone.final_norm would both norm the pooled vector; set one of "
-                "them to false"
+                "heads.norm and backbone.final_norm would both normalise the pooled vector; set "
+                "one of them to false"
             )
         if self.data.flow is not None:
             yield from self.backbone.problems_of_streams()
@@ -196,7 +198,7 @@ _BACKBONE: TypeAdapter[Any] = TypeAdapter(BackboneSettings)
 
 
 def _norms_vectors(content: Mapping[str, Any]) -> bool:
-    """Whether the backbone in ``content`` norms its vectors; False if it is refused later."""
+    """Whether the backbone in ``content`` normalises its vectors; False if it is refused later."""
     try:
         return bool(_BACKBONE.validate_python(content.get("backbone")).norms_vectors)
     except ValidationError:

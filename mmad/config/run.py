@@ -1,4 +1,4 @@
-"""A whole run: every setting of one YAML file. The kinds of runs are types.
+"""Settings of a whole run, as in one YAML file; each kind of run is a type.
 
 `mmad.config.reading` reads them.
 """
@@ -32,9 +32,9 @@ class RunConfig(Settings):
 
     task: Literal["detection"] = Field("detection", description="what is learnt")
     compat: Literal["opentad", "actionformer"] | None = Field(
-        None, description="preset of what a published code does otherwise; see docs/parity.md"
+        None, description="preset of a reference implementation; see docs/parity.md"
     )
-    seed: int = Field(0, ge=0, description="of all random choices")
+    seed: int = Field(0, ge=0, description="random seed of the run")
     data: DataSettings | FeatureDataSettings
     backbone: BackboneSettings | None = Field(
         None, description="the video network; stored features need none"
@@ -62,7 +62,7 @@ class RunConfig(Settings):
 
 
 class VideoRun(RunConfig):
-    """Detection in videos, end to end."""
+    """End-to-end detection in videos."""
 
     data: DataSettings
     backbone: BackboneSettings = Field(
@@ -106,17 +106,17 @@ class FeatureRun(RunConfig):
     def _expand(cls, content: Any) -> Any:
         if not isinstance(content, Mapping):
             return content
-        # Settings of a run on videos become those of one on its features by another `data` alone.
+        # A run on videos becomes one on its features by another `data` alone.
         rest = {key: value for key, value in content.items() if key != "backbone"}
         return _expanded(rest, PRESETS_OF_FEATURES, upsampling=1)
 
 
 def _expanded(content: Mapping[str, Any], presets: Presets, *, upsampling: float) -> dict[str, Any]:
-    """The settings with those of ``compat``, and ``upsampling`` where it is not given."""
+    """The settings with those of ``compat``, and ``upsampling`` if it is not given."""
     known = settings_of_detector(content.get("detector", {})).model_fields
     expanded = expand_compat(content, only_known(presets, "detector", known))
     if "upsampling" not in expanded:
-        # Its name while all backbones had tubelets.
+        # The old name, when all backbones had tubelets.
         given = expanded.pop("steps_per_tubelet", None)
         expanded["upsampling"] = upsampling if given is None else given
     return expanded
@@ -135,14 +135,14 @@ def _frames_per_step(content: Mapping[str, Any]) -> int:
 
 DetectionRun = VideoRun | FeatureRun
 AnyConfig = VideoRun | FeatureRun | RecognitionConfig
-# Where the result is of the type of the argument.
+# For functions whose result has the type of the argument.
 AnyRun = TypeVar("AnyRun", bound=AnyConfig)
 
 
 def require_videos(config: AnyConfig) -> VideoRun:
-    """The run itself, if it detects in videos.
+    """The run itself, if it is detection in videos.
 
-    Raises: ConfigError if it is one on stored features, or of another task.
+    Raises: ConfigError if it is on stored features, or of another task.
     """
     if isinstance(config, VideoRun):
         return config

@@ -9,54 +9,58 @@ from mmad.config.base import Settings
 
 
 class TrainingSettings(Settings):
-    """Optimiser, schedule and bookkeeping."""
+    """Settings of optimiser, schedule and checkpoints."""
 
     start: str | None = Field(
         None, description="run folder whose weights, head included, training starts from"
     )
     epochs: int = Field(ge=1, description="passes over the training videos")
     schedule_epochs: int | None = Field(
-        None, ge=1, description="epochs at which the cosine would reach its end; null: epochs"
+        None, ge=1, description="epochs in which the cosine reaches its end; null: epochs"
     )
     warmup_epochs: float = Field(5, ge=0, description="linear warm-up from 0")
-    final_learning_rate: float = Field(1e-8, ge=0, description="at the end of the cosine")
+    final_learning_rate: float = Field(
+        1e-8, ge=0, description="learning rate at the end of the cosine"
+    )
     batch_videos: int = Field(
-        2, ge=1, description="videos of a step, over all processes and micro-batches"
+        2, ge=1, description="videos per step, over all processes and micro-batches"
     )
     accumulate: int = Field(
         1, ge=1, description="micro-batches that each process splits its share into"
     )
-    adapter_learning_rate: float = Field(2e-4, gt=0, description="of all tensors of the adapters")
-    backbone_learning_rate: float = Field(1e-5, gt=0, description="of an unfrozen backbone")
-    learning_rate: float = Field(1e-4, gt=0, description="of the detector")
+    adapter_learning_rate: float = Field(2e-4, gt=0, description="learning rate of the adapters")
+    backbone_learning_rate: float = Field(
+        1e-5, gt=0, description="learning rate of a trained backbone"
+    )
+    learning_rate: float = Field(1e-4, gt=0, description="learning rate of the detector")
     weight_decay: float = Field(
-        0.05, ge=0, description="not on biases, norms and scales of the detector"
+        0.05, ge=0, description="weight decay; none on biases, norms and scales of the detector"
     )
     layer_decay: float = Field(
         1.0,
         gt=0,
         le=1,
         description=(
-            "rate of a block of an unfrozen backbone / that of the block behind it (fine-tuning of "
-            "VideoMAE: 0.75)"
+            "learning rate of a block of a trained backbone / that of the next block (fine-tuning "
+            "of VideoMAE: 0.75)"
         ),
     )
     clip_gradient: float | None = Field(
-        1.0, gt=0, description="largest norm of all gradients; null: none"
+        1.0, gt=0, description="maximum norm of all gradients; null: no clipping"
     )
     ema_decay: float = Field(
-        0.999, ge=0, lt=1, description="of the averaged weights; 0: no averaging"
+        0.999, ge=0, lt=1, description="decay of the averaged weights (EMA); 0: no averaging"
     )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
-        "auto", description="auto: bf16 on a GPU that has it, fp16 on another, fp32 on a CPU"
+        "auto", description="auto: bf16 on GPUs that support it, fp16 on others, fp32 on a CPU"
     )
     validate_from_epoch: int = Field(0, ge=0, description="first epoch after which to validate")
     validate_every: int = Field(1, ge=1, description="epochs between validations")
     checkpoint_steps: int = Field(
-        200, ge=1, description="steps between checkpoints inside an epoch"
+        200, ge=1, description="steps between checkpoints within an epoch"
     )
     tensorboard: bool = Field(
-        False, description="also write event files (needs pip install 'mmad[logging]')"
+        False, description="also write event files (requires pip install 'mmad[logging]')"
     )
     threads: int | None = Field(None, ge=1, description="CPU threads; null leaves torch's choice")
 

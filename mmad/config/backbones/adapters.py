@@ -17,7 +17,7 @@ class _Bottleneck(Settings):
 
 
 class NoAdapter(Settings):
-    """No adapter: the features of the frozen backbone as they are, or full fine-tuning."""
+    """No adapter: a frozen backbone, or full fine-tuning."""
 
     name: Literal["none"] = "none"
 
@@ -30,7 +30,7 @@ class StandardAdapterSettings(_Bottleneck):
 
 def _odd(value: int) -> int:
     if value % 2 == 0:
-        raise ValueError(f"a kernel needs an odd size to keep the length, found {value}")
+        raise ValueError(f"expected an odd kernel size, which keeps the length, found {value}")
     return value
 
 

@@ -1,4 +1,4 @@
-"""What the settings of every backbone have, and the colour statistics that networks expect."""
+"""Base of the settings of backbones, and the colour statistics that networks expect."""
 
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, ClassVar, Literal, NamedTuple, Self
@@ -9,7 +9,7 @@ from mmad.config.base import Settings
 
 
 class ColourStatistics(NamedTuple):
-    """Mean and standard deviation of red, green and blue, on the scale 0 to 255."""
+    """Mean and standard deviation of red, green and blue, on a scale of 0 to 255."""
 
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
@@ -32,7 +32,7 @@ def _name(family: "type[BackboneFamilySettings]") -> str:
 
 
 class BackboneFamilySettings(Settings):
-    """A video network, its weights, and whether it is trained.
+    """Settings of a video network: its weights, and whether it is trained.
 
     A family adds ``name``, its sizes, and what follows from them: `frames_per_step` and
     `side_multiple`.
@@ -42,10 +42,10 @@ class BackboneFamilySettings(Settings):
 
     pretrained: str | None = Field(
         None,
-        description="weights: a file or folder of any naming, or a hub id; null starts at random",
+        description="weights: a file or folder with any naming, or a hub id; null: random",
     )
     pretrained_allow: list[str] = Field(
-        [], description="tensors (patterns such as fc_norm.*) that may be missing or unexpected"
+        [], description="tensors that may be missing or unexpected, or patterns such as fc_norm.*"
     )
     freeze: bool = Field(
         True, description="train adapters only; false fine-tunes the whole backbone"
@@ -67,40 +67,40 @@ class BackboneFamilySettings(Settings):
 
     @property
     def side_multiple(self) -> int:
-        """Pixels that the sides of images are a multiple of."""
+        """Pixels of which the sides of images must be a multiple."""
         raise NotImplementedError
 
     @property
     def depends_on_weights(self) -> bool:
-        """Whether a setting is ``auto``: `settled` puts in what the weights have."""
+        """Whether a setting is ``auto``, which `settled` replaces by what the weights have."""
         return False
 
     @property
     def norms_vectors(self) -> bool:
-        """Whether the vectors that come out are normed already."""
+        """Whether the output vectors are already normalised."""
         return False
 
     def settled(self, names: Collection[str] | None) -> Self:
-        """The settings with what is ``auto`` as in weights with tensors of these names (ours).
+        """The settings with ``auto`` replaced by what weights with these tensors have.
 
         Args:
-            names: None if the backbone starts at random.
+            names: Names of the tensors in our naming; None for random weights.
         """
         return self
 
     def settled_as(self, other: "BackboneFamilySettings") -> Self:
-        """The settings with what is ``auto`` as in the settings of a run that is resumed."""
+        """The settings with ``auto`` replaced as in the settings of a resumed run."""
         return self
 
     def tiny(self) -> tuple[Self, int]:
-        """The same modules as small as they can be, at random weights, and an image side for them.
+        """The same modules as small as possible, with random weights, and an image side for them.
 
-        To see whether they run.
+        For smoke tests.
         """
         raise NotImplementedError
 
     def summary(self) -> list[str]:
-        """The network and its kind in a few words, for a report."""
+        """A short description of the network, for a report."""
         raise NotImplementedError
 
     @model_validator(mode="before")
@@ -140,5 +140,5 @@ class BackboneFamilySettings(Settings):
         if self.clip_frames % self.frames_per_step:
             yield (
                 f"clip_frames {self.clip_frames} is not a multiple of the {self.frames_per_step} "
-                "frames that a step of the features stands for"
+                "frames per feature step"
             )

@@ -28,7 +28,7 @@ Inflate = Annotated[
 
 
 class I3DSettings(BackboneFamilySettings):
-    """I3D: a ResNet whose convolutions are inflated to reach over time."""
+    """I3D: a ResNet whose convolutions are inflated over time."""
 
     name: Literal["i3d"] = "i3d"
     depth: Depth = Field(50, description="layers of the ResNet")
@@ -38,22 +38,22 @@ class I3DSettings(BackboneFamilySettings):
     inflate: Inflate = Field(
         "alternate",
         description=(
-            "which blocks reach over three steps. alternate: all of the first stage, then every "
+            "which blocks span three steps. alternate: all of the first stage, then every "
             "other one, as published; all; none; or a flag for each stage, or for each of its "
             "blocks"
         ),
     )
     inflate_style: Literal["3x1x1", "3x3x3"] = Field(
         "3x1x1",
-        description="which convolution of a bottleneck reaches over time: the first, or the middle",
+        description="which convolution of a bottleneck is temporal: the first, or the middle one",
     )
     stem_kernel: tuple[int, int, int] = Field(
         (5, 7, 7), description="first convolution: frames, height and width, odd numbers"
     )
-    stem_stride: int = Field(2, ge=1, description="first convolution: frames that a step moves on")
-    pool_stride: int = Field(2, ge=1, description="first pooling: of so many steps it keeps one")
+    stem_stride: int = Field(2, ge=1, description="first convolution: temporal stride in frames")
+    pool_stride: int = Field(2, ge=1, description="first pooling: temporal stride in steps")
     pools_after_first_stage: bool = Field(
-        True, description="keep the larger of each two steps after the first stage"
+        True, description="temporal max pooling of every two steps after the first stage"
     )
     keep_statistics: bool = Field(
         False,
@@ -76,12 +76,12 @@ class I3DSettings(BackboneFamilySettings):
 
     @property
     def bottleneck(self) -> bool:
-        """Whether a block has three convolutions, not two."""
+        """Whether a block has three convolutions instead of two."""
         return has_bottlenecks(self.depth)
 
     @property
     def inflated(self) -> tuple[tuple[bool, ...], ...]:
-        """For each block of each stage, whether it reaches over time."""
+        """For each block of each stage, whether it is temporal."""
         blocks = BLOCKS[self.depth]
         if self.inflate == "alternate":
             first, *middle, last = blocks

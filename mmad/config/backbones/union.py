@@ -15,5 +15,5 @@ BackboneSettings = Annotated[
 
 
 def tiny_backbone() -> tuple[BackboneSettings, int]:
-    """A backbone as small as one can be, at random weights, and an image side for it."""
+    """A minimal backbone with random weights, and an image side for it."""
     return VideoMAESettings(size="small").tiny()

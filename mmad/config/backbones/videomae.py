@@ -11,7 +11,7 @@ from mmad.config.base import Settings
 
 
 class CustomSize(Settings):
-    """Dimensions of a VideoMAE of one's own."""
+    """Dimensions of a custom VideoMAE."""
 
     width: int = Field(ge=8, description="channels of a token")
     depth: int = Field(ge=1, description="number of blocks")
@@ -53,8 +53,8 @@ class VideoMAESettings(BackboneFamilySettings):
     takes_adapters: ClassVar[bool] = True
 
     name: Literal["videomae"] = "videomae"
-    size: BackboneSize = Field(description="published size, or dimensions of one's own")
-    adapter: AdapterSettings = Field(NoAdapter(), description="what is put after the blocks")
+    size: BackboneSize = Field(description="published size, or custom dimensions")
+    adapter: AdapterSettings = Field(NoAdapter(), description="adapter after the blocks")
     position_image_size: int = Field(
         224, ge=16, description="image size in pixels that the position table was made for"
     )
@@ -65,12 +65,12 @@ class VideoMAESettings(BackboneFamilySettings):
     final_norm: bool | Literal["pooled", "auto"] = Field(
         False,
         description=(
-            "layer norm after the last block: true of each token (self-supervised weights), pooled "
-            "of the pooled vector (fine-tuned weights), auto: as the weights have it, false: none"
+            "layer norm after the last block: true: of each token (self-supervised weights); "
+            "pooled: of the pooled vector (fine-tuned weights); auto: as in weights; false: none"
         ),
     )
     activation_checkpointing: bool = Field(
-        False, description="less memory, about a third more time: recompute activations"
+        False, description="recompute activations: less memory, about a third more time"
     )
 
     @property
@@ -114,7 +114,7 @@ class VideoMAESettings(BackboneFamilySettings):
         """As in `BackboneFamilySettings`."""
         if self.final_norm == "pooled":
             yield (
-                "backbone.final_norm pooled is of one stream; with data.flow set it to true or "
+                "backbone.final_norm pooled is for one stream; with data.flow set it to true or "
                 "false"
             )
 

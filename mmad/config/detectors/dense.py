@@ -1,4 +1,4 @@
-"""What the settings of dense detectors have in common. Lengths are in steps of the feature grid."""
+"""Common settings of dense detectors. Lengths are in steps of the feature grid."""
 
 from collections.abc import Iterator
 from typing import Self
@@ -9,7 +9,7 @@ from mmad.config.detectors.family import FamilySettings
 
 
 class DenseSettings(FamilySettings):
-    """A pyramid with predictions at every point, whatever its blocks are."""
+    """A pyramid with predictions at every point, with any kind of blocks."""
 
     channels: int = Field(512, ge=8, description="channels of pyramid and head")
     num_embedding: int = Field(3, ge=0, description="convolutions before the blocks")
@@ -22,7 +22,7 @@ class DenseSettings(FamilySettings):
     regression_ranges: list[tuple[float, float]] = Field(
         [(0, 4), (4, 8), (8, 16), (16, 32), (32, 64), (64, 10000)],
         description=(
-            "of each level, on the longer distance from a point to the ends of its instance"
+            "range of each level for the longer distance from a point to the ends of its instance"
         ),
     )
     num_convs: int = Field(2, ge=0, description="convolutions in each tower of the head")
@@ -30,28 +30,34 @@ class DenseSettings(FamilySettings):
     norm_eps: float = Field(
         1e-5, gt=0, description="epsilon of the norms of embedding, levels and head"
     )
-    mask_after_norm: bool = Field(True, description="padding stays zero after norms (peers differ)")
-    mask_levels: bool = Field(True, description="padding stays zero in each level (peers: false)")
+    mask_after_norm: bool = Field(
+        True, description="padding stays zero after norms (ActionFormer: false)"
+    )
+    mask_levels: bool = Field(
+        True, description="padding stays zero in each level (reference: false)"
+    )
     pool_sees_padding: bool = Field(
-        False, description="max-pool shortcuts see padding (peers: true)"
+        False, description="max-pool shortcuts see padding (reference: true)"
     )
 
     centre_radius: float | None = Field(
-        1.5, gt=0, description="strides; null: anywhere in the instance"
+        1.5, gt=0, description="radius of centre sampling in strides; null: the whole instance"
     )
     shortest_labels_only: bool = Field(
-        True, description="class targets of the shortest instances at a point only"
+        True, description="class targets of only the shortest instances at a point"
     )
-    label_smoothing: float = Field(0.0, ge=0, lt=1, description="share moved to a uniform guess")
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=1, description="share moved to a uniform distribution"
+    )
     focal_alpha: float = Field(
         0.25, ge=0, le=1, description="weight of positives in the focal loss"
     )
     focal_gamma: float = Field(2.0, ge=0, description="focus of the focal loss on hard points")
     regression_weight: float = Field(1.0, ge=0, description="weight of the regression loss")
     normalizer: float = Field(
-        100.0, gt=0, description="initial number of positives the losses are divided by"
+        100.0, gt=0, description="initial number of positives that losses are divided by"
     )
-    normalizer_momentum: float = Field(0.9, ge=0, lt=1, description="of the running mean")
+    normalizer_momentum: float = Field(0.9, ge=0, lt=1, description="momentum of its running mean")
 
     def tiny(self) -> Self:
         """32 channels."""

@@ -1,4 +1,4 @@
-"""What the settings of every detector have."""
+"""Base of the settings of detectors."""
 
 from typing import Self
 
@@ -8,16 +8,16 @@ from mmad.config.base import Settings
 
 
 class FamilySettings(Settings):
-    """What the settings of every detector have."""
+    """Common settings of all detectors."""
 
     mask_features: bool = Field(
-        True, description="features beyond a video's end are zero (OpenTAD: false)"
+        True, description="features beyond the end of a video are zero (OpenTAD: false)"
     )
     normalizer: float = Field(
-        1.0, gt=0, description="initial number of positives the losses are divided by"
+        1.0, gt=0, description="initial number of positives that losses are divided by"
     )
-    normalizer_momentum: float = Field(0.0, ge=0, lt=1, description="of the running mean")
+    normalizer_momentum: float = Field(0.0, ge=0, lt=1, description="momentum of its running mean")
 
     def tiny(self) -> Self:
-        """The same modules, as small as they can be, to see whether they run."""
+        """The same modules as small as possible, for smoke tests."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""Settings of MS-TCT: network, losses, and how its scores of steps become segments."""
+"""Settings of MS-TCT: network, losses, and the decoder from frame-wise scores to segments."""
 
 from collections.abc import Iterator
 from typing import Literal, Self
@@ -15,18 +15,20 @@ class MSTCTSettings(FamilySettings):
     stage_channels: list[int] = Field(
         [256, 384, 576, 864],
         min_length=2,
-        description="of each stage; each but the first halves the resolution",
+        description="channels of each stage; each but the first halves the resolution",
     )
     num_blocks: int = Field(3, ge=1, description="blocks of a stage")
     num_heads: int = Field(8, ge=1, description="attention heads")
     mlp_ratio: float = Field(8.0, gt=0, description="hidden channels of a block over its channels")
-    mixer_channels: int = Field(512, ge=1, description="of each stage once they are mixed")
+    mixer_channels: int = Field(512, ge=1, description="channels of each stage in the mixer")
     input_dropout: float = Field(0.5, ge=0, lt=1, description="rate on the features")
-    block_dropout: float = Field(0.0, ge=0, lt=1, description="rate inside of the blocks")
+    block_dropout: float = Field(0.0, ge=0, lt=1, description="rate inside the blocks")
     head_dropout: float = Field(0.5, ge=0, lt=1, description="rate before the class logits")
 
-    classification_weight: float = Field(1.0, ge=0, description="of the loss of the steps")
-    heatmap_weight: float = Field(0.05, ge=0, description="of the loss of the centre heat-map")
+    classification_weight: float = Field(1.0, ge=0, description="weight of the frame-wise loss")
+    heatmap_weight: float = Field(
+        0.05, ge=0, description="weight of the loss of the centre heat-map"
+    )
     heatmap_reach: float = Field(
         2.0, ge=0, description="radius of a centre's Gaussian over the length of its instance"
     )
@@ -34,21 +36,21 @@ class MSTCTSettings(FamilySettings):
         4.0, gt=0, description="width of that radius on both sides over the Gaussian's sigma"
     )
     heatmap_focus: float = Field(
-        2.0, ge=0, description="focus of the heat-map's loss on hard entries"
+        2.0, ge=0, description="focus of the heat-map loss on hard entries"
     )
     heatmap_tolerance: float = Field(
-        4.0, ge=0, description="how much less entries near a centre count"
+        4.0, ge=0, description="reduction of the weight of entries near a centre"
     )
 
-    lowest_level: float = Field(0.01, gt=0, lt=1, description="lowest probability to cut at")
-    highest_level: float = Field(0.95, gt=0, lt=1, description="highest probability to cut at")
-    num_levels: int = Field(16, ge=1, description="levels, evenly spaced as logits")
-    max_gap: int = Field(1, ge=0, description="steps below a level that a segment may contain")
+    lowest_level: float = Field(0.01, gt=0, lt=1, description="lowest threshold of probability")
+    highest_level: float = Field(0.95, gt=0, lt=1, description="highest threshold of probability")
+    num_levels: int = Field(16, ge=1, description="number of thresholds, evenly spaced as logits")
+    max_gap: int = Field(1, ge=0, description="steps below a threshold that a segment may contain")
     contrast: float = Field(
         2.0, ge=0, description="power of 1 - (mean around / mean inside) in a segment's score"
     )
     margin: float = Field(
-        0.25, ge=0, description="what is around a segment, on each side, over its length"
+        0.25, ge=0, description="width of the context on each side of a segment over its length"
     )
     centre_weight: float = Field(
         0.0, ge=0, description="power of the heat-map in a segment's score; 0: not used"

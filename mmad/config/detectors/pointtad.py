@@ -15,31 +15,31 @@ class PointTADSettings(FamilySettings):
 
     name: Literal["pointtad"] = "pointtad"
     channels: int = Field(512, ge=8, description="channels of features and queries")
-    num_queries: int = Field(24, ge=1, description="most segments found in a window")
+    num_queries: int = Field(24, ge=1, description="maximum segments of a window")
     num_points: int = Field(
         30, ge=2, description="points of a query; the first two thirds span its segment"
     )
     num_boundary_points: int = Field(
-        4, ge=0, description="first points, which look around themselves in their own way"
+        4, ge=0, description="number of first points that have offsets of their own"
     )
-    num_subpoints: int = Field(4, ge=1, description="places around a point that it looks at")
+    num_subpoints: int = Field(4, ge=1, description="sampled places around each point")
     num_layers: int = Field(2, ge=1, description="decoder layers, each of which moves the points")
     num_heads: int = Field(8, ge=1, description="heads of the attention among queries")
-    hidden_channels: int = Field(2048, ge=1, description="of the feed-forward networks")
+    hidden_channels: int = Field(2048, ge=1, description="channels of the feed-forward networks")
     dynamic_channels: int = Field(64, ge=1, description="bottleneck of the mixing over channels")
     dropout: float = Field(0.1, ge=0, lt=1, description="rate inside the decoder layers")
 
-    class_cost: float = Field(10.0, ge=0, description="matching: of the class's probability")
-    distance_cost: float = Field(5.0, ge=0, description="matching: of centre and width")
-    iou_cost: float = Field(5.0, ge=0, description="matching: of the tIoU")
+    class_cost: float = Field(10.0, ge=0, description="matching cost of the class probability")
+    distance_cost: float = Field(5.0, ge=0, description="matching cost of centre and width")
+    iou_cost: float = Field(5.0, ge=0, description="matching cost of the tIoU")
     class_weight: float = Field(1.0, ge=0, description="weight of the cross-entropy of queries")
     distance_weight: float = Field(5.0, ge=0, description="weight of the centre and width loss")
     iou_weight: float = Field(5.0, ge=0, description="weight of the tIoU loss")
     dense_weight: float = Field(10.0, ge=0, description="weight of the cross-entropy of steps")
     background_weight: float = Field(
-        0.1, gt=0, le=1, description="of a query without annotation in the cross-entropy"
+        0.1, gt=0, le=1, description="weight of unmatched queries in the cross-entropy"
     )
-    auxiliary_losses: bool = Field(True, description="losses of the layers before the last too")
+    auxiliary_losses: bool = Field(True, description="losses also for the layers before the last")
     labels_per_query: int = Field(
         1, ge=1, description="best classes of a query that become candidates"
     )

@@ -13,19 +13,19 @@ class TadTRSettings(FamilySettings):
 
     name: Literal["tadtr"] = "tadtr"
     channels: int = Field(256, ge=8, description="channels of encoder and decoder")
-    num_groups: int = Field(32, ge=1, description="of the norm after the input projection")
+    num_groups: int = Field(32, ge=1, description="groups of the norm after the input projection")
     num_encoder_layers: int = Field(4, ge=0, description="layers over the steps")
     num_decoder_layers: int = Field(4, ge=1, description="layers over the queries")
     num_heads: int = Field(8, ge=1, description="attention heads")
-    num_points: int = Field(4, ge=1, description="places that a head of a query reads")
-    hidden_channels: int = Field(1024, ge=8, description="inside the feed-forward parts")
+    num_points: int = Field(4, ge=1, description="sampled places per head of a query")
+    hidden_channels: int = Field(1024, ge=8, description="channels of the feed-forward networks")
     dropout: float = Field(0.1, ge=0, lt=1, description="rate of encoder and decoder")
-    num_queries: int = Field(40, ge=1, description="most segments of a window")
+    num_queries: int = Field(40, ge=1, description="maximum segments of a window")
     num_bins: int = Field(
-        16, ge=1, description="size to which a segment is pooled for its actionness"
+        16, ge=1, description="steps to which a segment is pooled for its actionness"
     )
     extension: float = Field(
-        0.25, ge=0, description="share of its width added at either side of it for that"
+        0.25, ge=0, description="share of its width that is added on either side for that"
     )
     prior: float = Field(0.01, gt=0, lt=1, description="score of every class before training")
     offset_rate: float = Field(
@@ -35,9 +35,9 @@ class TadTRSettings(FamilySettings):
         description="learning rate of sampling offsets and first centres, relative to the rest",
     )
 
-    class_cost: float = Field(6.0, ge=0, description="of the class in the matching")
-    l1_cost: float = Field(5.0, ge=0, description="of centre and width in the matching")
-    iou_cost: float = Field(2.0, ge=0, description="of the tIoU in the matching")
+    class_cost: float = Field(6.0, ge=0, description="matching cost of the class")
+    l1_cost: float = Field(5.0, ge=0, description="matching cost of centre and width")
+    iou_cost: float = Field(2.0, ge=0, description="matching cost of the tIoU")
     class_weight: float = Field(2.0, ge=0, description="weight of the focal loss")
     l1_weight: float = Field(5.0, ge=0, description="weight of the loss of centre and width")
     iou_weight: float = Field(2.0, ge=0, description="weight of the tIoU loss")

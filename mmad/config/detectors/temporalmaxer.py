@@ -13,8 +13,10 @@ class SimOTASettings(Settings):
     """Targets by cost: each annotation takes the points that predict it best."""
 
     name: Literal["simota"] = "simota"
-    iou_weight: float = Field(2.0, ge=0, description="of the distance-IoU loss in the cost")
-    class_weight: float = Field(1.0, ge=0, description="of the classification in the cost")
+    iou_weight: float = Field(2.0, ge=0, description="weight of the distance-IoU loss in the cost")
+    class_weight: float = Field(
+        1.0, ge=0, description="weight of the classification loss in the cost"
+    )
 
 
 class TemporalMaxerSettings(DenseSettings):

@@ -29,5 +29,5 @@ DetectorSettings = Annotated[
 
 
 def settings_of_detector(content: Any) -> type[FamilySettings]:
-    """The class of the detector that ``content`` names; ActionFormer's if it is none."""
+    """The settings class of the detector in ``content``; ActionFormer's if it names none."""
     return members(DetectorSettings).get(named("actionformer")(content), ActionFormerSettings)

@@ -19,17 +19,17 @@ class VideoMambaSettings(DenseSettings):
         description="dbm: a projection for each direction, one state space; vim: the reverse",
     )
     expand: int = Field(
-        1, ge=1, description="channels in a block, times channels (released: dbm 1, vim 2)"
+        1, ge=1, description="channels in a block over channels (reference: dbm 1, vim 2)"
     )
     num_states: int = Field(16, ge=1, description="states of each channel in a block")
     kernel_size: int = Field(
-        4, ge=1, description="steps that the convolution in a block sees (CUDA: 2 to 4)"
+        4, ge=1, description="kernel size of the convolution in a block (CUDA: 2 to 4)"
     )
     scan: Literal["auto", "torch", "cuda"] = Field(
-        "auto", description="cuda: the package mamba_ssm; auto: that on a GPU that has it"
+        "auto", description="cuda: the package mamba_ssm; auto: that on a GPU, if installed"
     )
     scan_sees_padding: bool = Field(
-        False, description="the backward direction starts in the padding (peers: true)"
+        False, description="the backward direction starts in the padding (reference: true)"
     )
 
     def tiny(self) -> Self:

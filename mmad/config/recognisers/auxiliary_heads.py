@@ -16,21 +16,22 @@ class AuxiliaryHeadsSettings(RecogniserFamilySettings):
         False, description="layer norm of the pooled vector, for a backbone without one"
     )
     classifier: Literal["arcface", "linear"] = Field(
-        "arcface", description="of primary and coarse head (released_timesformer: linear)"
+        "arcface",
+        description="classifier of primary and coarse head (released_timesformer: linear)",
     )
     frame_classifier: Literal["arcface", "linear"] = Field(
-        "arcface", description="of both frame heads (released: linear)"
+        "arcface", description="classifier of both frame heads (released: linear)"
     )
     scale: float = Field(30.0, gt=0, description="ArcFace: scale of the cosines")
     margin: float = Field(0.5, ge=0, lt=1.57, description="ArcFace: margin in radians")
-    dropout: float = Field(0.5, ge=0, lt=1, description="before primary and coarse classifier")
+    dropout: float = Field(0.5, ge=0, lt=1, description="rate before primary and coarse classifier")
     frame: bool = Field(True, description="auxiliary head: the action at each step")
     coarse: bool = Field(True, description="auxiliary head: the body part")
     frame_coarse: bool = Field(True, description="auxiliary head: the body part at each step")
     squeeze: int = Field(16, ge=1, description="frame heads: width / width of the gate")
     shared_gate: bool = Field(True, description="both frame heads share a gate (released: false)")
     gate: Literal["multiply", "replace"] = Field(
-        "multiply", description="the gate scales features, or stands for them (released)"
+        "multiply", description="the gate scales the features, or replaces them (released)"
     )
     frame_rows: Literal["frames", "channel_groups"] = Field(
         "frames",
@@ -62,16 +63,16 @@ class LossSettings(Settings):
     f1_present_only: bool = Field(
         False, description="macro over the classes of the batch, not over all"
     )
-    label_smoothing: float = Field(0.0, ge=0, lt=1, description="share moved to a uniform guess")
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=1, description="share moved to a uniform distribution"
+    )
     within_body_exponent: float = Field(
         0.0,
         ge=0,
         le=1,
-        description="weigh actions by (mean count in the body part / count) to this power",
+        description="weight actions by (mean count in the body part / count) to this power",
     )
-    mixup: float = Field(
-        0.0, ge=0, description="clips are mixed with a share from Beta(this, this); 0: not"
-    )
+    mixup: float = Field(0.0, ge=0, description="mixup with a share from Beta(this, this); 0: none")
     mixup_within_body: float = Field(
-        1.0, ge=0, le=1, description="chance that the partner is of the same body part"
+        1.0, ge=0, le=1, description="probability that the partner has the same body part"
     )

@@ -1,4 +1,4 @@
-"""What the settings of every recogniser have."""
+"""Base of the settings of recognisers."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ from mmad.config.base import Settings
 
 
 class RecogniserFamilySettings(Settings):
-    """How the streams of a clip come together."""
+    """How the streams of a clip are combined."""
 
     flow_weights: Literal["shared", "separate"] = Field(
         "shared", description="one backbone for both streams, or one for each"

@@ -363,7 +363,7 @@ def test_the_pooled_vector_is_normed_once() -> None:
         preset = RecognitionConfig.model_validate(content | {"compat": "released_timesformer"})
         first = RecognitionConfig.model_validate(content | {"heads": {"primary": "timesformer"}})
         assert preset.heads.norm == first.heads.norm == wanted
-    with pytest.raises(ValidationError, match="would both norm the pooled vector"):
+    with pytest.raises(ValidationError, match="would both normalise the pooled vector"):
         recognition_settings(backbone__final_norm=True, heads__norm=True)
-    with pytest.raises(ValidationError, match="final_norm pooled is of one stream"):
+    with pytest.raises(ValidationError, match="final_norm pooled is for one stream"):
         recognition_settings(backbone__final_norm="pooled", data__flow="flow")
