@@ -105,6 +105,7 @@ COVERED = {
     "models/detectors/set_matching.py": "models/detectors/test_tadtr.py",
     "models/detectors/whole.py": "engine/test_inference.py",
     "models/from_settings.py": "test_defaults.py",
+    "models/layers/residual2d.py": "models/backbones/test_resnet2d.py",
     "models/layers/residual3d.py": "models/backbones/test_i3d.py",
     "models/recognisers/families.py": "test_families.py",
     "models/recognisers/whole.py": "models/recognisers/test_auxiliary_heads.py",

@@ -60,7 +60,7 @@ def backbone_names(
     bare = {name: value for name, (_, value) in found.items()}
     for name, family in families.items():
         for naming in family.namings:
-            if naming.fits(list(bare)):
+            if naming.fits(bare):
                 renamed = rename_tensors(bare, naming)
                 origins = {
                     ours: tuple(found[theirs][0] for theirs in old)

@@ -40,12 +40,16 @@ class Network:
         maps: Outputs by the names of their modules, with "features", for normalised clips.
         tokens: Features as the tokens of our backbone.
         head_fixed: Options of its head that ours has in one form only, with it.
+        clips: Clips (N, 3, F, H, W) of stored frames, those of an item consecutive.
+        stored: Features in the form that files have.
     """
 
     settings: Callable[[Mapping[str, Any]], BackboneSettings]
     maps: Callable[[Any, Tensor], Mapping[str, Tensor]]
     tokens: Callable[[Tensor], ClipTokens]
     head_fixed: Mapping[str, Any]
+    clips: Callable[[Tensor], Tensor] = lambda frames: frames.flatten(0, 1)
+    stored: Callable[[Tensor], Tensor] = lambda features: features
 
     def check(self, data: Mapping[str, Any]) -> Checks:
         """The checks of a file's content."""
@@ -142,7 +146,7 @@ class Recogniser:
         linear.load_state_dict(
             {part: weights[f"cls_head.fc_cls.{part}"] for part in ("weight", "bias")}
         )
-        found = backbone_names(weights)
+        found = backbone_names(weights, {"": backbone.family})
         assert found is not None
         own = {**dict(backbone.named_parameters()), **dict(backbone.named_buffers())}
         own = {name: own[name] for name in backbone.state_dict()}
@@ -173,7 +177,7 @@ class Recogniser:
 
 def check_evaluation(model: Recogniser, data: Mapping[str, Any]) -> Checks:
     frames = data["frames"]
-    images = normalised(data, frames.flatten(0, 1))
+    images = normalised(data, model.network.clips(frames))
     maps = model.network.maps(model.backbone, images)
     for name, theirs in data.get("intermediates", {}).items():
         short = name.removeprefix("backbone.")
@@ -182,14 +186,15 @@ def check_evaluation(model: Recogniser, data: Mapping[str, Any]) -> Checks:
             continue
         gap = largest(maps[short][: len(theirs)], theirs, relative=True)
         yield Check(f"{short}, of its maximum", gap, FEATURES)
-    gap = largest(maps["features"], data["features"], relative=True)
+    features = model.network.stored(maps["features"])
+    gap = largest(features, data["features"], relative=True)
     yield Check("features, of their maximum", gap, FEATURES)
     spec = model.backbone.spec
     if images.shape[2] == spec.clip_frames and not any(
         side % spec.side_multiple for side in images.shape[3:]
     ):
         out = model.backbone(images, torch.arange(len(images)))
-        theirs = model.network.tokens(data["features"])
+        theirs = model.network.tokens(maps["features"])
         for name in ("tokens_NTSC", "clip_NC"):
             vectors, expected = getattr(out, name), getattr(theirs, name)
             if expected is not None:
@@ -198,7 +203,7 @@ def check_evaluation(model: Recogniser, data: Mapping[str, Any]) -> Checks:
                 yield Check(f"{what}, of their maximum", gap, FEATURES)
     logits = model.logits(maps["features"])
     yield Check("logits", largest(logits, data["logits"]), LOGITS)
-    by_clip = logits.unflatten(0, frames.shape[:2])
+    by_clip = logits.unflatten(0, (len(frames), -1))
     for name, scores in (
         ("prob", by_clip.softmax(dim=2).mean(dim=1)),
         ("score", by_clip.mean(dim=1)),
@@ -210,7 +215,7 @@ def check_evaluation(model: Recogniser, data: Mapping[str, Any]) -> Checks:
 
 
 def check_training(model: Recogniser, data: Mapping[str, Any]) -> Checks:
-    images = normalised(data, data["train_frames"].flatten(0, 1)).requires_grad_()
+    images = normalised(data, model.network.clips(data["train_frames"])).requires_grad_()
     logits = model.logits(model.network.maps(model.backbone, images)["features"])
     yield Check("training: logits", largest(logits, data["train_logits"]), LOGITS)
     loss = model.loss(logits, data["train_labels"])
@@ -236,19 +241,21 @@ def check_gradients(
     yield Check("training: parameters with a gradient, by name", float(len(wrong)), 0)
     kept = {name: float(norm) for name, norm in norms.items() if name in own}
     kept = {name: n for name, n in kept.items() if n > SMALLEST_NORM * max(kept.values())}
+    # What the file's own code has moved between kernels, where a ReLU flips.
+    limit = max(GRADIENTS, float(data.get("gradient_rounding_noise", 0)))
     gaps = [abs(float(ours[name].grad.norm()) - norm) / norm for name, norm in kept.items()]
-    yield Check(f"training: norms of {len(gaps)} gradients, relative", max(gaps), GRADIENTS)
+    yield Check(f"training: norms of {len(gaps)} gradients, relative", max(gaps), limit)
     gaps = [
         float((ours[name].grad - value).norm() / value.norm())
         for name, value in data["grads"].items()
         if name in kept
     ]
     yield Check(
-        f"training: {len(gaps)} whole gradients, of their norms", max(gaps, default=0), GRADIENTS
+        f"training: {len(gaps)} whole gradients, of their norms", max(gaps, default=0), limit
     )
     theirs = float(data["grad_input_norm"])
     gap = abs(float(grad_input.norm()) - theirs) / theirs
-    yield Check("training: norm of the input's gradient, relative", gap, GRADIENTS)
+    yield Check("training: norm of the input's gradient, relative", gap, limit)
 
 
 def normalised(data: Mapping[str, Any], frames_NCFHW: Tensor) -> Tensor:

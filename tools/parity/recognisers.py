@@ -12,6 +12,7 @@ import torch
 
 from parity.common import Checks
 from parity.i3d import I3D
+from parity.resnet2d import check_resnet2d
 
 
 class NotYetKnown(Exception):  # noqa: N818
@@ -36,4 +37,7 @@ def check_recogniser(path: Path) -> Checks:
 # By the type of backbone and of head.
 NETWORKS: Mapping[tuple[str, str], Callable[[Mapping[str, Any]], Checks]] = {
     ("ResNet3d", "I3DHead"): I3D.check,
+    ("ResNet", "TSNHead"): check_resnet2d,
+    ("ResNetTSM", "TSMHead"): check_resnet2d,
+    ("ResNetTIN", "TSMHead"): check_resnet2d,
 }

@@ -5,11 +5,14 @@ from typing import Annotated
 from pydantic import Discriminator, Tag
 
 from mmad.config.backbones.i3d import I3DSettings
+from mmad.config.backbones.resnet2d import ResNet2dSettings
 from mmad.config.backbones.videomae import VideoMAESettings
 from mmad.config.base import named
 
 BackboneSettings = Annotated[
-    Annotated[VideoMAESettings, Tag("videomae")] | Annotated[I3DSettings, Tag("i3d")],
+    Annotated[VideoMAESettings, Tag("videomae")]
+    | Annotated[I3DSettings, Tag("i3d")]
+    | Annotated[ResNet2dSettings, Tag("resnet2d")],
     Discriminator(named("videomae")),
 ]
 

@@ -5,9 +5,15 @@ from collections.abc import Mapping
 from mmad.config.backbones.union import BackboneSettings
 from mmad.models.backbones.contract import Backbone, BackboneFamily
 from mmad.models.backbones.i3d.build import FAMILY as I3D
+from mmad.models.backbones.resnet2d.build import FAMILY as RESNET2D
 from mmad.models.backbones.videomae.build import FAMILY as VIDEOMAE
 
-BACKBONES: Mapping[str, BackboneFamily] = {"videomae": VIDEOMAE, "i3d": I3D}
+# Weights of a file are those of the first family that they fit.
+BACKBONES: Mapping[str, BackboneFamily] = {
+    "videomae": VIDEOMAE,
+    "resnet2d": RESNET2D,  # before networks that inflate its weights
+    "i3d": I3D,
+}
 
 
 def build_backbone(settings: BackboneSettings) -> Backbone:

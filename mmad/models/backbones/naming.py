@@ -35,16 +35,19 @@ class WeightNaming:
         mark: Pattern of a tensor name that identifies its files.
         rules: (pattern, replacement), applied to every name in this order.
         finish: Joins or reshapes tensors after renaming.
+        mark_ndim: Dimensions of that tensor, where 2D and 3D networks have the same names.
     """
 
     name: str
     mark: str
     rules: Rules = ()
     finish: Callable[[Renamed], Renamed] | None = None
+    mark_ndim: int | None = None
 
-    def fits(self, names: Sequence[str]) -> bool:
-        """Whether a file with these names is one of this project."""
-        return any(re.search(self.mark, name) for name in names)
+    def fits(self, tensors: Mapping[str, Tensor]) -> bool:
+        """Whether a file with these tensors is one of this project."""
+        marked = (name for name in tensors if re.search(self.mark, name))
+        return any(self.mark_ndim in (None, tensors[name].ndim) for name in marked)
 
 
 def rename(name: str, rules: Rules) -> str:

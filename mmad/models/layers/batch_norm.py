@@ -1,6 +1,6 @@
 """Batch norm over clips, synchronised across processes, with optional frozen statistics.
 
-Shapes: N clips, C channels, T steps, H W height and width.
+Shapes: N clips (or frames), C channels, T steps, H W height and width.
 """
 
 from typing import Any, Self
@@ -10,11 +10,9 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.nn.functional import all_reduce
 
-_CLIPS_AND_PLACES = (0, 2, 3, 4)
 
-
-class BatchNorm(nn.BatchNorm3d):
-    """Batch norm over the clips of all processes; if frozen, with its stored statistics.
+class _BatchNorm(nn.modules.batchnorm._BatchNorm):
+    """Batch norm over the batch of all processes; if frozen, with its stored statistics.
 
     With several processes the statistics are those of the whole batch, so that training on two
     gives the same results as on one; all of them must then call it together.
@@ -40,19 +38,21 @@ class BatchNorm(nn.BatchNorm3d):
         """Training mode, if its weights are trained and its statistics are not kept."""
         return super().train(mode and self.weight.requires_grad and not self.keep_statistics)
 
-    def forward(self, x_NCTHW: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """Normed features, same shape."""
         if not self.training or not _has_peers():
-            return super().forward(x_NCTHW)
-        return self._norm_over_processes(x_NCTHW)
+            return super().forward(x)
+        return self._norm_over_processes(x)
 
-    def _norm_over_processes(self, x_NCTHW: Tensor) -> Tensor:
-        x = x_NCTHW.float()
+    def _norm_over_processes(self, given: Tensor) -> Tensor:
+        x = given.float()
+        batch_and_places = [0, *range(2, x.ndim)]
+        along_channels = (-1, *(1,) * (x.ndim - 2))
         count = x.new_full((1,), x.numel() // x.shape[1])
-        total = all_reduce(torch.cat((x.sum(_CLIPS_AND_PLACES), count)))
+        total = all_reduce(torch.cat((x.sum(batch_and_places), count)))
         mean_C, count = total[:-1] / total[-1], total[-1]
-        centred = x - _along_channels(mean_C)
-        variance_C = all_reduce(centred.square().sum(_CLIPS_AND_PLACES)) / count
+        centred = x - mean_C.view(along_channels)
+        variance_C = all_reduce(centred.square().sum(batch_and_places)) / count
         with torch.no_grad():
             assert self.running_mean is not None
             assert self.running_var is not None
@@ -60,12 +60,17 @@ class BatchNorm(nn.BatchNorm3d):
             self.running_mean.lerp_(mean_C, self.momentum)
             self.running_var.lerp_(variance_C * count / (count - 1), self.momentum)
         scale_C = self.weight * torch.rsqrt(variance_C + self.eps)
-        return (centred * _along_channels(scale_C) + _along_channels(self.bias)).to(x_NCTHW.dtype)
+        out = centred * scale_C.view(along_channels) + self.bias.view(along_channels)
+        return out.to(given.dtype)
+
+
+class BatchNorm(_BatchNorm, nn.BatchNorm3d):
+    """Batch norm of features of clips, (N, C, T, H, W); see `_BatchNorm`."""
+
+
+class BatchNorm2d(_BatchNorm, nn.BatchNorm2d):
+    """Batch norm of features of frames, (N, C, H, W); see `_BatchNorm`."""
 
 
 def _has_peers() -> bool:
     return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
-
-
-def _along_channels(value_C: Tensor) -> Tensor:
-    return value_C[:, None, None, None]

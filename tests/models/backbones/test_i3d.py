@@ -133,7 +133,7 @@ def test_names_of_other_projects(project: str, depth: int) -> None:
     file = {theirs(name, project=project): value for name, value in own.items()}
     counts = {name.replace("running_mean", "num_batches_tracked") for name in file} - set(file)
     file |= dict.fromkeys(counts, torch.zeros(()))
-    (naming,) = [naming for naming in FAMILY.namings if naming.fits(list(file))]
+    (naming,) = [naming for naming in FAMILY.namings if naming.fits(file)]
     found = rename_tensors(file, naming)
     assert naming.name == project
     assert found.tensors.keys() >= own.keys()
@@ -180,7 +180,7 @@ def test_an_inflated_network_sees_a_still_clip_as_the_2d_one_its_picture() -> No
         else value.clone()
         for name, value in own.items()
     }
-    (naming,) = [naming for naming in FAMILY.namings if naming.fits(list(weights))]
+    (naming,) = [naming for naming in FAMILY.namings if naming.fits(weights)]
     tensors = dict(rename_tensors(weights, naming).tensors)
     done = backbone.fit_weights(tensors, source="a file")
     # Stem, two convolutions in each of 8 blocks, three shortcuts.

@@ -8,7 +8,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.multiprocessing import spawn
 
-from mmad.models.layers.batch_norm import BatchNorm
+from mmad.models.layers import batch_norm
+from mmad.models.layers.batch_norm import BatchNorm, BatchNorm2d
 
 
 def batch() -> tuple[Tensor, Tensor]:
@@ -62,3 +63,20 @@ def test_alone_it_is_torchs() -> None:
     for found, expected in zip(step(norm, *batch()), step(torchs, *batch()), strict=True):
         assert torch.equal(found, expected)
     assert norm.state_dict().keys() == torchs.state_dict().keys() - {"num_batches_tracked"}
+
+
+def test_that_of_frames_is_torchs_alone_and_that_of_clips_over_processes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Frames (N T, C, H, W) have the statistics of clips (N, C, T, H, W)."""
+    x, probe = (part.transpose(1, 2).flatten(0, 1) for part in batch())
+    expected = step(nn.BatchNorm2d(4), x, probe)
+    for found, torchs in zip(
+        step(BatchNorm2d(4, keep_statistics=False), x, probe), expected, strict=True
+    ):
+        assert torch.equal(found, torchs)
+    monkeypatch.setattr(batch_norm, "_has_peers", lambda: True)
+    monkeypatch.setattr(batch_norm, "all_reduce", lambda value: value)
+    alone = step(BatchNorm2d(4, keep_statistics=False), x, probe)
+    for found, torchs in zip(alone, expected, strict=True):
+        torch.testing.assert_close(found, torchs, rtol=1e-5, atol=1e-4)

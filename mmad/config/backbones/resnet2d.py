@@ -1,0 +1,117 @@
+"""Settings of 2D ResNets on frames: TSN, TSM, TIN."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, Self
+
+from pydantic import Field
+
+from mmad.config.backbones.family import BackboneFamilySettings
+from mmad.config.backbones.resnet import BLOCKS, SIDE_STRIDE, Depth, has_bottlenecks
+
+# Channels of a block's input / channels that move one way (shift), or at all (interlace).
+_DIVISORS: Mapping[str, int] = {"none": 1, "shift": 8, "interlace": 4}
+# TIN moves four groups of channels, each by an offset of its own.
+_GROUPS = 4
+# With as many blocks in the third stage, TSM shifts in every second block only.
+_BLOCKS_TO_ALTERNATE = 23
+_TITLES: Mapping[str, str] = {"none": "TSN", "shift": "TSM", "interlace": "TIN"}
+
+
+class ResNet2dSettings(BackboneFamilySettings):
+    """A 2D ResNet on the frames of a clip, which may exchange channels between them."""
+
+    name: Literal["resnet2d"] = "resnet2d"
+    depth: Depth = Field(50, description="layers of the ResNet")
+    base_channels: int = Field(
+        64, ge=1, description="channels of the stem; each stage has twice those of the one before"
+    )
+    temporal: Literal["none", "shift", "interlace"] = Field(
+        "none",
+        description=(
+            "what blocks see of other frames. none: nothing (TSN); shift: channels of the next and "
+            "the previous frame (TSM; at depth 101 and 152 in every second block); interlace: "
+            "channels moved by learned offsets (TIN)"
+        ),
+    )
+    divisor: int | None = Field(
+        None,
+        ge=2,
+        description=(
+            "channels / channels that move: each way in shift (null: 8, as published), in all in "
+            "interlace (null: 4)"
+        ),
+    )
+    shift_place: Literal["branch", "block"] = Field(
+        "branch", description="the shortcut sees what was there before the shift, or after it"
+    )
+    pools_after_first_stage: bool = Field(
+        False, description="max-pool the frames to half as many steps after the first stage"
+    )
+    keep_statistics: bool = Field(
+        False,
+        description=(
+            "batch norms keep their stored statistics while the network is fine-tuned; frozen ones "
+            "always do"
+        ),
+    )
+    clip_frames: int = Field(8, ge=1, description="frames of a clip, called segments by TSN")
+
+    @property
+    def frames_per_step(self) -> int:
+        """As in `BackboneFamilySettings`."""
+        return 2 if self.pools_after_first_stage else 1
+
+    @property
+    def side_multiple(self) -> int:
+        """As in `BackboneFamilySettings`."""
+        return SIDE_STRIDE
+
+    @property
+    def bottleneck(self) -> bool:
+        """Whether a block has three convolutions, not two."""
+        return has_bottlenecks(self.depth)
+
+    @property
+    def moving_divisor(self) -> int:
+        """``divisor``, as published if it is not set."""
+        return self.divisor or _DIVISORS[self.temporal]
+
+    @property
+    def exchanging(self) -> tuple[tuple[bool, ...], ...]:
+        """For each block of each stage, whether it sees other frames."""
+        blocks = BLOCKS[self.depth]
+        alternates = (
+            self.temporal == "shift"
+            and self.shift_place == "branch"
+            and blocks[2] >= _BLOCKS_TO_ALTERNATE
+        )
+        every = 2 if alternates else 1
+        return tuple(
+            tuple(self.temporal != "none" and block % every == 0 for block in range(count))
+            for count in blocks
+        )
+
+    def tiny(self) -> tuple[Self, int]:
+        """As in `BackboneFamilySettings`: the fewest channels that can move."""
+        few = {"none": 4, "shift": self.moving_divisor, "interlace": _GROUPS * self.moving_divisor}
+        update: dict[str, Any] = {"base_channels": few[self.temporal], "pretrained": None}
+        return self.model_copy(update=update), 2 * SIDE_STRIDE
+
+    def summary(self) -> list[str]:
+        """As in `BackboneFamilySettings`."""
+        width = "" if self.base_channels == 64 else f", {self.base_channels} channels in the stem"
+        return [f"{_TITLES[self.temporal]} (2D ResNet-{self.depth}{width})"]
+
+    def problems(self) -> Iterator[str]:
+        """As in `Settings`."""
+        yield from super().problems()
+        if self.temporal == "interlace":
+            moving = self.base_channels // self.moving_divisor
+            if not moving or moving % _GROUPS:
+                yield (
+                    f"temporal interlace moves four groups of channels; base_channels "
+                    f"{self.base_channels} // divisor {self.moving_divisor} = {moving} is not a "
+                    "multiple of 4"
+                )
+        if self.temporal != "shift" and self.shift_place != "branch":
+            yield f"shift_place {self.shift_place} needs temporal=shift, found {self.temporal}"
