@@ -40,7 +40,7 @@ from mmad.engine.features.extraction import (
     read_blocks,
 )
 from mmad.engine.features.plan import FeatureBackbone, describe_features, plan_clips
-from mmad.engine.loop import choose_precision
+from mmad.engine.precision import choose_precision
 from mmad.models.backbones.features import VideoFeatures
 from mmad.structures import VideoRecord
 from mmad.video.index import index_video

@@ -43,7 +43,7 @@ from mmad.data.videos import make_grid
 from mmad.data.windows import Window
 from mmad.engine.detection import DetectionTask
 from mmad.engine.distributed import Processes
-from mmad.engine.loop import choose_precision
+from mmad.engine.precision import choose_precision
 from mmad.engine.runs.folder import RunFolder
 from mmad.labels import MA52
 from mmad.models.build import build_detector

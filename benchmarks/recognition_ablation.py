@@ -18,8 +18,9 @@ from benchmarks.provenance import write_rows
 from mmad.annotations.clips.lists import read_clip_list
 from mmad.config.reading import load_any_config
 from mmad.config.recognition import RecognitionConfig
+from mmad.engine.clip_inference import recognize_clips
 from mmad.engine.distributed import start_processes
-from mmad.engine.recognition import read_clips, recognize_clips
+from mmad.engine.recognition import read_clips
 from mmad.engine.runs.load import load_recogniser
 from mmad.engine.training import train_run
 from mmad.evaluation.clips.ensemble import fuse_scores

@@ -72,6 +72,8 @@ COVERED = {
     "data/samples.py": "data/test_clip_transform.py",
     "data/workers.py": "engine/features/test_compatibility.py",
     "config/backbones/resnet.py": "models/backbones/test_i3d.py",
+    "engine/clip_inference.py": "engine/test_recognition.py",
+    "engine/precision.py": "engine/test_training.py",
     "engine/detection.py": "engine/test_loop.py",
     "engine/distributed.py": "engine/test_loop.py",
     "engine/features/backbone.py": "engine/features/test_extraction.py",

@@ -16,7 +16,7 @@ from mmad.cli._options import DeviceOption, MaxMissingOption, OutOfVideoOption
 from mmad.config.reading import with_max_missing
 from mmad.engine.distributed import start_processes
 from mmad.engine.inference import DetectedVideos, detect_videos, video_progress
-from mmad.engine.loop import choose_precision
+from mmad.engine.precision import choose_precision
 from mmad.engine.runs.folder import RunFolder
 from mmad.engine.runs.load import labels_of
 from mmad.engine.runs.onto_videos import load_video_run

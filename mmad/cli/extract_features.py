@@ -27,7 +27,7 @@ from mmad.engine.distributed import choose_device, share_of_process
 from mmad.engine.features.backbone import open_backbone
 from mmad.engine.features.extraction import Extracted
 from mmad.engine.features.videos import extract_videos, plan_extraction
-from mmad.engine.loop import choose_precision
+from mmad.engine.precision import choose_precision
 from mmad.engine.runs.folder import RunFolder
 from mmad.errors import (
     MmadError,

@@ -15,17 +15,13 @@ from mmad.config.reading import load_any_config
 from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import DetectionRun, FeatureRun
 from mmad.data.samples import raise_failures
+from mmad.engine.clip_inference import raise_failed_clips, recognize_clips, write_recognized
 from mmad.engine.detection import read_data, records_of, require_features, require_rate
 from mmad.engine.distributed import start_processes
 from mmad.engine.features.compatibility import require_features_of
 from mmad.engine.inference import detect_videos, feature_reader, video_progress
-from mmad.engine.loop import choose_precision
-from mmad.engine.recognition import (
-    raise_failed_clips,
-    read_clips,
-    recognize_clips,
-    write_recognized,
-)
+from mmad.engine.precision import choose_precision
+from mmad.engine.recognition import read_clips
 from mmad.engine.runs.changes import require_places, require_same_model
 from mmad.engine.runs.folder import RunFolder
 from mmad.engine.runs.load import labels_of, load_recogniser, load_run

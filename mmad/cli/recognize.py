@@ -13,8 +13,8 @@ from mmad.cli._copies import video_files
 from mmad.cli._notices import tell_notices
 from mmad.cli._options import DeviceOption, MaxMissingOption
 from mmad.config.reading import with_max_missing
+from mmad.engine.clip_inference import raise_failed_clips, recognize_clips, write_recognized
 from mmad.engine.distributed import start_processes
-from mmad.engine.recognition import raise_failed_clips, recognize_clips, write_recognized
 from mmad.engine.runs.load import load_recogniser
 from mmad.errors import MmadError, VideoError
 from mmad.files import check_output_file

@@ -22,7 +22,7 @@ from mmad.engine.inference import (
     feature_reader,
     video_progress,
 )
-from mmad.engine.loop import choose_precision
+from mmad.engine.precision import choose_precision
 from mmad.engine.runs.folder import RunFolder
 from mmad.engine.task import Experiment, FirstReading, Validation
 from mmad.errors import AnnotationError, FeatureError, raise_problems

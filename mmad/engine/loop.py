@@ -16,6 +16,7 @@ from mmad.checkpoint import load_exactly, save_state, save_tensors, trainable_st
 from mmad.config.training import TrainingSettings
 from mmad.data.samples import raise_failures
 from mmad.engine.distributed import Processes
+from mmad.engine.precision import choose_precision
 from mmad.engine.runs.folder import FROZEN_HASH, RunFolder, TrainingState
 from mmad.engine.schedule import Averaged, WeightAverage, learning_rate
 from mmad.engine.task import Experiment
@@ -26,18 +27,6 @@ from mmad.progress import Progress
 
 class TrainingDiverged(MmadError):  # noqa: N818
     """The loss is not finite; the last good state is kept."""
-
-
-PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
-
-
-def choose_precision(name: str, device: torch.device) -> torch.dtype | None:
-    """Type of autocast, or None for full precision."""
-    if name == "auto":
-        if device.type != "cuda":
-            return None
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-    return PRECISIONS[name]
 
 
 def epoch_order(num_videos: int, *, batch: int, seed: int, epoch: int) -> list[list[int]]:

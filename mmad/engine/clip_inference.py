@@ -1,0 +1,166 @@
+"""Scores of clips: views, network, probabilities, both levels; and the files they go to."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.data import DataLoader
+
+from mmad.config.recognition import RecognitionConfig
+from mmad.data.clips import EvaluationClips
+from mmad.data.frames import FrameCache
+from mmad.data.samples import FailedVideo, Packer
+from mmad.engine.precision import choose_precision
+from mmad.errors import VideoError, raise_problems
+from mmad.evaluation.clips.details import (
+    RecognitionDetails,
+    details_path,
+    write_details,
+)
+from mmad.evaluation.clips.recognition import write_recognitions
+from mmad.evaluation.clips.scores import RecognitionScores, to_recognitions, write_scores
+from mmad.evaluation.level_fusion import combine_levels
+from mmad.labels import LabelMap
+from mmad.models.recognisers.whole import Recogniser
+from mmad.structures import ClipRecord
+from mmad.video.reading import ReadVideo
+
+
+@dataclass(frozen=True)
+class RecognizedClips:
+    """Predictions of a recogniser for clips.
+
+    Attributes:
+        scores: Scores of the readable clips.
+        details: Features and curves of the readable clips.
+        failures: Clips that could not be read.
+        read: What decoding the other files has shown.
+    """
+
+    scores: RecognitionScores
+    details: RecognitionDetails
+    failures: list[FailedVideo]
+    read: Mapping[str, ReadVideo] = field(default_factory=dict)
+
+
+def num_streams(config: RecognitionConfig) -> int:
+    """Windows of a clip in a batch: its images, and its optical flow if used."""
+    return 1 if config.data.flow is None else 2
+
+
+def raise_failed_clips(failures: Sequence[FailedVideo]) -> None:
+    """Raise `VideoError` with every failure, if any."""
+    raise_problems(VideoError, source="clips", problems=[item.message for item in failures])
+
+
+def write_recognized(
+    path: Path,
+    scores: RecognitionScores,
+    *,
+    config: RecognitionConfig,
+    labels: LabelMap,
+    details: RecognitionDetails | None = None,
+) -> None:
+    """Write the challenge's CSV, and all scores (and details) beside it as .npz, with the labels.
+
+    With the hierarchy "mapping" the five body parts are those of the five actions, as published.
+    """
+    answers = to_recognitions(scores)
+    if labels.has_parents and config.inference.hierarchy == "mapping":
+        answers = replace(answers, body_top=labels.to_parents(answers.action_top))
+    write_recognitions(path, answers)
+    write_scores(path.with_suffix(".npz"), scores, labels=labels)
+    details_path(path).unlink(missing_ok=True)  # those of earlier scores
+    if details is not None:
+        write_details(details_path(path), details)
+
+
+def recognize_clips(
+    model: Recogniser,
+    clips: Sequence[ClipRecord],
+    config: RecognitionConfig,
+    *,
+    labels: LabelMap,
+    num_views: int,
+    device: torch.device,
+    cache: FrameCache | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> RecognizedClips:
+    """Scores and details of the clips that could be read, and those that could not.
+
+    Args:
+        model: Recogniser; its mode is restored afterwards.
+        clips: Clips with their paths.
+        config: Configuration of the model.
+        labels: Labels of the model.
+        num_views: Number of views of each clip, whose probabilities are averaged.
+        device: Device to compute on.
+        cache: Cache of frames for repeated validation.
+        progress: Called with the number of clips after each batch.
+    """
+    precision = choose_precision(config.training.precision, device)
+    loader = DataLoader(
+        EvaluationClips(
+            clips,
+            config.data,
+            backbone=config.backbone,
+            num_views=num_views,
+            cache=cache,
+        ),
+        batch_size=config.inference.batch_clips,
+        collate_fn=Packer(clip_frames=config.backbone.clip_frames),
+        num_workers=0 if cache is not None else min(config.data.num_workers, len(clips)),
+    )
+    was_training = model.training
+    model.eval()
+    ids: list[str] = []
+    actions, parts, features, curves = [], [], [], []
+    failures: list[FailedVideo] = []
+    read: dict[str, ReadVideo] = {}
+    with torch.inference_mode():
+        for batch, failed in loader:
+            failures += failed
+            if batch is None:
+                continue
+            read |= batch.read
+            on_device = batch.to(device)
+            with torch.autocast(device.type, dtype=precision, enabled=precision is not None):
+                outputs = model(on_device.clips, on_device.colours, on_device.clips_per_window)
+            names = batch.video_ids[:: num_streams(config)]
+            ids += names
+            actions.append(_mean_probability(outputs.fine, num_views))
+            features.append(outputs.pooled.float().unflatten(0, (-1, num_views)).mean(dim=1))
+            # Groups of channels are not steps in time.
+            rows = outputs.fine_frame if config.heads.frame_rows == "frames" else None
+            curves.append(_middle_curves(rows, len(names), num_views))
+            if outputs.coarse is not None:
+                parts.append(_mean_probability(outputs.coarse, num_views))
+            if progress is not None:
+                progress(len(batch) // num_streams(config))
+    model.train(was_training)
+    if not ids:
+        raise_failed_clips(failures)
+    fine, coarse = np.concatenate(actions), np.concatenate(parts) if parts else None
+    scores = combine_levels(fine, coarse, labels=labels, how=config.inference.hierarchy)
+    details = RecognitionDetails(
+        tuple(ids), torch.cat(features).cpu().numpy(), torch.cat(curves).cpu().numpy()
+    )
+    return RecognizedClips(RecognitionScores(tuple(ids), *scores), details, failures, read)
+
+
+def _middle_curves(logits: Tensor | None, num_clips: int, num_views: int) -> Tensor:
+    """Probabilities over the steps of the middle view of each clip, (V, T, K)."""
+    if logits is None:
+        return torch.zeros(num_clips, 0, 0)
+    probabilities = functional.softmax(logits.float(), dim=1)
+    by_view = probabilities.unflatten(0, (num_clips, num_views, -1))
+    return by_view[:, num_views // 2]
+
+
+def _mean_probability(logits: Tensor, num_views: int) -> np.ndarray:
+    probabilities = functional.softmax(logits.double(), dim=1)
+    return probabilities.unflatten(0, (-1, num_views)).mean(dim=1).cpu().numpy()
