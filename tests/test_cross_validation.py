@@ -111,7 +111,7 @@ def test_folds_that_do_not_exist(videos: Path, tmp_path: Path) -> None:
         return str(result.exception)
 
     assert "there is no fold 3; found 1, 2" in message("--fold", 3)
-    assert "has the folds 1, 2; say which one is held out: --fold 1" in message()
+    assert "has the folds 1, 2; choose the one to hold out: pass --fold 1" in message()
     drawn = ("data.val=[]", "data.folds=3")
     assert "there is no fold 4: data.folds is 3; expected 1 to 3" in message(*drawn, "--fold", 4)
     assert "leave data.val empty" in message("data.folds=3", "--fold", 1)

@@ -1,4 +1,4 @@
-"""The table of annotation formats, and the one function that reads any of them.
+"""Annotation formats: their table, and reading any of them.
 
 A new data set needs a reader (and writer) in a file of its own and a line in `FORMATS`.
 """
@@ -68,12 +68,12 @@ _log = logging.getLogger(__name__)
 
 
 class Format(NamedTuple):
-    """One line of the table.
+    """A row of the table.
 
     Attributes:
-        reader: function of a path; for videos it returns a `RawFile`, for clip lists the clips.
-        writer: function of a path and records; None for a format that is only read.
-        description: what the format looks like, for messages and pages.
+        reader: Function of a path; for videos it returns a `RawFile`, for clip lists the clips.
+        writer: Function of a path and records; None for a format that is only read.
+        description: Description of the format, for messages and pages.
     """
 
     reader: Callable[..., Any]
@@ -84,7 +84,7 @@ class Format(NamedTuple):
 CLIP_FORMAT = "ma52-list"
 LabelChoice = Literal["auto", "ma52", "file"]
 
-# More numbered labels than this are taken for something else, such as ids.
+# Larger numbers than this are not labels but something else, such as ids.
 _MOST_NUMBERS = 10_000
 
 FORMATS: dict[str, Format] = {
@@ -135,16 +135,16 @@ FORMATS: dict[str, Format] = {
 
 @dataclass(frozen=True, eq=False)
 class AnnotationSet:
-    """What the annotation files say.
+    """The content of annotation files.
 
     Attributes:
-        records: one per video, in the order of the files.
-        labels: the label set that the indices in the records refer to.
-        path: the file or folder read; of several files, the first.
-        format: name in `FORMATS`.
-        notices: what had to be assumed or changed, one sentence each.
-        problems: what was left out as wrong; empty unless read with ``strict=False``.
-        assumed_lengths: ids of videos whose length is not known: the last time was taken.
+        records: One record per video, in the order of the files.
+        labels: Label set that the indices in the records refer to.
+        path: File or folder that was read; of several files, the first.
+        format: Name in `FORMATS`.
+        notices: What was assumed or changed, one sentence each.
+        problems: What was left out as invalid; empty unless read with ``strict=False``.
+        assumed_lengths: Ids of videos whose duration is not stated, so that the last time was used.
     """
 
     records: tuple[VideoRecord, ...]
@@ -169,23 +169,22 @@ def read_annotations(
 ) -> AnnotationSet:
     """The annotated videos of one file, of several files, or of a folder.
 
-    A folder holds train.csv, val.csv or test.csv, any of them, or one JSON file, or ELAN files.
+    A folder contains any of train.csv, val.csv and test.csv, or one JSON file, or ELAN files.
 
     Args:
-        path: where the annotations are.
-        format: a name in `FORMATS`, or "auto" to tell it by the content.
-        subsets: keep the videos of these subsets only; all by default. The whole file is checked
-            anyway.
-        labels: the label set; "ma52"; "file", the labels of the file itself (its ``classes``, else
-            all its names, sorted, over all subsets, else 0 to the highest number); or "auto", which
-            is "ma52" for the files of MMA-52 and where most names are micro-actions, else "file".
+        path: File, files or folder of the annotations.
+        format: A name in `FORMATS`, or "auto" to detect it.
+        subsets: Subsets to keep; all by default. The whole file is checked anyway.
+        labels: Label set; "ma52"; "file", the labels of the file itself (its ``classes``, else all
+            its names, sorted, over all subsets, else 0 to the highest number); or "auto", which is
+            "ma52" for the files of MMA-52 and if most names are micro-actions, else "file".
             Numbers alone are never taken for micro-actions.
-        out_of_video: an instance that is not wholly inside its video, or has no length, is an
-            "error", is cut ("clip") or left out ("drop"); the last two are counted in a notice.
-        elan: which tiers of ELAN files are read, and in which language.
-        fps: frame rate of the videos, for files that do not say it.
-        strict: raise if anything is wrong; otherwise what is wrong is left out and told in
-            ``problems``.
+        out_of_video: An instance that is not fully inside its video, or is empty, is an "error",
+            cut ("clip") or left out ("drop"); the last two are counted in a notice.
+        elan: Which tiers of ELAN files are read, and in which language.
+        fps: Frame rate of the videos, for files without one.
+        strict: Whether to raise on any problem; otherwise invalid content is left out and listed
+            in ``problems``.
 
     Raises: AnnotationError with all problems of all files; or if there is no such file, format or
     subset.
@@ -223,7 +222,7 @@ def read_annotations(
 
 
 def detect_format(path: str | Path) -> str:
-    """Name in `FORMATS` of the format of a file, told by its content.
+    """Name in `FORMATS` of the format of a file, detected by its content.
 
     Raises: AnnotationError, naming the formats, if it is none of them.
     """
@@ -246,7 +245,7 @@ def detect_format(path: str | Path) -> str:
     elif {"id", "actions", "length"} <= set(first_lines[0].casefold().split(",")):
         return "charades-csv"
     elif "video_id" in first_lines[0].casefold():
-        # A wrong separator or column is for the reader of the format to explain.
+        # The reader of the format explains a wrong separator or column.
         return "mma52-csv"
     elif is_clip_header(first_lines[0]) or all(CLIP_LINE.fullmatch(line) for line in first_lines):
         return CLIP_FORMAT
@@ -292,7 +291,7 @@ def _name_of_format(file: Path, *, format: str) -> str:
 def _choose_labels(
     raw: RawFile, choice: LabelMap | LabelChoice, *, format: str, source: Path
 ) -> tuple[LabelMap, tuple[str, ...]]:
-    """The label set, and what had to be assumed.
+    """The label set, and what was assumed.
 
     Raises: AnnotationError if the file has no labels of its own but is to be read with them.
     """
@@ -316,8 +315,7 @@ def _choose_labels(
             return MA52, ()
         is_guess = choice == "auto" and not format.startswith("epic")
         return _numbered_labels(numbers, source=source, is_guess=is_guess)
-    # With most names known, the others are misspelt micro-actions rather than a label set of its
-    # own.
+    # With most names known, the others are misspelt micro-actions rather than another label set.
     known = [text for text in texts if as_number(text) is None and _is_micro_action(text)]
     if choice == "auto" and 2 * len(known) > len(texts):
         return MA52, ()
@@ -332,9 +330,9 @@ def _has_names_of_mma52(raw: RawFile) -> bool:
 def _numbered_labels(
     numbers: Sequence[float], *, source: Path, is_guess: bool
 ) -> tuple[LabelMap, tuple[str, ...]]:
-    """Labels named by numbers, so that a number in a file of predictions means one label only.
+    """Labels named by numbers, so that a number in a file of predictions is unambiguous.
 
-    Where a number could also be the index of another one, they are 0 to the highest.
+    If a number could also be the index of another one, they are 0 to the highest.
 
     Raises: AnnotationError if a number is negative, not whole, or too high to be a class.
     """
@@ -355,17 +353,18 @@ def _numbered_labels(
 
 
 def _raise_with_advice(source: Path, problems: Sequence[Problem]) -> None:
-    """Raise `AnnotationError` if there are problems, naming the settings that meet some of them."""
+    """Raise `AnnotationError` if there are problems, with the options that solve some of them."""
     kinds = {problem.kind for problem in problems}
     advice = ""
     if kinds & {OUTSIDE_VIDEO, EMPTY_SEGMENT, REVERSED_SEGMENT}:
         advice += (
-            "\nto cut instances at the ends of their video, or leave them out: --out-of-video clip "
-            "or drop (in a config data.out_of_video)"
+            "\nto cut instances at the ends of their video, or leave them out, pass --out-of-video "
+            "clip or drop (data.out_of_video in a config)"
         )
     if UNKNOWN_LABEL in kinds:
         advice += (
-            "\nif these are no micro-actions of MA-52: --labels file (in a config data.labels=file)"
+            "\nif these are not micro-actions of MA-52, pass --labels file (data.labels=file in a "
+            "config)"
         )
     try:
         raise_annotation_problems(source, problems)
@@ -382,7 +381,7 @@ def _is_micro_action(label: str) -> bool:
 
 
 def labels_of_names(names: Sequence[str]) -> LabelMap:
-    """The label set with these names in this order; micro-actions bring code and body part.
+    """The label set with these names in this order, with codes and body parts for micro-actions.
 
     >>> labels_of_names(["nodding", "waving"]).codes
     ('B1', 'C5')

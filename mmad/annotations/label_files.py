@@ -1,8 +1,8 @@
 """Label files: the classes of a data set, with or without a second level such as body parts.
 
-Text has one name a line, or ``number name`` as the classInd.txt of UCF101; CSV has a header; JSON
-is the labels.json of a run, a list of names or of objects, or an object with a number for each
-name.
+Text has one name per line, or ``number name`` as in the classInd.txt of UCF101; CSV has a header;
+JSON is the labels.json of a run, a list of names or of objects, or an object with a number for
+each name.
 """
 
 import re
@@ -18,7 +18,7 @@ from mmad.labels import MA52, LabelMap
 from mmad.parsing import RepeatedKeyDict, json_value, parse_csv, read_text
 
 MA52_LABELS = "ma52"
-# The names that a column, or a key of a JSON object, may have; the first one that is there counts.
+# Possible names of a column, or of a key of a JSON object; the first one present is used.
 _NAME = ("name", "label_name", "class_name", "action", "label", "class")
 _NUMBER = ("number", "index", "id", "label_id", "class_id", "label", "class")
 _PARENT = ("parent", "body_part", "body part", "part", "body", "group")
@@ -30,7 +30,7 @@ _NAMED = 5
 
 @dataclass(frozen=True)
 class _Row:
-    """A class as the file has it; empty texts where it says nothing."""
+    """A class as in the file; missing fields are empty."""
 
     where: str
     name: str
@@ -40,9 +40,9 @@ class _Row:
 
 
 def labels_named(setting: str | Path) -> LabelMap:
-    """The label set that ``data.labels`` or ``--labels`` names: ma52, or that of a label file.
+    """The label set for a value of ``data.labels`` or ``--labels``: ma52 or a label file.
 
-    Raises: AnnotationError as `read_labels`, or if it is neither.
+    Raises: AnnotationError as in `read_labels`, or if it is neither.
     """
     if str(setting) == MA52_LABELS:
         return MA52
@@ -56,12 +56,12 @@ def labels_named(setting: str | Path) -> LabelMap:
 
 
 def read_labels(path: str | Path) -> LabelMap:
-    """The classes in a label file, in the order of their numbers, else of the file.
+    """The label set in a label file, in the order of its numbers, else of the file.
 
     Numbers begin at 0 or 1; lists of clips are read with the same numbers.
 
-    Raises: AnnotationError with all problems of the file: a class that is there twice, a gap in the
-    numbers, a class without a parent where others have one.
+    Raises: AnnotationError with all problems of the file: a repeated class, a gap in the numbers,
+    a class without a parent where others have one.
     """
     path = Path(path)
     text = read_text(path)
@@ -129,7 +129,7 @@ def _rows_of_json(path: Path, content: Any, problems: list[str]) -> list[_Row]:
     )
     rows: list[_Row] = []
     if isinstance(content, RepeatedKeyDict):
-        problems += [f"'{key}' is there twice" for key in content.repeated_keys]
+        problems += [f"'{key}' appears twice" for key in content.repeated_keys]
         for key, value in content.items():
             if isinstance(value, int) and not isinstance(value, bool):
                 rows.append(_Row(f"'{key}'", key, number=str(value)))
@@ -191,19 +191,19 @@ def _label_map(path: Path, rows: Sequence[_Row], problems: list[str]) -> LabelMa
 
 
 def _doubles(rows: Sequence[_Row], value: Callable[[_Row], str], what: str) -> list[str]:
-    """Rows that repeat the ``value`` of an earlier one; case does not matter."""
+    """Problems of rows that repeat the ``value`` of an earlier one, case-insensitively."""
     first: dict[str, str] = {}
     problems = []
     for row in rows:
         text = value(row)
         earlier = first.setdefault(text.casefold(), row.where)
         if text and earlier != row.where:
-            problems.append(f"{row.where}: {what} '{text}' is there twice, first at {earlier}")
+            problems.append(f"{row.where}: {what} '{text}' appears twice, first at {earlier}")
     return problems
 
 
 def _lacking(rows: Sequence[_Row], value: Callable[[_Row], str], what: str) -> list[str]:
-    """Rows without a ``value`` that others have."""
+    """Problems of rows without a ``value`` that others have."""
     without = [row for row in rows if not value(row)]
     if len(without) == len(rows):
         return []
@@ -211,7 +211,7 @@ def _lacking(rows: Sequence[_Row], value: Callable[[_Row], str], what: str) -> l
 
 
 def _numbers(rows: Sequence[_Row], problems: list[str]) -> list[int]:
-    """The number of each row; none if the file has none."""
+    """The number of each row; empty if the file has none."""
     problems += _lacking(rows, lambda row: row.number, "number")
     given = [row for row in rows if row.number]
     wrong = [row for row in given if not (row.number.isascii() and row.number.isdigit())]
@@ -223,7 +223,7 @@ def _numbers(rows: Sequence[_Row], problems: list[str]) -> list[int]:
         return []
     numbers = [int(row.number[:9]) for row in rows]
     problems += [
-        f"number {number} is there {times} times, such as for '{rows[numbers.index(number)].name}'"
+        f"number {number} appears {times} times, such as for '{rows[numbers.index(number)].name}'"
         for number, times in Counter(numbers).items()
         if times > 1
     ]

@@ -40,13 +40,13 @@ UNKNOWN_SUBSET = "all"
 
 
 def read_mma52_csv(path: Path, *, fps: float | None = None) -> RawFile:
-    """What an MMA-52 CSV says; frames become seconds by the frame rate of each row, rounded to four
-    places as in the published JSON, so that both give the same figures to the last digit.
+    """The content of an MMA-52 CSV; frames become seconds by the frame rate of each row, rounded to
+    four places as in the published JSON, so that both give the same figures to the last digit.
 
-    Columns are found by name, so that a missing or unnamed first column (``id``) and further
-    columns do no harm. Without a column ``fps`` the argument ``fps`` is used, else 30, with a
-    notice. The subset comes from a column ``subset``, else from the name of the file, else from the
-    video id, else it is "all", with a notice.
+    Columns are found by name, so a missing or unnamed first column (``id``) and further columns do
+    no harm. Without a column ``fps`` the argument ``fps`` is used, else 30, with a notice. The
+    subset comes from a column ``subset``, else from the name of the file, else from the video id,
+    else it is "all", with a notice.
 
     Raises: AnnotationError if the file cannot be split into columns.
     """
@@ -83,7 +83,7 @@ def read_mma52_csv(path: Path, *, fps: float | None = None) -> RawFile:
     raw.videos = list(videos.values())
     if any(video.subset == UNKNOWN_SUBSET for video in raw.videos):
         raw.notices.append(
-            f"{path.name} does not tell the subset of its videos, so it is '{UNKNOWN_SUBSET}'; "
+            f"{path.name} does not state the subset of its videos, so it is '{UNKNOWN_SUBSET}'; "
             "name the file train.csv, val.csv or test.csv, or add a column subset"
         )
     return raw
@@ -101,7 +101,7 @@ def _read_row(
     path: Path,
     default_fps: float | None,
 ) -> list[Problem]:
-    """Add the instance of ``row`` to its video in ``videos``; what is wrong with the row."""
+    """Add the instance of ``row`` to its video in ``videos``, and return problems of the row."""
     video_id = row["video_id"]
     if not video_id:
         return [Problem(BAD_VALUE, f"{where}: video_id is empty")]
@@ -162,8 +162,7 @@ def write_mma52_csv(path: str | Path, records: Sequence[VideoRecord]) -> None:
     """Write ``records`` in the columns of the published CSV; times are rounded to whole frames.
 
     A video without instances is one row whose start, end and class are empty. A column ``subset``
-    is added only if a reader could not tell the subsets from the name of the file and the video
-    ids.
+    is added only if a reader could not guess the subsets from the file name and the video ids.
 
     Raises: AnnotationError if the frame rate or number of frames of a video is not known.
     """
@@ -200,10 +199,10 @@ def write_mma52_csv(path: str | Path, records: Sequence[VideoRecord]) -> None:
 
 
 def read_mma52_json(path: Path, *, fps: float | None = None) -> RawFile:
-    """What an MMA-52 JSON says.
+    """The content of an MMA-52 JSON.
 
-    The published file has no frame rates: with ``fps`` every video is given this one and its number
-    of frames; entries ``fps`` and ``frame`` of a video, if there are any, come first.
+    The published file has no frame rates: ``fps`` is that of every video, from which its number of
+    frames follows; entries ``fps`` and ``frame`` of a video take precedence.
 
     Raises: AnnotationError if it is not a JSON object.
     """
@@ -236,7 +235,7 @@ def read_mma52_json(path: Path, *, fps: float | None = None) -> RawFile:
 
 
 def write_mma52_json(path: str | Path, records: Sequence[VideoRecord]) -> None:
-    """Write ``records`` like the published JSON: seconds to four places, classes as indices."""
+    """Write ``records`` as in the published JSON: seconds to four places, classes as indices."""
     content = {
         record.video_id: {
             "subset": record.subset,
@@ -254,7 +253,7 @@ def write_mma52_json(path: str | Path, records: Sequence[VideoRecord]) -> None:
 
 
 def repeated_videos(content: RepeatedKeyDict) -> list[Problem]:
-    """One problem for each video id that a JSON object holds more than once."""
+    """A problem for each video id that is repeated in a JSON object."""
     return [
         Problem(DUPLICATE_VIDEO, f"video {video_id} is listed twice in the file; keep one entry")
         for video_id in content.repeated_keys
@@ -269,10 +268,9 @@ def json_video(
     path: Path,
     problems: list[Problem],
 ) -> RawVideo | None:
-    """The video of a JSON entry, without instances; None (and more ``problems``) if it makes no
-    sense.
+    """The video of a JSON entry, without instances; None, with more ``problems``, if it is invalid.
 
-    ``duration`` is needed; ``fps``, ``frame`` (number of frames) and ``subset`` may be absent.
+    ``duration`` is required; ``fps``, ``frame`` (number of frames) and ``subset`` are optional.
     """
     place = f"video {video_id}"
     count = len(problems)
@@ -306,7 +304,7 @@ def json_video(
 def json_instance(
     times: Any, *, label: Any, where: str, place: str, problems: list[Problem]
 ) -> RawInstance | None:
-    """The instance with the two ``times``; None (and one more problem) if they are no numbers."""
+    """The instance with the two ``times``; None, with one more problem, if they are not numbers."""
     numbers = [as_number(value) for value in times] if isinstance(times, list) else []
     if len(numbers) == 2 and numbers[0] is not None and numbers[1] is not None:
         return RawInstance(where, numbers[0], numbers[1], label)

@@ -1,7 +1,7 @@
-"""What a file says, before it is judged; and the one place where it is judged and becomes records.
+"""Unvalidated content of annotation files, and its validation for all formats.
 
-A reader of a format only finds the values. Whether an instance makes sense is the same question for
-every format, so it is answered here: `build_records`.
+A reader of a format only extracts the values. Whether an instance is valid is the same question
+for every format, so it is answered here: `build_records`.
 """
 
 from collections import Counter
@@ -28,19 +28,19 @@ from mmad.wording import count
 
 OutOfVideo = Literal["error", "clip", "drop"]
 
-# Where the frame rate is not known, half a frame is taken at this rate, the usual one of MMA-52.
+# If the frame rate is not known, half a frame is taken at this rate, the usual one of MMA-52.
 USUAL_FPS = 30.0
 
 
 @dataclass(frozen=True)
 class RawInstance:
-    """One annotated instance as the file has it.
+    """An annotated instance as in the file.
 
     Attributes:
-        where: row or position in the file, for messages.
-        start_seconds: start, finite.
-        end_seconds: end, finite.
-        label: index, code or name, not yet looked up.
+        where: Row or position in the file, for messages.
+        start_seconds: Start, finite.
+        end_seconds: End, finite.
+        label: Index, code or name, not yet looked up.
     """
 
     where: str
@@ -51,9 +51,9 @@ class RawInstance:
 
 @dataclass
 class RawVideo:
-    """One video as the file has it; the attributes mean the same as in `VideoRecord`.
+    """A video as in the file; the attributes mean the same as in `VideoRecord`.
 
-    ``is_length_assumed``: the file does not tell the length; the last time in it was taken.
+    ``is_length_assumed``: the file does not state the duration; its last time was used.
     """
 
     video_id: str
@@ -67,15 +67,15 @@ class RawVideo:
 
 @dataclass
 class RawFile:
-    """All that a file holds.
+    """The unvalidated content of a file.
 
     Attributes:
-        videos: in the order of the file.
-        problems: values that could not be understood.
-        notices: what had to be assumed.
-        classes: names of the label set if the file lists them, else None.
-        tiers: names of all tiers, of an ELAN file.
-        has_chosen_tiers: whether one of the tiers that were asked for is there.
+        videos: Videos in the order of the file.
+        problems: Values that could not be parsed.
+        notices: What was assumed.
+        classes: Names of the label set if the file lists them, else None.
+        tiers: Names of all tiers of an ELAN file.
+        has_chosen_tiers: Whether any of the chosen tiers exists.
     """
 
     videos: list[RawVideo] = field(default_factory=list)
@@ -87,7 +87,7 @@ class RawFile:
 
 
 def as_number(value: Any) -> float | None:
-    """``value`` as a float up to 1e15, or None if it is none (true and false are no numbers).
+    """``value`` as a float up to 1e15, or None if it is not a number (nor are true and false).
 
     >>> as_number("2.5"), as_number(3), as_number("nan"), as_number(True), as_number("")
     (2.5, 3.0, None, None, None)
@@ -98,7 +98,7 @@ def as_number(value: Any) -> float | None:
         number = float(value)
     except (ValueError, OverflowError):
         return None
-    # NaN is not below anything; products of larger numbers overflow.
+    # NaN is not below anything; products of larger numbers would overflow.
     return number if abs(number) < 1e15 else None
 
 
@@ -133,10 +133,9 @@ def find_label(labels: LabelMap, value: Any) -> int:
 
 
 def judge_instance(video: RawVideo, instance: RawInstance) -> Problem | None:
-    """What is wrong with the segment of ``instance``, or None.
+    """The problem of the segment of ``instance``, or None.
 
-    An end that lies less than half a frame after the end of the video is the rounding of a file,
-    not a problem.
+    An end less than half a frame after the end of the video is due to rounding, not a problem.
 
     >>> video = RawVideo("v", duration_seconds=5.0, subset="val", fps=25.0)
     >>> judge_instance(video, RawInstance("row 1", 4.0, 5.01, 0)) is None
@@ -171,7 +170,7 @@ def judge_instance(video: RawVideo, instance: RawInstance) -> Problem | None:
 
 
 def judge_video(video: RawVideo) -> list[Problem]:
-    """What is wrong with the length and frame rate of ``video``; empty if nothing is."""
+    """Problems of the duration and frame rate of ``video``; empty if there are none."""
     found = [
         ("duration", "s", video.duration_seconds, 1e9),
         ("frame rate", "fps", video.fps, 1e5),
@@ -193,16 +192,16 @@ def judge_video(video: RawVideo) -> list[Problem]:
 def build_records(
     raw: RawFile, *, labels: LabelMap, out_of_video: OutOfVideo = "error"
 ) -> tuple[tuple[VideoRecord, ...], tuple[Problem, ...], tuple[str, ...]]:
-    """The records of ``raw``, all problems, also those that the reader found, and notices.
+    """The records of ``raw``, all problems, including those of the reader, and notices.
 
-    Instances with a problem are left out, and so are videos whose length makes no sense.
+    Instances with a problem are left out, and so are videos with an invalid duration.
 
     Args:
-        raw: what the reader found.
-        labels: the label set.
-        out_of_video: what becomes of an instance that is not wholly inside its video, or has no
-            length: a problem ("error"); it is cut at the ends of the video, and left out if nothing
-            remains ("clip"); or it is left out ("drop"). A notice counts them.
+        raw: Content of the files.
+        labels: Label set.
+        out_of_video: Treatment of an instance that is not fully inside its video, or is empty: it
+            is a problem ("error"), cut at the ends of the video and left out if nothing remains
+            ("clip"), or left out ("drop"). A notice counts the last two.
     """
     problems = list(raw.problems)
     records: dict[str, VideoRecord] = {}
@@ -245,7 +244,7 @@ class _Mended:
         self._first: dict[str, str] = {}
 
     def mend(self, video: RawVideo, *, clip: bool) -> RawVideo:
-        """``video`` with instances that lie inside it and have a length."""
+        """``video`` with instances that are inside it and not empty."""
         kept = []
         for instance in video.instances:
             problem = judge_instance(video, instance)
@@ -263,7 +262,7 @@ class _Mended:
         return replace(video, instances=kept)
 
     def notices(self) -> tuple[str, ...]:
-        """How many there were of each kind, and the first."""
+        """For each kind, the number of instances and the first one."""
         return tuple(
             f"{count(number, 'instance', 'was')} {done}, first {self._first[done]}"
             for done, number in self._counts.items()

@@ -63,7 +63,7 @@ def test_what_is_out_of_its_video(tmp_path: Path) -> None:
     path = put(tmp_path, "thumos14.json", THUMOS)
     with pytest.raises(AnnotationError, match="4 problems") as caught:
         read_annotations(path)
-    assert "--out-of-video clip or drop (in a config data.out_of_video)" in str(caught.value)
+    assert "--out-of-video clip or drop (data.out_of_video in a config)" in str(caught.value)
 
     clipped = read_annotations(path, out_of_video="clip")
     test, validation = clipped.records

@@ -1,1 +1,1 @@
-"""Clips of one action each: their lists, folds and splits, and what is wrong with them."""
+"""Clips of one action each: lists, folds, splits and their validation."""

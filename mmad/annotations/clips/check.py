@@ -1,4 +1,4 @@
-"""What is wrong with lists of clips, and with the clips themselves."""
+"""Validation of lists of clips and of the clip files."""
 
 from collections.abc import Sequence
 from pathlib import Path, PurePath
@@ -34,15 +34,15 @@ def check_clips(
     num_workers: int = 2,
     progress: bool = False,
 ) -> CheckReport:
-    """All that is wrong with lists of clips, one subset each, and with the files of the clips.
+    """All problems of lists of clips, one subset each, and of the files of the clips.
 
     Args:
-        lists: as `parse_clip_list` reads them.
-        labels: label set of the lists.
-        folder: where the clips are; without it only the lists are checked.
+        lists: Lists in any format of `parse_clip_list`.
+        labels: Label set of the lists.
+        folder: Folder of the clips; without it only the lists are checked.
         subjects: CSV with the columns video_id and subject.
-        num_workers: clips opened at a time.
-        progress: show the progress.
+        num_workers: Number of clips opened at a time.
+        progress: Whether to show the progress.
 
     Raises: AnnotationError if a list or the file of subjects cannot be read.
     """
@@ -89,7 +89,7 @@ def check_clips(
 def _check_files(
     clips: Sequence[ClipRecord], folder: Path, *, num_workers: int, progress: bool
 ) -> tuple[list[Finding], int]:
-    """What is wrong with the files of ``clips``, and how many could be opened."""
+    """Problems of the files of ``clips``, and how many could be opened."""
     if not folder.is_dir():
         raise VideoError(f"{folder}: there is no such folder of clips")
     paths = {clip.clip_id: folder / clip.clip_id for clip in clips}

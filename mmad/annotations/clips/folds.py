@@ -1,4 +1,4 @@
-"""The lists of a run, and folds: of the lists themselves, of files of theirs, or drawn here."""
+"""The clip lists of a run, and cross-validation folds: from the lists, their files, or drawn."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -28,11 +28,11 @@ class ClipLists:
     """The lists of a run by subset, and the fold that is held out of training.
 
     Attributes:
-        paths: of the lists; ``{fold}`` in a path stands for the fold, and a folder for the files of
-            HMDB51 in it, of the split of that number.
-        fold: what is held out, or None.
-        folds: the training lists are divided into so many folds; None if the lists do that.
-        most: the first so many clips of each list; None for all.
+        paths: Paths of the lists; ``{fold}`` in a path stands for the fold, and a folder for the
+            files of HMDB51 in it, of the split of that number.
+        fold: Fold that is held out, or None.
+        folds: Number of folds to divide the training lists into; None if the lists have folds.
+        most: Maximum number of clips of each list; None for all.
     """
 
     paths: Mapping[str, Sequence[str]]
@@ -42,7 +42,7 @@ class ClipLists:
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Self:
-        """The lists that the settings of a run's data name."""
+        """The lists in the data settings of a run."""
         paths = {name: settings.get(name) or () for name in ("train", "val", "test")}
         fold = settings.get("fold")
         return cls(
@@ -53,13 +53,13 @@ class ClipLists:
         )
 
     def names(self, subset: str) -> bool:
-        """Whether there are lists of a subset, or a fold of the training lists stands for it."""
+        """Whether a subset has lists, or a fold of the training lists in their place."""
         return bool(self.paths.get(subset)) or (subset == "val" and self.folds is not None)
 
     def read(self, subset: str, *, labels: LabelMap) -> list[ClipRecord]:
         """The clips of a subset.
 
-        Raises: AnnotationError if a list is wrong, or a fold is needed and there is none such.
+        Raises: AnnotationError if a list is invalid, or the fold that is needed does not exist.
         """
         if self.folds is not None and subset in ("train", "val"):
             return self._part_of_folds(subset, labels=labels)
@@ -80,14 +80,14 @@ class ClipLists:
         return clips
 
     def _needs_fold(self, found: ClipList, subset: str) -> bool:
-        """Whether a training on a list with folds would otherwise validate on what it has seen."""
+        """Whether training on a list with folds would validate on training clips without one."""
         in_both = bool(self.paths.get("train") and self.paths.get("val"))
         return in_both and subset != "test" and not found.has_splits
 
     def _part_of_folds(self, subset: str, *, labels: LabelMap) -> list[ClipRecord]:
-        """The clips of the training lists in the fold that is held out, or in all others.
+        """The clips of the training lists in the held-out fold, or in all others.
 
-        Which fold a clip is in depends on nothing but the lists, not on the seed of the run.
+        The fold of a clip depends only on the lists, not on the seed of the run.
         """
         assert self.folds is not None
         known = [str(number + 1) for number in range(self.folds)]
@@ -138,7 +138,7 @@ class ClipLists:
         return found
 
     def is_there(self, path: str) -> bool:
-        """Whether a list is there, for any fold if none is chosen."""
+        """Whether a list exists, for any fold if none is chosen."""
         if self.fold is None and "{fold}" in path:
             return bool(_folds_of_files(path))
         return Path(path.replace("{fold}", self.fold or "")).exists()
@@ -163,13 +163,13 @@ class ClipLists:
 def _no_fold(path: str, folds: Sequence[str]) -> AnnotationError:
     some = f"the folds {', '.join(folds)}" if folds else "folds"
     return AnnotationError(
-        f"{path}: has {some}; say which one is held out: --fold {folds[0] if folds else 'K'} (in a "
-        "config data.fold)"
+        f"{path}: has {some}; choose the one to hold out: pass --fold {folds[0] if folds else 'K'} "
+        "(data.fold in a config)"
     )
 
 
 def _folds_of_files(path: str) -> list[str]:
-    """The folds for which a path with ``{fold}`` leads to a file."""
+    """The folds for which a path with ``{fold}`` is that of an existing file."""
     before, _, after = path.partition("{fold}")
     folder, beginning = Path(f"{before}x").parent, Path(f"{before}x").name[:-1]
     ending = after.split("/")[0].split("{fold}")[0]

@@ -26,7 +26,8 @@ from mmad.parsing import parse_csv, read_text
 from mmad.structures import ClipRecord
 
 UNKNOWN_SUBSET = "all"
-# A file name may hold spaces and ends at its suffix, which begins with a letter, unlike a number.
+# A file name may contain spaces and ends with its suffix, which, unlike a number, begins with a
+# letter.
 CLIP_LINE = re.compile(r"([^,]+\.[A-Za-z]\w{1,3})(?:\s+(\S.*))?")
 CLIP_COLUMNS = ("clip", "video")
 # HMDB51: a file for each class and split, lines 'name.avi 1', with 1 to train, 2 to test on.
@@ -36,15 +37,15 @@ _PARTS = {"0": None, "1": "train", "2": "test"}
 
 @dataclass(frozen=True)
 class ClipList:
-    """What a list says.
+    """The content of a list.
 
     Attributes:
-        path: the file, or the folder of a file for each class.
-        clips: in the order of the list; the subset is that of the file's name unless it
+        path: The file, or the folder of a file for each class.
+        clips: Clips in the order of the list; their subset is that of the file name unless
             ``has_splits``.
-        has_splits: whether the list itself says of each clip to which subset it belongs.
-        has_folds: whether it says to which fold.
-        problems: what is wrong with its lines.
+        has_splits: Whether the list itself has a subset for each clip.
+        has_folds: Whether the list has a fold for each clip.
+        problems: Problems of its lines.
     """
 
     path: Path
@@ -54,11 +55,11 @@ class ClipList:
     problems: tuple[Problem, ...] = ()
 
     def part(self, subset: str, *, fold: str | None = None) -> tuple[ClipRecord, ...]:
-        """The clips that a list stands for where a run names it for ``subset``.
+        """The clips of a list that a run uses for ``subset``.
 
-        All of them, unless the list tells folds or splits itself. With folds, and ``fold`` held
-        out: the others to train on, ``fold`` for anything else. With splits: those of the subset;
-        where nothing is set apart to validate on, that is done on the test clips.
+        All of them, unless the list has folds or splits itself. With folds, and ``fold`` held
+        out: the others for training, ``fold`` for anything else. With splits: those of the subset;
+        without validation clips, the test clips are used for validation.
 
         Raises: AnnotationError if there is no such fold or split.
         """
@@ -81,7 +82,7 @@ class ClipList:
 
 
 def in_order(folds: Sequence[str]) -> list[str]:
-    """The folds, each once: numbers in their order, names behind them.
+    """The distinct folds: numbers in ascending order, then names.
 
     >>> in_order(["10", "2", "last", "2"])
     ['2', '10', 'last']
@@ -102,9 +103,9 @@ def read_clip_list(
 
 
 def checked_clip_list(path: str | Path, *, labels: LabelMap, subset: str | None = None) -> ClipList:
-    """The list, if nothing is wrong with it.
+    """The content of a valid list.
 
-    Raises: AnnotationError as `read_clip_list`.
+    Raises: AnnotationError as in `read_clip_list`.
     """
     found = parse_clip_list(path, labels=labels, subset=subset)
     try:
@@ -113,14 +114,14 @@ def checked_clip_list(path: str | Path, *, labels: LabelMap, subset: str | None 
         if labels != MA52 or UNKNOWN_LABEL not in {problem.kind for problem in found.problems}:
             raise
         raise AnnotationError(
-            f"{error}\nif these are no micro-actions of MA-52, name the file of their labels: "
-            "--labels FILE (in a config data.labels)"
+            f"{error}\nif these are not micro-actions of MA-52, pass --labels FILE with their "
+            "label file (data.labels in a config)"
         ) from None
     return found
 
 
 def parse_clip_list(path: str | Path, *, labels: LabelMap, subset: str | None = None) -> ClipList:
-    """The clips of a list, and what is wrong with its lines.
+    """The clips of a list, and the problems of its lines.
 
     The list is one of
 
@@ -134,9 +135,9 @@ def parse_clip_list(path: str | Path, *, labels: LabelMap, subset: str | None = 
     Labels are numbers, from ``labels.first_number``, names or codes.
 
     Args:
-        path: the list.
-        labels: label set that it refers to.
-        subset: of clips of which the list does not say it; by default by the name of the file.
+        path: Path of the list.
+        labels: Label set that it refers to.
+        subset: Subset of clips without one in the list; by default guessed from the file name.
 
     Raises: AnnotationError if the file cannot be read.
     """
@@ -170,14 +171,14 @@ def class_files(folder: Path) -> list[Path]:
 
 
 def split_of_class_file(path: Path) -> str:
-    """The split of a file `class_files` has found."""
+    """The split of a file from `class_files`."""
     match = _CLASS_FILE.fullmatch(path.name)
     assert match is not None
     return match[2]
 
 
 class _Collector:
-    """Clips and problems of a list, as it is read."""
+    """Collects clips and problems while a list is read."""
 
     def __init__(self, labels: LabelMap) -> None:
         self.labels = labels
@@ -186,7 +187,7 @@ class _Collector:
         self._names = {name.casefold(): index for index, name in enumerate(labels.names)}
 
     def add(self, where: str, clip: ClipRecord, label: str) -> None:
-        """Add a clip with the ``label`` that its line says, or none if that is empty."""
+        """Add a clip with the ``label`` of its line, or without one if that is empty."""
         name = clip.clip_id
         index = None
         try:
@@ -216,7 +217,7 @@ class _Collector:
     def finished(
         self, path: Path, *, has_splits: bool = False, has_folds: bool = False
     ) -> ClipList:
-        """The list, once every line is added."""
+        """The complete list, after every line was added."""
         clips = list(self.clips.values())
         unlabelled = [clip.clip_id for clip in clips if clip.label is None]
         if not self.problems and len(unlabelled) == len(clips):
@@ -246,7 +247,7 @@ class _Collector:
 
 
 def _parse_lines(path: Path, text: str, *, labels: LabelMap, subset: str) -> ClipList:
-    """Lines ``name.mp4 label``."""
+    """The list in lines ``name.mp4 label``."""
     found = _Collector(labels)
     for line, content in enumerate(text.splitlines(), start=1):
         if not content.strip():
@@ -261,13 +262,13 @@ def _parse_lines(path: Path, text: str, *, labels: LabelMap, subset: str) -> Cli
 
 
 def _parse_table(path: Path, text: str, *, labels: LabelMap, subset: str) -> ClipList:
-    """CSV with a header."""
+    """The list in CSV with a header."""
     header, rows = parse_csv(path, text)
     header = ["split" if name == "subset" else name for name in header]
     columns = ("label", "subject", "fold", "split", *CLIP_COLUMNS)
     name_column = next(name for name in CLIP_COLUMNS if name in header)
     if repeated := sorted({name for name in columns if header.count(name) > 1}):
-        raise AnnotationError(f"{path}: the column {', '.join(repeated)} is there more than once")
+        raise AnnotationError(f"{path}: the column {', '.join(repeated)} appears more than once")
     found = _Collector(labels)
     for line, cells in rows:
         where = f"line {line}"
@@ -294,7 +295,7 @@ def _parse_table(path: Path, text: str, *, labels: LabelMap, subset: str) -> Cli
 
 
 def parse_class_files(path: Path, files: Sequence[Path], *, labels: LabelMap) -> ClipList:
-    """The list in files of HMDB51, one for each class; clips that it does not use are left out.
+    """The list in files of HMDB51, one for each class, without the clips that its split ignores.
 
     Raises: AnnotationError if a file cannot be read, or the files are of several splits.
     """
@@ -321,7 +322,7 @@ def parse_class_files(path: Path, files: Sequence[Path], *, labels: LabelMap) ->
 
 
 def _class_of_file(name: str, labels: LabelMap) -> str:
-    """The label that a file is named after, where an underscore may stand for a space."""
+    """The label that a file is named after; an underscore may replace a space."""
     spaced = name.replace("_", " ")
     return spaced if spaced.casefold() in map(str.casefold, labels.names) else name
 

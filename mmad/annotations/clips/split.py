@@ -1,4 +1,4 @@
-"""Splits of clips in which nobody is on both sides, in two or more parts."""
+"""Subject-disjoint splits of clips into train and validation, or into folds."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -18,13 +18,13 @@ def subjects_of_names(
 ) -> dict[str, str]:
     """The subject of each clip, the first group of ``pattern`` in its name.
 
-    Raises: AnnotationError if the pattern is none, or names that it does not fit.
+    Raises: AnnotationError if the pattern is invalid, or listing names that it does not match.
     """
     try:
         compiled = re.compile(pattern)
     except re.error as error:
         raise AnnotationError(
-            f"--subject-pattern {pattern}: no regular expression: {error}"
+            f"--subject-pattern {pattern}: not a regular expression: {error}"
         ) from None
     if not compiled.groups:
         raise AnnotationError(
@@ -37,14 +37,14 @@ def subjects_of_names(
     lacking = [name for name, subject in found.items() if not subject]
     if lacking:
         raise AnnotationError(
-            f"the pattern {pattern!r} finds no subject in {len(lacking)} of {len(found)} names, "
+            f"the pattern {pattern!r} matches no subject in {len(lacking)} of {len(found)} names, "
             f"first {lacking[0]}; pass --subject-pattern or --subjects FILE"
         )
     return {name: subject for name, subject in found.items() if subject}
 
 
 def subjects_of_table(clips: Sequence[ClipRecord], table: Mapping[str, str]) -> dict[str, str]:
-    """The subject of each clip by a table of names, with or without their suffix.
+    """The subject of each clip from a table of names, with or without their suffix.
 
     Raises: AnnotationError if the table lacks clips.
     """
@@ -68,10 +68,10 @@ def split_by_subject(
     val_share: float = 1 / 3,
     seed: int = 0,
 ) -> tuple[list[ClipRecord], list[ClipRecord]]:
-    """Training and validation clips that have no subject in common.
+    """Training and validation clips without a common subject.
 
-    Subjects go to the side that is farther from its share of the classes they show, the largest
-    subjects first; so both sides have about the same mix of classes. Deterministic for a seed.
+    Each subject, the largest first, goes to the side that is farther from its share of the classes
+    of that subject; so both sides have about the same mix of classes. Deterministic for a seed.
 
     Raises: AnnotationError if a share is not between 0 and 1, a clip has no label, or there are
         fewer than two subjects.
@@ -95,7 +95,7 @@ def split_by_subject(
     chosen: dict[str, int] = {}
     shuffled = np.random.default_rng(seed).permutation(len(names))
     for row in sorted(shuffled.tolist(), key=lambda row: -counts[row].sum()):
-        # How far all classes would be from their shares, with the subject on either side.
+        # Distance of all classes from their shares, with the subject on either side.
         cost = []
         for side in (0, 1):
             after = sides.copy()
@@ -117,8 +117,8 @@ def split_folds(
 ) -> Ints:
     """The fold of each clip, (N,): groups stay together, each class is spread evenly.
 
-    Groups (or single clips) are dealt out, large ones first and equal ones in an order drawn with
-    ``seed``, each to the fold that has the smallest share of its classes, then to the smallest.
+    Groups (or single clips) are assigned in turn, large ones first and equal ones in an order drawn
+    with ``seed``, each to the fold with the smallest share of its classes, then the smallest fold.
 
     Raises: AnnotationError if ``folds`` is below 2 or there are fewer groups than folds.
     """
@@ -138,7 +138,7 @@ def split_folds(
     held = np.zeros((folds, num_labels))
     fold_of_group = np.zeros(num_groups, dtype=np.int64)
     for group in order:
-        # Sorted by the last key first; of equal folds the lower number.
+        # The last key is the primary one; on a tie the fold with the lower number.
         fold = np.lexsort((held.sum(axis=1), (held @ share[group]).round(12)))[0]
         fold_of_group[group] = fold
         held[fold] += counts[group]

@@ -38,7 +38,7 @@ def test_a_column_of_folds(table: str) -> None:
     with pytest.raises(AnnotationError, match=r"clips\.csv: there is no fold 4; found 1, 2, 3"):
         ids(ClipLists(paths, fold="4"), "train")
     with pytest.raises(
-        AnnotationError, match=r"has the folds 1, 2, 3; say which .*--fold 1 \(in a"
+        AnnotationError, match=r"has the folds 1, 2, 3; choose .*--fold 1 \(data.fold in a"
     ):
         ids(ClipLists(paths), "train")
     # Where nothing is held out, all are trained on.
@@ -59,7 +59,7 @@ def test_folds_that_are_drawn_share_no_subject(table: str) -> None:
     assert len(parts[0]) == len(parts[1]) == 6
     with pytest.raises(AnnotationError, match=r"no fold 3: data\.folds is 2; expected 1 to 2"):
         ids(ClipLists({"train": [table]}, fold="3", folds=2), "train")
-    with pytest.raises(AnnotationError, match="has the folds 1, 2; say which"):
+    with pytest.raises(AnnotationError, match="has the folds 1, 2; choose the one"):
         ids(ClipLists({"train": [table]}, folds=2), "train")
     with pytest.raises(AnnotationError, match=r"as there are groups \(subjects\), 4, found 5"):
         ids(ClipLists({"train": [table]}, fold="1", folds=5), "train")
@@ -92,11 +92,13 @@ def test_official_splits_in_files(tmp_path: Path) -> None:
     assert ClipLists({}).is_there(train)
     with pytest.raises(AnnotationError, match=r"no fold 7, no .*list07\.txt; found 1, 2, 3"):
         ids(ClipLists({"train": [train]}, fold="7"), "train")
-    with pytest.raises(AnnotationError, match="has the folds 1, 2, 3; say which one is held out"):
+    with pytest.raises(AnnotationError, match="has the folds 1, 2, 3; choose the one to hold out"):
         ids(ClipLists({"train": [train]}), "train")
     nowhere = str(tmp_path / "none" / "{fold}.txt")
     assert not ClipLists({}).is_there(nowhere)
-    with pytest.raises(AnnotationError, match=r"has folds; say which one is held out: --fold K"):
+    with pytest.raises(
+        AnnotationError, match=r"has folds; choose the one to hold out: pass --fold K"
+    ):
         ids(ClipLists({"train": [nowhere]}), "train")
 
 
@@ -111,7 +113,7 @@ def test_official_splits_in_a_folder(tmp_path: Path) -> None:
     assert ids(ClipLists(paths, fold="2"), "train") == ["wave/b.avi"]
     with pytest.raises(AnnotationError, match=r"hmdb: there is no fold 3; found 1, 2"):
         ids(ClipLists(paths, fold="3"), "train")
-    with pytest.raises(AnnotationError, match="has the folds 1, 2; say which"):
+    with pytest.raises(AnnotationError, match="has the folds 1, 2; choose the one"):
         ids(ClipLists(paths), "train")
 
 

@@ -56,11 +56,11 @@ def test_bad_input_is_told() -> None:
         split_by_subject(clips, subjects_of_names(clips), val_share=1.0)
     with pytest.raises(AnnotationError, match="at least two subjects"):
         split_by_subject(clips, {clip.clip_id: "a" for clip in clips})
-    with pytest.raises(AnnotationError, match="no regular expression"):
+    with pytest.raises(AnnotationError, match="not a regular expression"):
         subjects_of_names(clips, "(")
     with pytest.raises(AnnotationError, match="a group in parentheses"):
         subjects_of_names(clips, "^x")
-    with pytest.raises(AnnotationError, match="finds no subject in"):
+    with pytest.raises(AnnotationError, match="matches no subject in"):
         subjects_of_names(clips, "^(x)")
     with pytest.raises(AnnotationError, match="are not known, first 0000_01_0000"):
         subjects_of_table(clips, {})
