@@ -13,6 +13,7 @@ import torch
 from parity.common import Checks
 from parity.i3d import I3D
 from parity.resnet2d import check_resnet2d
+from parity.video_swin import check_video_swin
 
 
 class NotYetKnown(Exception):  # noqa: N818
@@ -40,4 +41,5 @@ NETWORKS: Mapping[tuple[str, str], Callable[[Mapping[str, Any]], Checks]] = {
     ("ResNet", "TSNHead"): check_resnet2d,
     ("ResNetTSM", "TSMHead"): check_resnet2d,
     ("ResNetTIN", "TSMHead"): check_resnet2d,
+    ("SwinTransformer3D", "I3DHead"): check_video_swin,
 }

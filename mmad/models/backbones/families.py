@@ -6,6 +6,7 @@ from mmad.config.backbones.union import BackboneSettings
 from mmad.models.backbones.contract import Backbone, BackboneFamily
 from mmad.models.backbones.i3d.build import FAMILY as I3D
 from mmad.models.backbones.resnet2d.build import FAMILY as RESNET2D
+from mmad.models.backbones.video_swin.build import FAMILY as VIDEO_SWIN
 from mmad.models.backbones.videomae.build import FAMILY as VIDEOMAE
 
 # Weights of a file are those of the first family that they fit.
@@ -13,6 +14,7 @@ BACKBONES: Mapping[str, BackboneFamily] = {
     "videomae": VIDEOMAE,
     "resnet2d": RESNET2D,  # before networks that inflate its weights
     "i3d": I3D,
+    "video_swin": VIDEO_SWIN,
 }
 
 

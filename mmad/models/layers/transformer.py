@@ -1,7 +1,8 @@
-"""Position tables and stochastic depth for transformers."""
+"""Position tables, MLPs and stochastic depth for transformers."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
 
 def sinusoid_table(num_positions: int, width: int) -> Tensor:
@@ -24,3 +25,25 @@ def drop_path(x_NSD: Tensor, *, rate: float, training: bool) -> Tensor:
     shape = (len(x_NSD),) + (1,) * (x_NSD.ndim - 1)
     keep = torch.rand(shape, device=x_NSD.device, dtype=x_NSD.dtype) >= rate
     return x_NSD * keep / (1.0 - rate)
+
+
+def drop_path_rates(last: float, depth: int) -> list[float]:
+    """The rate of each of ``depth`` blocks: it grows linearly from 0 to ``last``.
+
+    >>> drop_path_rates(0.2, 3)
+    [0.0, 0.1, 0.2]
+    """
+    return [last * block / max(depth - 1, 1) for block in range(depth)]
+
+
+class MLP(nn.Module):
+    """Two linear layers with an exact GELU between."""
+
+    def __init__(self, width: int, *, hidden: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(width, hidden)
+        self.fc2 = nn.Linear(hidden, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Transformed tokens, same shape."""
+        return self.fc2(functional.gelu(self.fc1(x)))

@@ -74,10 +74,9 @@ def _join_attention(found: Renamed) -> Renamed:
 
 
 NAMINGS = (
-    WeightNaming(
-        "official", r"^(encoder\.)?patch_embed\.proj\.weight$", _OFFICIAL, _join_attention
-    ),
-    WeightNaming("mmaction", r"^patch_embed\.projection\.weight$", _MMACTION, _join_attention),
+    WeightNaming("mmaction", r"^blocks\.0\.mlp\.layers\.0\.0\.weight$", _MMACTION, _join_attention),
+    # Other transformers have such patches and blocks, too, but no such bias.
+    WeightNaming("official", r"^(encoder\.)?blocks\.0\.attn\.q_bias$", _OFFICIAL, _join_attention),
     WeightNaming(
         "hugging face",
         r"^embeddings\.patch_embeddings\.projection\.weight$",

@@ -22,7 +22,7 @@ from torch.utils.checkpoint import checkpoint
 from mmad.errors import CheckpointError
 from mmad.models.backbones.adapters import Adapter
 from mmad.models.backbones.contract import Backbone, BackboneSpec, ClipTokens
-from mmad.models.layers.transformer import drop_path, sinusoid_table
+from mmad.models.layers.transformer import MLP, drop_path, drop_path_rates, sinusoid_table
 
 TUBELET_FRAMES = 2
 _POSITIONS = "pos_embed"
@@ -67,19 +67,6 @@ class Attention(nn.Module):
         q, k, v = rearrange(qkv, "n s (three h d) -> three n h s d", three=3, h=self.num_heads)
         out = functional.scaled_dot_product_attention(q, k, v)
         return self.proj(rearrange(out, "n h s d -> n s (h d)"))
-
-
-class MLP(nn.Module):
-    """Two linear layers with an exact GELU between."""
-
-    def __init__(self, width: int, *, hidden: int) -> None:
-        super().__init__()
-        self.fc1 = nn.Linear(width, hidden)
-        self.fc2 = nn.Linear(hidden, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Transformed tokens, same shape."""
-        return self.fc2(functional.gelu(self.fc1(x)))
 
 
 class Block(nn.Module):
@@ -175,9 +162,9 @@ class VideoMAE(Backbone):
         else:
             table = sinusoid_table(self.spec.steps_per_clip * self.position_side**2, size.width)
             self.register_buffer("pos_embed", table[None], persistent=False)
-        rates = [drop_path_rate * i / max(size.depth - 1, 1) for i in range(size.depth)]
         self.blocks = nn.ModuleList(
-            Block(size, drop_path_rate=rate, norm_eps=norm_eps) for rate in rates
+            Block(size, drop_path_rate=rate, norm_eps=norm_eps)
+            for rate in drop_path_rates(drop_path_rate, size.depth)
         )
         self.norm = nn.LayerNorm(size.width, eps=norm_eps) if final_norm else None
         self.fc_norm = nn.LayerNorm(size.width, eps=norm_eps) if pooled_norm else None

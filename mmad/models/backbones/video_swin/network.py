@@ -1,0 +1,245 @@
+"""Video Swin, a pyramid of transformer blocks with attention inside shifted windows.
+
+Shapes: N clips, F frames of a clip; T steps, H W rows and columns of the map, C channels.
+
+Sources: arXiv 2106.13230, and mmaction2's code of it, whose padding, clamped windows and initial
+values these are.
+"""
+
+import re
+from collections.abc import Sequence
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+
+from mmad.models.backbones.contract import (
+    Backbone,
+    BackboneSpec,
+    ClipTokens,
+    tokens_of_map,
+)
+from mmad.models.backbones.video_swin.images import inflate_image_weights
+from mmad.models.layers.transformer import MLP, drop_path, drop_path_rates
+from mmad.models.layers.window_attention import THW, WindowAttention, Windows
+
+
+class PatchEmbed(nn.Module):
+    """Cuts clips into patches of frames x pixels x pixels and projects each to a token."""
+
+    def __init__(self, width: int, *, patch: THW, norm: bool) -> None:
+        super().__init__()
+        self.patch = patch
+        self.proj = nn.Conv3d(3, width, kernel_size=patch, stride=patch)
+        self.norm = nn.LayerNorm(width) if norm else None
+
+    def forward(self, images_NCFHW: Tensor) -> Tensor:
+        """Tokens (N, T, H, W, C); zeros fill the last patches of each dimension."""
+        frames, rows, columns = (
+            -size % patch for size, patch in zip(images_NCFHW.shape[2:], self.patch, strict=True)
+        )
+        x = self.proj(functional.pad(images_NCFHW, (0, columns, 0, rows, 0, frames)))
+        x = rearrange(x, "n c t h w -> n t h w c")
+        return x if self.norm is None else self.norm(x)
+
+
+class Block(nn.Module):
+    """Pre-norm transformer block with attention inside windows.
+
+    Args:
+        width: C.
+        num_heads: Heads.
+        window: Largest window.
+        shifted: Whether windows lie half a window further.
+        mlp_ratio: Hidden width of the MLP / width.
+        qkv_bias: As in `WindowAttention`.
+        drop_path_rate: Rate of stochastic depth.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        *,
+        num_heads: int,
+        window: THW,
+        shifted: bool,
+        mlp_ratio: float,
+        qkv_bias: bool,
+        drop_path_rate: float,
+    ) -> None:
+        super().__init__()
+        self.window = window
+        self.shift = (window[0] // 2, window[1] // 2, window[2] // 2) if shifted else (0, 0, 0)
+        self.drop_path_rate = drop_path_rate
+        self.norm1 = nn.LayerNorm(width)
+        self.attn = WindowAttention(width, num_heads=num_heads, window=window, qkv_bias=qkv_bias)
+        self.norm2 = nn.LayerNorm(width)
+        self.mlp = MLP(width, hidden=int(width * mlp_ratio))
+
+    def forward(self, x_NTHWC: Tensor, windows: Windows, mask_W1LL: Tensor | None) -> Tensor:
+        """The map after the block, same shape; windows and mask are of its size."""
+        # The norm comes before the padding, which therefore stays zero.
+        cut = windows.cut(self.norm1(x_NTHWC))
+        attended = windows.join(self.attn(cut, mask_W1LL))
+        rate = self.drop_path_rate
+        x_NTHWC = x_NTHWC + drop_path(attended, rate=rate, training=self.training)
+        mixed = self.mlp(self.norm2(x_NTHWC))
+        return x_NTHWC + drop_path(mixed, rate=rate, training=self.training)
+
+
+class Merge(nn.Module):
+    """Joins each 2x2 tokens of a step into one of twice the channels."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(4 * width)
+        self.reduce = nn.Linear(4 * width, 2 * width, bias=False)
+
+    def forward(self, x_NTHWC: Tensor) -> Tensor:
+        """The map (N, T, H / 2, W / 2, 2 C), rounded up."""
+        rows, columns = x_NTHWC.shape[2] % 2, x_NTHWC.shape[3] % 2
+        x = functional.pad(x_NTHWC, (0, 0, 0, columns, 0, rows))
+        # In the order of the weights the row changes first.
+        x = rearrange(x, "n t (h row) (w column) c -> n t h w (column row c)", row=2, column=2)
+        return self.reduce(self.norm(x))
+
+
+class Stage(nn.Module):
+    """Blocks at one size of the map, every other one shifted, and what follows them.
+
+    Args:
+        blocks: The blocks.
+        merge: Joins tokens after them; None after the last stage.
+    """
+
+    def __init__(self, blocks: Sequence[Block], merge: Merge | None) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(blocks)
+        self.merge = merge
+
+    def forward(self, x_NTHWC: Tensor, *, recompute: bool) -> Tensor:
+        """The map after the stage.
+
+        Args:
+            x_NTHWC: The map.
+            recompute: Keep only each block's input and recompute the rest in the backward pass.
+        """
+        _, steps, rows, columns, _ = x_NTHWC.shape
+        masks: dict[Windows, Tensor | None] = {}
+        for block in self.blocks:
+            assert isinstance(block, Block)
+            windows = Windows.fitted((steps, rows, columns), window=block.window, shift=block.shift)
+            if windows not in masks:
+                masks[windows] = windows.mask(device=x_NTHWC.device)
+            arguments = (x_NTHWC, windows, masks[windows])
+            if recompute:
+                x_NTHWC = checkpoint(block, *arguments, use_reentrant=False)
+            else:
+                x_NTHWC = block(*arguments)
+        return x_NTHWC if self.merge is None else self.merge(x_NTHWC)
+
+
+class VideoSwin(Backbone):
+    """Video Swin without its classifier.
+
+    Args:
+        width: Channels of the first stage; each stage doubles them.
+        depths: Blocks of each stage.
+        num_heads: Attention heads of each stage.
+        clip_frames: Frames of a clip.
+        patch: Frames, rows and columns of a patch; rows and columns are equally many.
+        window: Steps, rows and columns of a window.
+        mlp_ratio: Hidden width of the MLPs / width.
+        qkv_bias: As in `WindowAttention`.
+        patch_norm: Layer norm of the patches.
+        drop_path_rate: Rate at the last block; it grows linearly from 0.
+        activation_checkpointing: Keep only each block's input in training and recompute the rest.
+    """
+
+    def __init__(
+        self,
+        *,
+        width: int,
+        depths: Sequence[int],
+        num_heads: Sequence[int],
+        clip_frames: int,
+        patch: THW,
+        window: THW,
+        mlp_ratio: float,
+        qkv_bias: bool,
+        patch_norm: bool,
+        drop_path_rate: float,
+        activation_checkpointing: bool,
+    ) -> None:
+        super().__init__(
+            BackboneSpec(
+                channels=width * 2 ** (len(depths) - 1),
+                clip_frames=clip_frames,
+                frames_per_step=patch[0],
+                side_multiple=patch[1] * 2 ** (len(depths) - 1),
+            )
+        )
+        self.depths = tuple(depths)
+        self.window = window
+        self.activation_checkpointing = activation_checkpointing
+        self.patches = PatchEmbed(width, patch=patch, norm=patch_norm)
+        rates = iter(drop_path_rates(drop_path_rate, sum(depths)))
+        self.stages = nn.ModuleList()
+        for number, (depth, heads) in enumerate(zip(depths, num_heads, strict=True)):
+            channels = width * 2**number
+            blocks = [
+                Block(
+                    channels,
+                    num_heads=heads,
+                    window=window,
+                    shifted=block % 2 == 1,
+                    mlp_ratio=mlp_ratio,
+                    qkv_bias=qkv_bias,
+                    drop_path_rate=next(rates),
+                )
+                for block in range(depth)
+            ]
+            last = number == len(depths) - 1
+            self.stages.append(Stage(blocks, None if last else Merge(channels)))
+        self.norm = nn.LayerNorm(self.spec.channels)
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.trunc_normal_(module.weight, std=0.02)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+    def forward(
+        self, images_NCFHW: Tensor, video_of_clip_N: Tensor, *, stop_before: int | None = None
+    ) -> ClipTokens:
+        """As in `Backbone`; there is no block to stop before."""
+        assert stop_before is None
+        frames, height, width = images_NCFHW.shape[2:]
+        spec = self.spec
+        if frames != spec.clip_frames or height % spec.side_multiple or width % spec.side_multiple:
+            raise ValueError(
+                f"expected clips of {spec.clip_frames} frames whose sides are multiples of "
+                f"{spec.side_multiple} pixels, found {frames} frames of {height}x{width}"
+            )
+        return tokens_of_map(self.map(images_NCFHW))
+
+    def map(self, images_NCFHW: Tensor) -> Tensor:
+        """The feature map (N, C, T, H, W) of clips of any length and size."""
+        x = self.patches(images_NCFHW)
+        recompute = self.activation_checkpointing and self.training and torch.is_grad_enabled()
+        for stage in self.stages:
+            x = stage(x, recompute=recompute)
+        return rearrange(self.norm(x), "n t h w c -> n c t h w")
+
+    def depth_of(self, name: str) -> int:
+        """As in `Backbone`; what joins tokens belongs to the block before it."""
+        if match := re.match(r"stages\.(\d+)\.(?:blocks\.(\d+)\.|merge\.)", name):
+            stage = int(match[1])
+            block = self.depths[stage] - 1 if match[2] is None else int(match[2])
+            return 1 + sum(self.depths[:stage]) + block
+        return sum(self.depths) + 1 if name.startswith("norm.") else 0
+
+    def fit_weights(self, tensors: dict[str, Tensor], *, source: str) -> dict[str, str]:
+        """As in `Backbone`: weights of an image Swin are inflated, bias tables resized."""
+        return inflate_image_weights(tensors, self.state_dict(), window=self.window)
