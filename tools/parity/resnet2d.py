@@ -91,9 +91,10 @@ def maps(backbone: ResNet2d, images_NCFHW: Tensor) -> dict[str, Tensor]:
         f"layer{stage + 1}.{block}.conv1.conv.net1{part}": module
         for stage, blocks in enumerate(backbone.stages)
         for block, own in enumerate(blocks)
-        if own.exchange is not None
+        if own.exchange is not None and own.exchange.movement is not None
         for part, name in (("", ""), (".offset_net", "offsets"), (".weight_net", "weights"))
-        for module in [getattr(own.exchange, name, None) if name else own.exchange]
+        for movement in [own.exchange.movement]
+        for module in [getattr(movement, name, None) if name else movement]
         if module is not None
     }
     names = ("conv1", "maxpool", "layer1", "layer2", "layer3", "layer4")

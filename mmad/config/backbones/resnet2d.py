@@ -1,4 +1,4 @@
-"""Settings of 2D ResNets on frames: TSN, TSM, TIN."""
+"""Settings of 2D ResNets on frames: TSN, TSM, TIN, and MANet's backbone."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, Self
@@ -44,6 +44,21 @@ class ResNet2dSettings(BackboneFamilySettings):
     shift_place: Literal["branch", "block"] = Field(
         "branch", description="the shortcut sees what was there before the shift, or after it"
     )
+    squeeze: int | None = Field(
+        None,
+        ge=1,
+        description=(
+            "gate of the channels of each frame before they move (MANet: 4): channels / width of "
+            "its hidden layer; null for none"
+        ),
+    )
+    convolves_exchanged: bool = Field(
+        False,
+        description=(
+            "a 3x3 convolution and ReLU between the exchange and the block's own convolutions "
+            "(MANet: true in Eq. 1, false as released)"
+        ),
+    )
     pools_after_first_stage: bool = Field(
         False, description="max-pool the frames to half as many steps after the first stage"
     )
@@ -78,7 +93,8 @@ class ResNet2dSettings(BackboneFamilySettings):
 
     @property
     def exchanging(self) -> tuple[tuple[bool, ...], ...]:
-        """For each block of each stage, whether it sees other frames."""
+        """For each block of each stage, whether a gate or an exchange precedes its branch."""
+        exchanges = self.temporal != "none" or self.squeeze is not None
         blocks = BLOCKS[self.depth]
         alternates = (
             self.temporal == "shift"
@@ -87,20 +103,21 @@ class ResNet2dSettings(BackboneFamilySettings):
         )
         every = 2 if alternates else 1
         return tuple(
-            tuple(self.temporal != "none" and block % every == 0 for block in range(count))
-            for count in blocks
+            tuple(exchanges and block % every == 0 for block in range(count)) for count in blocks
         )
 
     def tiny(self) -> tuple[Self, int]:
         """As in `BackboneFamilySettings`: the fewest channels that can move."""
         few = {"none": 4, "shift": self.moving_divisor, "interlace": _GROUPS * self.moving_divisor}
-        update: dict[str, Any] = {"base_channels": few[self.temporal], "pretrained": None}
+        channels = max(few[self.temporal], self.squeeze or 0)
+        update: dict[str, Any] = {"base_channels": channels, "pretrained": None}
         return self.model_copy(update=update), 2 * SIDE_STRIDE
 
     def summary(self) -> list[str]:
         """As in `BackboneFamilySettings`."""
         width = "" if self.base_channels == 64 else f", {self.base_channels} channels in the stem"
-        return [f"{_TITLES[self.temporal]} (2D ResNet-{self.depth}{width})"]
+        gated = "" if self.squeeze is None else " with gates"
+        return [f"{_TITLES[self.temporal]}{gated} (2D ResNet-{self.depth}{width})"]
 
     def problems(self) -> Iterator[str]:
         """As in `Settings`."""
@@ -113,5 +130,12 @@ class ResNet2dSettings(BackboneFamilySettings):
                     f"{self.base_channels} // divisor {self.moving_divisor} = {moving} is not a "
                     "multiple of 4"
                 )
+        if self.squeeze is not None and self.squeeze > self.base_channels:
+            yield (
+                f"squeeze {self.squeeze} leaves no hidden channel of base_channels "
+                f"{self.base_channels}"
+            )
+        if self.convolves_exchanged and not any(self.exchanging[0]):
+            yield "convolves_exchanged needs temporal=shift or interlace, or squeeze"
         if self.temporal != "shift" and self.shift_place != "branch":
             yield f"shift_place {self.shift_place} needs temporal=shift, found {self.temporal}"

@@ -14,7 +14,7 @@ from torch.nn import functional
 from mmad.models.layers.batch_norm import BatchNorm2d
 from mmad.models.layers.residual3d import channels_of
 
-# Builds what exchanges features between the frames of a clip, for maps of so many channels.
+# Builds what precedes the branch of a block, for maps of so many channels.
 Exchange = Callable[[int], nn.Module]
 
 
@@ -53,8 +53,7 @@ class ResidualBlock2d(nn.Module):
         width: Channels inside; the output has `channels_of(width)`.
         bottleneck: Three convolutions instead of two.
         stride: Spatial stride.
-        exchange: Exchanges features between frames at the beginning of the branch; None: frames
-            remain apart.
+        exchange: Precedes the branch, such as an exchange of features between frames.
         exchange_shortcut: The shortcut starts from the exchanged features, too.
         keep_statistics: As in `BatchNorm2d`.
     """

@@ -1,8 +1,9 @@
-"""Exchange of channels between the frames of a clip, in the blocks of a 2D network.
+"""Exchange of channels between the frames of a clip, in the blocks of a 2D network, and their gate.
 
 Shapes: N clips, T frames of a clip, M = N x T, C channels, G groups of them, H W height and width.
 
-Sources: TSM (arXiv 1811.08383) and TIN (arXiv 2001.06499), as mmaction2 computes them.
+Sources: TSM (arXiv 1811.08383) and TIN (arXiv 2001.06499), as mmaction2 computes them; the gate is
+squeeze-and-excitation (arXiv 1709.01507) as MANet has it (Guo et al., section IV-C).
 """
 
 import torch
@@ -13,6 +14,61 @@ from torch.nn import functional
 # The sigmoid of the start bias is 0.625: frames are interlaced by half a step.
 _START_BIAS = 0.5108
 _GROUPS = 4
+
+
+class Exchange(nn.Module):
+    """What precedes the convolutions of a block: a gate, an exchange between frames, a convolution.
+
+    Args:
+        channels: C.
+        gate: Scales the channels of each frame.
+        movement: Moves channels between frames.
+        convolves: A 3x3 convolution and ReLU follow.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        gate: nn.Module | None,
+        movement: nn.Module | None,
+        convolves: bool,
+    ) -> None:
+        super().__init__()
+        self.gate, self.movement = gate, movement
+        self.convolution = nn.Conv2d(channels, channels, 3, padding=1) if convolves else None
+
+    def forward(self, x_MCHW: Tensor) -> Tensor:
+        """Features, same shape."""
+        x = x_MCHW
+        if self.gate is not None:
+            x = self.gate(x)
+        if self.movement is not None:
+            x = self.movement(x)
+        return x if self.convolution is None else functional.relu(self.convolution(x))
+
+
+class FrameGate(nn.Module):
+    """Squeeze-and-excitation: a weight from 0 to 1 for each channel of each frame.
+
+    Args:
+        channels: C.
+        squeeze: C / width of the hidden layer.
+    """
+
+    def __init__(self, channels: int, *, squeeze: int) -> None:
+        super().__init__()
+        hidden = channels // squeeze
+        self.down = nn.Linear(channels, hidden, bias=False)
+        self.up = nn.Linear(hidden, channels, bias=False)
+
+    def forward(self, x_MCHW: Tensor) -> Tensor:
+        """Scaled features, same shape."""
+        return x_MCHW * self.weights(x_MCHW.mean(dim=(2, 3)))[:, :, None, None]
+
+    def weights(self, means_MC: Tensor) -> Tensor:
+        """Weights of the channels, (M, C), from their means."""
+        return torch.sigmoid(self.up(functional.relu(self.down(means_MC))))
 
 
 class TemporalShift(nn.Module):

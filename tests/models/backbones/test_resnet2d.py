@@ -90,10 +90,25 @@ def test_the_published_tin_has_its_parameters() -> None:
     assert sum(p.numel() for p in backbone.parameters()) == RESNET50 + learned
 
 
+def test_manets_backbone_has_its_parameters() -> None:
+    inputs = [64, 256, 256] + [256] + [512] * 3 + [512] + [1024] * 5 + [1024] + [2048] * 2
+    gates = sum(2 * channels * channels // 4 for channels in inputs)
+    assert gates == 7_964_672
+    settings = {"temporal": "shift", "squeeze": 4}
+    backbone = build_backbone(ResNet2dSettings(**settings))
+    assert sum(p.numel() for p in backbone.parameters()) == RESNET50 + gates
+    with torch.device("meta"):
+        printed = build_backbone(ResNet2dSettings(**settings, convolves_exchanged=True))
+    convolutions = sum(9 * channels * channels + channels for channels in inputs)
+    found = sum(p.numel() for p in printed.parameters())
+    assert found == RESNET50 + gates + convolutions
+
+
 @pytest.mark.parametrize(
     ("settings", "third_stage"),
     [
         ({"temporal": "none"}, (0,) * 6),
+        ({"temporal": "none", "squeeze": 4}, (1,) * 6),
         ({"temporal": "shift"}, (1,) * 6),
         ({"temporal": "shift", "depth": 101}, (1, 0) * 11 + (1,)),
         ({"temporal": "shift", "depth": 101, "shift_place": "block"}, (1,) * 23),
@@ -144,6 +159,22 @@ def test_a_block_written_out(place: str) -> None:
         torch.testing.assert_close(block(x), expected)
 
 
+def test_the_gate_is_of_each_frame_and_comes_before_the_shift() -> None:
+    backbone = small(depth=18, temporal="shift", squeeze=4, clip_frames=3, convolves_exchanged=True)
+    block = backbone.stages[0][0]
+    x = torch.randn(3, 16, 4, 4)
+    with torch.no_grad():
+        gate = block.exchange.gate
+        hidden = (x.mean(dim=(2, 3)) @ gate.down.weight.t()).clamp(min=0)
+        gated = x * torch.sigmoid(hidden @ gate.up.weight.t())[:, :, None, None]
+        shifted = gated.clone()
+        shifted[:, :2] = torch.cat((gated[1:, :2], torch.zeros(1, 2, 4, 4)))
+        shifted[:, 2:4] = torch.cat((torch.zeros(1, 2, 4, 4), gated[:-1, 2:4]))
+        convolved = functional.relu(block.exchange.convolution(shifted))
+        branch = block.branch[1](functional.relu(block.branch[0](convolved)))
+        torch.testing.assert_close(block(x), functional.relu(branch + x))
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -152,6 +183,8 @@ def test_a_block_written_out(place: str) -> None:
             r"base_channels 24 // divisor 4 = 6 is not a multiple of 4",
         ),
         ({"temporal": "interlace", "base_channels": 2}, "= 0 is not a multiple of 4"),
+        ({"squeeze": 5, "base_channels": 4}, "squeeze 5 leaves no hidden channel"),
+        ({"convolves_exchanged": True}, "convolves_exchanged needs temporal=shift or interlace"),
         ({"shift_place": "block"}, "shift_place block needs temporal=shift, found none"),
         ({"temporal": "shift", "divisor": 1}, "greater than or equal to 2"),
         (
@@ -183,7 +216,10 @@ def theirs(name: str, *, project: str, settings: ResNet2dSettings) -> str:
         if settings.shift_place == "block":
             layer.append("net")
         if member == "exchange":
-            part, kind, leaf = parts[4:]
+            if parts[4] == "gate":
+                inner = {"down": "0", "up": "2"}[parts[5]]
+                return ".".join([*layer, "conv1.conv.fcce", inner, parts[6]])
+            part, kind, leaf = parts[5:]
             inner = {"conv": "conv", "hidden": "fc1", "out": "fc2"}[kind]
             return ".".join([*layer, f"conv1.conv.net1.{part[:-1]}_net", inner, leaf])
         number = "downsample" if member == "shortcut" else f"conv{int(parts[4]) + 1}"
@@ -211,6 +247,7 @@ def theirs(name: str, *, project: str, settings: ResNet2dSettings) -> str:
         ("mmaction", {"depth": 18, "temporal": "shift", "shift_place": "block"}),
         ("mmaction", {"temporal": "shift", "pools_after_first_stage": True}),
         ("mmaction", {"temporal": "interlace"}),
+        ("mmaction", {"temporal": "shift", "squeeze": 4}),
     ],
 )
 def test_names_of_other_projects(project: str, settings: dict[str, object]) -> None:
@@ -253,14 +290,14 @@ def test_what_is_learned_between_frames_starts_anew_from_a_plain_network() -> No
 
 def test_an_interlacing_network_does_not_load_into_a_plain_one() -> None:
     source = small(depth=18, temporal="interlace").state_dict()
-    with pytest.raises(CheckpointError, match=r"unexpected: stages\.0\.0\.exchange\.offsets"):
+    with pytest.raises(CheckpointError, match=r"unexpected: stages\.0\.0\.exchange\.movement"):
         fill_backbone(small(depth=18), as_file(source))
 
 
 def test_offsets_for_other_clips_are_refused() -> None:
     source = small(depth=18, temporal="interlace").state_dict()
     target = small(depth=18, temporal="interlace", clip_frames=4)
-    with pytest.raises(CheckpointError, match=r"exchange\.offsets\.hidden"):
+    with pytest.raises(CheckpointError, match=r"exchange\.movement\.offsets\.hidden"):
         fill_backbone(target, as_file(source))
 
 
@@ -276,6 +313,8 @@ def test_files_are_described() -> None:
     assert describe(small(depth=18).state_dict()) == "ResNet of 8 blocks, 16 channels in the stem"
     learned = describe(small(depth=18, temporal="interlace").state_dict())
     assert learned.endswith(", with learned offsets between frames")
+    gated = describe(small(depth=18, temporal="shift", squeeze=4).state_dict())
+    assert gated.endswith("16 channels in the stem, with gates")
 
 
 # ---- what training changes ----
@@ -298,7 +337,7 @@ def test_statistics_move_unless_they_are_kept() -> None:
 def test_depth_grows_with_the_blocks() -> None:
     roles = small(depth=18, temporal="interlace").roles()
     assert roles["stem.conv.weight"].depth == 0
-    assert roles["stages.0.0.exchange.offsets.conv.weight"].depth == 1
+    assert roles["stages.0.0.exchange.movement.offsets.conv.weight"].depth == 1
     assert roles["stages.1.0.branch.0.conv.weight"].depth == 1 + 2
     assert roles["stages.3.1.branch.1.norm.bias"].depth == 2 + 2 + 2 + 2
 
@@ -307,5 +346,5 @@ def test_depth_grows_with_the_blocks() -> None:
 def test_the_smallest_network_moves_channels_and_keeps_the_rest(temporal: str) -> None:
     settings, side = ResNet2dSettings(temporal=temporal).tiny()
     backbone = build_backbone(settings)
-    assert backbone.stages[0][0].exchange.fold == {"shift": 1, "interlace": 4}[temporal]
+    assert backbone.stages[0][0].exchange.movement.fold == {"shift": 1, "interlace": 4}[temporal]
     assert side == 64

@@ -9,13 +9,28 @@ from mmad.config.backbones.resnet2d import ResNet2dSettings
 from mmad.models.backbones.contract import BackboneFamily
 from mmad.models.backbones.resnet2d.naming import NAMINGS, OPTIONAL
 from mmad.models.backbones.resnet2d.network import ResNet2d
-from mmad.models.layers.temporal_exchange import TemporalInterlace, TemporalShift
+from mmad.models.layers.temporal_exchange import (
+    Exchange,
+    FrameGate,
+    TemporalInterlace,
+    TemporalShift,
+)
 
-_EXCHANGES: Mapping[str, Callable[..., nn.Module]] = {
-    "none": nn.Identity,  # no block asks for one
+_MOVEMENTS: Mapping[str, Callable[..., nn.Module]] = {
     "shift": TemporalShift,
     "interlace": TemporalInterlace,
 }
+
+
+def _exchange(channels: int, *, num_frames: int, settings: ResNet2dSettings) -> Exchange:
+    movement = gate = None
+    if settings.temporal != "none":
+        movement = _MOVEMENTS[settings.temporal](
+            channels, num_frames=num_frames, divisor=settings.moving_divisor
+        )
+    if settings.squeeze is not None:
+        gate = FrameGate(channels, squeeze=settings.squeeze)
+    return Exchange(channels, gate=gate, movement=movement, convolves=settings.convolves_exchanged)
 
 
 def _build(settings: ResNet2dSettings) -> ResNet2d:
@@ -25,7 +40,7 @@ def _build(settings: ResNet2dSettings) -> ResNet2d:
         base_channels=settings.base_channels,
         bottleneck=settings.bottleneck,
         exchanging=settings.exchanging,
-        exchange=partial(_EXCHANGES[settings.temporal], divisor=settings.moving_divisor),
+        exchange=partial(_exchange, settings=settings),
         exchange_shortcut=settings.shift_place == "block",
         pools_after_first_stage=settings.pools_after_first_stage,
         keep_statistics=settings.keep_statistics,
@@ -37,9 +52,10 @@ def _build(settings: ResNet2dSettings) -> ResNet2d:
 def _describe(tensors: Mapping[str, Tensor]) -> str:
     stem = tensors["stem.conv.weight"]
     blocks = {tuple(name.split(".")[1:3]) for name in tensors if name.startswith("stages.")}
-    learned = any(".exchange." in name for name in tensors)
-    between = ", with learned offsets between frames" if learned else ""
-    return f"ResNet of {len(blocks)} blocks, {stem.shape[0]} channels in the stem{between}"
+    extras = {".exchange.gate.": "gates", ".exchange.movement.": "learned offsets between frames"}
+    found = [what for part, what in extras.items() if any(part in name for name in tensors)]
+    more = f", with {' and '.join(found)}" if found else ""
+    return f"ResNet of {len(blocks)} blocks, {stem.shape[0]} channels in the stem{more}"
 
 
 FAMILY = BackboneFamily("2D ResNet", _build, NAMINGS, OPTIONAL, _describe)

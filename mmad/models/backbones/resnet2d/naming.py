@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from mmad.models.backbones.naming import Rules, WeightNaming
 from mmad.models.backbones.resnet_naming import COUNTS, MMACTION, TORCHVISION
 
+_UNUSED = "unused."
 _BRANCH: Rules = tuple(
     (rf"^(stages\.\d\.\d+)\.conv{number + 1}\.", rf"\1.branch.{number}.") for number in range(3)
 )
@@ -14,10 +15,14 @@ _EXCHANGE: Rules = (
     (r"^(stages\.\d\.\d+)\.net\.", r"\1."),
     # What shifts the branch holds its first convolution as `net`, what interlaces it as `net2`.
     (r"\.conv1\.conv\.net2?\.", ".conv1.conv."),
-    (r"\.conv1\.conv\.net1\.offset_net\.conv\.", ".exchange.offsets.conv."),
-    (r"\.conv1\.conv\.net1\.offset_net\.fc1\.", ".exchange.offsets.hidden."),
-    (r"\.conv1\.conv\.net1\.offset_net\.fc2\.", ".exchange.offsets.out."),
-    (r"\.conv1\.conv\.net1\.weight_net\.conv\.", ".exchange.weights.conv."),
+    (r"\.conv1\.conv\.net1\.offset_net\.conv\.", ".exchange.movement.offsets.conv."),
+    (r"\.conv1\.conv\.net1\.offset_net\.fc1\.", ".exchange.movement.offsets.hidden."),
+    (r"\.conv1\.conv\.net1\.offset_net\.fc2\.", ".exchange.movement.offsets.out."),
+    (r"\.conv1\.conv\.net1\.weight_net\.conv\.", ".exchange.movement.weights.conv."),
+    # MANet's gate, and convolutions that its blocks hold without using them.
+    (r"\.conv1\.conv\.fcce\.0\.", ".exchange.gate.down."),
+    (r"\.conv1\.conv\.fcce\.2\.", ".exchange.gate.up."),
+    (r"^(.*)\.conv1\.conv\.action_p2_", rf"{_UNUSED}\1."),
 )
 
 NAMINGS: Sequence[WeightNaming] = (
@@ -36,5 +41,5 @@ NAMINGS: Sequence[WeightNaming] = (
     ),
 )
 
-# The classifier of torchvision's and timm's files.
-OPTIONAL = (COUNTS, "fc.")
+# "fc." is the classifier of torchvision's and timm's files.
+OPTIONAL = (COUNTS, _UNUSED, "fc.")

@@ -29,8 +29,9 @@ class ResNet2d(Backbone):
         clip_frames: Frames of a clip.
         base_channels: Channels of the stem, and width of the first stage; each stage doubles it.
         bottleneck: Whether blocks are bottlenecks; see `ResidualBlock2d`.
-        exchanging: Whether a block sees other frames, for each block of each of the four stages.
-        exchange: Builds what such a block does, for its channels and ``num_frames``.
+        exchanging: Whether an exchange precedes the branch, for each block of each of the four
+            stages.
+        exchange: Builds it, for the channels of a block and ``num_frames``.
         exchange_shortcut: See `ResidualBlock2d`.
         pools_after_first_stage: Max-pool the frames to half as many steps after the first stage.
         keep_statistics: See `BatchNorm2d`.
