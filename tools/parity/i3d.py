@@ -1,6 +1,6 @@
 """I3D of mmaction2 as our settings and maps."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -22,8 +22,8 @@ _OPTIONS = {
     "inflate_style": ("3x1x1", "inflate_style"),
     "norm_eval": (False, "keep_statistics"),
 }
-_FIXED: Mapping[str, Any] = {
-    # Options that we have in one form only.
+# Options of a 3D ResNet that we have in one form only.
+FIXED: Mapping[str, Any] = {
     "in_channels": 3,
     "num_stages": 4,
     "stage_blocks": None,
@@ -39,25 +39,29 @@ _FIXED: Mapping[str, Any] = {
     "non_local": [0, 0, 0, 0],
     "conv_cfg": {"type": "Conv3d"},
 }
-# What decides no number once weights are loaded.
-_IDLE = {"type", "pretrained", "pretrained2d", "zero_init_residual", "with_cp", "init_cfg"}
-_IDLE |= {"norm_cfg", "act_cfg", "non_local_cfg"}
+# Those that decide no number once weights are loaded.
+IDLE = {"type", "pretrained", "pretrained2d", "zero_init_residual", "with_cp", "init_cfg"}
+IDLE |= {"norm_cfg", "act_cfg", "non_local_cfg"}
 
 
 def settings(data: Mapping[str, Any]) -> I3DSettings:
     """mmaction2's ResNet3d as our settings; frames of a clip are rounded up to steps."""
     config = data["config"]["backbone"]
-    check_options("I3D", config, _OPTIONS.keys(), _FIXED, _IDLE)
+    check_options("I3D", config, _OPTIONS.keys(), FIXED, IDLE)
     chosen = {ours: config.get(theirs, default) for theirs, (default, ours) in _OPTIONS.items()}
-    chosen["inflate"] = [_flags(stage) for stage in chosen["inflate"]]
+    chosen["inflate"] = flags(chosen["inflate"])
     step = chosen["stem_stride"] * chosen["pool_stride"]
     step *= 2 if chosen["pools_after_first_stage"] else 1
     clip_frames = -(-data["frames"].shape[3] // step) * step
     return I3DSettings(freeze=False, clip_frames=clip_frames, **chosen)
 
 
-def _flags(stage: Any) -> bool | list[bool]:
-    return bool(stage) if isinstance(stage, int) else [flag == 1 for flag in stage]
+def flags(inflate: Sequence[Any]) -> list[bool | list[bool]]:
+    """Which stages, or blocks of stages, reach over time."""
+    return [
+        bool(stage) if isinstance(stage, int) else [flag == 1 for flag in stage]
+        for stage in inflate
+    ]
 
 
 def maps(backbone: network.I3D, images_NCFHW: Tensor) -> dict[str, Tensor]:

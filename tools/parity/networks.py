@@ -37,7 +37,8 @@ class Network:
     Attributes:
         settings: Our settings for the content of a file; raises ValueError if its config has
             options that ours has not.
-        maps: Outputs by the names of their modules, with "features", for normalised clips.
+        maps: Outputs by the names of their modules, with "features" (a tensor, or a list of them),
+            for normalised clips.
         tokens: Features as the tokens of our backbone.
         head_fixed: Options of its head that ours has in one form only, with it.
         clips: Clips (N, 3, F, H, W) of stored frames, those of an item consecutive.
@@ -45,11 +46,11 @@ class Network:
     """
 
     settings: Callable[[Mapping[str, Any]], BackboneSettings]
-    maps: Callable[[Any, Tensor], Mapping[str, Tensor]]
-    tokens: Callable[[Tensor], ClipTokens]
+    maps: Callable[[Any, Tensor], Mapping[str, Any]]
+    tokens: Callable[[Any], ClipTokens]
     head_fixed: Mapping[str, Any]
     clips: Callable[[Tensor], Tensor] = lambda frames: frames.flatten(0, 1)
-    stored: Callable[[Tensor], Tensor] = lambda features: features
+    stored: Callable[[Any], Any] = lambda features: features
 
     def check(self, data: Mapping[str, Any]) -> Checks:
         """The checks of a file's content."""
@@ -166,7 +167,7 @@ class Recogniser:
         left = len(self.backbone.state_dict()) - read
         yield Check("weights: tensors of the backbone not read", float(left), 0)
 
-    def logits(self, features: Tensor) -> Tensor:
+    def logits(self, features: Any) -> Tensor:
         return self.head(self.backbone.pool_clips(self.network.tokens(features)))
 
     def loss(self, logits_NK: Tensor, labels_N: Tensor) -> Tensor:
@@ -186,8 +187,9 @@ def check_evaluation(model: Recogniser, data: Mapping[str, Any]) -> Checks:
             continue
         gap = largest(maps[short][: len(theirs)], theirs, relative=True)
         yield Check(f"{short}, of its maximum", gap, FEATURES)
-    features = model.network.stored(maps["features"])
-    gap = largest(features, data["features"], relative=True)
+    found = model.network.stored(maps["features"])
+    features = zip(_several(found), _several(data["features"]), strict=True)
+    gap = max(largest(ours, theirs, relative=True) for ours, theirs in features)
     yield Check("features, of their maximum", gap, FEATURES)
     spec = model.backbone.spec
     if images.shape[2] == spec.clip_frames and not any(
@@ -212,6 +214,10 @@ def check_evaluation(model: Recogniser, data: Mapping[str, Any]) -> Checks:
         if f"scores_{name}" in data:
             gap = largest(scores, data[f"scores_{name}"])
             yield Check(f"scores, average_clips={name}", gap, LOGITS)
+
+
+def _several(features: Any) -> list[Tensor]:
+    return [features] if isinstance(features, Tensor) else list(features)
 
 
 def check_training(model: Recogniser, data: Mapping[str, Any]) -> Checks:
