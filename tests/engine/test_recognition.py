@@ -281,7 +281,7 @@ def test_other_models_are_refused_by_predict(run: Path, videos: Path, tmp_path: 
     flow_videos(list(find_videos(videos / "clips").values()), flow)
     for change, expected in (
         ("heads.norm=true", "other settings of heads"),
-        (f"data.flow={flow}", "makes another model"),
+        (f"data.flow={flow}", "data.flow changes the model"),
     ):
         result = CliRunner().invoke(app, ["predict", str(run), change, "--subset", "val"])
         assert isinstance(result.exception, CheckpointError)
