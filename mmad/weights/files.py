@@ -39,7 +39,7 @@ INERT_TYPES: tuple[Any, ...] = (
 )
 # Keys under which a checkpoint keeps its weights, by preference: averaged ones first.
 AVERAGED = ("state_dict_ema", "model_ema")
-CURRENT = ("state_dict", "module", "model")
+CURRENT = ("state_dict", "module", "model", "model_state")
 _FOLDER_FILES = (
     *("model.safetensors", "model.safetensors.index.json"),
     *("pytorch_model.bin", "pytorch_model.bin.index.json"),

@@ -14,6 +14,7 @@ from parity.common import Checks
 from parity.i3d import I3D
 from parity.resnet2d import check_resnet2d
 from parity.slowfast import SLOWFAST
+from parity.timesformer import TIMESFORMER
 from parity.video_swin import check_video_swin
 
 
@@ -44,4 +45,5 @@ NETWORKS: Mapping[tuple[str, str], Callable[[Mapping[str, Any]], Checks]] = {
     ("ResNetTIN", "TSMHead"): check_resnet2d,
     ("SwinTransformer3D", "I3DHead"): check_video_swin,
     ("ResNet3dSlowFast", "SlowFastHead"): SLOWFAST.check,
+    ("TimeSformer", "TimeSformerHead"): TIMESFORMER.check,
 }

@@ -7,6 +7,7 @@ from mmad.models.backbones.contract import Backbone, BackboneFamily
 from mmad.models.backbones.i3d.build import FAMILY as I3D
 from mmad.models.backbones.resnet2d.build import FAMILY as RESNET2D
 from mmad.models.backbones.slowfast.build import FAMILY as SLOWFAST
+from mmad.models.backbones.timesformer.build import FAMILY as TIMESFORMER
 from mmad.models.backbones.video_swin.build import FAMILY as VIDEO_SWIN
 from mmad.models.backbones.videomae.build import FAMILY as VIDEOMAE
 
@@ -17,6 +18,7 @@ BACKBONES: Mapping[str, BackboneFamily] = {
     "i3d": I3D,
     "video_swin": VIDEO_SWIN,
     "slowfast": SLOWFAST,
+    "timesformer": TIMESFORMER,
 }
 
 

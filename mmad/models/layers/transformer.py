@@ -1,6 +1,7 @@
-"""Position tables, MLPs and stochastic depth for transformers."""
+"""Position tables, self-attention, MLPs and stochastic depth for transformers."""
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -34,6 +35,30 @@ def drop_path_rates(last: float, depth: int) -> list[float]:
     [0.0, 0.1, 0.2]
     """
     return [last * block / max(depth - 1, 1) for block in range(depth)]
+
+
+class SelfAttention(nn.Module):
+    """Self-attention among all tokens of an item.
+
+    Args:
+        width: D.
+        num_heads: Heads.
+        qkv_bias: Whether queries, keys and values have a bias.
+    """
+
+    def __init__(self, width: int, *, num_heads: int, qkv_bias: bool = True) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.qkv = nn.Linear(width, 3 * width, bias=qkv_bias)
+        self.proj = nn.Linear(width, width)
+
+    def forward(self, x_NSD: Tensor) -> Tensor:
+        """Attended tokens, same shape."""
+        q, k, v = rearrange(
+            self.qkv(x_NSD), "n s (three h d) -> three n h s d", three=3, h=self.num_heads
+        )
+        out = functional.scaled_dot_product_attention(q, k, v)
+        return self.proj(rearrange(out, "n h s d -> n s (h d)"))
 
 
 class MLP(nn.Module):
