@@ -175,7 +175,7 @@ def test_no_backbone_is_named_outside_of_its_own_places() -> None:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             word = getattr(node, "id", None) or getattr(node, "attr", None)
             word = word or getattr(node, "name", None) or getattr(node, "arg", None)
-            assert not re.search("videomae|tubelet|i3d|slowfast", str(word), re.I), (
+            assert not re.search("videomae|tubelet|i3d|c3d|slowfast", str(word), re.I), (
                 f"{path}: {word}"
             )
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from parity.c3d import C3D
 from parity.common import Checks
 from parity.i3d import I3D
 from parity.resnet2d import check_resnet2d
@@ -46,4 +47,5 @@ NETWORKS: Mapping[tuple[str, str], Callable[[Mapping[str, Any]], Checks]] = {
     ("SwinTransformer3D", "I3DHead"): check_video_swin,
     ("ResNet3dSlowFast", "SlowFastHead"): SLOWFAST.check,
     ("TimeSformer", "TimeSformerHead"): TIMESFORMER.check,
+    ("C3D", "I3DHead"): C3D.check,
 }

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Discriminator, Tag
 
+from mmad.config.backbones.c3d import C3DSettings
 from mmad.config.backbones.i3d import I3DSettings
 from mmad.config.backbones.resnet2d import ResNet2dSettings
 from mmad.config.backbones.slowfast import SlowFastSettings
@@ -18,7 +19,8 @@ BackboneSettings = Annotated[
     | Annotated[ResNet2dSettings, Tag("resnet2d")]
     | Annotated[VideoSwinSettings, Tag("video_swin")]
     | Annotated[SlowFastSettings, Tag("slowfast")]
-    | Annotated[TimeSformerSettings, Tag("timesformer")],
+    | Annotated[TimeSformerSettings, Tag("timesformer")]
+    | Annotated[C3DSettings, Tag("c3d")],
     Discriminator(named("videomae")),
 ]
 

@@ -25,6 +25,7 @@ class BackboneSpec:
         frames_per_step: Frames that one step of the features stands for.
         side_multiple: Height and width of images must be multiples of this many pixels.
         num_blocks: Number of blocks before which tokens can be taken; 0 if there are none.
+        pools_images: A step has one token, whatever the size of the images.
     """
 
     channels: int
@@ -32,6 +33,7 @@ class BackboneSpec:
     frames_per_step: int
     side_multiple: int
     num_blocks: int = 0
+    pools_images: bool = False
 
     @property
     def steps_per_clip(self) -> int:
@@ -40,6 +42,8 @@ class BackboneSpec:
 
     def grid_hw(self, image_hw: tuple[int, int]) -> tuple[int, int]:
         """Rows and columns of tokens in images of ``image_hw`` pixels."""
+        if self.pools_images:
+            return 1, 1
         return image_hw[0] // self.side_multiple, image_hw[1] // self.side_multiple
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from mmad.config.backbones.union import BackboneSettings
+from mmad.models.backbones.c3d.build import FAMILY as C3D
 from mmad.models.backbones.contract import Backbone, BackboneFamily
 from mmad.models.backbones.i3d.build import FAMILY as I3D
 from mmad.models.backbones.resnet2d.build import FAMILY as RESNET2D
@@ -19,6 +20,7 @@ BACKBONES: Mapping[str, BackboneFamily] = {
     "video_swin": VIDEO_SWIN,
     "slowfast": SLOWFAST,
     "timesformer": TIMESFORMER,
+    "c3d": C3D,
 }
 
 
