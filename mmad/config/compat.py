@@ -48,8 +48,22 @@ PRESETS_OF_FEATURES: Presets = {
 }
 
 
-def presets_of_recognition(*, norm: bool) -> Presets:
-    """The presets of a recogniser; that with TimeSformer's head has ``norm`` and another loss."""
+# MANet's code: its loss is 50 times the mean square, and it maps every frame.
+_PRESETS_OF_MANET: Presets = {
+    "released": {
+        "backbone": {"convolves_exchanged": False},
+        "heads": {"alpha": 50.0, "distance": "mean", "maps": "frames"},
+        "losses": {"f1": False},
+    }
+}
+
+
+def presets_of_recognition(heads: str, *, norm: bool) -> Presets:
+    """The presets of a recogniser with these heads; that with TimeSformer's head has ``norm`` and
+    another loss.
+    """
+    if heads == "manet":
+        return _PRESETS_OF_MANET
     released = {
         "heads": {
             "shared_gate": False,

@@ -72,6 +72,7 @@ def _changed(content: Mapping[str, Any], change: Callable[[str, bool], str]) -> 
     """A copy of the settings with each path changed; what is not a path is kept, to be refused."""
     result = dict(content)
     keys = [("data", key, False) for key in DATA_PATHS]
+    keys += [("heads", "word_vectors", False)]
     keys += [(group, key, True) for group, key in _NAMES]
     for group, key, is_name in keys:
         settings = result.get(group)

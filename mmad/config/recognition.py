@@ -116,8 +116,8 @@ class RecognitionConfig(Settings):
     compat: Literal["released", "released_timesformer"] | None = Field(
         None,
         description=(
-            "preset of the reference implementation of the 2024 winners, with its "
-            "pooled or its TimeSformer head"
+            "preset of the reference implementation: of the 2024 winners, with its "
+            "pooled or its TimeSformer head, or of MANet"
         ),
     )
     seed: int = Field(0, ge=0, description="random seed of the run")
@@ -134,20 +134,24 @@ class RecognitionConfig(Settings):
         if not isinstance(content, Mapping):
             return content
         content = of_named_poolings(content, norms_vectors=_norms_vectors(content))
-        return expand_compat(content, presets_of_recognition(norm=not _norms_vectors(content)))
+        presets = presets_of_recognition(_name_of_heads(content), norm=not _norms_vectors(content))
+        return expand_compat(content, presets)
 
     def problems(self) -> Iterator[str]:
         """As in `Settings`."""
         yield from super().problems()
         yield from self.backbone.problems_of_images(self.data.image_hw)
-        if self.heads.norm and self.backbone.norms_vectors:
+        if self.heads.norms_vectors and self.backbone.norms_vectors:
             yield (
                 "heads.norm and backbone.final_norm would both normalise the pooled vector; set "
                 "one of them to false"
             )
+        presets = presets_of_recognition(self.heads.name, norm=False)
+        if self.compat is not None and self.compat not in presets:
+            yield f"compat {self.compat}: heads {self.heads.name} has only {', '.join(presets)}"
         if self.data.flow is not None:
             yield from self.backbone.problems_of_streams()
-        if self.inference.hierarchy == "soft" and not self.heads.coarse:
+        if self.inference.hierarchy == "soft" and not self.heads.predicts_body_parts:
             yield "inference.hierarchy soft needs the coarse head; set heads.coarse=true"
 
     def without_body_parts(self) -> tuple["RecognitionConfig", list[str]]:
@@ -161,7 +165,7 @@ class RecognitionConfig(Settings):
         for key, off in _NEED_BODY_PARTS.items():
             group, name = key.split(".")
             settings = groups.get(group, getattr(self, group))
-            value = getattr(settings, name)
+            value = getattr(settings, name, off)
             if value == off or (name == "mixup_within_body" and not self.losses.mixup):
                 continue
             if name in settings.model_fields_set:
@@ -192,6 +196,11 @@ def yaml_text(value: object) -> str:
     ('false', 'soft')
     """
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _name_of_heads(content: Mapping[str, Any]) -> str:
+    heads = content.get("heads")
+    return str(heads.get("name", "")) if isinstance(heads, Mapping) else ""
 
 
 _BACKBONE: TypeAdapter[Any] = TypeAdapter(BackboneSettings)

@@ -135,7 +135,7 @@ def recognize_clips(
             actions.append(_mean_probability(outputs.fine, num_views))
             features.append(outputs.pooled.float().unflatten(0, (-1, num_views)).mean(dim=1))
             # Groups of channels are not steps in time.
-            rows = outputs.fine_frame if config.heads.frame_rows == "frames" else None
+            rows = outputs.fine_frame if config.heads.rows_are_steps else None
             curves.append(_middle_curves(rows, len(names), num_views))
             if outputs.coarse is not None:
                 parts.append(_mean_probability(outputs.coarse, num_views))

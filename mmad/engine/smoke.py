@@ -44,6 +44,7 @@ def smoke_config(config: AnyConfig, *, data: Path) -> AnyConfig:
                 "window_frames": 4 * update["backbone"].clip_frames,
             } | _video_places(config, data)
         else:
+            update["heads"] = config.heads.tiny()
             few |= {"max_clips": 2} | _clip_places(config, data)
     update["data"] = config.data.model_copy(update=few)
     return config.model_copy(update=update)

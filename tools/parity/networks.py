@@ -26,8 +26,8 @@ from parity.common import Check, Checks, as_file, largest
 FEATURES, LOGITS, LOSS, GRADIENTS = 2e-5, 2e-5, 1e-5, 1e-4
 # A gradient of less than this share of the largest norm is rounding alone.
 SMALLEST_NORM = 1e-5
-_HEAD_IDLE = {"type", "num_classes", "in_channels", "init_std", "average_clips", "topk"}
-_HEAD_KNOWN = {"dropout_ratio", "label_smooth_eps", "loss_cls"}
+HEAD_IDLE = {"type", "num_classes", "in_channels", "init_std", "average_clips", "topk"}
+HEAD_KNOWN = {"dropout_ratio", "label_smooth_eps", "loss_cls"}
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Network:
 
     def check(self, data: Mapping[str, Any]) -> Checks:
         """The checks of a file's content."""
-        check_options("head", data["config"]["cls_head"], _HEAD_KNOWN, self.head_fixed, _HEAD_IDLE)
+        check_options("head", data["config"]["cls_head"], HEAD_KNOWN, self.head_fixed, HEAD_IDLE)
         model = Recogniser.read(self, data)
         yield from model.audit()
         model.backbone.eval()

@@ -13,6 +13,7 @@ import torch
 from parity.c3d import C3D
 from parity.common import Checks
 from parity.i3d import I3D
+from parity.manet import check_manet
 from parity.resnet2d import check_resnet2d
 from parity.slowfast import SLOWFAST
 from parity.timesformer import TIMESFORMER
@@ -44,6 +45,7 @@ NETWORKS: Mapping[tuple[str, str], Callable[[Mapping[str, Any]], Checks]] = {
     ("ResNet", "TSNHead"): check_resnet2d,
     ("ResNetTSM", "TSMHead"): check_resnet2d,
     ("ResNetTIN", "TSMHead"): check_resnet2d,
+    ("ResNetTSM", "MANetHead"): check_manet,
     ("SwinTransformer3D", "I3DHead"): check_video_swin,
     ("ResNet3dSlowFast", "SlowFastHead"): SLOWFAST.check,
     ("TimeSformer", "TimeSformerHead"): TIMESFORMER.check,

@@ -1,6 +1,7 @@
 """TSN, TSM and TIN of mmaction2 as our settings and maps."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
@@ -36,6 +37,11 @@ _IDLE |= {"norm_cfg", "act_cfg", "non_local_cfg"}
 
 def check_resnet2d(data: Mapping[str, Any]) -> Checks:
     """The checks of a file's content."""
+    return network_of(data).check(data)
+
+
+def network_of(data: Mapping[str, Any]) -> Network:
+    """How the network of a file is computed."""
     config, head = (data["config"][part] for part in ("backbone", "cls_head"))
     head_fixed = {
         "spatial_type": "avg",
@@ -46,7 +52,7 @@ def check_resnet2d(data: Mapping[str, Any]) -> Checks:
     }
     # The head of TSN takes the mean over all frames of an item, that of TSM over those of a clip.
     frames = None if head["type"] == "TSNHead" else head_fixed["num_segments"]
-    network = Network(
+    return Network(
         settings,
         maps,
         tokens_of_map,
@@ -54,7 +60,6 @@ def check_resnet2d(data: Mapping[str, Any]) -> Checks:
         clips=partial(clips, num_frames=frames),
         stored=lambda features: rearrange(features, "n c t h w -> (n t) c h w"),
     )
-    return network.check(data)
 
 
 def settings(data: Mapping[str, Any]) -> ResNet2dSettings:
@@ -83,6 +88,17 @@ def settings(data: Mapping[str, Any]) -> ResNet2dSettings:
 def clips(frames: Tensor, *, num_frames: int | None) -> Tensor:
     """Frames (B, clips x F, 3, H, W) as clips of F frames; all of an item if there is no F."""
     return rearrange(frames, "b (n f) c h w -> (b n) c f h w", f=num_frames or frames.shape[1])
+
+
+def gates_of(backbone: ResNet2d) -> AbstractContextManager[dict[str, Tensor]]:
+    """What enters the sigmoid of the gates, by the names of their modules, while maps are made."""
+    gates = {
+        f"layer{stage + 1}.{block}.conv1.conv.fcce": own.exchange.gate.up
+        for stage, blocks in enumerate(backbone.stages)
+        for block, own in enumerate(blocks)
+        if own.exchange is not None and own.exchange.gate is not None
+    }
+    return outputs_of(gates)
 
 
 def maps(backbone: ResNet2d, images_NCFHW: Tensor) -> dict[str, Tensor]:

@@ -41,6 +41,21 @@ class AuxiliaryHeadsSettings(RecogniserFamilySettings):
         "target", description="margin on the target in training, or on all, always (released)"
     )
 
+    @property
+    def norms_vectors(self) -> bool:
+        """As in `RecogniserFamilySettings`."""
+        return self.norm
+
+    @property
+    def predicts_body_parts(self) -> bool:
+        """As in `RecogniserFamilySettings`."""
+        return self.coarse
+
+    @property
+    def rows_are_steps(self) -> bool:
+        """As in `RecogniserFamilySettings`."""
+        return self.frame_rows == "frames"
+
 
 class LossSettings(Settings):
     """The weighted sum of the losses of the heads, each cross-entropy plus soft F1."""

@@ -1,6 +1,6 @@
 """Base of the settings of recognisers."""
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field
 
@@ -16,3 +16,22 @@ class RecogniserFamilySettings(Settings):
     flow_fusion: Literal["add", "concat"] = Field(
         "add", description="how the tokens of the streams are joined"
     )
+
+    @property
+    def norms_vectors(self) -> bool:
+        """Whether the heads normalise the pooled vector."""
+        return False
+
+    @property
+    def predicts_body_parts(self) -> bool:
+        """Whether there is a head for the body parts of clips."""
+        return False
+
+    @property
+    def rows_are_steps(self) -> bool:
+        """Whether the rows of the frame heads are steps in time."""
+        return True
+
+    def tiny(self) -> Self:
+        """The same modules as small as possible, without files of their own."""
+        return self

@@ -1,5 +1,15 @@
 """Settings of every recogniser, told apart by their name."""
 
-from mmad.config.recognisers.auxiliary_heads import AuxiliaryHeadsSettings
+from typing import Annotated
 
-RecogniserSettings = AuxiliaryHeadsSettings
+from pydantic import Discriminator, Tag
+
+from mmad.config.base import named
+from mmad.config.recognisers.auxiliary_heads import AuxiliaryHeadsSettings
+from mmad.config.recognisers.manet import MANetSettings
+
+RecogniserSettings = Annotated[
+    Annotated[AuxiliaryHeadsSettings, Tag("auxiliary_heads")]
+    | Annotated[MANetSettings, Tag("manet")],
+    Discriminator(named("auxiliary_heads")),
+]

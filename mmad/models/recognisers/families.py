@@ -8,8 +8,12 @@ from mmad.config.recognition import RecognitionConfig
 from mmad.labels import LabelMap
 from mmad.models.recognisers.auxiliary_heads.build import FAMILY as AUXILIARY_HEADS
 from mmad.models.recognisers.contract import Criterion, RecogniserFamily
+from mmad.models.recognisers.manet.build import FAMILY as MANET
 
-RECOGNISERS: Mapping[str, RecogniserFamily] = {"auxiliary_heads": AUXILIARY_HEADS}
+RECOGNISERS: Mapping[str, RecogniserFamily] = {
+    "auxiliary_heads": AUXILIARY_HEADS,
+    "manet": MANET,
+}
 
 
 def build_heads(config: RecognitionConfig, *, width: int, labels: LabelMap) -> nn.Module:

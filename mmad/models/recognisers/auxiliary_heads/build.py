@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 
+from mmad.config.recognisers.auxiliary_heads import AuxiliaryHeadsSettings
 from mmad.config.recognition import RecognitionConfig
 from mmad.labels import LabelMap
 from mmad.models.from_settings import from_settings
@@ -14,6 +15,7 @@ from mmad.models.recognisers.contract import RecogniserFamily
 
 def _heads(config: RecognitionConfig, width: int, labels: LabelMap) -> Heads:
     settings = config.heads
+    assert isinstance(settings, AuxiliaryHeadsSettings)
     num_actions, num_parts = len(labels), len(labels.parent_names)
     assert labels.has_parents or not (settings.coarse or settings.frame_coarse)
 

@@ -1,0 +1,1 @@
+"""MANet: heads of actions and of their label vectors."""
