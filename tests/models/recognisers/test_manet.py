@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from mmad.config.backbones.resnet2d import ResNet2dSettings
+from mmad.config.paths import found_from_here
 from mmad.config.reading import load_any_config
 from mmad.config.recognisers.manet import MANetSettings
 from mmad.config.recognition import ClipDataSettings, RecognitionConfig
@@ -158,6 +159,13 @@ def test_impossible_settings() -> None:
         make_config(embedding="file")
     with pytest.raises(ValidationError, match="word_vectors is not read with embedding letters"):
         make_config(word_vectors="glove.txt")
+
+
+def test_the_file_of_word_vectors_is_found_from_the_file_of_settings(tmp_path: Path) -> None:
+    content = {"paths_relative_to": ".", "heads": {"word_vectors": "glove.txt"}}
+    (tmp_path / "glove.txt").touch()
+    found = found_from_here(content, tmp_path / "config.yaml")
+    assert Path(found["heads"]["word_vectors"]).resolve() == (tmp_path / "glove.txt").resolve()
 
 
 # ---- vectors of labels ----
