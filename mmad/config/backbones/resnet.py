@@ -1,6 +1,7 @@
 """Depths and blocks of ResNets, for the settings of every network made of one."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, repeat
 from typing import Literal
 
 Depth = Literal[18, 34, 50, 101, 152]
@@ -26,10 +27,13 @@ def has_bottlenecks(depth: int) -> bool:
 def flags_of_blocks(
     flags: Sequence[bool | Sequence[bool]], depth: int
 ) -> tuple[tuple[bool, ...], ...]:
-    """A flag for each block of each stage, from one for each stage or for each of its blocks."""
+    """A flag for each block of each stage, from one for each stage or for each of its blocks.
+
+    Stages that the network does not have are kept, for `problems_of_flags`.
+    """
     return tuple(
         (flag,) * count if isinstance(flag, bool) else tuple(flag)
-        for flag, count in zip(flags, BLOCKS[depth], strict=False)
+        for flag, count in zip(flags, chain(BLOCKS[depth], repeat(1)), strict=False)
     )
 
 

@@ -139,6 +139,7 @@ def test_a_clip_is_the_mean_of_the_fast_map_and_that_of_the_slow_one() -> None:
         ({"clip_frames": 12}, "clip_frames 12 is not a multiple of the 8 frames"),
         ({"fast_depth": 18}, "fast_depth 18: its blocks have other widths than those of depth 50"),
         ({"slow_inflate": [True]}, "slow_inflate: a ResNet-50 has stages of 3, 4, 6, 3 blocks"),
+        ({"slow_inflate": [True] * 5}, "blocks, found flags for 3, 4, 6, 3, 1"),
         ({"fast_inflate": [[True]] * 4}, "fast_inflate: .* found flags for 1, 1, 1, 1"),
         ({"lateral_kernel": 4}, "odd"),
         ({"fast_stem_kernel": [4, 7, 7]}, "odd"),
