@@ -200,9 +200,9 @@ def prepare_detection(
     data, backbone = config.data, config.backbone
     usual_fps = common_rate(training)
     fps = data.rate(usual=usual_fps)
+    cache = FrameCache(budget_gb=data.cache_gb)
     model = build_detector(config, num_classes=len(labels))
     assert isinstance(model, EndToEndDetector)
-    cache = FrameCache(budget_gb=data.cache_gb)
     return Experiment(
         model=model,
         backbones=(model.features.backbone,),

@@ -9,7 +9,7 @@ import torch
 from mmad.checkpoint import frozen_state, hash_state, load_exactly, load_tensors
 from mmad.config.reading import differing_settings, load_any_config
 from mmad.config.recognition import RecognitionConfig
-from mmad.config.run import AnyConfig
+from mmad.config.run import AnyConfig, DetectionRun, FeatureRun
 from mmad.engine.detection import prepare_detection
 from mmad.engine.distributed import Processes, start_processes
 from mmad.engine.features.compatibility import require_features_of, require_same_base
@@ -96,18 +96,17 @@ def _new_loop(config: AnyConfig, folder: RunFolder, *, processes: Processes, qui
             print(report)
     if config.training.start is not None:
         _start_from(config, experiment)
-    frozen_hash = ""
     if processes.is_main:
         create_run(folder.path, config, labels=experiment.labels)
+    loop = _loop(config, experiment, folder, processes=processes, quiet=quiet)
+    if processes.is_main:
         if report is not None:
             folder.append({"kind": "weights", "step": 0, "report": report.lines()})
-        frozen_hash = save_frozen(folder, experiment.model)
+        loop.set_frozen_hash(save_frozen(folder, experiment.model))
         if experiment.features is not None:
             write_text(folder.features, experiment.features.to_json())
         folder.append({"kind": "data", "step": 0, **experiment.facts})
     processes.wait()
-    loop = _loop(config, experiment, folder, processes=processes, quiet=quiet)
-    loop.set_frozen_hash(frozen_hash)
     loop.save()
     return loop
 
@@ -178,7 +177,7 @@ def _loop(
 
 
 def _features(config: AnyConfig) -> str:
-    return getattr(config.data, "features", "")
+    return config.data.features if isinstance(config, FeatureRun) else ""
 
 
 def _start_from(config: AnyConfig, experiment: Experiment) -> None:
@@ -200,9 +199,11 @@ def _start_from(config: AnyConfig, experiment: Experiment) -> None:
 
 
 def _require_same_steps(config: AnyConfig, start: RunFolder) -> None:
-    wanted = getattr(config, "upsampling", None)
-    found = getattr(load_any_config(start.config), "upsampling", None)
-    if None not in (wanted, found) and wanted != found:
+    earlier = load_any_config(start.config)
+    if not isinstance(config, DetectionRun) or not isinstance(earlier, DetectionRun):
+        return
+    wanted, found = config.upsampling, earlier.upsampling
+    if wanted != found:
         raise CheckpointError(
             f"training.start={start.path}: was trained with upsampling {found:g}, this config "
             f"has {wanted:g}; its regression ranges would mean other lengths"
