@@ -17,6 +17,7 @@ from parity.manet import check_manet
 from parity.resnet2d import check_resnet2d
 from parity.slowfast import SLOWFAST
 from parity.timesformer import TIMESFORMER
+from parity.uniformer import UNIFORMER
 from parity.video_swin import check_video_swin
 
 
@@ -47,6 +48,7 @@ NETWORKS: Mapping[tuple[str, str], Callable[[Mapping[str, Any]], Checks]] = {
     ("ResNetTIN", "TSMHead"): check_resnet2d,
     ("ResNetTSM", "MANetHead"): check_manet,
     ("SwinTransformer3D", "I3DHead"): check_video_swin,
+    ("UniFormer", "I3DHead"): UNIFORMER.check,
     ("ResNet3dSlowFast", "SlowFastHead"): SLOWFAST.check,
     ("TimeSformer", "TimeSformerHead"): TIMESFORMER.check,
     ("C3D", "I3DHead"): C3D.check,

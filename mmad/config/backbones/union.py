@@ -9,6 +9,7 @@ from mmad.config.backbones.i3d import I3DSettings
 from mmad.config.backbones.resnet2d import ResNet2dSettings
 from mmad.config.backbones.slowfast import SlowFastSettings
 from mmad.config.backbones.timesformer import TimeSformerSettings
+from mmad.config.backbones.uniformer import UniFormerSettings
 from mmad.config.backbones.video_swin import VideoSwinSettings
 from mmad.config.backbones.videomae import VideoMAESettings
 from mmad.config.base import named
@@ -18,6 +19,7 @@ BackboneSettings = Annotated[
     | Annotated[I3DSettings, Tag("i3d")]
     | Annotated[ResNet2dSettings, Tag("resnet2d")]
     | Annotated[VideoSwinSettings, Tag("video_swin")]
+    | Annotated[UniFormerSettings, Tag("uniformer")]
     | Annotated[SlowFastSettings, Tag("slowfast")]
     | Annotated[TimeSformerSettings, Tag("timesformer")]
     | Annotated[C3DSettings, Tag("c3d")],

@@ -9,6 +9,7 @@ from mmad.models.backbones.i3d.build import FAMILY as I3D
 from mmad.models.backbones.resnet2d.build import FAMILY as RESNET2D
 from mmad.models.backbones.slowfast.build import FAMILY as SLOWFAST
 from mmad.models.backbones.timesformer.build import FAMILY as TIMESFORMER
+from mmad.models.backbones.uniformer.build import FAMILY as UNIFORMER
 from mmad.models.backbones.video_swin.build import FAMILY as VIDEO_SWIN
 from mmad.models.backbones.videomae.build import FAMILY as VIDEOMAE
 
@@ -18,6 +19,7 @@ BACKBONES: Mapping[str, BackboneFamily] = {
     "resnet2d": RESNET2D,  # before networks that inflate its weights
     "i3d": I3D,
     "video_swin": VIDEO_SWIN,
+    "uniformer": UNIFORMER,
     "slowfast": SLOWFAST,
     "timesformer": TIMESFORMER,
     "c3d": C3D,
