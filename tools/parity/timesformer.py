@@ -51,8 +51,10 @@ def maps(backbone: TimeSformer, images_NCFHW: Tensor) -> dict[str, Tensor]:
     for number, block in enumerate(backbone.blocks):
         place = f"transformer_layers.layers.{number}"
         attentions = [one for one in (block.temporal, block.attention) if one is not None]
-        modules[place] = block
+        modules |= {place: block, f"{place}.ffns.0": block}
         modules |= {f"{place}.attentions.{index}": one for index, one in enumerate(attentions)}
+    if backbone.attention != "space":  # there the mean over frames comes before it
+        modules["norm"] = backbone.norm
     with outputs_of(modules) as found:
         tokens = backbone(images_NCFHW, torch.arange(len(images_NCFHW)))
     found["patch_embed"] = rearrange(found["patch_embed"], "nf d h w -> nf (h w) d")
