@@ -99,7 +99,7 @@ def check_vit_adapter(path: Path) -> Checks:
         yield Check("loss", largest(loss, data["loss_mse_to_linspace"]), 1e-4)
         loss.backward()
         theirs = backbone_names(
-            {"model.backbone.patch_embed.projection.weight": torch.zeros(1), **data["grads"]}
+            {"model.backbone.blocks.0.mlp.layers.0.0.weight": torch.zeros(1), **data["grads"]}
         )
         assert theirs is not None
         own = dict(features.backbone.named_parameters())
@@ -112,7 +112,7 @@ def check_vit_adapter(path: Path) -> Checks:
     if "requires_grad" in data:
         names = backbone_names(
             dict.fromkeys(data["requires_grad"], torch.zeros(1))
-            | {"model.backbone.patch_embed.projection.weight": torch.zeros(1)}
+            | {"model.backbone.blocks.0.mlp.layers.0.0.weight": torch.zeros(1)}
         )
         assert names is not None
         trained = {name for name in names.tensors if ".adapter." in name}

@@ -112,7 +112,7 @@ def check_groups(
 
     def ours_of(names: Sequence[str]) -> set[str]:
         tensors = dict.fromkeys(names, torch.zeros(1))
-        tensors |= {"backbone.model.backbone.patch_embed.projection.weight": torch.zeros(1)}
+        tensors |= {"backbone.model.backbone.blocks.0.mlp.layers.0.0.weight": torch.zeros(1)}
         body = backbone_names(tensors)
         head = detector_names(tensors | {"rpn_head.scale.0.scale": torch.zeros(1)})
         assert body is not None
