@@ -180,5 +180,5 @@ def test_lists_with_labels_outside_the_set_are_refused(videos: Path, tmp_path: P
     with pytest.raises(AnnotationError, match="unknown label 3; expected 1 to 2"):
         train_run(config, out=tmp_path / "run", quiet=True)
     (tmp_path / "classInd.txt").write_text("1 calm\n2 tense\n2 glad\n")
-    with pytest.raises(AnnotationError, match="number 2 is there 2 times"):
+    with pytest.raises(AnnotationError, match="number 2 appears 2 times"):
         train_run(config, out=tmp_path / "run", quiet=True)
