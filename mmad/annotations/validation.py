@@ -1,7 +1,7 @@
 """Unvalidated content of annotation files, and its validation for all formats.
 
-A reader of a format only extracts the values. Whether an instance is valid is the same question
-for every format, so it is answered here: `build_records`.
+A reader of a format only extracts the values; `build_records` validates them by the same rules for
+every format.
 """
 
 from collections import Counter

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from mmad.config.backbones.union import BackboneSettings
+from mmad.config.backbones.union import BackboneSettings, backbone_in
 from mmad.config.base import Settings, changed
 from mmad.config.compat import expand_compat, of_named_poolings, presets_of_recognition
 from mmad.config.data import Augmentation, ImageSettings, ImageSize
@@ -133,8 +133,10 @@ class RecognitionConfig(Settings):
     def _expand(cls, content: Any) -> Any:
         if not isinstance(content, Mapping):
             return content
-        content = of_named_poolings(content, norms_vectors=_norms_vectors(content))
-        presets = presets_of_recognition(_name_of_heads(content), norm=not _norms_vectors(content))
+        backbone = backbone_in(content)
+        norms_vectors = backbone is not None and backbone.norms_vectors
+        content = of_named_poolings(content, norms_vectors=norms_vectors)
+        presets = presets_of_recognition(_name_of_heads(content), norm=not norms_vectors)
         return expand_compat(content, presets)
 
     def problems(self) -> Iterator[str]:
@@ -201,14 +203,3 @@ def yaml_text(value: object) -> str:
 def _name_of_heads(content: Mapping[str, Any]) -> str:
     heads = content.get("heads")
     return str(heads.get("name", "")) if isinstance(heads, Mapping) else ""
-
-
-_BACKBONE: TypeAdapter[Any] = TypeAdapter(BackboneSettings)
-
-
-def _norms_vectors(content: Mapping[str, Any]) -> bool:
-    """Whether the backbone in ``content`` normalises its vectors; False if it is refused later."""
-    try:
-        return bool(_BACKBONE.validate_python(content.get("backbone")).norms_vectors)
-    except ValidationError:
-        return False

@@ -6,9 +6,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, TypeVar
 
-from pydantic import Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from mmad.config.backbones.union import BackboneSettings
+from mmad.config.backbones.union import BackboneSettings, backbone_in
 from mmad.config.base import Settings
 from mmad.config.compat import (
     PRESETS_OF_DETECTION,
@@ -75,7 +75,9 @@ class VideoRun(RunConfig):
         if not isinstance(content, Mapping):
             return content
         given = {key: value for key, value in content.items() if (key, value) != ("backbone", None)}
-        return _expanded(given, PRESETS_OF_DETECTION, upsampling=_frames_per_step(content))
+        backbone = backbone_in(content)
+        upsampling = 1 if backbone is None else backbone.frames_per_step
+        return _expanded(given, PRESETS_OF_DETECTION, upsampling=upsampling)
 
     def problems(self) -> Iterator[str]:
         """As in `Settings`."""
@@ -120,17 +122,6 @@ def _expanded(content: Mapping[str, Any], presets: Presets, *, upsampling: float
         given = expanded.pop("steps_per_tubelet", None)
         expanded["upsampling"] = upsampling if given is None else given
     return expanded
-
-
-_BACKBONE: TypeAdapter[Any] = TypeAdapter(BackboneSettings)
-
-
-def _frames_per_step(content: Mapping[str, Any]) -> int:
-    """Frames of a step of the backbone in ``content``; 1 if that is wrong and refused later."""
-    try:
-        return int(_BACKBONE.validate_python(content.get("backbone")).frames_per_step)
-    except ValidationError:
-        return 1
 
 
 DetectionRun = VideoRun | FeatureRun

@@ -1,10 +1,12 @@
 """Settings of every backbone, told apart by their name."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
-from pydantic import Discriminator, Tag
+from pydantic import Discriminator, Tag, TypeAdapter, ValidationError
 
 from mmad.config.backbones.c3d import C3DSettings
+from mmad.config.backbones.family import BackboneFamilySettings
 from mmad.config.backbones.i3d import I3DSettings
 from mmad.config.backbones.resnet2d import ResNet2dSettings
 from mmad.config.backbones.slowfast import SlowFastSettings
@@ -30,3 +32,16 @@ BackboneSettings = Annotated[
 def tiny_backbone() -> tuple[BackboneSettings, int]:
     """A minimal backbone with random weights, and an image side for it."""
     return VideoMAESettings(size="small").tiny()
+
+
+_UNION: TypeAdapter[BackboneFamilySettings] = TypeAdapter(BackboneSettings)
+
+
+def backbone_in(content: Mapping[str, Any]) -> BackboneFamilySettings | None:
+    """The backbone in the settings of a run that are not checked yet; None if there is none, or it
+    is wrong and will be refused.
+    """
+    try:
+        return _UNION.validate_python(content.get("backbone"))
+    except ValidationError:
+        return None

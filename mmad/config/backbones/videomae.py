@@ -65,8 +65,8 @@ class VideoMAESettings(BackboneFamilySettings):
     final_norm: bool | Literal["pooled", "auto"] = Field(
         False,
         description=(
-            "layer norm after the last block: true: of each token (self-supervised weights); "
-            "pooled: of the pooled vector (fine-tuned weights); auto: as in weights; false: none"
+            "layer norm after the last block: true for each token (self-supervised weights), "
+            "pooled for the pooled vector (fine-tuned weights), auto for what the weights have"
         ),
     )
     activation_checkpointing: bool = Field(

@@ -110,6 +110,16 @@ class Backbone(nn.Module):
         Raises: ValueError if the number of frames or the size of the images does not fit.
         """
 
+    def require_fitting(self, images_NCFHW: Tensor) -> None:
+        """Raise ValueError unless the number of frames and the sides of the images fit."""
+        frames, height, width = images_NCFHW.shape[2:]
+        spec = self.spec
+        if frames != spec.clip_frames or height % spec.side_multiple or width % spec.side_multiple:
+            raise ValueError(
+                f"expected clips of {spec.clip_frames} frames whose sides are multiples of "
+                f"{spec.side_multiple} pixels, found {frames} frames of {height}x{width}"
+            )
+
     def pool_steps(self, tokens: ClipTokens) -> Tensor:
         """A vector for each step, (N, T, C): the mean of its tokens."""
         return tokens.tokens_NTSC.mean(dim=2)

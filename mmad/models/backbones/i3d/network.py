@@ -88,13 +88,7 @@ class I3D(Backbone):
     ) -> ClipTokens:
         """As in `Backbone`; there is no block to stop before."""
         assert stop_before is None
-        frames, height, width = images_NCFHW.shape[2:]
-        spec = self.spec
-        if frames != spec.clip_frames or height % spec.side_multiple or width % spec.side_multiple:
-            raise ValueError(
-                f"expected clips of {spec.clip_frames} frames whose sides are multiples of "
-                f"{spec.side_multiple} pixels, found {frames} frames of {height}x{width}"
-            )
+        self.require_fitting(images_NCFHW)
         *_, map_NCThw = self.maps(images_NCFHW)
         return tokens_of_map(map_NCThw)
 

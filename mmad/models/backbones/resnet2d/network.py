@@ -84,15 +84,11 @@ class ResNet2d(Backbone):
     ) -> ClipTokens:
         """As in `Backbone`; there is no block to stop before."""
         assert stop_before is None
-        frames, height, width = images_NCFHW.shape[2:]
-        spec = self.spec
-        if frames != spec.clip_frames or height % spec.side_multiple or width % spec.side_multiple:
-            raise ValueError(
-                f"expected clips of {spec.clip_frames} frames whose sides are multiples of "
-                f"{spec.side_multiple} pixels, found {frames} frames of {height}x{width}"
-            )
+        self.require_fitting(images_NCFHW)
         *_, map_MChw = self.maps(rearrange(images_NCFHW, "n c f h w -> (n f) c h w"))
-        return tokens_of_map(rearrange(map_MChw, "(n t) c h w -> n c t h w", t=spec.steps_per_clip))
+        return tokens_of_map(
+            rearrange(map_MChw, "(n t) c h w -> n c t h w", t=self.spec.steps_per_clip)
+        )
 
     def maps(self, images_MCHW: Tensor) -> Iterator[Tensor]:
         """The feature maps (M, C, h, w) of the stem, its pooling and the four stages.

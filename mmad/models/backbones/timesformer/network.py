@@ -194,13 +194,8 @@ class TimeSformer(Backbone):
         self, images_NCFHW: Tensor, video_of_clip_N: Tensor, *, stop_before: int | None = None
     ) -> ClipTokens:
         """As in `Backbone`; the vector of a clip is its class token."""
+        self.require_fitting(images_NCFHW)
         frames, height, width = images_NCFHW.shape[2:]
-        spec = self.spec
-        if frames != spec.clip_frames or height % spec.side_multiple or width % spec.side_multiple:
-            raise ValueError(
-                f"expected clips of {spec.clip_frames} frames whose sides are multiples of "
-                f"{spec.side_multiple} pixels, found {frames} frames of {height}x{width}"
-            )
         x = self.embed(images_NCFHW)
         for block in self.blocks[:stop_before]:
             x = block(x, num_frames=frames)
@@ -213,7 +208,7 @@ class TimeSformer(Backbone):
             x = norm(x)
             class_ND = x[:, 0]
             tokens_NTSC = rearrange(x[:, 1:], "n (p f) d -> n f p d", f=frames)
-        return ClipTokens(tokens_NTSC, spec.grid_hw((height, width)), class_ND)
+        return ClipTokens(tokens_NTSC, self.spec.grid_hw((height, width)), class_ND)
 
     def embed(self, images_NCFHW: Tensor) -> Tensor:
         """Tokens of clips, (N, L, D); those of frames, (N F, 1 + P, D), if these stay apart."""

@@ -191,13 +191,7 @@ class VideoMAE(Backbone):
 
         Raises: ValueError if the number of frames or the size of the images does not fit.
         """
-        frames, height, width = clips_NCFHW.shape[2:]
-        patch = self.size.patch
-        if frames != self.spec.clip_frames or height % patch or width % patch:
-            raise ValueError(
-                f"expected clips of {self.spec.clip_frames} frames whose sides are multiples of "
-                f"{patch} pixels, found {frames} frames of {height}x{width}"
-            )
+        self.require_fitting(clips_NCFHW)
         return self.patch_embed(clips_NCFHW)
 
     def forward(
