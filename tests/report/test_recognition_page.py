@@ -20,6 +20,7 @@ from mmad.evaluation.clips.scores import RecognitionScores, to_recognitions
 from mmad.labels import MA52
 from mmad.report.recognition_page import write_recognition_page
 from mmad.structures import ClipRecord
+from support.browser import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -165,5 +166,5 @@ def test_no_label_is_cut(page, cut_labels, width: int) -> None:  # type: ignore[
     page.set_viewport_size({"width": width, "height": 800})
     for level in ("Body parts", "Actions"):
         page.get_by_role("button", name=level, exact=True).click()
-        page.wait_for_function("document.querySelectorAll('#clip svg').length === 2")
+        wait_until(page, "document.querySelectorAll('#clip svg').length === 2")
         assert cut_labels(page) == []

@@ -17,6 +17,7 @@ from mmad.report.web_page import page_content, write_web_page
 from mmad.structures import Annotations, Detections, VideoRecord
 from mmad.video.find import find_videos
 from mmad.wording import rounded
+from support.browser import wait_until
 from support.synthetic_data import make_videos
 
 pytestmark = pytest.mark.slow
@@ -252,7 +253,7 @@ def test_the_timeline_zooms(page) -> None:  # type: ignore[no-untyped-def]
     box = page.locator("#timeline").bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 30)
     page.mouse.wheel(0, 100)
-    page.wait_for_function(f"state.drawn.to - state.drawn.from > {whole / 4 + 0.1}")
+    wait_until(page, f"state.drawn.to - state.drawn.from > {whole / 4 + 0.1}")
     page.keyboard.press("0")
     assert length() == pytest.approx(whole)
     # Bars outside of the view go, and those inside are longer.
@@ -271,7 +272,7 @@ def test_a_tooltip_does_not_stay(page, act: str) -> None:  # type: ignore[no-unt
     assert page.evaluate(tip) == "visible"
     if act == "scroll":
         page.evaluate("scrollBy(0, 40)")
-        page.wait_for_function(f"{tip} === 'hidden'")
+        wait_until(page, f"{tip} === 'hidden'")
     else:
         page.keyboard.press(act)
     assert page.evaluate(tip) == "hidden"
@@ -283,7 +284,7 @@ def test_no_label_is_cut(page, cut_labels, width: int) -> None:  # type: ignore[
     page.locator("#threshold").fill("0")
     for level in ("Body parts", "Actions"):
         page.get_by_role("button", name=level, exact=True).click()
-        page.wait_for_function("document.querySelectorAll('#charts svg').length === 15")
+        wait_until(page, "document.querySelectorAll('#charts svg').length === 15")
         assert cut_labels(page) == []
     titles = {MA52.title(label) for label in range(52)}
     shown = page.locator("#timeline .name").all_text_contents()
@@ -356,8 +357,8 @@ def test_search_leaves_what_fits(page) -> None:  # type: ignore[no-untyped-def]
 @pytest.mark.parametrize("width", [360, 768, 1920])
 def test_nothing_is_wider_than_the_window(page, width: int) -> None:  # type: ignore[no-untyped-def]
     page.set_viewport_size({"width": width, "height": 800})
-    page.wait_for_function(
-        "Number(document.querySelector('#timeline svg').getAttribute('width')) <= innerWidth"
+    wait_until(
+        page, "Number(document.querySelector('#timeline svg').getAttribute('width')) <= innerWidth"
     )
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
@@ -406,18 +407,16 @@ def test_a_video_at_hand_plays_in_step(browser, tmp_path: Path) -> None:  # type
     opened.locator("#timeline").focus()
     opened.keyboard.press("End")
     last = opened.evaluate("state.drawn.bars[state.chosen].start")
-    opened.wait_for_function(
-        f"Math.abs(document.getElementById('player').currentTime - {last}) < 0.1"
-    )
-    opened.wait_for_function(
-        "document.querySelector('.playhead').getAttribute('visibility') === 'visible'"
+    wait_until(opened, f"Math.abs(document.getElementById('player').currentTime - {last}) < 0.1")
+    wait_until(
+        opened, "document.querySelector('.playhead').getAttribute('visibility') === 'visible'"
     )
     opened.locator("#play").click()
-    opened.wait_for_function("!document.getElementById('player').paused")
+    wait_until(opened, "!document.getElementById('player').paused")
     opened.keyboard.press("Tab")
     opened.locator("h1").click()
     opened.keyboard.press(" ")
-    opened.wait_for_function("document.getElementById('player').paused")
+    wait_until(opened, "document.getElementById('player').paused")
     opened.close()
 
 
