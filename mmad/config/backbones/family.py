@@ -71,6 +71,11 @@ class BackboneFamilySettings(Settings):
         raise NotImplementedError
 
     @property
+    def stages(self) -> tuple[str, ...]:
+        """Names of the feature maps that heads can read beside the tokens, from fine to coarse."""
+        return ()
+
+    @property
     def depends_on_weights(self) -> bool:
         """Whether a setting is ``auto``, which `settled` replaces by what the weights have."""
         return False

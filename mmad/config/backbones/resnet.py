@@ -14,6 +14,8 @@ BLOCKS: Mapping[int, tuple[int, ...]] = {
     101: (3, 4, 23, 3),
     152: (3, 8, 36, 3),
 }
+# The stages of blocks, as in the tables of ResNets: conv1 is the stem.
+STAGES = ("conv2", "conv3", "conv4", "conv5")
 # Stem, first pooling and three stages halve height and width.
 SIDE_STRIDE = 32
 _FIRST_WITH_BOTTLENECKS = 50

@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 from pydantic import Field
 
 from mmad.config.backbones.family import BackboneFamilySettings
-from mmad.config.backbones.resnet import BLOCKS, SIDE_STRIDE, Depth, has_bottlenecks
+from mmad.config.backbones.resnet import BLOCKS, SIDE_STRIDE, STAGES, Depth, has_bottlenecks
 
 # Channels of a block's input / channels that move one way (shift), or at all (interlace).
 _DIVISORS: Mapping[str, int] = {"none": 1, "shift": 8, "interlace": 4}
@@ -80,6 +80,11 @@ class ResNet2dSettings(BackboneFamilySettings):
     def side_multiple(self) -> int:
         """As in `BackboneFamilySettings`."""
         return SIDE_STRIDE
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """As in `BackboneFamilySettings`: those with one map for a step."""
+        return STAGES[1:] if self.pools_after_first_stage else STAGES
 
     @property
     def bottleneck(self) -> bool:

@@ -6,13 +6,25 @@ channels.
 
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from einops import rearrange
 from torch import Tensor, nn
 
 from mmad.models.backbones.naming import WeightNaming
+
+
+class StageSpec(NamedTuple):
+    """A feature map on the way to the last one.
+
+    Attributes:
+        channels: Channels of a cell.
+        side_stride: Pixels of the image's side that a cell stands for.
+    """
+
+    channels: int
+    side_stride: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +38,8 @@ class BackboneSpec:
         side_multiple: Height and width of images must be multiples of this many pixels.
         num_blocks: Number of blocks before which tokens can be taken; 0 if there are none.
         pools_images: A step has one token, whatever the size of the images.
+        stages: Feature maps that `Backbone.forward_stages` gives, by name, from fine to coarse:
+            conv2 to conv5 as in the tables of ResNets. The last one has the cells of the tokens.
     """
 
     channels: int
@@ -34,6 +48,7 @@ class BackboneSpec:
     side_multiple: int
     num_blocks: int = 0
     pools_images: bool = False
+    stages: Mapping[str, StageSpec] = field(default_factory=dict)
 
     @property
     def steps_per_clip(self) -> int:
@@ -56,11 +71,13 @@ class ClipTokens:
         grid_hw: Rows and columns of the tokens of a step, S = h x w.
         clip_NC: The network's own vector of a clip (class token, attention pooling, fully connected
             layer), with the head's input width; None: the mean of the tokens.
+        stage_maps_NTChw: Feature maps of stages by name, if they were asked for.
     """
 
     tokens_NTSC: Tensor
     grid_hw: tuple[int, int]
     clip_NC: Tensor | None = None
+    stage_maps_NTChw: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 def tokens_of_map(map_NCThw: Tensor) -> ClipTokens:
@@ -109,6 +126,13 @@ class Backbone(nn.Module):
 
         Raises: ValueError if the number of frames or the size of the images does not fit.
         """
+
+    def forward_stages(
+        self, images_NCFHW: Tensor, video_of_clip_N: Tensor, stages: Collection[str]
+    ) -> ClipTokens:
+        """As `forward`, with the feature maps of these stages of `BackboneSpec.stages`."""
+        assert not stages, f"no maps of stages in {type(self).__name__}"
+        return self(images_NCFHW, video_of_clip_N)
 
     def require_fitting(self, images_NCFHW: Tensor) -> None:
         """Raise ValueError unless the number of frames and the sides of the images fit."""

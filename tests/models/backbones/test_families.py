@@ -49,6 +49,7 @@ def test_settings_and_network_tell_the_same(name: str) -> None:
     assert spec.clip_frames == settings.clip_frames
     assert spec.frames_per_step == settings.frames_per_step
     assert spec.side_multiple == settings.side_multiple
+    assert tuple(spec.stages) == settings.stages
     wide = taking(settings, (side, 2 * side))
     assert list(wide.problems_of_images((side, 2 * side))) == []
     problem = next(settings.problems_of_images((side, side + 1)))
@@ -66,6 +67,27 @@ def test_tokens_are_what_the_spec_says_also_of_wide_images(name: str) -> None:
     assert tokens.tokens_NTSC.shape == expected
     assert backbone.pool_steps(tokens).shape == (expected[0], expected[1], expected[3])
     assert backbone.pool_clips(tokens).shape == (expected[0], expected[3])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_maps_of_stages_are_what_the_spec_says_and_the_last_one_is_the_tokens(
+    name: str,
+) -> None:
+    backbone, side = made(name, wide=True)
+    images, videos = clips(backbone, 2, side, 2 * side), torch.zeros(2, dtype=torch.long)
+    spec = backbone.spec
+    with torch.no_grad():
+        plain = backbone(images, videos)
+        tokens = backbone.forward_stages(images, videos, list(spec.stages))
+    assert torch.equal(tokens.tokens_NTSC, plain.tokens_NTSC)
+    assert not plain.stage_maps_NTChw
+    assert tokens.stage_maps_NTChw.keys() == spec.stages.keys()
+    for stage, found in tokens.stage_maps_NTChw.items():
+        channels, stride = spec.stages[stage]
+        hw = side // stride, 2 * side // stride
+        assert found.shape == (2, spec.steps_per_clip, channels, *hw)
+    if spec.stages:
+        assert torch.equal(found.flatten(3).transpose(2, 3), tokens.tokens_NTSC)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -61,6 +61,17 @@ def test_the_spec_is_what_comes_out(settings: dict[str, object], steps: int, cha
     assert backbone.pool_clips(found).shape == (2, channels)
 
 
+def test_maps_of_stages_have_the_strides_of_the_paper_and_one_for_each_step() -> None:
+    stages = build_backbone(ResNet2dSettings()).spec.stages
+    strides = {"conv2": 4, "conv3": 8, "conv4": 16, "conv5": 32}
+    assert {name: stage.side_stride for name, stage in stages.items()} == strides
+    assert [stage.channels for stage in stages.values()] == [256, 512, 1024, 2048]
+    backbone = small(depth=18, pools_after_first_stage=True)
+    assert list(backbone.spec.stages) == ["conv3", "conv4", "conv5"]  # conv2 has all frames
+    tokens = backbone.forward_stages(clips(8, 64, 64), torch.tensor([0, 0]), ["conv3"])
+    assert tokens.stage_maps_NTChw["conv3"].shape == (2, 8 // 2, 32, 64 // 8, 64 // 8)
+
+
 def test_clips_that_do_not_fit_are_refused() -> None:
     backbone = small(depth=18)
     message = "expected clips of 8 frames whose sides are multiples of 32 pixels, found {}"

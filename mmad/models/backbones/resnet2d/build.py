@@ -37,6 +37,7 @@ def _build(settings: ResNet2dSettings) -> ResNet2d:
     """The network with random weights; if frozen, it keeps its statistics in training too."""
     backbone = ResNet2d(
         clip_frames=settings.clip_frames,
+        stages=settings.stages,
         base_channels=settings.base_channels,
         bottleneck=settings.bottleneck,
         exchanging=settings.exchanging,

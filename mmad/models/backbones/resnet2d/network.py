@@ -7,14 +7,22 @@ Sources: TSN (arXiv 1608.00859), TSM (arXiv 1811.08383), TIN (arXiv 2001.06499);
 and initial values are those of mmaction2's ResNet, ResNetTSM and ResNetTIN.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
+from itertools import islice
 
 from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mmad.models.backbones.contract import Backbone, BackboneSpec, ClipTokens, tokens_of_map
+from mmad.models.backbones.contract import (
+    Backbone,
+    BackboneSpec,
+    ClipTokens,
+    StageSpec,
+    tokens_of_map,
+)
 from mmad.models.layers.residual2d import ConvNorm2d, residual_stage2d
 from mmad.models.layers.residual3d import channels_of
 
@@ -27,6 +35,7 @@ class ResNet2d(Backbone):
 
     Args:
         clip_frames: Frames of a clip.
+        stages: Names of the last stages, those with a map for each step.
         base_channels: Channels of the stem, and width of the first stage; each stage doubles it.
         bottleneck: Whether blocks are bottlenecks; see `ResidualBlock2d`.
         exchanging: Whether an exchange precedes the branch, for each block of each of the four
@@ -41,6 +50,7 @@ class ResNet2d(Backbone):
         self,
         *,
         clip_frames: int,
+        stages: Sequence[str],
         base_channels: int,
         bottleneck: bool,
         exchanging: Sequence[Sequence[bool]],
@@ -50,12 +60,18 @@ class ResNet2d(Backbone):
         keep_statistics: bool,
     ) -> None:
         widths = [base_channels * 2**stage for stage in range(len(exchanging))]
+        outputs = [channels_of(width, bottleneck=bottleneck) for width in widths]
+        places = range(len(widths))[-len(stages) :]
         super().__init__(
             BackboneSpec(
-                channels=channels_of(widths[-1], bottleneck=bottleneck),
+                channels=outputs[-1],
                 clip_frames=clip_frames,
                 frames_per_step=2 if pools_after_first_stage else 1,
                 side_multiple=_SIDE_STRIDE,
+                stages={
+                    name: StageSpec(outputs[place], _SIDE_STRIDE >> (len(widths) - 1 - place))
+                    for name, place in zip(stages, places, strict=True)
+                },
             )
         )
         self.blocks_per_stage = [len(flags) for flags in exchanging]
@@ -77,18 +93,28 @@ class ResNet2d(Backbone):
                     keep_statistics=keep_statistics,
                 )
             )
-            channels = channels_of(width, bottleneck=bottleneck)
+            channels = outputs[stage]
 
     def forward(
         self, images_NCFHW: Tensor, video_of_clip_N: Tensor, *, stop_before: int | None = None
     ) -> ClipTokens:
         """As in `Backbone`; there is no block to stop before."""
         assert stop_before is None
+        return self.forward_stages(images_NCFHW, video_of_clip_N, ())
+
+    def forward_stages(
+        self, images_NCFHW: Tensor, video_of_clip_N: Tensor, stages: Collection[str]
+    ) -> ClipTokens:
+        """As in `Backbone`."""
         self.require_fitting(images_NCFHW)
-        *_, map_MChw = self.maps(rearrange(images_NCFHW, "n c f h w -> (n f) c h w"))
-        return tokens_of_map(
-            rearrange(map_MChw, "(n t) c h w -> n c t h w", t=self.spec.steps_per_clip)
-        )
+        maps = self.maps(rearrange(images_NCFHW, "n c f h w -> (n f) c h w"))
+        unnamed = 2 + len(self.stages) - len(self.spec.stages)
+        kept = {}
+        for name, map_MChw in zip(self.spec.stages, islice(maps, unnamed, None), strict=True):
+            if name in stages:
+                kept[name] = map_MChw.unflatten(0, (-1, self.spec.steps_per_clip))
+        last_NCThw = rearrange(map_MChw, "(n t) c h w -> n c t h w", t=self.spec.steps_per_clip)
+        return replace(tokens_of_map(last_NCThw), stage_maps_NTChw=kept)
 
     def maps(self, images_MCHW: Tensor) -> Iterator[Tensor]:
         """The feature maps (M, C, h, w) of the stem, its pooling and the four stages.
