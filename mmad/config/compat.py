@@ -48,12 +48,14 @@ PRESETS_OF_FEATURES: Presets = {
 }
 
 
-# MANet's code: its loss is 50 times the mean square, and it maps every frame.
+# MANet's code: its loss is 50 times the mean square, it maps every frame, and the layer with the
+# higher learning rate is the last of the mapping.
 _PRESETS_OF_MANET: Presets = {
     "released": {
         "backbone": {"convolves_exchanged": False},
         "heads": {"alpha": 50.0, "distance": "mean", "maps": "frames"},
         "losses": {"f1": False},
+        "training": {"last_layer": "last"},
     }
 }
 

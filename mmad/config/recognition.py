@@ -96,6 +96,21 @@ class ClipDataSettings(ImageSettings):
         return round(height * 256 / 224), round(width * 256 / 224)
 
 
+class ClipTrainingSettings(TrainingSettings):
+    """Settings of the training of a recogniser."""
+
+    last_layer_rate: float = Field(
+        1.0, gt=0, description="learning rate of the last layer / that of the heads (TSM: 5)"
+    )
+    last_layer: Literal["classifier", "last"] = Field(
+        "classifier",
+        description=(
+            "the last layer: the classifier of actions, or the last linear layer of the network, "
+            "which is another one in MANet (released)"
+        ),
+    )
+
+
 class RecognitionInference(Settings):
     """From scores of clips to actions and body parts."""
 
@@ -125,7 +140,7 @@ class RecognitionConfig(Settings):
     backbone: BackboneSettings
     heads: RecogniserSettings = AuxiliaryHeadsSettings()
     losses: LossSettings = LossSettings()
-    training: TrainingSettings
+    training: ClipTrainingSettings
     inference: RecognitionInference = RecognitionInference()
 
     @model_validator(mode="before")

@@ -1,7 +1,8 @@
 """Settings of the training loop."""
 
 from collections.abc import Iterator
-from typing import Literal
+from itertools import pairwise
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -15,10 +16,35 @@ class TrainingSettings(Settings):
         None, description="run folder whose weights, head included, training starts from"
     )
     epochs: int = Field(ge=1, description="passes over the training videos")
+    optimizer: Literal["adamw", "sgd"] = Field("adamw", description="optimiser")
+    momentum: float | None = Field(None, ge=0, lt=1, description="SGD: momentum; null: 0.9")
+    nesterov: bool = Field(False, description="SGD: Nesterov's momentum")
+    schedule: Literal["cosine", "steps"] = Field(
+        "cosine",
+        description="after the warm-up: a cosine, or steps at milestones",
+    )
+    milestones: list[Annotated[int, Field(ge=1)]] = Field(
+        [],
+        description="steps: epochs after which the learning rates are multiplied by step_factor",
+    )
+    step_factor: float = Field(0.1, gt=0, lt=1, description="steps: rate / that before a milestone")
     schedule_epochs: int | None = Field(
         None, ge=1, description="epochs in which the cosine reaches its end; null: epochs"
     )
-    warmup_epochs: float = Field(5, ge=0, description="linear warm-up from 0")
+    cosine_from: Literal["warmup", "start"] = Field(
+        "warmup",
+        description=(
+            "the cosine begins after the warm-up, or at the start and is multiplied by it "
+            "(mmaction2)"
+        ),
+    )
+    warmup_epochs: float = Field(5, ge=0, description="linear warm-up")
+    warmup_start: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of the learning rates at its first step (mmaction2: 0.1)",
+    )
     final_learning_rate: float = Field(
         1e-8, ge=0, description="learning rate at the end of the cosine"
     )
@@ -33,8 +59,17 @@ class TrainingSettings(Settings):
         1e-5, gt=0, description="learning rate of a trained backbone"
     )
     learning_rate: float = Field(1e-4, gt=0, description="learning rate of the detector")
-    weight_decay: float = Field(
-        0.05, ge=0, description="weight decay; none on biases, norms and scales of the detector"
+    weight_decay: float = Field(0.05, ge=0, description="weight decay")
+    weight_decay_on: Literal["weights", "all", "all_but_tables", "all_but_norms"] = Field(
+        "weights",
+        description=(
+            "what decays: weights of linear layers and convolutions; everything; everything but "
+            "class token and position tables (mmaction2's TimeSformer); or but norms, too "
+            "(mmaction2's Video Swin)"
+        ),
+    )
+    bias_rate: float = Field(
+        1.0, gt=0, description="learning rate of biases / that of the weights beside them (TSM: 2)"
     )
     layer_decay: float = Field(
         1.0,
@@ -72,3 +107,27 @@ class TrainingSettings(Settings):
                 f"batch_videos {self.batch_videos} is not a multiple of accumulate "
                 f"{self.accumulate}"
             )
+        if self.optimizer == "adamw" and (self.momentum is not None or self.nesterov):
+            yield "momentum and nesterov are those of SGD; set training.optimizer=sgd"
+        if self.nesterov and self.momentum == 0:
+            yield "nesterov needs a momentum above 0"
+        yield from self._problems_of_steps()
+
+    def _problems_of_steps(self) -> Iterator[str]:
+        found = ", ".join(map(str, self.milestones))
+        if self.schedule == "cosine":
+            if self.milestones:
+                yield f"milestones [{found}] are those of steps; set training.schedule=steps"
+            return
+        if not self.milestones:
+            yield "schedule steps needs milestones; set training.milestones=[20,40], for example"
+        if any(one >= other for one, other in pairwise(self.milestones)):
+            yield f"milestones: expected ascending epochs, found [{found}]"
+        if any(one >= self.epochs for one in self.milestones):
+            yield (
+                f"milestones: expected epochs before the last one, {self.epochs}; found [{found}]; "
+                "set training.milestones with training.epochs"
+            )
+        for name in ("schedule_epochs", "cosine_from"):
+            if getattr(self, name) not in (None, "warmup"):
+                yield f"{name} is that of a cosine; leave it out with schedule steps"

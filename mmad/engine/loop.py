@@ -16,6 +16,7 @@ from mmad.checkpoint import load_exactly, save_state, save_tensors, trainable_st
 from mmad.config.training import TrainingSettings
 from mmad.data.samples import raise_failures
 from mmad.engine.distributed import Processes
+from mmad.engine.optimiser import build_optimizer
 from mmad.engine.precision import choose_precision
 from mmad.engine.runs.folder import FROZEN_HASH, RunFolder, TrainingState
 from mmad.engine.schedule import Averaged, WeightAverage, learning_rate
@@ -118,9 +119,7 @@ class Loop:
         device = self.processes.device
         self.precision = choose_precision(self.settings.precision, device)
         self._rates = [group["lr"] for group in self.groups]
-        self.optimizer = torch.optim.AdamW(
-            [{k: v for k, v in group.items() if k != "names"} for group in self.groups]
-        )
+        self.optimizer = build_optimizer(self.groups, self.settings)
         self._scaler = torch.amp.GradScaler(enabled=self.precision == torch.float16)
         self._average = WeightAverage(self.model, decay=self.settings.ema_decay)
         self._frozen_hash = ""
@@ -294,15 +293,9 @@ class Loop:
         return float(norm)
 
     def _set_rates(self, step: int) -> list[float]:
-        settings = self.settings
-        end = settings.schedule_epochs or settings.epochs
         rates = [
             learning_rate(
-                step,
-                base=base,
-                warmup_steps=round(settings.warmup_epochs * self.steps_per_epoch),
-                max_steps=end * self.steps_per_epoch,
-                final=settings.final_learning_rate,
+                step, base=base, settings=self.settings, steps_per_epoch=self.steps_per_epoch
             )
             for base in self._rates
         ]

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from mmad.annotations.clips.folds import ClipLists
 from mmad.annotations.label_files import labels_named
-from mmad.config.recognition import RecognitionConfig
+from mmad.config.recognition import ClipTrainingSettings, RecognitionConfig
 from mmad.data.clips import TrainingClips, flow_path
 from mmad.data.frames import FrameCache
 from mmad.data.samples import Batch, Packer
@@ -274,4 +274,16 @@ def prepare_recognition(
         # The sum over the clips of a step is divided by their number.
         normalizer=LossNormalizer(initial=1.0, momentum=0.0),
         facts={"num_clips": len(training)},
+        rate_factors=last_layer_factors(model, config.training),
     )
+
+
+def last_layer_factors(model: Recogniser, settings: ClipTrainingSettings) -> dict[str, float]:
+    """Factors of the learning rates of the last layer, by name of the parameter."""
+    if settings.last_layer_rate == 1:
+        return {}
+    path = "heads.fine"
+    if settings.last_layer == "last":
+        *_, path = (name for name, one in model.named_modules() if isinstance(one, nn.Linear))
+    names = (f"{path}.{name}" for name, _ in model.get_submodule(path).named_parameters())
+    return dict.fromkeys(names, settings.last_layer_rate)

@@ -7,25 +7,43 @@ import torch
 from torch import Tensor, nn
 
 from mmad.checkpoint import trainable_state
+from mmad.config.training import TrainingSettings
 
 
 def learning_rate(
-    step: int, *, base: float, warmup_steps: int, max_steps: int, final: float
+    step: int,
+    *,
+    base: float,
+    settings: TrainingSettings,
+    steps_per_epoch: int,
 ) -> float:
-    """Rate of a step: linear from 0 to ``base`` over the warm-up, then a cosine to ``final`` at
-    ``max_steps``.
+    """Rate of a step: a linear warm-up, then a cosine or steps at milestones.
 
-    The first step has rate 0 and the last of the warm-up ``base``, as in the reference
-    implementations.
+    The first step of the warm-up has the share ``warmup_start`` of ``base`` and its last step all
+    of it, as in the reference implementations.
 
-    >>> settings = {"base": 1.0, "warmup_steps": 3, "max_steps": 5, "final": 0.0}
-    >>> [learning_rate(step, **settings) for step in (0, 1, 2, 3, 5)]
+    >>> short = {"epochs": 5, "warmup_epochs": 3, "final_learning_rate": 0}
+    >>> of = {"base": 1.0, "settings": TrainingSettings(**short), "steps_per_epoch": 1}
+    >>> [learning_rate(step, **of) for step in (0, 1, 2, 3, 5)]
     [0.0, 0.5, 1.0, 1.0, 0.0]
     """
-    if step < warmup_steps:
-        return base * step / max(warmup_steps - 1, 1)
-    progress = min((step - warmup_steps) / max(max_steps - warmup_steps, 1), 1.0)
-    return final + 0.5 * (base - final) * (1 + math.cos(math.pi * progress))
+    warmup_steps = round(settings.warmup_epochs * steps_per_epoch)
+    warms = step < warmup_steps
+    warmed = base
+    if warms:
+        first = base * settings.warmup_start
+        warmed = first + (base - first) * step / max(warmup_steps - 1, 1)
+    if settings.schedule == "steps":
+        passed = sum(step >= one * steps_per_epoch for one in settings.milestones)
+        return warmed * settings.step_factor**passed
+    begin = warmup_steps if settings.cosine_from == "warmup" else 0
+    if step < begin:
+        return warmed
+    max_steps = (settings.schedule_epochs or settings.epochs) * steps_per_epoch
+    progress = min((step - begin) / max(max_steps - begin, 1), 1.0)
+    final = settings.final_learning_rate
+    cosine = final + 0.5 * (base - final) * (1 + math.cos(math.pi * progress))
+    return cosine * warmed / base if warms else cosine
 
 
 class WeightAverage:

@@ -28,7 +28,15 @@ def smoke_config(config: AnyConfig, *, data: Path) -> AnyConfig:
     All kinds of modules stay. The videos, clips or features are the first of the config's own data;
     if missing, synthetic ones (features of a random backbone), written to the folder ``data``.
     """
-    short = {"start": None, "epochs": 1, "batch_videos": 2, "accumulate": 1, "warmup_epochs": 0.0}
+    short: dict[str, Any] = {
+        "start": None,
+        "epochs": 1,
+        "schedule": "cosine",  # one epoch has no milestones
+        "milestones": [],
+        "warmup_epochs": 0.0,
+        "batch_videos": 2,
+        "accumulate": 1,
+    }
     update: dict[str, Any] = {"training": config.training.model_copy(update=short)}
     if isinstance(config, DetectionRun):
         update["detector"] = config.detector.tiny()

@@ -86,6 +86,7 @@ class Experiment:
         normalizer: Normaliser of the losses.
         facts: Facts about the data, for the log.
         features: Manifest of the stored features to train on; None for videos.
+        rate_factors: As in `parameter_groups`.
     """
 
     model: nn.Module
@@ -98,3 +99,4 @@ class Experiment:
     normalizer: LossNormalizer
     facts: Mapping[str, Any] = field(default_factory=dict)
     features: FeatureManifest | None = None
+    rate_factors: Mapping[str, float] = field(default_factory=dict)

@@ -166,7 +166,7 @@ def _loop(
     experiment.normalizer.to(processes.device)
     return Loop(
         experiment,
-        groups=parameter_groups(model, config.training),
+        groups=parameter_groups(model, config.training, factors=experiment.rate_factors),
         settings=config.training,
         seed=config.seed,
         folder=folder,

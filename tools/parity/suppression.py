@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mmad.config.training import TrainingSettings
 from mmad.engine.schedule import learning_rate
 from mmad.suppression import Candidates, suppress
 from parity.common import Check, Checks, largest
@@ -94,16 +95,11 @@ def check_schedule(path: Path) -> Checks:
     most = int(words[words.index("max") + 1])
     per_epoch = int(next(w for w, after in itertools.pairwise(words) if after == "it/epoch"))
     bases = [float(x) for x in note.split("[")[1].split("]")[0].split(",")]
+    settings = TrainingSettings(epochs=most, warmup_epochs=warmup, final_learning_rate=1e-8)
     rates = np.array(
         [
             [
-                learning_rate(
-                    step,
-                    base=base,
-                    warmup_steps=warmup * per_epoch,
-                    max_steps=most * per_epoch,
-                    final=1e-8,
-                )
+                learning_rate(step, base=base, settings=settings, steps_per_epoch=per_epoch)
                 for base in bases
             ]
             for step in range(len(data["lrs"]))

@@ -145,6 +145,8 @@ class WindowAttention(nn.Module):
         qkv_bias: Whether queries, keys and values have a bias.
     """
 
+    tables = ("bias_table",)
+
     def __init__(self, width: int, *, num_heads: int, window: THW, qkv_bias: bool) -> None:
         super().__init__()
         self.num_heads = num_heads

@@ -52,7 +52,8 @@ class RecogniserFamily:
     Attributes:
         heads: Builds the heads from run configuration, channels of the vectors and labels; they
             have the interface of `auxiliary_heads.network.Heads`: a vector for each step, one for
-            each clip, and in training actions and body parts.
+            each clip, and in training actions and body parts; ``fine`` is the classifier of
+            actions.
         criterion: Builds the losses from run configuration, labels, training clips of each action,
             and a function that collects the rows of all processes.
     """

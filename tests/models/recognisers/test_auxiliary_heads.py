@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from mmad.config.backbones.videomae import VideoMAESettings
 from mmad.config.recognisers.auxiliary_heads import AuxiliaryHeadsSettings
 from mmad.config.recognition import ClipDataSettings, RecognitionConfig
-from mmad.config.training import TrainingSettings
 from mmad.evaluation.level_fusion import combine_levels
 from mmad.labels import MA52
 from mmad.models.build import build_recogniser
@@ -43,7 +42,7 @@ def make_config(**heads: object) -> RecognitionConfig:
             adapter={"name": "dsta"},
         ),
         heads=AuxiliaryHeadsSettings(squeeze=4, **heads),
-        training=TrainingSettings(epochs=1),
+        training={"epochs": 1},
     )
 
 

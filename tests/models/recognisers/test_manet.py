@@ -14,7 +14,6 @@ from mmad.config.paths import found_from_here
 from mmad.config.reading import load_any_config
 from mmad.config.recognisers.manet import MANetSettings
 from mmad.config.recognition import ClipDataSettings, RecognitionConfig
-from mmad.config.training import TrainingSettings
 from mmad.labels import MA52
 from mmad.models.build import build_recogniser
 from mmad.models.recognisers.contract import RecognitionTargets
@@ -31,7 +30,7 @@ def make_config(*, compat: str | None = None, **heads: object) -> RecognitionCon
         backbone=ResNet2dSettings(depth=18, base_channels=8, temporal="shift", squeeze=4),
         heads=given,
         losses={"f1": False},
-        training=TrainingSettings(epochs=1),
+        training={"epochs": 1},
     )
 
 

@@ -127,6 +127,8 @@ class TimeSformer(Backbone):
         drop_path_rate: Rate at the last block; it grows linearly from 0.
     """
 
+    tables = ("class_token", "position_table", "time_table")
+
     def __init__(
         self,
         *,

@@ -129,6 +129,8 @@ class VideoMAE(Backbone):
             less memory, more time.
     """
 
+    tables = ("pos_embed",)
+
     def __init__(
         self,
         size: VideoMAESize,
