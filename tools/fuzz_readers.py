@@ -197,7 +197,7 @@ def _run(folder: Path) -> None:
 def _weights(folder: Path) -> None:
     weight = {"blocks.0.weight": torch.arange(12.0).reshape(3, 4), "head": torch.ones(2).half()}
     save_tensors(folder / "model.safetensors", weight, metadata={"a": "b"})
-    torch.save({"model": weight, "epoch": 3}, folder / "w.pt")
+    torch.save({"model": weight, "best": np.float64(0.5), "epoch": 3}, folder / "w.pt")
     torch.save({"model": weight}, folder / "old.pth", _use_new_zipfile_serialization=False)
     (folder / "parts").mkdir()
     save_tensors(folder / "parts" / "p.safetensors", weight)

@@ -1,5 +1,6 @@
 """Description of weight files for people."""
 
+from mmad.checkpoint import few
 from mmad.models.backbones.families import BACKBONES
 from mmad.weights.files import WeightFile
 from mmad.weights.naming import backbone_names, detector_names
@@ -15,6 +16,8 @@ def describe(file: WeightFile) -> list[str]:
     ]
     if file.other:
         lines.append(f"  also in the file: {', '.join(file.other)}")
+    if file.classes:
+        lines.append(f"  objects left out: {few(file.classes)}")
     body = backbone_names(file.tensors)
     if body is not None:
         family = BACKBONES[body.family]

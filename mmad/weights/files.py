@@ -1,45 +1,30 @@
 """Checkpoint files of any project, read without running any code in them."""
 
-import argparse
-import codecs
 import hashlib
-import pickle
-import re
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from pydantic import BaseModel, TypeAdapter
 from torch import Tensor
 
-from mmad.checkpoint import load_pickled, load_tensors
+from mmad.checkpoint import load_tensors
 from mmad.config.base import validated
 from mmad.errors import CheckpointError
 from mmad.names import safe_name
 from mmad.parsing import json_value, read_text
+from mmad.weights.pickled import Pickled, read_pickled
+from mmad.weights.unpickling import ForbiddenNameError, StandIn
 
-# Harmless content of official checkpoints besides tensors: settings of a training, NumPy numbers
-# and the classes that they are pickled with.
-_NUMPY_SCALAR = np.float64(0).__reduce__()[0]
-_NUMPY_ARRAY = np.zeros(0).__reduce__()[0]
-INERT_TYPES: tuple[Any, ...] = (
-    argparse.Namespace,
-    np.dtype,
-    np.ndarray,
-    *(type(np.dtype(name)) for name in ("f8", "f4", "f2", "i8", "i4", "i2", "u8", "u4", "u1", "?")),
-    (_NUMPY_SCALAR, "numpy.core.multiarray.scalar"),
-    (_NUMPY_SCALAR, "numpy._core.multiarray.scalar"),
-    (_NUMPY_ARRAY, "numpy.core.multiarray._reconstruct"),
-    (_NUMPY_ARRAY, "numpy._core.multiarray._reconstruct"),
-    codecs.encode,
-)
 # Keys under which a checkpoint keeps its weights, by preference: averaged ones first.
-AVERAGED = ("state_dict_ema", "model_ema")
+AVERAGED = ("state_dict_ema", "model_ema", "ema_state_dict")
 CURRENT = ("state_dict", "module", "model", "model_state")
+# mmengine's runner keeps the average where others keep the weights, and the weights where others
+# keep the average; its log tells its files.
+_SWAPPED = {"state_dict", "ema_state_dict", "message_hub"}
+# What an average counts beside its tensors: mmengine's and torch's name.
+_COUNTERS = ("steps", "n_averaged")
 _FOLDER_FILES = (
     *("model.safetensors", "model.safetensors.index.json"),
     *("pytorch_model.bin", "pytorch_model.bin.index.json"),
@@ -66,6 +51,7 @@ class WeightFile:
         sha256: Hash of the bytes of the file (of its concatenated shards).
         metadata: Metadata of a safetensors file.
         other: Other keys of the file, such as "optimizer".
+        classes: Classes of objects beside the weights, which were not made.
     """
 
     source: str
@@ -74,6 +60,7 @@ class WeightFile:
     sha256: str
     metadata: Mapping[str, str] = field(default_factory=dict)
     other: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
 
 
 def read_weights(path: str | Path, *, averaged: bool = True) -> WeightFile:
@@ -83,8 +70,10 @@ def read_weights(path: str | Path, *, averaged: bool = True) -> WeightFile:
         path: File or folder.
         averaged: Take the moving average of the weights if the file holds both.
 
-    Raises: CheckpointError if there is no such file, it is damaged or holds no weights, or it holds
-        more than weights and plain values; none of it is executed.
+    Objects beside the weights are left out, whatever their class; nothing in a file is executed.
+
+    Raises: CheckpointError if there is no such file, it is damaged or holds no weights, or it asks
+        for a function of Python that could run code.
     """
     path = Path(path)
     files = _files_of(path)
@@ -93,20 +82,31 @@ def read_weights(path: str | Path, *, averaged: bool = True) -> WeightFile:
     metadata: dict[str, str] = {}
     container = "safetensors"
     other: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
     for file in files:
         digest.update(file.read_bytes())
         if file.suffix == ".safetensors":
             found, information = load_tensors(file)
             metadata |= information
         else:
-            found, container, other = _choose(file, _read_pickle(file), averaged=averaged)
+            pickled = _read_pickle(file)
+            classes = pickled.classes
+            found, container, other = _choose(file, pickled.content, averaged=averaged)
         tensors |= found
     if not tensors:
         raise CheckpointError(f"{path}: holds no weights")
-    wrapped = all(name.startswith("module.") for name in tensors)
-    if wrapped:
-        tensors = {name.removeprefix("module."): value for name, value in tensors.items()}
-    return WeightFile(str(path), tensors, container, digest.hexdigest(), metadata, other)
+    sha256 = digest.hexdigest()
+    return WeightFile(str(path), _unwrapped(tensors), container, sha256, metadata, other, classes)
+
+
+def _unwrapped(tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """The tensors without the ``module.`` of a model that was wrapped to be distributed or
+    averaged.
+    """
+    inner = {name: value for name, value in tensors.items() if name not in _COUNTERS}
+    if not inner or not all(name.startswith("module.") for name in inner):
+        return tensors
+    return {name.removeprefix("module."): value for name, value in inner.items()}
 
 
 def _files_of(path: Path) -> list[Path]:
@@ -139,22 +139,17 @@ def _files_of(path: Path) -> list[Path]:
     raise CheckpointError(f"{path}: a folder without {' or '.join(_FOLDER_FILES[::2])}")
 
 
-def _read_pickle(path: Path) -> Any:
+def _read_pickle(path: Path) -> Pickled:
     try:
-        with torch.serialization.safe_globals(list(INERT_TYPES)), warnings.catch_warnings():
-            # They are about pickle protocols; real problems are reported below.
-            warnings.simplefilter("ignore")
-            return load_pickled(path, error=CheckpointError)
+        return read_pickled(path)
     except CheckpointError:
         raise
-    except pickle.UnpicklingError as error:
-        if needed := re.search(r"GLOBAL ([\w.]+)", str(error)):
-            raise CheckpointError(
-                f"{path}: holds more than weights ({needed[1]}), which could run code when it is "
-                "read; nothing was read or run. Ask its authors for a safetensors file, or save "
-                "its state_dict alone where you trust it"
-            ) from None
-        raise CheckpointError(f"{path}: not a file of weights, or cut off") from None
+    except ForbiddenNameError as error:
+        raise CheckpointError(
+            f"{path}: holds more than weights ({error!s:.80}), which could run code when other "
+            "programs read it; nothing was run here. Ask its authors for a safetensors file, or "
+            "save its state_dict alone where you trust it"
+        ) from None
     except Exception as error:  # bytes that are not a pickle can raise anything
         reason = str(error).split("\n")[0]
         raise CheckpointError(
@@ -166,9 +161,13 @@ def _choose(
     path: Path, content: Any, *, averaged: bool
 ) -> tuple[dict[str, Tensor], str, tuple[str, ...]]:
     """The tensors of a checkpoint, the key they were under, and the other keys."""
-    if not isinstance(content, Mapping):
-        raise CheckpointError(f"{path}: holds a {type(content).__name__}, not named weights")
-    order = AVERAGED + CURRENT if averaged else CURRENT + AVERAGED
+    if not isinstance(content, Mapping) or (isinstance(content, StandIn) and not content):
+        kind = content.kind if isinstance(content, StandIn) else type(content).__name__
+        raise CheckpointError(
+            f"{path}: holds a {kind:.80}, not named weights; save the state_dict of the model"
+        )
+    swapped = content.keys() >= _SWAPPED
+    order = AVERAGED + CURRENT if averaged != swapped else CURRENT + AVERAGED
     for key in order:
         inner = content.get(key)
         if isinstance(inner, Mapping) and _tensors_in(inner):
