@@ -14,6 +14,7 @@ from mmad.config.detectors.union import settings_of_detector
 from mmad.config.inference import InferenceSettings
 from mmad.config.recognisers.auxiliary_heads import AuxiliaryHeadsSettings, LossSettings
 from mmad.config.recognisers.manet import MANetSettings
+from mmad.config.recognisers.mlfe import MLFESettings
 from mmad.models import detectors, recognisers
 from mmad.models.detectors.families import DETECTORS
 from mmad.models.from_settings import from_settings
@@ -35,6 +36,7 @@ OF_ALL = set().union(*FAMILIES.values())
 RECOGNISERS = {
     f"{recognisers.__name__}.auxiliary_heads": names_of(AuxiliaryHeadsSettings, LossSettings),
     f"{recognisers.__name__}.manet": names_of(MANetSettings, LossSettings),
+    f"{recognisers.__name__}.mlfe": names_of(MLFESettings, LossSettings),
 }
 
 

@@ -66,6 +66,8 @@ def presets_of_recognition(heads: str, *, norm: bool) -> Presets:
     """
     if heads == "manet":
         return _PRESETS_OF_MANET
+    if heads == "mlfe":  # nothing was released
+        return {}
     released = {
         "heads": {
             "shared_gate": False,

@@ -158,6 +158,10 @@ class RecognitionConfig(Settings):
         """As in `Settings`."""
         yield from super().problems()
         yield from self.backbone.problems_of_images(self.data.image_hw)
+        yield from self.heads.problems_of_backbone(self.backbone.name, self.backbone.stages)
+        height, width = self.data.image_hw
+        stride = self.backbone.side_multiple
+        yield from self.heads.problems_of_grid((height // stride, width // stride))
         if self.heads.norms_vectors and self.backbone.norms_vectors:
             yield (
                 "heads.norm and backbone.final_norm would both normalise the pooled vector; set "
@@ -165,9 +169,11 @@ class RecognitionConfig(Settings):
             )
         presets = presets_of_recognition(self.heads.name, norm=False)
         if self.compat is not None and self.compat not in presets:
-            yield f"compat {self.compat}: heads {self.heads.name} has only {', '.join(presets)}"
+            known = f"only {', '.join(presets)}" if presets else "none; leave it out"
+            yield f"compat {self.compat}: heads {self.heads.name} has {known}"
         if self.data.flow is not None:
             yield from self.backbone.problems_of_streams()
+            yield from self.heads.problems_of_streams()
         if self.inference.hierarchy == "soft" and not self.heads.predicts_body_parts:
             yield "inference.hierarchy soft needs the coarse head; set heads.coarse=true"
 

@@ -1,5 +1,7 @@
 """The whole network of a run, from its settings."""
 
+from dataclasses import replace
+
 import torch
 
 from mmad.config.recognition import RecognitionConfig
@@ -52,7 +54,7 @@ def build_recogniser(config: RecognitionConfig, *, labels: LabelMap) -> Recognis
     width = backbone.spec.channels * (2 if concatenate else 1)
     return Recogniser(
         backbone,
-        build_heads(config, width=width, labels=labels),
+        build_heads(config, spec=replace(backbone.spec, channels=width), labels=labels),
         num_streams=2 if has_flow else 1,
         flow_backbone=flow_backbone,
         concatenate=concatenate,

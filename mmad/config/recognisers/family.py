@@ -1,5 +1,6 @@
 """Base of the settings of recognisers."""
 
+from collections.abc import Iterator, Sequence
 from typing import Literal, Self
 
 from pydantic import Field
@@ -31,6 +32,18 @@ class RecogniserFamilySettings(Settings):
     def rows_are_steps(self) -> bool:
         """Whether the rows of the frame heads are steps in time."""
         return True
+
+    def problems_of_backbone(self, name: str, stages: Sequence[str]) -> Iterator[str]:
+        """The problem of reading what the backbone ``name`` with these stages gives, if any."""
+        return iter(())
+
+    def problems_of_grid(self, grid_hw: tuple[int, int]) -> Iterator[str]:
+        """The problem of tokens in so many rows and columns, if any."""
+        return iter(())
+
+    def problems_of_streams(self) -> Iterator[str]:
+        """The problem of several streams whose tokens are joined, if any."""
+        return iter(())
 
     def tiny(self) -> Self:
         """The same modules as small as possible, without files of their own."""

@@ -38,21 +38,32 @@ class _BatchNorm(nn.modules.batchnorm._BatchNorm):
         """Training mode, if its weights are trained and its statistics are not kept."""
         return super().train(mode and self.weight.requires_grad and not self.keep_statistics)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Normed features, same shape."""
-        if not self.training or not _has_peers():
-            return super().forward(x)
-        return self._norm_over_processes(x)
+    def forward(self, x: Tensor, repeats_N: Tensor | None = None) -> Tensor:
+        """Normed features, same shape.
 
-    def _norm_over_processes(self, given: Tensor) -> Tensor:
+        Args:
+            x: Features.
+            repeats_N: How often each of the N counts in the statistics of training; None for once.
+        """
+        if not self.training or (repeats_N is None and not _has_peers()):
+            return super().forward(x)
+        return self._norm_over_batch(x, repeats_N)
+
+    def _norm_over_batch(self, given: Tensor, repeats_N: Tensor | None) -> Tensor:
         x = given.float()
-        batch_and_places = [0, *range(2, x.ndim)]
         along_channels = (-1, *(1,) * (x.ndim - 2))
-        count = x.new_full((1,), x.numel() // x.shape[1])
-        total = all_reduce(torch.cat((x.sum(batch_and_places), count)))
-        mean_C, count = total[:-1] / total[-1], total[-1]
+
+        def total(values: Tensor) -> Tensor:
+            if repeats_N is not None:
+                values = values * repeats_N.to(values.dtype).view(-1, *(1,) * (x.ndim - 1))
+            return values.sum([0, *range(2, x.ndim)])
+
+        rows = len(x) if repeats_N is None else int(repeats_N.sum())
+        count = x.new_full((1,), rows * x[0, 0].numel())
+        sums = _over_processes(torch.cat((total(x), count)))
+        mean_C, count = sums[:-1] / sums[-1], sums[-1]
         centred = x - mean_C.view(along_channels)
-        variance_C = all_reduce(centred.square().sum(batch_and_places)) / count
+        variance_C = _over_processes(total(centred.square())) / count
         with torch.no_grad():
             assert self.running_mean is not None
             assert self.running_var is not None
@@ -70,6 +81,10 @@ class BatchNorm(_BatchNorm, nn.BatchNorm3d):
 
 class BatchNorm2d(_BatchNorm, nn.BatchNorm2d):
     """Batch norm of features of frames, (N, C, H, W); see `_BatchNorm`."""
+
+
+def _over_processes(values: Tensor) -> Tensor:
+    return all_reduce(values) if _has_peers() else values
 
 
 def _has_peers() -> bool:

@@ -37,9 +37,9 @@ class ConvNorm2d(nn.Module):
         self.norm = BatchNorm2d(channels, keep_statistics=keep_statistics)
         nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
 
-    def forward(self, x_MCHW: Tensor) -> Tensor:
-        """Features (M, channels, H', W')."""
-        return self.norm(self.conv(x_MCHW))
+    def forward(self, x_MCHW: Tensor, repeats_M: Tensor | None = None) -> Tensor:
+        """Features (M, channels, H', W'); ``repeats_M`` as in batch norm."""
+        return self.norm(self.conv(x_MCHW), repeats_M)
 
 
 class ResidualBlock2d(nn.Module):

@@ -3,14 +3,28 @@
 Shapes: N views of clips, T steps of a view, D channels, K actions, P body parts.
 """
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor, nn
 
 from mmad.config.recognition import RecognitionConfig
 from mmad.labels import LabelMap
+from mmad.models.backbones.contract import BackboneSpec, ClipTokens
+
+
+class Summands(NamedTuple):
+    """The two parts of a final score: ``whole + coefficient x local``.
+
+    Attributes:
+        whole_NK: Logits of the features of whole images.
+        local_NK: Scores of local features.
+    """
+
+    whole_NK: Tensor
+    local_NK: Tensor
 
 
 @dataclass(frozen=True)
@@ -28,6 +42,45 @@ class RecognitionOutputs:
     fine: Tensor
     coarse: Tensor | None
     fine_frame: Tensor | None
+
+    @property
+    def summands(self) -> Summands | None:
+        """What ``fine`` is the weighted sum of; None if it is no such sum."""
+        return None
+
+
+class RecogniserHeads(nn.Module):
+    """Heads of a recogniser: vectors of steps and clips in, logits out.
+
+    Attributes:
+        stages: Stages of the backbone whose feature maps they read from the tokens.
+    """
+
+    stages: tuple[str, ...] = ()
+
+    @abstractmethod
+    def forward(
+        self,
+        frames_NTD: Tensor,
+        pooled_ND: Tensor,
+        labels_N: Tensor | None = None,
+        parents_N: Tensor | None = None,
+        tokens: ClipTokens | None = None,
+    ) -> RecognitionOutputs:
+        """Logits of clips.
+
+        Args:
+            frames_NTD: A vector for each step.
+            pooled_ND: A vector for each clip.
+            labels_N, parents_N: Actions and body parts, in training.
+            tokens: What the vectors were pooled from, with the maps of `stages`.
+        """
+
+    def weights_of_means(self) -> Tensor | None:
+        """Weights (K, D) with which the logits of actions are linear in the pooled vector, up to a
+        positive factor and a bias; None if they are not.
+        """
+        return None
 
 
 @dataclass(frozen=True)
@@ -50,15 +103,13 @@ class RecogniserFamily:
     """How heads and losses are built.
 
     Attributes:
-        heads: Builds the heads from run configuration, channels of the vectors and labels; they
-            have the interface of `auxiliary_heads.network.Heads`: a vector for each step, one for
-            each clip, and in training actions and body parts; ``fine`` is the classifier of
-            actions.
+        heads: Builds the heads from run configuration, what they get from the backbone, and labels;
+            ``fine`` in them is the classifier of actions.
         criterion: Builds the losses from run configuration, labels, training clips of each action,
             and a function that collects the rows of all processes.
     """
 
-    heads: Callable[[RecognitionConfig, int, LabelMap], nn.Module]
+    heads: Callable[[RecognitionConfig, BackboneSpec, LabelMap], RecogniserHeads]
     criterion: Callable[
         [RecognitionConfig, LabelMap, Sequence[int], Callable[[Tensor], Tensor]], Criterion
     ]

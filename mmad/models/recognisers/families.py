@@ -2,23 +2,28 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmad.config.recognition import RecognitionConfig
 from mmad.labels import LabelMap
+from mmad.models.backbones.contract import BackboneSpec
 from mmad.models.recognisers.auxiliary_heads.build import FAMILY as AUXILIARY_HEADS
-from mmad.models.recognisers.contract import Criterion, RecogniserFamily
+from mmad.models.recognisers.contract import Criterion, RecogniserFamily, RecogniserHeads
 from mmad.models.recognisers.manet.build import FAMILY as MANET
+from mmad.models.recognisers.mlfe.build import FAMILY as MLFE
 
 RECOGNISERS: Mapping[str, RecogniserFamily] = {
     "auxiliary_heads": AUXILIARY_HEADS,
     "manet": MANET,
+    "mlfe": MLFE,
 }
 
 
-def build_heads(config: RecognitionConfig, *, width: int, labels: LabelMap) -> nn.Module:
-    """The heads of a recogniser, for vectors of ``width`` channels."""
-    return RECOGNISERS[config.heads.name].heads(config, width, labels)
+def build_heads(
+    config: RecognitionConfig, *, spec: BackboneSpec, labels: LabelMap
+) -> RecogniserHeads:
+    """The heads of a recogniser, for the vectors and maps of ``spec``."""
+    return RECOGNISERS[config.heads.name].heads(config, spec, labels)
 
 
 def build_recognition_criterion(

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from mmad.models.backbones.contract import Backbone, ClipTokens
 from mmad.models.backbones.features import VideoBackbones, normalise_windows
-from mmad.models.recognisers.contract import RecognitionOutputs
+from mmad.models.recognisers.contract import RecogniserHeads, RecognitionOutputs
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Recogniser(nn.Module):
     def __init__(
         self,
         backbone: Backbone,
-        heads: nn.Module,
+        heads: RecogniserHeads,
         *,
         num_streams: int = 1,
         flow_backbone: Backbone | None = None,
@@ -73,9 +73,8 @@ class Recogniser(nn.Module):
         """
         tokens = self.tokens(clips_NFHWC, colours_V34, clips_per_window, mix)
         backbone = self.features.backbone
-        return self.heads(
-            backbone.pool_steps(tokens), backbone.pool_clips(tokens), labels_N, parents_N
-        )
+        steps, pooled = backbone.pool_steps(tokens), backbone.pool_clips(tokens)
+        return self.heads(steps, pooled, labels_N, parents_N, tokens)
 
     def tokens(
         self,
@@ -98,7 +97,7 @@ class Recogniser(nn.Module):
                 share = mix.share_N.to(images.dtype).view(-1, 1, 1, 1, 1)
                 images = share * images + (1 - share) * images[mix.partner_N]
             numbers = torch.arange(len(images), device=images.device)
-            streams.append(backbone(images, numbers))
+            streams.append(backbone.forward_stages(images, numbers, self.heads.stages))
         return join_streams(streams, concatenate=self.concatenate)
 
 

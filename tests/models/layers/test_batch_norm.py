@@ -80,3 +80,28 @@ def test_that_of_frames_is_torchs_alone_and_that_of_clips_over_processes(
     alone = step(BatchNorm2d(4, keep_statistics=False), x, probe)
     for found, torchs in zip(alone, expected, strict=True):
         torch.testing.assert_close(found, torchs, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("peers", [False, True])
+def test_repeats_count_as_if_the_rows_stood_there_so_often(
+    peers: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch_norm, "_has_peers", lambda: peers)
+    monkeypatch.setattr(batch_norm, "all_reduce", lambda value: value)
+    x, probe = (part[:, :, 0].clone() for part in batch())
+    repeats = torch.tensor([1, 3, 2])
+    norm, torchs = BatchNorm2d(4, keep_statistics=False), nn.BatchNorm2d(4)
+    given = x.clone().requires_grad_()
+    out = norm(given, repeats)
+    (out * probe * repeats.view(-1, 1, 1, 1)).sum().backward()
+    expected_in = x.repeat_interleave(repeats, dim=0).requires_grad_()
+    expected = torchs(expected_in)
+    (expected * probe.repeat_interleave(repeats, dim=0)).sum().backward()
+    close = torch.testing.assert_close
+    close(out.repeat_interleave(repeats, dim=0), expected, rtol=1e-5, atol=1e-4)
+    close(given.grad[1], expected_in.grad[1:4].sum(0), rtol=1e-5, atol=1e-4)
+    close(norm.weight.grad, torchs.weight.grad, rtol=1e-5, atol=1e-4)
+    close(norm.running_mean, torchs.running_mean, rtol=1e-6, atol=1e-5)
+    close(norm.running_var, torchs.running_var, rtol=1e-5, atol=1e-5)
+    # In evaluation they change nothing.
+    assert torch.equal(norm.eval()(x, repeats), norm(x))

@@ -7,19 +7,20 @@ from torch import Tensor, nn
 from mmad.config.recognisers.auxiliary_heads import AuxiliaryHeadsSettings
 from mmad.config.recognition import RecognitionConfig
 from mmad.labels import LabelMap
+from mmad.models.backbones.contract import BackboneSpec
 from mmad.models.from_settings import from_settings
 from mmad.models.recognisers.auxiliary_heads.criterion import HeadsCriterion, body_weights
 from mmad.models.recognisers.auxiliary_heads.network import ArcFace, Gate, Heads, Linear
 from mmad.models.recognisers.contract import RecogniserFamily
 
 
-def _heads(config: RecognitionConfig, width: int, labels: LabelMap) -> Heads:
-    settings = config.heads
+def _heads(config: RecognitionConfig, spec: BackboneSpec, labels: LabelMap) -> Heads:
+    settings, width = config.heads, spec.channels
     assert isinstance(settings, AuxiliaryHeadsSettings)
     num_actions, num_parts = len(labels), len(labels.parent_names)
     assert labels.has_parents or not (settings.coarse or settings.frame_coarse)
 
-    def classifier(num_classes: int, kind: str = settings.classifier) -> nn.Module:
+    def classifier(num_classes: int, kind: str = settings.classifier) -> ArcFace | Linear:
         if kind == "linear":
             return Linear(width, num_classes)
         return ArcFace(

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mmad.models.recognisers.contract import RecognitionOutputs
+from mmad.models.backbones.contract import ClipTokens
+from mmad.models.recognisers.contract import RecogniserHeads, RecognitionOutputs
 
 
 class ArcFace(nn.Module):
@@ -116,7 +117,7 @@ class HeadOutputs(RecognitionOutputs):
     coarse_frame: Tensor | None
 
 
-class Heads(nn.Module):
+class Heads(RecogniserHeads):
     """The primary head and any auxiliary heads.
 
     Args:
@@ -132,7 +133,7 @@ class Heads(nn.Module):
 
     def __init__(
         self,
-        fine: nn.Module,
+        fine: ArcFace | Linear,
         *,
         coarse: nn.Module | None,
         norm: nn.Module | None,
@@ -156,6 +157,7 @@ class Heads(nn.Module):
         pooled_ND: Tensor,
         labels_N: Tensor | None = None,
         parents_N: Tensor | None = None,
+        tokens: ClipTokens | None = None,
     ) -> HeadOutputs:
         """Logits; with labels and their body parts, ArcFace adds its margin.
 
@@ -164,6 +166,7 @@ class Heads(nn.Module):
             pooled_ND: a vector for each clip. The mean over steps of means over the image (TSN)
                 is the mean over all tokens (I3D, TimeSformer), so one serves them.
             labels_N, parents_N: Actions and body parts, in training.
+            tokens: Not used.
         """
         if self.norm is not None:
             pooled_ND = self.norm(pooled_ND)
@@ -180,6 +183,13 @@ class Heads(nn.Module):
             assert self.coarse_gate is not None
             coarse_frame = self.coarse_frame(self.coarse_gate(rows), _for_rows(parents_N, rows))
         return HeadOutputs(pooled_ND, fine, coarse, fine_frame, coarse_frame)
+
+    def weights_of_means(self) -> Tensor | None:
+        """As in `RecogniserHeads`; cosines of ArcFace are linear but for the vector's length."""
+        if self.norm is not None:
+            return None
+        weight = self.fine.weight
+        return functional.normalize(weight) if isinstance(self.fine, ArcFace) else weight
 
     def _rows(self, frames_NTD: Tensor) -> Tensor:
         if self.frame_rows == "frames":

@@ -10,6 +10,7 @@ from mmad.annotations.word_vectors import label_vectors, words_of
 from mmad.config.recognisers.manet import MANetSettings
 from mmad.config.recognition import RecognitionConfig
 from mmad.labels import LabelMap
+from mmad.models.backbones.contract import BackboneSpec
 from mmad.models.recognisers.auxiliary_heads.build import FAMILY as AUXILIARY_HEADS
 from mmad.models.recognisers.contract import RecogniserFamily
 from mmad.models.recognisers.manet.criterion import MANetCriterion
@@ -23,10 +24,10 @@ def _settings(config: RecognitionConfig) -> MANetSettings:
     return config.heads
 
 
-def _heads(config: RecognitionConfig, width: int, labels: LabelMap) -> MANetHeads:
+def _heads(config: RecognitionConfig, spec: BackboneSpec, labels: LabelMap) -> MANetHeads:
     settings = _settings(config)
     return MANetHeads(
-        width,
+        spec.channels,
         len(labels),
         embedding_width=None if settings.embedding == "none" else settings.embedding_width,
         dropout=settings.dropout,

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from mmad.models.backbones.contract import ClipTokens
 from mmad.models.recognisers.auxiliary_heads.network import HeadOutputs, Linear
+from mmad.models.recognisers.contract import RecogniserHeads
 
 # Of the released code, for all of its layers.
 _START_STD = 0.001
@@ -30,7 +32,7 @@ class MANetOutputs(HeadOutputs):
     embedding_NE: Tensor | None
 
 
-class MANetHeads(nn.Module):
+class MANetHeads(RecogniserHeads):
     """A linear classifier of actions and a mapping of the same vector to word vectors.
 
     Args:
@@ -72,18 +74,23 @@ class MANetHeads(nn.Module):
         pooled_ND: Tensor,
         labels_N: Tensor | None = None,
         parents_N: Tensor | None = None,
+        tokens: ClipTokens | None = None,
     ) -> MANetOutputs:
         """Logits and mapped clips; labels are not needed.
 
         Args:
             frames_NTD: A vector for each step.
             pooled_ND: A vector for each clip.
-            labels_N, parents_N: Not used.
+            labels_N, parents_N, tokens: Not used.
         """
         x_NTD = self.dropout(frames_NTD if self.maps_steps else pooled_ND[:, None])
         embedding = None if self.mapping is None else self.mapping(x_NTD).mean(dim=1)
         fine = self.fine(x_NTD).mean(dim=1)
         return MANetOutputs(pooled_ND, fine, None, None, None, embedding)
+
+    def weights_of_means(self) -> Tensor:
+        """As in `RecogniserHeads`."""
+        return self.fine.weight
 
 
 def letter_vectors(words_by_label: list[list[str]], *, width: int) -> Tensor:
