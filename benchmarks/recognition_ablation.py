@@ -128,7 +128,7 @@ def recognize(run: Path, config: RecognitionConfig) -> RecognitionScores:
         read_clips(config, "test", labels=MA52),
         config,
         labels=labels,
-        num_views=config.data.test_clips,
+        views=config.data.views("test"),
         device=start_processes().device,
     )
     assert not answers.failures

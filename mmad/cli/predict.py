@@ -31,7 +31,6 @@ from mmad.evaluation.predictions import write_predictions_csv, write_predictions
 from mmad.files import check_output_file
 from mmad.labels import MA52, LabelMap
 from mmad.progress import Progress
-from mmad.video.reading import notices
 from mmad.wording import count
 
 app = typer.Typer(add_completion=False)
@@ -178,7 +177,7 @@ def predict_clips(
             clips,
             wanted,
             labels=labels,
-            num_views=wanted.data.test_clips,
+            views=wanted.data.views("test"),
             device=processor,
             progress=progress.update,
         )
@@ -190,7 +189,7 @@ def predict_clips(
         labels=labels,
         details=answers.details if details else None,
     )
-    tell_notices(notices(list(answers.read.values())))
+    tell_notices(answers.notices)
     num_clips = count(len(answers.scores.clip_ids), "clip")
     typer.echo(f"{path}: {num_clips}; all scores: {path.with_suffix('.npz')}")
     if all(clip.label is not None for clip in clips):

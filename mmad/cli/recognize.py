@@ -21,7 +21,6 @@ from mmad.files import check_output_file
 from mmad.progress import Progress
 from mmad.structures import ClipRecord
 from mmad.video.find import as_text
-from mmad.video.reading import notices
 
 app = typer.Typer(add_completion=False)
 
@@ -60,7 +59,7 @@ def recognize(
             [ClipRecord(name, None, "test", path) for name, path in zip(names, clips, strict=True)],
             config,
             labels=labels,
-            num_views=config.data.test_clips,
+            views=config.data.views("test"),
             device=processor,
             progress=progress.update,
         )
@@ -84,5 +83,5 @@ def recognize(
     if out is not None and scores.clip_ids:
         write_recognized(out, scores, config=config, labels=labels)
         typer.echo(f"written to {out}")
-    tell_notices(notices(list(answers.read.values())))
+    tell_notices(answers.notices)
     raise_failed_clips(answers.failures)

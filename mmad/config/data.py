@@ -12,6 +12,21 @@ Side = Annotated[int, Field(ge=16, le=8192)]
 ImageSize = Side | tuple[Side, Side]
 
 
+class MultiScaleCrop(Settings):
+    """Crops whose sides are shares of the short side, at a few fixed places (TSN, mmaction2)."""
+
+    scales: list[Annotated[float, Field(gt=0, le=1)]] = Field(
+        [1.0, 0.875, 0.75, 0.66], min_length=1, description="sides of a crop / short side"
+    )
+    max_gap: int = Field(
+        1, ge=0, description="width and height are at most so many places apart in scales"
+    )
+    places: Literal["five", "thirteen", "random"] = Field(
+        "five",
+        description="corners and centre; also edges and quarters; or anywhere",
+    )
+
+
 class Augmentation(Settings):
     """Augmentation of a training window, the same for all of its frames.
 
@@ -25,6 +40,9 @@ class Augmentation(Settings):
     )
     crop_aspect: tuple[float, float] = Field(
         (3 / 4, 4 / 3), description="width / height of the crop, smallest and largest"
+    )
+    multi_scale_crop: MultiScaleCrop | None = Field(
+        None, description="crops of a few sizes at a few places, instead of these; null: none"
     )
     flip: float = Field(
         0.5, ge=0, le=1, description="probability of mirroring a window; no label has a side"

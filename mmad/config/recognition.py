@@ -1,6 +1,7 @@
 """Settings of recognition: clips, inference, and a whole run."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -13,6 +14,44 @@ from mmad.config.recognisers.auxiliary_heads import AuxiliaryHeadsSettings, Loss
 from mmad.config.recognisers.union import RecogniserSettings
 from mmad.config.training import TrainingSettings
 from mmad.errors import ConfigError, raise_problems
+
+Crops = Literal["centre", "three", "ten"]
+Subset = Literal["val", "test"]
+
+
+@dataclass(frozen=True)
+class Views:
+    """The views of a clip whose scores are averaged: stretches in time, times crops.
+
+    Attributes:
+        num_clips: Stretches in time.
+        crops: Crops of each.
+        settings: Settings that images of these views are read with.
+    """
+
+    num_clips: int
+    crops: Crops
+    settings: "ClipDataSettings"
+
+    @property
+    def num_crops(self) -> int:
+        """Crops of each stretch."""
+        return {"centre": 1, "three": 3, "ten": 10}[self.crops]
+
+    def __len__(self) -> int:
+        return self.num_clips * self.num_crops
+
+    @property
+    def middle(self) -> int:
+        """Place of the view in the middle of the clip and of its images; crops are consecutive."""
+        return (
+            self.num_clips // 2 * self.num_crops + {"centre": 0, "three": 1, "ten": 4}[self.crops]
+        )
+
+    @property
+    def hw(self) -> tuple[int, int]:
+        """Height and width of the images in pixels."""
+        return self.settings.image_hw
 
 
 class ClipDataSettings(ImageSettings):
@@ -49,10 +88,46 @@ class ClipDataSettings(ImageSettings):
         0.6,
         gt=0,
         le=1,
-        description="test crop: at most image_size / this high, then squashed to a square",
+        description=(
+            "centre crop: at most image_size / this high, then squashed to a square; 1: image_size"
+        ),
     )
-    val_clips: int = Field(2, ge=1, description="views of a clip in validation")
-    test_clips: int = Field(3, ge=1, description="views of a clip in prediction")
+    sampling: Literal["uniform", "segments", "dense", "random"] = Field(
+        "uniform",
+        description=(
+            "frames of a view. uniform: one of each equal part, ends included (Li et al.); "
+            "segments: one of each segment (TSN, TSM); dense: a stretch of the clip, every "
+            "frame_interval frames (3D networks); random: any, in order, in training, uniform in "
+            "evaluation"
+        ),
+    )
+    frame_interval: int = Field(
+        1, ge=1, description="dense: distance of neighbouring frames of a view"
+    )
+    view_places: Literal["ends", "middles"] = Field(
+        "ends",
+        description=(
+            "segments and dense, in evaluation: views lie at equal distances from end to end "
+            "(mmaction2 1.x), or in the middles of equal parts (TSM, mmaction2 0.x); a second view "
+            "of segments then has their first frames"
+        ),
+    )
+    val_clips: int = Field(2, ge=1, description="views of a clip in validation, without crops")
+    test_clips: int = Field(3, ge=1, description="views of a clip in prediction, without crops")
+    val_crops: Crops = Field(
+        "centre",
+        description=(
+            "crops of each view in validation: centre; three along the longer side; or ten, "
+            "corners and centre, also mirrored"
+        ),
+    )
+    test_crops: Crops = Field("centre", description="crops of each view in prediction")
+    test_image_size: ImageSize | None = Field(
+        None, description="prediction: as image_size; null: the same"
+    )
+    test_short_side: int | None = Field(
+        None, ge=16, description="prediction: as short_side; null: the same"
+    )
     max_clips: int | None = Field(
         None, ge=1, description="first clips of each list, for quick trials"
     )
@@ -86,6 +161,43 @@ class ClipDataSettings(ImageSettings):
                 "folds: a fold of data.train is held out to validate on; leave data.val empty, or "
                 "leave out data.folds"
             )
+        if self.frame_interval > 1 and self.sampling != "dense":
+            yield (
+                f"frame_interval {self.frame_interval} is that of dense views, not of "
+                f"{self.sampling}; set data.sampling=dense"
+            )
+        for subset in ("val", "test"):
+            yield from self._problems_of_views(subset)
+
+    def _problems_of_views(self, subset: Subset) -> Iterator[str]:
+        views = self.views(subset)
+        if self.sampling == "segments" and self.view_places == "middles" and views.num_clips > 2:
+            yield (
+                f"{subset}_clips {views.num_clips}: segments have two views in the middles, at "
+                "most; set data.view_places=ends"
+            )
+        if views.crops == "centre":
+            return
+        name = f"{subset}_crops {views.crops}"
+        if self.resize == "squash":
+            yield f"{name} needs data.resize=crop; squash shows the whole image"
+        (high, wide), (height, width) = views.settings.decoded_hw(training=False), views.hw
+        if height > high or width > wide:
+            yield (
+                f"{name}: crops of {width}x{height} pixels are larger than images of short side "
+                f"{min(high, wide)}; set a larger data.{'test_' * (subset == 'test')}short_side"
+            )
+        if views.crops == "ten" and self.flow is not None:
+            yield f"{name} mirrors images, and flow has a direction; with data.flow take three"
+
+    def views(self, subset: Subset) -> "Views":
+        """The views of a clip in validation or prediction."""
+        if subset == "val":
+            return Views(self.val_clips, self.val_crops, self)
+        side = self.test_short_side or self.short_side
+        size = self.test_image_size or self.image_size
+        of_test = changed(self, image_size=size, short_side=side)
+        return Views(self.test_clips, self.test_crops, of_test)
 
     def decoded_hw(self, *, training: bool) -> tuple[int, int]:
         """As in `ImageSettings`."""
@@ -119,6 +231,13 @@ class RecognitionInference(Settings):
         description=(
             "body part: that of the action, the sum of its actions, or the coarse head, which "
             "then weighs its actions, too"
+        ),
+    )
+    average: Literal["probability", "score"] = Field(
+        "probability",
+        description=(
+            "over the views of a clip: the mean of probabilities, or the probabilities of the mean "
+            "score"
         ),
     )
     batch_clips: int = Field(8, ge=1, description="clips in a batch")
@@ -162,6 +281,9 @@ class RecognitionConfig(Settings):
         height, width = self.data.image_hw
         stride = self.backbone.side_multiple
         yield from self.heads.problems_of_grid((height // stride, width // stride))
+        if self.data.test_image_size is not None:
+            of_test = self.backbone.problems_of_images(self.data.views("test").hw)
+            yield from (one.replace("data.image_size", "data.test_image_size") for one in of_test)
         if self.heads.norms_vectors and self.backbone.norms_vectors:
             yield (
                 "heads.norm and backbone.final_norm would both normalise the pooled vector; set "

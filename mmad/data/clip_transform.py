@@ -15,7 +15,7 @@ from torch.nn import functional
 from mmad.config.backbones.family import ColourStatistics
 from mmad.config.data import Augmentation, ImageSettings
 from mmad.data.randaugment import OPERATIONS, Operation
-from mmad.data.transforms import Box, Frames, colour_map, random_box
+from mmad.data.transforms import Box, Frames, colour_map, multi_scale_box, random_box
 
 
 @dataclass(frozen=True)
@@ -129,14 +129,17 @@ def draw_change(
         seed: Random seed of the run, for the signs that are drawn once per run.
         rng: Generator for this window.
     """
-    box = random_box(
-        height,
-        width,
-        area=augmentation.crop_area,
-        aspect=augmentation.crop_aspect,
-        shape=hw[1] / hw[0],
-        rng=rng,
-    )
+    if augmentation.multi_scale_crop is not None:
+        box = multi_scale_box(height, width, settings=augmentation.multi_scale_crop, hw=hw, rng=rng)
+    else:
+        box = random_box(
+            height,
+            width,
+            area=augmentation.crop_area,
+            aspect=augmentation.crop_aspect,
+            shape=hw[1] / hw[0],
+            rng=rng,
+        )
     flip = bool(rng.random() < augmentation.flip)
     operations: list[Operation] = []
     if augmentation.operations:

@@ -1,6 +1,6 @@
-"""Data sets for recognition: short clips of one action each, sampled uniformly.
+"""Data sets for recognition: short clips of one action each, and views of them.
 
-Sampling and crops are those of Li et al. (ACM MM 2024) and their mmaction2 configs.
+Crops are those of Li et al. (ACM MM 2024) and their mmaction2 configs.
 """
 
 import math
@@ -14,34 +14,15 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from mmad.config.backbones.family import BackboneFamilySettings
-from mmad.config.recognition import ClipDataSettings
+from mmad.config.recognition import ClipDataSettings, Views
 from mmad.data.clip_transform import Change, draw_look
+from mmad.data.frame_sampling import Sampling
 from mmad.data.frames import FrameCache, FrameSource
 from mmad.data.samples import FailedVideo, Sample
 from mmad.data.transforms import Box, colour_map, subtract_background
 from mmad.errors import VideoError
 from mmad.structures import Annotations, ClipRecord, FeatureGrid
 from mmad.video.index import index_video
-
-
-def training_frames(num_frames: int, *, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """One random frame from each of ``count`` equal parts of a clip, ends included, ascending."""
-    edges = np.round((num_frames - 1) / count * np.arange(count + 1)).astype(np.int64)
-    return rng.integers(edges[:-1], edges[1:] + 1)
-
-
-def evaluation_frames(num_frames: int, *, count: int, num_views: int) -> NDArray[np.int64]:
-    """Frames of ``num_views`` views of a clip, shape (num_views, count).
-
-    View k lies (k + 1) / (num_views + 1) of a part behind the start of each part.
-
-    >>> evaluation_frames(33, count=4, num_views=1).tolist()
-    [[4, 12, 20, 28]]
-    """
-    part = (num_frames - 1) / count
-    starts = np.round(part * np.arange(count)).astype(np.int64)
-    offsets = [int(part / (num_views + 1) * (k + 1)) for k in range(num_views)]
-    return starts[None] + np.array(offsets)[:, None]
 
 
 def evaluation_box(height: int, width: int, *, hw: tuple[int, int], least_aspect: float) -> Box:
@@ -52,6 +33,27 @@ def evaluation_box(height: int, width: int, *, hw: tuple[int, int], least_aspect
     """
     box_height, box_width = min(height, int(hw[0] / least_aspect)), min(width, hw[1])
     return Box((height - box_height) // 2, (width - box_width) // 2, box_height, box_width)
+
+
+def evaluation_crops(images: NDArray[np.uint8], views: Views) -> list[Change]:
+    """The crops of every view, as in mmaction2.
+
+    Three lie along the longer side, at its start, middle and end; ten are the corners and the
+    centre, then the same mirrored.
+    """
+    if views.crops == "centre":
+        return [whole(images, views.settings)]
+    (height, width), hw = images.shape[1:3], views.hw
+    # Crops are moved by whole steps of a half or a quarter of what is free.
+    steps = 2 if views.crops == "three" else 4
+    down, right = (height - hw[0]) // steps, (width - hw[1]) // steps
+    if views.crops == "ten":
+        places = [(0, 0), (0, 4), (4, 0), (4, 4), (2, 2)]
+    else:
+        places = [(0, 1), (1, 1), (2, 1)] if height > width else [(1, 0), (1, 1), (1, 2)]
+    boxes = [Box(down * y, right * x, *hw) for y, x in places]
+    flips = (False, True) if views.crops == "ten" else (False,)
+    return [Change(box, hw, flip=flip) for flip in flips for box in boxes]
 
 
 def repeats(count: int, *, below: int | None) -> int:
@@ -94,6 +96,7 @@ class _Clips(Dataset):
         self._settings = settings
         self._backbone = backbone
         self._clip_frames = backbone.clip_frames
+        self._sampling = Sampling.of(settings, clip_frames=backbone.clip_frames)
         cache = cache or FrameCache(budget_gb=settings.cache_gb)
         self._source = FrameSource(settings, training=training, cache=cache)
 
@@ -110,21 +113,25 @@ class _Clips(Dataset):
         record: ClipRecord,
         wanted: NDArray[np.int64],
         images: NDArray[np.uint8],
-        change: Change,
+        crops: Sequence[Change],
         colour: NDArray[np.float32],
         *,
         later: bool = False,
     ) -> Streams:
         """The sample of ``images``, and that of the optical flow of the same frames if used."""
         if self._settings.flow is None:
-            return self._sample(record, images, change, colour, later=later)
+            return self._sample(record, images, crops, colour, later=later)
         # A mirrored flow image would show the colours of the opposite direction.
-        change = replace(change, flip=False)
-        sample = self._sample(record, images, change, colour, later=later)
-        return sample, self._flow(sample, record, wanted, change)
+        crops = [replace(crop, flip=False) for crop in crops]
+        sample = self._sample(record, images, crops, colour, later=later)
+        return sample, self._flow(sample, record, wanted, crops)
 
     def _flow(
-        self, sample: Sample, record: ClipRecord, wanted: NDArray[np.int64], change: Change
+        self,
+        sample: Sample,
+        record: ClipRecord,
+        wanted: NDArray[np.int64],
+        crops: Sequence[Change],
     ) -> Sample:
         """The optical flow of the frames of a sample, cropped the same way.
 
@@ -141,20 +148,20 @@ class _Clips(Dataset):
             )
         images = self._read(path, wanted)
         # Changes of pixel values (operations, erasing) are for RGB images only.
-        cut = replace(change, operations=(), erase=None)
+        cuts = [replace(crop, operations=(), erase=None) for crop in crops]
         later = sample.change is not None
         return replace(
             sample,
-            frames=images if later else cut(torch.from_numpy(images)).numpy(),
+            frames=images if later else self._cropped(images, cuts),
             colour=colour_map(images, self._backbone.colours),
-            change=cut if later else None,
+            change=cuts[0] if later else None,
         )
 
     def _sample(
         self,
         record: ClipRecord,
         images: NDArray[np.uint8],
-        change: Change,
+        crops: Sequence[Change],
         colour: NDArray[np.float32],
         *,
         later: bool,
@@ -163,10 +170,11 @@ class _Clips(Dataset):
         video = index_video(record.path)
         label = [] if record.label is None else [record.label]
         num_steps = self._clip_frames // self._backbone.frames_per_step
+        frames = images if later else self._cropped(images, crops)
         return Sample(
             record.clip_id,
-            images if later else change(torch.from_numpy(images)).numpy(),
-            len(images),
+            frames,
+            len(frames),
             colour,
             # The frames are sampled from the whole clip, so the steps are spread over all of it.
             FeatureGrid(video.fps, video.num_frames / num_steps, num_steps),
@@ -174,9 +182,15 @@ class _Clips(Dataset):
                 np.array([[0.0, video.duration_seconds]] * len(label)).reshape(-1, 2),
                 np.array(label, dtype=np.int64),
             ),
-            change if later else None,
+            crops[0] if later else None,
             self._source.found(record.path),
         )
+
+    def _cropped(self, images: NDArray[np.uint8], crops: Sequence[Change]) -> NDArray[np.uint8]:
+        """All crops of the first view, then all of the next."""
+        frames = torch.from_numpy(images)
+        cropped = [crop(frames).unflatten(0, (-1, self._clip_frames)) for crop in crops]
+        return torch.stack(cropped, dim=1).flatten(0, 2).numpy()
 
 
 class TrainingClips(_Clips):
@@ -230,7 +244,7 @@ class TrainingClips(_Clips):
         assert record.path is not None
         settings = self._settings
         count = index_video(record.path).num_frames
-        wanted = training_frames(count, count=self._clip_frames, rng=rng)
+        wanted = self._sampling.training(count, rng=rng)
         images = self._images(record.path, wanted)
         change, colour = draw_look(
             images,
@@ -241,7 +255,7 @@ class TrainingClips(_Clips):
             rng=rng,
         )
         later = settings.augment_on == "device"
-        return self._streams(record, wanted, images, change, colour, later=later)
+        return self._streams(record, wanted, images, [change], colour, later=later)
 
 
 class EvaluationClips(_Clips):
@@ -249,23 +263,21 @@ class EvaluationClips(_Clips):
 
     Args:
         records: Clips with their paths.
-        settings: Data settings.
+        views: Views of each clip, with the data settings.
         backbone: Settings of the backbone that the frames are for.
-        num_views: Number of views of each clip.
         cache: Cache of decoded frames.
     """
 
     def __init__(
         self,
         records: Sequence[ClipRecord],
-        settings: ClipDataSettings,
+        views: Views,
         *,
         backbone: BackboneFamilySettings,
-        num_views: int,
         cache: FrameCache | None = None,
     ) -> None:
-        super().__init__(records, settings, backbone=backbone, training=False, cache=cache)
-        self._num_views = num_views
+        super().__init__(records, views.settings, backbone=backbone, training=False, cache=cache)
+        self._views = views
 
     def __len__(self) -> int:
         return len(self.records)
@@ -275,15 +287,12 @@ class EvaluationClips(_Clips):
         record = self.records[index]
         assert record.path is not None
         try:
-            wanted = evaluation_frames(
-                index_video(record.path).num_frames,
-                count=self._clip_frames,
-                num_views=self._num_views,
-            ).reshape(-1)
+            count = index_video(record.path).num_frames
+            wanted = self._sampling.evaluation(count, num_views=self._views.num_clips).reshape(-1)
             images = self._images(record.path, wanted)
-            change = whole(images, self._settings)
+            crops = evaluation_crops(images, self._views)
             colour = colour_map(images, self._backbone.colours)
-            return self._streams(record, wanted, images, change, colour)
+            return self._streams(record, wanted, images, crops, colour)
         except VideoError as error:
             return FailedVideo(record.clip_id, str(error))
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmad.config.backbones.family import ColourStatistics
+from mmad.config.data import MultiScaleCrop
 
 Frames = NDArray[np.uint8]
 
@@ -66,6 +67,46 @@ def random_box(
             left = int(rng.integers(0, width - box_width + 1))
             return Box(top, left, box_height, box_width)
     return centre_box(height, width, aspect=shape)
+
+
+# Where a fixed crop lies, (down, right) in quarters of what is free: corners and centre, then edges
+# and the middles of the quarters.
+_FIVE = ((0, 0), (0, 4), (4, 0), (4, 4), (2, 2))
+_THIRTEEN = (*_FIVE, (2, 0), (2, 4), (4, 2), (0, 2), (1, 1), (1, 3), (3, 1), (3, 3))
+
+
+def multi_scale_box(
+    height: int,
+    width: int,
+    *,
+    settings: MultiScaleCrop,
+    hw: tuple[int, int],
+    rng: np.random.Generator,
+) -> Box:
+    """A box of one of a few sizes at one of a few places, as in mmaction2.
+
+    Sides that differ from those of the result, ``hw``, by less than 3 pixels are made equal.
+    """
+    short = min(height, width)
+    sides = [max(int(short * scale), 1) for scale in settings.scales]
+    sizes = [
+        (high, wide)
+        for i, high in enumerate(sides)
+        for j, wide in enumerate(sides)
+        if abs(i - j) <= settings.max_gap
+    ]
+    box_height, box_width = (
+        wanted if abs(side - wanted) < 3 and wanted <= short else side
+        for side, wanted in zip(sizes[rng.integers(len(sizes))], hw, strict=True)
+    )
+    if settings.places == "random":
+        top = int(rng.integers(height - box_height + 1))
+        left = int(rng.integers(width - box_width + 1))
+        return Box(top, left, box_height, box_width)
+    places = _FIVE if settings.places == "five" else _THIRTEEN
+    down, right = places[rng.integers(len(places))]
+    top, left = (height - box_height) // 4 * down, (width - box_width) // 4 * right
+    return Box(top, left, box_height, box_width)
 
 
 def subtract_background(frames: Frames, *, num_frames: int = 15) -> Frames:

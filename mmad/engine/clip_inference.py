@@ -1,7 +1,7 @@
 """Scores of clips: views, network, probabilities, both levels; and the files they go to."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +10,9 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
-from mmad.config.recognition import RecognitionConfig
+from mmad.config.recognition import RecognitionConfig, Views
 from mmad.data.clips import EvaluationClips
+from mmad.data.frame_sampling import Sampling
 from mmad.data.frames import FrameCache
 from mmad.data.samples import FailedVideo, Packer
 from mmad.engine.precision import choose_precision
@@ -27,7 +28,8 @@ from mmad.evaluation.level_fusion import combine_levels
 from mmad.labels import LabelMap
 from mmad.models.recognisers.whole import Recogniser
 from mmad.structures import ClipRecord
-from mmad.video.reading import ReadVideo
+from mmad.video.reading import ReadVideo, notices
+from mmad.wording import count
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,29 @@ class RecognizedClips:
         details: Features and curves of the readable clips.
         failures: Clips that could not be read.
         read: What decoding the other files has shown.
+        notices: What to tell about them.
     """
 
     scores: RecognitionScores
     details: RecognitionDetails
     failures: list[FailedVideo]
-    read: Mapping[str, ReadVideo] = field(default_factory=dict)
+    read: Mapping[str, ReadVideo]
+    notices: list[str]
+
+
+def clip_notices(videos: Sequence[ReadVideo], *, config: RecognitionConfig) -> list[str]:
+    """Notices of clips that were read: how many repeat frames, then those of `notices`."""
+    frames = config.backbone.clip_frames
+    span = Sampling.of(config.data, clip_frames=frames).span
+    short = sum(video.num_frames < span for video in videos)
+    told = []
+    if short:
+        view = f"the {span} frames " + ("of a view" if span == frames else "that a view spans")
+        verb = "has" if short == 1 else "have"
+        told.append(
+            f"{short} of {count(len(videos), 'clip')} {verb} fewer than {view}; frames are repeated"
+        )
+    return told + notices(videos)
 
 
 def num_streams(config: RecognitionConfig) -> int:
@@ -85,7 +104,7 @@ def recognize_clips(
     config: RecognitionConfig,
     *,
     labels: LabelMap,
-    num_views: int,
+    views: Views,
     device: torch.device,
     cache: FrameCache | None = None,
     progress: Callable[[int], object] | None = None,
@@ -97,7 +116,7 @@ def recognize_clips(
         clips: Clips with their paths.
         config: Configuration of the model.
         labels: Labels of the model.
-        num_views: Number of views of each clip, whose probabilities are averaged.
+        views: Views of each clip, over which ``inference.average`` is taken.
         device: Device to compute on.
         cache: Cache of frames for repeated validation.
         progress: Called with the number of clips after each batch.
@@ -106,9 +125,8 @@ def recognize_clips(
     loader = DataLoader(
         EvaluationClips(
             clips,
-            config.data,
+            views,
             backbone=config.backbone,
-            num_views=num_views,
             cache=cache,
         ),
         batch_size=config.inference.batch_clips,
@@ -132,13 +150,14 @@ def recognize_clips(
                 outputs = model(on_device.clips, on_device.colours, on_device.clips_per_window)
             names = batch.video_ids[:: num_streams(config)]
             ids += names
-            actions.append(_mean_probability(outputs.fine, num_views))
-            features.append(outputs.pooled.float().unflatten(0, (-1, num_views)).mean(dim=1))
+            average = config.inference.average
+            actions.append(_averaged(outputs.fine, len(views), average=average))
+            features.append(outputs.pooled.float().unflatten(0, (-1, len(views))).mean(dim=1))
             # Groups of channels are not steps in time.
             rows = outputs.fine_frame if config.heads.rows_are_steps else None
-            curves.append(_middle_curves(rows, len(names), num_views))
+            curves.append(_middle_curves(rows, len(names), views))
             if outputs.coarse is not None:
-                parts.append(_mean_probability(outputs.coarse, num_views))
+                parts.append(_averaged(outputs.coarse, len(views), average=average))
             if progress is not None:
                 progress(len(batch) // num_streams(config))
     model.train(was_training)
@@ -149,18 +168,24 @@ def recognize_clips(
     details = RecognitionDetails(
         tuple(ids), torch.cat(features).cpu().numpy(), torch.cat(curves).cpu().numpy()
     )
-    return RecognizedClips(RecognitionScores(tuple(ids), *scores), details, failures, read)
+    told = clip_notices(list(read.values()), config=config)
+    return RecognizedClips(RecognitionScores(tuple(ids), *scores), details, failures, read, told)
 
 
-def _middle_curves(logits: Tensor | None, num_clips: int, num_views: int) -> Tensor:
+def _middle_curves(logits: Tensor | None, num_clips: int, views: Views) -> Tensor:
     """Probabilities over the steps of the middle view of each clip, (V, T, K)."""
     if logits is None:
         return torch.zeros(num_clips, 0, 0)
     probabilities = functional.softmax(logits.float(), dim=1)
-    by_view = probabilities.unflatten(0, (num_clips, num_views, -1))
-    return by_view[:, num_views // 2]
+    by_view = probabilities.unflatten(0, (num_clips, len(views), -1))
+    return by_view[:, views.middle]
 
 
-def _mean_probability(logits: Tensor, num_views: int) -> np.ndarray:
-    probabilities = functional.softmax(logits.double(), dim=1)
-    return probabilities.unflatten(0, (-1, num_views)).mean(dim=1).cpu().numpy()
+def _averaged(logits: Tensor, num_views: int, *, average: str) -> np.ndarray:
+    """Probabilities of each clip: the mean over views, or those of the mean logits."""
+    logits_CVK = logits.double().unflatten(0, (-1, num_views))
+    if average == "score":
+        averaged = functional.softmax(logits_CVK.mean(dim=1), dim=-1)
+    else:
+        averaged = functional.softmax(logits_CVK, dim=-1).mean(dim=1)
+    return averaged.cpu().numpy()

@@ -4,6 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,12 @@ from mmad.config.recognition import ClipTrainingSettings, RecognitionConfig
 from mmad.data.clips import TrainingClips, flow_path
 from mmad.data.frames import FrameCache
 from mmad.data.samples import Batch, Packer
-from mmad.engine.clip_inference import num_streams, recognize_clips, write_recognized
+from mmad.engine.clip_inference import (
+    clip_notices,
+    num_streams,
+    recognize_clips,
+    write_recognized,
+)
 from mmad.engine.distributed import Processes
 from mmad.engine.runs.folder import RunFolder
 from mmad.engine.task import Experiment, FirstReading, Validation
@@ -74,7 +80,7 @@ class RecognitionTask:
         # Without body parts all actions share one, which is not trained on.
         self._parents = torch.tensor(labels.parents or (0,) * len(labels))
         self._validation = validation
-        self._reading = FirstReading()
+        self._reading = FirstReading(partial(clip_notices, config=config))
         self._processes = processes
         self._folder = folder
         self._cache = cache
@@ -131,6 +137,7 @@ class RecognitionTask:
     def validate(self, model: nn.Module, *, quiet: bool = False) -> Validation:
         """F1_mean, with the predictions."""
         if not self._validation:
+            self._reading.tell({})
             return Validation(0.0, {})
         assert isinstance(model, Recogniser)
         device = self._processes.device
@@ -141,7 +148,7 @@ class RecognitionTask:
                 clips,
                 self._config,
                 labels=self._labels,
-                num_views=self._config.data.val_clips,
+                views=self._config.data.views("val"),
                 device=device,
                 cache=self._cache,
                 progress=progress.update,

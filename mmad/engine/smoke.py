@@ -41,7 +41,7 @@ def smoke_config(config: AnyConfig, *, data: Path) -> AnyConfig:
     if isinstance(config, DetectionRun):
         update["detector"] = config.detector.tiny()
     if isinstance(config, FeatureRun):
-        few = {"max_videos": 2, "window_steps": 64, "num_workers": 0}
+        few: dict[str, Any] = {"max_videos": 2, "window_steps": 64, "num_workers": 0}
         few |= _feature_places(config, data)
     else:
         update["backbone"], side = config.backbone.tiny()
@@ -53,7 +53,8 @@ def smoke_config(config: AnyConfig, *, data: Path) -> AnyConfig:
             } | _video_places(config, data)
         else:
             update["heads"] = config.heads.tiny()
-            few |= {"max_clips": 2} | _clip_places(config, data)
+            few |= {"max_clips": 2, "test_image_size": None, "test_short_side": None}
+            few |= _clip_places(config, data)
     update["data"] = config.data.model_copy(update=few)
     return config.model_copy(update=update)
 

@@ -1,7 +1,7 @@
 """The contract of a task: data, model, losses and validation."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -35,9 +35,14 @@ class Validation:
 
 
 class FirstReading:
-    """Warns once of notices about the video files of a training and its first validation."""
+    """Warns once of notices about the video files of a training and its first validation.
 
-    def __init__(self) -> None:
+    Args:
+        notices: The notices about files.
+    """
+
+    def __init__(self, notices: Callable[[Sequence[ReadVideo]], list[str]] = notices) -> None:
+        self._notices = notices
         self._trained_on: dict[str, ReadVideo] = {}
         self._has_told = False
 
@@ -52,7 +57,7 @@ class FirstReading:
             return
         self._has_told = True
         for name, read in (("training", self._trained_on), ("validation", validation)):
-            for notice in notices(list(read.values())):
+            for notice in self._notices(list(read.values())):
                 _logger.warning("%s: %s", name, notice)
 
 

@@ -4,14 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
-from mmad.data.clips import (
-    EvaluationClips,
-    TrainingClips,
-    evaluation_box,
-    evaluation_frames,
-    training_frames,
-)
+from mmad.config.recognition import ClipDataSettings
+from mmad.data.clip_transform import Change
+from mmad.data.clips import EvaluationClips, TrainingClips, evaluation_box, evaluation_crops
 from mmad.data.samples import FailedVideo, Sample
 from mmad.data.transforms import Box
 from mmad.engine.recognition import read_clips
@@ -20,34 +17,6 @@ from mmad.labels import MA52
 from mmad.structures import ClipRecord
 from support.clips import write_clip
 from support.synthetic_data import tiny_clip_config
-
-
-@pytest.mark.parametrize("num_frames", [1, 9, 16, 17, 45, 300])
-def test_training_frames_are_one_of_each_part(num_frames: int) -> None:
-    part = (num_frames - 1) / 16
-    seen = [set() for _ in range(16)]
-    for seed in range(300):
-        frames = training_frames(num_frames, count=16, rng=np.random.default_rng(seed))
-        for place, frame in enumerate(frames.tolist()):
-            assert round(part * place) <= frame <= round(part * (place + 1))
-            seen[place].add(frame)
-    if num_frames <= 45:  # both ends of each part are drawn
-        assert all(
-            len(s) == round(part * (i + 1)) - round(part * i) + 1 for i, s in enumerate(seen)
-        )
-
-
-@pytest.mark.parametrize("num_views", [1, 2, 3])
-def test_test_frames_as_specified(num_views: int) -> None:
-    for num_frames in (1, 10, 16, 33, 45, 451):
-        part = (num_frames - 1) / 16
-        expected = [
-            [round(part * i) + int(part / (num_views + 1) * (k + 1)) for i in range(16)]
-            for k in range(num_views)
-        ]
-        found = evaluation_frames(num_frames, count=16, num_views=num_views)
-        assert found.tolist() == expected
-        assert found.max() < num_frames
 
 
 def test_the_crop_at_test_is_at_most_373_high() -> None:
@@ -76,12 +45,85 @@ def test_a_clip_is_the_same_for_the_same_seed(videos: Path) -> None:
 
 
 def test_views_of_a_clip_lie_one_behind_the_other(videos: Path) -> None:
-    config = tiny_clip_config(videos)
+    config = tiny_clip_config(videos, data__val_clips=3)
     clips = read_clips(config, "val", labels=MA52)
-    three = EvaluationClips(clips, config.data, backbone=config.backbone, num_views=3)[0]
+    three = EvaluationClips(clips, config.data.views("val"), backbone=config.backbone)[0]
     assert isinstance(three, Sample)
     assert three.frames.shape == (48, 32, 32, 3)
     assert three.video_id == clips[0].clip_id
+
+
+def data(**changes: object) -> ClipDataSettings:
+    return ClipDataSettings(train=["x"], clips="y", **changes)
+
+
+def boxes(changes: list[Change]) -> list[tuple[int, int, bool]]:
+    return [(change.box.left, change.box.top, change.flip) for change in changes]
+
+
+def test_three_crops_lie_along_the_longer_side() -> None:
+    views = data(test_crops="three", test_short_side=256, test_image_size=256).views("test")
+    wide = evaluation_crops(np.zeros((1, 256, 341, 3), np.uint8), views)
+    step = (341 - 256) // 2  # as in mmaction2, so that one column is in no crop
+    assert boxes(wide) == [(0, 0, False), (step, 0, False), (2 * step, 0, False)]
+    assert all(change.hw == (256, 256) for change in wide)
+    high = evaluation_crops(np.zeros((1, 455, 256, 3), np.uint8), views)
+    step = (455 - 256) // 2
+    assert boxes(high) == [(0, 0, False), (0, step, False), (0, 2 * step, False)]
+    assert (views.num_crops, len(views), views.middle) == (3, 9, 3 + 1)
+
+
+def test_ten_crops_are_corners_and_centre_and_mirrored() -> None:
+    views = data(test_crops="ten", test_clips=1).views("test")
+    found = boxes(evaluation_crops(np.zeros((1, 256, 341, 3), np.uint8), views))
+    x, y = (341 - 224) // 4, (256 - 224) // 4
+    places = [(0, 0), (4 * x, 0), (0, 4 * y), (4 * x, 4 * y), (2 * x, 2 * y)]
+    assert found == [(*place, flip) for flip in (False, True) for place in places]
+    assert (len(views), views.middle) == (10, 4)
+
+
+def test_all_crops_of_a_view_then_those_of_the_next(videos: Path) -> None:
+    changes = {"data__resize": "crop", "data__short_side": 48, "data__test_clips": 2}
+    config = tiny_clip_config(videos, data__test_crops="three", **changes)
+    clips = read_clips(config, "val", labels=MA52)
+    alone = tiny_clip_config(videos, data__least_aspect=1.0, **changes)
+    many, one = (
+        EvaluationClips(clips, c.data.views("test"), backbone=c.backbone)[0]
+        for c in (config, alone)
+    )
+    assert isinstance(many, Sample)
+    assert isinstance(one, Sample)
+    by_view = many.frames.reshape(2, 3, 16, 32, 32, 3)
+    # These videos are square: three crops lie side by side at half height.
+    assert (by_view[:, 1] == one.frames.reshape(2, 16, 32, 32, 3)).all()
+    assert (by_view[:, 0, :, :, 8:] == by_view[:, 1, :, :, :-8]).all()  # (48 - 32) // 2
+    assert many.num_valid_frames == 2 * 3 * 16
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"frame_interval": 2}, r"2 is that of dense views.*set data\.sampling=dense"),
+        (
+            {"sampling": "segments", "view_places": "middles", "test_clips": 3},
+            r"test_clips 3: segments have two views in the middles.*data\.view_places=ends",
+        ),
+        ({"test_crops": "three", "resize": "squash"}, r"test_crops three needs data\.resize=crop"),
+        (
+            {"val_crops": "ten", "short_side": 200},
+            r"val_crops ten: crops of 224x224 pixels are larger than images of short side 200; "
+            r"set a larger data\.short_side",
+        ),
+        (
+            {"test_crops": "three", "test_image_size": 288, "test_short_side": 256},
+            r"crops of 288x288 .*short side 256; set a larger data\.test_short_side",
+        ),
+        ({"test_crops": "ten", "flow": "f"}, "ten mirrors images, and flow has a direction"),
+    ],
+)
+def test_views_that_make_no_sense_are_refused(changes: dict, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        data(**changes)
 
 
 def test_rare_classes_are_repeated_and_drawn_more_often(videos: Path) -> None:
@@ -104,7 +146,7 @@ def test_a_clip_that_cannot_be_read_is_told(videos: Path, tmp_path: Path) -> Non
     clip = read_clips(config, "val", labels=MA52)[0]
     (tmp_path / clip.clip_id).write_bytes(b"no video")
     broken = type(clip)(clip.clip_id, clip.label, "val", tmp_path / clip.clip_id)
-    failed = EvaluationClips([broken], config.data, backbone=config.backbone, num_views=1)[0]
+    failed = EvaluationClips([broken], config.data.views("val"), backbone=config.backbone)[0]
     assert isinstance(failed, FailedVideo)
     assert clip.clip_id in failed.message
 
@@ -125,7 +167,7 @@ def test_a_truncated_clip_fails_or_is_told(videos: Path, tmp_path: Path) -> None
     record = ClipRecord("a.mp4", None, "test", clip)
     for share, kind in ((0.1, FailedVideo), (1.0, Sample)):
         config = tiny_clip_config(videos, data__max_missing=share)
-        found = EvaluationClips([record], config.data, backbone=config.backbone, num_views=1)[0]
+        found = EvaluationClips([record], config.data.views("val"), backbone=config.backbone)[0]
         assert isinstance(found, kind)
     assert isinstance(found, Sample)
     assert found.read is not None

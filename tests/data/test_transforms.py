@@ -5,7 +5,15 @@ import pytest
 import torch
 
 from mmad.config.backbones.family import STATISTICS
-from mmad.data.transforms import Box, centre_box, colour_map, random_box, subtract_background
+from mmad.config.data import MultiScaleCrop
+from mmad.data.transforms import (
+    Box,
+    centre_box,
+    colour_map,
+    multi_scale_box,
+    random_box,
+    subtract_background,
+)
 from mmad.video.reader import scaled_size
 
 
@@ -76,3 +84,43 @@ def test_background_is_grey_and_movement_is_not() -> None:
     assert out[4, 2, 2].tolist() == [0] * 3  # 128 - 180, cut
     out[3, 1, 1] = out[4, 2, 2] = 128
     assert (out == 128).all()
+
+
+def drawn_boxes(settings: MultiScaleCrop, *, height: int, width: int, times: int) -> set[Box]:
+    return {
+        multi_scale_box(
+            height, width, settings=settings, hw=(224, 224), rng=np.random.default_rng(seed)
+        )
+        for seed in range(times)
+    }
+
+
+def test_multi_scale_crops_are_those_of_tsn() -> None:
+    found = drawn_boxes(MultiScaleCrop(places="thirteen"), height=256, width=340, times=4000)
+    sides = [256, 224, 192, 168]  # int(256 * 0.66) = 168
+    expected = set()
+    for i, height in enumerate(sides):
+        for j, width in enumerate(sides):
+            if abs(i - j) > 1:
+                continue
+            down, right = (256 - height) // 4, (340 - width) // 4
+            fixed = [(0, 0), (0, 4), (4, 0), (4, 4), (2, 2), (2, 0), (2, 4), (4, 2), (0, 2)]
+            fixed += [(1, 1), (1, 3), (3, 1), (3, 3)]
+            expected |= {Box(down * y, right * x, height, width) for y, x in fixed}
+    assert found == expected
+
+
+def test_multi_scale_crops_of_one_aspect_and_nearly_the_result() -> None:
+    # 0.87 of 256 is 222.7: 222 pixels, which are less than 3 from the 224 of the result.
+    settings = MultiScaleCrop(scales=[1.0, 0.87], max_gap=0)
+    found = drawn_boxes(settings, height=256, width=300, times=300)
+    assert {(box.height, box.width) for box in found} == {(256, 256), (224, 224)}
+    assert {(box.top, box.left) for box in found if box.height == 224} == {
+        (8 * y, 19 * x) for y, x in ((0, 0), (0, 4), (4, 0), (4, 4), (2, 2))
+    }
+
+
+def test_multi_scale_crops_anywhere() -> None:
+    settings = MultiScaleCrop(scales=[0.5], places="random")
+    found = drawn_boxes(settings, height=8, width=10, times=500)
+    assert found == {Box(top, left, 4, 4) for top in range(5) for left in range(7)}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from mmad.cli.main import app
 from mmad.config.reading import dump_config, parse_any_config
 from mmad.data.clips import TrainingClips
 from mmad.data.samples import Sample
+from mmad.engine.clip_inference import _averaged
 from mmad.engine.recognition import read_clips
 from mmad.engine.runs.folder import RunFolder
 from mmad.engine.runs.load import load_recogniser, load_run
@@ -198,6 +200,74 @@ def test_predict_eval_and_recognize(run: Path, videos: Path, tmp_path: Path) -> 
     best = int(scores.action_scores[scores.clip_ids.index(clip.name)].argmax())
     assert MA52.title(best) in said
     assert (tmp_path / "one.npz").is_file()
+
+
+def test_predict_and_recognize_draw_the_same_views(run: Path, videos: Path, tmp_path: Path) -> None:
+    """Segments, two stretches with three crops each: of the same clips the same scores."""
+    names = [line.split()[0] for line in (videos / "annotations/ma52_val.txt").open()]
+    changes = ["data.sampling=segments", "data.test_crops=three", "data.test_clips=2"]
+    changes += ["data.resize=crop", "data.short_side=48", "inference.average=score"]
+    out = tmp_path / "predicted.csv"
+    call = ["predict", str(run), *changes, "--subset", "val", "--out", str(out), "--details"]
+    assert CliRunner().invoke(app, call).exit_code == 0
+    other = tmp_path / "run"
+    shutil.copytree(run, other)
+    content = yaml.safe_load((run / "config.yaml").read_text())
+    for change in changes:
+        key, value = change.split("=")
+        group, name = key.split(".")
+        content[group][name] = yaml.safe_load(value)
+    (other / "config.yaml").write_text(yaml.safe_dump(content))
+    recognized = tmp_path / "recognized.csv"
+    clips = [str(videos / "clips" / name) for name in names]
+    call = ["recognize", *clips, "--checkpoint", str(other), "--out", str(recognized)]
+    assert CliRunner().invoke(app, call).exit_code == 0
+    predicted, found = (read_scores(p.with_suffix(".npz"), labels=MA52) for p in (out, recognized))
+    assert predicted.clip_ids == found.clip_ids == tuple(names)
+    np.testing.assert_allclose(found.action_scores, predicted.action_scores, atol=1e-6)
+    plain = read_scores(run / "predictions" / "val.npz", labels=MA52)
+    assert np.abs(plain.action_scores - predicted.action_scores).max() > 1e-5
+
+
+def test_scores_or_probabilities_are_averaged() -> None:
+    logits = torch.tensor([[0.0, 2.0], [4.0, 0.0], [1.0, 1.0], [1.0, 3.0]])  # two clips, two views
+    first = 1 / (1 + np.exp(-np.array([-2.0, 4.0])))  # of class 0 in each view of the first clip
+    second = 1 / (1 + np.exp(-np.array([0.0, -2.0])))
+    found = _averaged(logits, 2, average="probability")
+    np.testing.assert_allclose(found[:, 0], [first.mean(), second.mean()])
+    found = _averaged(logits, 2, average="score")
+    np.testing.assert_allclose(found[:, 0], 1 / (1 + np.exp(-np.array([2.0 - 1, 1.0 - 2]))))
+
+
+def test_short_clips_repeat_frames_and_this_is_said_once(
+    videos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = tiny_clip_config(
+        videos,
+        data__sampling="dense",
+        data__frame_interval=1000,
+        data__val=[],
+        training={
+            "optimizer": "sgd",
+            "epochs": 3,
+            "batch_videos": 12,
+            "schedule": "steps",
+            "milestones": [1, 2],
+            "warmup_epochs": 0,
+            "learning_rate": 0.01,
+            "threads": 1,
+        },
+    )
+    folder = train_run(config, out=tmp_path / "run", quiet=True)
+    span = 15 * 1000 + 1
+    told = [row.message for row in caplog.records if "frames are repeated" in row.message]
+    assert told == [
+        f"training: 24 of 24 clips have fewer than the {span} frames that a view spans; frames are "
+        "repeated"
+    ]
+    rates = [row["learning_rate"] for row in folder.rows() if row["kind"] == "step"]
+    # Two steps in each epoch.
+    assert rates == pytest.approx([0.01] * 2 + [0.001] * 2 + [0.0001] * 2)
 
 
 def test_bad_input_is_told(run: Path, videos: Path, tmp_path: Path) -> None:
