@@ -1,6 +1,7 @@
 """``mmad report``: write an HTML report."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,7 +10,6 @@ import typer
 
 from mmad.annotations.elan_reader import ElanChoice
 from mmad.cli._inputs import (
-    annotated_clips,
     data_of_run,
     is_recognition,
     newest_predictions,
@@ -17,7 +17,7 @@ from mmad.cli._inputs import (
     run_of,
     subset_of,
 )
-from mmad.cli._labels import label_choice, labels_of_clips
+from mmad.cli._labels import label_choice
 from mmad.cli._options import (
     AnnotationsOption,
     LabelsOption,
@@ -31,12 +31,12 @@ from mmad.cli._options import (
     TierTypeOption,
     levels_of,
 )
+from mmad.cli._recogniser import clips_of, draw_recognisers, read_recogniser
 from mmad.config.reading import load_any_config
 from mmad.config.run import DetectionRun
 from mmad.errors import ConfigError, PredictionError
-from mmad.evaluation.clips.details import details_path, read_details
 from mmad.evaluation.clips.recognition import evaluate_recognition
-from mmad.evaluation.clips.scores import read_scores, to_recognitions
+from mmad.evaluation.clips.scores import to_recognitions
 from mmad.evaluation.detection import evaluate_detections, parse_tiou
 from mmad.evaluation.error_analysis import analyse_errors
 from mmad.labels import MA52
@@ -57,6 +57,18 @@ def report(
     ] = None,
     videos: Annotated[
         Path | None, typer.Option(help="Folder of the video files; default: that of the run.")
+    ] = None,
+    figures: Annotated[
+        Path | None,
+        typer.Option(help="Folder for a recogniser's figures for a paper (PNG, SVG, PDF)."),
+    ] = None,
+    compare: Annotated[
+        Path | None,
+        typer.Option(help="Run or predictions of another recogniser, beside this in --figures."),
+    ] = None,
+    clip: Annotated[
+        list[str] | None,
+        typer.Option(help="Clip whose probabilities --figures shows; repeat it for several."),
     ] = None,
     subset: RunSubsetOption = None,
     protocol: ProtocolOption = "mma52",
@@ -81,9 +93,25 @@ def report(
     subset = subset or subset_of(predictions)
     if videos is not None and not videos.is_dir():
         raise PredictionError(f"--videos {videos}: there is no such folder")
+    if figures is None and (compare is not None or clip):
+        raise PredictionError("--compare and --clip are for figures; pass --figures FOLDER")
     if is_recognition(predictions):
-        report_recognition(predictions, annotations, videos, subset=subset, labels=labels, out=out)
+        chosen = FigureOptions(figures, compare, clip or [])
+        report_recognition(
+            predictions,
+            annotations,
+            videos,
+            subset=subset,
+            labels=labels,
+            out=out,
+            figures=chosen,
+        )
         return
+    if figures is not None:
+        raise PredictionError(
+            f"{predictions}: predictions of a detector; its figures come from "
+            f"mmad error-analysis {predictions} --out {figures}"
+        )
     judged = read_judged(
         [predictions],
         annotations,
@@ -167,6 +195,21 @@ def facts_of(predictions: Path) -> dict[str, str]:
     }
 
 
+@dataclass(frozen=True)
+class FigureOptions:
+    """Figures of a recogniser.
+
+    Attributes:
+        folder: Folder of the figures; None for none.
+        compare: Run or predictions of another recogniser.
+        clips: Clips whose probabilities are shown; none: telling ones.
+    """
+
+    folder: Path | None
+    compare: Path | None
+    clips: Sequence[str]
+
+
 def report_recognition(
     predictions: Path,
     annotations: list[Path] | None,
@@ -175,38 +218,34 @@ def report_recognition(
     subset: str,
     labels: str | None,
     out: Path | None,
+    figures: FigureOptions,
 ) -> None:
-    """Write the report of a recogniser, from the scores beside its predictions.
+    """Write the report of a recogniser, from the scores beside its predictions, and its figures.
 
-    Raises: PredictionError if there are no scores, or no list of clips.
+    Raises: PredictionError if there are no scores, or no list of clips, or the recogniser to
+        compare with is of other clips or labels.
     """
-    settings = data_of_run(predictions)
-    classes = labels_of_clips(predictions, labels)
-    clips = annotated_clips(predictions, annotations, subset=subset, labels=classes)
-    folder = videos or (Path(settings["clips"]) if "clips" in settings else None)
-    scores_file = predictions.with_suffix(".npz")
-    if not scores_file.is_file():
-        raise PredictionError(
-            f"{scores_file}: the scores of all actions are not beside {predictions.name}; "
-            "mmad predict writes both"
+    source = read_recogniser(predictions, labels=labels)
+    clips = clips_of(source, annotations, subset=subset, videos=videos)
+    if figures.folder is not None:
+        other = figures.compare
+        if other is not None and other.is_dir():
+            other = newest_predictions(other, subset=subset)
+        draw_recognisers(
+            figures.folder, source, clips, compare=other, examples=figures.clips, labels=labels
         )
-    if folder is not None:
-        clips = [
-            replace(clip, path=folder / clip.clip_id) if (folder / clip.clip_id).is_file() else clip
-            for clip in clips
-        ]
-    scores = read_scores(scores_file, labels=classes)
-    details = details_path(predictions)
     path = out or default_out(predictions, subset=subset)
-    task = "Micro-action recognition" if classes == MA52 else "Action recognition"
+    task = "Micro-action recognition" if source.labels == MA52 else "Action recognition"
     write_recognition_page(
         path,
         title=title_of(predictions, task=task, subset=subset),
         facts=facts_of(predictions),
         clips=clips,
-        labels=classes,
-        report=evaluate_recognition(to_recognitions(scores), clips, labels=classes),
-        scores=scores,
-        details=read_details(details) if details.is_file() else None,
+        labels=source.labels,
+        report=evaluate_recognition(to_recognitions(source.scores), clips, labels=source.labels),
+        scores=source.scores,
+        details=source.details,
     )
     typer.echo(f"report: {path}")
+    if figures.folder is not None:
+        typer.echo(f"figures: {figures.folder}")

@@ -8,3 +8,6 @@ PART_COLOURS = (
 # One for each outcome of a detection (true positive, double, wrong label, localisation, confusion,
 # background); distinguishable with common colour blindness, also side by side in this order.
 OUTCOME_COLOURS = ("#228833", "#66ccee", "#aa3377", "#ccbb44", "#ee6677", "#bbbbbb")
+
+# One for each recogniser of a figure; they differ in lightness too, for print without colour.
+RECOGNISER_COLOURS = ("#004488", "#dd9911")

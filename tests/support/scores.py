@@ -15,7 +15,8 @@ def scores_of(
     """Bodies get the sum of the scores of their actions."""
     action = np.array(rows, dtype=np.float64).reshape(-1, len(labels))
     body = np.zeros((len(action), len(labels.parent_names)))
-    np.add.at(body.T, list(labels.parents), action.T)
+    if labels.has_parents:
+        np.add.at(body.T, list(labels.parents), action.T)
     return RecognitionScores(ids or tuple(f"{i}.mp4" for i in range(len(action))), action, body)
 
 

@@ -1,0 +1,60 @@
+"""What the figures share: sizes, and the order, groups and short names of labels on axes."""
+
+import re
+from collections.abc import Sequence
+from itertools import groupby
+
+from matplotlib.figure import Figure
+
+from mmad.labels import LabelMap
+
+# Widths in inches of a column and of a page of a paper, and sizes of text in points.
+COLUMN_INCHES, PAGE_INCHES = 3.5, 7.0
+LARGE, SMALL, TINY = 7.0, 6.0, 5.5
+POINTS_PER_INCH = 72
+
+
+def labels_of(labels: LabelMap, level: str) -> LabelMap:
+    """The labels of level "action" or "body"."""
+    return labels if level == "action" else labels.parent_map
+
+
+def short_name(labels: LabelMap, label: int) -> str:
+    """The code of a label, or its name if there are no codes."""
+    return labels.codes[label] if labels.codes else labels.names[label]
+
+
+def shown_order(labels: LabelMap) -> list[int]:
+    """Labels by body part, then by the number of their code; those without in their own order.
+
+    >>> from mmad.labels import MA52
+    >>> [MA52.codes[label] for label in shown_order(MA52)[:6]]
+    ['A1', 'A2', 'A3', 'A4', 'A5', 'B1']
+    """
+
+    def place(label: int) -> tuple[int, int]:
+        number = re.search(r"\d+$", labels.codes[label]) if labels.codes else None
+        parent = labels.parents[label] if labels.has_parents else 0
+        return parent, int(number[0]) if number else label
+
+    return sorted(range(len(labels)), key=place)
+
+
+def groups_of(labels: LabelMap, order: Sequence[int]) -> list[tuple[int, int, int]]:
+    """Body part, first place and number of labels of each group in ``order``; none without body
+    parts.
+    """
+    if not labels.has_parents:
+        return []
+    found, first = [], 0
+    for parent, group in groupby(order, key=lambda label: labels.parents[label]):
+        size = len(list(group))
+        found.append((parent, first, size))
+        first += size
+    return found
+
+
+def settle(figure: Figure) -> None:
+    """Lay out the figure once for all formats; each drawing would move it a little."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")

@@ -1,0 +1,108 @@
+"""Confusion matrix of a recogniser at one level."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mmad.evaluation.clips.judged import JudgedRecogniser, shares_of_rows
+from mmad.labels import LabelMap
+from mmad.report.recogniser_figures.axes import (
+    COLUMN_INCHES,
+    LARGE,
+    PAGE_INCHES,
+    POINTS_PER_INCH,
+    SMALL,
+    TINY,
+    groups_of,
+    labels_of,
+    settle,
+    short_name,
+    shown_order,
+)
+from mmad.structures import Floats, Ints
+from mmad.wording import rounded
+
+# Up to so many labels, the share is written into each cell, and a column is wide enough.
+_FEW = 12
+_LONGEST_NAME = 40
+_NO_CLIPS = "#eeeeee"
+_LIGHTEST = 0.1
+_SMALLEST = 3.5
+
+
+def draw_confusion(one: JudgedRecogniser, *, labels: LabelMap, level: str) -> Figure:
+    """Share of the clips of each label (rows) that are recognised as each (columns)."""
+    shown = labels_of(labels, level)
+    order = shown_order(shown if level == "body" else labels)
+    counts = one.report.levels[level].confusion[np.ix_(order, order)]
+    shares = shares_of_rows(counts)
+    is_small = len(order) <= _FEW
+    width = COLUMN_INCHES if is_small else PAGE_INCHES
+    figure = Figure(figsize=(width, width), layout="constrained")
+    axis = figure.subplots()
+    axis.set_facecolor(_NO_CLIPS)
+    # White only where there is no clip: a single one of many is still seen.
+    axis.imshow(np.where(np.isnan(shares), np.nan, 0), cmap="Greys", vmin=0, vmax=1)
+    filled = np.where(shares > 0, shares, np.nan)
+    drawn = axis.imshow(filled, vmin=-_LIGHTEST, vmax=1, cmap="Blues", interpolation="nearest")
+    _name_axes(axis, figure, shown, order, counts)
+    if is_small:
+        _write_shares(axis, shares)
+    else:
+        bar = figure.colorbar(drawn, ax=axis, shrink=0.5, aspect=30, pad=0.01)
+        bar.ax.tick_params(labelsize=SMALL, length=2)
+        bar.set_ticks([0, 0.25, 0.5, 0.75, 1], labels=["0", "25", "50", "75", "100 %"])
+        bar.outline.set_linewidth(0.5)
+        bar.ax.set_ylim(0, 1)
+    if level == "action":
+        for _, first, _ in groups_of(labels, order)[1:]:
+            axis.axhline(first - 0.5, color="#555555", lw=0.4)
+            axis.axvline(first - 0.5, color="#555555", lw=0.4)
+    axis.spines[:].set(linewidth=0.5)
+    what = {"body": "body parts", "action": "actions"}[level]
+    top1 = rounded(100 * one.report.levels[level].top1)
+    axis.set_title(f"{one.name}: {what}, top-1 {top1} %", fontsize=LARGE, parse_math=False, pad=4)
+    # The matrix is square, so its width decides how high the figure has to be.
+    figure.draw_without_rendering()
+    around = axis.get_tightbbox()
+    assert around is not None
+    figure.set_figheight(around.height / figure.dpi + 0.1)
+    settle(figure)
+    return figure
+
+
+def _name_axes(axis: Axes, figure: Figure, shown: LabelMap, order: list[int], counts: Ints) -> None:
+    """Rows with names and numbers of clips, columns with codes where there are some."""
+    side_points = 0.72 * figure.get_figwidth() * POINTS_PER_INCH
+    size = min(LARGE if len(order) <= _FEW else TINY, 0.92 * side_points / len(order))
+    axis.set_ylabel("annotated (clips)", fontsize=LARGE)
+    axis.set_xlabel("recognised as", fontsize=LARGE)
+    axis.tick_params(length=0, pad=2)
+    if size < _SMALLEST:  # names that cannot be read
+        axis.set(xticks=(), yticks=())
+        return
+    places = range(len(order))
+    totals = counts.sum(axis=1).tolist()
+    rows = [
+        f"{shown.title(label)[:_LONGEST_NAME]} ({total})"
+        for label, total in zip(order, totals, strict=True)
+    ]
+    axis.set_yticks(places, rows, fontsize=size, parse_math=False)
+    columns = [short_name(shown, label)[:_LONGEST_NAME] for label in order]
+    turned = 90 if max(map(len, columns)) > 2 or len(order) > _FEW else 0
+    axis.set_xticks(places, columns, fontsize=size, parse_math=False, rotation=turned)
+
+
+def _write_shares(axis: Axes, shares: Floats) -> None:
+    """Percent of the row in each cell that is not empty."""
+    for (row, column), share in np.ndenumerate(shares):
+        if share > 0:
+            axis.text(
+                column,
+                row,
+                rounded(100 * share, 0) if share >= 0.005 else "<1",
+                fontsize=SMALL,
+                ha="center",
+                va="center",
+                color="white" if share > 0.55 else "black",
+            )
