@@ -18,6 +18,7 @@ from mmad.synthetic.dataset import SynthesisSettings, synthesize
 from mmad.video import prepare
 from mmad.video.copies import FinishedCopy
 from mmad.video.prepare import prepare_videos
+from support.commands import run_mmad
 from support.synthetic_data import tiny_content
 
 pytestmark = pytest.mark.slow
@@ -56,7 +57,7 @@ def test_a_disk_that_fills_stops_a_conversion(features: Path, tmp_path: Path) ->
     require_one_message(result, folder)
     # Nothing that a second try would take for a finished conversion.
     assert list(tmp_path.iterdir()) == []
-    assert mmad(*arguments).returncode == 0
+    run_mmad(arguments)
     assert (folder / "manifest.json").is_file()
 
 
@@ -93,7 +94,9 @@ def test_long_work_does_not_begin_without_a_place(
         "detect": ["detect", videos / "videos", "--checkpoint", "no-run", "--out", out],
         "convert": ["features", "convert", features, out / "f"],
     }[command]
-    require_one_message(mmad(*arguments), out)
+    said = run_mmad(arguments, code=2).stderr
+    assert f"mmad: {out}" in said
+    assert ": cannot be written (" in said
 
 
 def test_a_disk_that_fills_stops_the_extraction(

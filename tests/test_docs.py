@@ -1,6 +1,5 @@
 """Every command in the README and the docs is run: on tiny data, and training with --smoke."""
 
-import contextlib
 import importlib
 import json
 import re
@@ -15,11 +14,10 @@ from pathlib import Path
 import pytest
 import torch
 import typer
-from typer.testing import CliRunner
 
 from mmad.cli.main import COMMANDS as COMMANDS_OF_MMAD
-from mmad.cli.main import app
 from mmad.config.reading import dump_config
+from support.commands import run_mmad
 from support.detector_checkpoints import (
     actionformer_checkpoint,
     opentad_checkpoint,
@@ -86,18 +84,6 @@ def run(arguments: Sequence[str], folder: Path, *, code: int = 0) -> str:
 
 def mmad(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "mmad", *arguments]
-
-
-def run_here(arguments: Sequence[str], folder: Path) -> str:
-    """The output of an mmad command, run in this process: starting another takes two seconds."""
-    threads = torch.get_num_threads()
-    with contextlib.chdir(folder):
-        result = CliRunner().invoke(app, list(arguments))
-    torch.set_num_threads(threads)
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise AssertionError(f"mmad {arguments}\n{result.output}") from result.exception
-    assert result.exit_code == 0, f"mmad {arguments}\n{result.output}"
-    return result.stdout
 
 
 def write_other_data_sets(folder: Path, content: dict) -> None:
@@ -220,7 +206,7 @@ def test_commands_of_the_page_run(page: Path, world: Path, tmp_path: Path) -> No
             continue
         here = mmad()
         if words[: len(here)] == here and "broken" not in command:
-            run_here(words[len(here) :], folder)
+            run_mmad(words[len(here) :], folder=folder)
         else:
             run(words, folder, code=2 if "broken" in command else 0)
 

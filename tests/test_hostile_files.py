@@ -3,8 +3,6 @@
 import gzip
 import io
 import json
-import subprocess
-import sys
 import zipfile
 from itertools import pairwise
 from pathlib import Path
@@ -40,6 +38,7 @@ from mmad.parsing import json_value, yaml_value
 from mmad.video.index import iterate_packets
 from mmad.video.person_box import read_boxes
 from mmad.weights.files import read_weights
+from support.commands import run_mmad
 
 CSV = "video_id,t_start,t_end,class,score\n"
 
@@ -108,21 +107,15 @@ def test_convert_writes_into_its_folder_only(tmp_path: Path) -> None:
         file["videos"].move("C:x?", link.decode())
     content = path.read_bytes().replace(link, name)
     path.write_bytes(content)
-    command = [sys.executable, "-m", "mmad", "features", "convert", str(path)]
-    done = subprocess.run(
-        [*command, str(tmp_path / "out")], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 2
-    assert "leads out of its folder" in done.stderr
+    said = run_mmad(["features", "convert", path, tmp_path / "out"], code=2)
+    assert "leads out of its folder" in said.stderr
     assert not victim.with_suffix(".npy").exists()
 
 
 def test_ids_that_are_no_file_names_survive_a_folder_of_arrays(tmp_path: Path) -> None:
     path = features_with(tmp_path / "f.h5", "C:x?")
     out = tmp_path / "out"
-    subprocess.run(
-        [sys.executable, "-m", "mmad", "features", "convert", str(path), str(out)], check=True
-    )
+    run_mmad(["features", "convert", path, out])
     assert (out / "C%3Ax%3F.npy").is_file()
     assert FeatureFolder(out).video_ids() == ["C:x?"]
     assert FeatureFolder(out).video("C:x?").fps == 30.0

@@ -15,6 +15,7 @@ import pytest
 from mmad.config.reading import dump_config
 from mmad.data.features.files import FeatureFile
 from mmad.files import partial_path
+from support.commands import run_mmad
 from support.runs import torchrun
 from support.synthetic_data import files_of, tiny_config
 
@@ -30,33 +31,32 @@ def config_file(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def command(config: Path, videos: Path, out: Path, *options: str) -> list[str]:
     return [
-        *(sys.executable, "-m", "mmad", "extract-features", str(config), str(videos)),
+        *("extract-features", str(config), str(videos)),
         *("--out", str(out), "--random-weights", "--block-clips", "1", *options),
     ]
 
 
-def run(
-    arguments: list[str], *, code: int = 0, **variables: str
-) -> subprocess.CompletedProcess[str]:
-    result = subprocess.run(
-        arguments, capture_output=True, text=True, check=False, env={**os.environ, **variables}
+def in_processes(count: int, arguments: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*torchrun(count), "-m", "mmad", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
-    assert result.returncode == code, result.stdout + result.stderr
-    assert "Traceback" not in result.stderr
-    return result
 
 
 def test_killed_at_random_moments_it_ends_with_the_same_bytes(
     config_file: Path, videos: Path, tmp_path: Path
 ) -> None:
     whole = tmp_path / "whole.h5"
-    run(command(config_file, videos / "videos", whole))
+    run_mmad(command(config_file, videos / "videos", whole))
     out = tmp_path / "killed.h5"
     rng = random.Random(0)
     kills = 0
     while kills < 3:
         process = subprocess.Popen(
-            command(config_file, videos / "videos", out),
+            [sys.executable, "-m", "mmad", *command(config_file, videos / "videos", out)],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
@@ -66,24 +66,24 @@ def test_killed_at_random_moments_it_ends_with_the_same_bytes(
         process.send_signal(signal.SIGKILL)
         process.wait()
         kills += 1
-    run(command(config_file, videos / "videos", out))
+    run_mmad(command(config_file, videos / "videos", out))
     assert out.read_bytes() == whole.read_bytes()
     assert {path.name for path in tmp_path.iterdir()} == {"whole.h5", "killed.h5"}
-    again = run(command(config_file, videos / "videos", out))
+    again = run_mmad(command(config_file, videos / "videos", out))
     assert "0 videos to do" in again.stdout
     assert out.read_bytes() == whole.read_bytes()
 
 
 def test_two_processes_share_the_list(config_file: Path, videos: Path, tmp_path: Path) -> None:
     alone, shared, together = (tmp_path / name for name in ("a.h5", "b.h5", "c.h5"))
-    run(command(config_file, videos / "videos", alone))
-    first = run(command(config_file, videos / "videos", shared, "--share", "1/2"))
+    run_mmad(command(config_file, videos / "videos", alone))
+    first = run_mmad(command(config_file, videos / "videos", shared, "--share", "1/2"))
     assert "waiting for the other shares" in first.stdout
     assert not shared.exists()
-    run(command(config_file, videos / "videos", shared, "--share", "2/2"))
+    run_mmad(command(config_file, videos / "videos", shared, "--share", "2/2"))
     assert shared.read_bytes() == alone.read_bytes()
-    words = command(config_file, videos / "videos", together)[1:]
-    run([*torchrun(2), *words], OMP_NUM_THREADS="1")
+    result = in_processes(2, command(config_file, videos / "videos", together))
+    assert result.returncode == 0, result.stderr
     assert together.read_bytes() == alone.read_bytes()
     assert {path.name for path in tmp_path.iterdir()} == {"a.h5", "b.h5", "c.h5"}
 
@@ -97,22 +97,15 @@ def test_a_broken_video_does_not_stop_the_others_of_torchrun(
     good = files_of(videos)[0][1].read_bytes()
     (folder / "good.mp4").write_bytes(good)
     (folder / "bad.mp4").write_bytes(good[:90])
-    words = command(config_file, folder, out)[1:]
-    result = subprocess.run(
-        [*torchrun(3), *words],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+    result = in_processes(3, command(config_file, folder, out))
     assert result.returncode != 0
     assert f"mmad: extract-features: {folder / 'bad.mp4'}" in result.stderr
     assert FeatureFile(out).video_ids() == ["good"]
 
 
 def test_decoding_ahead_changes_nothing(config_file: Path, videos: Path, tmp_path: Path) -> None:
-    run(command(config_file, videos / "videos", tmp_path / "a.h5"))
-    run(command(config_file, videos / "videos", tmp_path / "b.h5", "--workers", "2"))
+    run_mmad(command(config_file, videos / "videos", tmp_path / "a.h5"))
+    run_mmad(command(config_file, videos / "videos", tmp_path / "b.h5", "--workers", "2"))
     assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
 
 
@@ -126,17 +119,17 @@ def test_a_broken_video_is_told_and_does_not_stop_the_rest(
     (folder / "a.mp4").write_bytes(good.read_bytes()[:100])
     (folder / "c.mp4").write_bytes(second.read_bytes())
     out = tmp_path / "f.h5"
-    result = run(command(config_file, folder, out), code=2)
+    result = run_mmad(command(config_file, folder, out), code=2)
     assert str(folder / "a.mp4") in result.stderr
     assert FeatureFile(out).video_ids() == ["b", "c"]
     (folder / "a.mp4").write_bytes(good.read_bytes())
-    assert "1 video to do" in run(command(config_file, folder, out)).stdout
+    assert "1 video to do" in run_mmad(command(config_file, folder, out)).stdout
     found = FeatureFile(out)
     assert found.video_ids() == ["a", "b", "c"]
     np.testing.assert_array_equal(found.raw("a"), found.raw("b"))
     # A video that has changed is made again, others are left alone.
     (folder / "c.mp4").write_bytes(good.read_bytes())
-    assert "1 video to do" in run(command(config_file, folder, out)).stdout
+    assert "1 video to do" in run_mmad(command(config_file, folder, out)).stdout
     np.testing.assert_array_equal(FeatureFile(out).raw("c"), found.raw("b"))
 
 
@@ -156,26 +149,26 @@ def test_a_broken_video_is_told_and_does_not_stop_the_rest(
 def test_wrong_options(
     options: tuple[str, ...], expected: str, config_file: Path, videos: Path, tmp_path: Path
 ) -> None:
-    result = run(command(config_file, videos / "videos", tmp_path / "f.h5", *options), code=2)
+    result = run_mmad(command(config_file, videos / "videos", tmp_path / "f.h5", *options), code=2)
     assert expected in result.stderr
     assert not list(tmp_path.iterdir())
 
 
 def test_other_features_are_not_mixed(config_file: Path, videos: Path, tmp_path: Path) -> None:
     out = tmp_path / "f.h5"
-    run(command(config_file, videos / "videos", out))
+    run_mmad(command(config_file, videos / "videos", out))
     before = out.read_bytes()
-    result = run(command(config_file, videos / "videos", out, "--set", "seed=3"), code=2)
+    result = run_mmad(command(config_file, videos / "videos", out, "--set", "seed=3"), code=2)
     assert "made with other settings (asked and found: weights_sha256" in result.stderr
     assert out.read_bytes() == before
-    run(command(config_file, videos / "videos", out, "--set", "seed=3", "--overwrite"))
+    run_mmad(command(config_file, videos / "videos", out, "--set", "seed=3", "--overwrite"))
     assert out.read_bytes() != before
 
 
 def test_no_weights_is_an_error(config_file: Path, videos: Path, tmp_path: Path) -> None:
     arguments = command(config_file, videos / "videos", tmp_path / "f.h5")
     arguments.remove("--random-weights")
-    assert "backbone.pretrained is null" in run(arguments, code=2).stderr
+    assert "backbone.pretrained is null" in run_mmad(arguments, code=2).stderr
 
 
 def test_what_a_killed_process_left_is_cleared(
@@ -183,8 +176,8 @@ def test_what_a_killed_process_left_is_cleared(
 ) -> None:
     """Locks and halves of files, as they lie there after it was killed while it joined."""
     whole, out = tmp_path / "whole.h5", tmp_path / "f.h5"
-    run(command(config_file, videos / "videos", whole))
-    run(command(config_file, videos / "videos", out, "--share", "1/2"))
+    run_mmad(command(config_file, videos / "videos", whole))
+    run_mmad(command(config_file, videos / "videos", out, "--share", "1/2"))
     folder = tmp_path / "f.h5.parts"
     dead = f"{socket.gethostname()} 999999"
     (tmp_path / "f.h5.joining").write_text(dead)
@@ -192,7 +185,7 @@ def test_what_a_killed_process_left_is_cleared(
     for path in (folder / "gone.h5", out):
         half = partial_path(path)
         half.with_name(half.name.replace(str(os.getpid()), "999999")).write_bytes(b"half")
-    run(command(config_file, videos / "videos", out, "--share", "2/2"))
+    run_mmad(command(config_file, videos / "videos", out, "--share", "2/2"))
     assert out.read_bytes() == whole.read_bytes()
     assert {path.name for path in tmp_path.iterdir()} == {"whole.h5", "f.h5"}
 
@@ -203,7 +196,7 @@ def test_two_that_do_the_same_are_told_apart(
     folder = tmp_path / "f.h5.parts"
     folder.mkdir()
     (folder / "share-1-of-1.lock").write_text(f"{socket.gethostname()} {os.getpid()}")
-    said = run(command(config_file, videos / "videos", tmp_path / "f.h5"), code=2).stderr
+    said = run_mmad(command(config_file, videos / "videos", tmp_path / "f.h5"), code=2).stderr
     assert f"process {os.getpid()} on {socket.gethostname()} is making the same features" in said
 
 
@@ -211,11 +204,11 @@ def test_parts_of_other_settings_are_not_joined(
     config_file: Path, videos: Path, tmp_path: Path
 ) -> None:
     out, expected = tmp_path / "f.h5", tmp_path / "expected.h5"
-    run(command(config_file, videos / "videos", expected))
-    run(command(config_file, videos / "videos", out, "--share", "2/2", "--set", "seed=3"))
-    said = run(command(config_file, videos / "videos", out, "--share", "1/2")).stdout
+    run_mmad(command(config_file, videos / "videos", expected))
+    run_mmad(command(config_file, videos / "videos", out, "--share", "2/2", "--set", "seed=3"))
+    said = run_mmad(command(config_file, videos / "videos", out, "--share", "1/2")).stdout
     assert "waiting for the other shares" in said
-    run(command(config_file, videos / "videos", out, "--share", "2/2"))
+    run_mmad(command(config_file, videos / "videos", out, "--share", "2/2"))
     assert out.read_bytes() == expected.read_bytes()
 
 
@@ -223,12 +216,12 @@ def test_other_videos_stay(config_file: Path, videos: Path, tmp_path: Path) -> N
     """Finished ones when some are made again, and parts that another call is still making."""
     out = tmp_path / "f.h5"
     first, *others = (str(path) for _, path in files_of(videos))
-    run(command(config_file, Path(first), out))
+    run_mmad(command(config_file, Path(first), out))
     whole = command(config_file, videos / "videos", out, "--share", "1/2")
-    run(whole)
+    run_mmad(whole)
     parts = set((tmp_path / "f.h5.parts").glob("*.h5"))
     assert parts
-    run(command(config_file, Path(others[0]), out, "--overwrite"))
+    run_mmad(command(config_file, Path(others[0]), out, "--overwrite"))
     assert FeatureFile(out).video_ids() == sorted(Path(p).stem for p in (first, others[0]))
     left = set((tmp_path / "f.h5.parts").glob("*.h5"))
     assert left == parts - {tmp_path / "f.h5.parts" / f"{Path(others[0]).stem}.h5"}
@@ -236,7 +229,7 @@ def test_other_videos_stay(config_file: Path, videos: Path, tmp_path: Path) -> N
 
 def test_a_rate_that_is_resampled_is_told(config_file: Path, videos: Path, tmp_path: Path) -> None:
     out = tmp_path / "f.h5"
-    said = run(command(config_file, videos / "videos", out, "--fps", "5")).stderr
+    said = run_mmad(command(config_file, videos / "videos", out, "--fps", "5")).stderr
     assert "notice: 6 of 6 videos resampled by time to 5 frames/s" in said
     found = FeatureFile(out)
     assert all(found.video(name).fps == 5.0 for name in found.video_ids())

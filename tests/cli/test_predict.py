@@ -1,37 +1,18 @@
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from mmad.engine.runs.folder import RunFolder
+from support.commands import run_mmad
 
 pytestmark = pytest.mark.slow
 
 
 def test_predict_and_eval_from_a_run(detection_run: Path) -> None:
-    subprocess.run(
-        [sys.executable, "-m", "mmad", "predict", str(detection_run), "--subset", "val"],
-        check=True,
-        capture_output=True,
-    )
+    run_mmad(["predict", detection_run, "--subset", "val"])
     out = detection_run.parent / "numbers.json"
-    result = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "mmad",
-            "eval",
-            "--runs",
-            str(detection_run.parent),
-            "--json",
-            str(out),
-        ],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
+    result = run_mmad(["eval", "--runs", detection_run.parent, "--json", out])
     assert "predictions:" in result.stdout
     numbers = json.loads(out.read_text())
     best = max(

@@ -1,8 +1,8 @@
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from support.commands import run_mmad
 
 pytestmark = pytest.mark.slow
 
@@ -19,12 +19,4 @@ pytestmark = pytest.mark.slow
     ],
 )
 def test_bad_options_give_one_message(tmp_path: Path, option: list[str], expected: str) -> None:
-    result = subprocess.run(
-        [sys.executable, "-m", "mmad", "synthesize", str(tmp_path / "x"), *option],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 2
-    assert expected in result.stderr
-    assert "Traceback" not in result.stderr
+    assert expected in run_mmad(["synthesize", tmp_path / "x", *option], code=2).stderr

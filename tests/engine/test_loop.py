@@ -16,6 +16,7 @@ import yaml
 from mmad.engine.runs.load import load_run
 from mmad.engine.training import train_run
 from mmad.models.build import build_detector
+from support.commands import run_mmad
 from support.runs import losses_of, torchrun
 from support.synthetic_data import tiny_config, tiny_content
 
@@ -80,16 +81,15 @@ def test_two_processes_give_the_losses_of_one(videos: Path, tmp_path: Path) -> N
     config = tmp_path / "c.yaml"
     config.write_text(yaml.safe_dump(content))
     single, double, split = (tmp_path / name for name in ("single", "double", "split"))
-    arguments = ["-m", "mmad", "train", str(config), "--out"]
-    subprocess.run([sys.executable, *arguments, str(single)], check=True, capture_output=True)
+    arguments = ["train", str(config), "--out"]
+    run_mmad([*arguments, single])
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     subprocess.run(
-        [*torchrun(2), *arguments, str(double)],
+        [*torchrun(2), "-m", "mmad", *arguments, str(double)],
         check=True,
         capture_output=True,
         env=environment,
     )
     np.testing.assert_allclose(losses_of(double), losses_of(single), rtol=1e-5)
-    accumulated = [*arguments, str(split), "training.accumulate=2"]
-    subprocess.run([sys.executable, *accumulated], check=True, capture_output=True)
+    run_mmad([*arguments, split, "training.accumulate=2"])
     np.testing.assert_allclose(losses_of(split), losses_of(single), rtol=1e-5)

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +27,7 @@ from mmad.labels import MA52
 from mmad.models.build import build_recogniser
 from mmad.video.find import find_videos
 from mmad.video.flow import flow_videos
+from support.commands import run_mmad
 from support.runs import torchrun
 from support.synthetic_data import tiny_clip_config, tiny_config
 
@@ -163,11 +163,11 @@ def test_two_processes_give_the_losses_of_one(videos: Path, tmp_path: Path) -> N
     """Also those of soft F1, which is a figure of the whole batch."""
     config = tiny_clip_config(videos, heads__dropout=0.0, backbone__drop_path=0.0)
     (tmp_path / "c.yaml").write_text(dump_config(config))
-    arguments = ["-m", "mmad", "train", str(tmp_path / "c.yaml"), "--out"]
+    arguments = ["train", str(tmp_path / "c.yaml"), "--out"]
     single, double = tmp_path / "single", tmp_path / "double"
-    subprocess.run([sys.executable, *arguments, str(single)], check=True, capture_output=True)
+    run_mmad([*arguments, single])
     subprocess.run(
-        [*torchrun(2), *arguments, str(double)],
+        [*torchrun(2), "-m", "mmad", *arguments, str(double)],
         check=True,
         capture_output=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},

@@ -2,8 +2,6 @@
 
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +27,7 @@ from mmad.engine.training import train_run
 from mmad.errors import CheckpointError, ConfigError, FeatureError
 from mmad.models.build import build_detector
 from support.backbones import random_backbone
+from support.commands import run_mmad
 from support.runs import losses_of
 from support.synthetic_data import change, files_of, tiny_config, tiny_content
 
@@ -72,11 +71,8 @@ def offline_run(videos: Path, its_features: Path, tmp_path_factory: pytest.TempP
 
 
 def mmad(*arguments: object, code: int = 0) -> str:
-    words = [sys.executable, "-m", "mmad", *map(str, arguments)]
-    result = subprocess.run(words, capture_output=True, text=True, check=False)
-    assert result.returncode == code, result.stdout + result.stderr
-    assert "Traceback" not in result.stderr
-    return result.stdout + result.stderr
+    said = run_mmad(arguments, code=code)
+    return said.stdout + said.stderr
 
 
 def rows_of(path: Path) -> np.ndarray:
