@@ -330,7 +330,7 @@ def test_tadtr_learns_planted_segments() -> None:
 
     assert recall() < 0.5
     model.train()
-    for _ in range(120):
+    for _ in range(70):
         losses = criterion(model(features, mask), segments, labels)
         optimiser.zero_grad()
         (losses.total / losses.num_positives).backward()

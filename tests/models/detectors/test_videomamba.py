@@ -373,7 +373,7 @@ def test_learns_planted_bumps() -> None:
 
     held_out = [toy_batch(torch.Generator().manual_seed(100 + i)) for i in range(4)]
     before = np.mean([found(batch) for batch in held_out])
-    for _ in range(120):
+    for _ in range(70):
         features, mask, segments, labels = toy_batch(generator)
         losses = criterion(model.train()(features, mask), segments, labels)
         optimiser.zero_grad()

@@ -254,5 +254,5 @@ def test_it_learns() -> None:
     model = network()
     unseen = [planted(generator) for _ in range(24)]
     assert found_share(unseen, model) < 0.5
-    train(model.train(), lambda: [planted(generator) for _ in range(8)], steps=80)
+    train(model.train(), lambda: [planted(generator) for _ in range(8)], steps=40)
     assert found_share(unseen, model.eval()) > 0.8

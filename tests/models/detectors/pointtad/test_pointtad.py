@@ -345,7 +345,7 @@ def test_it_learns_planted_bumps() -> None:
     criterion = criterion_of("pointtad")
     decoder = decoder_of("pointtad", score_threshold=0.0, max_candidates=99)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=1e-2)
-    num_steps = 250
+    num_steps = 120
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: min(1.0, 2 * (1 - step / num_steps))
     )
