@@ -1,6 +1,7 @@
 """Every YAML file: it is read, it is complete, and it trains a step."""
 
 import ast
+import math
 import re
 import sys
 import tomllib
@@ -18,6 +19,8 @@ from mmad.config.reading import (
     load_config,
     name_of_config,
 )
+from mmad.config.recognition import RecognitionConfig
+from mmad.engine.schedule import learning_rate
 from mmad.engine.smoke import smoke_config
 from mmad.engine.training import train_run
 from support.synthetic_data import own_labels
@@ -128,6 +131,55 @@ def test_the_configs_of_the_paper_name_who_sets_each_value(path: Path) -> None:
         elif value.startswith("  ") and not re.match(r"  (size|num_workers|adapter)", value):
             # A value without a comment belongs to a block that a comment covers.
             assert re.search(r"as (all of this block|the next)", said), value
+
+
+# Table II of the MA-52 paper: views in prediction (stretches x crops), and the learning rates of
+# heads and of backbones in the last epoch, of the published recipes.
+TABLE = {
+    "tsn_r50": (3 * 10, 0.01 * 0.1**2),
+    "tsm_r50": (1 * 10, 0.02 * 0.1**2),
+    "tin_r50": (1, 0.01 * 0.1**2),
+    "c3d": (10, 0.001 * 0.1**2),
+    "i3d_r50": (10 * 3, 0.01 * 0.1**2),
+    "slowfast_r50": (10 * 3, 0.1 * (1 + math.cos(math.pi * 255 / 256)) / 2),
+    "video_swin_t": (4 * 3, 1e-3 * (1 + math.cos(math.pi * 29 / 30)) / 2),
+    "timesformer_divided": (1 * 3, 0.005 * 0.1**2),
+    "uniformer_s": (4, 1e-6 + (1e-4 - 1e-6) * (1 + math.cos(math.pi * 99 / 100)) / 2),
+    "manet_r50": (1, 0.001 * 0.1**2),
+}
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_recipes_of_recognisers(name: str) -> None:
+    path = SHIPPED_CONFIGS / "recognition" / f"{name}.yaml"
+    config = load_any_config(path)
+    assert isinstance(config, RecognitionConfig)
+    views, rate = TABLE[name]
+    training = config.training
+    assert len(config.data.views("test")) == views
+    assert len(config.data.views("val")) == 1
+    for base in (training.learning_rate, training.backbone_learning_rate):
+        ratio = base / training.learning_rate
+        found = learning_rate(training.epochs - 1, base=base, settings=training, steps_per_epoch=1)
+        assert found == pytest.approx(ratio * rate, rel=1e-9)
+    assert (ratio == 1) == (name != "video_swin_t")
+    assert (config.data.sampling == "segments") == config.backbone.name.startswith(
+        ("resnet2d", "timesformer")
+    )
+    assert_values_are_explained(path.read_text(encoding="utf-8"))
+
+
+def assert_values_are_explained(text: str) -> None:
+    """A value without a comment belongs to a block that a comment before it covers."""
+    covered = False
+    for line in text[text.index("  image_size") :].splitlines():
+        value, _, comment = line.partition("  # ")
+        if re.match(r"\w", value):  # the next group
+            covered = False
+        elif comment:
+            covered |= re.search(r"as (all|the next)", comment) is not None
+        elif not re.match(r"    |  (num_workers|name|freeze|frame|coarse|frame_coarse):", value):
+            assert covered, value
 
 
 def test_benchmarks_and_tools_need_declared_packages_only() -> None:
