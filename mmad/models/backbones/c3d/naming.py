@@ -1,4 +1,8 @@
-"""Tensor names of C3D in other projects."""
+"""Tensor names of C3D in other projects.
+
+Sources: the state dicts of mmaction2 1.1 and DavideA/c3d-pytorch (C3D_model.py), whose weights are
+those of Sports-1M.
+"""
 
 from collections.abc import Sequence
 
@@ -23,6 +27,16 @@ NAMINGS: Sequence[WeightNaming] = (
             (r"\.bn\.", ".norm."),
         ),
     ),
+    WeightNaming(
+        "Sports-1M",
+        mark=r"^conv5b\.weight$",
+        rules=(
+            (r"^conv([12])\.", r"conv\1a."),
+            *_CONVOLUTIONS,
+            (r"^(stages\.\d\.\d)\.", r"\1.conv."),
+        ),
+    ),
 )
 
-OPTIONAL = (COUNTS,)
+# "fc8." is the classifier of Sports-1M.
+OPTIONAL = (COUNTS, "fc8.")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from mmad.models.backbones.naming import Rules, WeightNaming
-from mmad.models.backbones.resnet_naming import COUNTS, MMACTION, TORCHVISION
+from mmad.models.backbones.resnet_naming import COUNTS, MMACTION, TORCHVISION, TSN, TSN_MARK
 
 _UNUSED = "unused."
 _BRANCH: Rules = tuple(
@@ -39,7 +39,8 @@ NAMINGS: Sequence[WeightNaming] = (
         mark_ndim=4,
         rules=(*TORCHVISION, *_BRANCH),
     ),
+    WeightNaming("TSN and TSM", mark=TSN_MARK, mark_ndim=4, rules=(*TSN, *_BRANCH)),
 )
 
-# "fc." is the classifier of torchvision's and timm's files.
-OPTIONAL = (COUNTS, _UNUSED, "fc.")
+# "fc." is the classifier of torchvision's and timm's files, "new_fc." that of TSN and TSM.
+OPTIONAL = (COUNTS, _UNUSED, "fc.", "new_fc.")

@@ -3,8 +3,15 @@
 from collections.abc import Sequence
 
 from mmad.models.backbones.naming import Rules, WeightNaming
-from mmad.models.backbones.resnet_naming import COUNTS, MMACTION, TORCHVISION
+from mmad.models.backbones.resnet_naming import (
+    COUNTS,
+    MMACTION,
+    PYSLOWFAST,
+    PYTORCHVIDEO_PATHS,
+    TORCHVISION,
+)
 
+_PATHS: Rules = ((r"^paths\.0\.", "slow."), (r"^paths\.1\.", "fast."))
 _SLOW: Rules = ((r"^(stem|stages)\.", r"slow.\1."),)
 
 NAMINGS: Sequence[WeightNaming] = (
@@ -22,6 +29,16 @@ NAMINGS: Sequence[WeightNaming] = (
             (r"\.downsample\.", ".shortcut."),
             (r"\.bn\.", ".norm."),
         ),
+    ),
+    WeightNaming(
+        "PySlowFast",
+        mark=r"^s1\.(pathway|s)1_stem\.conv\.weight$",
+        rules=(*PYSLOWFAST, *_PATHS),
+    ),
+    WeightNaming(
+        "PyTorchVideo",
+        mark=r"^blocks\.0\.multipathway_blocks\.1\.conv\.weight$",
+        rules=(*PYTORCHVIDEO_PATHS, *_PATHS),
     ),
     WeightNaming(
         "mmaction 2D",
