@@ -11,8 +11,9 @@ from mmad.annotations.formats import AnnotationSet, LabelChoice, read_annotation
 from mmad.annotations.placeholders import find_placeholders
 from mmad.annotations.validation import OutOfVideo
 from mmad.config.labels import read_label_map
-from mmad.config.reading import read_settings
-from mmad.errors import PredictionError
+from mmad.config.reading import load_any_config, read_settings
+from mmad.config.recognition import RecognitionConfig
+from mmad.errors import ConfigError, PredictionError
 from mmad.evaluation.predictions import Predictions, read_predictions
 from mmad.evaluation.submission import guess_task
 from mmad.labels import LabelMap
@@ -81,6 +82,18 @@ def data_of_run(predictions: Path) -> Mapping[str, Any]:
         return dict(read_settings(run / "config.yaml")["data"])
     except (OSError, ValueError, KeyError, TypeError):
         return {}
+
+
+def trial_of(predictions: Path) -> str | None:
+    """Why the run that contains ``predictions`` is a trial; None if it is not, or not known."""
+    run = run_of(predictions)
+    if run is None:
+        return None
+    try:
+        config = load_any_config(run / "config.yaml")
+    except ConfigError:  # of another version
+        return None
+    return config.heads.trial if isinstance(config, RecognitionConfig) else None
 
 
 def annotations_of_run(predictions: Path) -> list[str]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mmad.cli._inputs import annotated_clips, data_of_run, run_of
+from mmad.cli._inputs import annotated_clips, data_of_run, run_of, trial_of
 from mmad.cli._labels import common_labels_of_clips, labels_of_clips
 from mmad.errors import PredictionError
 from mmad.evaluation.clips.details import RecognitionDetails, details_path, read_details
@@ -28,7 +28,7 @@ class RecogniserFiles:
 
     Attributes:
         path: File of the predictions.
-        name: Name of its run, or of the file outside of a run.
+        name: Name of its run, or of the file outside of a run; with "(trial)", if it is one.
         labels: Labels of the clips.
         scores: Scores of the clips.
         details: Features and probabilities over time, if written.
@@ -55,9 +55,10 @@ def read_recogniser(predictions: Path, *, labels: str | None) -> RecogniserFiles
         )
     details = details_path(predictions)
     run = run_of(predictions)
+    name = predictions.stem if run is None else run.name
     return RecogniserFiles(
         path=predictions,
-        name=predictions.stem if run is None else run.name,
+        name=name if trial_of(predictions) is None else f"{name} (trial)",
         labels=classes,
         scores=read_scores(scores_file, labels=classes),
         details=read_details(details) if details.is_file() else None,

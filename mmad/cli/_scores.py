@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
-from mmad.cli._inputs import annotated_clips, run_of, subset_of
+from mmad.cli._inputs import annotated_clips, run_of, subset_of, trial_of
 from mmad.cli._labels import common_labels_of_clips, labels_of_clips
 from mmad.errors import PredictionError
 from mmad.evaluation.breakdown import (
@@ -125,10 +125,12 @@ def score_recognition(
     """
     labels = labels_of_clips(predictions, options.labels)
     report, num_left_out = _report_of(predictions, options, labels=labels)
-    console.print(recognition_table(report))
+    trial = trial_of(predictions)
+    console.print(recognition_table(report, trial=trial))
     console.print(confusion_table(report, labels))
     console.print(recognition_counts_text(report), highlight=False)
-    return recognition_json(report, labels) | {"clips_left_out": num_left_out}
+    content = recognition_json(report, labels) | {"clips_left_out": num_left_out}
+    return content if trial is None else content | {"trial": trial}
 
 
 def score_folds(
@@ -148,10 +150,16 @@ def score_folds(
     found = [_report_of(path, options, labels=labels) for path in files]
     reports = {name: report for name, (report, _) in zip(names, found, strict=True)}
     summary = summarise_folds(reports)
+    trials = {
+        name: trial
+        for name, path in zip(names, files, strict=True)
+        if (trial := trial_of(path)) is not None
+    }
     for level in summary.levels:
-        console.print(folds_table(summary, level=level))
+        console.print(folds_table(summary, level=level, trials=trials))
     left_out = {name: number for name, (_, number) in zip(names, found, strict=True)}
-    return folds_json(summary, labels) | {"clips_left_out": left_out}
+    content = folds_json(summary, labels) | {"clips_left_out": left_out}
+    return content | {"trials": trials} if trials else content
 
 
 def _report_of(

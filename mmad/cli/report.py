@@ -16,6 +16,7 @@ from mmad.cli._inputs import (
     read_judged,
     run_of,
     subset_of,
+    trial_of,
 )
 from mmad.cli._labels import label_choice
 from mmad.cli._options import (
@@ -174,7 +175,7 @@ def title_of(predictions: Path, *, task: str, subset: str) -> str:
 
 
 def facts_of(predictions: Path) -> dict[str, str]:
-    """Facts on predictions: their date, and the model of their run."""
+    """Facts on predictions: their date, the model of their run, and whether it is a trial."""
     written = datetime.fromtimestamp(predictions.stat().st_mtime)
     facts = {"predictions": f"{predictions.name} of {written:%Y-%m-%d %H:%M}"}
     run = run_of(predictions)
@@ -189,10 +190,12 @@ def facts_of(predictions: Path) -> dict[str, str]:
         model.append("stored features")
     else:
         model += config.backbone.summary()
-    return facts | {
+    facts |= {
         "model": ", ".join(model),
         "training": f"{count(config.training.epochs, 'epoch')}, seed {config.seed}",
     }
+    trial = trial_of(predictions)
+    return facts if trial is None else facts | {"trial": trial}
 
 
 @dataclass(frozen=True)

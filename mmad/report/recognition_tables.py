@@ -1,5 +1,8 @@
 """Tables of recognition results for the terminal."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from rich.markup import escape
 from rich.table import Table
@@ -11,10 +14,15 @@ from mmad.report.tables import percent
 from mmad.wording import count
 
 
-def recognition_table(report: RecognitionReport) -> Table:
-    """Accuracy, its mean over classes, and F1 (%) of each level, and F1_mean."""
+def recognition_table(report: RecognitionReport, *, trial: str | None = None) -> Table:
+    """Accuracy, its mean over classes, and F1 (%) of each level, and F1_mean.
+
+    Args:
+        report: Results of the predictions.
+        trial: Why they are those of a trial, written below the table.
+    """
     rule = "" if report.f1 == "per_class" else f", macro F1 {report.f1}"
-    table = Table(title=f"Recognition (%){rule}", title_justify="left")
+    table = Table(title=f"Recognition (%){rule}", title_justify="left", **_noted(trial))
     table.add_column("level")
     for name in ("top-1", "top-5", "class mean", "F1 macro", "F1 micro"):
         table.add_column(name, justify="right")
@@ -30,9 +38,26 @@ def recognition_table(report: RecognitionReport) -> Table:
     return table
 
 
-def folds_table(summary: FoldSummary, *, level: str) -> Table:
-    """Accuracy and F1 (%) of each fold at a level, their mean and standard deviation."""
-    table = Table(title=f"Folds, {level} (%)", title_justify="left")
+def _noted(trial: str | None) -> dict[str, Any]:
+    """Arguments of a table with this note below it."""
+    if trial is None:
+        return {}
+    return {"caption": escape(f"trial: {trial}"), "caption_justify": "left"}
+
+
+def folds_table(
+    summary: FoldSummary, *, level: str, trials: Mapping[str, str] | None = None
+) -> Table:
+    """Accuracy and F1 (%) of each fold at a level, their mean and standard deviation.
+
+    Args:
+        summary: Results of the folds.
+        level: Level of the figures.
+        trials: By the name of a fold, why it is a trial, written below the table.
+    """
+    trials = trials or {}
+    note = "; ".join(dict.fromkeys(trials.values())) or None
+    table = Table(title=f"Folds, {level} (%)", title_justify="left", **_noted(note))
     table.add_column("fold")
     names = {
         **{"top1": "top-1", "top5": "top-5", "mean_class_accuracy": "class mean"},
@@ -42,7 +67,8 @@ def folds_table(summary: FoldSummary, *, level: str) -> Table:
         table.add_column(name, justify="right")
     for fold, report in summary.reports.items():
         values = [percent(getattr(report.levels[level], name)) for name in names]
-        table.add_row(escape(fold), str(report.num_clips), *values, percent(report.f1_mean))
+        name = f"{fold} (trial)" if fold in trials else fold
+        table.add_row(escape(name), str(report.num_clips), *values, percent(report.f1_mean))
     table.add_section()
     for title, what in (("mean", "mean"), ("standard deviation", "deviation")):
         figures = summary.levels[level]

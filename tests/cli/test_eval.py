@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mmad.cli.eval import app, newest_predictions
+from mmad.config.reading import dump_config, load_any_config
 from mmad.errors import AnnotationError, MmadError, PredictionError
 
 HEADER = ",video_id,t_start,t_end,class,score\n"
@@ -123,6 +124,44 @@ def test_only_predicted_clips(tmp_path: Path) -> None:
         call(guesses, "--annotations", tmp_path / "val.txt")
     out = call(guesses, "--annotations", tmp_path / "val.txt", "--only-predicted")
     assert "warning: 1 of 2 annotated clips have no prediction and are left out" in out
+
+
+def make_trial(runs: Path, name: str, *, embedding: str) -> Path:
+    """A run of MANet with one prediction, in two folds if there are two."""
+    path = runs / name / "predictions" / "val.csv"
+    path.parent.mkdir(parents=True)
+    path.write_text("vid,action_pred_1,body_pred_1\na.mp4,9,1\n")
+    (runs / "val.txt").write_text("a.mp4 9\n")
+    config = load_any_config(
+        "configs/recognition/manet_r50.yaml",
+        overrides=[
+            f"heads.embedding={embedding}",
+            "heads.word_vectors=null",
+            f"data.val=[{runs / 'val.txt'}]",
+        ],
+    )
+    (runs / name / "config.yaml").write_text(dump_config(config))
+    return path
+
+
+def test_figures_of_trials_are_marked(tmp_path: Path) -> None:
+    runs, numbers = tmp_path / "runs", tmp_path / "n.json"
+    letters, whole = (
+        make_trial(runs, name, embedding=embedding)
+        for name, embedding in (("one", "letters"), ("two", "none"))
+    )
+    told = "heads.embedding=letters: the vectors of the labels have no meaning, so this is a trial,"
+    told += " not MANet"
+    said = " ".join(call(letters, "--json", numbers).split())
+    assert f"trial: {told}" in said
+    assert json.loads(numbers.read_text())["trial"] == told
+    assert "trial" not in call(whole, "--json", numbers)
+    assert "trial" not in json.loads(numbers.read_text())
+    said = " ".join(call(letters, whole, "--json", numbers).split())
+    assert "one (trial)" in said
+    assert "two (trial)" not in said
+    assert f"trial: {told}" in said
+    assert json.loads(numbers.read_text())["trials"] == {"one": told}
 
 
 def test_the_subset_of_a_run_is_its_own(tmp_path: Path, annotations: Path) -> None:

@@ -11,6 +11,7 @@ import yaml
 from typer.testing import CliRunner
 
 from mmad.cli.report import app
+from mmad.config.reading import dump_config, load_any_config
 from mmad.errors import PredictionError
 from mmad.evaluation.clips.details import RecognitionDetails, write_details
 from mmad.evaluation.clips.recognition import write_recognitions
@@ -127,6 +128,18 @@ def test_figures_of_two_recognisers_are_named_after_their_runs(
     run_report(one, "--figures", figures, "--compare", again)
     paths = [str(run / "predictions" / "val.csv") for run in (one, again)]
     assert drawn["names"] == paths
+
+
+def test_the_page_of_a_trial_says_so(tmp_path: Path) -> None:
+    run = make_recogniser(tmp_path / "letters", ids=IDS)
+    places = [f"data.val=[{tmp_path / 'val.txt'}]", "heads.word_vectors=null"]
+    config = load_any_config(
+        "configs/recognition/manet_r50.yaml", overrides=[*places, "heads.embedding=letters"]
+    )
+    (run / "config.yaml").write_text(f"paths_relative_to: .\n{dump_config(config)}")
+    run_report(run)
+    _, facts = head_of(run / "report_val.html")
+    assert "trial heads.embedding=letters: the vectors of the labels have no meaning" in facts
 
 
 def test_what_cannot_be_drawn_is_told(tmp_path: Path) -> None:

@@ -29,6 +29,13 @@ class RecogniserFamilySettings(Settings):
         return False
 
     @property
+    def trial(self) -> str | None:
+        """Why figures of a run are those of a trial, not of the named network; None if they are
+        not.
+        """
+        return None
+
+    @property
     def rows_are_steps(self) -> bool:
         """Whether the rows of the frame heads are steps in time."""
         return True

@@ -42,6 +42,16 @@ class MANetSettings(RecogniserFamilySettings):
         ),
     )
 
+    @property
+    def trial(self) -> str | None:
+        """As in `RecogniserFamilySettings`: vectors that are not those of words have no meaning."""
+        if self.embedding not in ("random", "letters"):
+            return None
+        return (
+            f"heads.embedding={self.embedding}: the vectors of the labels have no meaning, so this "
+            "is a trial, not MANet"
+        )
+
     def tiny(self) -> Self:
         """As in `RecogniserFamilySettings`: no file of word vectors is needed."""
         if self.embedding == "none":

@@ -138,6 +138,46 @@ def test_without_embedding_there_is_no_mapping_and_no_distance() -> None:
     assert found.keys() == {"loss", "loss_fine"}
 
 
+# Rows of Tables III to V, and what they change in the network and its loss.
+NO_VECTORS = ("heads.embedding=none", "heads.word_vectors=null")
+ROWS = {
+    "T = 4": (["backbone.clip_frames=4"], {"frames": 4}),
+    "T = 16": (["backbone.clip_frames=16"], {"frames": 16}),
+    **{
+        f"alpha = {alpha}": ([f"heads.alpha={alpha}"], {"alpha": alpha})
+        for alpha in (0.0, 0.1, 1.0, 2.0, 10.0)
+    },
+    "without SE": (["backbone.squeeze=null"], {"gates": False}),
+    "without emb": (NO_VECTORS, {"maps": False}),
+    "baseline": (["backbone.squeeze=null", *NO_VECTORS], {"gates": False, "maps": False}),
+    "MANet": ([], {}),
+}
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_rows_of_the_papers_ablations_learn_a_step(row: str) -> None:
+    overrides, changes = ROWS[row]
+    expected = {"frames": 8, "alpha": 5.0, "gates": True, "maps": True} | changes
+    config = load_any_config("configs/recognition/manet_r50.yaml", overrides=overrides)
+    assert isinstance(config, RecognitionConfig)
+    backbone, side = config.backbone.tiny()
+    config = config.model_copy(update={"backbone": backbone, "heads": config.heads.tiny()})
+    torch.manual_seed(0)
+    model = build_recogniser(config, labels=MA52).train()
+    has_gates = any(".gate." in name for name, _ in model.named_parameters())
+    assert (has_gates, model.heads.mapping is not None) == (expected["gates"], expected["maps"])
+    frames = torch.randint(0, 255, (2, expected["frames"], side, side, 3), dtype=torch.uint8)
+    colours = torch.eye(3, 4).repeat(2, 1, 1) / 255
+    loss, actions = criterion(config), torch.eye(52)[:2]
+    found = loss(model(frames, colours, [1, 1]), RecognitionTargets(actions, actions))
+    distance = expected["alpha"] * found.get("loss_embedding", 0.0)
+    torch.testing.assert_close(found["loss"], found["loss_fine"] + distance)
+    found["loss"].backward()
+    if model.heads.mapping is not None:
+        pulls = [parameter.grad.abs().max() > 0 for parameter in model.heads.mapping.parameters()]
+        assert all(pulls) == any(pulls) == (expected["alpha"] > 0)
+
+
 # ---- settings ----
 
 

@@ -64,11 +64,7 @@ def _vectors(settings: MANetSettings, labels: LabelMap, *, seed: int) -> Tensor 
                 *(settings.word_vectors, ", ".join(found.missing)),
             )
         return torch.from_numpy(found.vectors_KE)
-    _log.warning(
-        "heads.embedding=%s: the vectors of the labels have no meaning, so this is a trial, not "
-        "MANet; set heads.embedding=file and heads.word_vectors",
-        settings.embedding,
-    )
+    _log.warning("%s; set heads.embedding=file and heads.word_vectors", settings.trial)
     if settings.embedding == "random":
         return random_vectors(len(labels), width=width, seed=seed)
     return letter_vectors([words_of(name) for name in labels.names], width=width)
