@@ -276,13 +276,10 @@ class RecognitionConfig(Settings):
     def problems(self) -> Iterator[str]:
         """As in `Settings`."""
         yield from super().problems()
-        yield from self.backbone.problems_of_images(self.data.image_hw)
+        yield from self._problems_of_images(self.data.image_hw)
         yield from self.heads.problems_of_backbone(self.backbone.name, self.backbone.stages)
-        height, width = self.data.image_hw
-        stride = self.backbone.side_multiple
-        yield from self.heads.problems_of_grid((height // stride, width // stride))
         if self.data.test_image_size is not None:
-            of_test = self.backbone.problems_of_images(self.data.views("test").hw)
+            of_test = self._problems_of_images(self.data.views("test").hw)
             yield from (one.replace("data.image_size", "data.test_image_size") for one in of_test)
         if self.heads.norms_vectors and self.backbone.norms_vectors:
             yield (
@@ -298,6 +295,12 @@ class RecognitionConfig(Settings):
             yield from self.heads.problems_of_streams()
         if self.inference.hierarchy == "soft" and not self.heads.predicts_body_parts:
             yield "inference.hierarchy soft needs the coarse head; set heads.coarse=true"
+
+    def _problems_of_images(self, image_hw: tuple[int, int]) -> Iterator[str]:
+        yield from self.backbone.problems_of_images(image_hw)
+        height, width = image_hw
+        stride = self.backbone.side_multiple
+        yield from self.heads.problems_of_grid((height // stride, width // stride))
 
     def without_body_parts(self) -> tuple["RecognitionConfig", list[str]]:
         """The settings with what needs body parts switched off, and the names of those.

@@ -108,7 +108,10 @@ class TrainingSettings(Settings):
                 f"{self.accumulate}"
             )
         if self.optimizer == "adamw" and (self.momentum is not None or self.nesterov):
-            yield "momentum and nesterov are those of SGD; set training.optimizer=sgd"
+            yield (
+                "momentum and nesterov are those of SGD; leave them out, or set "
+                "training.optimizer=sgd"
+            )
         if self.nesterov and self.momentum == 0:
             yield "nesterov needs a momentum above 0"
         yield from self._problems_of_steps()
@@ -117,7 +120,10 @@ class TrainingSettings(Settings):
         found = ", ".join(map(str, self.milestones))
         if self.schedule == "cosine":
             if self.milestones:
-                yield f"milestones [{found}] are those of steps; set training.schedule=steps"
+                yield (
+                    f"milestones [{found}] are those of steps; set training.schedule=steps, or "
+                    "training.milestones=[]"
+                )
             return
         if not self.milestones:
             yield "schedule steps needs milestones; set training.milestones=[20,40], for example"

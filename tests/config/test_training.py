@@ -9,8 +9,8 @@ from mmad.config.training import TrainingSettings
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"momentum": 0.9}, r"those of SGD; set training\.optimizer=sgd"),
-        ({"nesterov": True}, r"those of SGD; set training\.optimizer=sgd"),
+        ({"momentum": 0.9}, r"those of SGD; leave them out, or set training\.opt"),
+        ({"nesterov": True}, r"those of SGD; leave them out, or set training\.opt"),
         ({"optimizer": "sgd", "nesterov": True, "momentum": 0.0}, "nesterov needs a momentum"),
         ({"milestones": [3]}, r"\[3\] are those of steps; set training\.schedule=steps"),
         ({"schedule": "steps"}, r"needs milestones; set training\.milestones=\[20,40\]"),
