@@ -6,7 +6,8 @@ Makes the demo's videos below WORK (or takes those of --data), extracts the feat
 frozen backbone, and trains each row of `ROWS`: the detector of a shipped config, made narrow for
 short videos, equal passes for all. Existing results are kept, so the same command resumes an
 interrupted comparison. Prints the table with mean and standard deviation over the seeds,
-parameters, FLOPs and time, and writes it to benchmarks/results/detectors.csv and detectors.md.
+parameters, multiply-adds and time, and writes it to benchmarks/results/detectors.csv and
+detectors.md.
 """
 
 import argparse
@@ -19,7 +20,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.provenance import RESULTS, commit, hardware, write_rows
 from mmad.config.reading import load_config
@@ -28,6 +28,7 @@ from mmad.data.features.windows import TrainingFeatures, stack_features
 from mmad.engine.detection import DetectionTask, read_data, records_of
 from mmad.engine.distributed import Processes
 from mmad.engine.inference import feature_reader
+from mmad.engine.profile.counting import count_operations
 from mmad.engine.runs.folder import RunFolder
 from mmad.engine.training import train_run
 from mmad.evaluation.detection import evaluate_detections, parse_tiou
@@ -182,7 +183,7 @@ def score(folder: RunFolder, config: DetectionRun) -> dict[str, float]:
 
 
 def cost(config: DetectionRun, *, repeats: int = 20) -> dict[str, float]:
-    """Parameters; FLOPs of a video of 10 s (75 steps); seconds of a training step of 8 videos."""
+    """Parameters; multiply-adds of a video of 10 s (75 steps); ms of a step of 8 videos."""
     torch.set_num_threads(1)
     annotations, labels = read_data(config)
     records = records_of(config, annotations, ["train"])[:8]
@@ -210,11 +211,13 @@ def cost(config: DetectionRun, *, repeats: int = 20) -> dict[str, float]:
         optimizer.zero_grad()
         times.append(time.perf_counter() - began)
     model.eval()
-    with FlopCounterMode(display=False) as counter:
-        model(torch.randn(1, channels, 75), torch.ones(1, 75, dtype=torch.bool))
+    video = torch.randn(1, channels, 75), torch.ones(1, 75, dtype=torch.bool)
+    with torch.no_grad():
+        found = count_operations(model, lambda: model(*video))
+    assert not found.unknown, found.unknown
     return {
         "params_k": sum(p.numel() for p in model.parameters()) / 1e3,
-        "mflops": counter.get_total_flops() / 1e6,
+        "multiply_adds_m": sum(found.forward.values()) / 1e6,
         "ms_per_step": 1e3 * statistics.median(times),
     }
 

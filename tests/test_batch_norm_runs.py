@@ -52,7 +52,7 @@ def test_what_is_validated_is_what_is_loaded(run: Path) -> None:
 def test_a_run_that_stopped_goes_on_to_the_same_losses(
     run: Path, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole_step = Loop._step
+    whole_step = Loop.step
 
     def stop(self: Loop, batches: object) -> dict:
         if self.position.step == 3:
@@ -61,7 +61,7 @@ def test_a_run_that_stopped_goes_on_to_the_same_losses(
 
     config, out = i3d_config(videos, training__checkpoint_steps=1), tmp_path / "run"
     with monkeypatch.context() as patched:
-        patched.setattr(Loop, "_step", stop)
+        patched.setattr(Loop, "step", stop)
         with pytest.raises(KeyboardInterrupt):
             train_run(config, out=out, quiet=True)
     train_run(config, out=out, resume=True, quiet=True)

@@ -184,6 +184,8 @@ def made_small(words: list[str]) -> list[str] | None:
             if word in ("--train", "--val", "--test", "--clips"):
                 rest[place + 1] = str(min(int(rest[place + 1]), 2))
         rest += ["--min-seconds", "1", "--max-seconds", "2"]
+    if rest[0] == "profile":
+        rest += ["--repeats", "1"]
     if rest[:2] == ["weights", "fetch"]:  # tests/weights/test_hub.py has a server for it
         return None
     if rest[:2] == ["weights", "convert"] and "--config" in rest:

@@ -122,6 +122,7 @@ COVERED = {
     "report/recogniser_figures/features.py": "report/recogniser_figures/test_files.py",
     "report/recogniser_figures/axes.py": "report/recogniser_figures/test_files.py",
     "report/recogniser_figures/probabilities.py": "report/recogniser_figures/test_files.py",
+    "report/profile_tables.py": "cli/test_profile.py",
     "report/recognition_tables.py": "evaluation/clips/test_recognition.py",
     "synthetic/plan.py": "synthetic/test_dataset.py",
     "synthetic/render.py": "synthetic/test_motions.py",

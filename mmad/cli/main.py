@@ -29,6 +29,7 @@ COMMANDS = {
     "predict": "Write the predictions of a trained model for a subset.",
     "recognize": "Name the micro-action of short clips.",
     "detect": "Find micro-actions in video files.",
+    "profile": "Measure the network of a config: parameters, multiply-adds, time, memory.",
     "extract-features": "Write the features of videos, to train detectors on.",
     "features": "Describe stored features; convert them from and to folders of arrays.",
     "weights": "Describe, convert, fetch and export weights.",

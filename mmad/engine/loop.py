@@ -205,7 +205,7 @@ class Loop:
             if self._is_resumed:
                 progress.say(f"resumed at step {done} of {total}")
             while self.position.step < total:
-                row = self._step(batches)
+                row = self.step(batches)
                 progress.update(detail=self._detail(row))
                 end_of_epoch = self.position.step % self.steps_per_epoch == 0
                 if end_of_epoch and self._is_validation_due(row["epoch"]):
@@ -213,7 +213,8 @@ class Loop:
                 if end_of_epoch or self.position.step % self.settings.checkpoint_steps == 0:
                     self.save()
 
-    def _step(self, batches: Iterator[tuple[Any, list]]) -> dict[str, Any]:
+    def step(self, batches: Iterator[tuple[Any, list]]) -> dict[str, Any]:
+        """Train on the next micro-batches of ``batches``; returns the row of the log."""
         started = time.perf_counter()
         step = self.position.step
         rates = self._set_rates(step)

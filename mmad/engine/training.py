@@ -98,7 +98,7 @@ def _new_loop(config: AnyConfig, folder: RunFolder, *, processes: Processes, qui
         _start_from(config, experiment)
     if processes.is_main:
         create_run(folder.path, config, labels=experiment.labels)
-    loop = _loop(config, experiment, folder, processes=processes, quiet=quiet)
+    loop = make_loop(config, experiment, folder, processes=processes, quiet=quiet)
     if processes.is_main:
         if report is not None:
             folder.append({"kind": "weights", "step": 0, "report": report.lines()})
@@ -139,7 +139,7 @@ def _resumed_loop(
         require_features_of(folder, experiment.features, source=_features(config))
     frozen, _ = load_tensors(folder.frozen)
     load_exactly(experiment.model, frozen, source=str(folder.frozen))
-    loop = _loop(config, experiment, folder, processes=processes, quiet=quiet)
+    loop = make_loop(config, experiment, folder, processes=processes, quiet=quiet)
     state = read_state(folder)
     frozen_hash = hash_state(frozen_state(loop.model))
     if state.frozen_sha256 != frozen_hash:
@@ -154,7 +154,7 @@ def _resumed_loop(
     return loop
 
 
-def _loop(
+def make_loop(
     config: AnyConfig,
     experiment: Experiment,
     folder: RunFolder,
@@ -162,6 +162,7 @@ def _loop(
     processes: Processes,
     quiet: bool,
 ) -> Loop:
+    """The training loop of an experiment, at its first step."""
     model = experiment.model.to(processes.device).train()
     experiment.normalizer.to(processes.device)
     return Loop(

@@ -144,7 +144,7 @@ def test_a_run_that_stopped_goes_on_to_the_same_losses(
     config = tiny_clip_config(videos)
     from mmad.engine.loop import Loop
 
-    whole_step = Loop._step
+    whole_step = Loop.step
 
     def stop(self: Loop, batches: object) -> dict:
         if self.position.step == 3:
@@ -152,7 +152,7 @@ def test_a_run_that_stopped_goes_on_to_the_same_losses(
         return whole_step(self, batches)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patched:
-        patched.setattr(Loop, "_step", stop)
+        patched.setattr(Loop, "step", stop)
         with pytest.raises(KeyboardInterrupt):
             train_run(config, out=tmp_path / "run", quiet=True)
     resumed = train_run(config, out=tmp_path / "run", resume=True, quiet=True)

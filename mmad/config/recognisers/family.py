@@ -55,3 +55,7 @@ class RecogniserFamilySettings(Settings):
     def tiny(self) -> Self:
         """The same modules as small as possible, without files of their own."""
         return self
+
+    def without_files(self) -> Self:
+        """The same modules, without files that may be missing."""
+        return self

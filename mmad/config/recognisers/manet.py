@@ -1,6 +1,7 @@
 """Settings of MANet's heads: actions, and a joint embedding with the words of their labels."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field
@@ -58,6 +59,12 @@ class MANetSettings(RecogniserFamilySettings):
             return self
         update = {"embedding": "letters", "word_vectors": None, "embedding_width": 8}
         return self.model_copy(update=update)
+
+    def without_files(self) -> Self:
+        """As in `RecogniserFamilySettings`: random vectors unless the file is there."""
+        if self.word_vectors is None or Path(self.word_vectors).is_file():
+            return self
+        return self.model_copy(update={"embedding": "random", "word_vectors": None})
 
     def problems(self) -> Iterator[str]:
         """As in `Settings`."""

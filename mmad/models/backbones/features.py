@@ -46,7 +46,7 @@ def interpolate_steps(features_BCT: Tensor, *, factor: float) -> Tensor:
     """The sequence with ``factor`` times as many steps, by linear interpolation."""
     if factor == 1:
         return features_BCT
-    size = round(features_BCT.shape[2] * factor)
+    size = round(int(features_BCT.shape[2]) * factor)  # a tensor while the network is traced
     return functional.interpolate(features_BCT, size=size, mode="linear")
 
 

@@ -1,0 +1,1 @@
+"""The cost of a run: parameters, multiply-adds, time and memory."""
