@@ -273,14 +273,14 @@ def _handles() -> dict[str, Handle]:
 
 # Operations that compute no number: they copy, choose, compare or describe. fvcore knows others.
 _FREE = (
-    *("__or__", "abs", "alias", "any", "argmax", "argsort", "bernoulli", "bernoulli_"),
+    *("__or__", "_unique2", "abs", "alias", "any", "argmax", "argsort", "bernoulli", "bernoulli_"),
     *("bitwise_and", "bitwise_or", "ceil", "clamp_max", "clamp_min", "clone", "diff"),
     *("empty_like", "expand_as", "fill_", "flip", "item", "le", "lift_fresh", "logical_and"),
     *("logical_not", "logical_or", "lt", "masked_fill_", "max_pool1d", "max_pool2d"),
     *("max_pool3d", "maximum", "min", "minimum", "movedim", "ne", "new_ones", "numel", "one_hot"),
     *("ones_like", "pad", "rand", "rand_like", "randn_like", "repeat", "repeat_interleave"),
     *("round", "scatter", "scatter_", "sign", "sort", "swapaxes", "tile", "topk", "unflatten"),
-    *("unfold", "where", "zero_"),
+    *("unfold", "unique_consecutive", "where", "zero_"),
 )
 # Arithmetic of single numbers, sums and means, which are not counted by convention.
 _ELEMENTWISE = frozenset(

@@ -91,7 +91,7 @@ def _profile(work: Workload, processes: Processes, *, folder: RunFolder, repeats
         input=work.text,
         unit=work.unit,
         units=work.units,
-        views=config.data.test_clips if isinstance(config, RecognitionConfig) else 1,
+        views=_views_like_this(config),
         assumed=work.assumed,
         hardware=_hardware(device, precision),
         modules=module_costs(model, inference.by_module),
@@ -100,6 +100,14 @@ def _profile(work: Workload, processes: Processes, *, folder: RunFolder, repeats
         elementwise=inference.elementwise,
         unknown={**training.unknown, **inference.unknown},
     )
+
+
+def _views_like_this(config: AnyConfig) -> int:
+    """Views that a prediction averages, if their images have the size of the input; else 1."""
+    if not isinstance(config, RecognitionConfig):
+        return 1
+    views = config.data.views("test")
+    return len(views) if views.hw == config.data.image_hw else 1
 
 
 def _arguments_in_training(model: nn.Module, run: Callable[[], object]) -> tuple[Any, ...]:
