@@ -138,6 +138,7 @@ def test_the_configs_of_the_paper_name_who_sets_each_value(path: Path) -> None:
 TABLE = {
     "tsn_r50": (3 * 10, 0.01 * 0.1**2),
     "tsm_r50": (1 * 10, 0.02 * 0.1**2),
+    "tsn_bn_inception": (8 * 10, 0.001 * 0.1**2),
     "tin_r50": (1, 0.01 * 0.1**2),
     "c3d": (10, 0.001 * 0.1**2),
     "i3d_r50": (10 * 3, 0.01 * 0.1**2),
@@ -164,7 +165,7 @@ def test_recipes_of_recognisers(name: str) -> None:
         assert found == pytest.approx(ratio * rate, rel=1e-9)
     assert (ratio == 1) == (name != "video_swin_t")
     assert (config.data.sampling == "segments") == config.backbone.name.startswith(
-        ("resnet2d", "timesformer")
+        ("resnet2d", "timesformer", "bn_inception")
     )
     assert_values_are_explained(path.read_text(encoding="utf-8"))
 

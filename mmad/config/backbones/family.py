@@ -24,7 +24,10 @@ STATISTICS: Mapping[str, ColourStatistics] = {
     "half": ColourStatistics((127.5, 127.5, 127.5), (127.5, 127.5, 127.5)),
     # Means of Sports-1M without scaling, as C3D expects.
     "sports1m": ColourStatistics((104.0, 117.0, 128.0), (1.0, 1.0, 1.0)),
+    # Means of ImageNet without scaling, as BN-Inception of Caffe expects, there from blue to red.
+    "caffe": ColourStatistics((128.0, 117.0, 104.0), (1.0, 1.0, 1.0)),
 }
+StatisticsName = Literal["imagenet", "kinetics", "half", "sports1m", "caffe"]
 
 
 def _name(family: "type[BackboneFamilySettings]") -> str:
@@ -51,7 +54,7 @@ class BackboneFamilySettings(Settings):
         True, description="train adapters only; false fine-tunes the whole backbone"
     )
     clip_frames: int = Field(16, ge=1, description="frames of a clip")
-    statistics: Literal["imagenet", "kinetics", "half", "sports1m"] = Field(
+    statistics: StatisticsName = Field(
         "imagenet", description="mean and standard deviation of colours that the weights expect"
     )
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, Tag, TypeAdapter, ValidationError
 
+from mmad.config.backbones.bn_inception import BNInceptionSettings
 from mmad.config.backbones.c3d import C3DSettings
 from mmad.config.backbones.family import BackboneFamilySettings
 from mmad.config.backbones.i3d import I3DSettings
@@ -24,7 +25,8 @@ BackboneSettings = Annotated[
     | Annotated[UniFormerSettings, Tag("uniformer")]
     | Annotated[SlowFastSettings, Tag("slowfast")]
     | Annotated[TimeSformerSettings, Tag("timesformer")]
-    | Annotated[C3DSettings, Tag("c3d")],
+    | Annotated[C3DSettings, Tag("c3d")]
+    | Annotated[BNInceptionSettings, Tag("bn_inception")],
     Discriminator(named("videomae")),
 ]
 

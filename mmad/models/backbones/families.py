@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from mmad.config.backbones.union import BackboneSettings
+from mmad.models.backbones.bn_inception.build import FAMILY as BN_INCEPTION
 from mmad.models.backbones.c3d.build import FAMILY as C3D
 from mmad.models.backbones.contract import Backbone, BackboneFamily
 from mmad.models.backbones.i3d.build import FAMILY as I3D
@@ -23,6 +24,7 @@ BACKBONES: Mapping[str, BackboneFamily] = {
     "slowfast": SLOWFAST,
     "timesformer": TIMESFORMER,
     "c3d": C3D,
+    "bn_inception": BN_INCEPTION,
 }
 
 

@@ -1,0 +1,73 @@
+"""Settings of BN-Inception on frames: TSN and TSM before ResNets."""
+
+from collections.abc import Iterator
+from typing import Literal, Self
+
+from pydantic import Field
+
+from mmad.config.backbones.family import BackboneFamilySettings, StatisticsName
+from mmad.config.backbones.resnet import SIDE_STRIDE, STAGES
+
+# All widths of the network are multiples of 32 where the stem has 64 channels.
+_LEAST_CHANNELS = 2
+
+
+class BNInceptionSettings(BackboneFamilySettings):
+    """BN-Inception on the frames of a clip, which may shift channels between them."""
+
+    name: Literal["bn_inception"] = "bn_inception"
+    base_channels: int = Field(
+        64, ge=2, description="channels of the stem, an even number; all widths are in proportion"
+    )
+    temporal: Literal["none", "shift"] = Field(
+        "none",
+        description=(
+            "what units see of other frames. none: nothing (TSN); shift: channels of the next and "
+            "the previous frame (TSM)"
+        ),
+    )
+    divisor: int = Field(8, ge=2, description="channels / channels that are shifted each way")
+    keep_statistics: bool = Field(
+        False,
+        description=(
+            "batch norms keep their stored statistics while the network is fine-tuned; frozen ones "
+            "always do"
+        ),
+    )
+    clip_frames: int = Field(8, ge=1, description="frames of a clip, called segments by TSN")
+    statistics: StatisticsName = Field(
+        "caffe", description="mean and standard deviation of colours that the weights expect"
+    )
+
+    @property
+    def frames_per_step(self) -> int:
+        """As in `BackboneFamilySettings`."""
+        return 1
+
+    @property
+    def side_multiple(self) -> int:
+        """As in `BackboneFamilySettings`."""
+        return SIDE_STRIDE
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """As in `BackboneFamilySettings`."""
+        return STAGES
+
+    def tiny(self) -> tuple[Self, int]:
+        """As in `BackboneFamilySettings`: the fewest channels, or that can be shifted."""
+        few = self.divisor if self.temporal == "shift" else _LEAST_CHANNELS
+        channels = few + few % 2
+        few_channels = {"base_channels": channels, "pretrained": None}
+        return self.model_copy(update=few_channels), 2 * SIDE_STRIDE
+
+    def summary(self) -> list[str]:
+        """As in `BackboneFamilySettings`."""
+        width = "" if self.base_channels == 64 else f", {self.base_channels} channels in the stem"
+        return [f"{'TSN' if self.temporal == 'none' else 'TSM'} (BN-Inception{width})"]
+
+    def problems(self) -> Iterator[str]:
+        """As in `Settings`."""
+        yield from super().problems()
+        if self.base_channels % 2:
+            yield f"base_channels {self.base_channels}: expected an even number"
