@@ -48,14 +48,14 @@ PRESETS_OF_FEATURES: Presets = {
 }
 
 
-# MANet's code: its loss is 50 times the mean square, it maps every frame, and the layer with the
-# higher learning rate is the last of the mapping.
+# MANet's code: its loss is 50 times the mean square, it maps every frame, and of TSM's rules the
+# higher learning rate falls on the last layer of the mapping.
 _PRESETS_OF_MANET: Presets = {
     "released": {
         "backbone": {"convolves_exchanged": False},
         "heads": {"alpha": 50.0, "distance": "mean", "maps": "frames"},
         "losses": {"f1": False},
-        "training": {"last_layer": "last"},
+        "training": {"bias_rate": 2.0, "last_layer_rate": 5.0, "last_layer": "last"},
     }
 }
 

@@ -84,6 +84,18 @@ def test_the_last_layer_of_manet(compat: str | None, fast: str) -> None:
         assert found[f"heads.{layer}.bias"] == (2 * factor * 0.01, 0.0)
 
 
+def test_the_rules_belong_to_the_released_code_of_manet() -> None:
+    heads = {"name": "manet", "embedding": "letters"}
+    found = {
+        compat: recogniser_config(heads=heads, compat=compat).training.model_dump()
+        for compat in (None, "released")
+    }
+    rules = {"last_layer": "last", **TSM_RULES}
+    assert {
+        key: value for key, value in found["released"].items() if found[None][key] != value
+    } == rules
+
+
 def test_nothing_is_faster_unless_asked() -> None:
     config = recogniser_config(heads=PLAIN)
     model = build_recogniser(config, labels=MA52)
