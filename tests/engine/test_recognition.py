@@ -22,6 +22,7 @@ from mmad.engine.runs.folder import RunFolder
 from mmad.engine.runs.load import load_recogniser, load_run
 from mmad.engine.training import train_run
 from mmad.errors import AnnotationError, CheckpointError, ConfigError, MmadError, VideoError
+from mmad.evaluation.clips.details import details_path, read_details
 from mmad.evaluation.clips.scores import read_scores
 from mmad.labels import MA52
 from mmad.models.build import build_recogniser
@@ -227,6 +228,21 @@ def test_predict_and_recognize_draw_the_same_views(run: Path, videos: Path, tmp_
     np.testing.assert_allclose(found.action_scores, predicted.action_scores, atol=1e-6)
     plain = read_scores(run / "predictions" / "val.npz", labels=MA52)
     assert np.abs(plain.action_scores - predicted.action_scores).max() > 1e-5
+
+
+def test_curves_are_those_of_the_view_in_the_middle(run: Path, tmp_path: Path) -> None:
+    """Two stretches in one crop or three: the second stretch, the centre of these square images."""
+    found = []
+    for crops in ("centre", "three"):
+        out = tmp_path / f"{crops}.csv"
+        changes = [f"data.test_crops={crops}", "data.test_clips=2", "data.least_aspect=1.0"]
+        changes += ["data.resize=crop", "data.short_side=48"]
+        call = ["predict", str(run), *changes, "--subset", "val", "--out", str(out), "--details"]
+        assert CliRunner().invoke(app, call).exit_code == 0
+        found.append(read_details(details_path(out)))
+    one, three = found
+    np.testing.assert_allclose(three.curves, one.curves, atol=1e-5)
+    assert np.abs(three.features - one.features).max() > 1e-5  # the mean of all views
 
 
 def test_scores_or_probabilities_are_averaged() -> None:
