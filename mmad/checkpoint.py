@@ -1,6 +1,7 @@
 """Checkpoints: safetensors, written atomically, loaded with every key accounted for.
 
-No file is ever unpickled: `torch.load` runs with ``weights_only=True``.
+No file is ever unpickled: `torch.load` runs with ``weights_only=True``; weights of other projects
+are read by `mmad.weights.pickled`.
 """
 
 import hashlib

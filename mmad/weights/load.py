@@ -19,7 +19,8 @@ from mmad.weights.naming import backbone_names, detector_names
 SHIPPED_WEIGHTS = Path(__file__).resolve().parents[1] / "assets"
 
 # Tensors of published files that no backbone has; each family has more (`BackboneFamily.optional`).
-_NOT_BACKBONE = ("head.", "classifier.", "cls_head.", "data_preprocessor.", "detector.")
+# "ema_" are the averages that mmcv keeps beside the weights of a model.
+_NOT_BACKBONE = ("head.", "classifier.", "cls_head.", "data_preprocessor.", "detector.", "ema_")
 # The modules of a whole detector after its backbone.
 _TEMPORAL_PARTS = ("projection.", "neck.", "rpn_head.")
 # State of a detector that is not a weight: the running number of positives, which starts over.

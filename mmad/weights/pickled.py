@@ -65,7 +65,9 @@ class _Claims:
 
 def _read_zip(path: Path, archive: zipfile.ZipFile) -> Pickled:
     names = set(archive.namelist())
-    root = next(name for name in archive.namelist() if name.endswith("data.pkl"))
+    root = next((name for name in archive.namelist() if name.endswith("data.pkl")), None)
+    if root is None:
+        raise ValueError("a zip without data.pkl")
     folder = root.removesuffix("data.pkl")
     order = archive.read(f"{folder}byteorder") if f"{folder}byteorder" in names else b"little"
     storages: dict[str, Tensor] = {}

@@ -68,6 +68,8 @@ class Name:
 class StandIn(dict[str, Any]):
     """What became of an object: its class, and the entries that it holds if it is a mapping."""
 
+    __slots__ = ("kind",)
+
     def __init__(self, kind: str) -> None:
         super().__init__()
         self.kind = kind
@@ -80,7 +82,7 @@ class Unpickler:
     Attributes:
         storage: Gives the numbers that a tensor is a view of, for the key, type and number of
             elements in the file.
-        claim: Called with the bytes that a new tensor claims; may raise.
+        claim: Called with the bytes that a few in the file become; may raise.
         names: Classes that stand-ins were made for, but those of Python, in the order of the file.
     """
 
@@ -140,6 +142,7 @@ class Unpickler:
         return items
 
     def _named(self, module: str, name: str) -> Name:
+        self.claim(len(module) + len(name))  # text that a pickle may name again and again
         found = Name(f"{_OLD_MODULES.get(module, module)}.{name}")
         harmless = found.kind in _HARMLESS_NAMES or found.kind.startswith(_HARMLESS_PREFIXES)
         if found.of_python and not harmless:
@@ -174,6 +177,7 @@ class Unpickler:
             raise ValueError(f"an attribute of a {type(owner).__name__}")
         if isinstance(owner, Name) and owner.of_python:
             raise ForbiddenNameError(f"{owner.kind}.{name}")
+        self.claim(len(owner.kind) + len(name))
         return StandIn(f"{owner.kind}.{name}")
 
     # ---- codes ----
@@ -251,7 +255,7 @@ class Unpickler:
         kind, key, _, elements = saved[1:5]
         if not isinstance(kind, Name) or not isinstance(key, str) or not _is_extent(elements):
             raise ValueError("a storage without name or size")
-        dtype = _STORAGES.get(kind.kind)
+        dtype = _STORAGES.get(kind.kind.replace("torch.cuda.", "torch."))
         if dtype is None:
             self._stack.append(StandIn(kind.kind))
             return

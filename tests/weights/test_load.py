@@ -51,7 +51,8 @@ FILES = {
     "VideoMAEv2": lambda m: {"module": official(m) | {"fc_norm.weight": torch.ones(16)}},
     "mmaction": lambda m: {
         "meta": {"score": np.float64(0.5)},
-        "state_dict": mmaction(official(m)) | {"cls_head.fc_cls.bias": torch.zeros(3)},
+        "state_dict": mmaction(official(m))
+        | {"cls_head.fc_cls.bias": torch.zeros(3), "ema_backbone_norm_bias": torch.zeros(16)},
     },
     "OpenTAD, of several GPUs": lambda m: {
         "state_dict": {

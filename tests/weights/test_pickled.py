@@ -252,7 +252,7 @@ def test_a_zip_without_its_tensors_is_refused(tmp_path: Path) -> None:
         read_weights(tmp_path / "part.pth")
     with zipfile.ZipFile(tmp_path / "other.pth", "w") as other:
         other.writestr("a.txt", "b")
-    with pytest.raises(CheckpointError, match="not a file of weights"):
+    with pytest.raises(CheckpointError, match=r"a zip without data\.pkl"):
         read_weights(tmp_path / "other.pth")
 
 

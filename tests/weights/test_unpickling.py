@@ -213,10 +213,16 @@ def peak_bytes(content: bytes) -> int:
     return peak
 
 
+GETATTR = named("builtins", "getattr") + b"q\2" + b"0"
+
+
 def test_memory_stays_in_proportion_to_the_file() -> None:
     entries = b"}(" + b"".join(text(f"{i:04}") + b"N" for i in range(1000)) + b"u"
     copies = entries + b"q\0" + (named("a", "B") + b"h\0\x85R0") * 5000 + b"."
+    long = text("a" * 100_000)
     for bomb in (
+        long + b"q\0" + b"h\0h\0\x93" * 2000 + b".",
+        long + b"q\0" + b"0" + named("a", "B") + b"q\1" + GETATTR + b"h\2h\1h\0\x86R" * 2000 + b".",
         b"N" + b"r" + b"\xff\xff\xff\xff.",  # a number of the memo, not its size
         b"\x8d" + struct.pack("<Q", 2**40) + b"a.",
         b"\x8b" + struct.pack("<I", 2**31 - 1) + b"\1.",
