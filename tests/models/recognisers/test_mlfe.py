@@ -449,6 +449,13 @@ def test_the_published_networks_have_these_parameters() -> None:
     assert round((of_kinetics + conv2 + conv3 + conv4) / 1e5) == 247
 
 
+def test_the_published_network_with_bn_inception_has_these_parameters() -> None:
+    local = block_and_scorer(192) + block_and_scorer(320) + 608 + 1
+    assert parameters_of("mlfe_bn_inception") == 10_270_240 + 10 * (1024 + 1) + local
+    # Table 3 has 10.5 M, and 10.3 M for TSN.
+    assert (10_270_240 + 10 * (1024 + 1) + local) // 10_000 == 1043
+
+
 def test_the_published_multiply_adds_are_those_of_a_window_for_each_class_and_frame() -> None:
     frames, classes = 8, 10  # of MA10
 
