@@ -26,6 +26,11 @@ from mmad.evaluation.clips.recognition import (
     recognition_json,
     with_suffix,
 )
+from mmad.evaluation.clips.summed_scores import (
+    read_summed_scores,
+    sweep_coefficients,
+    sweep_json,
+)
 from mmad.evaluation.detection import DetectionReport
 from mmad.evaluation.ties import TieRange
 from mmad.labels import LabelMap
@@ -34,6 +39,8 @@ from mmad.report.recognition_tables import (
     folds_table,
     recognition_counts_text,
     recognition_table,
+    sweep_table,
+    sweep_text,
 )
 from mmad.report.tables import (
     bootstrap_table,
@@ -46,6 +53,7 @@ from mmad.report.tables import (
     threshold_table,
     ties_text,
 )
+from mmad.structures import ClipRecord
 
 
 def print_scores(
@@ -168,17 +176,48 @@ def _report_of(
     """The report of a file, and the number of clips left out without a prediction, which is
     printed.
     """
-    subset = options.subset or subset_of(predictions)
-    clips = annotated_clips(predictions, options.annotations, subset=subset, labels=labels)
     guesses = read_recognitions(predictions, labels=labels)
-    scored = clips
-    if options.only_predicted:
-        predicted = set(guesses.clip_ids)
-        scored = [clip for clip in clips if with_suffix(clip.clip_id) in predicted]
-    num_left_out = len(clips) - len(scored)
+    scored, num_left_out = _scored_clips(predictions, guesses.clip_ids, options, labels=labels)
     if num_left_out:
         typer.echo(
-            f"warning: {num_left_out} of {len(clips)} annotated clips have no prediction and are "
-            "left out (--only-predicted)"
+            f"warning: {num_left_out} of {len(scored) + num_left_out} annotated clips have no "
+            "prediction and are left out (--only-predicted)"
         )
     return evaluate_recognition(guesses, scored, labels=labels, f1=options.f1), num_left_out
+
+
+def _scored_clips(
+    predictions: Path, clip_ids: Sequence[str], options: RecognitionOptions, *, labels: LabelMap
+) -> tuple[list[ClipRecord], int]:
+    """The clips that predictions of ``clip_ids`` are scored on, and how many are left out."""
+    subset = options.subset or subset_of(predictions)
+    clips = annotated_clips(predictions, options.annotations, subset=subset, labels=labels)
+    if not options.only_predicted:
+        return list(clips), 0
+    scored = [clip for clip in clips if with_suffix(clip.clip_id) in set(clip_ids)]
+    return scored, len(clips) - len(scored)
+
+
+def score_coefficients(
+    files: Sequence[Path], options: RecognitionOptions, *, out: Path, console: Console
+) -> dict[str, object]:
+    """Print and draw the figures at each weight of local features; returns the JSON.
+
+    Raises: PredictionError if the two parts of the scores are not beside a file of predictions, or
+        the two do not fit.
+    """
+    labels = common_labels_of_clips(files, options.labels)
+    members = [read_summed_scores(path.with_suffix(".npz"), labels=labels) for path in files]
+    clips = [
+        _scored_clips(path, member.clip_ids, options, labels=labels)[0]
+        for path, member in zip(files, members, strict=True)
+    ]
+    sweep = sweep_coefficients(members, clips, labels=labels, f1=options.f1)
+    console.print(sweep_table(sweep))
+    console.print(sweep_text(sweep), highlight=False)
+
+    from mmad.report.curves import draw_sweep  # matplotlib takes longer than all the rest
+
+    draw_sweep(out, sweep)
+    typer.echo(f"{out}: written")
+    return {"coefficients": sweep_json(sweep)}

@@ -35,6 +35,7 @@ from mmad.cli._scores import (
     RecognitionOptions,
     print_comparison,
     print_scores,
+    score_coefficients,
     score_folds,
     score_recognition,
 )
@@ -97,6 +98,13 @@ def evaluate(
         Literal["per_class", "harmonic"],
         typer.Option(help="Macro F1 of recognition: mean of the classes' F1, or of mean P and R."),
     ] = "per_class",
+    coefficients: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FIGURE",
+            help="Of heads.name=mlfe: accuracy at each weight of local features, also drawn.",
+        ),
+    ] = None,
     strict: StrictOption = False,
     only_predicted: OnlyPredictedOption = False,
     labels: LabelsOption = None,
@@ -122,9 +130,15 @@ def evaluate(
             numbers = score_recognition(predictions, options, console=console)
         else:
             numbers = score_folds(given, options, console=console)
+        if coefficients is not None:
+            numbers |= score_coefficients(given, options, out=coefficients, console=console)
         if json_file is not None:
             write_text(json_file, json.dumps(numbers, indent=1) + "\n")
         return
+    if coefficients is not None:
+        raise PredictionError(
+            f"{predictions}: detections; --coefficients is for the clips of a recogniser"
+        )
     if compare is None and len(given) > 1:
         raise PredictionError(
             f"{given[1]}: several files are the folds of a recogniser; to compare two detectors "

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from mmad.evaluation.clips.cross_validation import FoldSummary
 from mmad.evaluation.clips.recognition import RecognitionLevel, RecognitionReport
+from mmad.evaluation.clips.summed_scores import CoefficientSweep
 from mmad.labels import LabelMap
 from mmad.report.tables import percent
 from mmad.wording import count
@@ -79,6 +80,44 @@ def folds_table(
         row = (title, "", *values, percent(getattr(summary.f1_mean, what)))
         table.add_row(*row, style="bold" if what == "mean" else None)
     return table
+
+
+def sweep_table(sweep: CoefficientSweep) -> Table:
+    """Accuracy and F1 (%) of each level at each weight of local features, the highest in bold."""
+    several = f", mean of {len(sweep.reports)} files" if len(sweep.reports) > 1 else ""
+    table = Table(title=f"Weight of local features (%){several}", title_justify="left")
+    table.add_column("lambda", justify="right")
+    columns = []
+    names = {"top1": "top-1", "mean_class_accuracy": "class mean", "f1_macro": "F1 macro"}
+    levels = list(sweep.reports[0][0].levels)
+    for level in levels:
+        for figure, name in names.items():
+            table.add_column(f"{level} {name}" if len(levels) > 1 else name, justify="right")
+            columns.append(sweep.means(level, figure))
+    for row, weight in enumerate(sweep.coefficients):
+        cells = [
+            f"[bold]{percent(values[row])}[/bold]"
+            if values[row] == values.max()
+            else percent(values[row])
+            for values in columns
+        ]
+        table.add_row(f"{weight:g}", *cells)
+    return table
+
+
+def sweep_text(sweep: CoefficientSweep) -> str:
+    """Text on the weight of the runs and the best one."""
+    own = " and ".join(f"{weight:g}" for weight in dict.fromkeys(sweep.own))
+    top1 = sweep.means("action", "top1")
+    best = [
+        f"{weight:g}"
+        for weight, value in zip(sweep.coefficients, top1, strict=True)
+        if value == top1.max()
+    ]
+    return (
+        f"trained with lambda {own}; 0 is the classifier alone; top-1 is highest at "
+        f"{', '.join(best)}: a choice that these clips have made, so report it on others"
+    )
 
 
 def most_confused(level: RecognitionLevel, *, top: int = 10) -> list[tuple[int, int, int, float]]:

@@ -105,13 +105,18 @@ def to_recognitions(scores: RecognitionScores) -> Recognitions:
 
 
 def write_scores(
-    path: str | Path, scores: RecognitionScores, *, labels: LabelMap | None = None
+    path: str | Path,
+    scores: RecognitionScores,
+    *,
+    labels: LabelMap | None = None,
+    more: Mapping[str, NDArray] | None = None,
 ) -> None:
     """Write the scores as ``.npz`` (the arrays of `ARRAYS`) or ``.csv``; atomically.
 
     The CSV has the columns ``vid,action_0,...,body_0,...``; both keep full precision, and ids get a
     suffix. Equal scores give equal bytes. Missing folders are created. Labels other than the 52
-    micro-actions are written into the .npz, for `labels_in`, if they are given.
+    micro-actions are written into the .npz, for `labels_in`, if they are given, and so are ``more``
+    arrays.
 
     Raises: PredictionError if the name ends otherwise, OutputError if it cannot be written.
     """
@@ -119,7 +124,9 @@ def write_scores(
     suffix = path.suffix.lower()
     if suffix not in (".npz", ".csv"):
         raise PredictionError(f"{path}: expected a name that ends in .npz or .csv")
-    content = _npz_bytes(scores, labels) if suffix == ".npz" else _csv_text(scores).encode()
+    content = (
+        _npz_bytes(scores, labels, more or {}) if suffix == ".npz" else _csv_text(scores).encode()
+    )
     write_bytes(path, content)
 
 
@@ -137,7 +144,9 @@ def labels_in(path: Path) -> LabelMap | None:
     return label_map(content, source=f"{path}: {_LABELS}", error=PredictionError)
 
 
-def _npz_bytes(scores: RecognitionScores, labels: LabelMap | None) -> bytes:
+def _npz_bytes(
+    scores: RecognitionScores, labels: LabelMap | None, more: Mapping[str, NDArray]
+) -> bytes:
     out = io.BytesIO()
     names = np.array([with_suffix(name) for name in scores.clip_ids], dtype=np.str_)
     # NumPy writes a fixed time (1980) into every zip.
@@ -145,7 +154,7 @@ def _npz_bytes(scores: RecognitionScores, labels: LabelMap | None) -> bytes:
     arrays: dict[str, Any] = dict(zip(ARRAYS, tables, strict=True))
     if labels is not None and labels != MA52:
         arrays[_LABELS] = np.array(json.dumps(asdict(labels)))
-    np.savez_compressed(out, **arrays)
+    np.savez_compressed(out, **(arrays | dict(more)))
     return out.getvalue()
 
 

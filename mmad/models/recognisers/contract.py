@@ -27,6 +27,22 @@ class Summands(NamedTuple):
     local_NK: Tensor
 
 
+class LocalFeatures(NamedTuple):
+    """What heads read of a lower stage for one class.
+
+    Attributes:
+        stage: Name of the stage.
+        map_NTChw: Its feature map.
+        cells_NT: Cell of the tokens, row by row, around which they read.
+        windows_NTCyx: The features there, as far as they have been learned further.
+    """
+
+    stage: str
+    map_NTChw: Tensor
+    cells_NT: Tensor
+    windows_NTCyx: Tensor
+
+
 @dataclass(frozen=True)
 class RecognitionOutputs:
     """The logits that scores are computed from; a family may add outputs for its losses.
@@ -80,6 +96,10 @@ class RecogniserHeads(nn.Module):
         """Weights (K, D) with which the logits of actions are linear in the pooled vector, up to a
         positive factor and a bias; None if they are not.
         """
+        return None
+
+    def local_features(self, tokens: ClipTokens, label: int) -> LocalFeatures | None:
+        """What they read of a lower stage for a class; None if they read none."""
         return None
 
 

@@ -18,7 +18,7 @@ from mmad.models.backbones.contract import ClipTokens
 from mmad.models.layers.residual2d import ConvNorm2d
 from mmad.models.recognisers.auxiliary_heads.network import HeadOutputs, Linear
 from mmad.models.recognisers.class_maps import class_maps
-from mmad.models.recognisers.contract import RecogniserHeads, Summands
+from mmad.models.recognisers.contract import LocalFeatures, RecogniserHeads, Summands
 from mmad.models.recognisers.mlfe.windows import Peaks, find_peaks, windows_at
 
 
@@ -82,14 +82,9 @@ class LocalLayer(nn.Module):
         self.block = None if width is None else Bottleneck(channels, width)
 
     def forward(self, map_MChw: Tensor, peaks: Peaks, grid_hw: tuple[int, int]) -> Tensor:
-        """The mean of the learned window of each frame and class, (M, K, C).
-
-        Classes that peak at the same cell share the window, so it is computed once.
-        """
+        """The learned window of each frame and cell, (U, C, side, side)."""
         windows_UCyx = windows_at(peaks, map_MChw, grid_hw=grid_hw, side=self.side)
-        if self.block is not None:
-            windows_UCyx = self.block(windows_UCyx, peaks.repeats_U)
-        return windows_UCyx.mean(dim=(2, 3))[peaks.places_MK]
+        return windows_UCyx if self.block is None else self.block(windows_UCyx, peaks.repeats_U)
 
 
 class MLFEHeads(RecogniserHeads):
@@ -165,11 +160,15 @@ class MLFEHeads(RecogniserHeads):
         return MLFEOutputs(pooled_ND, fine_NK, None, None, None, whole_NK, final_NK, logits_NK)
 
     def _layer_scores(self, peaks: Peaks, tokens: ClipTokens) -> list[Tensor]:
-        """The score of each class in each frame, (M, K), of each scorer (Eq. 8)."""
-        features = [
-            layer(tokens.stage_maps_NTChw[name].flatten(0, 1), peaks, tokens.grid_hw)
-            for name, layer in self.layers.items()
-        ]
+        """The score of each class in each frame, (M, K), of each scorer (Eq. 8).
+
+        Classes that peak at the same cell share a window, so it is computed once.
+        """
+        features = []
+        for name, layer in self.layers.items():
+            map_MChw = tokens.stage_maps_NTChw[name].flatten(0, 1)
+            windows_UCyx = layer(map_MChw, peaks, tokens.grid_hw)
+            features.append(windows_UCyx.mean(dim=(2, 3))[peaks.places_MK])
         if self.concatenates:
             features = [torch.cat(features, dim=2)]
         return [
@@ -184,6 +183,16 @@ class MLFEHeads(RecogniserHeads):
         stacked_LMK = torch.stack(list(layers))
         fused_MK = stacked_LMK.mean(dim=0) if self.averages else stacked_LMK.sum(dim=0)
         return fused_MK.unflatten(0, (num_clips, -1)).mean(dim=1)
+
+    def local_features(self, tokens: ClipTokens, label: int) -> LocalFeatures:
+        """As in `RecogniserHeads`: those of the first layer."""
+        maps_MKS = class_maps(tokens.tokens_NTSC, self.fine.weight[[label]]).flatten(0, 1)
+        peaks = find_peaks(maps_MKS)
+        name = self.stages[0]
+        map_NTChw = tokens.stage_maps_NTChw[name]
+        windows_UCyx = self.layers[name](map_NTChw.flatten(0, 1), peaks, tokens.grid_hw)
+        places_NT = peaks.places_MK.view(map_NTChw.shape[:2])
+        return LocalFeatures(name, map_NTChw, peaks.cells_U[places_NT], windows_UCyx[places_NT])
 
     def weights_of_means(self) -> Tensor:
         """As in `RecogniserHeads`."""
