@@ -187,6 +187,7 @@ def predict_clips(
         answers.scores,
         config=wanted,
         labels=labels,
+        summed=answers.summed,
         details=answers.details if details else None,
     )
     tell_notices(answers.notices)

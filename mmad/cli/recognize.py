@@ -1,9 +1,11 @@
 """``mmad recognize``: name the action of short clips."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+import torch
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -13,14 +15,21 @@ from mmad.cli._copies import video_files
 from mmad.cli._notices import tell_notices
 from mmad.cli._options import DeviceOption, MaxMissingOption
 from mmad.config.reading import with_max_missing
+from mmad.config.recognition import RecognitionConfig
 from mmad.engine.clip_inference import raise_failed_clips, recognize_clips, write_recognized
 from mmad.engine.distributed import start_processes
 from mmad.engine.runs.load import load_recogniser
+from mmad.engine.saliency import clip_saliency, require_class_maps
 from mmad.errors import MmadError, VideoError
-from mmad.files import check_output_file
+from mmad.evaluation.clips.scores import RecognitionScores
+from mmad.files import check_output_file, make_folder
+from mmad.labels import LabelMap
+from mmad.models.recognisers.whole import Recogniser
 from mmad.progress import Progress
+from mmad.report.saliency import draw_saliency
 from mmad.structures import ClipRecord
 from mmad.video.find import as_text
+from mmad.wording import count
 
 app = typer.Typer(add_completion=False)
 
@@ -36,6 +45,12 @@ def recognize(
     out: Annotated[
         Path | None, typer.Option(help="Also write the challenge's CSV, and all scores as .npz.")
     ] = None,
+    saliency: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Also draw what the best action of each clip is seen in."
+        ),
+    ] = None,
     device: DeviceOption = "auto",
 ) -> None:
     """Name the action of each clip, and its body part, with probabilities."""
@@ -47,16 +62,24 @@ def recognize(
         raise MmadError(f"--out {out}: expected a name that ends in .csv")
     if out is not None:
         check_output_file(out)
+    if saliency is not None:
+        make_folder(saliency)
     names = [as_text(path.name) for path in clips]
     if len(set(names)) < len(names):
         raise VideoError("two clips have the same name; recognise them in separate calls")
     model, config, labels = load_recogniser(checkpoint)
     config = with_max_missing(config, max_missing)
     processor = start_processes(device).device
+    model.to(processor)
+    if saliency is not None:
+        require_class_maps(model, config, device=processor, source=checkpoint)
+    records = [
+        ClipRecord(name, None, "test", path) for name, path in zip(names, clips, strict=True)
+    ]
     with Progress("recognize", total=len(clips), unit="clips") as progress:
         answers = recognize_clips(
-            model.to(processor),
-            [ClipRecord(name, None, "test", path) for name, path in zip(names, clips, strict=True)],
+            model,
+            records,
             config,
             labels=labels,
             views=config.data.views("test"),
@@ -65,23 +88,62 @@ def recognize(
         )
     scores = answers.scores
     console = Console(width=110)
-    for row, name in enumerate(scores.clip_ids):
-        table = Table(title=escape(name), title_justify="left")
-        columns = ("action", "", "body part", "") if labels.has_parents else ("action", "")
-        for column in columns:
-            table.add_column(column, justify="left" if column else "right")
-        actions, parts = scores.action_scores[row], scores.body_scores[row]
-        best = np.argsort(-actions, kind="stable")[:top].tolist()
-        best_parts = np.argsort(-parts, kind="stable").tolist()
-        for place, label in enumerate(best):
-            part = best_parts[place] if place < len(best_parts) else None
-            cells = [escape(labels.title(label)), f"{100 * actions[label]:.1f} %"]
-            if part is not None:
-                cells += [escape(labels.parent_names[part]), f"{100 * parts[part]:.1f} %"]
-            table.add_row(*cells)
-        console.print(table)
+    for row in range(len(scores)):
+        console.print(_table(scores, row, labels=labels, top=top))
     if out is not None and scores.clip_ids:
-        write_recognized(out, scores, config=config, labels=labels)
+        write_recognized(out, scores, config=config, labels=labels, summed=answers.summed)
         typer.echo(f"written to {out}")
+    if saliency is not None:
+        of_name = {record.clip_id: record for record in records}
+        _draw(
+            *(saliency, model, [of_name[name] for name in scores.clip_ids], config),
+            scores=scores,
+            labels=labels,
+            device=processor,
+        )
     tell_notices(answers.notices)
     raise_failed_clips(answers.failures)
+
+
+def _table(scores: RecognitionScores, row: int, *, labels: LabelMap, top: int) -> Table:
+    """The best actions of a clip, and beside them its best body parts."""
+    table = Table(title=escape(scores.clip_ids[row]), title_justify="left")
+    columns = ("action", "", "body part", "") if labels.has_parents else ("action", "")
+    for column in columns:
+        table.add_column(column, justify="left" if column else "right")
+    actions, parts = scores.action_scores[row], scores.body_scores[row]
+    best = np.argsort(-actions, kind="stable")[:top].tolist()
+    best_parts = np.argsort(-parts, kind="stable").tolist()
+    for place, label in enumerate(best):
+        part = best_parts[place] if place < len(best_parts) else None
+        cells = [escape(labels.title(label)), f"{100 * actions[label]:.1f} %"]
+        if part is not None:
+            cells += [escape(labels.parent_names[part]), f"{100 * parts[part]:.1f} %"]
+        table.add_row(*cells)
+    return table
+
+
+def _draw(
+    folder: Path,
+    model: Recogniser,
+    clips: Sequence[ClipRecord],
+    config: RecognitionConfig,
+    *,
+    scores: RecognitionScores,
+    labels: LabelMap,
+    device: torch.device,
+) -> None:
+    """Write a picture of each clip, of what its best action is seen in."""
+    stems = [clip.path.stem for clip in clips if clip.path is not None]
+    for row, clip in enumerate(clips):
+        label = int(scores.action_scores[row].argmax())
+        share = 100 * scores.action_scores[row, label]
+        found = clip_saliency(
+            *(model, clip, config),
+            label=label,
+            title=f"{clip.clip_id}: {labels.title(label)} ({share:.1f} %)",
+            device=device,
+        )
+        name = stems[row] if stems.count(stems[row]) == 1 else clip.clip_id
+        draw_saliency(folder / f"{name}.png", found)
+    typer.echo(f"{folder}: {count(len(clips), 'picture')}")

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
-from mmad.config.recognition import RecognitionConfig, Views
+from mmad.config.recognition import RecognitionConfig, RecognitionInference, Views
 from mmad.data.clips import EvaluationClips
 from mmad.data.frame_sampling import Sampling
 from mmad.data.frames import FrameCache
@@ -24,8 +24,10 @@ from mmad.evaluation.clips.details import (
 )
 from mmad.evaluation.clips.recognition import write_recognitions
 from mmad.evaluation.clips.scores import RecognitionScores, to_recognitions, write_scores
+from mmad.evaluation.clips.summed_scores import SummedScores
 from mmad.evaluation.level_fusion import combine_levels
 from mmad.labels import LabelMap
+from mmad.models.recognisers.contract import Summands
 from mmad.models.recognisers.whole import Recogniser
 from mmad.structures import ClipRecord
 from mmad.video.reading import ReadVideo, notices
@@ -38,6 +40,7 @@ class RecognizedClips:
 
     Attributes:
         scores: Scores of the readable clips.
+        summed: Both parts of these scores, if they are a weighted sum of two.
         details: Features and curves of the readable clips.
         failures: Clips that could not be read.
         read: What decoding the other files has shown.
@@ -45,6 +48,7 @@ class RecognizedClips:
     """
 
     scores: RecognitionScores
+    summed: SummedScores | None
     details: RecognitionDetails
     failures: list[FailedVideo]
     read: Mapping[str, ReadVideo]
@@ -82,9 +86,11 @@ def write_recognized(
     *,
     config: RecognitionConfig,
     labels: LabelMap,
+    summed: SummedScores | None = None,
     details: RecognitionDetails | None = None,
 ) -> None:
-    """Write the challenge's CSV, and all scores (and details) beside it as .npz, with the labels.
+    """Write the challenge's CSV, and all scores (and details) beside it as .npz, with the labels
+    and with both parts of summed scores.
 
     With the hierarchy "mapping" the five body parts are those of the five actions, as published.
     """
@@ -92,7 +98,8 @@ def write_recognized(
     if labels.has_parents and config.inference.hierarchy == "mapping":
         answers = replace(answers, body_top=labels.to_parents(answers.action_top))
     write_recognitions(path, answers)
-    write_scores(path.with_suffix(".npz"), scores, labels=labels)
+    more = None if summed is None else summed.arrays()
+    write_scores(path.with_suffix(".npz"), scores, labels=labels, more=more)
     details_path(path).unlink(missing_ok=True)  # those of earlier scores
     if details is not None:
         write_details(details_path(path), details)
@@ -137,6 +144,7 @@ def recognize_clips(
     model.eval()
     ids: list[str] = []
     actions, parts, features, curves = [], [], [], []
+    summands: list[Summands] = []
     failures: list[FailedVideo] = []
     read: dict[str, ReadVideo] = {}
     with torch.inference_mode():
@@ -156,6 +164,8 @@ def recognize_clips(
             # Groups of channels are not steps in time.
             rows = outputs.fine_frame if config.heads.rows_are_steps else None
             curves.append(_middle_curves(rows, len(names), views))
+            if outputs.summands is not None:
+                summands.append(outputs.summands)
             if outputs.coarse is not None:
                 parts.append(_averaged(outputs.coarse, len(views), average=average))
             if progress is not None:
@@ -168,8 +178,40 @@ def recognize_clips(
     details = RecognitionDetails(
         tuple(ids), torch.cat(features).cpu().numpy(), torch.cat(curves).cpu().numpy()
     )
-    told = clip_notices(list(read.values()), config=config)
-    return RecognizedClips(RecognitionScores(tuple(ids), *scores), details, failures, read, told)
+    return RecognizedClips(
+        RecognitionScores(tuple(ids), *scores),
+        _summed(ids, summands, len(views), config.inference),
+        details,
+        failures,
+        read,
+        clip_notices(list(read.values()), config=config),
+    )
+
+
+def _summed(
+    ids: Sequence[str],
+    summands: Sequence[Summands],
+    num_views: int,
+    inference: RecognitionInference,
+) -> SummedScores | None:
+    """Both parts of the scores of all batches, if they have two."""
+    if not summands:
+        return None
+    whole, local = (
+        torch.cat([getattr(one, name).float() for one in summands])
+        .unflatten(0, (-1, num_views))
+        .cpu()
+        .numpy()
+        for name in ("whole_NK", "local_NK")
+    )
+    return SummedScores(
+        tuple(ids),
+        whole,
+        local,
+        coefficient=summands[0].coefficient,
+        average=inference.average,
+        hierarchy=inference.hierarchy,
+    )
 
 
 def _middle_curves(logits: Tensor | None, num_clips: int, views: Views) -> Tensor:

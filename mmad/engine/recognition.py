@@ -167,7 +167,11 @@ class RecognitionTask:
             report.f1_mean,
             row,
             lambda: write_recognized(
-                path, answers.scores, config=self._config, labels=self._labels
+                path,
+                answers.scores,
+                config=self._config,
+                labels=self._labels,
+                summed=answers.summed,
             ),
         )
 

@@ -5,13 +5,15 @@ Shapes: T steps of a clip, H W pixels of its images, h w cells of a map.
 Source: the layout is that of Fig. 4 of Mi et al. (Pattern Recognition Letters 2022).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
@@ -74,10 +76,9 @@ def draw_saliency(path: str | Path, clip: ClipSaliency) -> None:
             _COLUMN_INCHES * len(steps) + 0.5,
             _COLUMN_INCHES * height / width * rows + 0.6,
         ),
-        layout="constrained",
+        layout=ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0.0, hspace=0.0),
     )
-    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.0, hspace=0.0)  # type: ignore[union-attr]
-    figure.suptitle(clip.title, fontsize=11)
+    figure.suptitle(clip.title, fontsize=11, parse_math=False)
     grid = figure.subplots(rows, len(steps), squeeze=False)
     for axes in grid.flat:
         axes.set_xticks([])
@@ -95,7 +96,7 @@ def draw_saliency(path: str | Path, clip: ClipSaliency) -> None:
     save_figure(figure, path, dpi=110)
 
 
-def _name_rows(axes: Sequence[Axes], local: LocalMaps | None) -> None:
+def _name_rows(axes: Iterable[Axes], local: LocalMaps | None) -> None:
     names = ["image", "activation"]
     if local is not None:
         names += [local.stage, f"local features of {local.stage}"]
@@ -103,9 +104,7 @@ def _name_rows(axes: Sequence[Axes], local: LocalMaps | None) -> None:
         one.set_ylabel(name, fontsize=8)
 
 
-def _draw_local(
-    rows: Sequence[Axes], clip: ClipSaliency, step: int, *, hw: tuple[int, int]
-) -> None:
+def _draw_local(rows: NDArray[Any], clip: ClipSaliency, step: int, *, hw: tuple[int, int]) -> None:
     local = clip.local
     assert local is not None
     row, column = local.places_T2[step].tolist()

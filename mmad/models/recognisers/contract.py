@@ -21,10 +21,12 @@ class Summands(NamedTuple):
     Attributes:
         whole_NK: Logits of the features of whole images.
         local_NK: Scores of local features.
+        coefficient: Their weight.
     """
 
     whole_NK: Tensor
     local_NK: Tensor
+    coefficient: float
 
 
 class LocalFeatures(NamedTuple):

@@ -76,6 +76,16 @@ class Recogniser(nn.Module):
         steps, pooled = backbone.pool_steps(tokens), backbone.pool_clips(tokens)
         return self.heads(steps, pooled, labels_N, parents_N, tokens)
 
+    def linear_map_weights(self, tokens: ClipTokens) -> Tensor | None:
+        """Weights (K, C) with which logits are means of what each token adds to them, up to a
+        positive factor and a bias; None if they are not.
+        """
+        backbone = self.features.backbone
+        pools_otherwise = tokens.clip_NC is not None or backbone.pools_with_norm
+        if pools_otherwise or tokens.grid_hw == (1, 1):
+            return None
+        return self.heads.weights_of_means()
+
     def tokens(
         self,
         clips_NFHWC: Tensor,

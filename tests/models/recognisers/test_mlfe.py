@@ -201,7 +201,7 @@ def test_scores_are_those_of_the_equations(fusion: str, choice: str) -> None:
     torch.testing.assert_close(found.whole_NK, whole)
     expected = whole + 0.1 * torch.from_numpy(scores).float()  # Eq. 4
     torch.testing.assert_close(found.fine, expected, rtol=1e-4, atol=1e-5)
-    assert found.summands == (found.whole_NK, found.local_NK)
+    assert found.summands == (found.whole_NK, found.local_NK, 0.1)
 
 
 @pytest.mark.parametrize("layers", [["conv3"], ["conv4", "conv2"]])

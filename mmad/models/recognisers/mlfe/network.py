@@ -30,16 +30,18 @@ class MLFEOutputs(HeadOutputs):
         whole_NK: Logits of the classifier (O_TSM).
         local_NK: Scores of the local features (O_MLFE), as they enter the final score.
         local_logits_NK: The same as they enter the loss.
+        coefficient: Weight of the local features in the final score.
     """
 
     whole_NK: Tensor
     local_NK: Tensor
     local_logits_NK: Tensor
+    coefficient: float
 
     @property
     def summands(self) -> Summands:
         """As in `RecognitionOutputs`."""
-        return Summands(self.whole_NK, self.local_NK)
+        return Summands(self.whole_NK, self.local_NK, self.coefficient)
 
 
 class Bottleneck(nn.Module):
@@ -157,7 +159,17 @@ class MLFEHeads(RecogniserHeads):
             for choices in (("scores", "always"), ("always",))
         )
         fine_NK = whole_NK + self.coefficient * final_NK
-        return MLFEOutputs(pooled_ND, fine_NK, None, None, None, whole_NK, final_NK, logits_NK)
+        return MLFEOutputs(
+            pooled_ND,
+            fine_NK,
+            None,
+            None,
+            None,
+            whole_NK,
+            final_NK,
+            logits_NK,
+            self.coefficient,
+        )
 
     def _layer_scores(self, peaks: Peaks, tokens: ClipTokens) -> list[Tensor]:
         """The score of each class in each frame, (M, K), of each scorer (Eq. 8).
