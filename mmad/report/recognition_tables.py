@@ -109,15 +109,15 @@ def sweep_text(sweep: CoefficientSweep) -> str:
     """Text on the weight of the runs and the best one."""
     own = " and ".join(f"{weight:g}" for weight in dict.fromkeys(sweep.own))
     top1 = sweep.means("action", "top1")
-    best = [
+    start = f"trained with lambda {own}; 0 is the classifier alone; top-1 is "
+    if top1.min() == top1.max():
+        return start + "the same at all"
+    best = ", ".join(
         f"{weight:g}"
         for weight, value in zip(sweep.coefficients, top1, strict=True)
         if value == top1.max()
-    ]
-    return (
-        f"trained with lambda {own}; 0 is the classifier alone; top-1 is highest at "
-        f"{', '.join(best)}: a choice that these clips have made, so report it on others"
     )
+    return f"{start}highest at {best}: a choice that these clips have made, so report it on others"
 
 
 def most_confused(level: RecognitionLevel, *, top: int = 10) -> list[tuple[int, int, int, float]]:

@@ -83,7 +83,7 @@ class MLFESettings(RecogniserFamilySettings):
         if rows * columns < 2:
             yield (
                 f"heads mlfe looks for the peak of a map, which at this data.image_size has "
-                f"{rows} x {columns} cells; expected at least two: larger images"
+                f"{rows} x {columns} cells; expected at least two; set a larger one"
             )
 
     def problems_of_streams(self) -> Iterator[str]:
