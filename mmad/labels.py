@@ -1,4 +1,4 @@
-"""Label sets: the 52 micro-actions and 7 body parts of MA-52, and custom ones.
+"""Label sets: the 52 micro-actions and 7 body parts of MA-52, five emotions, and custom ones.
 
 Source: index blocks and display codes from the MA-52 label list (MA-52 paper, Fig. 2). The codes
 A1..G4 are not in index order.
@@ -198,3 +198,42 @@ MA52 = LabelMap(
     parent_names=BODY_PARTS,
     parent_codes=tuple("ABCDEFG"),
 )
+
+# The parts that the MA-52 paper (Table VII) leaves out together as those of the lower limbs.
+LOWER_LIMBS = ("lower limb", "leg-hand")
+
+EMOTIONS = flat_labels(["joy", "sadness", "surprise", "fear", "anger"])
+"""The emotions of MA-52-Pro, in the order of Table VII of the MA-52 paper."""
+
+_NEAR_EMOTIONS = {
+    **dict.fromkeys(("happy", "happiness", "joyful", "glad", "pleasure", "delight"), "joy"),
+    **dict.fromkeys(("sad", "sorrow", "unhappy", "grief"), "sadness"),
+    **dict.fromkeys(("surprised", "astonishment", "amazement", "astonished"), "surprise"),
+    **dict.fromkeys(("afraid", "fearful", "scared", "anxiety", "fright"), "fear"),
+    **dict.fromkeys(("angry", "rage", "mad", "annoyance"), "anger"),
+}
+
+
+def emotion_index(emotion: str | int) -> int:
+    """Index among `EMOTIONS` of an emotion, given as a name or an index.
+
+    Raises: KeyError, with the five and the nearest of them, if it is none.
+
+    >>> emotion_index("Sadness"), emotion_index(4)
+    (1, 4)
+    >>> emotion_index("happy")
+    Traceback (most recent call last):
+        ...
+    KeyError: "unknown emotion 'happy'; expected joy, sadness, surprise, fear or anger; write joy?"
+    """
+    try:
+        return EMOTIONS.index(emotion)
+    except KeyError:
+        word = str(emotion).strip().casefold()
+        near = difflib.get_close_matches(word, [*EMOTIONS.names, *_NEAR_EMOTIONS], n=1)
+        meant = _NEAR_EMOTIONS.get(near[0], near[0]) if near else None
+        *some, last = EMOTIONS.names
+        hint = f"; write {meant}?" if meant else ""
+        raise KeyError(
+            f"unknown emotion {str(emotion)!r:.40}; expected {', '.join(some)} or {last}{hint}"
+        ) from None

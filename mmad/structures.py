@@ -163,6 +163,29 @@ class ClipRecord:
 
 
 @dataclass(frozen=True)
+class EmotionRecord:
+    """A video with one emotion and the set of actions in it.
+
+    Attributes:
+        video_id: File name of the video without its suffix.
+        emotion: Index in `mmad.labels.EMOTIONS`, or None in an unlabelled list.
+        actions: Indices of the actions, ascending and without repeats; they have no times.
+        subset: "train", "val", "test" or another name in the file.
+        duration_seconds: Duration, or None if the file lacks it.
+        path: Video file, or None while the folder of videos is not known.
+        subject: The person in the video, or None if not known.
+    """
+
+    video_id: str
+    emotion: int | None
+    actions: tuple[int, ...]
+    subset: str
+    duration_seconds: float | None = None
+    path: Path | None = None
+    subject: str | None = None
+
+
+@dataclass(frozen=True)
 class FeatureGrid:
     """The times of the steps of a feature sequence: step i is at (i * stride + offset) / fps
     seconds.

@@ -114,6 +114,7 @@ COVERED = {
     "report/agreement_tables.py": "cli/test_agreement.py",
     "report/colours.py": "report/test_timeline.py",
     "report/data_tables.py": "annotations/test_check.py",
+    "report/emotion_tables.py": "annotations/emotions/test_statistics.py",
     "report/ensemble_tables.py": "cli/test_ensemble.py",
     "report/error_tables.py": "report/test_error_figures.py",
     "report/figures.py": "report/test_timeline.py",

@@ -21,6 +21,7 @@ from mmad.annotations.clips.lists import (
 )
 from mmad.annotations.ego4d import read_ego4d_json
 from mmad.annotations.elan_reader import ElanChoice, read_elan
+from mmad.annotations.emotions.lists import is_emotion_header, read_emotions, write_emotions
 from mmad.annotations.epic import read_epic_noun_csv, read_epic_verb_csv
 from mmad.annotations.mma52 import (
     read_mma52_csv,
@@ -82,6 +83,7 @@ class Format(NamedTuple):
 
 
 CLIP_FORMAT = "ma52-list"
+EMOTION_FORMATS = ("emotion-csv", "emotion-json")
 LabelChoice = Literal["auto", "ma52", "file"]
 
 # Larger numbers than this are not labels but something else, such as ids.
@@ -124,6 +126,16 @@ FORMATS: dict[str, Format] = {
         read_elan,
         None,
         "ELAN file (.eaf) with one annotation per instance on the tiers of a person",
+    ),
+    "emotion-csv": Format(
+        read_emotions,
+        write_emotions,
+        'CSV with the columns video_id, emotion, actions ("nodding;waving"), as for MA-52-Pro',
+    ),
+    "emotion-json": Format(
+        read_emotions,
+        write_emotions,
+        'JSON {"a": {"emotion": "joy", "actions": ["nodding", ...], "subset": "train"}}',
     ),
     CLIP_FORMAT: Format(
         read_clip_list,
@@ -235,6 +247,8 @@ def detect_format(path: str | Path) -> str:
             return "activitynet-json"
         if isinstance(content.get("videos"), list):
             return "ego4d-json"
+        if any(isinstance(entry, dict) and "emotion" in entry for entry in content.values()):
+            return "emotion-json"
         for key, name in (("actions", "mma52-json"), ("annotations", "activitynet-json")):
             if any(isinstance(entry, dict) and key in entry for entry in content.values()):
                 return name
@@ -244,6 +258,8 @@ def detect_format(path: str | Path) -> str:
         return "epic-csv"
     elif {"id", "actions", "length"} <= set(first_lines[0].casefold().split(",")):
         return "charades-csv"
+    elif is_emotion_header(first_lines[0]):
+        return "emotion-csv"
     elif "video_id" in first_lines[0].casefold():
         # The reader of the format explains a wrong separator or column.
         return "mma52-csv"
@@ -279,11 +295,18 @@ def _name_of_format(file: Path, *, format: str) -> str:
             f"unknown annotation format '{format}'; known: auto, {', '.join(FORMATS)}"
         )
     name = detect_format(file) if format == "auto" else format
+    needed = "detection needs one of " + ", ".join(
+        other for other in FORMATS if other not in (CLIP_FORMAT, *EMOTION_FORMATS)
+    )
     if name == CLIP_FORMAT:
         raise AnnotationError(
             f"{file}: a list of clips ({CLIP_FORMAT}) has one label per clip and no start and end; "
-            "detection needs one of "
-            + ", ".join(other for other in FORMATS if other != CLIP_FORMAT)
+            f"{needed}"
+        )
+    if name in EMOTION_FORMATS:
+        raise AnnotationError(
+            f"{file}: a list of videos with emotions ({name}) has actions without start and end; "
+            f"{needed}"
         )
     return name
 

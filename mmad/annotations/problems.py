@@ -14,6 +14,8 @@ EMPTY_SEGMENT = "empty segment"
 REVERSED_SEGMENT = "reversed segment"
 OUTSIDE_VIDEO = "instance outside its video"
 UNKNOWN_LABEL = "unknown label"
+UNKNOWN_EMOTION = "unknown emotion"
+NO_EMOTION = "actions without an emotion"
 
 
 @dataclass(frozen=True)

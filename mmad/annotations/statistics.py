@@ -127,9 +127,7 @@ def describe_records(
     records: Sequence[VideoRecord], *, labels: LabelMap
 ) -> tuple[SubsetStatistics, ...]:
     """Statistics of each subset, train, val and test first, and of all if there are several."""
-    order = {"train": 0, "val": 1, "test": 2}
-    subsets = {record.subset for record in records}
-    names = sorted(subsets, key=lambda name: (order.get(name, 3), name))
+    names = in_usual_order({record.subset for record in records})
     found = []
     for name in names:
         chosen = [record for record in records if record.subset == name]
@@ -137,6 +135,16 @@ def describe_records(
     if len(names) != 1:
         found.append(describe_subset(records, "all", labels=labels))
     return tuple(found)
+
+
+def in_usual_order(subsets: Iterable[str]) -> list[str]:
+    """The names of subsets: train, val, test, then others.
+
+    >>> in_usual_order(["extra", "test", "train"])
+    ['train', 'test', 'extra']
+    """
+    order = {"train": 0, "val": 1, "test": 2}
+    return sorted(subsets, key=lambda name: (order.get(name, 3), name))
 
 
 def describe_subset(

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from rich.markup import escape
 from rich.table import Table
 
+from mmad.annotations.emotions.statistics import EmotionStatistics
 from mmad.annotations.statistics import ClipStatistics, SubsetStatistics
 from mmad.labels import LabelMap
 
@@ -111,7 +112,7 @@ def _short(labels: LabelMap, index: int) -> str:
 
 
 def class_counts_table(
-    described: Sequence[SubsetStatistics] | Sequence[ClipStatistics],
+    described: Sequence[SubsetStatistics] | Sequence[ClipStatistics] | Sequence[EmotionStatistics],
     *,
     labels: LabelMap,
     title: str,

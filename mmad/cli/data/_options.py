@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from mmad.annotations.clips.lists import class_files
-from mmad.annotations.formats import CLIP_FORMAT, FORMATS, detect_format
+from mmad.annotations.formats import CLIP_FORMAT, EMOTION_FORMATS, FORMATS, detect_format
 from mmad.errors import AnnotationError
 from mmad.files import write_text
 
@@ -48,21 +48,31 @@ def one_or_many(paths: list[Path]) -> Path | list[Path]:
     return paths[0] if len(paths) == 1 else paths
 
 
-def is_clip_list(paths: list[Path], *, format: str) -> bool:
-    """Whether the files are lists of clips.
+Kind = Literal["videos", "clips", "emotions"]
 
-    Raises: AnnotationError if some are and some are not.
+
+def kind_of(paths: list[Path], *, format: str) -> Kind:
+    """What the files list: videos with instances, clips of one action, or videos with emotions.
+
+    Raises: AnnotationError if they differ in that.
     """
     if format != "auto":
-        return format == CLIP_FORMAT
-    kinds = {
+        return _kind_of_format(format)
+    formats = {
         CLIP_FORMAT if path.is_dir() else detect_format(path)
         for path in paths
         if not path.is_dir() or class_files(path)
     }
-    if CLIP_FORMAT in kinds and len(kinds) > 1:
-        raise AnnotationError("expected files of one format, found " + ", ".join(sorted(kinds)))
-    return CLIP_FORMAT in kinds
+    kinds = {_kind_of_format(one) for one in formats}
+    if len(kinds) > 1 or (kinds == {"clips"} and len(formats) > 1):
+        raise AnnotationError("expected files of one format, found " + ", ".join(sorted(formats)))
+    return kinds.pop() if kinds else "videos"
+
+
+def _kind_of_format(name: str) -> Kind:
+    if name in EMOTION_FORMATS:
+        return "emotions"
+    return "clips" if name == CLIP_FORMAT else "videos"
 
 
 def write_numbers(path: Path | None, content: object) -> None:

@@ -1,4 +1,4 @@
-"""``mmad data check``: check annotations, lists of clips and videos."""
+"""``mmad data check``: check annotations, lists of clips or of emotions, and videos."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -23,7 +23,7 @@ from mmad.cli.data._options import (
     FormatOption,
     FpsOption,
     SubjectsOption,
-    is_clip_list,
+    kind_of,
     one_or_many,
     open_console,
     write_numbers,
@@ -55,13 +55,16 @@ def check(
     ] = 2,
     json_file: JsonOption = None,
 ) -> None:
-    """Check annotations, clip lists and videos; exit code 2 if there is an error."""
+    """Check annotations, lists of clips or emotions, and videos; exit code 2 on an error."""
     # Not at the top: the decoder is slow to import, and `stats` does without.
     from mmad.annotations.check import check_data
     from mmad.annotations.clips.check import check_clips
+    from mmad.annotations.emotions.check import check_emotions
 
-    if is_clip_list(annotations, format=format):
-        report = check_clips(
+    kind = kind_of(annotations, format=format)
+    if kind != "videos":
+        check_lists = check_clips if kind == "clips" else check_emotions
+        report = check_lists(
             annotations,
             labels=labels_of_lists(labels),
             folder=videos,
@@ -69,7 +72,8 @@ def check(
             num_workers=workers,
             progress=True,
         )
-        _tell_findings(report, what="clip", labelled="label", videos=videos, json_file=json_file)
+        what, labelled = ("clip", "label") if kind == "clips" else ("video", "action label")
+        _tell_findings(report, what=what, labelled=labelled, videos=videos, json_file=json_file)
         return
     found = read_annotations(
         one_or_many(annotations),

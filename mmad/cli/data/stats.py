@@ -1,12 +1,17 @@
 """``mmad data stats``: size, durations, overlap and class counts of annotations."""
 
-from dataclasses import asdict
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from mmad.annotations.attach import read_subjects
 from mmad.annotations.elan_reader import ElanChoice
+from mmad.annotations.emotions.lists import read_emotions
+from mmad.annotations.emotions.statistics import describe_emotions
 from mmad.annotations.formats import (
     attach_subjects,
     attach_videos,
@@ -28,12 +33,15 @@ from mmad.cli.data._options import (
     FormatOption,
     FpsOption,
     SubjectsOption,
-    is_clip_list,
+    kind_of,
     one_or_many,
     open_console,
     write_numbers,
 )
+from mmad.errors import AnnotationError
+from mmad.labels import LabelMap
 from mmad.report.data_tables import class_counts_table, lengths_table, overlap_table, size_table
+from mmad.report.emotion_tables import emotion_statistics_json, emotion_tables
 
 
 def stats(
@@ -52,8 +60,15 @@ def stats(
     json_file: JsonOption = None,
 ) -> None:
     """Print the size, durations, overlap and class counts of annotations (the paper's Table 1)."""
-    console = open_console()
-    if is_clip_list(annotations, format=format):
+    kind = kind_of(annotations, format=format)
+    if kind == "emotions":
+        content = _emotion_statistics(
+            annotations, videos=videos, subjects=subjects, labels=labels_of_lists(labels)
+        )
+        write_numbers(json_file, content)
+        return
+    if kind == "clips":
+        console = open_console()
         classes = labels_of_lists(labels)
         clips = [
             describe_clips(read_clip_list(path, labels=classes), labels=classes)
@@ -78,6 +93,7 @@ def stats(
         records = measure_videos(attached, found.assumed_lengths, all_rates=True)
     if subjects is not None:
         records = attach_subjects(records, subjects)
+    console = open_console()
     described = describe_records(records, labels=found.labels)
     console.print(size_table(described))
     console.print(lengths_table(described))
@@ -92,3 +108,30 @@ def stats(
             "subsets": [asdict(one) for one in described],
         },
     )
+
+
+def _emotion_statistics(
+    lists: Sequence[Path], *, videos: Path | None, subjects: Path | None, labels: LabelMap
+) -> dict[str, object]:
+    """Print the statistics of lists of videos with emotions; returns their JSON."""
+    found = tuple(video for path in lists for video in read_emotions(path, labels=labels))
+    if repeated := [
+        name for name, times in Counter(v.video_id for v in found).items() if times > 1
+    ]:
+        raise AnnotationError(
+            f"{lists[-1]}: video {repeated[0]} is in two of the lists; mmad data check names all"
+        )
+    if videos is not None:
+        from mmad.annotations.emotions.check import measured
+
+        found = measured(found, videos)
+    if subjects is not None:
+        named = read_subjects(subjects)
+        found = tuple(replace(v, subject=named.get(v.video_id, v.subject)) for v in found)
+    described = describe_emotions(found, labels=labels)
+    console = open_console()
+    for table in emotion_tables(described, labels=labels):
+        console.print(table)
+    title = "Videos with each action"
+    console.print(class_counts_table(described, labels=labels, title=title))
+    return emotion_statistics_json(described, labels=labels)

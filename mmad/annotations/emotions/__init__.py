@@ -1,0 +1,1 @@
+"""Videos with one emotion and a set of actions each: lists, their validation and statistics."""
