@@ -11,7 +11,7 @@ from mmad.annotations.attach import read_subjects
 from mmad.cli._labels import common_labels_of_clips
 from mmad.cli._options import LabelsOption
 from mmad.errors import PredictionError
-from mmad.evaluation.clips.ensemble import EnsembleGain, fuse_scores, nested_gain
+from mmad.evaluation.clips.ensemble import Average, EnsembleGain, fuse_scores, nested_gain
 from mmad.evaluation.clips.recognition import write_recognitions
 from mmad.evaluation.clips.scores import (
     RecognitionScores,
@@ -45,6 +45,10 @@ def ensemble(
     weights: Annotated[
         str | None, typer.Option(help="One for each file, such as 0.6,0.4; default: equal.")
     ] = None,
+    average: Annotated[
+        Average,
+        typer.Option(help="Mean of probabilities, or of scores before their softmax (TSN)."),
+    ] = "probability",
     search: Annotated[
         bool, typer.Option("--search", help="Search weights; cross-validate their gain.")
     ] = False,
@@ -70,6 +74,8 @@ def ensemble(
         raise PredictionError("--annotations and --subjects are for --search; pass --search too")
     if search and weights is not None:
         raise PredictionError("--search finds weights; leave out --weights")
+    if search and average != "probability":
+        raise PredictionError("--search is of means of probabilities; leave out --average")
     given = parse_weights(weights, files=files)
     if hold_scores(files):
         targets = outputs(files, out, suffixes=(".npz", ".csv"))
@@ -88,8 +94,10 @@ def ensemble(
             )
             print_gain(gain, files)
             given = gain.weights.tolist()
-        fuse_recognition(members, files, given, targets, labels=classes)
+        fuse_recognition(members, files, given, targets, labels=classes, average=average)
         return
+    if average != "probability":
+        raise PredictionError("--average is for scores of recognisers; leave it out")
     if search:
         raise PredictionError(
             "--search is for scores of recognisers: for detections equal weights are known to "
@@ -187,9 +195,11 @@ def fuse_recognition(
     targets: tuple[Path, Path],
     *,
     labels: LabelMap,
+    average: Average,
 ) -> None:
     """Write the fused scores, and the challenge's CSV of them."""
-    fused = fuse_scores(members, weights, names=[str(path) for path in files])
+    names = [str(path) for path in files]
+    fused = fuse_scores(members, weights, names=names, average=average)
     write_scores(targets[0], fused, labels=labels)
     write_recognitions(targets[1], to_recognitions(fused))
     typer.echo(

@@ -76,7 +76,11 @@ class ClipDataSettings(ImageSettings):
     )
     clips: str = Field(description="folder of the clips")
     flow: str | None = Field(
-        None, description="folder of their optical flow (mmad data flow): a second stream"
+        None,
+        description=(
+            "folder of their optical flow (mmad data flow): a second stream; with "
+            "backbone.flow_stack the only one (mmad data flow --code xy)"
+        ),
     )
     image_size: ImageSize = Field(
         224, description="side of the square image in pixels, or [height, width]"
@@ -187,8 +191,6 @@ class ClipDataSettings(ImageSettings):
                 f"{name}: crops of {width}x{height} pixels are larger than images of short side "
                 f"{min(high, wide)}; set a larger data.{'test_' * (subset == 'test')}short_side"
             )
-        if views.crops == "ten" and self.flow is not None:
-            yield f"{name} mirrors images, and flow has a direction; with data.flow take three"
 
     def views(self, subset: Subset) -> "Views":
         """The views of a clip in validation or prediction."""
@@ -290,9 +292,23 @@ class RecognitionConfig(Settings):
         if self.compat is not None and self.compat not in presets:
             known = f"only {', '.join(presets)}" if presets else "none; leave it out"
             yield f"compat {self.compat}: heads {self.heads.name} has {known}"
-        if self.data.flow is not None:
+        if self.joins_flow:
             yield from self.backbone.problems_of_streams()
             yield from self.heads.problems_of_streams()
+            for subset in ("val", "test"):
+                if getattr(self.data, f"{subset}_crops") == "ten":
+                    yield (
+                        f"data.{subset}_crops ten mirrors images, and colours of flow have a "
+                        "direction; take three"
+                    )
+        if self.backbone.reads_flow:
+            if self.data.flow is None:
+                yield (
+                    "backbone.flow_stack reads optical flow; set data.flow to a folder that "
+                    "mmad data flow --code xy has written"
+                )
+            if self.data.subtract_background:
+                yield "data.subtract_background is for RGB images, not for backbone.flow_stack"
         if self.inference.hierarchy == "soft" and not self.heads.predicts_body_parts:
             yield "inference.hierarchy soft needs the coarse head; set heads.coarse=true"
 
@@ -301,6 +317,11 @@ class RecognitionConfig(Settings):
         height, width = image_hw
         stride = self.backbone.side_multiple
         yield from self.heads.problems_of_grid((height // stride, width // stride))
+
+    @property
+    def joins_flow(self) -> bool:
+        """Whether the network has two streams: RGB images, and optical flow coded as colours."""
+        return self.data.flow is not None and not self.backbone.reads_flow
 
     def without_body_parts(self) -> tuple["RecognitionConfig", list[str]]:
         """The settings with what needs body parts switched off, and the names of those.

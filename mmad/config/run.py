@@ -83,6 +83,8 @@ class VideoRun(RunConfig):
         """As in `Settings`."""
         yield from super().problems()
         yield from self.backbone.problems_of_images(self.data.image_hw)
+        if self.backbone.reads_flow:
+            yield "backbone.flow_stack is for recognition; a detector reads RGB images"
         clip = self.backbone.clip_frames
         steps = clip / self.backbone.frames_per_step * self.upsampling
         if steps < 1 or not steps.is_integer():

@@ -29,6 +29,8 @@ class Change:
         smooth: Antialias if the box is larger than the result; else plain bilinear, as OpenCV.
         operations: Random operations, applied in this order.
         erase: Box of the result that is made grey, last of all.
+        is_motion: The first channel is a displacement to the right, which is inverted where the
+            image is mirrored.
     """
 
     box: Box
@@ -37,13 +39,16 @@ class Change:
     smooth: bool = True
     operations: tuple[Operation, ...] = ()
     erase: Box | None = None
+    is_motion: bool = False
 
     def __call__(self, frames_FHWC: Tensor) -> Tensor:
         """The transformed frames, uint8 of shape (F, *hw, 3), on the same device."""
         box = self.box
         part = frames_FHWC[:, box.top : box.top + box.height, box.left : box.left + box.width]
         if self.flip:
-            part = part.flip(2)
+            part = part.flip(2)  # a copy
+            if self.is_motion:
+                part[..., 0] = 255 - part[..., 0]
         part_FCHW = part.permute(0, 3, 1, 2)
         if part_FCHW.shape[-2:] != self.hw:
             part_FCHW = _resize(part_FCHW, self.hw, smooth=self.smooth)

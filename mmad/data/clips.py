@@ -96,7 +96,7 @@ class _Clips(Dataset):
         self._settings = settings
         self._backbone = backbone
         self._clip_frames = backbone.clip_frames
-        self._sampling = Sampling.of(settings, clip_frames=backbone.clip_frames)
+        self._sampling = Sampling.of(settings, backbone)
         cache = cache or FrameCache(budget_gb=settings.cache_gb)
         self._source = FrameSource(settings, training=training, cache=cache)
 
@@ -104,9 +104,26 @@ class _Clips(Dataset):
         self._source.found(path)
         return self._source.read(path, np.arange(index_video(path).num_frames), wanted)
 
-    def _images(self, path: Path, wanted: NDArray[np.int64]) -> NDArray[np.uint8]:
-        images = self._read(path, wanted)
+    def _images(self, record: ClipRecord, wanted: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """What the network is given of the clip: its frames, or its optical flow."""
+        assert record.path is not None
+        if self._backbone.reads_flow:
+            return self._flow_images(record, wanted)
+        images = self._read(record.path, wanted)
         return subtract_background(images) if self._settings.subtract_background else images
+
+    def _flow_images(self, record: ClipRecord, wanted: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Images of the clip's optical flow, of which there are as many as frames."""
+        assert self._settings.flow is not None
+        assert record.path is not None
+        path = flow_path(self._settings.flow, record.clip_id)
+        found = index_video(path).num_frames
+        expected = index_video(record.path).num_frames
+        if found != expected:
+            raise VideoError(
+                f"{path}: has {found} frames, the clip itself {expected}; compute its flow again"
+            )
+        return self._read(path, wanted)
 
     def _streams(
         self,
@@ -119,7 +136,7 @@ class _Clips(Dataset):
         later: bool = False,
     ) -> Streams:
         """The sample of ``images``, and that of the optical flow of the same frames if used."""
-        if self._settings.flow is None:
+        if self._settings.flow is None or self._backbone.reads_flow:
             return self._sample(record, images, crops, colour, later=later)
         # A mirrored flow image would show the colours of the opposite direction.
         crops = [replace(crop, flip=False) for crop in crops]
@@ -137,16 +154,7 @@ class _Clips(Dataset):
 
         Its colours encode directions, so they are not jittered, and its background is black.
         """
-        assert self._settings.flow is not None
-        assert record.path is not None
-        path = flow_path(self._settings.flow, record.clip_id)
-        found = index_video(path).num_frames
-        expected = index_video(record.path).num_frames
-        if found != expected:
-            raise VideoError(
-                f"{path}: has {found} frames, the clip itself {expected}; compute its flow again"
-            )
-        images = self._read(path, wanted)
+        images = self._flow_images(record, wanted)
         # Changes of pixel values (operations, erasing) are for RGB images only.
         cuts = [replace(crop, operations=(), erase=None) for crop in crops]
         later = sample.change is not None
@@ -189,7 +197,8 @@ class _Clips(Dataset):
     def _cropped(self, images: NDArray[np.uint8], crops: Sequence[Change]) -> NDArray[np.uint8]:
         """All crops of the first view, then all of the next."""
         frames = torch.from_numpy(images)
-        cropped = [crop(frames).unflatten(0, (-1, self._clip_frames)) for crop in crops]
+        length = self._backbone.images_per_clip
+        cropped = [crop(frames).unflatten(0, (-1, length)) for crop in crops]
         return torch.stack(cropped, dim=1).flatten(0, 2).numpy()
 
 
@@ -245,7 +254,7 @@ class TrainingClips(_Clips):
         settings = self._settings
         count = index_video(record.path).num_frames
         wanted = self._sampling.training(count, rng=rng)
-        images = self._images(record.path, wanted)
+        images = self._images(record, wanted)
         change, colour = draw_look(
             images,
             settings,
@@ -254,6 +263,9 @@ class TrainingClips(_Clips):
             seed=self._seed,
             rng=rng,
         )
+        if self._backbone.reads_flow:  # its values are no colours, which change with the light
+            change = replace(change, operations=(), erase=None, is_motion=True)
+            colour = colour_map(images, self._backbone.colours)
         later = settings.augment_on == "device"
         return self._streams(record, wanted, images, [change], colour, later=later)
 
@@ -289,8 +301,10 @@ class EvaluationClips(_Clips):
         try:
             count = index_video(record.path).num_frames
             wanted = self._sampling.evaluation(count, num_views=self._views.num_clips).reshape(-1)
-            images = self._images(record.path, wanted)
+            images = self._images(record, wanted)
             crops = evaluation_crops(images, self._views)
+            if self._backbone.reads_flow:
+                crops = [replace(crop, is_motion=True) for crop in crops]
             colour = colour_map(images, self._backbone.colours)
             return self._streams(record, wanted, images, crops, colour)
         except VideoError as error:

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mmad.config.backbones.family import BackboneFamilySettings
 from mmad.config.recognition import ClipDataSettings
 
 Frames = NDArray[np.int64]
@@ -25,25 +26,50 @@ class Sampling:
         interval: "dense": distance of neighbours in frames.
         places: "segments", "dense": where views lie in evaluation, from "ends" to ends, or in the
             "middles" of equal parts.
+        stack: Images of optical flow that belong to each frame: its own and those after it, for
+            which the last one, a copy of the one before, is not used; None for RGB images.
     """
 
     how: Literal["uniform", "segments", "dense", "random"]
     count: int
     interval: int = 1
     places: Literal["ends", "middles"] = "ends"
+    stack: int | None = None
 
     @classmethod
-    def of(cls, settings: ClipDataSettings, *, clip_frames: int) -> "Sampling":
+    def of(cls, settings: ClipDataSettings, backbone: BackboneFamilySettings) -> "Sampling":
         """The sampling that the settings ask for."""
-        return cls(settings.sampling, clip_frames, settings.frame_interval, settings.view_places)
+        stack = backbone.images_per_frame if backbone.reads_flow else None
+        how, interval, places = settings.sampling, settings.frame_interval, settings.view_places
+        return cls(how, backbone.clip_frames, interval, places, stack)
 
     @property
     def span(self) -> int:
         """Frames that a clip needs so that no view repeats one."""
-        return (self.count - 1) * self.interval + 1 if self.how == "dense" else self.count
+        span = (self.count - 1) * self.interval + 1 if self.how == "dense" else self.count
+        return span + (self.stack or 0)
 
     def training(self, num_frames: int, *, rng: np.random.Generator) -> Frames:
-        """The frames of a random view, (F,)."""
+        """The frames of a random view, (F,); with stacks those of each, (F x S,)."""
+        return self._stacked(self._training(self._num_starts(num_frames), rng=rng), num_frames)
+
+    def evaluation(self, num_frames: int, *, num_views: int) -> Frames:
+        """The frames of ``num_views`` views, (num_views, F); with stacks (num_views, F x S)."""
+        starts = self._evaluation(self._num_starts(num_frames), num_views=num_views)
+        return self._stacked(starts, num_frames)
+
+    def _num_starts(self, num_frames: int) -> int:
+        """Frames at which a whole stack begins; at least one."""
+        return num_frames if self.stack is None else max(num_frames - self.stack, 1)
+
+    def _stacked(self, starts: Frames, num_frames: int) -> Frames:
+        """The frames of the stacks, in place of their first ones."""
+        if self.stack is None:
+            return starts
+        frames = starts[..., None] + np.arange(self.stack)
+        return np.minimum(frames, max(num_frames - 2, 0)).reshape(*starts.shape[:-1], -1)
+
+    def _training(self, num_frames: int, *, rng: np.random.Generator) -> Frames:
         if self.how == "uniform":
             return training_frames(num_frames, count=self.count, rng=rng)
         if self.how == "random":
@@ -56,8 +82,7 @@ class Sampling:
             np.array([rng.integers(max(num_frames - stretch, 0) + 1)]), num_frames
         )[0]
 
-    def evaluation(self, num_frames: int, *, num_views: int) -> Frames:
-        """The frames of ``num_views`` views, (num_views, F)."""
+    def _evaluation(self, num_frames: int, *, num_views: int) -> Frames:
         if self.how in ("uniform", "random"):
             return evaluation_frames(num_frames, count=self.count, num_views=num_views)
         if self.how == "segments":

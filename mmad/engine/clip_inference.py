@@ -58,7 +58,7 @@ class RecognizedClips:
 def clip_notices(videos: Sequence[ReadVideo], *, config: RecognitionConfig) -> list[str]:
     """Notices of clips that were read: how many repeat frames, then those of `notices`."""
     frames = config.backbone.clip_frames
-    span = Sampling.of(config.data, clip_frames=frames).span
+    span = Sampling.of(config.data, config.backbone).span
     short = sum(video.num_frames < span for video in videos)
     told = []
     if short:
@@ -72,7 +72,7 @@ def clip_notices(videos: Sequence[ReadVideo], *, config: RecognitionConfig) -> l
 
 def num_streams(config: RecognitionConfig) -> int:
     """Windows of a clip in a batch: its images, and its optical flow if used."""
-    return 1 if config.data.flow is None else 2
+    return 2 if config.joins_flow else 1
 
 
 def raise_failed_clips(failures: Sequence[FailedVideo]) -> None:
@@ -137,7 +137,7 @@ def recognize_clips(
             cache=cache,
         ),
         batch_size=config.inference.batch_clips,
-        collate_fn=Packer(clip_frames=config.backbone.clip_frames),
+        collate_fn=Packer(clip_frames=config.backbone.images_per_clip),
         num_workers=0 if cache is not None else min(config.data.num_workers, len(clips)),
     )
     was_training = model.training

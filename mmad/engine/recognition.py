@@ -38,6 +38,7 @@ from mmad.models.recognisers.families import build_recognition_criterion
 from mmad.models.recognisers.whole import Mix, Recogniser
 from mmad.progress import Progress
 from mmad.structures import ClipRecord
+from mmad.video.flow import code_of
 from mmad.wording import count
 
 _log = logging.getLogger(__name__)
@@ -210,7 +211,19 @@ def read_clips(config: RecognitionConfig, subset: str, *, labels: LabelMap) -> l
             source=f"data.flow: {flow}",
             problems=[f"there is no flow of {name}; see mmad data flow" for name in lacking],
         )
+        _require_code(flow, "xy" if config.backbone.reads_flow else "colours")
     return clips
+
+
+def _require_code(flow: Path, wanted: str) -> None:
+    """Raise `VideoError` if the flow in the folder is known to be in another code."""
+    found = code_of(flow)
+    if found not in (wanted, None):
+        reader = "backbone.flow_stack reads" if wanted == "xy" else "the second stream reads"
+        raise VideoError(
+            f"data.flow: {flow}: holds flow of the code {found}, and {reader} {wanted}; write it "
+            f"to another folder with mmad data flow --code {wanted}"
+        )
 
 
 def settle_labels(config: RecognitionConfig, *, tell: bool = True) -> RecognitionConfig:
@@ -281,7 +294,7 @@ def prepare_recognition(
         ),
         dataset=dataset,
         num_items=len(dataset),
-        collate=Packer(clip_frames=config.backbone.clip_frames),
+        collate=Packer(clip_frames=config.backbone.images_per_clip),
         # The sum over the clips of a step is divided by their number.
         normalizer=LossNormalizer(initial=1.0, momentum=0.0),
         facts={"num_clips": len(training)},

@@ -20,6 +20,7 @@ from mmad.labels import MA52
 from mmad.models.backbones.families import build_backbone
 from mmad.synthetic.dataset import SynthesisSettings, synthesize
 from mmad.video.find import find_videos
+from mmad.video.flow import flow_videos
 
 
 def smoke_config(config: AnyConfig, *, data: Path) -> AnyConfig:
@@ -55,6 +56,7 @@ def smoke_config(config: AnyConfig, *, data: Path) -> AnyConfig:
             update["heads"] = config.heads.tiny()
             few |= {"max_clips": 2, "test_image_size": None, "test_short_side": None}
             few |= _clip_places(config, data)
+            few |= _flow_place(config, Path(few.get("clips", config.data.clips)), data)
     update["data"] = config.data.model_copy(update=few)
     return config.model_copy(update=update)
 
@@ -126,6 +128,16 @@ def _clip_places(config: RecognitionConfig, data: Path) -> dict[str, Any]:
             for subset in ("train", "val", "test")
         },
     }
+
+
+def _flow_place(config: RecognitionConfig, clips: Path, data: Path) -> dict[str, Any]:
+    """The folder of the clips' optical flow, which is computed if it is not there."""
+    if config.data.flow is None or Path(config.data.flow).is_dir():
+        return {}
+    flow = data.with_name(f"{data.name}_flow")
+    code = "xy" if config.backbone.reads_flow else "colours"
+    flow_videos(sorted(find_videos(clips).values()), flow, code=code)
+    return {"flow": str(flow)}
 
 
 def draw_videos(folder: Path) -> None:

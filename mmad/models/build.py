@@ -46,7 +46,7 @@ def build_recogniser(config: RecognitionConfig, *, labels: LabelMap) -> Recognis
     """The whole network with random weights, the same for the same seed."""
     torch.manual_seed(config.seed)
     backbone = build_backbone(config.backbone)
-    has_flow = config.data.flow is not None
+    has_flow = config.joins_flow
     flow_backbone = None
     if has_flow and config.heads.flow_weights == "separate":
         flow_backbone = build_backbone(config.backbone)

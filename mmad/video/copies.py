@@ -186,7 +186,13 @@ def _copy_or_message(job: _Job) -> tuple[dict | None, FinishedCopy | str]:
 
 
 def write_frames(
-    frames: Iterable[Frame], copy: Path, index: VideoIndex, *, crf: int, gop_frames: int
+    frames: Iterable[Frame],
+    copy: Path,
+    index: VideoIndex,
+    *,
+    crf: int,
+    gop_frames: int,
+    codec: str = "libx264",
 ) -> None:
     """Write ``frames``, one for each frame of the source, with the times of the source.
 
@@ -196,6 +202,7 @@ def write_frames(
         index: Index of the source.
         crf: Quality of x264; lower is better.
         gop_frames: Maximum number of frames between keyframes.
+        codec: As in `VideoWriter`.
 
     Raises: VideoError if there is no frame or the file cannot be written.
     """
@@ -211,6 +218,7 @@ def write_frames(
         height=first.shape[0],
         crf=crf,
         gop_frames=gop_frames,
+        codec=codec,
         time_base=None if ticks is None else _TICK,
     ) as writer:
         writer.write(first, time=None if ticks is None else ticks[0])

@@ -1,7 +1,11 @@
-"""Optical flow of videos as images: the hue is the direction, the brightness the speed.
+"""Optical flow of videos as images, in one of two codes.
 
-Source: optical flow of multi_auxiliary_heads_hybrid_loss (grey frames, Farneback's method, an
-image of magnitude and direction), with the parameters of its reference implementation.
+"colours": the hue is the direction, the brightness the speed. Source: optical flow of
+multi_auxiliary_heads_hybrid_loss (grey frames, Farneback's method, an image of magnitude and
+direction), with the parameters of its reference implementation.
+
+"xy": red is the displacement to the right, green that downwards. Source: TSN (arXiv 1608.00859),
+whose code bounds both to 20 pixels and stores them as grey images.
 """
 
 import multiprocessing
@@ -30,6 +34,7 @@ from mmad.video.open import open_video
 from mmad.video.reader import Frame
 from mmad.video.reading import describe_reading
 
+CODES = ("colours", "xy")
 SCALES = ("fixed", "per-frame")
 
 # pyr_scale, levels, winsize, iterations, poly_n, poly_sigma, flags of the reference implementation.
@@ -37,11 +42,16 @@ _FARNEBACK = (0.5, 3, 15, 3, 5, 1.2, 0)
 
 # Default speed of full brightness per frame, as a share of the shorter side.
 _MOST_SHARE = 0.025
+# Largest displacement in the code "xy" by default, as in TSN's code.
+_MOST_PIXELS = 20.0
+# Values of "xy" are numbers; this keeps them to about a seventh of a level on average.
+_CRF_OF_NUMBERS = 12
+_STILL = 128
 
 
 @dataclass(frozen=True)
 class FlowSettings:
-    """What decides the content of a flow video, besides its source.
+    """What decides the content of a flow video coded as colours, besides its source.
 
     Attributes:
         scale: Scale of the brightness, "fixed" or "per-frame".
@@ -57,6 +67,25 @@ class FlowSettings:
     short_side: int | None = None
     crf: int = 18
     gop_frames: int = 16
+
+
+@dataclass(frozen=True)
+class DisplacementSettings:
+    """What decides the content of a flow video coded as displacements, besides its source.
+
+    Attributes:
+        max_pixels: Largest displacement in pixels per frame; larger ones are cut.
+        short_side: Pixels of the shorter side; None keeps the size.
+        crf: Quality of x264; lower is better.
+        gop_frames: Maximum number of frames between keyframes.
+        code: "xy".
+    """
+
+    max_pixels: float = _MOST_PIXELS
+    short_side: int | None = None
+    crf: int = _CRF_OF_NUMBERS
+    gop_frames: int = 16
+    code: str = "xy"
 
 
 def flow_between(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -106,27 +135,52 @@ def flow_image(
     return np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB), dtype=np.uint8)
 
 
+def displacement_image(flow: NDArray[np.float32], *, max_pixels: float = _MOST_PIXELS) -> Frame:
+    """``flow`` (H, W, 2) as an image, uint8 (H, W, 3): x is red, y is green, and blue is 128.
+
+    From -``max_pixels`` to ``max_pixels`` they are 0 to 255, larger ones are cut, and no motion is
+    128; as in TSN's code.
+
+    >>> displacement_image(np.float32([[[0, -20], [10, 99]]])).tolist()
+    [[[128, 0, 128], [191, 255, 128]]]
+    """
+    image = np.full((*flow.shape[:2], 3), _STILL, dtype=np.uint8)
+    levels = np.rint((flow + max_pixels) * (255 / (2 * max_pixels)))
+    image[..., :2] = np.clip(levels, 0, 255).astype(np.uint8)
+    return image
+
+
 def flow_frames(
-    frames: Iterable[Frame], *, scale: str = "fixed", max_pixels: float | None = None
+    frames: Iterable[Frame],
+    *,
+    code: str = "colours",
+    scale: str = "fixed",
+    max_pixels: float | None = None,
 ) -> Iterator[Frame]:
     """A flow image for each frame, one at a time: the motion from it to the next frame.
 
     The last image is repeated, so that frame and flow of the same number belong together. A
-    single frame has a black one.
+    single frame has an image without motion.
 
     Args:
         frames: Frames, uint8 RGB (H, W, 3).
-        scale: As in `flow_image`.
-        max_pixels: As in `flow_image`; None is 2.5 % of the shorter side.
+        code: One of `CODES`.
+        scale: As in `flow_image`, for "colours".
+        max_pixels: As in `flow_image`, where None is 2.5 % of the shorter side, or as in
+            `displacement_image`, where None is 20.
 
-    Differs: the reference implementation has one image fewer than the video has frames.
+    Differs: the reference implementations have one image fewer than the video has frames.
     """
     before: NDArray[np.uint8] | None = None
     image: Frame | None = None
     for frame in frames:
         grey = np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
         if before is None:
-            image = np.zeros_like(frame)
+            image = np.full_like(frame, _STILL if code == "xy" else 0)
+        elif code == "xy":
+            flow = flow_between(before, grey)
+            image = displacement_image(flow, max_pixels=max_pixels or _MOST_PIXELS)
+            yield image
         else:
             most = max_pixels or default_max_pixels(*grey.shape)
             image = flow_image(flow_between(before, grey), scale=scale, max_pixels=most)
@@ -149,11 +203,12 @@ def flow_videos(
     videos: Sequence[Path],
     out: Path,
     *,
+    code: str = "colours",
     scale: str = "fixed",
     max_pixels: float | None = None,
     short_side: int | None = None,
     num_workers: int = 1,
-    crf: int = 18,
+    crf: int | None = None,
     gop_frames: int = 16,
     on_done: Callable[[Path], object] | None = None,
 ) -> CopySummary:
@@ -166,23 +221,39 @@ def flow_videos(
     Args:
         videos: Video files.
         out: Folder of the flow videos.
+        code: One of `CODES`.
         scale: "fixed" or "per-frame"; see `flow_image`.
         max_pixels: Speed of full brightness in pixels per frame, with the scale "fixed"; None is
-            2.5 % of the shorter side.
+            2.5 % of the shorter side. In the code "xy" the largest displacement; None is 20.
         short_side: Pixels of the shorter side at which the flow is computed; None is the size of
             the source.
         num_workers: Number of worker processes.
-        crf: Quality of x264; lower is better.
+        crf: Quality of x264; lower is better; None is 18, and 12 in the code "xy".
         gop_frames: Maximum number of frames between keyframes.
         on_done: Called with each source once it is done.
 
     Raises: VideoError if two videos would give the same copy, a setting is impossible, or ``out``
     holds flow of other settings or copies of another command.
     """
-    settings = FlowSettings(scale, max_pixels, short_side, crf, gop_frames)
-    problems = check_encoding(short_side=short_side, crf=crf, gop_frames=gop_frames)
+    settings: FlowSettings | DisplacementSettings
+    if code == "xy":
+        settings = DisplacementSettings(
+            max_pixels or _MOST_PIXELS,
+            short_side,
+            _CRF_OF_NUMBERS if crf is None else crf,
+            gop_frames,
+        )
+    else:
+        settings = FlowSettings(
+            scale, max_pixels, short_side, 18 if crf is None else crf, gop_frames
+        )
+    problems = check_encoding(short_side=short_side, crf=settings.crf, gop_frames=gop_frames)
+    if code not in CODES:
+        problems.append(f"code: expected {' or '.join(CODES)}, found {code!r}")
     if scale not in SCALES:
         problems.append(f"scale: expected {' or '.join(SCALES)}, found {scale!r}")
+    elif code == "xy" and scale != "fixed":
+        problems.append(f"scale {scale} is for the code colours; leave it out")
     if max_pixels is not None and not 0 < max_pixels < float("inf"):
         problems.append(f"max_pixels: expected more than 0, found {max_pixels}")
     elif max_pixels is not None and scale == "per-frame":
@@ -200,7 +271,9 @@ def flow_videos(
     )
 
 
-def flow_video(video: Path, copy: Path, settings: FlowSettings) -> FinishedCopy:
+def flow_video(
+    video: Path, copy: Path, settings: FlowSettings | DisplacementSettings
+) -> FinishedCopy:
     """The flow video of one video.
 
     Raises: VideoError or OSError if the video cannot be read or the copy cannot be written.
@@ -213,17 +286,39 @@ def flow_video(video: Path, copy: Path, settings: FlowSettings) -> FinishedCopy:
         index.width, index.height, short_side=settings.short_side, name=str(video)
     )
     max_pixels = settings.max_pixels or default_max_pixels(height, width)
+    is_coloured = isinstance(settings, FlowSettings)
+    scale = settings.scale if isinstance(settings, FlowSettings) else "fixed"
+    code = "colours" if is_coloured else "xy"
     with open_video(video, size=(height, width), threads=1) as reader:
-        frames = flow_frames(reader.stream(), scale=settings.scale, max_pixels=max_pixels)
-        write_frames(frames, copy, index, crf=settings.crf, gop_frames=settings.gop_frames)
+        frames = flow_frames(reader.stream(), code=code, scale=scale, max_pixels=max_pixels)
+        write_frames(
+            frames,
+            copy,
+            index,
+            crf=settings.crf,
+            gop_frames=settings.gop_frames,
+            codec="libx264" if is_coloured else "libx264rgb",
+        )
         notices += describe_reading(reader.index, damaged=reader.damaged).file_notices()
-    found = {"max_pixels": max_pixels} if settings.scale == "fixed" else {}
+    found = {"max_pixels": max_pixels} if is_coloured and scale == "fixed" else {}
     return FinishedCopy(copy, index.num_frames, tuple(notices), found)
 
 
-def _other_settings(out: Path, settings: FlowSettings) -> list[str]:
+def code_of(folder: Path) -> str | None:
+    """The code of the flow in a folder, one of `CODES`; None if no list says.
+
+    Raises: VideoError if the list of its files is damaged.
+    """
+    entries = [entry for entry in read_manifest(folder / FLOW_MANIFEST).values() if entry]
+    return str(entries[0].get("code", "colours")) if entries else None
+
+
+def _other_settings(out: Path, settings: FlowSettings | DisplacementSettings) -> list[str]:
     """A problem if ``out`` holds flow of other settings; a model must not see a mixture."""
     wanted = asdict(settings)
+    found, code = code_of(out), wanted.get("code", "colours")
+    if found not in (code, None):
+        return [f"{out} holds flow of the code {found}, not {code}; choose another folder"]
     for name, noted in read_manifest(out / FLOW_MANIFEST).items():
         other = {key: (noted or {}).get(key) for key in wanted}
         if other != wanted:

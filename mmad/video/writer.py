@@ -50,7 +50,7 @@ class VideoWriter:
         crf: Quality of x264; lower is better.
         preset: Speed preset of x264.
         gop_frames: Maximum number of frames between keyframes.
-        codec: Name of the encoder.
+        codec: Name of the encoder; "libx264rgb" keeps red, green and blue apart, each in full.
         threads: Threads of the encoder; with 1 the same frames give the same bytes.
         time_base: Seconds per unit of the times given to `write`; None counts frames.
 
@@ -91,10 +91,11 @@ class VideoWriter:
             self._stream = cast(VideoStream, self._container.add_stream(codec, rate=rate))
             self._stream.codec_context.time_base = self._time_base
             self._stream.width, self._stream.height = width, height
-            self._stream.pix_fmt = "yuv420p"
+            self._pixels = "rgb24" if codec == "libx264rgb" else "yuv420p"
+            self._stream.pix_fmt = self._pixels
             self._stream.codec_context.gop_size = gop_frames
             self._stream.codec_context.thread_count = threads
-            if codec == "libx264":
+            if codec in ("libx264", "libx264rgb"):
                 self._stream.options = {
                     "preset": preset,
                     "crf": str(crf),
@@ -114,10 +115,12 @@ class VideoWriter:
                 f"{self.path}: frame {self.num_frames}: expected uint8 of shape {self._shape}, "
                 f"found {frame.dtype} of shape {frame.shape}"
             )
-        # Converted here, so that the encoder gets the same bytes on every run.
-        planes = cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2YUV_I420)
+        pixels = np.ascontiguousarray(frame)
+        if self._pixels == "yuv420p":
+            # Converted here, so that the encoder gets the same bytes on every run.
+            pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2YUV_I420), dtype=np.uint8)
         try:
-            image = VideoFrame.from_ndarray(np.asarray(planes, dtype=np.uint8), format="yuv420p")
+            image = VideoFrame.from_ndarray(pixels, format=self._pixels)
             image.pts = self.num_frames if time is None else time
             image.time_base = self._time_base
             self.num_frames += 1

@@ -118,7 +118,6 @@ def test_all_crops_of_a_view_then_those_of_the_next(videos: Path) -> None:
             {"test_crops": "three", "test_image_size": 288, "test_short_side": 256},
             r"crops of 288x288 .*short side 256; set a larger data\.test_short_side",
         ),
-        ({"test_crops": "ten", "flow": "f"}, "ten mirrors images, and flow has a direction"),
     ],
 )
 def test_views_that_make_no_sense_are_refused(changes: dict, message: str) -> None:

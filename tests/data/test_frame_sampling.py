@@ -105,3 +105,24 @@ def test_uniform_is_as_it_was() -> None:
     found = drawn(Sampling("uniform", 8), 30, times=3)
     expected = [training_frames(30, count=8, rng=np.random.default_rng(s)) for s in range(3)]
     assert (found == expected).all()
+
+
+def test_stacks_of_flow_are_consecutive_and_leave_the_copy_at_the_end_out() -> None:
+    sampling = Sampling("segments", 4, places="middles", stack=5)
+    # Of 25 flow images 24 are no copies, in which 20 stacks of 5 begin: segments of 5 starts.
+    found = sampling.evaluation(25, num_views=1).reshape(4, 5)
+    assert (found == np.array([2, 7, 12, 17])[:, None] + np.arange(5)).all()
+    drawn_starts = drawn(sampling, 25, times=200).reshape(-1, 4, 5)
+    assert (np.diff(drawn_starts, axis=2) == 1).all()
+    for segment in range(4):
+        starts = set(drawn_starts[:, segment, 0].tolist())
+        assert starts == set(range(5 * segment, 5 * segment + 5))
+    assert sampling.span == 4 + 5
+
+
+@pytest.mark.parametrize(("num_frames", "last"), [(1, 0), (2, 0), (4, 2)])
+def test_stacks_of_short_clips_repeat_the_last_image(num_frames: int, last: int) -> None:
+    sampling = Sampling("segments", 2, stack=5)
+    expected = [min(n, last) for n in range(5)]
+    for found in (sampling.evaluation(num_frames, num_views=1)[0], drawn(sampling, num_frames)[0]):
+        assert found.tolist() == 2 * expected

@@ -10,9 +10,10 @@ from typer.testing import CliRunner
 
 from mmad.cli.data import app
 from mmad.errors import VideoError
-from mmad.video.flow import flow_between, flow_frames, flow_image, flow_videos
+from mmad.video.flow import code_of, flow_between, flow_frames, flow_image, flow_videos
 from mmad.video.index import index_video
 from mmad.video.open import open_video
+from mmad.video.writer import VideoWriter
 from support.clips import write_clip
 
 
@@ -113,6 +114,48 @@ def test_only_what_is_missing_is_made_and_bad_videos_do_not_stop_it(tmp_path: Pa
     assert [path.name for path in summary.skipped] == ["c.mp4"]
     os.utime(sources[1], (1, 1))
     assert [copy.path.name for copy in flow_videos(sources, out).written] == ["c.mp4"]
+
+
+def test_displacements_are_numbers_that_the_video_keeps(tmp_path: Path) -> None:
+    frames = [texture(right=2 * n, down=-n) for n in range(6)]
+    source = tmp_path / "a.mp4"
+    with VideoWriter(source, fps=25, width=96, height=64, crf=8) as writer:
+        for frame in frames:
+            writer.write(frame)
+    summary = flow_videos([source], tmp_path / "xy", code="xy", max_pixels=10)
+    assert summary.failed == {}
+    with open_video(tmp_path / "xy" / "a.mp4") as video:
+        images = video.read([0, 1, 2, 3, 4, 5]).astype(float)
+    x, y = (np.median(middle(images[1])[..., channel]) for channel in (0, 1))
+    # 255 levels for 20 pixels, from -10 on.
+    assert x == pytest.approx((2 + 10) * 255 / 20, abs=2)
+    assert y == pytest.approx((-1 + 10) * 255 / 20, abs=2)
+    with open_video(source) as video:
+        expected = np.stack(list(flow_frames(video.stream(), code="xy", max_pixels=10)))
+    assert np.abs(images - expected)[..., :2].mean() < 0.5
+    assert (expected[..., 2] == 128).all()
+    (still,) = flow_frames(frames[:1], code="xy")
+    assert (still == 128).all()
+
+
+def test_codes_are_not_mixed(tmp_path: Path) -> None:
+    source = write_clip(tmp_path / "a.mp4", num_frames=3)
+    flow_videos([source], tmp_path / "out")
+    assert code_of(tmp_path / "out") == "colours"
+    with pytest.raises(VideoError, match="holds flow of the code colours, not xy"):
+        flow_videos([source], tmp_path / "out", code="xy")
+    flow_videos([source], tmp_path / "xy", code="xy")
+    assert code_of(tmp_path / "xy") == "xy"
+    assert code_of(tmp_path) is None
+    assert [path.name for path in flow_videos([source], tmp_path / "xy", code="xy").skipped] == [
+        "a.mp4"
+    ]
+    with pytest.raises(VideoError, match="holds flow of the code xy, not colours"):
+        flow_videos([source], tmp_path / "xy")
+    with pytest.raises(VideoError, match="scale per-frame is for the code colours"):
+        flow_videos([source], tmp_path / "other", code="xy", scale="per-frame")
+    with pytest.raises(VideoError, match="code: expected colours or xy, found 'hsv'"):
+        flow_videos([source], tmp_path / "other", code="hsv")
 
 
 def test_other_settings_for_the_same_folder_are_refused(tmp_path: Path) -> None:

@@ -15,13 +15,19 @@ from mmad.progress import Progress
 def flow(
     videos: VideosArgument,
     out: Annotated[Path, typer.Option(help="Folder of the flow videos.")],
+    code: Annotated[
+        Literal["colours", "xy"],
+        typer.Option(help="Colours of direction and speed; or x and y, for backbone.flow_stack."),
+    ] = "colours",
     scale: Annotated[
         Literal["fixed", "per-frame"],
         typer.Option(help="Full brightness: one speed for all, or each frame's fastest pixel."),
     ] = "fixed",
     max_pixels: Annotated[
         float | None,
-        typer.Option(help="Brightest speed, pixels per frame; default: 2.5 % of the short side."),
+        typer.Option(
+            help="Brightest speed, pixels per frame; default: 2.5 % of the short side, of xy 20."
+        ),
     ] = None,
     short_side: Annotated[
         int | None, typer.Option(help="Pixels of the shorter side; default: that of the video.")
@@ -40,6 +46,7 @@ def flow(
         summary = flow_videos(
             files,
             out,
+            code=code,
             scale=scale,
             max_pixels=max_pixels,
             short_side=short_side,
@@ -48,5 +55,6 @@ def flow(
         )
     tell_copies(out, summary, seconds=time.perf_counter() - start)
     settings = (f"data.flow={out}", "--show-config")
-    tell_next("train", "configs/recognition/dsta_videomae_b.yaml", *settings)
+    config = "tsm_flow_r50" if code == "xy" else "dsta_videomae_b"
+    tell_next("train", f"configs/recognition/{config}.yaml", *settings)
     raise_problems(VideoError, source="flow", problems=list(summary.failed.values()))

@@ -26,8 +26,10 @@ STATISTICS: Mapping[str, ColourStatistics] = {
     "sports1m": ColourStatistics((104.0, 117.0, 128.0), (1.0, 1.0, 1.0)),
     # Means of ImageNet without scaling, as BN-Inception of Caffe expects, there from blue to red.
     "caffe": ColourStatistics((128.0, 117.0, 104.0), (1.0, 1.0, 1.0)),
+    # No motion is 128; TSN's and TSM's code divides by the mean of ImageNet's deviations, 0.226.
+    "flow": ColourStatistics((128.0, 128.0, 128.0), (57.63, 57.63, 57.63)),
 }
-StatisticsName = Literal["imagenet", "kinetics", "half", "sports1m", "caffe"]
+StatisticsName = Literal["imagenet", "kinetics", "half", "sports1m", "caffe", "flow"]
 
 
 def _name(family: "type[BackboneFamilySettings]") -> str:
@@ -55,13 +57,31 @@ class BackboneFamilySettings(Settings):
     )
     clip_frames: int = Field(16, ge=1, description="frames of a clip")
     statistics: StatisticsName = Field(
-        "imagenet", description="mean and standard deviation of colours that the weights expect"
+        "imagenet",
+        description=(
+            "mean and standard deviation of colours that the weights expect; flow: of displacements"
+        ),
     )
 
     @property
     def colours(self) -> ColourStatistics:
         """Mean and standard deviation of the colours that the network expects."""
         return STATISTICS[self.statistics]
+
+    @property
+    def reads_flow(self) -> bool:
+        """Whether the input is stacked optical flow, not RGB images."""
+        return False
+
+    @property
+    def images_per_frame(self) -> int:
+        """Images of which one frame of a clip consists: those of a stack of optical flow."""
+        return 1
+
+    @property
+    def images_per_clip(self) -> int:
+        """Images of a clip."""
+        return self.clip_frames * self.images_per_frame
 
     @property
     def frames_per_step(self) -> int:

@@ -62,6 +62,14 @@ class ResNet2dSettings(BackboneFamilySettings):
     pools_after_first_stage: bool = Field(
         False, description="max-pool the frames to half as many steps after the first stage"
     )
+    flow_stack: int | None = Field(
+        None,
+        ge=1,
+        description=(
+            "read optical flow instead of RGB: x and y of so many consecutive flow images are the "
+            "channels of a frame (TSN: 5); null: RGB"
+        ),
+    )
     keep_statistics: bool = Field(
         False,
         description=(
@@ -70,6 +78,16 @@ class ResNet2dSettings(BackboneFamilySettings):
         ),
     )
     clip_frames: int = Field(8, ge=1, description="frames of a clip, called segments by TSN")
+
+    @property
+    def reads_flow(self) -> bool:
+        """As in `BackboneFamilySettings`."""
+        return self.flow_stack is not None
+
+    @property
+    def images_per_frame(self) -> int:
+        """As in `BackboneFamilySettings`."""
+        return self.flow_stack or 1
 
     @property
     def frames_per_step(self) -> int:
@@ -122,7 +140,8 @@ class ResNet2dSettings(BackboneFamilySettings):
         """As in `BackboneFamilySettings`."""
         width = "" if self.base_channels == 64 else f", {self.base_channels} channels in the stem"
         gated = "" if self.squeeze is None else " with gates"
-        return [f"{_TITLES[self.temporal]}{gated} (2D ResNet-{self.depth}{width})"]
+        flow = f", optical flow in stacks of {self.flow_stack}" if self.flow_stack else ""
+        return [f"{_TITLES[self.temporal]}{gated} (2D ResNet-{self.depth}{width}{flow})"]
 
     def problems(self) -> Iterator[str]:
         """As in `Settings`."""

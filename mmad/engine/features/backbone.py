@@ -39,6 +39,10 @@ def open_backbone(
         given if isinstance(given, RecognitionConfig) else require_videos(given)
     )
     settings = config.backbone
+    if settings.reads_flow:
+        raise ConfigError(
+            f"{source}: backbone.flow_stack reads optical flow, and features are those of videos"
+        )
     if source.is_dir():
         backbone = backbone_of_run(source, config)
     else:

@@ -9,6 +9,7 @@ import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
@@ -33,6 +34,8 @@ METRICS: Mapping[str, Callable[[RecognitionReport], float]] = {
 # Weights are multiples of about 1/60: with up to six members, equal weights are among them.
 GRID = 60
 _NAMED = 5
+# What is averaged: probabilities, or scores before their softmax.
+Average = Literal["probability", "score"]
 
 # A point of the grid: integers with a fixed sum, one for each member.
 _Point = tuple[int, ...]
@@ -96,14 +99,17 @@ def fuse_scores(
     weights: Sequence[float] | None = None,
     *,
     names: Sequence[str] | None = None,
+    average: Average = "probability",
 ) -> RecognitionScores:
-    """The weighted mean of the scores of ``members``, actions and body parts; clips as in the
-    first.
+    """The weighted mean of the probabilities of ``members``, or the probabilities of the weighted
+    mean of their scores, actions and body parts; clips as in the first.
 
     Args:
         members: Scores of the same clips, in any order.
         weights: Weight of each member, at least 0, divided by their sum; by default equal.
         names: Names of the members, for messages.
+        average: What the mean is taken of; of scores, before their softmax, as TSN does with its
+            streams.
 
     Raises: PredictionError if the clips or classes differ, with the differences, or the weights are
         invalid (see `normalised_weights`).
@@ -112,10 +118,28 @@ def fuse_scores(
     8.3 (the order of the classes is the same); the paper asks for the sum 1.
     """
     shares = normalised_weights(weights, num_members=len(members))
-    clip_ids, action, body = _aligned(members, names)
-    return RecognitionScores(
-        clip_ids, np.tensordot(shares, action, 1), np.tensordot(shares, body, 1)
-    )
+    clip_ids, *levels = _aligned(members, names)
+    mean = _mean_of_scores if average == "score" else _mean
+    action, body = (mean(shares, level) for level in levels)
+    return RecognitionScores(clip_ids, action, body)
+
+
+def _mean(shares: Floats, tables_MNK: Floats) -> Floats:
+    return np.asarray(np.tensordot(shares, tables_MNK, 1))
+
+
+def _mean_of_scores(shares: Floats, tables_MNK: Floats) -> Floats:
+    """The softmax of the mean of logarithms, which differ from scores by a constant of each row.
+
+    >>> _mean_of_scores(np.array([0.5, 0.5]), np.array([[[0.8, 0.2]], [[0.2, 0.8]]])).tolist()
+    [[0.5, 0.5]]
+    """
+    if not tables_MNK.shape[-1]:
+        return _mean(shares, tables_MNK)
+    tiny = np.finfo(np.float64).tiny
+    logarithms = _mean(shares, np.log(np.maximum(tables_MNK, tiny)))
+    powers = np.exp(logarithms - logarithms.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
 def _aligned(

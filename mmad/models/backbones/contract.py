@@ -38,6 +38,7 @@ class BackboneSpec:
         side_multiple: Height and width of images must be multiples of this many pixels.
         num_blocks: Number of blocks before which tokens can be taken; 0 if there are none.
         pools_images: A step has one token, whatever the size of the images.
+        images_per_frame: Images of which one frame consists: those of a stack of optical flow.
         stages: Feature maps that `Backbone.forward_stages` gives, by name, from fine to coarse:
             conv2 to conv5 as in the tables of ResNets. The last one has the cells of the tokens.
     """
@@ -48,6 +49,7 @@ class BackboneSpec:
     side_multiple: int
     num_blocks: int = 0
     pools_images: bool = False
+    images_per_frame: int = 1
     stages: Mapping[str, StageSpec] = field(default_factory=dict)
 
     @property
@@ -119,7 +121,8 @@ class Backbone(nn.Module):
         """The tokens of normalised clips.
 
         Args:
-            images_NCFHW: Normalised frames, (N, 3, F, H, W).
+            images_NCFHW: Normalised frames, (N, 3, F, H, W); those of stacks of optical flow one
+                behind the other, with x, y and an empty channel.
             video_of_clip_N: Video that each clip belongs to, for temporal adapters; the clips of a
                 video are consecutive, in order.
             stop_before: Return the tokens that enter this block instead of the last ones.
@@ -138,9 +141,10 @@ class Backbone(nn.Module):
         """Raise ValueError unless the number of frames and the sides of the images fit."""
         frames, height, width = images_NCFHW.shape[2:]
         spec = self.spec
-        if frames != spec.clip_frames or height % spec.side_multiple or width % spec.side_multiple:
+        expected = spec.clip_frames * spec.images_per_frame
+        if frames != expected or height % spec.side_multiple or width % spec.side_multiple:
             raise ValueError(
-                f"expected clips of {spec.clip_frames} frames whose sides are multiples of "
+                f"expected clips of {expected} frames whose sides are multiples of "
                 f"{spec.side_multiple} pixels, found {frames} frames of {height}x{width}"
             )
 

@@ -48,6 +48,20 @@ def test_the_weighted_mean_by_hand() -> None:
     )
 
 
+def test_the_mean_of_scores_is_that_of_logits() -> None:
+    logits = np.array([[[2.0, 0.0, -1.0]], [[-1.0, 1.5, 0.0]]])
+    rgb, flow = (scores_of((np.exp(z) / np.exp(z).sum()).tolist()) for z in logits)
+    fused = fuse_scores([rgb, flow], [1, 1.5], average="score")
+    # TSN adds 1 and 1.5 times the scores; their mean has the same order.
+    mean = (1 * logits[0] + 1.5 * logits[1]) / 2.5
+    np.testing.assert_allclose(fused.action_scores, np.exp(mean) / np.exp(mean).sum())
+    np.testing.assert_allclose(fused.body_scores.sum(axis=1), 1)
+    sure = scores_of([[1.0, 0.0, 0.0]])
+    np.testing.assert_allclose(
+        fuse_scores([sure, sure], average="score").action_scores, [[1.0, 0.0, 0.0]], atol=1e-300
+    )
+
+
 def test_the_order_of_clips_and_a_missing_suffix_do_not_matter() -> None:
     truth = np.arange(20) % 52
     first, second = (ma52_scores(truth, strength=1.0, seed=seed) for seed in (0, 1))

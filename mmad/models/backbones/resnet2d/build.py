@@ -45,6 +45,7 @@ def _build(settings: ResNet2dSettings) -> ResNet2d:
         exchange_shortcut=settings.shift_place == "block",
         pools_after_first_stage=settings.pools_after_first_stage,
         keep_statistics=settings.keep_statistics,
+        flow_stack=settings.flow_stack,
     )
     backbone.requires_grad_(not settings.freeze)
     return backbone.train()
@@ -55,6 +56,8 @@ def _describe(tensors: Mapping[str, Tensor]) -> str:
     blocks = {tuple(name.split(".")[1:3]) for name in tensors if name.startswith("stages.")}
     extras = {".exchange.gate.": "gates", ".exchange.movement.": "learned offsets between frames"}
     found = [what for part, what in extras.items() if any(part in name for name in tensors)]
+    if stem.shape[1] != 3:
+        found.append(f"{stem.shape[1]} channels of optical flow")
     more = f", with {' and '.join(found)}" if found else ""
     return f"ResNet of {len(blocks)} blocks, {stem.shape[0]} channels in the stem{more}"
 

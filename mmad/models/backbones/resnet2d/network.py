@@ -28,6 +28,7 @@ from mmad.models.layers.residual3d import channels_of
 
 # Stem 2, first pooling 2, three stages 2 each.
 _SIDE_STRIDE = 32
+_FIRST = "stem.conv.weight"
 
 
 class ResNet2d(Backbone):
@@ -44,6 +45,8 @@ class ResNet2d(Backbone):
         exchange_shortcut: See `ResidualBlock2d`.
         pools_after_first_stage: Max-pool the frames to half as many steps after the first stage.
         keep_statistics: See `BatchNorm2d`.
+        flow_stack: Consecutive images of optical flow whose x and y are the channels of a frame;
+            None for RGB.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class ResNet2d(Backbone):
         exchange_shortcut: bool,
         pools_after_first_stage: bool,
         keep_statistics: bool,
+        flow_stack: int | None,
     ) -> None:
         widths = [base_channels * 2**stage for stage in range(len(exchanging))]
         outputs = [channels_of(width, bottleneck=bottleneck) for width in widths]
@@ -68,6 +72,7 @@ class ResNet2d(Backbone):
                 clip_frames=clip_frames,
                 frames_per_step=2 if pools_after_first_stage else 1,
                 side_multiple=_SIDE_STRIDE,
+                images_per_frame=flow_stack or 1,
                 stages={
                     name: StageSpec(outputs[place], _SIDE_STRIDE >> (len(widths) - 1 - place))
                     for name, place in zip(stages, places, strict=True)
@@ -76,7 +81,11 @@ class ResNet2d(Backbone):
         )
         self.blocks_per_stage = [len(flags) for flags in exchanging]
         self.pools_after_first_stage = pools_after_first_stage
-        self.stem = ConvNorm2d(3, base_channels, side=7, stride=2, keep_statistics=keep_statistics)
+        self.flow_stack = flow_stack
+        channels = 3 if flow_stack is None else 2 * flow_stack
+        self.stem = ConvNorm2d(
+            channels, base_channels, side=7, stride=2, keep_statistics=keep_statistics
+        )
         self.stages = nn.ModuleList()
         channels = base_channels
         for stage, (width, flags) in enumerate(zip(widths, exchanging, strict=True)):
@@ -107,7 +116,13 @@ class ResNet2d(Backbone):
     ) -> ClipTokens:
         """As in `Backbone`."""
         self.require_fitting(images_NCFHW)
-        maps = self.maps(rearrange(images_NCFHW, "n c f h w -> (n f) c h w"))
+        if self.flow_stack is None:
+            images_MCHW = rearrange(images_NCFHW, "n c f h w -> (n f) c h w")
+        else:  # x and y of the first image, of the second, and so on, as in TSN's code
+            images_MCHW = rearrange(
+                images_NCFHW[:, :2], "n c (f s) h w -> (n f) (s c) h w", s=self.flow_stack
+            )
+        maps = self.maps(images_MCHW)
         unnamed = 2 + len(self.stages) - len(self.spec.stages)
         kept = {}
         for name, map_MChw in zip(self.spec.stages, islice(maps, unnamed, None), strict=True):
@@ -141,12 +156,21 @@ class ResNet2d(Backbone):
         return 1 + sum(self.blocks_per_stage[:stage]) + block
 
     def fit_weights(self, tensors: dict[str, Tensor], *, source: str) -> dict[str, str]:
-        """As in `Backbone`: what is learned between frames starts anew from a plain ResNet."""
+        """As in `Backbone`: what is learned between frames starts anew from a plain ResNet, and
+        kernels for RGB become kernels for optical flow.
+        """
+        done: dict[str, str] = {}
         own = {name: value for name, value in self.state_dict().items() if ".exchange." in name}
         if not own.keys() & tensors.keys():
             tensors.update(own)
-            return dict.fromkeys(own, "left at its start: the file is of a plain ResNet")
-        return {}
+            done |= dict.fromkeys(own, "left at its start: the file is of a plain ResNet")
+        kernel = tensors.get(_FIRST)
+        if self.flow_stack is not None and kernel is not None and kernel.shape[1] == 3:
+            channels = 2 * self.flow_stack
+            # TSN (arXiv 1608.00859), cross-modality pre-training.
+            tensors[_FIRST] = kernel.mean(dim=1, keepdim=True).repeat(1, channels, 1, 1)
+            done[_FIRST] = f"mean of RGB, repeated for {channels} channels of optical flow"
+        return done
 
 
 def pool_steps(x_MCHW: Tensor, *, num_frames: int) -> Tensor:
