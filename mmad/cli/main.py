@@ -36,6 +36,7 @@ COMMANDS = {
     "eval": "Score predictions: mAP of detections, F1 of recognition.",
     "error-analysis": "Analyse the errors of a detector, in tables and figures.",
     "report": "Write an HTML report: figures, classes and the timeline of every video.",
+    "figures": "Draw a figure for a paper, of data or of predictions.",
     "submit": "Write or check a submission to the challenge.",
     "ensemble": "Combine the predictions of several models.",
     "agreement": "Compare annotators, or a model with annotators.",

@@ -1,5 +1,7 @@
-"""Writing figures to files."""
+"""Figures with their numbers, and writing them to files."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +11,33 @@ from matplotlib.figure import Figure
 from mmad.errors import MmadError
 from mmad.files import replaced
 
+Cell = str | int | float
+
 SUFFIXES = (".png", ".svg", ".pdf")
 # Publishers refuse Type 3 fonts; equal figures give equal bytes.
 _STYLE: Any = {"pdf.fonttype": 42, "svg.hashsalt": "mmad"}
 _NO_DATE = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """A figure and the numbers that it shows.
+
+    Attributes:
+        figure: The figure.
+        header: Names of the columns of its table.
+        rows: Cells of the table, with unrounded numbers.
+    """
+
+    figure: Figure
+    header: tuple[str, ...]
+    rows: Sequence[tuple[Cell, ...]]
+
+
+def check_figure_path(path: str | Path) -> None:
+    """Raises MmadError if the suffix of ``path`` is not that of a figure."""
+    if Path(path).suffix.lower() not in SUFFIXES:
+        raise MmadError(f"{path}: expected a figure ending in {', '.join(SUFFIXES)}")
 
 
 def save_figure(figure: Figure, path: str | Path, *, dpi: int = 130) -> None:
@@ -21,8 +46,7 @@ def save_figure(figure: Figure, path: str | Path, *, dpi: int = 130) -> None:
     Raises: MmadError if the suffix is another one, OutputError if it cannot be written.
     """
     path = Path(path)
+    check_figure_path(path)
     suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise MmadError(f"{path}: expected a figure ending in {', '.join(SUFFIXES)}")
     with replaced(path) as partial, rc_context(_STYLE):
         figure.savefig(partial, format=suffix.removeprefix("."), dpi=dpi, metadata=_NO_DATE[suffix])

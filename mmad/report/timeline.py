@@ -5,21 +5,20 @@ detections of their body part. A figure that would grow too high for that (long 
 for each action instead: annotations in its upper half, detections in its lower half.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 from numpy.typing import NDArray
 
 from mmad.labels import LabelMap
+from mmad.report.axes import text_inches
 from mmad.report.colours import PART_COLOURS
 from mmad.report.figures import save_figure
 from mmad.segments import assign_lanes
@@ -114,7 +113,7 @@ def draw_timeline(
     title = video_id + "    " + _explain(len(shown), len(sure), min_score, bool(annotations))
 
     names = [labels.title(bar.label) for bar in bars]
-    left_packed = 0.2 + _text_inches(8)(max(_part_names(bars, labels), key=len, default=""))
+    left_packed = 0.2 + text_inches(max(_part_names(bars, labels), key=len, default=""), points=8)
     scale = (_WIDTH_INCHES - left_packed - _RIGHT_INCHES) / duration
     groups = _pack(bars, labels, duration=duration, inches_per_second=scale)
     num_lanes = sum(count for _, _, count in groups)
@@ -126,7 +125,7 @@ def draw_timeline(
         )
         _draw_packed(axes, groups, labels)
     else:
-        left = 0.2 + _text_inches(7)(max(names, key=len))
+        left = 0.2 + text_inches(max(names, key=len), points=7)
         rows = sorted({bar.label for bar in bars}, key=lambda label: (_part(label, labels), label))
         figure, axes, strip = _make_figure(
             left=left,
@@ -184,17 +183,6 @@ def _colour(label: int, labels: LabelMap) -> str:
     return PART_COLOURS[_part(label, labels) % len(PART_COLOURS)]
 
 
-def _text_inches(points: float) -> Callable[[str], float]:
-    """A function that returns the width of a text of this size."""
-    renderer = FigureCanvasAgg(Figure(dpi=100)).get_renderer()
-    font = FontProperties(size=points)
-
-    def width(text: str) -> float:
-        return float(renderer.get_text_width_height_descent(text, font, ismath=False)[0]) / 100
-
-    return width
-
-
 def _pack(
     bars: Sequence[_Bar], labels: LabelMap, *, duration: float, inches_per_second: float
 ) -> list[tuple[int, list[_Placed], int]]:
@@ -203,7 +191,6 @@ def _pack(
     The name of a bar is inside it, right of it, or left of it at the end of the video; the lane is
     kept free for both.
     """
-    width = _text_inches(_TEXT_POINTS)
     gap = _TEXT_GAP_INCHES / inches_per_second
     groups = []
     for part in sorted({_part(bar.label, labels) for bar in bars}):
@@ -217,7 +204,7 @@ def _pack(
             ]
             places = []
             for bar in mine:
-                needed = width(bar.text) / inches_per_second
+                needed = text_inches(bar.text, points=_TEXT_POINTS) / inches_per_second
                 start, end = max(bar.start, 0.0), min(bar.end, duration)
                 is_inside = needed + 2 * gap <= end - start
                 text_start = start + gap if is_inside else end + gap

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from mmad.evaluation.clips.judged import JudgedRecogniser, shares_of_rows
 from mmad.labels import LabelMap
-from mmad.report.recogniser_figures.axes import (
+from mmad.report.axes import (
     COLUMN_INCHES,
     LARGE,
     PAGE_INCHES,

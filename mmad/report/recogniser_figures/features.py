@@ -12,8 +12,7 @@ from matplotlib.patheffects import withStroke
 from mmad.evaluation.clips.judged import JudgedRecogniser
 from mmad.evaluation.page_figures import places_in_a_square
 from mmad.labels import LabelMap
-from mmad.report.colours import PART_COLOURS
-from mmad.report.recogniser_figures.axes import (
+from mmad.report.axes import (
     COLUMN_INCHES,
     LARGE,
     PAGE_INCHES,
@@ -24,6 +23,7 @@ from mmad.report.recogniser_figures.axes import (
     short_name,
     shown_order,
 )
+from mmad.report.colours import PART_COLOURS
 from mmad.structures import ClipRecord, Floats, Ints
 
 # Shapes too tell body parts apart, for readers without colour.

@@ -9,8 +9,7 @@ from matplotlib.patches import Patch
 
 from mmad.evaluation.clips.judged import JudgedRecogniser
 from mmad.labels import LabelMap
-from mmad.report.colours import RECOGNISER_COLOURS
-from mmad.report.recogniser_figures.axes import (
+from mmad.report.axes import (
     LARGE,
     PAGE_INCHES,
     POINTS_PER_INCH,
@@ -21,6 +20,7 @@ from mmad.report.recogniser_figures.axes import (
     short_name,
     shown_order,
 )
+from mmad.report.colours import RECOGNISER_COLOURS
 from mmad.structures import ClipRecord, Floats
 from mmad.wording import rounded
 

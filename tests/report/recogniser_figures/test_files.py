@@ -5,19 +5,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
-from matplotlib.figure import Figure
 
 from mmad.evaluation.clips.details import RecognitionDetails
 from mmad.evaluation.clips.judged import JudgedRecogniser, judge_recogniser
 from mmad.labels import MA52, LabelMap, flat_labels
+from mmad.report.axes import groups_of, shown_order
 from mmad.report.colours import RECOGNISER_COLOURS
 from mmad.report.figures import SUFFIXES, save_figure
-from mmad.report.recogniser_figures.axes import groups_of, shown_order
 from mmad.report.recogniser_figures.confusion import draw_confusion
 from mmad.report.recogniser_figures.features import draw_features
 from mmad.report.recogniser_figures.files import write_recogniser_figures
 from mmad.report.recogniser_figures.probabilities import draw_probabilities
 from mmad.structures import ClipRecord
+from support.figures import is_whole, texts_of
 from support.scores import SMALL, scores_of
 
 pytestmark = pytest.mark.slow
@@ -41,22 +41,6 @@ def judged(name: str, *, labels: LabelMap, seed: int) -> tuple[JudgedRecogniser,
 def two() -> tuple[list[JudgedRecogniser], list[ClipRecord]]:
     found = [judged(name, labels=MA52, seed=n) for n, name in enumerate(("manet_r50", "tsm$_r50"))]
     return [one for one, _ in found], found[0][1]
-
-
-def texts_of(figure: Figure) -> list[str]:
-    return [text.get_text() for text in figure.findobj(lambda part: hasattr(part, "get_text"))]
-
-
-def is_whole(figure: Figure) -> bool:
-    """Whether all text is inside of the figure."""
-    figure.draw_without_rendering()
-    low, high = figure.bbox.min - 1, figure.bbox.max + 1
-    for text in figure.findobj(lambda part: hasattr(part, "get_text")):
-        if text.get_text() and text.get_visible():
-            box = text.get_window_extent()
-            if (box.min < low).any() or (box.max > high).any():
-                return False
-    return True
 
 
 def test_labels_are_in_order_of_their_codes_within_body_parts() -> None:

@@ -2,9 +2,12 @@
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import groupby
 
+from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 
 from mmad.labels import LabelMap
 
@@ -58,3 +61,24 @@ def settle(figure: Figure) -> None:
     """Lay out the figure once for all formats; each drawing would move it a little."""
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
+
+
+@lru_cache(maxsize=1)
+def _renderer() -> RendererAgg:
+    return FigureCanvasAgg(Figure(dpi=300)).get_renderer()
+
+
+def text_inches(text: str, *, points: float, bold: bool = False) -> float:
+    """Width of a text of this size."""
+    font = FontProperties(size=points, weight="bold" if bold else "normal")
+    width, _, _ = _renderer().get_text_width_height_descent(text, font, ismath=False)
+    return float(width) / 300
+
+
+def shortened(text: str, most: int) -> str:
+    """``text`` in at most so many letters.
+
+    >>> shortened("scratching", 5), shortened("wave", 5)
+    ('scra…', 'wave')
+    """
+    return text if len(text) <= most else text[: most - 1] + "…"

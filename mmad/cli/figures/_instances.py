@@ -1,0 +1,107 @@
+"""The instances that figures of a data set show: annotations of videos, or clips of lists."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mmad.annotations.elan_reader import ElanChoice
+from mmad.annotations.formats import read_annotations, read_clip_list
+from mmad.annotations.instances import Instances, instances_of_clips, instances_of_videos
+from mmad.annotations.validation import OutOfVideo
+from mmad.cli._labels import label_choice, labels_of_lists
+from mmad.cli.data._options import kind_of, one_or_many
+from mmad.errors import AnnotationError, VideoError
+from mmad.labels import LabelMap
+from mmad.structures import ClipRecord
+
+SubsetsOption = Annotated[
+    list[str] | None,
+    typer.Option("--subset", help="Only this subset; repeat for several. Default: all."),
+]
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledInstances:
+    """The instances of each subset, and the labels that they refer to."""
+
+    subsets: list[Instances]
+    labels: LabelMap
+
+
+def read_instances(
+    annotations: list[Path],
+    wanted: Sequence[str] | None,
+    *,
+    format: str,
+    labels: str | None,
+    out_of_video: OutOfVideo | None,
+    elan: ElanChoice,
+    fps: float | None,
+    clips: Path | None = None,
+    needs_lengths: bool = False,
+) -> LabelledInstances:
+    """The instances of the ``wanted`` subsets, all by default.
+
+    Args:
+        annotations: Files or folder of annotations, or lists of clips.
+        wanted: Values of ``--subset``.
+        format, labels, out_of_video, elan, fps: As of `read_annotations`.
+        clips: Folder of the clips.
+        needs_lengths: Whether the lengths of clips are measured.
+
+    Raises: AnnotationError if there are no instances, or the folder of clips is needed and missing.
+    """
+    kind = kind_of(annotations, format=format)
+    if kind == "emotions":
+        raise AnnotationError(
+            f"{annotations[0]}: lists videos with emotions, and no instances of actions; pass "
+            "annotations of videos, or lists of clips"
+        )
+    if kind == "clips":
+        classes = labels_of_lists(labels)
+        listed = [clip for path in annotations for clip in read_clip_list(path, labels=classes)]
+        subsets = instances_of_clips(clip_files(listed, clips) if needs_lengths else listed)
+    else:
+        if clips is not None:
+            raise AnnotationError("--clips is for lists of clips; annotations hold the lengths")
+        found = read_annotations(
+            one_or_many(annotations),
+            format=format,
+            labels=label_choice(labels) or "auto",
+            out_of_video=out_of_video or "error",
+            elan=elan,
+            fps=fps,
+        )
+        classes, subsets = found.labels, instances_of_videos(found.records)
+    names = [one.name for one in subsets]
+    for name in wanted or ():
+        if name not in names:
+            raise AnnotationError(
+                f"--subset {name}: {annotations[0]} has no such subset; found {', '.join(names)}"
+            )
+    kept = [one for one in subsets if not wanted or one.name in wanted]
+    if not any(len(one.labels) for one in kept):
+        raise AnnotationError(f"{annotations[0]}: there are no labelled instances to draw")
+    return LabelledInstances(kept, classes)
+
+
+def clip_files(clips: Sequence[ClipRecord], folder: Path | None) -> list[ClipRecord]:
+    """The clips with the paths of their files in ``folder``.
+
+    Raises: AnnotationError if there is no folder, VideoError if a file is missing.
+    """
+    if folder is None:
+        raise AnnotationError(
+            "lists of clips do not hold their lengths; pass --clips FOLDER, the files of the clips"
+        )
+    if not folder.is_dir():
+        raise VideoError(f"--clips {folder}: there is no such folder")
+    missing = [clip.clip_id for clip in clips if not (folder / clip.clip_id).is_file()]
+    if missing:
+        raise VideoError(
+            f"--clips {folder}: lacks {len(missing)} of {len(clips)} clips, first {missing[0]}"
+        )
+    return [replace(clip, path=folder / clip.clip_id) for clip in clips]
