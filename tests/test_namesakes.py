@@ -32,6 +32,7 @@ COVERED = {
     "annotations/subsets.py": "annotations/test_formats.py",
     "annotations/validation.py": "annotations/test_formats.py",
     "cli/_copies.py": "video/test_prepare.py",
+    "cli/_emotion_scores.py": "evaluation/emotions/test_predictions.py",
     "cli/_extraction.py": "cli/test_extract_features.py",
     "cli/_inputs.py": "cli/test_eval.py",
     "cli/_labels.py": "test_own_labels.py",

@@ -17,6 +17,7 @@ import torch
 from mmad.annotations.attach import read_subjects
 from mmad.annotations.clips.lists import read_clip_list
 from mmad.annotations.elan import write_elan
+from mmad.annotations.emotions.lists import read_emotions
 from mmad.annotations.formats import detect_format, read_annotations
 from mmad.annotations.label_files import read_labels
 from mmad.checkpoint import save_tensors
@@ -28,6 +29,11 @@ from mmad.engine.runs.load import labels_of
 from mmad.evaluation.clips.details import read_details
 from mmad.evaluation.clips.recognition import read_recognitions
 from mmad.evaluation.clips.scores import read_scores
+from mmad.evaluation.emotions.predictions import (
+    EmotionPredictions,
+    read_emotion_predictions,
+    write_emotion_predictions,
+)
 from mmad.evaluation.predictions import read_predictions
 from mmad.evaluation.submission import check_submission
 from mmad.labels import MA52
@@ -162,6 +168,17 @@ def _scores(folder: Path) -> None:
     )
     names = [f"action_{index}" for index in range(52)] + [f"body_{index}" for index in range(7)]
     _write(folder / "s.csv", f"vid,{','.join(names)}\na.mp4,{','.join(['0.5'] * 59)}\n".encode())
+
+
+def _emotions(folder: Path) -> None:
+    rng = np.random.default_rng(0)
+    names = ("a", "b", "c")
+    found = EmotionPredictions(names, rng.random((3, 5)), rng.random((3, 52)), np.arange(52))
+    for suffix in ("csv", "json", "npz"):
+        write_emotion_predictions(folder / f"s.{suffix}", found, labels=MA52)
+    entry = {"emotion": "joy", "actions": ["B1", 3], "subject": "p1", "duration": 2.5}
+    _write(folder / "e.json", json.dumps({"a": entry, "b": {"emotion": 4}}).encode())
+    _write(folder / "e.csv", b"video_id,emotion,actions,duration\na,joy,B1;nodding,3\nb,,,\n")
 
 
 def _boxes(folder: Path) -> None:
@@ -354,6 +371,21 @@ READERS = (
     *(
         Reader(f"scores-{name[2:]}", name, _scores, lambda path: read_scores(path, labels=MA52))
         for name in ("s.npz", "s.csv")
+    ),
+    *(
+        Reader(
+            f"emotions-{name[2:]}", name, _emotions, lambda path: read_emotions(path, labels=MA52)
+        )
+        for name in ("e.csv", "e.json")
+    ),
+    *(
+        Reader(
+            f"emotion-scores-{name[2:]}",
+            name,
+            _emotions,
+            lambda path: read_emotion_predictions(path, labels=MA52),
+        )
+        for name in ("s.csv", "s.json", "s.npz")
     ),
     Reader("details", "d.npz", _scores, read_details),
     Reader(

@@ -1,6 +1,5 @@
 """``mmad eval``: scores of detections and of recognition."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -8,6 +7,7 @@ import typer
 from rich.console import Console
 
 from mmad.annotations.elan_reader import ElanChoice
+from mmad.cli._emotion_scores import EmotionOptions, score_emotions
 from mmad.cli._inputs import (
     is_recognition,
     newest_predictions,
@@ -41,8 +41,9 @@ from mmad.cli._scores import (
 )
 from mmad.errors import PredictionError
 from mmad.evaluation.detection import detection_json, evaluate_detections, parse_tiou
+from mmad.evaluation.emotions.predictions import is_emotion_file
 from mmad.evaluation.ties import tie_range, ties_json
-from mmad.files import finite, write_text
+from mmad.files import write_json
 
 app = typer.Typer(add_completion=False)
 
@@ -69,13 +70,19 @@ def _chosen(
     return chosen
 
 
+def _write(json_file: Path | None, content: dict[str, object]) -> None:
+    if json_file is not None:
+        write_json(json_file, content)
+
+
 @app.command(name="eval")
 def evaluate(
     files: Annotated[
         list[Path] | None,
         typer.Argument(
             metavar="[PREDICTIONS]...",
-            help="CSV (also .gz, .zip) or JSON, or a run; default: the newest run. Several: folds.",
+            help="CSV (also .gz, .zip) or JSON, or a run; default: the newest run. Several: folds, "
+            "or methods that predict emotions.",
         ),
     ] = None,
     annotations: AnnotationsOption = None,
@@ -85,7 +92,10 @@ def evaluate(
     protocol: ProtocolOption = "mma52",
     runs: Annotated[Path, typer.Option(help="Where to look for the newest run.")] = Path("runs"),
     details: Annotated[
-        bool, typer.Option("--details", help="Each class, recall at k, frequent and rare classes.")
+        bool,
+        typer.Option(
+            "--details", help="Each class, recall at k, rare classes; each video's emotion."
+        ),
     ] = False,
     bootstrap: Annotated[
         int, typer.Option(min=0, help="Resamples of the videos for intervals, such as 1000.")
@@ -114,11 +124,20 @@ def evaluate(
     language: LanguageOption = None,
     json_file: JsonOption = None,
 ) -> None:
-    """Score detections (mAP) or a recogniser's predictions (F1) as the official evaluators do."""
+    """Score detections (mAP), a recogniser's predictions (F1) or emotions (accuracy, F1, mAP)."""
     thresholds, levels = parse_tiou(tiou), levels_of(level)
     console = Console(width=120)
     given = _chosen(files or [], compare, runs=runs, subset=subset)
     predictions = given[0]
+    if any(map(is_emotion_file, given)):
+        if compare is not None or bootstrap:
+            raise PredictionError(
+                f"{predictions}: predictions of emotions; --compare and --bootstrap are for "
+                "detections; several files give a table with a row for each"
+            )
+        how = EmotionOptions(annotations, subset, labels, only_predicted, details)
+        _write(json_file, score_emotions(given, how, console=console))
+        return
     if any(map(is_recognition, given)):
         if compare is not None or details or bootstrap:
             raise PredictionError(
@@ -132,8 +151,7 @@ def evaluate(
             numbers = score_folds(given, options, console=console)
         if coefficients is not None:
             numbers |= score_coefficients(given, options, out=coefficients, console=console)
-        if json_file is not None:
-            write_text(json_file, json.dumps(numbers, indent=1) + "\n")
+        _write(json_file, numbers)
         return
     if coefficients is not None:
         raise PredictionError(
@@ -175,8 +193,7 @@ def evaluate(
         content |= print_scores(console, report, ties, num_resamples=bootstrap, details=details)
     for warning in judged.warnings:
         typer.echo(f"warning: {warning}")
-    if json_file is not None:
-        write_text(json_file, json.dumps(finite(content), indent=1) + "\n")
+    _write(json_file, content)
     flags = judging_flags(
         annotations,
         subset=subset,

@@ -22,6 +22,7 @@ from mmad.annotations.problems import (
     Problem,
     raise_annotation_problems,
 )
+from mmad.annotations.statistics import in_usual_order
 from mmad.annotations.subsets import guess_subset, plain_subset
 from mmad.annotations.validation import as_number, find_label
 from mmad.errors import AnnotationError
@@ -244,6 +245,24 @@ def _collect_json(path: Path, text: str, found: _Collector) -> None:
             found.problems.append(Problem(BAD_VALUE, message))
             continue
         found.add("entry", name, entry, actions)
+
+
+def of_subset(
+    videos: Sequence[EmotionRecord], subset: str, *, source: str | Path
+) -> list[EmotionRecord]:
+    """The videos of a subset; all of them if neither the lists nor their names state one.
+
+    Raises: AnnotationError, naming the subsets of ``source``, if it is none of them.
+    """
+    found = in_usual_order({video.subset for video in videos})
+    if found == [UNKNOWN_SUBSET]:
+        return list(videos)
+    if plain_subset(subset) not in found:
+        raise AnnotationError(
+            f"{source}: no videos of subset {subset}; found {', '.join(found) or 'none'}; pass "
+            "--subset"
+        )
+    return [video for video in videos if video.subset == plain_subset(subset)]
 
 
 def write_emotions(path: str | Path, videos: Sequence[EmotionRecord], *, labels: LabelMap) -> None:

@@ -1,0 +1,132 @@
+"""Output of ``mmad eval`` on predictions of emotions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+from rich.console import Console
+
+from mmad.annotations.emotions.lists import of_subset, read_emotions
+from mmad.cli._inputs import annotations_of_run, run_of, subset_of
+from mmad.cli._labels import common_labels_of_clips
+from mmad.errors import AnnotationError, PredictionError
+from mmad.evaluation.emotions.metrics import (
+    EmotionReport,
+    emotion_json,
+    evaluate_emotions,
+    videos_json,
+)
+from mmad.evaluation.emotions.predictions import EmotionPredictions, read_emotion_predictions
+from mmad.labels import LabelMap
+from mmad.report.emotion_tables import (
+    action_precision_table,
+    emotion_confusion_table,
+    emotion_counts_text,
+    method_table,
+    per_emotion_table,
+)
+from mmad.structures import EmotionRecord
+
+
+@dataclass(frozen=True)
+class EmotionOptions:
+    """How predictions of emotions are scored.
+
+    Attributes:
+        annotations: Lists of the videos; None for those of the first file's run.
+        subset: Their subset; None for that of the first file.
+        labels: Value of ``--labels``.
+        only_predicted: Leave out videos without a prediction in any of the files.
+        details: Print more than the tables of the paper, and give the numbers of each video.
+    """
+
+    annotations: Sequence[Path] | None
+    subset: str | None
+    labels: str | None
+    only_predicted: bool
+    details: bool
+
+
+def score_emotions(
+    files: Sequence[Path], options: EmotionOptions, *, console: Console
+) -> dict[str, object]:
+    """Score and print predictions of emotions, a row for each file; returns the JSON.
+
+    Raises: PredictionError if a file occurs twice or does not fit the annotations, and
+    AnnotationError if these cannot be read.
+    """
+    if repeated := sorted({str(path) for path in files if files.count(path) > 1}):
+        raise PredictionError(f"{', '.join(repeated)}: passed twice; expected a file a method")
+    labels = common_labels_of_clips(files, options.labels)
+    videos = _annotated(files[0], options, labels=labels)
+    found = {
+        name: read_emotion_predictions(path, labels=labels)
+        for name, path in zip(_names(files), files, strict=True)
+    }
+    scored = _predicted(videos, found) if options.only_predicted else videos
+    if num_left_out := len(videos) - len(scored):
+        typer.echo(
+            f"warning: {num_left_out} of {len(videos)} annotated videos have no prediction and are "
+            "left out (--only-predicted)"
+        )
+    reports = {}
+    for (name, predictions), path in zip(found.items(), files, strict=True):
+        try:
+            reports[name] = evaluate_emotions(predictions, scored, labels=labels)
+        except PredictionError as error:
+            raise PredictionError(f"{path}: {error}") from None
+    _print(console, reports, labels=labels, details=options.details)
+    content: dict[str, object] = {
+        "files": {name: emotion_json(one, labels=labels) for name, one in reports.items()},
+        "videos_left_out": num_left_out,
+    }
+    if options.details:
+        content["videos"] = {
+            name: videos_json(one, scored, labels=labels) for name, one in found.items()
+        }
+    return content
+
+
+def _print(
+    console: Console, reports: dict[str, EmotionReport], *, labels: LabelMap, details: bool
+) -> None:
+    console.print(method_table(reports))
+    console.print(per_emotion_table(reports))
+    if details:
+        for name, report in reports.items():
+            console.print(emotion_confusion_table(name, report))
+        if any(len(report.action_labels) for report in reports.values()):
+            console.print(action_precision_table(reports, labels=labels))
+    for name, report in reports.items():
+        text = emotion_counts_text(report, labels=labels)
+        console.print(f"{name}: {text}", highlight=False, markup=False)
+
+
+def _names(files: Sequence[Path]) -> list[str]:
+    """The name of the run of each file, or of the file; the paths if they are not different."""
+    runs = [run_of(path) for path in files]
+    names = [path.stem if run is None else run.name for path, run in zip(files, runs, strict=True)]
+    return names if len(set(names)) == len(names) else list(map(str, files))
+
+
+def _annotated(first: Path, options: EmotionOptions, *, labels: LabelMap) -> list[EmotionRecord]:
+    """The annotated videos of the subset."""
+    lists = [str(path) for path in options.annotations or annotations_of_run(first)]
+    subset = options.subset or subset_of(first)
+    videos = [video for path in lists for video in read_emotions(path, labels=labels)]
+    ids = [video.video_id for video in videos]
+    if len(set(ids)) < len(ids):
+        twice = next(name for name in ids if ids.count(name) > 1)
+        raise AnnotationError(f"{lists[-1]}: video {twice} is in two of the lists; keep one")
+    return of_subset(videos, subset, source=", ".join(lists))
+
+
+def _predicted(
+    videos: Sequence[EmotionRecord], found: dict[str, EmotionPredictions]
+) -> list[EmotionRecord]:
+    kept = set.intersection(*(set(one.video_ids) for one in found.values()))
+    scored = [video for video in videos if video.video_id in kept]
+    if not scored:
+        raise PredictionError("no annotated video of the subset has a prediction")
+    return scored
