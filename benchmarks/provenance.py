@@ -3,6 +3,7 @@
 import csv
 import os
 import platform
+import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -48,3 +49,19 @@ def write_rows(name: str, rows: Sequence[Mapping[str, object]]) -> Path:
         writer.writeheader()
         writer.writerows(whole)
     return path
+
+
+def write_table(page: Path, name: str, lines: Sequence[str]) -> Path:
+    """Put ``lines`` between the markers of a benchmark in a page of the docs, and return its path.
+
+    The markers are comments, ``<!-- NAME: begin -->`` and ``<!-- NAME: end -->``.
+    """
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    text = page.read_text(encoding="utf-8")
+    assert text.count(begin) == text.count(end) == 1, f"{page}: expected {begin} and {end} once"
+    content = "\n".join([begin, "", *lines, "", end])
+    pattern = re.escape(begin) + ".*" + re.escape(end)
+    # A function, so that nothing in the lines counts as a reference to a group.
+    text = re.sub(pattern, lambda _: content, text, flags=re.DOTALL)
+    page.write_text(text, encoding="utf-8")
+    return page
