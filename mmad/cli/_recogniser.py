@@ -87,58 +87,60 @@ def clips_of(
     ]
 
 
-def draw_recognisers(
-    folder: Path,
-    source: RecogniserFiles,
-    clips: Sequence[ClipRecord],
-    *,
-    compare: Path | None,
-    examples: Sequence[str],
-    labels: str | None,
-) -> None:
-    """Write the figures of one recogniser or two.
+@dataclass(frozen=True, eq=False)
+class JudgedRecognisers:
+    """One recogniser or two, and the annotated clips that both have predicted.
 
-    Args:
-        folder: Folder of the figures.
-        source: Predictions and what lies beside them.
+    Attributes:
+        recognisers: The recognisers, with rows in the order of the clips.
         clips: Annotated clips.
-        compare: Predictions of another recogniser, drawn beside the first.
-        examples: Clips whose probabilities are shown; none: chosen by `choose_examples`.
-        labels: Value of ``--labels``.
-
-    Raises: PredictionError if clips or labels differ, features are missing, or an example is none
-        of the clips.
+        labels: Labels of the clips.
     """
-    sources = [source]
-    if compare is not None:
-        common_labels_of_clips([source.path, compare], labels)
-        sources.append(read_recogniser(compare, labels=labels))
+
+    recognisers: list[JudgedRecogniser]
+    clips: list[ClipRecord]
+    labels: LabelMap
+
+    def rows_of(self, names: Sequence[str]) -> list[int]:
+        """Rows of the clips ``names``; without any, of the most telling ones.
+
+        Raises: PredictionError if one is none of the clips.
+        """
+        if not names:
+            return choose_examples(self.recognisers, self.clips, count=_NUM_EXAMPLES)
+        return [_row_of(name, self.clips) for name in names]
+
+
+def judge_recognisers(
+    predictions: Sequence[Path],
+    annotations: Sequence[Path] | None,
+    *,
+    subset: str,
+    labels: str | None,
+    needs_features: bool = False,
+) -> JudgedRecognisers:
+    """The recognisers of these files, judged on the annotated clips of the first.
+
+    Raises: PredictionError if clips or labels differ, or features are needed and missing.
+    """
+    common_labels_of_clips(predictions, labels)
+    sources = [read_recogniser(path, labels=labels) for path in predictions]
+    first = sources[0]
     names = _different_names(sources)
     for other, name in zip(sources[1:], names[1:], strict=True):
-        check_same_clips(source.scores, other.scores, names=(names[0], name))
-    judged = [
-        _judged(one, name, clips, source.labels) for one, name in zip(sources, names, strict=True)
-    ]
-    if examples:
-        rows = [_row_of(name, clips) for name in examples]
-    else:
-        rows = choose_examples(judged, clips, count=_NUM_EXAMPLES)
-    # Not at the top: matplotlib is slow to import, and only figures need it.
-    from mmad.report.recogniser_figures.files import write_recogniser_figures
-
-    write_recogniser_figures(folder, judged, clips, labels=source.labels, examples=rows)
-
-
-def _judged(
-    source: RecogniserFiles, name: str, clips: Sequence[ClipRecord], labels: LabelMap
-) -> JudgedRecogniser:
-    if source.details is None:
-        where = run_of(source.path) or "RUN"
-        raise PredictionError(
-            f"{details_path(source.path)}: the figures need the features of the clips; run "
-            f"mmad predict {where} --subset {source.path.stem} --details"
-        )
-    return judge_recogniser(name, source.scores, source.details, clips, labels=labels)
+        check_same_clips(first.scores, other.scores, names=(names[0], name))
+    clips = clips_of(first, annotations, subset=subset, videos=None)
+    found = []
+    for source, name in zip(sources, names, strict=True):
+        if needs_features and source.details is None:
+            where = run_of(source.path) or "RUN"
+            raise PredictionError(
+                f"{details_path(source.path)}: the figure needs the features of the clips; run "
+                f"mmad predict {where} --subset {source.path.stem} --details"
+            )
+        details = source.details if needs_features else None
+        found.append(judge_recogniser(name, source.scores, details, clips, labels=first.labels))
+    return JudgedRecognisers(found, clips, first.labels)
 
 
 def _different_names(sources: Sequence[RecogniserFiles]) -> list[str]:

@@ -1,7 +1,5 @@
 """``mmad report``: write an HTML report."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -32,7 +30,7 @@ from mmad.cli._options import (
     TierTypeOption,
     levels_of,
 )
-from mmad.cli._recogniser import clips_of, draw_recognisers, read_recogniser
+from mmad.cli._recogniser import clips_of, read_recogniser
 from mmad.config.reading import load_any_config
 from mmad.config.run import DetectionRun
 from mmad.errors import ConfigError, PredictionError
@@ -59,18 +57,6 @@ def report(
     videos: Annotated[
         Path | None, typer.Option(help="Folder of the video files; default: that of the run.")
     ] = None,
-    figures: Annotated[
-        Path | None,
-        typer.Option(help="Folder for a recogniser's figures for a paper (PNG, SVG, PDF)."),
-    ] = None,
-    compare: Annotated[
-        Path | None,
-        typer.Option(help="Run or predictions of another recogniser, beside this in --figures."),
-    ] = None,
-    clip: Annotated[
-        list[str] | None,
-        typer.Option(help="Clip whose probabilities --figures shows; repeat it for several."),
-    ] = None,
     subset: RunSubsetOption = None,
     protocol: ProtocolOption = "mma52",
     tiou: Annotated[str, typer.Option(help="Thresholds of the error analysis.")] = "0.5",
@@ -94,25 +80,9 @@ def report(
     subset = subset or subset_of(predictions)
     if videos is not None and not videos.is_dir():
         raise PredictionError(f"--videos {videos}: there is no such folder")
-    if figures is None and (compare is not None or clip):
-        raise PredictionError("--compare and --clip are for figures; pass --figures FOLDER")
     if is_recognition(predictions):
-        chosen = FigureOptions(figures, compare, clip or [])
-        report_recognition(
-            predictions,
-            annotations,
-            videos,
-            subset=subset,
-            labels=labels,
-            out=out,
-            figures=chosen,
-        )
+        report_recognition(predictions, annotations, videos, subset=subset, labels=labels, out=out)
         return
-    if figures is not None:
-        raise PredictionError(
-            f"{predictions}: predictions of a detector; its figures come from "
-            f"mmad error-analysis {predictions} --out {figures}"
-        )
     judged = read_judged(
         [predictions],
         annotations,
@@ -198,21 +168,6 @@ def facts_of(predictions: Path) -> dict[str, str]:
     return facts if trial is None else facts | {"trial": trial}
 
 
-@dataclass(frozen=True)
-class FigureOptions:
-    """Figures of a recogniser.
-
-    Attributes:
-        folder: Folder of the figures; None for none.
-        compare: Run or predictions of another recogniser.
-        clips: Clips whose probabilities are shown; none: telling ones.
-    """
-
-    folder: Path | None
-    compare: Path | None
-    clips: Sequence[str]
-
-
 def report_recognition(
     predictions: Path,
     annotations: list[Path] | None,
@@ -221,22 +176,13 @@ def report_recognition(
     subset: str,
     labels: str | None,
     out: Path | None,
-    figures: FigureOptions,
 ) -> None:
-    """Write the report of a recogniser, from the scores beside its predictions, and its figures.
+    """Write the report of a recogniser, from the scores beside its predictions.
 
-    Raises: PredictionError if there are no scores, or no list of clips, or the recogniser to
-        compare with is of other clips or labels.
+    Raises: PredictionError if there are no scores, or no list of clips.
     """
     source = read_recogniser(predictions, labels=labels)
     clips = clips_of(source, annotations, subset=subset, videos=videos)
-    if figures.folder is not None:
-        other = figures.compare
-        if other is not None and other.is_dir():
-            other = newest_predictions(other, subset=subset)
-        draw_recognisers(
-            figures.folder, source, clips, compare=other, examples=figures.clips, labels=labels
-        )
     path = out or default_out(predictions, subset=subset)
     task = "Micro-action recognition" if source.labels == MA52 else "Action recognition"
     write_recognition_page(
@@ -250,5 +196,3 @@ def report_recognition(
         details=source.details,
     )
     typer.echo(f"report: {path}")
-    if figures.folder is not None:
-        typer.echo(f"figures: {figures.folder}")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+import typer
 from typer.testing import CliRunner
 
 from mmad.cli.main import app
@@ -39,3 +40,11 @@ def run_mmad(arguments: Sequence[object], *, folder: Path | None = None, code: i
         raise AssertionError(f"mmad {arguments}\n{result.output}") from error
     assert found == code, f"mmad {arguments}\n{result.stdout}\n{stderr}"
     return Said(result.stdout, stderr)
+
+
+def invoke(command: typer.Typer, *words: object) -> str:
+    """What a command prints; its exception is raised."""
+    result = CliRunner().invoke(command, [str(word) for word in words])
+    if result.exception is not None:
+        raise result.exception
+    return result.output

@@ -7,6 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from mmad.cli.figures.data import class_ratio, durations, label_tree
+from mmad.cli.figures.recognisers import confusion, features, probabilities
 from mmad.errors import MmadError
 
 # Other names of a kind, or where else it is.
@@ -14,7 +15,7 @@ _ELSEWHERE = {
     "tree": "mmad figures label-tree",
     "tsne": "mmad figures features",
     "t-sne": "mmad figures features",
-    "timeline": "mmad figures detections",
+    "saliency": "mmad recognize --saliency",
 }
 
 
@@ -39,5 +40,5 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
 )
-for command in (class_ratio, durations, label_tree):
+for command in (class_ratio, durations, label_tree, probabilities, features, confusion):
     app.command()(command)

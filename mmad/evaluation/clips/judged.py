@@ -28,20 +28,20 @@ class JudgedRecogniser:
         name: Name of its run or file.
         scores: Probability of each label at level "action", (N, K), and, if labels have body parts,
             "body", (N, P).
-        features: Features of each clip, (N, D).
+        features: Features of each clip, (N, D); None if not known.
         report: Results of the scores.
     """
 
     name: str
     scores: dict[str, Floats]
-    features: NDArray[np.floating]
+    features: NDArray[np.floating] | None
     report: RecognitionReport
 
 
 def judge_recogniser(
     name: str,
     scores: RecognitionScores,
-    details: RecognitionDetails,
+    details: RecognitionDetails | None,
     clips: Sequence[ClipRecord],
     *,
     labels: LabelMap,
@@ -57,6 +57,8 @@ def judge_recogniser(
     tables = {"action": scores.action_scores[rows]}
     if labels.has_parents:
         tables["body"] = scores.body_scores[rows]
+    if details is None:
+        return JudgedRecogniser(name, tables, None, report)
     if set(names) - set(map(with_suffix, details.clip_ids)):
         raise PredictionError(
             f"{name}: the details are of other clips; run mmad predict --details again"

@@ -19,6 +19,7 @@ from mmad.report.axes import (
     short_name,
     shown_order,
 )
+from mmad.report.figures import Drawn
 from mmad.structures import Floats, Ints
 from mmad.wording import rounded
 
@@ -30,7 +31,7 @@ _LIGHTEST = 0.1
 _SMALLEST = 3.5
 
 
-def draw_confusion(one: JudgedRecogniser, *, labels: LabelMap, level: str) -> Figure:
+def draw_confusion(one: JudgedRecogniser, *, labels: LabelMap, level: str) -> Drawn:
     """Share of the clips of each label (rows) that are recognised as each (columns)."""
     shown = labels_of(labels, level)
     order = shown_order(shown if level == "body" else labels)
@@ -68,7 +69,16 @@ def draw_confusion(one: JudgedRecogniser, *, labels: LabelMap, level: str) -> Fi
     assert around is not None
     figure.set_figheight(around.height / figure.dpi + 0.1)
     settle(figure)
-    return figure
+    rows = [
+        (
+            shown.title(order[row]),
+            shown.title(order[column]),
+            int(number),
+            float(shares[row, column]),
+        )
+        for (row, column), number in np.ndenumerate(counts)
+    ]
+    return Drawn(figure, ("annotated", "recognised_as", "clips", "share"), rows)
 
 
 def _name_axes(axis: Axes, figure: Figure, shown: LabelMap, order: list[int], counts: Ints) -> None:

@@ -24,6 +24,7 @@ from mmad.report.axes import (
     shown_order,
 )
 from mmad.report.colours import PART_COLOURS
+from mmad.report.figures import Cell, Drawn
 from mmad.structures import ClipRecord, Floats, Ints
 
 # Shapes too tell body parts apart, for readers without colour.
@@ -41,7 +42,7 @@ def draw_features(
     *,
     labels: LabelMap,
     seed: int,
-) -> Figure:
+) -> Drawn:
     """A dot for each clip: above by body part, below by action, a column for each recogniser."""
     truth = np.array([clip.label for clip in clips], dtype=np.int64)
     levels = [level for level in ("body", "action") if level in recognisers[0].scores]
@@ -52,8 +53,14 @@ def draw_features(
     figure = Figure(figsize=(side, rows * (side / columns * 0.8 + 0.2) + 0.4), layout="constrained")
     axes = np.array(figure.subplots(rows, columns, squeeze=False)).reshape(len(levels), -1)
     told = ""
+    rows_of_table: list[tuple[Cell, ...]] = []
     for column, one in enumerate(recognisers):
+        assert one.features is not None
         places, told = places_in_a_square(one.features, seed=seed)
+        rows_of_table += [
+            (one.name, clip.clip_id, labels.title(clip.label or 0), float(x), float(y))
+            for clip, (x, y) in zip(clips, places, strict=True)
+        ]
         for level, axis in zip(levels, axes[:, column], strict=True):
             _draw_dots(axis, places, truth, labels=labels, level=level)
             what = {"body": "body parts", "action": "actions"}[level]
@@ -62,7 +69,7 @@ def draw_features(
         _draw_legend(figure, labels)
     figure.supxlabel(told, fontsize=TINY, x=0.01, ha="left")
     settle(figure)
-    return figure
+    return Drawn(figure, ("recogniser", "clip", "annotated", "x", "y"), rows_of_table)
 
 
 def _draw_dots(axis: Axes, places: Floats, truth: Ints, *, labels: LabelMap, level: str) -> None:

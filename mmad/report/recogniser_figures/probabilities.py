@@ -21,6 +21,7 @@ from mmad.report.axes import (
     shown_order,
 )
 from mmad.report.colours import RECOGNISER_COLOURS
+from mmad.report.figures import Cell, Drawn
 from mmad.structures import ClipRecord, Floats
 from mmad.wording import rounded
 
@@ -42,7 +43,7 @@ def draw_probabilities(
     *,
     labels: LabelMap,
     rows: Sequence[int],
-) -> Figure:
+) -> Drawn:
     """Bars of all body parts and actions for the clips ``rows``; the annotated label is shaded."""
     levels = [level for level in ("body", "action") if level in recognisers[0].scores]
     columns = _columns(labels, levels)
@@ -75,7 +76,34 @@ def draw_probabilities(
             [_guess(one, row, label, labels) for one in recognisers],
         )
     _draw_legend(figure, [one.name for one in recognisers])
-    return figure
+    return Drawn(figure, _HEADER, _table(recognisers, clips, labels=labels, rows=rows))
+
+
+_HEADER = ("clip", "annotated", "recogniser", "level", "label", "probability")
+
+
+def _table(
+    recognisers: Sequence[JudgedRecogniser],
+    clips: Sequence[ClipRecord],
+    *,
+    labels: LabelMap,
+    rows: Sequence[int],
+) -> list[tuple[Cell, ...]]:
+    """A row for each bar."""
+    return [
+        (
+            clips[row].clip_id,
+            labels.title(clips[row].label or 0),
+            one.name,
+            level,
+            labels_of(labels, level).title(label),
+            float(score),
+        )
+        for row in rows
+        for one in recognisers
+        for level, scores in one.scores.items()
+        for label, score in enumerate(scores[row])
+    ]
 
 
 def _guess(one: JudgedRecogniser, row: int, truth: int, labels: LabelMap) -> str:

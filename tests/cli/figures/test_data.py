@@ -5,19 +5,16 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from mmad.cli.figures import app
 from mmad.errors import AnnotationError, MmadError, VideoError
+from support.commands import invoke
 
 pytestmark = pytest.mark.slow
 
 
 def figures(*words: object) -> str:
-    result = CliRunner().invoke(app, list(map(str, words)))
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result.output
+    return invoke(app, *words)
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from mmad.report.colours import RECOGNISER_COLOURS
 from mmad.report.figures import SUFFIXES, save_figure
 from mmad.report.recogniser_figures.confusion import draw_confusion
 from mmad.report.recogniser_figures.features import draw_features
-from mmad.report.recogniser_figures.files import write_recogniser_figures
 from mmad.report.recogniser_figures.probabilities import draw_probabilities
 from mmad.structures import ClipRecord
 from support.figures import is_whole, texts_of
@@ -54,7 +53,7 @@ def test_labels_are_in_order_of_their_codes_within_body_parts() -> None:
 
 def test_bars_of_both_recognisers_have_the_height_of_their_probabilities(two) -> None:  # type: ignore[no-untyped-def]
     recognisers, clips = two
-    figure = draw_probabilities(recognisers, clips, labels=MA52, rows=[3, 7])
+    figure = draw_probabilities(recognisers, clips, labels=MA52, rows=[3, 7]).figure
     assert figure.get_figwidth() == 7.0
     assert len(figure.axes) == 2 * 2
     body, action = figure.axes[2:]
@@ -79,7 +78,7 @@ def test_bars_of_both_recognisers_have_the_height_of_their_probabilities(two) ->
 
 def test_of_many_labels_without_codes_those_that_matter_are_named() -> None:
     one, clips = judged("a", labels=FLAT, seed=0)
-    figure = draw_probabilities([one], clips, labels=FLAT, rows=[2])
+    figure = draw_probabilities([one], clips, labels=FLAT, rows=[2]).figure
     (axis,) = figure.axes
     named = {text.get_text() for text in axis.get_xticklabels()}
     assert named == {FLAT.names[k][:24] for k in (8, int(one.scores["action"][2].argmax()))}
@@ -88,7 +87,7 @@ def test_of_many_labels_without_codes_those_that_matter_are_named() -> None:
 
 def test_the_panels_of_features_are_levels_by_recognisers(two) -> None:  # type: ignore[no-untyped-def]
     recognisers, clips = two
-    figure = draw_features(recognisers, clips, labels=MA52, seed=0)
+    figure = draw_features(recognisers, clips, labels=MA52, seed=0).figure
     titles = [axis.get_title() for axis in figure.axes]
     assert titles == [f"{name}: {what}" for what in ("body parts", "actions") for name in
                       ("manet_r50", "tsm$_r50")]  # fmt: skip
@@ -103,7 +102,7 @@ def test_the_panels_of_features_are_levels_by_recognisers(two) -> None:  # type:
 def test_cells_of_the_confusion_are_percent_of_their_row(two) -> None:  # type: ignore[no-untyped-def]
     recognisers, _ = two
     level = recognisers[0].report.levels["body"]
-    figure = draw_confusion(recognisers[0], labels=MA52, level="body")
+    figure = draw_confusion(recognisers[0], labels=MA52, level="body").figure
     assert figure.get_figwidth() == 3.5
     (axis,) = figure.axes
     shown = {(*map(int, text.get_position()),): text.get_text() for text in axis.texts}
@@ -118,25 +117,37 @@ def test_cells_of_the_confusion_are_percent_of_their_row(two) -> None:  # type: 
 
 def test_a_large_matrix_fills_a_page() -> None:
     one, _ = judged("a", labels=FLAT, seed=0)
-    figure = draw_confusion(one, labels=FLAT, level="action")
+    figure = draw_confusion(one, labels=FLAT, level="action").figure
     assert figure.get_figwidth() == 7.0
     assert len(figure.axes[0].get_yticklabels()) == len(FLAT)
     assert is_whole(figure)
 
 
 def test_files_are_the_same_again_and_text_in_them_is_text(tmp_path: Path) -> None:
-    one, clips = judged("a/b", labels=SMALL, seed=0)
-    write_recogniser_figures(tmp_path, [one], clips, labels=SMALL, examples=[0])
-    names = ("probabilities", "features", "confusion_action_a%2Fb", "confusion_body_a%2Fb")
-    files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    assert set(files) == {f"{name}{suffix}" for name in names for suffix in SUFFIXES}
+    one, _ = judged("a/b", labels=SMALL, seed=0)
+    for name in ("one", "again"):
+        figure = draw_confusion(one, labels=SMALL, level="body").figure
+        for suffix in SUFFIXES:
+            save_figure(figure, tmp_path / f"{name}{suffix}", dpi=100)
     for suffix in SUFFIXES:
-        again = draw_confusion(one, labels=SMALL, level="body")
-        save_figure(again, tmp_path / f"again{suffix}", dpi=300)
-        assert (tmp_path / f"again{suffix}").read_bytes() == files[f"{names[3]}{suffix}"]
-    for name in names:
-        # TrueType glyphs with a table of their letters, which can be searched and edited.
-        pdf = files[f"{name}.pdf"]
-        assert b"/FontFile2" in pdf
-        assert b"/ToUnicode" in pdf
-        assert b"/Type3" not in pdf
+        again = (tmp_path / f"again{suffix}").read_bytes()
+        assert (tmp_path / f"one{suffix}").read_bytes() == again
+    # TrueType glyphs with a table of their letters, which can be searched and edited.
+    pdf = (tmp_path / "one.pdf").read_bytes()
+    assert b"/FontFile2" in pdf
+    assert b"/ToUnicode" in pdf
+    assert b"/Type3" not in pdf
+
+
+def test_tables_hold_what_is_drawn(two) -> None:  # type: ignore[no-untyped-def]
+    recognisers, clips = two
+    table = draw_probabilities(recognisers, clips, labels=MA52, rows=[3, 7]).rows
+    assert len(table) == 2 * 2 * (7 + 52)
+    truth = MA52.title(clips[3].label)
+    assert table[0][:5] == ("3.mp4", truth, "manet_r50", "action", MA52.title(0))
+    assert table[0][5] == recognisers[0].scores["action"][3][0]
+    cells = {row[:2]: row[2:] for row in draw_confusion(
+        recognisers[0], labels=MA52, level="body").rows}  # fmt: skip
+    counts = recognisers[0].report.levels["body"].confusion
+    assert cells["B head", "A body"] == (counts[1, 0], counts[1, 0] / counts[1].sum())
+    assert len(cells) == 7 * 7

@@ -1,0 +1,114 @@
+"""``mmad figures`` of one recogniser or two: probabilities, features, confusion."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from mmad.cli._inputs import is_recognition, newest_predictions, subset_of
+from mmad.cli._options import AnnotationsOption, LabelsOption, RunSubsetOption
+from mmad.cli._recogniser import JudgedRecognisers, judge_recognisers
+from mmad.cli.figures._writing import CsvOption, OutOption, write_drawn
+from mmad.errors import PredictionError
+
+OneOrTwo = Annotated[
+    list[Path] | None,
+    typer.Argument(help="Run folder or predictions of a recogniser, or of two to compare."),
+]
+
+
+def probabilities(
+    runs: OneOrTwo = None,
+    *,
+    out: OutOption,
+    csv: CsvOption = None,
+    clip: Annotated[
+        list[str] | None,
+        typer.Option(help="Clip to show; repeat it for several. Default: six telling ones."),
+    ] = None,
+    annotations: AnnotationsOption = None,
+    subset: RunSubsetOption = None,
+    labels: LabelsOption = None,
+) -> None:
+    """Draw the probabilities of all labels for a few clips (MA-52, Fig. 4)."""
+    found = _judge(runs, annotations, kind="probabilities", subset=subset, labels=labels)
+    rows = found.rows_of(clip or [])
+    # Not at the top: matplotlib is slow to import, and messages do without.
+    from mmad.report.recogniser_figures.probabilities import draw_probabilities
+
+    drawn = draw_probabilities(found.recognisers, found.clips, labels=found.labels, rows=rows)
+    write_drawn(drawn, out=out, csv=csv)
+
+
+def features(
+    runs: OneOrTwo = None,
+    *,
+    out: OutOption,
+    csv: CsvOption = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the t-SNE.")] = 0,
+    annotations: AnnotationsOption = None,
+    subset: RunSubsetOption = None,
+    labels: LabelsOption = None,
+) -> None:
+    """Draw the features of all clips in the plane, by t-SNE (MA-52, Fig. 5)."""
+    found = _judge(
+        runs, annotations, kind="features", subset=subset, labels=labels, needs_features=True
+    )
+    from mmad.report.recogniser_figures.features import draw_features
+
+    drawn = draw_features(found.recognisers, found.clips, labels=found.labels, seed=seed)
+    write_drawn(drawn, out=out, csv=csv)
+
+
+def confusion(
+    run: Annotated[
+        Path | None, typer.Argument(help="Run folder or predictions of a recogniser.")
+    ] = None,
+    *,
+    out: OutOption,
+    csv: CsvOption = None,
+    level: Annotated[
+        Literal["action", "body"], typer.Option(help="Actions, or body parts.")
+    ] = "action",
+    annotations: AnnotationsOption = None,
+    subset: RunSubsetOption = None,
+    labels: LabelsOption = None,
+) -> None:
+    """Draw the confusion matrix of a recogniser (MA-52, Fig. 6)."""
+    runs = None if run is None else [run]
+    found = _judge(runs, annotations, kind="confusion", subset=subset, labels=labels)
+    (one,) = found.recognisers
+    if level not in one.report.levels:
+        raise PredictionError("--level body: the labels have no body parts; pass --level action")
+    from mmad.report.recogniser_figures.confusion import draw_confusion
+
+    write_drawn(draw_confusion(one, labels=found.labels, level=level), out=out, csv=csv)
+
+
+def _judge(
+    runs: Sequence[Path] | None,
+    annotations: list[Path] | None,
+    *,
+    kind: str,
+    subset: str | None,
+    labels: str | None,
+    needs_features: bool = False,
+) -> JudgedRecognisers:
+    if not runs:
+        raise PredictionError(
+            f"{kind} shows predictions; pass a run folder of a recogniser, or its predictions"
+        )
+    if len(runs) > 2:
+        raise PredictionError(f"expected one recogniser or two, found {len(runs)}")
+    files = [newest_predictions(run, subset=subset) if run.is_dir() else run for run in runs]
+    for path in files:
+        if path.is_file() and not is_recognition(path):
+            raise PredictionError(f"{path}: predictions of a detector; {kind} is of a recogniser's")
+    return judge_recognisers(
+        files,
+        annotations,
+        subset=subset or subset_of(files[0]),
+        labels=labels,
+        needs_features=needs_features,
+    )
