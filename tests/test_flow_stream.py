@@ -10,8 +10,7 @@ import torch
 from typer.testing import CliRunner
 
 from mmad.cli.main import app
-from mmad.config.backbones.resnet2d import ResNet2dSettings
-from mmad.config.reading import load_any_config
+from mmad.config.reading import load_any_config, parse_any_config
 from mmad.config.recognition import RecognitionConfig
 from mmad.data.clips import EvaluationClips, TrainingClips
 from mmad.data.samples import Sample
@@ -19,6 +18,7 @@ from mmad.engine.recognition import read_clips
 from mmad.engine.training import train_run
 from mmad.errors import ConfigError, VideoError
 from mmad.labels import MA52
+from mmad.models.backbones.contract import Backbone
 from mmad.models.backbones.families import build_backbone
 from mmad.video.find import find_videos
 from mmad.video.flow import flow_videos
@@ -31,6 +31,8 @@ NETWORK = {
     "name": "resnet2d", "depth": 18, "base_channels": 8, "temporal": "shift", "clip_frames": 4,
     "flow_stack": 5, "statistics": "flow", "freeze": False,
 }  # fmt: skip
+
+FAMILIES = ("resnet2d", "bn_inception")
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +52,20 @@ def config_of(videos: Path, flow: Path | None, **changes: object) -> Recognition
 # ---- the network ----
 
 
-def test_channels_are_x_and_y_of_each_image_in_turn() -> None:
+def network(family: str, *, flow_stack: int | None, clip_frames: int = 4) -> Backbone:
+    settings = {"name": family, "base_channels": 8, "clip_frames": clip_frames, "freeze": False}
+    if family == "resnet2d":
+        settings["depth"] = 18
     torch.manual_seed(0)
-    settings = ResNet2dSettings(**{**NETWORK, "clip_frames": 2, "flow_stack": 3})
-    backbone = build_backbone(settings).eval()
+    given = {"data": {"train": ["x"], "clips": "y", "flow": "z"}, "training": {"epochs": 1}}
+    content = {"task": "recognition", "backbone": settings | {"flow_stack": flow_stack}, **given}
+    config = parse_any_config(content, source="test")
+    return build_backbone(config.backbone).eval()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_channels_are_x_and_y_of_each_image_in_turn(family: str) -> None:
+    backbone = network(family, flow_stack=3, clip_frames=2)
     assert backbone.stem.conv.weight.shape == (8, 2 * 3, 7, 7)
     seen = []
     backbone.stem.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
@@ -67,16 +79,13 @@ def test_channels_are_x_and_y_of_each_image_in_turn() -> None:
         backbone(images[:, :, :2], torch.tensor([0]))
 
 
-def test_kernels_for_rgb_are_averaged_and_repeated() -> None:
-    plain = {**NETWORK, "temporal": "none", "statistics": "imagenet"}
-    rgb = build_backbone(ResNet2dSettings(**{**plain, "flow_stack": None}))
-    own = build_backbone(ResNet2dSettings(**plain))
+@pytest.mark.parametrize("family", FAMILIES)
+def test_kernels_for_rgb_are_averaged_and_repeated(family: str) -> None:
+    rgb, own = (network(family, flow_stack=stack) for stack in (None, 5))
     file = WeightFile(source="f", container="c", tensors=rgb.state_dict(), sha256="0" * 64)
-    report = fill_backbone(own, file)
-    ((name, what),) = report.reshaped
-    assert (name, what) == (
-        "stem.conv.weight", "mean of RGB, repeated for 10 channels of optical flow"
-    )  # fmt: skip
+    ((name, what),) = fill_backbone(own, file).reshaped
+    assert name == "stem.conv.weight"
+    assert what == "mean of RGB, repeated for 10 channels of optical flow"
     mean = rgb.stem.conv.weight.mean(dim=1)
     for channel in range(10):
         torch.testing.assert_close(own.stem.conv.weight[:, channel], mean)
@@ -146,19 +155,28 @@ def test_ten_crops_mirror_flow_too(videos: Path, flow: Path) -> None:
 
 
 def test_a_run_on_flow_alone(videos: Path, flow: Path, tmp_path: Path) -> None:
-    config = config_of(videos, flow, training__epochs=1, data__test_clips=1)
+    config = config_of(
+        *(videos, flow),
+        training__epochs=1,
+        data__image_size=64,  # two cells
+        data__test_clips=1,
+    )
     folder = train_run(config, out=tmp_path / "run", quiet=True)
     steps = [row for row in folder.rows() if row["kind"] == "step"]
     assert np.isfinite([row["loss"] for row in steps]).all()
     scores = folder.predictions("val", ".npz")
     copied = shutil.copy(scores, tmp_path / "rgb.npz")
     fused = ("--weights", "1,1.5", "--average", "score", "--out", tmp_path / "fused.npz")
+    clip = next((videos / "clips").glob("val_*"))
     for command in (
         ("predict", folder.path, "--subset", "val"),
         ("ensemble", copied, scores, *fused),
+        ("recognize", clip, "--checkpoint", folder.path, "--saliency", tmp_path / "seen"),
+        ("profile", folder.config, "--batch", "1", "--repeats", "1"),
     ):
         result = CliRunner().invoke(app, [str(word) for word in command])
         assert result.exit_code == 0, result.output
+    assert (tmp_path / "seen" / f"{clip.stem}.png").is_file()
 
 
 def test_flow_that_cannot_be_used_is_told(videos: Path, flow: Path, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def require_class_maps(
         device: Where it is.
         source: Name of the model in the message.
     """
-    streams, frames = num_streams(config), config.backbone.clip_frames
+    streams, frames = num_streams(config), config.backbone.images_per_clip
     height, width = config.data.views("test").hw
     empty = torch.zeros(streams, frames, height, width, 3, dtype=torch.uint8, device=device)
     colours = torch.zeros(streams, 3, 4, device=device)
@@ -58,7 +58,7 @@ def clip_saliency(
     """
     views = config.data.views("test")
     batch = _read(clip, views, config).to(device)
-    streams, frames = num_streams(config), config.backbone.clip_frames
+    streams, frames = num_streams(config), config.backbone.images_per_clip
     places = [stream * len(views) + views.middle for stream in range(streams)]
     images_FHWC = batch.clips[places[0]]
     with torch.inference_mode():
@@ -80,7 +80,7 @@ def clip_saliency(
 
 def _read(clip: ClipRecord, views: Views, config: RecognitionConfig) -> Batch:
     found = EvaluationClips([clip], views, backbone=config.backbone)[0]
-    batch, failed = Packer(clip_frames=config.backbone.clip_frames)([found])
+    batch, failed = Packer(clip_frames=config.backbone.images_per_clip)([found])
     raise_failed_clips(failed)
     assert batch is not None
     return batch

@@ -5,14 +5,15 @@ from typing import Literal, Self
 
 from pydantic import Field
 
-from mmad.config.backbones.family import BackboneFamilySettings, StatisticsName
+from mmad.config.backbones.family import StatisticsName
+from mmad.config.backbones.frames import FrameNetworkSettings
 from mmad.config.backbones.resnet import SIDE_STRIDE, STAGES
 
 # All widths of the network are multiples of 32 where the stem has 64 channels.
 _LEAST_CHANNELS = 2
 
 
-class BNInceptionSettings(BackboneFamilySettings):
+class BNInceptionSettings(FrameNetworkSettings):
     """BN-Inception on the frames of a clip, which may shift channels between them."""
 
     name: Literal["bn_inception"] = "bn_inception"
@@ -64,7 +65,8 @@ class BNInceptionSettings(BackboneFamilySettings):
     def summary(self) -> list[str]:
         """As in `BackboneFamilySettings`."""
         width = "" if self.base_channels == 64 else f", {self.base_channels} channels in the stem"
-        return [f"{'TSN' if self.temporal == 'none' else 'TSM'} (BN-Inception{width})"]
+        title = "TSN" if self.temporal == "none" else "TSM"
+        return [f"{title} (BN-Inception{width}{self.flow_summary})"]
 
     def problems(self) -> Iterator[str]:
         """As in `Settings`."""

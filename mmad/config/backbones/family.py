@@ -28,8 +28,10 @@ STATISTICS: Mapping[str, ColourStatistics] = {
     "caffe": ColourStatistics((128.0, 117.0, 104.0), (1.0, 1.0, 1.0)),
     # No motion is 128; TSN's and TSM's code divides by the mean of ImageNet's deviations, 0.226.
     "flow": ColourStatistics((128.0, 128.0, 128.0), (57.63, 57.63, 57.63)),
+    # In BN-Inception of Caffe it does not divide.
+    "flow_caffe": ColourStatistics((128.0, 128.0, 128.0), (1.0, 1.0, 1.0)),
 }
-StatisticsName = Literal["imagenet", "kinetics", "half", "sports1m", "caffe", "flow"]
+StatisticsName = Literal["imagenet", "kinetics", "half", "sports1m", "caffe", "flow", "flow_caffe"]
 
 
 def _name(family: "type[BackboneFamilySettings]") -> str:
@@ -59,7 +61,7 @@ class BackboneFamilySettings(Settings):
     statistics: StatisticsName = Field(
         "imagenet",
         description=(
-            "mean and standard deviation of colours that the weights expect; flow: of displacements"
+            "mean and standard deviation of colours that the weights expect; flow: of optical flow"
         ),
     )
 

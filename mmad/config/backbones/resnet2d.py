@@ -5,7 +5,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field
 
-from mmad.config.backbones.family import BackboneFamilySettings
+from mmad.config.backbones.frames import FrameNetworkSettings
 from mmad.config.backbones.resnet import BLOCKS, SIDE_STRIDE, STAGES, Depth, has_bottlenecks
 
 # Channels of a block's input / channels that move one way (shift), or at all (interlace).
@@ -17,7 +17,7 @@ _BLOCKS_TO_ALTERNATE = 23
 _TITLES: Mapping[str, str] = {"none": "TSN", "shift": "TSM", "interlace": "TIN"}
 
 
-class ResNet2dSettings(BackboneFamilySettings):
+class ResNet2dSettings(FrameNetworkSettings):
     """A 2D ResNet on the frames of a clip, which may exchange channels between them."""
 
     name: Literal["resnet2d"] = "resnet2d"
@@ -62,14 +62,6 @@ class ResNet2dSettings(BackboneFamilySettings):
     pools_after_first_stage: bool = Field(
         False, description="max-pool the frames to half as many steps after the first stage"
     )
-    flow_stack: int | None = Field(
-        None,
-        ge=1,
-        description=(
-            "read optical flow instead of RGB: x and y of so many consecutive flow images are the "
-            "channels of a frame (TSN: 5); null: RGB"
-        ),
-    )
     keep_statistics: bool = Field(
         False,
         description=(
@@ -78,16 +70,6 @@ class ResNet2dSettings(BackboneFamilySettings):
         ),
     )
     clip_frames: int = Field(8, ge=1, description="frames of a clip, called segments by TSN")
-
-    @property
-    def reads_flow(self) -> bool:
-        """As in `BackboneFamilySettings`."""
-        return self.flow_stack is not None
-
-    @property
-    def images_per_frame(self) -> int:
-        """As in `BackboneFamilySettings`."""
-        return self.flow_stack or 1
 
     @property
     def frames_per_step(self) -> int:
@@ -140,8 +122,8 @@ class ResNet2dSettings(BackboneFamilySettings):
         """As in `BackboneFamilySettings`."""
         width = "" if self.base_channels == 64 else f", {self.base_channels} channels in the stem"
         gated = "" if self.squeeze is None else " with gates"
-        flow = f", optical flow in stacks of {self.flow_stack}" if self.flow_stack else ""
-        return [f"{_TITLES[self.temporal]}{gated} (2D ResNet-{self.depth}{width}{flow})"]
+        body = f"2D ResNet-{self.depth}{width}{self.flow_summary}"
+        return [f"{_TITLES[self.temporal]}{gated} ({body})"]
 
     def problems(self) -> Iterator[str]:
         """As in `Settings`."""

@@ -144,7 +144,7 @@ def _recognition(
     model = build_recogniser(config, labels=labels)
     clips = [_clip(config, number) for number in range(size.batch * num_streams(config))]
     height, width = config.data.image_hw
-    frames = config.backbone.clip_frames
+    frames, images = config.backbone.clip_frames, config.backbone.images_per_clip
     return Workload(
         config,
         Experiment(
@@ -161,13 +161,14 @@ def _recognition(
             ),
             dataset=Dataset(),
             num_items=size.batch,
-            collate=Packer(clip_frames=frames),
+            collate=Packer(clip_frames=images),
             normalizer=LossNormalizer(initial=1.0, momentum=0.0),
         ),
-        pack(clips, clip_frames=frames),
+        pack(clips, clip_frames=images),
         text=(
             f"{count(size.batch, 'clip')} of {count(frames, 'frame')}, {height} x {width} pixels, "
             f"{'with optical flow, ' if num_streams(config) == 2 else ''}"
+            f"{'of optical flow in stacks, ' if config.backbone.reads_flow else ''}"
             f"{count(len(labels), 'class')}"
         ),
         unit="clip",
@@ -177,7 +178,7 @@ def _recognition(
 
 
 def _clip(config: RecognitionConfig, number: int) -> Sample:
-    frames = config.backbone.clip_frames
+    frames = config.backbone.images_per_clip
     grid = FeatureGrid(fps=USUAL_FPS, stride_frames=1.0, num_steps=frames)
     images = _images(frames, config.data.image_hw, seed=number)
     colour = colour_map(images, config.backbone.colours)

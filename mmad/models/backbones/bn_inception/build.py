@@ -17,6 +17,7 @@ def _build(settings: BNInceptionSettings) -> BNInception:
         base_channels=settings.base_channels,
         divisor=settings.divisor if settings.temporal == "shift" else None,
         keep_statistics=settings.keep_statistics,
+        flow_stack=settings.flow_stack,
     )
     backbone.requires_grad_(not settings.freeze)
     return backbone.train()
@@ -25,7 +26,8 @@ def _build(settings: BNInceptionSettings) -> BNInception:
 def _describe(tensors: Mapping[str, Tensor]) -> str:
     stem = tensors["stem.conv.weight"]
     units = {name.split(".")[1] for name in tensors if name.startswith("units.")}
-    return f"BN-Inception of {len(units)} units, {stem.shape[0]} channels in the stem"
+    flow = "" if stem.shape[1] == 3 else f", {stem.shape[1]} channels of optical flow"
+    return f"BN-Inception of {len(units)} units, {stem.shape[0]} channels in the stem{flow}"
 
 
 FAMILY = BackboneFamily("BN-Inception", _build, NAMINGS, OPTIONAL, _describe)

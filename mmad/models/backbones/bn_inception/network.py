@@ -25,6 +25,11 @@ from mmad.models.backbones.contract import (
     StageSpec,
     tokens_of_map,
 )
+from mmad.models.backbones.stacked_flow import (
+    fit_first_kernels,
+    frames_of_clips,
+    num_channels,
+)
 from mmad.models.layers.batch_norm import BatchNorm2d
 from mmad.models.layers.temporal_exchange import TemporalShift
 
@@ -163,10 +168,18 @@ class BNInception(Backbone):
         divisor: The channels that enter a unit are shifted as by `TemporalShift`, but for the stem;
             None: not at all.
         keep_statistics: See `BatchNorm2d`.
+        flow_stack: Consecutive images of optical flow whose x and y are the channels of a frame;
+            None for RGB.
     """
 
     def __init__(
-        self, *, clip_frames: int, base_channels: int, divisor: int | None, keep_statistics: bool
+        self,
+        *,
+        clip_frames: int,
+        base_channels: int,
+        divisor: int | None,
+        keep_statistics: bool,
+        flow_stack: int | None,
     ) -> None:
         def scaled(width: int) -> int:
             return width * base_channels // _STEM
@@ -191,13 +204,21 @@ class BNInception(Backbone):
                 clip_frames=clip_frames,
                 frames_per_step=1,
                 side_multiple=_SIDE_STRIDE,
+                images_per_frame=flow_stack or 1,
                 stages={
                     stage: StageSpec(outputs[name], _SIDE_STRIDE >> (len(_STAGES) - 1 - number))
                     for number, (stage, name) in enumerate(_STAGES.items())
                 },
             )
         )
-        self.stem = Convolution(3, base_channels, side=7, stride=2, keep_statistics=keep_statistics)
+        self.flow_stack = flow_stack
+        self.stem = Convolution(
+            num_channels(flow_stack),
+            base_channels,
+            side=7,
+            stride=2,
+            keep_statistics=keep_statistics,
+        )
         self.second = nn.Sequential(
             Convolution(base_channels, base_channels, side=1, keep_statistics=keep_statistics),
             Convolution(base_channels, outputs["second"], side=3, keep_statistics=keep_statistics),
@@ -227,7 +248,7 @@ class BNInception(Backbone):
         self.require_fitting(images_NCFHW)
         asked = {_STAGES[stage]: stage for stage in stages}
         kept = {}
-        for name, map_MChw in self.maps(rearrange(images_NCFHW, "n c f h w -> (n f) c h w")):
+        for name, map_MChw in self.maps(frames_of_clips(images_NCFHW, self.flow_stack)):
             if name in asked:
                 kept[asked[name]] = map_MChw.unflatten(0, (-1, self.spec.clip_frames))
         last_NCThw = rearrange(map_MChw, "(n t) c h w -> n c t h w", t=self.spec.clip_frames)
@@ -256,6 +277,10 @@ class BNInception(Backbone):
         if part in ("stem", "second"):
             return ("stem", "second").index(part)
         return 2 + list(UNITS).index(place[0])
+
+    def fit_weights(self, tensors: dict[str, Tensor], *, source: str) -> dict[str, str]:
+        """As in `Backbone`: kernels for RGB become kernels for optical flow."""
+        return fit_first_kernels(tensors, self.flow_stack)
 
 
 def _halved(x_MCHW: Tensor) -> Tensor:

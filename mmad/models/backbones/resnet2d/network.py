@@ -23,12 +23,16 @@ from mmad.models.backbones.contract import (
     StageSpec,
     tokens_of_map,
 )
+from mmad.models.backbones.stacked_flow import (
+    fit_first_kernels,
+    frames_of_clips,
+    num_channels,
+)
 from mmad.models.layers.residual2d import ConvNorm2d, residual_stage2d
 from mmad.models.layers.residual3d import channels_of
 
 # Stem 2, first pooling 2, three stages 2 each.
 _SIDE_STRIDE = 32
-_FIRST = "stem.conv.weight"
 
 
 class ResNet2d(Backbone):
@@ -82,9 +86,12 @@ class ResNet2d(Backbone):
         self.blocks_per_stage = [len(flags) for flags in exchanging]
         self.pools_after_first_stage = pools_after_first_stage
         self.flow_stack = flow_stack
-        channels = 3 if flow_stack is None else 2 * flow_stack
         self.stem = ConvNorm2d(
-            channels, base_channels, side=7, stride=2, keep_statistics=keep_statistics
+            num_channels(flow_stack),
+            base_channels,
+            side=7,
+            stride=2,
+            keep_statistics=keep_statistics,
         )
         self.stages = nn.ModuleList()
         channels = base_channels
@@ -116,13 +123,7 @@ class ResNet2d(Backbone):
     ) -> ClipTokens:
         """As in `Backbone`."""
         self.require_fitting(images_NCFHW)
-        if self.flow_stack is None:
-            images_MCHW = rearrange(images_NCFHW, "n c f h w -> (n f) c h w")
-        else:  # x and y of the first image, of the second, and so on, as in TSN's code
-            images_MCHW = rearrange(
-                images_NCFHW[:, :2], "n c (f s) h w -> (n f) (s c) h w", s=self.flow_stack
-            )
-        maps = self.maps(images_MCHW)
+        maps = self.maps(frames_of_clips(images_NCFHW, self.flow_stack))
         unnamed = 2 + len(self.stages) - len(self.spec.stages)
         kept = {}
         for name, map_MChw in zip(self.spec.stages, islice(maps, unnamed, None), strict=True):
@@ -164,13 +165,7 @@ class ResNet2d(Backbone):
         if not own.keys() & tensors.keys():
             tensors.update(own)
             done |= dict.fromkeys(own, "left at its start: the file is of a plain ResNet")
-        kernel = tensors.get(_FIRST)
-        if self.flow_stack is not None and kernel is not None and kernel.shape[1] == 3:
-            channels = 2 * self.flow_stack
-            # TSN (arXiv 1608.00859), cross-modality pre-training.
-            tensors[_FIRST] = kernel.mean(dim=1, keepdim=True).repeat(1, channels, 1, 1)
-            done[_FIRST] = f"mean of RGB, repeated for {channels} channels of optical flow"
-        return done
+        return done | fit_first_kernels(tensors, self.flow_stack)
 
 
 def pool_steps(x_MCHW: Tensor, *, num_frames: int) -> Tensor:
