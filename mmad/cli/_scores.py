@@ -206,6 +206,10 @@ def score_coefficients(
     Raises: PredictionError if the two parts of the scores are not beside a file of predictions, or
         the two do not fit.
     """
+    from mmad.report.curves import draw_sweep  # matplotlib takes longer than all the rest
+    from mmad.report.figures import check_figure_path
+
+    check_figure_path(out)
     labels = common_labels_of_clips(files, options.labels)
     members = [read_summed_scores(path.with_suffix(".npz"), labels=labels) for path in files]
     clips = [
@@ -215,9 +219,6 @@ def score_coefficients(
     sweep = sweep_coefficients(members, clips, labels=labels, f1=options.f1)
     console.print(sweep_table(sweep))
     console.print(sweep_text(sweep), highlight=False)
-
-    from mmad.report.curves import draw_sweep  # matplotlib takes longer than all the rest
-
     draw_sweep(out, sweep)
     typer.echo(f"{out}: written")
     return {"coefficients": sweep_json(sweep)}

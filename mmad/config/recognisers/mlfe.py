@@ -89,6 +89,6 @@ class MLFESettings(RecogniserFamilySettings):
     def problems_of_streams(self) -> Iterator[str]:
         """As in `RecogniserFamilySettings`."""
         yield (
-            "heads mlfe reads one stream; leave out data.flow, train a second model on the flow, "
-            "and combine their scores with mmad ensemble"
+            "heads mlfe reads one stream; leave out data.flow, train a second model on the flow "
+            "alone (backbone.flow_stack), and combine their scores with mmad ensemble"
         )
