@@ -43,6 +43,7 @@ COVERED = {
     "cli/data/_options.py": "annotations/test_check.py",
     "cli/data/check.py": "annotations/test_check.py",
     "cli/data/crop.py": "video/test_crop.py",
+    "cli/data/faces.py": "video/faces/test_copies.py",
     "cli/data/flow.py": "video/test_flow.py",
     "cli/data/split.py": "annotations/clips/test_split.py",
     "cli/data/stats.py": "annotations/test_check.py",

@@ -40,6 +40,7 @@ from mmad.labels import MA52
 from mmad.structures import Detections
 from mmad.synthetic.dataset import _compare_settings
 from mmad.video.copies import read_manifest
+from mmad.video.faces.boxes import read_face_boxes
 from mmad.video.open import open_video
 from mmad.video.person_box import read_boxes
 from mmad.weights.files import read_weights
@@ -394,6 +395,12 @@ READERS = (
     *(
         Reader(f"boxes-{name[2:]}", name, _boxes, read_boxes)
         for name in ("b.csv", "b.json", "b.npz")
+    ),
+    Reader(
+        "face-boxes",
+        "f.csv",
+        _text("f.csv", "video_id,frame,x,y,w,h\nv0,0,1,2,30,40\nv0,5,5.5,6,70,80\nv1,,,,,\n"),
+        read_face_boxes,
     ),
     Reader(
         "config",

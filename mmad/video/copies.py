@@ -1,6 +1,6 @@
 """Copies of videos: parallel, atomic, resumable.
 
-Small copies, cropped copies and optical flow are written this way.
+Small copies, cropped copies, faces and optical flow are written this way.
 """
 
 import json
@@ -28,6 +28,7 @@ from mmad.workers import run_jobs
 PREPARE_MANIFEST = "prepared.json"
 CROP_MANIFEST = "cropped.json"
 FLOW_MANIFEST = "flow.json"
+FACES_MANIFEST = "faces.json"
 
 # Copies of variable rate keep each frame's time to this precision, the usual clock of video.
 _TICK = Fraction(1, 90_000)
@@ -279,7 +280,7 @@ def check_copies(videos: Sequence[Path], out: Path, *, manifest_file: str) -> li
         if copy.resolve() == video.resolve():
             problems.append(f"{video} would be overwritten by its copy; choose another folder")
         sources[copy.name] = video
-    for other in (PREPARE_MANIFEST, CROP_MANIFEST, FLOW_MANIFEST):
+    for other in (PREPARE_MANIFEST, CROP_MANIFEST, FLOW_MANIFEST, FACES_MANIFEST):
         if other != manifest_file and (out / other).exists():
             problems.append(
                 f"{out} holds the copies of another command, listed in {other}; choose another "

@@ -4,14 +4,15 @@ import typer
 
 from mmad.cli.data.check import check
 from mmad.cli.data.crop import crop
+from mmad.cli.data.faces import faces
 from mmad.cli.data.flow import flow
 from mmad.cli.data.split import split
 from mmad.cli.data.stats import stats
 
 app = typer.Typer(
-    help="Describe and check annotations and videos; crop videos, compute optical flow.",
+    help="Describe and check annotations and videos; crop videos and faces, compute optical flow.",
     no_args_is_help=True,
     add_completion=False,
 )
-for command in (stats, check, crop, flow, split):
+for command in (stats, check, crop, faces, flow, split):
     app.command()(command)

@@ -1,0 +1,1 @@
+"""Faces in videos: their boxes, from a file or a detector, one face followed through a video."""
