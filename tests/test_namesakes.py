@@ -115,7 +115,6 @@ COVERED = {
     "models/from_settings.py": "test_defaults.py",
     "models/layers/residual2d.py": "models/backbones/test_resnet2d.py",
     "models/layers/residual3d.py": "models/backbones/test_i3d.py",
-    "models/recognisers/class_maps.py": "models/recognisers/test_mlfe.py",
     "models/recognisers/families.py": "test_families.py",
     "models/recognisers/whole.py": "models/recognisers/test_auxiliary_heads.py",
     "report/agreement_tables.py": "cli/test_agreement.py",
