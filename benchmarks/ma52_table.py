@@ -1,6 +1,6 @@
 """Table II of the MA-52 paper and Table 1 of MLFE's on synthetic clips, with three seeds.
 
-    python -m benchmarks.ma52_table WORK [--seeds 0 1 2] [--epochs 8] [--jobs 2] [--rows TSM ...]
+    python -m benchmarks.ma52_table WORK [--seeds 0 1 2] [--epochs 5] [--jobs 2] [--rows TSM ...]
 
 Makes clips of 20 actions of drawn people below WORK (validation: other people), and trains the
 narrow version of each shipped config in `ROWS` from random weights, with equal passes, optimiser
@@ -45,6 +45,7 @@ class Row:
         heads: What differs in its heads.
         frames: Frames of a clip.
         rate: Learning rate.
+        passes: How often it sees the clips for each time that the others do.
     """
 
     title: str
@@ -53,6 +54,7 @@ class Row:
     heads: Mapping[str, Any] = field(default_factory=dict)
     frames: int = 8
     rate: float = 2e-3
+    passes: int = 1
 
 
 RESNET = {"depth": 18, "base_channels": 16}
@@ -68,8 +70,8 @@ ROWS = (
     Row("C3D", "c3d", C3D, frames=16),  # halves them four times
     Row("I3D", "i3d_r50", RESNET),
     Row("SlowFast", "slowfast_r50", {**RESNET, "slow_stride": 4, "speed_ratio": 4}),
-    Row("Video Swin-T", "video_swin_t", {"size": SWIN, "window": [4, 4, 4]}, rate=1e-3),
-    Row("TimeSformer", "timesformer_divided", TIMESFORMER, rate=1e-3),
+    Row("Video Swin-T", "video_swin_t", {"size": SWIN, "window": [4, 4, 4]}, rate=1e-3, passes=3),
+    Row("TimeSformer", "timesformer_divided", TIMESFORMER, rate=1e-3, passes=3),
     Row("UniFormer", "uniformer_s", {"size": UNIFORMER}, rate=1e-3),
     Row("MANet", "manet_r50", RESNET, LETTERS),
     Row("TSM + LFE (conv2)", "mlfe_conv2", RESNET),
@@ -116,7 +118,15 @@ def lists_of(work: Path, *subsets: str) -> list[str]:
 
 
 def config_of(row: Row, *, work: Path, seed: int, epochs: int) -> RecognitionConfig:
-    """The network of the shipped config, narrow, with the data and the recipe of this benchmark."""
+    """The network of the shipped config, narrow, with the data and the recipe of this benchmark.
+
+    Args:
+        row: The network.
+        work: Folder of the clips.
+        seed: Random seed.
+        epochs: Passes over the clips, those of the row for each.
+    """
+    epochs *= row.passes
     shipped = read_settings(find_config(f"recognition/{row.config}.yaml"))
     places = {"train": lists_of(work, "train"), "val": lists_of(work, "val", "test")}
     rates = {"learning_rate": row.rate, "backbone_learning_rate": row.rate}
@@ -136,44 +146,48 @@ def config_of(row: Row, *, work: Path, seed: int, epochs: int) -> RecognitionCon
     return config
 
 
-def run_folder(work: Path, row: Row, seed: int) -> RunFolder:
-    return RunFolder(work / "runs" / f"{row.config}_{seed}")
+def run_folder(row: Row, seed: int, arguments: argparse.Namespace) -> RunFolder:
+    name = f"{row.config}_{seed}_{arguments.epochs}_passes"
+    return RunFolder(arguments.work / "runs" / name)
 
 
 def is_done(folder: RunFolder) -> bool:
-    return any(entry["kind"] == "validation" for entry in folder.rows())
+    return folder.predictions("val", ".csv").is_file()
 
 
 def train_once(row: Row, seed: int, arguments: argparse.Namespace) -> None:
     """Train one run; an interrupted one is resumed."""
     config = config_of(row, work=arguments.work, seed=seed, epochs=arguments.epochs)
-    folder = run_folder(arguments.work, row, seed)
+    folder = run_folder(row, seed, arguments)
     train_run(config, out=folder.path, resume=folder.last.is_file(), quiet=True)
 
 
 def train_all(arguments: argparse.Namespace, rows: Sequence[Row]) -> None:
     """Train all runs, a few at a time, each in a process of its own with one thread."""
-    work = arguments.work
     waiting = [
         (row, seed)
         for seed in arguments.seeds
         for row in rows
-        if not is_done(run_folder(work, row, seed))
+        if not is_done(run_folder(row, seed, arguments))
     ]
     running: list[subprocess.Popen] = []
     failed = []
-    while waiting or running:
-        for process in [p for p in running if p.poll() is not None]:
-            running.remove(process)
-            if process.returncode:
-                failed.append(" ".join(process.args))  # type: ignore[arg-type]
-        if waiting and len(running) < arguments.jobs:
-            row, seed = waiting.pop(0)
-            command = [sys.executable, "-m", "benchmarks.ma52_table", str(work)]
-            command += ["--one", row.title, str(seed), "--epochs", str(arguments.epochs)]
-            running.append(subprocess.Popen(command))
-            print(f"training {row.title}, seed {seed}", flush=True)
-        time.sleep(0.2)
+    try:
+        while waiting or running:
+            for process in [p for p in running if p.poll() is not None]:
+                running.remove(process)
+                if process.returncode:
+                    failed.append(" ".join(process.args))  # type: ignore[arg-type]
+            if waiting and len(running) < arguments.jobs:
+                row, seed = waiting.pop(0)
+                command = [sys.executable, "-m", "benchmarks.ma52_table", str(arguments.work)]
+                command += ["--one", row.title, str(seed), "--epochs", str(arguments.epochs)]
+                running.append(subprocess.Popen(command))
+                print(f"training {row.title}, seed {seed}; {len(waiting)} to go", flush=True)
+            time.sleep(0.2)
+    finally:
+        for process in running:
+            process.terminate()
     if failed:
         raise SystemExit("these failed:\n" + "\n".join(failed))
 
@@ -208,16 +222,17 @@ def summarise(
         **cells,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "seeds": len(runs),
-        "epochs": arguments.epochs,
+        "epochs": arguments.epochs * row.passes,
         "config": f"recognition/{row.config}.yaml",
     }
 
 
 def note_of(arguments: argparse.Namespace) -> str:
+    slow = [f"{row.title} {arguments.epochs * row.passes}" for row in ROWS if row.passes > 1]
     return (
-        f"Mean ± standard deviation over {len(arguments.seeds)} seeds, {arguments.epochs} passes, "
-        f"commit {commit()},\n{hardware()}, one thread a run. Parameters are those of the narrow "
-        "version."
+        f"Mean ± standard deviation over {len(arguments.seeds)} seeds; {arguments.epochs} passes "
+        f"({', '.join(slow)}, which learn more slowly).\n"
+        f"Commit {commit()}, {hardware()}, one thread a run. Parameters: of the narrow version."
     )
 
 
@@ -237,7 +252,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("work", type=Path)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--rows", nargs="+", default=titles, choices=titles)
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
@@ -252,8 +267,7 @@ def main() -> None:
     cells = []
     for row in rows:
         runs = [
-            scores_of(run_folder(arguments.work, row, seed), arguments.work)
-            for seed in arguments.seeds
+            scores_of(run_folder(row, seed, arguments), arguments.work) for seed in arguments.seeds
         ]
         cells.append(summarise(row, runs, arguments))
         print(cells[-1], flush=True)
