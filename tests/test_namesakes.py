@@ -133,6 +133,7 @@ COVERED = {
     "report/recognition_tables.py": "evaluation/clips/test_recognition.py",
     "report/saliency.py": "cli/test_recognize.py",
     "synthetic/plan.py": "synthetic/test_dataset.py",
+    "synthetic/face.py": "synthetic/test_emotions.py",
     "synthetic/render.py": "synthetic/test_motions.py",
     "synthetic/subjects.py": "synthetic/test_dataset.py",
     "video/closing.py": "video/test_reader.py",

@@ -63,6 +63,10 @@ def synthesize(
     class_weights: Annotated[
         Literal["mma52", "uniform"], typer.Option(help="Long-tailed as published, or equal.")
     ] = _DEFAULT.class_weights,
+    emotions: Annotated[
+        bool,
+        typer.Option("--emotions", help="Give each video an emotion, in its actions and its face."),
+    ] = _DEFAULT.emotions,
     crf: Annotated[int, typer.Option(help="H.264 quality, lower is better.")] = _DEFAULT.crf,
     workers: Annotated[int, typer.Option(help="Processes.")] = 2,
     overwrite: Annotated[

@@ -2,13 +2,14 @@
 
 Layout of the folder: ``videos/``, ``annotations/mma52.json`` and
 ``annotations/{train,val,test}.csv``, ``subjects.csv``, ``clips/`` with
-``annotations/ma52_{train,val,test}.txt``, and ``synthesize.json`` with the settings.
+``annotations/ma52_{train,val,test}.txt``, with emotions ``annotations/emotions.csv`` and
+``face_boxes/``, and ``synthesize.json`` with the settings.
 """
 
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +19,7 @@ import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from mmad.annotations.clips.lists import write_clip_list
+from mmad.annotations.emotions.lists import write_emotions
 from mmad.annotations.mma52 import write_mma52_csv, write_mma52_json
 from mmad.config.base import Settings
 from mmad.errors import RESUME_HINT, ConfigError, told_if_interrupted
@@ -26,7 +28,14 @@ from mmad.labels import MA52
 from mmad.parsing import json_value, read_text
 from mmad.process_lock import LOCK_FILE, held
 from mmad.progress import Progress
-from mmad.structures import Annotations, ClipRecord, VideoRecord
+from mmad.structures import Annotations, ClipRecord, EmotionRecord, VideoRecord
+from mmad.synthetic.emotions import (
+    SHARES,
+    emotional_instances,
+    emotional_weights,
+    expression_at,
+    mood_of,
+)
 from mmad.synthetic.motions import GLASSES_LABEL, pose_at
 from mmad.synthetic.plan import (
     MA52_COUNTS,
@@ -37,13 +46,16 @@ from mmad.synthetic.plan import (
     plan_video,
 )
 from mmad.synthetic.render import Renderer
+from mmad.synthetic.skeleton import Pose
 from mmad.synthetic.subjects import make_subject
+from mmad.video.faces.boxes import FaceBoxes, write_face_boxes
 from mmad.video.writer import VideoWriter
 from mmad.wording import count
 from mmad.workers import run_jobs
 
 SUBSETS = ("train", "val", "test")
 SETTINGS_FILE = "synthesize.json"
+FACE_BOXES = "face_boxes"
 
 # Increased whenever the same settings give other pixels or annotations, so that old and new
 # files are never mixed in a folder.
@@ -79,6 +91,9 @@ class SynthesisSettings(Settings):
         tuple(range(len(MA52))), min_length=1, description="labels that occur"
     )
     class_weights: Literal["mma52", "uniform"] = Field("mma52", description="long-tailed or equal")
+    emotions: bool = Field(
+        False, description="give each video an emotion, seen in its actions and its face"
+    )
     crf: int = Field(20, ge=0, le=51, description="quality of x264; lower is better")
 
     @field_validator("width", "height")
@@ -113,6 +128,7 @@ class Job:
     subject: int
     plan: VideoPlan
     pixel_seed: tuple[int, ...]
+    emotion: int | None = None
 
     @property
     def video_id(self) -> str:
@@ -158,7 +174,7 @@ def _synthesize(
         try:
             run_jobs(_write_video, tasks, lambda *_: progress.update(), num_workers=num_workers)
         finally:
-            for folder in (out / "videos", out / "clips"):
+            for folder in (out / "videos", out / "clips", out / FACE_BOXES):
                 remove_partials_in(folder)
     _write_annotations(out, videos, clips)
     return SynthesisSummary(
@@ -176,16 +192,24 @@ def plan_videos(settings: SynthesisSettings, *, out: Path) -> list[Job]:
     for code, (subset, subjects) in enumerate(_subjects(settings).items()):
         for index in range(getattr(settings, subset)):
             rng = np.random.default_rng((settings.seed, code, index))
+            emotion = None
+            if settings.emotions:
+                drawn = np.random.default_rng((settings.seed, 20 + code, index))
+                emotion = int(drawn.choice(len(SHARES), p=SHARES))
             plan = plan_video(
-                weights=weights,
+                weights=weights if emotion is None else emotional_weights(weights, emotion),
                 fps=settings.fps - int(rng.random() < settings.share_29fps),
                 min_seconds=settings.min_seconds,
                 max_seconds=settings.max_seconds,
                 rng=rng,
+                number=1.0 if emotion is None else mood_of(emotion).number,
             )
+            if emotion is not None:
+                plan = replace(plan, instances=emotional_instances(plan.instances, emotion))
             path = out / "videos" / f"{subset}{index:04d}.mp4"
             subject = subjects[index % len(subjects)]
-            jobs.append(Job(path, subset, subject, plan, (settings.seed, code, index, 1)))
+            pixel_seed = (settings.seed, code, index, 1)
+            jobs.append(Job(path, subset, subject, plan, pixel_seed, emotion))
     return jobs
 
 
@@ -226,6 +250,8 @@ def _subjects(settings: SynthesisSettings) -> dict[str, list[int]]:
 
 def _claim_folder(out: Path, settings: SynthesisSettings, *, overwrite: bool) -> None:
     wanted = {"version": _GENERATOR_VERSION, **settings.model_dump(mode="json")}
+    if not settings.emotions:  # sets without them are those of earlier versions
+        del wanted["emotions"]
     marker = out / SETTINGS_FILE
     if overwrite and marker.exists():
         _remove_set(out)
@@ -262,7 +288,7 @@ def _remove_set(out: Path) -> None:
     The settings stay until they are replaced, so that the folder is recognised after an
     interruption.
     """
-    for folder in (out / "videos", out / "clips", out / "annotations"):
+    for folder in (out / "videos", out / "clips", out / "annotations", out / FACE_BOXES):
         if folder.exists():
             shutil.rmtree(folder)
     (out / "subjects.csv").unlink(missing_ok=True)
@@ -282,14 +308,36 @@ def _write_video(task: tuple[Job, SynthesisSettings]) -> None:
         glasses=subject.glasses or pushes_glasses,
     )
     idle = float(rng.uniform(0, 6.28))
-    instances = list(job.plan.instances)
-    fps = job.plan.fps
+    poses = _poses(job, slouch=subject.slouch, idle=idle)
+    if job.emotion is not None:
+        boxes = [renderer.face_box(pose) for pose in poses]
+        path = job.path.parent.parent / FACE_BOXES / f"{job.video_id}.csv"
+        write_face_boxes(path, job.video_id, _face_boxes(boxes))
     with VideoWriter(
-        job.path, fps=fps, width=settings.width, height=settings.height, crf=settings.crf
+        job.path, fps=job.plan.fps, width=settings.width, height=settings.height, crf=settings.crf
     ) as writer:
-        for frame in range(job.plan.num_frames):
-            pose = pose_at(frame / fps, instances, slouch=subject.slouch, idle=idle)
+        for pose in poses:
             writer.write(renderer.frame(pose))
+
+
+def _poses(job: Job, *, slouch: float, idle: float) -> list[Pose]:
+    """The pose of each frame."""
+    instances = list(job.plan.instances)
+    times = [frame / job.plan.fps for frame in range(job.plan.num_frames)]
+    poses = [pose_at(seconds, instances, slouch=slouch, idle=idle) for seconds in times]
+    if job.emotion is not None:
+        # Some faces show little, so that the body is needed.
+        rng = np.random.default_rng((*job.pixel_seed, 2))
+        strength, phase = float(rng.uniform(0.1, 1.0)), float(rng.uniform(0, 6.28))
+        for pose, seconds in zip(poses, times, strict=True):
+            pose.expression = expression_at(seconds, job.emotion, strength=strength, phase=phase)
+    return poses
+
+
+def _face_boxes(boxes: Sequence[tuple[float, float, float, float] | None]) -> FaceBoxes:
+    frames = [frame for frame, box in enumerate(boxes) if box is not None]
+    found = [box for box in boxes if box is not None]
+    return FaceBoxes(np.array(frames, dtype=np.int64), np.array(found).reshape(-1, 4))
 
 
 def record_of(job: Job) -> VideoRecord:
@@ -312,11 +360,26 @@ def record_of(job: Job) -> VideoRecord:
     )
 
 
+def _emotion_record(job: Job) -> EmotionRecord:
+    """The record of a video with its emotion and set of actions."""
+    return EmotionRecord(
+        job.video_id,
+        job.emotion,
+        tuple(sorted({instance.label for instance in job.plan.instances})),
+        job.subset,
+        duration_seconds=job.plan.duration_seconds,
+        subject=f"s{job.subject:04d}",
+    )
+
+
 def _write_annotations(out: Path, videos: Sequence[Job], clips: Sequence[Job]) -> None:
     folder = out / "annotations"
     records = [record_of(job) for job in videos]
     if records:
         write_mma52_json(folder / "mma52.json", records)
+    felt = [_emotion_record(job) for job in videos if job.emotion is not None]
+    if felt:
+        write_emotions(folder / "emotions.csv", felt, labels=MA52)
     for subset in SUBSETS:
         chosen = [record for record in records if record.subset == subset]
         if chosen:

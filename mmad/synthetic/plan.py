@@ -96,6 +96,7 @@ def plan_video(
     min_seconds: float,
     max_seconds: float,
     rng: np.random.Generator,
+    number: float = 1.0,
 ) -> VideoPlan:
     """A random video.
 
@@ -103,11 +104,13 @@ def plan_video(
         weights: Probability of each class.
         fps: Frames per second.
         min_seconds, max_seconds: Limits of the duration of the video.
+        rng: Generator of all choices.
+        number: Factor of the number of instances.
     """
     num_frames = round(rng.uniform(min_seconds, max_seconds) * fps)
     duration = num_frames / fps
     share = np.array(VIDEOS_BY_INSTANCES) / sum(VIDEOS_BY_INSTANCES)
-    wanted = 2 + int(rng.choice(len(share), p=share))
+    wanted = max(1, round(number * (2 + int(rng.choice(len(share), p=share)))))
     instances: list[Instance] = []
     for _ in range(40 * wanted):
         if len(instances) == wanted:

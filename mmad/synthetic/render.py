@@ -10,7 +10,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mmad.synthetic.skeleton import SEAT_HEIGHT, SIDE_X, HandCommand, Joints, Pose, solve
+from mmad.synthetic.face import FACE_DIRECTIONS, FACE_SPOTS, LIPS, brow, mouth
+from mmad.synthetic.skeleton import (
+    SEAT_HEIGHT,
+    SIDE_X,
+    Expression,
+    HandCommand,
+    Joints,
+    Pose,
+    solve,
+)
 from mmad.synthetic.subjects import Colour, Subject
 
 Image = NDArray[np.uint8]
@@ -20,24 +29,6 @@ _SHIFT = 4
 _ONE = 1 << _SHIFT
 _ARC = np.linspace(-np.pi / 2, np.pi / 2, 6)
 _NOISE_PICTURES = 4
-
-
-# Eyes, brows, root and tip of the nose, corners of the mouth, ears; in half axes of the head.
-_FACE_SPOTS = np.array(
-    [
-        [-0.4, 0.1, 0.92],
-        [0.4, 0.1, 0.92],
-        [-0.4, 0.34, 0.88],
-        [0.4, 0.34, 0.88],
-        [0.0, 0.05, 1.0],
-        [0.0, -0.2, 1.16],
-        [-0.28, -0.55, 0.9],
-        [0.28, -0.55, 0.9],
-        [-1.02, 0.0, 0.0],
-        [1.02, 0.0, 0.0],
-    ]
-)
-_FACE_DIRECTIONS = _FACE_SPOTS / np.linalg.norm(_FACE_SPOTS, axis=1, keepdims=True)
 
 
 @lru_cache(maxsize=4096)
@@ -320,9 +311,9 @@ class Renderer:
         self, image: Image, pose: Pose, joints: Joints, skin: Colour, scale: float
     ) -> None:
         subject, frame = self.subject, joints.head_frame
-        points = joints.head + (_FACE_SPOTS * subject.head) @ frame.T
+        points = joints.head + (FACE_SPOTS * subject.head) @ frame.T
         pixels, _, _ = self.project(points)
-        facing = (_FACE_DIRECTIONS @ (self._view @ frame)[2]).tolist()
+        facing = (FACE_DIRECTIONS @ (self._view @ frame)[2]).tolist()
         unit = subject.head[0] * scale
         thin = max(1, round(0.12 * unit))
         fixed = [tuple(point) for point in np.round(pixels * _ONE).astype(int).tolist()]
@@ -342,7 +333,8 @@ class Renderer:
             else:
                 self._ellipse(image, pixels[i], np.array([0.22, 0.15]) * unit, 0, (240, 240, 240))
                 self._ellipse(image, pixels[i], np.array([0.11, 0.13]) * unit, 0, (30, 25, 20))
-            self._ellipse(image, pixels[2 + i], np.array([0.26, 0.06]) * unit, 0, subject.hair)
+            if pose.expression is None:
+                self._ellipse(image, pixels[2 + i], np.array([0.26, 0.06]) * unit, 0, subject.hair)
             if self.glasses:
                 size = (int(0.33 * unit * _ONE), int(0.27 * unit * _ONE))
                 cv2.ellipse(
@@ -350,10 +342,67 @@ class Renderer:
                 )
         if facing[5] > 0.0:
             line(4, 5, _tone(skin, 0.62), max(1, round(0.16 * unit)))
-        if facing[6] > 0.1 and facing[7] > 0.1:
-            line(6, 7, (150, 50, 55), max(1, round(0.14 * unit)))
+        if pose.expression is not None:
+            self._draw_expression(image, pose.expression, joints, scale)
+        elif facing[6] > 0.1 and facing[7] > 0.1:
+            line(6, 7, LIPS, max(1, round(0.14 * unit)))
         if self.glasses and facing[0] > 0.2 and facing[1] > 0.2:
             line(0, 1, (20, 20, 20), thin)
+
+    def _draw_expression(
+        self, image: Image, expression: Expression, joints: Joints, scale: float
+    ) -> None:
+        """Draw brows and mouth as the expression moves them."""
+        subject = self.subject
+        unit = subject.head[0] * scale
+        for side in SIDE_X:
+            self._stroke(image, brow(expression, side), joints, subject.hair, 0.14 * unit)
+        lips = mouth(expression)
+        if expression.mouth_open > 0.15:
+            pixels, is_seen = self._on_face(lips, joints)
+            if is_seen:
+                corners = np.round(pixels * _ONE).astype(np.int32)
+                cv2.fillPoly(image, [corners], (60, 20, 25), cv2.LINE_AA, _SHIFT)
+        half = len(lips) // 2
+        for lip in (lips[:half], lips[half:]):
+            self._stroke(image, lip, joints, LIPS, 0.12 * unit)
+
+    def _on_face(self, spots: NDArray[np.float64], joints: Joints) -> tuple[NDArray, bool]:
+        """Pixels of points in half axes of the head, and whether all of them face the camera."""
+        frame = joints.head_frame
+        pixels, _, _ = self.project(joints.head + (spots * self.subject.head) @ frame.T)
+        directions = spots / np.linalg.norm(spots, axis=1, keepdims=True)
+        return pixels, bool((directions @ (self._view @ frame)[2] > 0.1).all())
+
+    def _stroke(
+        self,
+        image: Image,
+        spots: NDArray[np.float64],
+        joints: Joints,
+        colour: Colour,
+        width: float,
+    ) -> None:
+        pixels, is_seen = self._on_face(spots, joints)
+        if is_seen:
+            path = np.round(pixels * _ONE).astype(np.int32)
+            thickness = max(1, round(width))
+            cv2.polylines(image, [path], False, colour, thickness, cv2.LINE_AA, _SHIFT)
+
+    def face_box(self, pose: Pose) -> tuple[float, float, float, float] | None:
+        """Left, top, width and height in pixels of the face, hidden by hands or not; None if it is
+        turned away or outside of the image.
+        """
+        joints = solve(self.subject, pose)
+        rx, ry, rz = self.subject.head
+        frame = joints.head_frame
+        nose = FACE_DIRECTIONS[4] @ (self._view @ frame)[2]
+        pixels, _, scale = self.project(joints.head + frame @ [0, -0.1 * ry, 0.28 * rz])
+        (x, y), width, height = pixels[0].tolist(), 1.92 * rx * scale[0], 1.86 * ry * scale[0]
+        left, top = x - width / 2, y - height / 2
+        is_inside = (
+            left < self.width and top < self.height and left + width > 0 and top + height > 0
+        )
+        return (left, top, width, height) if nose > 0.1 and is_inside else None
 
     def _draw_hand(self, image: Image, pose: Pose, joints: Joints, i: int, skin: Colour) -> None:
         command = pose.hands[i] or HandCommand("thigh", 0.0)

@@ -52,9 +52,38 @@ class HandCommand:
     holds: bool = False
 
 
+@dataclass(frozen=True)
+class Expression:
+    """What a face shows besides blinking.
+
+    Attributes:
+        smile: Corners of the mouth up (to 1) or down (to -1).
+        mouth_open: 0 closed to 1 wide open.
+        brow_lift: Brows up (to 1) or down (to -1).
+        brow_slant: Inner ends of the brows up (to 1) or down (to -1).
+    """
+
+    smile: float = 0.0
+    mouth_open: float = 0.0
+    brow_lift: float = 0.0
+    brow_slant: float = 0.0
+
+    def scaled(self, strength: float) -> "Expression":
+        """The expression from neutral (0) to full (1)."""
+        return Expression(
+            self.smile * strength,
+            self.mouth_open * strength,
+            self.brow_lift * strength,
+            self.brow_slant * strength,
+        )
+
+
 @dataclass
 class Pose:
-    """All degrees of freedom, in radians and metres; motions add to them."""
+    """All degrees of freedom, in radians and metres; motions add to them.
+
+    Without an expression the face has a plain mouth and brows.
+    """
 
     torso_pitch: float = 0.0
     torso_yaw: float = 0.0
@@ -74,6 +103,7 @@ class Pose:
     cross: list[float] = field(default_factory=lambda: [0.0, 0.0])
     finger_phase: list[float] = field(default_factory=lambda: [0.0, 0.0])
     blink: float = 0.0
+    expression: Expression | None = None
 
 
 @dataclass(frozen=True)
