@@ -102,7 +102,7 @@ def error_analysis(
         write_text(json_file, content)
     if out is not None:
         # Not at the top: matplotlib is slow to import, and only figures need it.
-        from mmad.report.error_figures import write_error_figures
+        from mmad.report.detector_figures.error_figures import write_error_figures
         from mmad.report.figures import SUFFIXES
         from mmad.report.timeline import draw_timeline
 

@@ -246,6 +246,6 @@ def test_the_command_writes_tables_and_figures(tmp_path: Path) -> None:
     names = {path.name for path in (tmp_path / "out").iterdir()}
     for kind in (".png", ".svg", ".pdf"):
         assert f"action_false_positives{kind}" in names
-        assert f"body_class_ratio{kind}" in names
+        assert f"body_confusions{kind}" in names
         assert f"timeline_1_val0{kind}" in names
     assert {"action_confusions.csv", "body_videos.csv", "errors.json"} <= names

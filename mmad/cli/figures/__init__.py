@@ -7,6 +7,12 @@ import typer
 from typer.core import TyperGroup
 
 from mmad.cli.figures.data import class_ratio, durations, label_tree
+from mmad.cli.figures.detectors import (
+    detections,
+    false_negatives,
+    false_positives,
+    sensitivity,
+)
 from mmad.cli.figures.recognisers import confusion, features, probabilities
 from mmad.errors import MmadError
 
@@ -40,5 +46,9 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
 )
-for command in (class_ratio, durations, label_tree, probabilities, features, confusion):
+for command in (
+    *(class_ratio, durations, label_tree),
+    *(detections, false_positives, false_negatives, sensitivity),
+    *(probabilities, features, confusion),
+):
     app.command()(command)

@@ -19,7 +19,7 @@ from mmad.report.axes import (
     short_name,
     shown_order,
 )
-from mmad.report.figures import Drawn
+from mmad.report.figures import Cell, Drawn
 from mmad.structures import Floats, Ints
 from mmad.wording import rounded
 
@@ -69,12 +69,12 @@ def draw_confusion(one: JudgedRecogniser, *, labels: LabelMap, level: str) -> Dr
     assert around is not None
     figure.set_figheight(around.height / figure.dpi + 0.1)
     settle(figure)
-    rows = [
+    rows: list[tuple[Cell, ...]] = [
         (
             shown.title(order[row]),
             shown.title(order[column]),
             int(number),
-            float(shares[row, column]),
+            "" if np.isnan(shares[row, column]) else float(shares[row, column]),
         )
         for (row, column), number in np.ndenumerate(counts)
     ]

@@ -8,10 +8,12 @@ from matplotlib.figure import Figure
 
 from mmad.evaluation.error_analysis import LevelErrors, analyse_errors
 from mmad.labels import MA52
-from mmad.report.error_figures import FIGURES, draw_false_negatives, draw_sensitivity
+from mmad.report.detector_figures.error_figures import FIGURES, PROFILES
+from mmad.report.detector_figures.error_profiles import draw_false_negatives, draw_sensitivity
 from mmad.report.error_tables import bucket_ranges
 from mmad.structures import Annotations, Detections, VideoRecord
 from mmad.wording import rounded
+from support.figures import is_whole
 
 pytestmark = pytest.mark.slow
 
@@ -55,9 +57,30 @@ def test_every_panel_has_a_title_and_no_text_is_cut(name: str, errors: LevelErro
             assert box.x1 <= figure.bbox.x1 + 1
 
 
+@pytest.mark.parametrize("name", PROFILES)
+@pytest.mark.parametrize("width", [3.5, 7.0])
+def test_profiles_of_both_levels_are_whole(name: str, width: float, errors: LevelErrors) -> None:
+    drawn = PROFILES[name]({"action": errors, "body": errors}, width_inches=width)
+    assert drawn.figure.get_figwidth() == width
+    assert is_whole(drawn.figure)
+    assert {row[0] for row in drawn.rows} == {"action", "body"}
+
+
+def test_tables_of_profiles_hold_what_is_drawn(errors: LevelErrors) -> None:
+    levels = {"action": errors}
+    rows = PROFILES["false_positives"](levels, width_inches=7.0).rows
+    cells = {row[:4]: row[4] for row in rows}
+    assert cells["action", "share", "2G", "background"] == 100 * errors.false_positives[1, 5]
+    assert cells["action", "gain", "", "wrong label"] == 100 * errors.gain[1]
+    rows = PROFILES["false_negatives"](levels, width_inches=7.0).rows
+    assert rows[-1] == ("action", "all", "", 30 * 4, 100 * errors.missed())
+    assert rows[1][1:3] == ("share of the video (%)", "S (20–40)")
+    assert rows[1][4] == 100 * errors.false_negatives("coverage")[1]
+
+
 @pytest.mark.parametrize("draw", [draw_false_negatives, draw_sensitivity])
 def test_buckets_have_their_ranges_and_rounded_numbers(draw, errors: LevelErrors) -> None:  # type: ignore[no-untyped-def]
-    figure = draw(errors)
+    figure = draw({"action": errors}, width_inches=7.0).figure
     values_of = errors.false_negatives if draw is draw_false_negatives else errors.sensitivity
     for axis, name, numbers in zip(
         figure.axes, ("coverage", "length", "instances"), numbers_of(figure), strict=True
@@ -82,9 +105,8 @@ def test_no_dashed_line_runs_through_a_number(share: float, errors: LevelErrors)
                 : len(bucket_ranges(characteristic))
             ]
 
-    figure = draw_false_negatives(
-        Made(**{name: getattr(errors, name) for name in LevelErrors.__dataclass_fields__})
-    )
+    made = Made(**{name: getattr(errors, name) for name in LevelErrors.__dataclass_fields__})
+    figure = draw_false_negatives({"action": made}, width_inches=7.0).figure
     figure.draw_without_rendering()
     for axis in figure.axes:
         line = axis.transData.transform((0, 100 * share))[1]
