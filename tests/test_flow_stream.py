@@ -13,7 +13,7 @@ from mmad.cli.main import app
 from mmad.config.reading import load_any_config, parse_any_config
 from mmad.config.recognition import RecognitionConfig
 from mmad.data.clips import EvaluationClips, TrainingClips
-from mmad.data.samples import Sample
+from mmad.data.samples import FailedVideo, Sample
 from mmad.engine.recognition import read_clips
 from mmad.engine.training import train_run
 from mmad.errors import ConfigError, VideoError
@@ -196,11 +196,15 @@ def test_flow_that_cannot_be_used_is_told(videos: Path, flow: Path, tmp_path: Pa
         read_clips(tiny_clip_config(videos, data__flow=str(flow)), "val", labels=MA52)
     (colours / "flow.json").unlink()
     clips = read_clips(config_of(videos, colours), "val", labels=MA52)
-    (colours / clips[0].clip_id).unlink()
-    (colours / clips[0].clip_id).symlink_to(videos / "videos" / "train0000.mp4")
     config = config_of(videos, colours)
-    failed = EvaluationClips(clips, config.data.views("val"), backbone=config.backbone)[0]
-    assert not isinstance(failed, Sample)
+    data = EvaluationClips(clips, config.data.views("val"), backbone=config.backbone)
+    (colours / clips[0].clip_id).unlink()
+    failed = data[0]
+    assert isinstance(failed, FailedVideo)
+    assert f"there is no flow of {clips[0].clip_id}; write it there" in failed.message
+    (colours / clips[0].clip_id).symlink_to(videos / "videos" / "train0000.mp4")
+    failed = data[0]
+    assert isinstance(failed, FailedVideo)
     with open_video(videos / "videos" / "train0000.mp4") as video:
         found = video.index.num_frames
     with open_video(clips[0].path) as video:

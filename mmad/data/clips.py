@@ -117,6 +117,10 @@ class _Clips(Dataset):
         assert self._settings.flow is not None
         assert record.path is not None
         path = flow_path(self._settings.flow, record.clip_id)
+        if not path.is_file():
+            raise VideoError(
+                f"{path}: there is no flow of {record.clip_id}; write it there with mmad data flow"
+            )
         found = index_video(path).num_frames
         expected = index_video(record.path).num_frames
         if found != expected:

@@ -91,7 +91,7 @@ def flatten(features_ND: NDArray[np.float64], *, seed: int) -> tuple[NDArray[np.
 
             perplexity = min(30.0, (len(scaled) - 1) / 3)
             model = TSNE(perplexity=perplexity, init="pca", random_state=seed)
-            how = f"t-SNE of the pooled features, perplexity {perplexity:g}, seed {seed}."
+            how = f"t-SNE of the pooled features, perplexity {perplexity:.3g}, seed {seed}."
             return model.fit_transform(scaled).astype(np.float64), how
         except ImportError:
             pass

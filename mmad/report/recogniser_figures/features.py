@@ -110,11 +110,12 @@ def _write_names(axis: Axes, places: Floats, truth: Ints, labels: LabelMap) -> N
         text = axis.annotate(
             short_name(labels, label)[:_LONGEST_NAME],
             (x, y),
-            xytext=(0, 2),  # above the clip, which stays visible
+            # Above the clip, which stays visible, or below it where the panel ends.
+            xytext=(0, 2 if y <= 1 - _MARGIN / 2 else -2),
             textcoords="offset points",
             fontsize=TINY,
             ha="left" if x < _MARGIN else "right" if x > 1 - _MARGIN else "center",
-            va="bottom",
+            va="bottom" if y <= 1 - _MARGIN / 2 else "top",
             parse_math=False,
         )
         text.set_path_effects([withStroke(linewidth=1.5, foreground="white")])

@@ -34,6 +34,8 @@ _LEFT_INCHES, _GAP_INCHES, _RIGHT_INCHES = 0.38, 0.22, 0.06
 # A body part is given the width of so many actions, since there are few.
 _WIDTH_OF_PART = 1.6
 _MOST_NAMED = 75
+# Probabilities at which the axis may end.
+_TOPS = (0.02, 0.1, 0.2, 0.5, 1.0)
 _LONGEST_NAME, _LONGEST_TITLE = 24, 38
 
 
@@ -53,6 +55,11 @@ def draw_probabilities(
     pitch = _TITLE_INCHES + _BARS_INCHES + below
     height = _LEGEND_INCHES + len(rows) * pitch + 0.05
     figure = Figure(figsize=(PAGE_INCHES, height))
+    # One scale for all bars, so that they can be compared.
+    highest = max(
+        float(one.scores[level][list(rows)].max()) for one in recognisers for level in levels
+    )
+    top = next(top for top in _TOPS if top >= min(highest, 1.0))
     for place, row in enumerate(rows):
         label = clips[row].label
         assert label is not None
@@ -64,6 +71,7 @@ def draw_probabilities(
             truth = label if level == "action" else labels.parents[label]
             tables = [one.scores[level][row] for one in recognisers]
             _draw_bars(axis, tables, labels=labels, level=level, truth=truth, width_inches=width)
+            axis.set(ylim=(0, top), yticks=(0, top / 2, top))
             if level == levels[0]:
                 axis.set_ylabel("probability", fontsize=SMALL, labelpad=2)
             else:
@@ -201,7 +209,7 @@ def _draw_bars(
     for number, (table, colour) in enumerate(zip(tables, RECOGNISER_COLOURS, strict=False)):
         offset = (number - (len(tables) - 1) / 2) * width
         axis.bar(places + offset, table[order], width, color=colour, lw=0)
-    axis.set(xlim=(-0.6, len(order) - 0.4), ylim=(0, 1), yticks=(0, 0.5, 1))
+    axis.set_xlim(-0.6, len(order) - 0.4)
     axis.tick_params(axis="y", labelsize=SMALL, length=2, pad=1)
     axis.tick_params(axis="x", length=0, pad=1)
     axis.spines[["top", "right"]].set_visible(False)

@@ -64,6 +64,9 @@ def test_bars_of_both_recognisers_have_the_height_of_their_probabilities(two) ->
         for number, one in enumerate(recognisers):
             shown = [bar.get_height() for bar in bars[number * num : (number + 1) * num]]
             np.testing.assert_allclose(shown, one.scores[level][7][list(order)])
+    # One scale for all, which ends above the highest bar.
+    assert len({axis.get_ylim() for axis in figure.axes}) == 1
+    assert max(one.scores["body"][[3, 7]].max() for one in recognisers) <= action.get_ylim()[1] <= 1
     # The annotated label, 7 * 4 = 28, is bold: D1 of lower limb.
     bold = [text.get_text() for text in action.get_xticklabels() if text.get_fontweight() == "bold"]
     assert bold == [MA52.codes[28]]
