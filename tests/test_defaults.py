@@ -13,6 +13,7 @@ from mmad.config.base import Settings
 from mmad.config.detectors.union import settings_of_detector
 from mmad.config.inference import InferenceSettings
 from mmad.config.recognisers.auxiliary_heads import AuxiliaryHeadsSettings, LossSettings
+from mmad.config.recognisers.emotion import EmotionLossSettings, EmotionSettings
 from mmad.config.recognisers.manet import MANetSettings
 from mmad.config.recognisers.mlfe import MLFESettings
 from mmad.models import detectors, recognisers
@@ -35,6 +36,7 @@ FAMILIES = {
 OF_ALL = set().union(*FAMILIES.values())
 RECOGNISERS = {
     f"{recognisers.__name__}.auxiliary_heads": names_of(AuxiliaryHeadsSettings, LossSettings),
+    f"{recognisers.__name__}.emotion": names_of(EmotionSettings, EmotionLossSettings),
     f"{recognisers.__name__}.manet": names_of(MANetSettings, LossSettings),
     f"{recognisers.__name__}.mlfe": names_of(MLFESettings, LossSettings),
 }

@@ -1,0 +1,1 @@
+"""The network of emotions and sets of actions: a branch for faces and one for bodies."""
