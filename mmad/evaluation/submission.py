@@ -91,6 +91,8 @@ def guess_task(path: str | Path) -> str:
         return "detection"
     header = text.partition("\n")[0].strip()
     names = re.split(r"[,;\t|]", header)
+    if {"emotion", "emotion_0"} & set(names):
+        raise PredictionError(f"{path}: predictions of emotions, which only mmad eval reads")
     if "video_id" in names:
         return "detection"
     if "vid" in names or ACTION_COLUMNS[0] in names:

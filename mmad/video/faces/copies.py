@@ -33,6 +33,7 @@ from mmad.video.index import VideoIndex, index_video
 from mmad.video.open import open_video
 from mmad.video.reader import Frame
 from mmad.video.reading import describe_reading
+from mmad.wording import count
 
 # Faces are searched for at this size; smaller ones than a dozen pixels there are not found.
 _SEARCH_SHORT_SIDE = 360
@@ -203,13 +204,14 @@ def face_video(video: Path, copy: Path, settings: FaceSettings, *, source: Path)
 
 
 def _search(video: Path, detector: FaceDetector, every: int) -> FaceBoxes:
-    """All faces in every ``every``-th frame, in pixels of the full size."""
+    """All faces in every ``every``-th frame and the last, in pixels of the full size."""
     index = index_video(video)
     small = min(index.width, index.height, _SEARCH_SHORT_SIDE)
     frames: list[int] = []
     boxes: list[np.ndarray] = []
     with open_video(video, short_side=small, threads=1) as reader:
-        chosen = range(0, index.num_frames, every)
+        # With the last frame, so that a face is not taken for away after the one before.
+        chosen = sorted({*range(0, index.num_frames, every), index.num_frames - 1})
         for frame, image in zip(chosen, reader.stream(chosen), strict=True):
             height, width = image.shape[:2]
             scale = np.tile([index.width / width, index.height / height], 2)
@@ -266,7 +268,10 @@ def _cut(frame: Frame, track: FaceTrack, position: int, settings: FaceSettings) 
 def _notices(video: Path, track: FaceTrack, index: VideoIndex) -> list[str]:
     num_frames = index.num_frames
     if not track.is_visible.any():
-        return [f"{video}: no face in any of its {num_frames} frames; the copy is black"]
+        return [
+            f"{video}: no face in any of its {num_frames} frames; the copy is black, and the "
+            "emotion is left to the body"
+        ]
     told = []
     absences = track.absences()
     if absences:
@@ -280,8 +285,7 @@ def _notices(video: Path, track: FaceTrack, index: VideoIndex) -> list[str]:
         )
     if track.num_other_frames:
         told.append(
-            f"{video}: another face in {track.num_other_frames} of {num_frames} frames; the "
-            "larger is kept"
+            f"{video}: another face in {count(track.num_other_frames, 'frame')}; the larger is kept"
         )
     return told
 

@@ -126,3 +126,5 @@ def test_the_command_and_what_does_not_fit(tmp_path: Path) -> None:
     assert "predictions of emotions; --compare and --bootstrap are for detections" in said
     said = run_mmad(["eval", path], code=2).stderr
     assert "pass --annotations FILE" in said
+    said = run_mmad(["submit", path, "--out", tmp_path / "a.zip"], code=2).stderr
+    assert "a.csv: predictions of emotions, which only mmad eval reads" in said

@@ -63,13 +63,22 @@ def test_with_a_detector(videos: Path, tmp_path: Path) -> None:
     assert "1 video without a face: b" in again.stdout
 
 
+def test_between_the_frames_that_are_searched(videos: Path, tmp_path: Path) -> None:
+    """Of frames 0, 4, 8 and the last, 11, the first three have the cell, at two places."""
+    model = write_yunet(tmp_path / "yunet.onnx", side=SIDE)
+    command = ["data", "faces", videos / "a.mp4", "--out", tmp_path / "faces", "--model", model]
+    run_mmad([*command, "--every", 4, "--max-gap", 0, "--size", 32])
+    # It does not overlap itself from frame 4 to 8, so it is lost there, and gone after 8.
+    assert read_face_boxes(tmp_path / "faces")["a"].frames.tolist() == [0, 1, 2, 3, 4, 8]
+
+
 def test_with_boxes_of_a_file(videos: Path, tmp_path: Path) -> None:
     rows = "".join(f"a,{frame},32,32,32,32\na,{frame},70,0,16,16\n" for frame in (0, 4, 11))
     path = put(tmp_path, "boxes.csv", f"video_id,frame,x,y,w,h\n{rows}")
     out = tmp_path / "faces"
     said = run_mmad(["data", "faces", videos, "--out", out, "--boxes", path, "--size", 32])
     assert "a.mp4: the face is away in 6 of 12 frames, first from 0.50 to 1.10 s" in said.stderr
-    assert "a.mp4: another face in 3 of 12 frames; the larger is kept" in said.stderr
+    assert "a.mp4: another face in 3 frames; the larger is kept" in said.stderr
     assert "1 video with another face: a" in said.stdout
     assert read_face_boxes(out)["a"].frames.tolist() == [0, 1, 2, 3, 4, 11]
 
