@@ -82,3 +82,11 @@ def shortened(text: str, most: int) -> str:
     ('scra…', 'wave')
     """
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def fitted(text: str, *, inches: float, points: float, bold: bool = False) -> str:
+    """As much of ``text`` as fits into this width."""
+    for most in range(len(text), 1, -1):
+        if text_inches(shortened(text, most), points=points, bold=bold) <= inches:
+            return shortened(text, most)
+    return text[:1]

@@ -14,6 +14,7 @@ from mmad.cli.figures.detectors import (
     sensitivity,
 )
 from mmad.cli.figures.recognisers import confusion, features, probabilities
+from mmad.cli.figures.videos import samples, temporal_gradient
 from mmad.errors import MmadError
 
 # Other names of a kind, or where else it is.
@@ -47,6 +48,7 @@ app = typer.Typer(
     add_completion=False,
 )
 for command in (
+    *(temporal_gradient, samples),
     *(class_ratio, durations, label_tree),
     *(detections, false_positives, false_negatives, sensitivity),
     *(probabilities, features, confusion),

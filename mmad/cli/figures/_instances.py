@@ -88,7 +88,9 @@ def read_instances(
     return LabelledInstances(kept, classes)
 
 
-def clip_files(clips: Sequence[ClipRecord], folder: Path | None) -> list[ClipRecord]:
+def clip_files(
+    clips: Sequence[ClipRecord], folder: Path | None, *, option: str = "--clips"
+) -> list[ClipRecord]:
     """The clips with the paths of their files in ``folder``.
 
     Raises: AnnotationError if there is no folder, VideoError if a file is missing.
@@ -98,10 +100,10 @@ def clip_files(clips: Sequence[ClipRecord], folder: Path | None) -> list[ClipRec
             "lists of clips do not hold their lengths; pass --clips FOLDER, the files of the clips"
         )
     if not folder.is_dir():
-        raise VideoError(f"--clips {folder}: there is no such folder")
+        raise VideoError(f"{option} {folder}: there is no such folder")
     missing = [clip.clip_id for clip in clips if not (folder / clip.clip_id).is_file()]
     if missing:
         raise VideoError(
-            f"--clips {folder}: lacks {len(missing)} of {len(clips)} clips, first {missing[0]}"
+            f"{option} {folder}: lacks {len(missing)} of {len(clips)} clips, first {missing[0]}"
         )
     return [replace(clip, path=folder / clip.clip_id) for clip in clips]

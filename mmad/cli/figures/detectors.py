@@ -31,7 +31,7 @@ from mmad.structures import Detections, VideoRecord
 from mmad.video.find import find_videos
 
 if TYPE_CHECKING:
-    from mmad.report.film import FilmStrip
+    from mmad.report.blocks import FilmStrip
 
 PredictionsArgument = Annotated[
     Path | None, typer.Argument(help="Run folder or predictions of a detector.")

@@ -7,8 +7,8 @@ from matplotlib.patches import Rectangle
 
 from mmad.evaluation.best_detections import best_detections, richest_videos
 from mmad.labels import MA52
+from mmad.report.blocks import strip_inches
 from mmad.report.detector_figures.best_detections import draw_best_detections
-from mmad.report.film import strip_inches
 from support.detections import detect, record
 from support.figures import is_whole, texts_of
 

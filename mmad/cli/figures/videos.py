@@ -1,0 +1,162 @@
+"""``mmad figures`` of videos: samples of a data set, temporal gradients."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+from mmad.annotations.elan_reader import ElanChoice
+from mmad.annotations.formats import read_annotations, read_clip_list
+from mmad.cli._labels import label_choice, labels_of_lists
+from mmad.cli._options import (
+    LabelsOption,
+    LanguageOption,
+    OutOfVideoOption,
+    TierOption,
+    TierTypeOption,
+)
+from mmad.cli.data._options import AnnotationPath, FormatOption, FpsOption, kind_of, one_or_many
+from mmad.cli.figures._instances import clip_files
+from mmad.cli.figures._writing import CsvOption, OutOption, WidthOption, inches_of, write_drawn
+from mmad.errors import AnnotationError, MmadError, VideoError
+from mmad.evaluation.best_detections import richest_videos
+from mmad.structures import ClipRecord, VideoRecord
+from mmad.video.find import find_videos, video_id_of
+
+_NUM_SAMPLES = 4
+_Item = TypeVar("_Item", VideoRecord, ClipRecord)
+
+FramesOption = Annotated[
+    int | None, typer.Option(min=1, help="Frames of each; default: 8, or 5 on a column.")
+]
+
+
+def samples(
+    annotations: AnnotationPath,
+    out: OutOption,
+    videos: Annotated[Path | None, typer.Option(help="Folder of the videos or clips.")] = None,
+    csv: CsvOption = None,
+    width: WidthOption = "page",
+    video: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Video or clip to show; repeat it for several. Default: the four with the most "
+            "labels, or the first clips of four actions."
+        ),
+    ] = None,
+    frames: FramesOption = None,
+    format: FormatOption = "auto",
+    labels: LabelsOption = None,
+    out_of_video: OutOfVideoOption = None,
+    tier: TierOption = None,
+    tier_type: TierTypeOption = None,
+    language: LanguageOption = None,
+    fps: FpsOption = None,
+) -> None:
+    """Draw frames of videos with their annotations, or of clips (MMA-52, Fig. 2; MA-52, Fig. 1)."""
+    if videos is None:
+        raise VideoError("samples shows frames; pass --videos FOLDER, the videos or clips")
+    num_frames = frames or (8 if width == "page" else 5)
+    if kind_of(annotations, format=format) == "clips":
+        classes = labels_of_lists(labels)
+        listed = [clip for path in annotations for clip in read_clip_list(path, labels=classes)]
+        chosen = _chosen(listed, video, {clip.clip_id: clip for clip in listed})
+        clips = clip_files(chosen or _one_each(listed), videos, option="--videos")
+        from mmad.report.data_figures.samples import draw_clip_samples
+        from mmad.video.film_strip import film_strip
+
+        strips = [film_strip(clip.path, num_frames=num_frames) for clip in clips if clip.path]
+        drawn = draw_clip_samples(clips, strips, labels=classes, width_inches=inches_of(width))
+        write_drawn(drawn, out=out, csv=csv)
+        return
+    found = read_annotations(
+        one_or_many(annotations),
+        format=format,
+        labels=label_choice(labels) or "auto",
+        out_of_video=out_of_video or "error",
+        elan=ElanChoice.of(tier, tier_type, language),
+        fps=fps,
+    )
+    files = find_videos(videos)
+    present = [record for record in found.records if record.video_id in files]
+    records = _chosen(found.records, video, {one.video_id: one for one in found.records})
+    records = records or richest_videos(present, {}, count=_NUM_SAMPLES)
+    lacking = [record.video_id for record in records if record.video_id not in files]
+    if not records:
+        raise VideoError(f"--videos {videos}: holds none of {len(found.records)} annotated videos")
+    if lacking:
+        raise VideoError(f"--videos {videos}: there is no video {lacking[0]} in it")
+    from mmad.report.data_figures.samples import draw_video_samples
+    from mmad.video.film_strip import film_strip
+
+    strips = [film_strip(files[one.video_id], num_frames=num_frames) for one in records]
+    drawn = draw_video_samples(records, strips, labels=found.labels, width_inches=inches_of(width))
+    write_drawn(drawn, out=out, csv=csv)
+
+
+def _chosen(
+    items: Sequence[_Item], names: Sequence[str] | None, by_name: dict[str, _Item]
+) -> list[_Item]:
+    """The items of these names; none without names.
+
+    Raises: AnnotationError if there is no such item.
+    """
+    for name in names or ():
+        if name not in by_name:
+            raise AnnotationError(f"--video {name}: is none of {len(items)} annotated ones")
+    return [by_name[name] for name in names or ()]
+
+
+def _one_each(clips: Sequence[ClipRecord]) -> list[ClipRecord]:
+    """The first clip of each of the first actions of a list."""
+    first: dict[int | None, ClipRecord] = {}
+    for clip in clips:
+        first.setdefault(clip.label, clip)
+    return list(first.values())[:_NUM_SAMPLES]
+
+
+def temporal_gradient(
+    videos: Annotated[list[Path] | None, typer.Argument(help="Video files.")] = None,
+    *,
+    out: OutOption,
+    csv: CsvOption = None,
+    width: WidthOption = "page",
+    start: Annotated[float, typer.Option("--from", min=0, help="First second to show.")] = 0.0,
+    end: Annotated[
+        float | None, typer.Option("--to", help="Last second to show; default: the end.")
+    ] = None,
+    frames: FramesOption = None,
+    gap: Annotated[
+        int, typer.Option(min=1, help="Frames from a frame to the later one it is compared with.")
+    ] = 1,
+    title: Annotated[
+        list[str] | None,
+        typer.Option(help="Title of a video; repeat it for each. Default: their names."),
+    ] = None,
+) -> None:
+    """Draw frames of videos and how much each pixel changes (MMA-52, Fig. 1)."""
+    if not videos:
+        raise VideoError("temporal-gradient shows videos; pass one video file or several")
+    if title and len(title) != len(videos):
+        raise MmadError(f"--title: expected {len(videos)}, one for each video; found {len(title)}")
+    # Not at the top: the decoder and matplotlib are slow to import, and messages do without.
+    from mmad.report.data_figures.temporal_gradient import draw_temporal_gradients
+    from mmad.video.gradient import temporal_gradients
+
+    found = [
+        temporal_gradients(
+            path,
+            num_frames=frames or (8 if width == "page" else 5),
+            gap=gap,
+            start_seconds=start,
+            end_seconds=end,
+        )
+        for path in videos
+    ]
+    drawn = draw_temporal_gradients(
+        found,
+        titles=title or [video_id_of(path) for path in videos],
+        width_inches=inches_of(width),
+    )
+    write_drawn(drawn, out=out, csv=csv)
