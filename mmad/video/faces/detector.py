@@ -9,13 +9,15 @@ from numpy.typing import NDArray
 from mmad.errors import VideoError
 from mmad.video.reader import Frame
 
+# The newer one is the same network for images of any size, which OpenCV 5 wants.
+_FILE = f"face_detection_yunet_{'2023mar' if cv2.__version__ < '5' else '2026may'}.onnx"
 HOW_TO_FETCH = (
-    "fetch face_detection_yunet_2023mar.onnx (0.2 MB, MIT licence) from the folder "
+    f"fetch {_FILE} (0.2 MB, MIT licence), that for OpenCV {cv2.__version__}, from the folder "
     "models/face_detection_yunet of github.com/opencv/opencv_zoo, as a file, and pass --model FILE"
 )
 _OVERLAP = 0.3
 _MOST_FACES = 50
-_TRIAL_SIDE = 64
+_TRIAL_HW = (64, 96)
 
 
 class FaceDetector:
@@ -36,23 +38,31 @@ class FaceDetector:
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         try:
             self._network = cv2.FaceDetectorYN.create(
-                str(path), "", (_TRIAL_SIDE, _TRIAL_SIDE), min_score, _OVERLAP, _MOST_FACES
+                str(path), "", _TRIAL_HW, min_score, _OVERLAP, _MOST_FACES
             )
             # Other networks are only found out when they see an image.
-            self._network.detect(np.zeros((_TRIAL_SIDE, _TRIAL_SIDE, 3), np.uint8))
+            self.detect(np.zeros((*_TRIAL_HW, 3), np.uint8))
         except Exception:  # bytes of another kind make OpenCV raise anything, at length
             raise VideoError(
-                f"{path}: is not a face detector that OpenCV {cv2.__version__} can use; "
-                f"{HOW_TO_FETCH}"
+                f"{path}: is not a face detector that OpenCV can use; {HOW_TO_FETCH}"
             ) from None
         finally:
             cv2.utils.logging.setLogLevel(level)
 
     def detect(self, image: Frame) -> NDArray[np.float64]:
-        """The faces of an RGB image, (M, 4), left, top, width, height in its pixels."""
+        """The faces of an RGB image, (M, 4), left, top, width, height in its pixels.
+
+        Raises: VideoError if the model cannot take images of this size.
+        """
         height, width = image.shape[:2]
-        self._network.setInputSize((width, height))
-        _, found = self._network.detect(np.ascontiguousarray(image[:, :, ::-1]))
+        try:
+            self._network.setInputSize((width, height))
+            _, found = self._network.detect(np.ascontiguousarray(image[:, :, ::-1]))
+        except cv2.error:
+            raise VideoError(
+                f"{self._path}: OpenCV cannot use it for images of {width} x {height} pixels; "
+                f"{HOW_TO_FETCH}"
+            ) from None
         if found is None:
             return np.zeros((0, 4))
         boxes = np.asarray(found, dtype=np.float64)[:, :4]
