@@ -3,6 +3,7 @@
 import typer
 
 from mmad.cli.data.check import check
+from mmad.cli.data.compare import compare
 from mmad.cli.data.crop import crop
 from mmad.cli.data.faces import faces
 from mmad.cli.data.flow import flow
@@ -14,5 +15,5 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
 )
-for command in (stats, check, crop, faces, flow, split):
+for command in (stats, compare, check, crop, faces, flow, split):
     app.command()(command)

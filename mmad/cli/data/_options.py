@@ -1,6 +1,8 @@
 """Shared options of the commands that describe and check a data set."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -9,8 +11,9 @@ from rich.console import Console
 
 from mmad.annotations.clips.lists import class_files
 from mmad.annotations.formats import CLIP_FORMAT, EMOTION_FORMATS, FORMATS, detect_format
-from mmad.errors import AnnotationError
+from mmad.errors import AnnotationError, VideoError
 from mmad.files import write_text
+from mmad.structures import ClipRecord
 
 _WIDTH_IN_FILES = 160
 
@@ -73,6 +76,21 @@ def _kind_of_format(name: str) -> Kind:
     if name in EMOTION_FORMATS:
         return "emotions"
     return "clips" if name == CLIP_FORMAT else "videos"
+
+
+def clip_files(clips: Sequence[ClipRecord], folder: Path, *, option: str) -> list[ClipRecord]:
+    """The clips with the paths of their files in ``folder``, the value of ``option``.
+
+    Raises: VideoError if there is no such folder, or a file is missing.
+    """
+    if not folder.is_dir():
+        raise VideoError(f"{option} {folder}: there is no such folder")
+    missing = [clip.clip_id for clip in clips if not (folder / clip.clip_id).is_file()]
+    if missing:
+        raise VideoError(
+            f"{option} {folder}: lacks {len(missing)} of {len(clips)} clips, first {missing[0]}"
+        )
+    return [replace(clip, path=folder / clip.clip_id) for clip in clips]
 
 
 def write_numbers(path: Path | None, content: object) -> None:

@@ -1,7 +1,7 @@
 """The instances that figures of a data set show: annotations of videos, or clips of lists."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -12,10 +12,9 @@ from mmad.annotations.formats import read_annotations, read_clip_list
 from mmad.annotations.instances import Instances, instances_of_clips, instances_of_videos
 from mmad.annotations.validation import OutOfVideo
 from mmad.cli._labels import label_choice, labels_of_lists
-from mmad.cli.data._options import kind_of, one_or_many
-from mmad.errors import AnnotationError, VideoError
+from mmad.cli.data._options import clip_files, kind_of, one_or_many
+from mmad.errors import AnnotationError
 from mmad.labels import LabelMap
-from mmad.structures import ClipRecord
 
 SubsetsOption = Annotated[
     list[str] | None,
@@ -63,7 +62,14 @@ def read_instances(
     if kind == "clips":
         classes = labels_of_lists(labels)
         listed = [clip for path in annotations for clip in read_clip_list(path, labels=classes)]
-        subsets = instances_of_clips(clip_files(listed, clips) if needs_lengths else listed)
+        if needs_lengths and clips is None:
+            raise AnnotationError(
+                "lists of clips do not hold their lengths; pass --clips FOLDER, the files of the "
+                "clips"
+            )
+        if needs_lengths and clips is not None:
+            listed = clip_files(listed, clips, option="--clips")
+        subsets = instances_of_clips(listed)
     else:
         if clips is not None:
             raise AnnotationError("--clips is for lists of clips; annotations hold the lengths")
@@ -86,24 +92,3 @@ def read_instances(
     if not any(len(one.labels) for one in kept):
         raise AnnotationError(f"{annotations[0]}: there are no labelled instances to draw")
     return LabelledInstances(kept, classes)
-
-
-def clip_files(
-    clips: Sequence[ClipRecord], folder: Path | None, *, option: str = "--clips"
-) -> list[ClipRecord]:
-    """The clips with the paths of their files in ``folder``.
-
-    Raises: AnnotationError if there is no folder, VideoError if a file is missing.
-    """
-    if folder is None:
-        raise AnnotationError(
-            "lists of clips do not hold their lengths; pass --clips FOLDER, the files of the clips"
-        )
-    if not folder.is_dir():
-        raise VideoError(f"{option} {folder}: there is no such folder")
-    missing = [clip.clip_id for clip in clips if not (folder / clip.clip_id).is_file()]
-    if missing:
-        raise VideoError(
-            f"{option} {folder}: lacks {len(missing)} of {len(clips)} clips, first {missing[0]}"
-        )
-    return [replace(clip, path=folder / clip.clip_id) for clip in clips]

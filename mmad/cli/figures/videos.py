@@ -16,8 +16,14 @@ from mmad.cli._options import (
     TierOption,
     TierTypeOption,
 )
-from mmad.cli.data._options import AnnotationPath, FormatOption, FpsOption, kind_of, one_or_many
-from mmad.cli.figures._instances import clip_files
+from mmad.cli.data._options import (
+    AnnotationPath,
+    FormatOption,
+    FpsOption,
+    clip_files,
+    kind_of,
+    one_or_many,
+)
 from mmad.cli.figures._writing import CsvOption, OutOption, WidthOption, inches_of, write_drawn
 from mmad.errors import AnnotationError, MmadError, VideoError
 from mmad.evaluation.best_detections import richest_videos

@@ -69,7 +69,7 @@ def test_what_is_no_kind_or_no_figure(truth: Path, tmp_path: Path) -> None:
         figures("classratio", truth, "--out", tmp_path / "f.pdf")
     with pytest.raises(MmadError, match="did you mean 'mmad figures label-tree'"):
         figures("tree", truth, "--out", tmp_path / "f.pdf")
-    with pytest.raises(MmadError, match="expected one of class-ratio, durations"):
+    with pytest.raises(MmadError, match="expected one of temporal-gradient, samples"):
         figures("xyz", truth, "--out", tmp_path / "f.pdf")
     with pytest.raises(MmadError, match=r"f\.gif: expected a file ending in .pdf, .png, .svg"):
         figures("label-tree", truth, "--out", tmp_path / "f.gif")
