@@ -1,8 +1,8 @@
 """Attaching video files and subjects to annotated records."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from mmad.annotations.problems import (
     BAD_FILE,
@@ -13,7 +13,7 @@ from mmad.annotations.problems import (
 )
 from mmad.errors import VideoError, raise_problems
 from mmad.parsing import parse_csv, read_text
-from mmad.structures import VideoRecord
+from mmad.structures import ClipRecord, VideoRecord
 from mmad.video.find import find_videos
 
 
@@ -83,3 +83,16 @@ def attach_subjects(
     return tuple(
         replace(record, subject=subjects.get(record.video_id, record.subject)) for record in records
     )
+
+
+def with_subjects(clips: Sequence[ClipRecord], table: Mapping[str, str]) -> list[ClipRecord]:
+    """``clips`` with the subjects of a table of names, with or without their suffix; those of other
+    clips stay as they are.
+    """
+    return [
+        replace(
+            clip,
+            subject=table.get(clip.clip_id, table.get(PurePath(clip.clip_id).stem, clip.subject)),
+        )
+        for clip in clips
+    ]

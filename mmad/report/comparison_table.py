@@ -19,10 +19,10 @@ _HEADER = (
 _SPECIAL = re.compile(r"[&%$#_{}]")
 
 
-def comparison_table(facts: Sequence[DataSetFacts]) -> Table:
-    """One row for each data set; H-L: labels with a hierarchy; Duration: of an instance."""
-    table = Table(title="Data sets (Duration: mean of an instance)", title_justify="left")
-    for place, name in enumerate(_HEADER):
+def comparison_table(facts: Sequence[DataSetFacts], *, of: str = _HEADER[0]) -> Table:
+    """One row for each data set, or other part ``of`` one; H-L: labels with a hierarchy."""
+    table = Table(title="Size (Duration: mean of an instance)", title_justify="left")
+    for place, name in enumerate((of, *_HEADER[1:])):
         table.add_column(name, justify="right" if 0 < place < len(_HEADER) - 1 else "left")
     for one in facts:
         table.add_row(*map(escape, _cells(one)))

@@ -1,6 +1,7 @@
 """Data sets side by side: their facts, and the table for a paper."""
 
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,17 @@ def test_facts_are_those_of_the_annotations_and_files(data: Path, tmp_path: Path
     assert (clips["Resolution"], clips["Task"]) == ("32 x 16", "recognition")
     # Both lists; subjects p1 and p2 are in the names.
     assert (everything["Video"], everything["Duration"], everything["#Subj."]) == ("3", "n/a", "2")
+
+
+def test_statistics_of_clips_have_lengths_and_subjects(data: Path, tmp_path: Path) -> None:
+    (data / "people.csv").write_text("video_id,subject\np1_a,p1\np2_a,p1\n")
+    numbers = tmp_path / "numbers.json"
+    words = ("--videos", data / "clips", "--subjects", data / "people.csv", "--json", numbers)
+    told = invoke(app, "stats", data / "train.txt", *words)
+    assert "Split" in told
+    (one,) = json.loads(numbers.read_text())["subsets"]
+    assert (one["name"], one["num_clips"], one["num_subjects"]) == ("train", 2, 1)
+    assert (one["mean_seconds"], one["total_seconds"]) == (2.0, 4.0)
 
 
 def test_tables_for_a_paper(data: Path, tmp_path: Path) -> None:

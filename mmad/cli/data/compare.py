@@ -1,13 +1,12 @@
 """``mmad data compare``: several data sets side by side."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mmad.annotations.attach import read_subjects
+from mmad.annotations.attach import read_subjects, with_subjects
 from mmad.annotations.clips.split import subjects_of_names
 from mmad.annotations.comparison import DataSetFacts, facts_of_clips, facts_of_videos
 from mmad.annotations.formats import attach_subjects, read_annotations, read_clip_list
@@ -16,7 +15,6 @@ from mmad.cli.data._options import clip_files, kind_of, one_or_many, open_consol
 from mmad.errors import AnnotationError
 from mmad.files import check_output_file
 from mmad.report.comparison_table import check_table_path, comparison_table, write_comparison
-from mmad.structures import ClipRecord
 from mmad.video.find import find_videos
 
 
@@ -125,7 +123,7 @@ def _facts(
         clips = [clip for path in paths for clip in read_clip_list(path, labels=classes)]
         if pattern:
             table = subjects_of_names(clips, pattern)
-        clips = [_with_subject(clip, table) for clip in clips]
+        clips = with_subjects(clips, table)
         if videos:
             clips = clip_files(clips, Path(videos), option=f"--videos {name}=")
         return facts_of_clips(name, clips, labels=classes)
@@ -135,8 +133,3 @@ def _facts(
     records = attach_subjects(found.records, subjects) if subjects else found.records
     files = find_videos(videos) if videos else {}
     return facts_of_videos(name, records, labels=found.labels, files=files)
-
-
-def _with_subject(clip: ClipRecord, table: dict[str, str]) -> ClipRecord:
-    stem = Path(clip.clip_id).stem
-    return replace(clip, subject=table.get(clip.clip_id, table.get(stem, clip.subject)))

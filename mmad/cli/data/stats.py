@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from mmad.annotations.attach import read_subjects
+from mmad.annotations.attach import read_subjects, with_subjects
+from mmad.annotations.comparison import facts_of_clips
 from mmad.annotations.elan_reader import ElanChoice
 from mmad.annotations.emotions.lists import read_emotions
 from mmad.annotations.emotions.statistics import describe_emotions
@@ -33,6 +34,7 @@ from mmad.cli.data._options import (
     FormatOption,
     FpsOption,
     SubjectsOption,
+    clip_files,
     kind_of,
     one_or_many,
     open_console,
@@ -40,6 +42,7 @@ from mmad.cli.data._options import (
 )
 from mmad.errors import AnnotationError
 from mmad.labels import LabelMap
+from mmad.report.comparison_table import comparison_table
 from mmad.report.data_tables import class_counts_table, lengths_table, overlap_table, size_table
 from mmad.report.emotion_tables import emotion_statistics_json, emotion_tables
 
@@ -68,14 +71,10 @@ def stats(
         write_numbers(json_file, content)
         return
     if kind == "clips":
-        console = open_console()
-        classes = labels_of_lists(labels)
-        clips = [
-            describe_clips(read_clip_list(path, labels=classes), labels=classes)
-            for path in annotations
-        ]
-        console.print(class_counts_table(clips, labels=classes, title="Clips of each class"))
-        write_numbers(json_file, {"subsets": [asdict(one) for one in clips]})
+        content = _clip_statistics(
+            annotations, clips=videos, subjects=subjects, labels=labels_of_lists(labels)
+        )
+        write_numbers(json_file, content)
         return
     found = read_annotations(
         one_or_many(annotations),
@@ -108,6 +107,31 @@ def stats(
             "subsets": [asdict(one) for one in described],
         },
     )
+
+
+def _clip_statistics(
+    lists: Sequence[Path], *, clips: Path | None, subjects: Path | None, labels: LabelMap
+) -> dict[str, object]:
+    """Print size and class counts of lists of clips; returns their JSON."""
+    named = {} if subjects is None else read_subjects(subjects)
+    facts, described = [], []
+    for path in lists:
+        listed = with_subjects(read_clip_list(path, labels=labels), named)
+        if clips is not None:
+            listed = clip_files(listed, clips, option="--videos")
+        counts = describe_clips(listed, labels=labels)
+        described.append(counts)
+        facts.append(facts_of_clips(counts.name, listed, labels=labels))
+    console = open_console()
+    console.print(comparison_table(facts, of="Split"))
+    console.print(class_counts_table(described, labels=labels, title="Clips of each class"))
+    sizes = ("num_subjects", "mean_seconds", "total_seconds")
+    return {
+        "subsets": [
+            asdict(counts) | {name: getattr(one, name) for name in sizes}
+            for counts, one in zip(described, facts, strict=True)
+        ]
+    }
 
 
 def _emotion_statistics(
