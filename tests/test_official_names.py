@@ -93,7 +93,7 @@ class Case:
 
 
 def resnet(**settings: object) -> ResNet2dSettings:
-    return ResNet2dSettings(base_channels=4, clip_frames=2, freeze=False, **settings)
+    return ResNet2dSettings(base_channels=8, clip_frames=2, freeze=False, **settings)
 
 
 def i3d(**settings: object) -> I3DSettings:

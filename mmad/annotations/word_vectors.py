@@ -78,6 +78,8 @@ def _read(path: Path, wanted: Collection[str], *, width: int) -> dict[str, NDArr
         if not first and (word not in targets or word.decode() in found):
             continue
         numbers = line.split()[1:]
+        if first:
+            _vector(path, number, numbers)  # a short binary file may pass for text until here
         if first or len(numbers) < width:
             _require_width(path, len(numbers), width)
         first = False
@@ -100,8 +102,8 @@ def _vector(path: Path, number: int, numbers: Sequence[bytes]) -> NDArray[np.flo
         vector = np.array(numbers, dtype=np.float64)
     except ValueError:
         vector = np.array([np.nan])
-    if not np.isfinite(vector).all():
-        raise AnnotationError(f"{path}, line {number}: what follows the word are no numbers")
+    if not (vector.size and np.isfinite(vector).all()):
+        raise AnnotationError(f"{path}, line {number}: is no word with numbers; {_EXPECTED}")
     return vector
 
 

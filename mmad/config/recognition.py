@@ -290,8 +290,8 @@ class RecognitionConfig(Settings):
             )
         presets = presets_of_recognition(self.heads.name, norm=False)
         if self.compat is not None and self.compat not in presets:
-            known = f"only {', '.join(presets)}" if presets else "none; leave it out"
-            yield f"compat {self.compat}: heads {self.heads.name} has {known}"
+            known = f"set compat={', or '.join(presets)}" if presets else "leave it out"
+            yield f"compat {self.compat}: heads {self.heads.name} has no such preset; {known}"
         if self.joins_flow:
             yield from self.backbone.problems_of_streams()
             yield from self.heads.problems_of_streams()

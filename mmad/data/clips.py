@@ -119,7 +119,8 @@ class _Clips(Dataset):
         path = flow_path(self._settings.flow, record.clip_id)
         if not path.is_file():
             raise VideoError(
-                f"{path}: there is no flow of {record.clip_id}; write it there with mmad data flow"
+                f"{path}: there is no flow of {record.clip_id}; write it there with mmad data flow "
+                "--code xy"
             )
         found = index_video(path).num_frames
         expected = index_video(record.path).num_frames

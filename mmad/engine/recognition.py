@@ -204,14 +204,17 @@ def read_clips(config: RecognitionConfig, subset: str, *, labels: LabelMap) -> l
         problems=[f"there is no clip {name}" for name in missing],
     )
     if config.data.flow is not None:
-        flow = Path(config.data.flow)
+        flow, code = Path(config.data.flow), "xy" if config.backbone.reads_flow else "colours"
         lacking = [clip.clip_id for clip in clips if not flow_path(flow, clip.clip_id).is_file()]
         raise_problems(
             VideoError,
             source=f"data.flow: {flow}",
-            problems=[f"there is no flow of {name}; see mmad data flow" for name in lacking],
+            problems=[
+                f"there is no flow of {name}; write it there with mmad data flow --code {code}"
+                for name in lacking
+            ],
         )
-        _require_code(flow, "xy" if config.backbone.reads_flow else "colours")
+        _require_code(flow, code)
     return clips
 
 

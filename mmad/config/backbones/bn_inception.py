@@ -73,3 +73,8 @@ class BNInceptionSettings(FrameNetworkSettings):
         yield from super().problems()
         if self.base_channels % 2:
             yield f"base_channels {self.base_channels}: expected an even number"
+        if self.temporal == "shift" and self.base_channels < self.divisor:
+            yield (
+                f"temporal shift moves none of base_channels {self.base_channels} with divisor "
+                f"{self.divisor}; set a smaller divisor, or more channels"
+            )

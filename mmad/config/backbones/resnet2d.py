@@ -136,6 +136,11 @@ class ResNet2dSettings(FrameNetworkSettings):
                     f"{self.base_channels} // divisor {self.moving_divisor} = {moving} is not a "
                     "multiple of 4"
                 )
+        if self.temporal == "shift" and self.base_channels < self.moving_divisor:
+            yield (
+                f"temporal shift moves none of base_channels {self.base_channels} with divisor "
+                f"{self.moving_divisor}; set a smaller divisor, or more channels"
+            )
         if self.squeeze is not None and self.squeeze > self.base_channels:
             yield (
                 f"squeeze {self.squeeze} leaves no hidden channel of base_channels "

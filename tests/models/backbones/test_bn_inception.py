@@ -215,6 +215,11 @@ def test_depths_grow_with_the_units() -> None:
     assert roles["units.5b.pool.norm.bias"].depth == 2 + 9
 
 
+def test_a_shift_of_no_channel_is_refused() -> None:
+    with pytest.raises(ValidationError, match="moves none of base_channels 6 with divisor 8"):
+        BNInceptionSettings(base_channels=6, temporal="shift")
+
+
 def test_odd_widths_are_refused() -> None:
     with pytest.raises(ValidationError, match="base_channels 9: expected an even number"):
         BNInceptionSettings(base_channels=9)

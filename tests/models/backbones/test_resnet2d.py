@@ -194,6 +194,10 @@ def test_the_gate_is_of_each_frame_and_comes_before_the_shift() -> None:
             r"base_channels 24 // divisor 4 = 6 is not a multiple of 4",
         ),
         ({"temporal": "interlace", "base_channels": 2}, "= 0 is not a multiple of 4"),
+        (
+            {"temporal": "shift", "base_channels": 7},
+            "moves none of base_channels 7 with divisor 8; set a smaller divisor",
+        ),
         ({"squeeze": 5, "base_channels": 4}, "squeeze 5 leaves no hidden channel"),
         ({"convolves_exchanged": True}, "convolves_exchanged needs temporal=shift or interlace"),
         ({"shift_place": "block"}, "shift_place block needs temporal=shift, found none"),

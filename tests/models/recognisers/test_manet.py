@@ -191,7 +191,7 @@ def test_the_released_loss_and_mapping_are_a_preset() -> None:
 
 
 def test_impossible_settings() -> None:
-    message = "compat released_timesformer: heads manet has only released"
+    message = "compat released_timesformer: heads manet has no such preset; set compat=released"
     with pytest.raises(ValidationError, match=message):
         make_config(compat="released_timesformer")
     with pytest.raises(ValidationError, match=r"glove.*set heads\.word_vectors=FILE"):

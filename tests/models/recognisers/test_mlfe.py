@@ -504,7 +504,7 @@ def test_the_number_of_classes_changes_the_classifier_only() -> None:
             {"data": {"train": ["x"], "clips": "y", "image_size": 64, "flow": "z"}},
             "heads mlfe reads one stream; leave out data.flow",
         ),
-        ({"compat": "released"}, "compat released: heads mlfe has none; leave it out"),
+        ({"compat": "released"}, "compat released: heads mlfe has no such preset; leave it out"),
     ],
 )
 def test_what_does_not_fit_is_refused(changes: dict[str, object], message: str) -> None:
