@@ -129,6 +129,7 @@ COVERED = {
     "report/error_tables.py": "report/detector_figures/test_error_figures.py",
     "report/figures.py": "report/test_timeline.py",
     "report/html_page.py": "report/test_web_page.py",
+    "report/recogniser_figures/coefficients.py": "evaluation/clips/test_summed_scores.py",
     "report/recogniser_figures/confusion.py": "report/recogniser_figures/test_probabilities.py",
     "report/recogniser_figures/features.py": "report/recogniser_figures/test_probabilities.py",
     "report/comparison_table.py": "annotations/test_comparison.py",

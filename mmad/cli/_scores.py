@@ -27,6 +27,7 @@ from mmad.evaluation.clips.recognition import (
     with_suffix,
 )
 from mmad.evaluation.clips.summed_scores import (
+    CoefficientSweep,
     read_summed_scores,
     sweep_coefficients,
     sweep_json,
@@ -198,27 +199,30 @@ def _scored_clips(
     return scored, len(clips) - len(scored)
 
 
-def score_coefficients(
-    files: Sequence[Path], options: RecognitionOptions, *, out: Path, console: Console
-) -> dict[str, object]:
-    """Print and draw the figures at each weight of local features; returns the JSON.
+def sweep_of(
+    files: Sequence[Path], options: RecognitionOptions, *, labels: LabelMap
+) -> CoefficientSweep:
+    """The figures of files at each weight of local features.
 
     Raises: PredictionError if the two parts of the scores are not beside a file of predictions, or
         the two do not fit.
     """
-    from mmad.report.curves import draw_sweep  # matplotlib takes longer than all the rest
-    from mmad.report.figures import check_figure_path
-
-    check_figure_path(out)
-    labels = common_labels_of_clips(files, options.labels)
     members = [read_summed_scores(path.with_suffix(".npz"), labels=labels) for path in files]
     clips = [
         _scored_clips(path, member.clip_ids, options, labels=labels)[0]
         for path, member in zip(files, members, strict=True)
     ]
-    sweep = sweep_coefficients(members, clips, labels=labels, f1=options.f1)
+    return sweep_coefficients(members, clips, labels=labels, f1=options.f1)
+
+
+def score_coefficients(
+    files: Sequence[Path], options: RecognitionOptions, *, console: Console
+) -> dict[str, object]:
+    """Print the figures at each weight of local features; returns their JSON.
+
+    Raises: PredictionError as `sweep_of`.
+    """
+    sweep = sweep_of(files, options, labels=common_labels_of_clips(files, options.labels))
     console.print(sweep_table(sweep))
     console.print(sweep_text(sweep), highlight=False)
-    draw_sweep(out, sweep)
-    typer.echo(f"{out}: written")
     return {"coefficients": sweep_json(sweep)}

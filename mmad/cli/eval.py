@@ -109,12 +109,11 @@ def evaluate(
         typer.Option(help="Macro F1 of recognition: mean of the classes' F1, or of mean P and R."),
     ] = "per_class",
     coefficients: Annotated[
-        Path | None,
+        bool,
         typer.Option(
-            metavar="FIGURE",
-            help="Of heads.name=mlfe: accuracy at each weight of local features, also drawn.",
+            "--coefficients", help="Of heads.name=mlfe: accuracy at each weight of local features."
         ),
-    ] = None,
+    ] = False,
     strict: StrictOption = False,
     only_predicted: OnlyPredictedOption = False,
     labels: LabelsOption = None,
@@ -149,11 +148,11 @@ def evaluate(
             numbers = score_recognition(predictions, options, console=console)
         else:
             numbers = score_folds(given, options, console=console)
-        if coefficients is not None:
-            numbers |= score_coefficients(given, options, out=coefficients, console=console)
+        if coefficients:
+            numbers |= score_coefficients(given, options, console=console)
         _write(json_file, numbers)
         return
-    if coefficients is not None:
+    if coefficients:
         raise PredictionError(
             f"{predictions}: detections; --coefficients is for the clips of a recogniser"
         )

@@ -1,4 +1,4 @@
-"""Curves: losses, learning rate and validation of a training; accuracy over a weight."""
+"""Training curves: losses, learning rate, validation."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,7 +7,6 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mmad.evaluation.clips.summed_scores import CoefficientSweep
 from mmad.report.figures import save_figure
 
 _LOSSES = {
@@ -72,37 +71,3 @@ def _draw_lines(
             axes.legend(frameon=False, fontsize=8)
     axes.set_xlabel("step")
     axes.grid(alpha=0.25)
-
-
-def draw_sweep(path: str | Path, sweep: CoefficientSweep) -> None:
-    """Draw top-1 and class mean over the weight of local features, one panel for each level.
-
-    The mean of several files is thick, the files themselves are thin. A dotted line marks the
-    weight that a model was trained with.
-
-    Raises: MmadError if the suffix is none of .png, .svg and .pdf.
-    """
-    levels = list(sweep.reports[0][0].levels)
-    figure = Figure(figsize=(4.6 * len(levels), 3.4), layout="constrained")
-    for axes, level in zip(figure.subplots(1, len(levels), squeeze=False)[0], levels, strict=True):
-        for colour, figure_name, label in (
-            ("C0", "top1", "top-1"),
-            ("C1", "mean_class_accuracy", "class mean"),
-        ):
-            if len(sweep.reports) > 1:
-                for row in sweep.reports:
-                    values = [100 * getattr(one.levels[level], figure_name) for one in row]
-                    axes.plot(sweep.coefficients, values, color=colour, lw=0.6, alpha=0.5)
-            values = (100 * sweep.means(level, figure_name)).tolist()
-            axes.plot(
-                sweep.coefficients, values, color=colour, marker="o", markersize=4, label=label
-            )
-        for weight in set(sweep.own):
-            axes.axvline(weight, color="0.5", lw=1, ls=":")
-        axes.set_title(level)
-        axes.set_xlabel("\u03bb, weight of local features")
-        axes.set_ylabel("accuracy (%)")
-        axes.set_xticks(sweep.coefficients[::2])
-        axes.legend(frameon=False, fontsize=8)
-        axes.grid(alpha=0.25)
-    save_figure(figure, path, dpi=150)

@@ -82,7 +82,7 @@ def saliency(
 def test_both_parts_are_kept_and_weighed_anew_without_the_network(
     run: Path, videos: Path, clip: Path, tmp_path: Path
 ) -> None:
-    out, figure, numbers = (tmp_path / name for name in ("val.csv", "sweep.pdf", "n.json"))
+    out, figure, numbers = (tmp_path / name for name in ("val.csv", "sweep.svg", "n.json"))
     run_mmad(["predict", run, "--subset", "val", "--out", out])
     kept = read_summed_scores(out.with_suffix(".npz"), labels=MA52)
     written = read_scores(out.with_suffix(".npz"), labels=MA52)
@@ -98,9 +98,10 @@ def test_both_parts_are_kept_and_weighed_anew_without_the_network(
         kept.at(0.5, labels=MA52).action_scores, written.action_scores, atol=1e-6
     )
     annotations = videos / "annotations" / "ma52_val.txt"
-    call = ["eval", out, "--annotations", annotations, "--json", numbers]
-    said = run_mmad([*call, "--coefficients", figure]).stdout
+    call = [out, "--annotations", annotations]
+    said = run_mmad(["eval", *call, "--coefficients", "--json", numbers]).stdout
     assert "trained with lambda 0.5" in said
+    run_mmad(["figures", "coefficients", *call, "--out", figure])
     assert figure.stat().st_size > 1000
     rows = json.loads(numbers.read_text())["coefficients"]
     assert [row["coefficient"] for row in rows] == [k / 10 for k in range(11)]

@@ -13,12 +13,13 @@ from mmad.cli.figures.detectors import (
     false_positives,
     sensitivity,
 )
-from mmad.cli.figures.recognisers import confusion, features, probabilities
+from mmad.cli.figures.recognisers import coefficients, confusion, features, probabilities
 from mmad.cli.figures.videos import samples, temporal_gradient
 from mmad.errors import MmadError
 
 # Other names of a kind, or where else it is.
 _ELSEWHERE = {
+    "lambda": "mmad figures coefficients",
     "tree": "mmad figures label-tree",
     "tsne": "mmad figures features",
     "t-sne": "mmad figures features",
@@ -51,6 +52,6 @@ for command in (
     *(temporal_gradient, samples),
     *(class_ratio, durations, label_tree),
     *(detections, false_positives, false_negatives, sensitivity),
-    *(probabilities, features, confusion),
+    *(probabilities, features, confusion, coefficients),
 ):
     app.command()(command)

@@ -1,4 +1,4 @@
-"""``mmad figures`` of one recogniser or two: probabilities, features, confusion."""
+"""``mmad figures`` of recognisers: probabilities, features, confusion, coefficients."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,8 +7,10 @@ from typing import Annotated, Literal
 import typer
 
 from mmad.cli._inputs import is_recognition, newest_predictions, subset_of
+from mmad.cli._labels import common_labels_of_clips
 from mmad.cli._options import AnnotationsOption, LabelsOption, RunSubsetOption
 from mmad.cli._recogniser import JudgedRecognisers, judge_recognisers
+from mmad.cli._scores import RecognitionOptions, sweep_of
 from mmad.cli.figures._writing import CsvOption, OutOption, write_drawn
 from mmad.errors import PredictionError
 
@@ -86,6 +88,27 @@ def confusion(
     write_drawn(draw_confusion(one, labels=found.labels, level=level), out=out, csv=csv)
 
 
+def coefficients(
+    runs: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Run folder or predictions of a recogniser with heads.name=mlfe."),
+    ] = None,
+    *,
+    out: OutOption,
+    csv: CsvOption = None,
+    annotations: AnnotationsOption = None,
+    subset: RunSubsetOption = None,
+    labels: LabelsOption = None,
+) -> None:
+    """Draw the accuracy over the weight of local features, the mean of folds (MLFE, Fig. 5)."""
+    files = _files(runs, kind="coefficients", subset=subset)
+    options = RecognitionOptions(annotations, subset, labels, "per_class", False)
+    sweep = sweep_of(files, options, labels=common_labels_of_clips(files, labels))
+    from mmad.report.recogniser_figures.coefficients import draw_coefficients
+
+    write_drawn(draw_coefficients(sweep), out=out, csv=csv)
+
+
 def _judge(
     runs: Sequence[Path] | None,
     annotations: list[Path] | None,
@@ -95,16 +118,9 @@ def _judge(
     labels: str | None,
     needs_features: bool = False,
 ) -> JudgedRecognisers:
-    if not runs:
-        raise PredictionError(
-            f"{kind} shows predictions; pass a run folder of a recogniser, or its predictions"
-        )
-    if len(runs) > 2:
-        raise PredictionError(f"expected one recogniser or two, found {len(runs)}")
-    files = [newest_predictions(run, subset=subset) if run.is_dir() else run for run in runs]
-    for path in files:
-        if path.is_file() and not is_recognition(path):
-            raise PredictionError(f"{path}: predictions of a detector; {kind} is of a recogniser's")
+    files = _files(runs, kind=kind, subset=subset)
+    if len(files) > 2:
+        raise PredictionError(f"expected one recogniser or two, found {len(files)}")
     return judge_recognisers(
         files,
         annotations,
@@ -112,3 +128,19 @@ def _judge(
         labels=labels,
         needs_features=needs_features,
     )
+
+
+def _files(runs: Sequence[Path] | None, *, kind: str, subset: str | None) -> list[Path]:
+    """The files of predictions.
+
+    Raises: PredictionError if there is none, or one is of a detector.
+    """
+    if not runs:
+        raise PredictionError(
+            f"{kind} shows predictions; pass a run folder of a recogniser, or its predictions"
+        )
+    files = [newest_predictions(run, subset=subset) if run.is_dir() else run for run in runs]
+    for path in files:
+        if path.is_file() and not is_recognition(path):
+            raise PredictionError(f"{path}: predictions of a detector; {kind} is of a recogniser's")
+    return files

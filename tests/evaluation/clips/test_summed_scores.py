@@ -18,7 +18,7 @@ from mmad.evaluation.clips.summed_scores import (
     sweep_coefficients,
     sweep_json,
 )
-from mmad.report.curves import draw_sweep
+from mmad.report.recogniser_figures.coefficients import draw_coefficients
 from mmad.report.recognition_tables import sweep_table, sweep_text
 from mmad.structures import ClipRecord
 from support.scores import SMALL
@@ -91,7 +91,7 @@ def test_damaged_files_are_refused(
         read_summed_scores(path, labels=SMALL)
 
 
-def test_a_sweep_has_the_figures_of_each_weight(tmp_path: Path) -> None:
+def test_a_sweep_has_the_figures_of_each_weight() -> None:
     members = [made(), made(seed=1, coefficient=0.2)]
     sweep = sweep_coefficients(members, [CLIPS, CLIPS], labels=SMALL, f1="per_class")
     assert sweep.coefficients == COEFFICIENTS == tuple(round(0.1 * k, 1) for k in range(11))
@@ -114,6 +114,9 @@ def test_a_sweep_has_the_figures_of_each_weight(tmp_path: Path) -> None:
         in sweep_text(sweep)
     )
     assert sweep_table(sweep).row_count == 11
-    draw_sweep(tmp_path / "sweep.svg", sweep)
-    drawn = (tmp_path / "sweep.svg").read_text()
-    assert drawn.count("<svg") == 1
+    drawn = draw_coefficients(sweep)
+    assert drawn.figure.get_figwidth() == 7.0
+    action = next(axis for axis in drawn.figure.axes if axis.get_title() == "actions")
+    assert any(list(line.get_ydata()) == (100 * top1).tolist() for line in action.lines)
+    assert drawn.rows[0][1:] == ("top1", 0.0, 100 * sweep.means(drawn.rows[0][0], "top1")[0])
+    assert len(drawn.rows) == 2 * 2 * 11

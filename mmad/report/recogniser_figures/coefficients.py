@@ -1,0 +1,65 @@
+"""Accuracy over the weight of local features (Fig. 5 of Mi et al., Pattern Recognition Letters)."""
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mmad.evaluation.clips.summed_scores import CoefficientSweep
+from mmad.report.axes import COLUMN_INCHES, LARGE, PAGE_INCHES, SMALL, settle
+from mmad.report.colours import RECOGNISER_COLOURS
+from mmad.report.figures import Cell, Drawn
+
+_FIGURES = {"top1": "top-1", "mean_class_accuracy": "class mean"}
+_MARKERS = "os"
+_TITLES = {"action": "actions", "body": "body parts"}
+
+
+def draw_coefficients(sweep: CoefficientSweep) -> Drawn:
+    """Top-1 and class mean at each weight, a panel for each level.
+
+    The mean of several files is thick, the files themselves are thin. A dotted line marks the
+    weight that a model was trained with.
+    """
+    levels = list(sweep.reports[0][0].levels)
+    width = COLUMN_INCHES if len(levels) == 1 else PAGE_INCHES
+    figure = Figure(figsize=(width, 2.2), layout="constrained")
+    for axis, level in zip(figure.subplots(1, len(levels), squeeze=False)[0], levels, strict=True):
+        _draw_level(axis, sweep, level)
+    settle(figure)
+    rows: list[tuple[Cell, ...]] = [
+        (level, name, coefficient, float(value))
+        for level in levels
+        for name in _FIGURES
+        for coefficient, value in zip(
+            sweep.coefficients, 100 * sweep.means(level, name), strict=True
+        )
+    ]
+    return Drawn(figure, ("level", "figure", "coefficient", "percent"), rows)
+
+
+def _draw_level(axis: Axes, sweep: CoefficientSweep, level: str) -> None:
+    for (name, label), colour, marker in zip(
+        _FIGURES.items(), RECOGNISER_COLOURS, _MARKERS, strict=True
+    ):
+        if len(sweep.reports) > 1:
+            for row in sweep.reports:
+                values = [100 * getattr(one.levels[level], name) for one in row]
+                axis.plot(sweep.coefficients, values, color=colour, lw=0.5, alpha=0.5)
+        means = (100 * sweep.means(level, name)).tolist()
+        axis.plot(
+            sweep.coefficients,
+            means,
+            color=colour,
+            lw=1.2,
+            marker=marker,
+            markersize=3,
+            label=label,
+        )
+    for weight in set(sweep.own):
+        axis.axvline(weight, color="#888888", lw=0.8, ls=":")
+    axis.set_title(_TITLES[level], fontsize=LARGE, pad=3)
+    axis.set_xlabel("\u03bb, weight of local features", fontsize=LARGE, labelpad=2)
+    axis.set_ylabel("accuracy (%)", fontsize=LARGE, labelpad=2)
+    axis.set_xticks(sweep.coefficients[::2])
+    axis.tick_params(labelsize=SMALL, length=2, pad=1.5)
+    axis.legend(frameon=False, fontsize=SMALL)
+    axis.spines[["top", "right"]].set_visible(False)
