@@ -19,7 +19,7 @@ from mmad.data.clip_transform import Change, draw_look
 from mmad.data.frame_sampling import Sampling
 from mmad.data.frames import FrameCache, FrameSource
 from mmad.data.samples import FailedVideo, Sample
-from mmad.data.transforms import Box, colour_map, subtract_background
+from mmad.data.transforms import CORNERS_AND_CENTRE, Box, colour_map, subtract_background
 from mmad.errors import VideoError
 from mmad.structures import Annotations, ClipRecord, FeatureGrid
 from mmad.video.index import index_video
@@ -47,9 +47,8 @@ def evaluation_crops(images: NDArray[np.uint8], views: Views) -> list[Change]:
     # Crops are moved by whole steps of a half or a quarter of what is free.
     steps = 2 if views.crops == "three" else 4
     down, right = (height - hw[0]) // steps, (width - hw[1]) // steps
-    if views.crops == "ten":
-        places = [(0, 0), (0, 4), (4, 0), (4, 4), (2, 2)]
-    else:
+    places: Sequence[tuple[int, int]] = CORNERS_AND_CENTRE
+    if views.crops == "three":
         places = [(0, 1), (1, 1), (2, 1)] if height > width else [(1, 0), (1, 1), (1, 2)]
     boxes = [Box(down * y, right * x, *hw) for y, x in places]
     flips = (False, True) if views.crops == "ten" else (False,)

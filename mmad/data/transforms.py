@@ -71,8 +71,8 @@ def random_box(
 
 # Where a fixed crop lies, (down, right) in quarters of what is free: corners and centre, then edges
 # and the middles of the quarters.
-_FIVE = ((0, 0), (0, 4), (4, 0), (4, 4), (2, 2))
-_THIRTEEN = (*_FIVE, (2, 0), (2, 4), (4, 2), (0, 2), (1, 1), (1, 3), (3, 1), (3, 3))
+CORNERS_AND_CENTRE = ((0, 0), (0, 4), (4, 0), (4, 4), (2, 2))
+_THIRTEEN = (*CORNERS_AND_CENTRE, (2, 0), (2, 4), (4, 2), (0, 2), (1, 1), (1, 3), (3, 1), (3, 3))
 
 
 def multi_scale_box(
@@ -103,7 +103,7 @@ def multi_scale_box(
         top = int(rng.integers(height - box_height + 1))
         left = int(rng.integers(width - box_width + 1))
         return Box(top, left, box_height, box_width)
-    places = _FIVE if settings.places == "five" else _THIRTEEN
+    places = CORNERS_AND_CENTRE if settings.places == "five" else _THIRTEEN
     down, right = places[rng.integers(len(places))]
     top, left = (height - box_height) // 4 * down, (width - box_width) // 4 * right
     return Box(top, left, box_height, box_width)

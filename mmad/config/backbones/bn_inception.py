@@ -28,14 +28,6 @@ class BNInceptionSettings(FrameNetworkSettings):
         ),
     )
     divisor: int = Field(8, ge=2, description="channels / channels that are shifted each way")
-    keep_statistics: bool = Field(
-        False,
-        description=(
-            "batch norms keep their stored statistics while the network is fine-tuned; frozen ones "
-            "always do"
-        ),
-    )
-    clip_frames: int = Field(8, ge=1, description="frames of a clip, called segments by TSN")
     statistics: StatisticsName = Field(
         "caffe", description="mean and standard deviation of colours that the weights expect"
     )
@@ -44,11 +36,6 @@ class BNInceptionSettings(FrameNetworkSettings):
     def frames_per_step(self) -> int:
         """As in `BackboneFamilySettings`."""
         return 1
-
-    @property
-    def side_multiple(self) -> int:
-        """As in `BackboneFamilySettings`."""
-        return SIDE_STRIDE
 
     @property
     def stages(self) -> tuple[str, ...]:

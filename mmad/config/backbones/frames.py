@@ -3,10 +3,11 @@
 from pydantic import Field
 
 from mmad.config.backbones.family import BackboneFamilySettings
+from mmad.config.backbones.resnet import SIDE_STRIDE
 
 
 class FrameNetworkSettings(BackboneFamilySettings):
-    """What a frame of a clip is to a 2D network."""
+    """What 2D networks have in common: their frames, and the strides of a ResNet."""
 
     flow_stack: int | None = Field(
         None,
@@ -16,6 +17,14 @@ class FrameNetworkSettings(BackboneFamilySettings):
             "channels of a frame (TSN: 5); null: RGB"
         ),
     )
+    keep_statistics: bool = Field(
+        False,
+        description=(
+            "batch norms keep their stored statistics while the network is fine-tuned; frozen ones "
+            "always do"
+        ),
+    )
+    clip_frames: int = Field(8, ge=1, description="frames of a clip, called segments by TSN")
 
     @property
     def reads_flow(self) -> bool:
@@ -26,6 +35,11 @@ class FrameNetworkSettings(BackboneFamilySettings):
     def images_per_frame(self) -> int:
         """As in `BackboneFamilySettings`."""
         return self.flow_stack or 1
+
+    @property
+    def side_multiple(self) -> int:
+        """As in `BackboneFamilySettings`."""
+        return SIDE_STRIDE
 
     @property
     def flow_summary(self) -> str:

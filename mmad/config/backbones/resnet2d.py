@@ -62,24 +62,11 @@ class ResNet2dSettings(FrameNetworkSettings):
     pools_after_first_stage: bool = Field(
         False, description="max-pool the frames to half as many steps after the first stage"
     )
-    keep_statistics: bool = Field(
-        False,
-        description=(
-            "batch norms keep their stored statistics while the network is fine-tuned; frozen ones "
-            "always do"
-        ),
-    )
-    clip_frames: int = Field(8, ge=1, description="frames of a clip, called segments by TSN")
 
     @property
     def frames_per_step(self) -> int:
         """As in `BackboneFamilySettings`."""
         return 2 if self.pools_after_first_stage else 1
-
-    @property
-    def side_multiple(self) -> int:
-        """As in `BackboneFamilySettings`."""
-        return SIDE_STRIDE
 
     @property
     def stages(self) -> tuple[str, ...]:

@@ -121,8 +121,8 @@ class Backbone(nn.Module):
         """The tokens of normalised clips.
 
         Args:
-            images_NCFHW: Normalised frames, (N, 3, F, H, W); those of stacks of optical flow one
-                behind the other, with x, y and an empty channel.
+            images_NCFHW: Normalised frames, (N, 3, F, H, W); those of stacks of optical flow
+                are consecutive, with x, y and an empty channel.
             video_of_clip_N: Video that each clip belongs to, for temporal adapters; the clips of a
                 video are consecutive, in order.
             stop_before: Return the tokens that enter this block instead of the last ones.

@@ -19,7 +19,7 @@ def frames_of_clips(images_NCFHW: Tensor, flow_stack: int | None) -> Tensor:
     """The frames of all clips as 2D networks take them, (N x F, channels, H, W).
 
     Args:
-        images_NCFHW: RGB images, (N, 3, F, H, W), or the images of stacks one behind the other,
+        images_NCFHW: RGB images, (N, 3, F, H, W), or the images of consecutive stacks,
             (N, 3, F x S, H, W), of which the third channel is not read.
         flow_stack: S, images of a stack; None for RGB.
     """

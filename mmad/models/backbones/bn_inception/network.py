@@ -48,7 +48,7 @@ class UnitWidths:
         one: 1x1 convolution; 0 for a unit that halves height and width.
         three: 1x1 and 3x3 convolution.
         five: 1x1 and two 3x3 convolutions, both as wide; together they reach over 5x5.
-        pool: 1x1 convolution behind a pooling; 0 for a pooling alone, which passes all channels.
+        pool: 1x1 convolution after a pooling; 0 for a pooling alone, which passes all channels.
         pools_largest: The pooling takes the largest values, not means.
     """
 
