@@ -1,7 +1,7 @@
 """Input that looks like the data of a run, and everything that a training step on it needs.
 
-No annotations, videos, features or weights are read: numbers are random, and what is not there is
-assumed, and said.
+Numbers are random. Annotations, videos, features and weights need not be there; only the labels and
+the channels of stored features are taken from them, or else assumed, which is said.
 """
 
 import math
