@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.markup import escape
 from rich.table import Table
 
-from mmad.annotations.comparison import DataSetFacts
+from mmad.annotations.description.comparison import DataSetFacts
 from mmad.errors import MmadError
 from mmad.files import write_csv, write_text
 from mmad.wording import rounded

@@ -8,7 +8,7 @@ import typer
 
 from mmad.annotations.attach import read_subjects, with_subjects
 from mmad.annotations.clips.split import subjects_of_names
-from mmad.annotations.comparison import DataSetFacts, facts_of_clips, facts_of_videos
+from mmad.annotations.description.comparison import DataSetFacts, facts_of_clips, facts_of_videos
 from mmad.annotations.formats import attach_subjects, read_annotations, read_clip_list
 from mmad.cli._labels import label_choice, labels_of_lists
 from mmad.cli.data._options import clip_files, kind_of, one_or_many, open_console

@@ -7,9 +7,13 @@ from typing import Annotated
 
 import typer
 
+from mmad.annotations.description.instances import (
+    Instances,
+    instances_of_clips,
+    instances_of_videos,
+)
 from mmad.annotations.elan_reader import ElanChoice
 from mmad.annotations.formats import read_annotations, read_clip_list
-from mmad.annotations.instances import Instances, instances_of_clips, instances_of_videos
 from mmad.annotations.validation import OutOfVideo
 from mmad.cli._labels import label_choice, labels_of_lists
 from mmad.cli.data._options import clip_files, kind_of, one_or_many

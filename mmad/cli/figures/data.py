@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
+from mmad.annotations.description.instances import merged
 from mmad.annotations.elan_reader import ElanChoice
-from mmad.annotations.instances import merged
 from mmad.cli._options import (
     LabelsOption,
     LanguageOption,

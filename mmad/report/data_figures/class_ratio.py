@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.patches import Patch
 
-from mmad.annotations.instances import Instances
+from mmad.annotations.description.instances import Instances
 from mmad.labels import LabelMap
 from mmad.report.axes import LARGE, labels_of
 from mmad.report.colours import SUBSET_COLOURS

@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.lines import Line2D
 
-from mmad.annotations.instances import Instances, LabelLengths, lengths_by_label
+from mmad.annotations.description.instances import Instances, LabelLengths, lengths_by_label
 from mmad.labels import LabelMap
 from mmad.report.axes import LARGE, labels_of
 from mmad.report.colours import PART_COLOURS

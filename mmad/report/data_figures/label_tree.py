@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from mmad.annotations.instances import Instances
+from mmad.annotations.description.instances import Instances
 from mmad.labels import LabelMap
 from mmad.report.axes import (
     COLUMN_INCHES,

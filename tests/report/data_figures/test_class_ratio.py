@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
-from mmad.annotations.instances import Instances
+from mmad.annotations.description.instances import Instances
 from mmad.labels import MA52, flat_labels
 from mmad.report.axes import shown_order
 from mmad.report.colours import SUBSET_COLOURS

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mmad.annotations.instances import Instances, instances_of_videos, merged
+from mmad.annotations.description.instances import Instances, instances_of_videos, merged
 from mmad.labels import MA52
 from mmad.report.data_figures.durations import draw_durations
 from support.detections import record

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mmad.annotations.instances import Instances
+from mmad.annotations.description.instances import Instances
 from mmad.labels import MA52, flat_labels
 from mmad.report.data_figures.label_tree import draw_label_tree
 from support.figures import is_whole, texts_of

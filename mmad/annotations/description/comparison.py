@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from mmad.annotations.instances import clip_seconds, instances_of_videos, merged
+from mmad.annotations.description.instances import clip_seconds, instances_of_videos, merged
 from mmad.labels import LabelMap
 from mmad.structures import ClipRecord, VideoRecord
 
