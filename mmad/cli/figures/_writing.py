@@ -37,17 +37,23 @@ CsvOption = Annotated[
     Path | None,
     typer.Option("--csv", help="Also write what the figure shows here.", callback=_checked_table),
 ]
+Width = Literal["column", "page"]
 WidthOption = Annotated[
-    Literal["column", "page"],
+    Width,
     typer.Option(help="Width of a column of a paper, 3.5 in, or of its page, 7 in."),
 ]
 
 
-def inches_of(width: Literal["column", "page"]) -> float:
+def inches_of(width: Width) -> float:
     """The width in inches."""
     from mmad.report.axes import COLUMN_INCHES, PAGE_INCHES
 
     return COLUMN_INCHES if width == "column" else PAGE_INCHES
+
+
+def frames_of(width: Width) -> int:
+    """As many frames side by side as can be recognised."""
+    return 8 if width == "page" else 5
 
 
 def write_drawn(drawn: "Drawn", *, out: Path, csv: Path | None) -> None:

@@ -22,7 +22,14 @@ from mmad.cli._options import (
     TiouOption,
     levels_of,
 )
-from mmad.cli.figures._writing import CsvOption, OutOption, WidthOption, inches_of, write_drawn
+from mmad.cli.figures._writing import (
+    CsvOption,
+    OutOption,
+    WidthOption,
+    frames_of,
+    inches_of,
+    write_drawn,
+)
 from mmad.errors import PredictionError
 from mmad.evaluation.best_detections import best_detections, richest_videos
 from mmad.evaluation.detection import parse_tiou
@@ -56,7 +63,10 @@ def detections(
         Path | None,
         typer.Option(help="Folder of the videos, for their frames; default: that of the run."),
     ] = None,
-    frames: Annotated[int, typer.Option(min=0, help="Frames above each video; 0 for none.")] = 8,
+    frames: Annotated[
+        int | None,
+        typer.Option(min=0, help="Frames above each video; default: 8, or 5 on a column."),
+    ] = None,
     annotations: AnnotationsOption = None,
     subset: RunSubsetOption = None,
     labels: LabelsOption = None,
@@ -89,10 +99,8 @@ def detections(
         best_detections(record, found.get(record.video_id, Detections()), count=best)
         for record in chosen
     ]
-    strips = [
-        _strip(record, path, videos, num_frames=frames if width == "page" else min(frames, 5))
-        for record in chosen
-    ]
+    num_frames = frames_of(width) if frames is None else frames
+    strips = [_strip(record, path, videos, num_frames=num_frames) for record in chosen]
     from mmad.report.detector_figures.best_detections import draw_best_detections
 
     drawn = draw_best_detections(

@@ -1,13 +1,13 @@
 """``mmad figures`` of videos: samples of a data set, temporal gradients."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from mmad.annotations.elan_reader import ElanChoice
-from mmad.annotations.formats import read_annotations, read_clip_list
+from mmad.annotations.formats import AnnotationSet, read_annotations, read_clip_list
 from mmad.cli._labels import label_choice, labels_of_lists
 from mmad.cli._options import (
     LabelsOption,
@@ -24,11 +24,22 @@ from mmad.cli.data._options import (
     kind_of,
     one_or_many,
 )
-from mmad.cli.figures._writing import CsvOption, OutOption, WidthOption, inches_of, write_drawn
+from mmad.cli.figures._writing import (
+    CsvOption,
+    OutOption,
+    Width,
+    WidthOption,
+    frames_of,
+    inches_of,
+    write_drawn,
+)
 from mmad.errors import AnnotationError, MmadError, VideoError
 from mmad.evaluation.best_detections import richest_videos
 from mmad.structures import ClipRecord, VideoRecord
 from mmad.video.find import find_videos, video_id_of
+
+if TYPE_CHECKING:
+    from mmad.report.figures import Drawn
 
 _NUM_SAMPLES = 4
 _Item = TypeVar("_Item", VideoRecord, ClipRecord)
@@ -63,63 +74,86 @@ def samples(
     """Draw frames of videos with their annotations, or of clips (MMA-52, Fig. 2; MA-52, Fig. 1)."""
     if videos is None:
         raise VideoError("samples shows frames; pass --videos FOLDER, the videos or clips")
-    num_frames = frames or (8 if width == "page" else 5)
+    num_frames = frames or frames_of(width)
     if kind_of(annotations, format=format) == "clips":
-        classes = labels_of_lists(labels)
-        listed = [clip for path in annotations for clip in read_clip_list(path, labels=classes)]
-        chosen = _chosen(listed, video, {clip.clip_id: clip for clip in listed})
-        clips = clip_files(chosen or _one_each(listed), videos, option="--videos")
-        from mmad.report.data_figures.samples import draw_clip_samples
-        from mmad.video.film_strip import film_strip
+        drawn = _clip_samples(
+            annotations, videos, video, labels=labels, width=width, num_frames=num_frames
+        )
+    else:
+        found = read_annotations(
+            one_or_many(annotations),
+            format=format,
+            labels=label_choice(labels) or "auto",
+            out_of_video=out_of_video or "error",
+            elan=ElanChoice.of(tier, tier_type, language),
+            fps=fps,
+        )
+        drawn = _video_samples(found, videos, video, width=width, num_frames=num_frames)
+    write_drawn(drawn, out=out, csv=csv)
 
-        strips = [film_strip(clip.path, num_frames=num_frames) for clip in clips if clip.path]
-        drawn = draw_clip_samples(clips, strips, labels=classes, width_inches=inches_of(width))
-        write_drawn(drawn, out=out, csv=csv)
-        return
-    found = read_annotations(
-        one_or_many(annotations),
-        format=format,
-        labels=label_choice(labels) or "auto",
-        out_of_video=out_of_video or "error",
-        elan=ElanChoice.of(tier, tier_type, language),
-        fps=fps,
-    )
-    files = find_videos(videos)
-    present = [record for record in found.records if record.video_id in files]
-    records = _chosen(found.records, video, {one.video_id: one for one in found.records})
-    records = records or richest_videos(present, {}, count=_NUM_SAMPLES)
-    lacking = [record.video_id for record in records if record.video_id not in files]
+
+def _video_samples(
+    found: AnnotationSet,
+    folder: Path,
+    wanted: Sequence[str] | None,
+    *,
+    width: Width,
+    num_frames: int,
+) -> "Drawn":
+    """Frames and annotations of the wanted videos, or of those with the most labels.
+
+    Raises: VideoError if the folder lacks them.
+    """
+    files = find_videos(folder)
+    records = _chosen({one.video_id: one for one in found.records}, wanted)
     if not records:
-        raise VideoError(f"--videos {videos}: holds none of {len(found.records)} annotated videos")
-    if lacking:
-        raise VideoError(f"--videos {videos}: there is no video {lacking[0]} in it")
+        present = [record for record in found.records if record.video_id in files]
+        records = richest_videos(present, {}, count=_NUM_SAMPLES)
+    if not records:
+        raise VideoError(f"--videos {folder}: holds none of {len(found.records)} annotated videos")
+    for record in records:
+        if record.video_id not in files:
+            raise VideoError(f"--videos {folder}: there is no video {record.video_id} in it")
     from mmad.report.data_figures.samples import draw_video_samples
     from mmad.video.film_strip import film_strip
 
     strips = [film_strip(files[one.video_id], num_frames=num_frames) for one in records]
-    drawn = draw_video_samples(records, strips, labels=found.labels, width_inches=inches_of(width))
-    write_drawn(drawn, out=out, csv=csv)
+    return draw_video_samples(records, strips, labels=found.labels, width_inches=inches_of(width))
 
 
-def _chosen(
-    items: Sequence[_Item], names: Sequence[str] | None, by_name: dict[str, _Item]
-) -> list[_Item]:
+def _clip_samples(
+    lists: Sequence[Path],
+    folder: Path,
+    wanted: Sequence[str] | None,
+    *,
+    labels: str | None,
+    width: Width,
+    num_frames: int,
+) -> "Drawn":
+    """Frames of the wanted clips, or of the first of each of the first actions."""
+    classes = labels_of_lists(labels)
+    listed = [clip for path in lists for clip in read_clip_list(path, labels=classes)]
+    first: dict[int | None, ClipRecord] = {}
+    for clip in listed:
+        first.setdefault(clip.label, clip)
+    chosen = _chosen({clip.clip_id: clip for clip in listed}, wanted)
+    clips = clip_files(chosen or list(first.values())[:_NUM_SAMPLES], folder, option="--videos")
+    from mmad.report.data_figures.samples import draw_clip_samples
+    from mmad.video.film_strip import film_strip
+
+    strips = [film_strip(clip.path, num_frames=num_frames) for clip in clips if clip.path]
+    return draw_clip_samples(clips, strips, labels=classes, width_inches=inches_of(width))
+
+
+def _chosen(by_name: Mapping[str, _Item], names: Sequence[str] | None) -> list[_Item]:
     """The items of these names; none without names.
 
     Raises: AnnotationError if there is no such item.
     """
     for name in names or ():
         if name not in by_name:
-            raise AnnotationError(f"--video {name}: is none of {len(items)} annotated ones")
+            raise AnnotationError(f"--video {name}: is none of {len(by_name)} annotated ones")
     return [by_name[name] for name in names or ()]
-
-
-def _one_each(clips: Sequence[ClipRecord]) -> list[ClipRecord]:
-    """The first clip of each of the first actions of a list."""
-    first: dict[int | None, ClipRecord] = {}
-    for clip in clips:
-        first.setdefault(clip.label, clip)
-    return list(first.values())[:_NUM_SAMPLES]
 
 
 def temporal_gradient(
@@ -153,7 +187,7 @@ def temporal_gradient(
     found = [
         temporal_gradients(
             path,
-            num_frames=frames or (8 if width == "page" else 5),
+            num_frames=frames or frames_of(width),
             gap=gap,
             start_seconds=start,
             end_seconds=end,
