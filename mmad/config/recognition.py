@@ -292,6 +292,14 @@ class RecognitionConfig(Settings):
         if self.compat is not None and self.compat not in presets:
             known = f"set compat={', or '.join(presets)}" if presets else "leave it out"
             yield f"compat {self.compat}: heads {self.heads.name} has no such preset; {known}"
+        is_linear = (
+            isinstance(self.heads, AuxiliaryHeadsSettings) and self.heads.is_linear_classifier
+        )
+        if self.compat == "released" and is_linear and not self.losses.f1:
+            yield (
+                "compat released changes auxiliary heads, ArcFace and soft F1; a linear classifier "
+                "with cross-entropy alone has none of them, so leave it out"
+            )
         if self.joins_flow:
             yield from self.backbone.problems_of_streams()
             yield from self.heads.problems_of_streams()

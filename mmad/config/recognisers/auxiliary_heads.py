@@ -52,6 +52,12 @@ class AuxiliaryHeadsSettings(RecogniserFamilySettings):
         return self.coarse
 
     @property
+    def is_linear_classifier(self) -> bool:
+        """Whether a linear classifier of actions is all there is, as in TSN."""
+        auxiliary = self.frame or self.coarse or self.frame_coarse
+        return self.classifier == "linear" and not self.norm and not auxiliary
+
+    @property
     def rows_are_steps(self) -> bool:
         """As in `RecogniserFamilySettings`."""
         return self.frame_rows == "frames"

@@ -355,6 +355,15 @@ def test_the_released_timesformer_head_is_linear_and_has_no_f1() -> None:
         assert (config.heads.frame_classifier, config.losses.f1_frames) == ("linear", "together")
 
 
+def test_a_preset_that_would_change_nothing_is_refused() -> None:
+    off = {"frame": False, "coarse": False, "frame_coarse": False}
+    heads, losses = {"classifier": "linear", **off}, {"f1": False}
+    with pytest.raises(ValidationError, match=r"compat released changes .* so leave it out"):
+        recognition_settings(compat="released", heads=heads, losses=losses)
+    for more in ({"losses": {"f1": True}}, {"heads": heads | {"frame": True}}):
+        recognition_settings(**({"compat": "released", "heads": heads, "losses": losses} | more))
+
+
 def test_the_pooled_vector_is_normed_once() -> None:
     for final_norm, wanted in ((False, True), (True, False), ("pooled", False)):
         content = make_config().model_dump(mode="json", exclude={"heads", "losses", "compat"})
