@@ -182,6 +182,8 @@ def test_a_run_on_flow_alone(videos: Path, flow: Path, tmp_path: Path) -> None:
 def test_flow_that_cannot_be_used_is_told(videos: Path, flow: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"flow_stack reads optical flow; set data\.flow"):
         config_of(videos, None)
+    with pytest.raises(ConfigError, match=r"flow and clips are the same folder; set data\.flow"):
+        config_of(videos, videos / "clips")
     with pytest.raises(ConfigError, match=r"subtract_background is for RGB images"):
         config_of(videos, flow, data__subtract_background=True)
     colours = tmp_path / "colours"

@@ -165,6 +165,11 @@ class ClipDataSettings(ImageSettings):
                 "folds: a fold of data.train is held out to validate on; leave data.val empty, or "
                 "leave out data.folds"
             )
+        if self.flow is not None and self.flow == self.clips:
+            yield (
+                "flow and clips are the same folder; set data.flow to the one that mmad data flow "
+                "has written"
+            )
         if self.frame_interval > 1 and self.sampling != "dense":
             yield (
                 f"frame_interval {self.frame_interval} is that of dense views, not of "

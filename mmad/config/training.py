@@ -99,6 +99,11 @@ class TrainingSettings(Settings):
     )
     threads: int | None = Field(None, ge=1, description="CPU threads; null leaves torch's choice")
 
+    @property
+    def sgd_momentum(self) -> float:
+        """``momentum``, as published if it is not set."""
+        return 0.9 if self.momentum is None else self.momentum
+
     def problems(self) -> Iterator[str]:
         """As in `Settings`."""
         yield from super().problems()

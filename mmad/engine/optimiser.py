@@ -17,8 +17,7 @@ def build_optimizer(
     plain = [{k: v for k, v in group.items() if k != "names"} for group in groups]
     if settings.optimizer == "adamw":
         return torch.optim.AdamW(plain)
-    momentum = 0.9 if settings.momentum is None else settings.momentum
-    return torch.optim.SGD(plain, momentum=momentum, nesterov=settings.nesterov)
+    return torch.optim.SGD(plain, momentum=settings.sgd_momentum, nesterov=settings.nesterov)
 
 
 def parameter_groups(
