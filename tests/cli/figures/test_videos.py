@@ -46,7 +46,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 def test_samples_of_videos_and_of_clips(data: Path, tmp_path: Path) -> None:
     numbers = tmp_path / "f.csv"
-    out = ("--out", tmp_path / "f.png", "--csv", numbers, "--frames", 3, "--videos")
+    out = ("--out", tmp_path / "f.svg", "--csv", numbers, "--width", "column", "--videos")
     figures("samples", data / "truth.json", *out, data / "videos")
     # The video with more actions first, its actions by start.
     assert [(row["video"], row["start_seconds"]) for row in rows_of(numbers)] == [
@@ -54,7 +54,7 @@ def test_samples_of_videos_and_of_clips(data: Path, tmp_path: Path) -> None:
     ]  # fmt: skip
     figures("samples", data / "truth.json", *out, data / "videos", "--video", "val0000")
     assert [row["label"] for row in rows_of(numbers)] == ["B1 nodding"]
-    told = figures("samples", data / "val.txt", *out, data / "videos", "--width", "column")
+    told = figures("samples", data / "val.txt", *out, data / "videos", "--frames", 7)
     assert "(3.5 x" in told
     assert [(row["clip"], row["label"]) for row in rows_of(numbers)] == [
         ("val0000.mp4", "B1 nodding"), ("val0001.mp4", "D3 shaking legs")
@@ -77,7 +77,7 @@ def test_samples_that_cannot_be_drawn(data: Path, tmp_path: Path) -> None:
 def test_temporal_gradients_need_videos_and_a_title_for_each(data: Path, tmp_path: Path) -> None:
     out = ("--out", tmp_path / "f.svg")
     video = data / "videos/val0000.mp4"
-    figures("temporal-gradient", video, "--title", "nodding", "--frames", 2, *out)
+    figures("temporal-gradient", video, "--title", "nodding", "--width", "column", *out)
     assert (tmp_path / "f.svg").is_file()
     with pytest.raises(VideoError, match="temporal-gradient shows videos; pass one"):
         figures("temporal-gradient", *out)
