@@ -1,5 +1,6 @@
 """How often each body part and action occurs, by subset (Fig. 3 of the MMA-52 paper)."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -7,7 +8,7 @@ from matplotlib.patches import Patch
 
 from mmad.annotations.description.instances import Instances
 from mmad.labels import LabelMap
-from mmad.report.axes import LARGE, labels_of
+from mmad.report.axes import COLUMN_INCHES, LARGE, labels_of
 from mmad.report.colours import SUBSET_COLOURS
 from mmad.report.data_figures.bars import make_bar_panels
 from mmad.report.figures import Drawn
@@ -20,8 +21,13 @@ def draw_class_ratio(
     subsets: Sequence[Instances], *, labels: LabelMap, width_inches: float
 ) -> Drawn:
     """Share of the instances of a subset in percent, by body part and by action."""
+    columns = 3 if width_inches <= COLUMN_INCHES else 6
+    legend_rows = math.ceil(len(subsets) / columns)
     figure, panels = make_bar_panels(
-        labels, width_inches=width_inches, top_inches=_LEGEND_INCHES, what="instances (%)"
+        labels,
+        width_inches=width_inches,
+        top_inches=_LEGEND_INCHES * legend_rows,
+        what="instances (%)",
     )
     counts = {
         level: [_counts(one, labels, level) for one in subsets]
@@ -47,7 +53,7 @@ def draw_class_ratio(
     legend = figure.legend(
         handles=handles,
         loc="upper right",
-        ncols=4,
+        ncols=columns,
         fontsize=LARGE,
         frameon=False,
         handlelength=1.0,

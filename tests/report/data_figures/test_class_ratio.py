@@ -49,6 +49,15 @@ def test_a_narrow_figure_has_more_rows(width: float, num_panels: int) -> None:
     assert is_whole(drawn.figure)
 
 
+def test_the_legend_of_many_subsets_has_rows() -> None:
+    subsets = [of(f"subset {number}", 0) for number in range(7)]
+    drawn = draw_class_ratio(subsets, labels=SMALL, width_inches=3.5)
+    drawn.figure.draw_without_rendering()
+    bottom = drawn.figure.legends[0].get_window_extent().y0
+    assert bottom > max(axis.get_window_extent().y1 for axis in drawn.figure.axes)
+    assert is_whole(drawn.figure)
+
+
 def test_rows_are_cut_between_body_parts_while_they_fit() -> None:
     order = shown_order(MA52)
     # 5 + 6 + 13 actions of the first three body parts, and the other 28.
