@@ -112,8 +112,12 @@ def _height(groups: Sequence[_Group]) -> float:
 
 def _in_columns(groups: Sequence[_Group], num_columns: int) -> list[list[_Group]]:
     """The groups in their order in one column or two, cut where these are most alike in height."""
-    if num_columns == 1 or len(groups) == 1:
+    if num_columns == 1:
         return [list(groups)]
+    if len(groups) == 1:  # without body parts the list itself is cut
+        ((part, first, size),) = groups
+        half = (size + 1) // 2
+        return [[(part, first, half)], [(part, first + half, size - half)]]
     cut = min(range(1, len(groups)), key=lambda at: max(_height(groups[:at]), _height(groups[at:])))
     return [list(groups[:cut]), list(groups[cut:])]
 

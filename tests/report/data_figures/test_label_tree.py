@@ -35,4 +35,5 @@ def test_a_flat_label_set_is_a_list() -> None:
     drawn = draw_label_tree(Instances("all", np.array([1]), None), labels=flat, width_inches=7.0)
     assert "a" * 34 + "…" in texts_of(drawn.figure)
     assert [row[0] for row in drawn.rows] == ["", ""]
+    assert [len(axis.patches) for axis in drawn.figure.axes] == [1, 1]  # a bar in each column
     assert is_whole(drawn.figure)
