@@ -13,9 +13,8 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from mmad.config.backbones.resnet2d import ResNet2dSettings
-from mmad.config.reading import load_any_config
 from mmad.config.recognition import RecognitionConfig
-from mmad.labels import MA52, LabelMap
+from mmad.labels import LabelMap
 from mmad.models.backbones.contract import ClipTokens
 from mmad.models.build import build_recogniser
 from mmad.models.recognisers.class_maps import class_maps
@@ -23,7 +22,7 @@ from mmad.models.recognisers.contract import RecognitionTargets
 from mmad.models.recognisers.families import build_recognition_criterion
 from mmad.models.recognisers.mlfe import network
 from mmad.models.recognisers.mlfe.network import LocalLayer, MLFEHeads
-from mmad.models.recognisers.mlfe.windows import Peaks, find_peaks, windows_at
+from mmad.models.recognisers.mlfe.windows import Peaks, find_peaks
 
 N, T, K, D = 2, 3, 5, 6
 GRID = (2, 3)
@@ -213,49 +212,7 @@ def test_any_layers_are_read(layers: list[str]) -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
-# ---- peaks and windows ----
-
-
-def test_peaks_at_borders_take_the_whole_window_of_their_cell() -> None:
-    rows, columns, side = 3, 4, 2
-    corners = [(0, 0), (0, columns - 1), (rows - 1, 0), (rows - 1, columns - 1)]
-    maps = torch.zeros(1, len(corners), rows * columns)
-    for label, (y, x) in enumerate(corners):
-        maps[0, label, y * columns + x] = 1.0
-    finer = torch.arange(rows * side * columns * side).float().view(1, 1, rows * side, -1)
-    peaks = find_peaks(maps)
-    windows = windows_at(peaks, finer, grid_hw=(rows, columns), side=side)
-    for label, (y, x) in enumerate(corners):
-        expected = finer[0, :, side * y : side * (y + 1), side * x : side * (x + 1)]
-        assert torch.equal(windows[peaks.places_MK[0, label]], expected)
-
-
-def test_of_equal_activations_the_first_cell_is_the_peak() -> None:
-    maps = torch.tensor([[[1.0, 3.0, 3.0], [2.0, 2.0, 2.0]]])
-    peaks = find_peaks(maps)
-    assert peaks.cells_U[peaks.places_MK].tolist() == [[1, 0]]
-
-
-def test_a_partial_cell_at_the_border_gets_the_last_whole_window() -> None:
-    """Strided convolutions round up: 13 rows of conv4 are 7 of conv5, and the last one has one."""
-    finer = torch.arange(13 * 14).float().view(1, 1, 13, 14)
-    maps = torch.zeros(1, 2, 7 * 7)
-    maps[0, 0, 6 * 7], maps[0, 1, 5 * 7] = 1.0, 1.0
-    peaks = find_peaks(maps)
-    windows = windows_at(peaks, finer, grid_hw=(7, 7), side=2)[peaks.places_MK[0]]
-    assert torch.equal(windows[0], finer[0, :, 11:13, :2])  # not row 12 and one that is not there
-    assert torch.equal(windows[1], finer[0, :, 10:12, :2])
-
-
-@pytest.mark.parametrize("size", [12, 15])
-def test_a_map_of_another_size_is_an_error(size: int) -> None:
-    peaks = find_peaks(torch.zeros(1, 1, 7))
-    with pytest.raises(ValueError, match=f"up to 7 x 2 rows or columns.*found {size}"):
-        windows_at(peaks, torch.zeros(1, 1, size, 2), grid_hw=(7, 1), side=2)
-    with pytest.raises(ValueError, match=r"up to 1 x 8 rows or columns.*found 5"):
-        windows_at(
-            find_peaks(torch.zeros(1, 1, 1)), torch.zeros(1, 1, 5, 5), grid_hw=(1, 1), side=8
-        )
+# ---- shared windows ----
 
 
 def every_peak(maps_MKS: Tensor) -> Peaks:
@@ -412,65 +369,6 @@ def test_what_each_loss_learns(weight: float, peak_gradient: str) -> None:
         assert last["loss_fine"] < 0.3
     else:
         assert last["loss_fine"] > 0.6
-
-
-# ---- sizes ----
-
-
-def parameters_of(name: str, labels: LabelMap = TEN) -> int:
-    config = load_any_config(f"configs/recognition/{name}.yaml")
-    assert isinstance(config, RecognitionConfig)
-    with torch.device("meta"):
-        model = build_recogniser(config, labels=labels)
-    return sum(parameter.numel() for parameter in model.parameters())
-
-
-def block_and_scorer(channels: int) -> int:
-    inside = channels // 4
-    convolutions = 2 * channels * inside + 9 * inside * inside
-    return convolutions + 2 * (2 * inside + channels) + channels + 1
-
-
-def test_the_published_networks_have_these_parameters() -> None:
-    conv2, conv3, conv4 = block_and_scorer(256), block_and_scorer(512), 1024 + 1
-    assert (conv2, conv3) == (70_657, 280_577)
-    tsm = 23_508_032 + 10 * (2048 + 1)
-    assert parameters_of("mlfe_tsm") == tsm
-    assert parameters_of("mlfe_conv2") == tsm + conv2
-    assert parameters_of("mlfe_conv3") == tsm + conv3
-    assert parameters_of("mlfe_conv4") == tsm + conv4
-    assert parameters_of("mlfe_r50") == parameters_of("mlfe_loss_only") == tsm + 352_259
-    # The paper counts with the classifier of Kinetics' 400 classes.
-    of_kinetics = 23_508_032 + 400 * (2048 + 1)
-    for added, published in ((0, 243), (conv2, 244), (conv3, 246)):
-        assert round((of_kinetics + added) / 1e5) == published
-    # Its 24.4 M with conv4 and 24.8 M with all do not follow: a scorer of conv4 has 1025 weights.
-    assert round((of_kinetics + conv4) / 1e5) == 243
-    assert round((of_kinetics + conv2 + conv3 + conv4) / 1e5) == 247
-
-
-def test_the_published_network_with_bn_inception_has_these_parameters() -> None:
-    local = block_and_scorer(192) + block_and_scorer(320) + 608 + 1
-    assert parameters_of("mlfe_bn_inception") == 10_270_240 + 10 * (1024 + 1) + local
-    # Table 3 has 10.5 M, and 10.3 M for TSN.
-    assert (10_270_240 + 10 * (1024 + 1) + local) // 10_000 == 1043
-
-
-def test_the_published_multiply_adds_are_those_of_a_window_for_each_class_and_frame() -> None:
-    frames, classes = 8, 10  # of MA10
-
-    def block(channels: int, side: int) -> int:
-        inside = channels // 4
-        return side * side * (2 * channels * inside + 9 * inside * inside) * frames * classes
-
-    activations = 2048 * classes * 7 * 7 * frames
-    assert round(block(256, 8) / 1e7) == round(block(512, 4) / 1e7) == 36  # paper: 0.35, 0.36 G
-    assert round(activations / 1e7) == 1  # paper: 0.01 G with conv4
-    assert round((block(256, 8) + block(512, 4) + activations) / 1e7) == 72  # paper: 0.72 G
-
-
-def test_the_number_of_classes_changes_the_classifier_only() -> None:
-    assert parameters_of("mlfe_r50", MA52) - parameters_of("mlfe_r50") == 42 * (2048 + 1)
 
 
 # ---- settings ----
