@@ -115,7 +115,9 @@ def test_what_judges_starts_without_torch_and_figures(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", ["", "eval", "error-analysis", "report", "submit", "ensemble"])
+@pytest.mark.parametrize(
+    "command", ["", "eval", "error-analysis", "report", "submit", "ensemble", "figures confusion"]
+)
 def test_help_imports_nothing_slow(command: str) -> None:
     code = (
         "import sys\nfrom mmad.cli.main import run\n"
