@@ -27,6 +27,8 @@ from mmad.weights.files import WeightFile
 from mmad.weights.load import fill_backbone
 from support.synthetic_data import tiny_clip_config
 
+pytestmark = pytest.mark.slow
+
 NETWORK = {
     "name": "resnet2d", "depth": 18, "base_channels": 8, "temporal": "shift", "clip_frames": 4,
     "flow_stack": 5, "statistics": "flow", "freeze": False,

@@ -19,6 +19,8 @@ from mmad.video.index import index_video
 from mmad.video.open import open_video
 from support.synthetic_data import tiny_config
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 2.0
 # Times of the frames of each copy; the run is trained at 15 frames/s.
 TIMES = {

@@ -217,6 +217,7 @@ def test_huge_numbers_of_boxes_are_refused(tmp_path: Path) -> None:
         read_boxes(path)
 
 
+@pytest.mark.slow
 def test_a_damaged_attribute_in_hdf5_does_not_hang(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -75,6 +75,7 @@ def module_of(path: Path) -> str:
     return ".".join(names).removesuffix(".__init__")
 
 
+@pytest.mark.slow
 def test_no_file_imports_itself_through_others() -> None:
     modules = {module_of(path) for path in FILES}
     arrows = {}

@@ -1,11 +1,14 @@
 """MLFE at its published size: parameters and multiply-adds, as arithmetic."""
 
+import pytest
 import torch
 
 from mmad.config.reading import load_any_config
 from mmad.config.recognition import RecognitionConfig
 from mmad.labels import MA52, LabelMap, flat_labels
 from mmad.models.build import build_recogniser
+
+pytestmark = pytest.mark.slow
 
 TEN = flat_labels([str(number) for number in range(10)])
 

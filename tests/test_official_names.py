@@ -20,6 +20,8 @@ from mmad.weights.describe import describe
 from mmad.weights.files import WeightFile
 from mmad.weights.load import fill_backbone
 
+pytestmark = pytest.mark.slow
+
 LETTERS = {"1": "a", "2": "b", "3": "c"}
 
 

@@ -81,6 +81,7 @@ def _try(folder: Path, start: object, results: object) -> None:
     time.sleep(0.5)
 
 
+@pytest.mark.slow
 def test_one_of_many_takes_over(tmp_path: Path) -> None:
     context = multiprocessing.get_context("fork")
     for attempt in range(5):

@@ -11,6 +11,8 @@ from mmad.cli.main import app
 from mmad.errors import MmadError
 from mmad.report.profile_tables import size_text
 
+pytestmark = pytest.mark.slow
+
 # One block of 96 channels; images of 32 pixels.
 TINY = (
     *("backbone.size={width: 96, depth: 1, num_heads: 4}", "backbone.position_image_size=32"),

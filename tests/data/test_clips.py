@@ -125,6 +125,7 @@ def test_views_that_make_no_sense_are_refused(changes: dict, message: str) -> No
         data(**changes)
 
 
+@pytest.mark.slow
 def test_rare_classes_are_repeated_and_drawn_more_often(videos: Path) -> None:
     plain, repeated = dataset(videos), dataset(videos, data__repeat_below=100)
     counts = np.bincount([r.label for r in plain.records], minlength=52)

@@ -19,6 +19,8 @@ from mmad.engine.runs.folder import RunFolder
 from mmad.errors import MmadError
 from mmad.models.detectors.videomamba.network import DecomposedMamba
 
+pytestmark = pytest.mark.slow
+
 CONFIGS = sorted(SHIPPED_CONFIGS.rglob("*.yaml"))
 CPU = torch.device("cpu")
 

@@ -108,6 +108,7 @@ def test_one_bad_video_does_not_stop_the_others(tmp_path: Path) -> None:
     assert sorted(path.name for path in out.iterdir()) == ["a.mp4", "c.mp4", MANIFEST_FILE]
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_leaves_no_half_copy_and_the_next_run_completes(
     tmp_path: Path,
 ) -> None:

@@ -77,6 +77,7 @@ def test_every_naming_gives_identical_features(kind: str, tmp_path: Path) -> Non
     assert features(target).equal(features(source))
 
 
+@pytest.mark.slow
 def test_the_hugging_face_model_agrees(tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers")
     source = perturbed_backbone(seed=1)

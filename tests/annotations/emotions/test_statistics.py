@@ -1,6 +1,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from mmad.annotations.emotions.lists import read_emotions
 from mmad.annotations.emotions.statistics import describe_emotions
 from mmad.labels import EMOTIONS, LOWER_LIMBS, MA52, flat_labels
@@ -41,6 +43,7 @@ def test_unlabelled_videos_and_labels_without_body_parts() -> None:
     assert (found.total_seconds, found.num_subjects) == (None, None)
 
 
+@pytest.mark.slow
 def test_the_command(tmp_path: Path, videos: Path) -> None:
     path = put(tmp_path, "pro.csv", PRO)
     said = run_mmad(["data", "stats", path, "--json", tmp_path / "found.json"]).stdout

@@ -159,6 +159,7 @@ def test_searched_weights_are_never_worse_than_equal_or_single_ones(
         assert best >= metric_of(other, truth, metric=metric)
 
 
+@pytest.mark.slow
 def test_noise_gains_nothing_where_it_was_not_searched() -> None:
     labels = np.arange(90) % 3
     gains = []

@@ -10,6 +10,8 @@ from mmad.models.recognisers.auxiliary_heads.network import Heads, Linear
 from mmad.models.recognisers.class_maps import class_maps
 from mmad.models.recognisers.whole import Recogniser
 
+pytestmark = pytest.mark.slow
+
 REQUIRED = {"videomae": {"size": "small", "final_norm": True}}
 # Their clips have a vector that is not the mean over places.
 WITHOUT = {"c3d", "timesformer"}

@@ -355,6 +355,7 @@ def losses_of_training(steps: int, *, weight: float, **heads: object) -> dict[st
     return rows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("weight", "peak_gradient"), [(1.0, "none"), (0.0, "straight_through"), (0.0, "none")]
 )
