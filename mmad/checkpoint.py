@@ -180,7 +180,8 @@ def load_exactly(model: nn.Module, state: Mapping[str, Tensor], *, source: str) 
     ]
     if unknown or wrong:
         raise CheckpointError(
-            f"{source}: does not fit this model; unknown: {few(unknown)}; shapes: {few(wrong)}"
+            f"{source}: does not fit this model; unknown: {few(unknown)}; shapes: {few(wrong)}; "
+            "set the sizes it was saved with, or choose other weights"
         )
     with torch.no_grad():
         for name, value in state.items():

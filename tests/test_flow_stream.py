@@ -181,7 +181,9 @@ def test_a_run_on_flow_alone(videos: Path, flow: Path, tmp_path: Path) -> None:
     assert (tmp_path / "seen" / f"{clip.stem}.png").is_file()
 
 
-def test_flow_that_cannot_be_used_is_told(videos: Path, flow: Path, tmp_path: Path) -> None:
+def test_flow_that_cannot_be_used_is_told(
+    videos: Path, flow: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with pytest.raises(ConfigError, match=r"flow_stack reads optical flow; set data\.flow"):
         config_of(videos, None)
     with pytest.raises(ConfigError, match=r"flow and clips are the same folder; set data\.flow"):
@@ -200,6 +202,7 @@ def test_flow_that_cannot_be_used_is_told(videos: Path, flow: Path, tmp_path: Pa
         read_clips(tiny_clip_config(videos, data__flow=str(flow)), "val", labels=MA52)
     (colours / "flow.json").unlink()
     clips = read_clips(config_of(videos, colours), "val", labels=MA52)
+    assert "its videos are taken as flow of the code xy" in caplog.text
     config = config_of(videos, colours)
     data = EvaluationClips(clips, config.data.views("val"), backbone=config.backbone)
     (colours / clips[0].clip_id).unlink()

@@ -219,9 +219,15 @@ def read_clips(config: RecognitionConfig, subset: str, *, labels: LabelMap) -> l
 
 
 def _require_code(flow: Path, wanted: str) -> None:
-    """Raise `VideoError` if the flow in the folder is known to be in another code."""
+    """Raise `VideoError` if the flow in the folder is in another code; warn if nothing says."""
     found = code_of(flow)
-    if found not in (wanted, None):
+    if found is None:
+        _log.warning(
+            "data.flow: %s has no list of mmad data flow; its videos are taken as flow of the "
+            "code %s",
+            *(flow, wanted),
+        )
+    elif found != wanted:
         reader = "backbone.flow_stack reads" if wanted == "xy" else "the second stream reads"
         raise VideoError(
             f"data.flow: {flow}: holds flow of the code {found}, and {reader} {wanted}; write it "

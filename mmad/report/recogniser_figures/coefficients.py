@@ -61,5 +61,8 @@ def _draw_level(axis: Axes, sweep: CoefficientSweep, level: str) -> None:
     axis.set_ylabel("accuracy (%)", fontsize=LARGE, labelpad=2)
     axis.set_xticks(sweep.coefficients[::2])
     axis.tick_params(labelsize=SMALL, length=2, pad=1.5)
+    # Equal values would be given a scale beyond what a share can be.
+    low, high = axis.get_ylim()
+    axis.set_ylim(max(low, 0), min(high, 100.5))
     axis.legend(frameon=False, fontsize=SMALL)
     axis.spines[["top", "right"]].set_visible(False)

@@ -403,6 +403,10 @@ def test_what_each_loss_learns(weight: float, peak_gradient: str) -> None:
             {"data": {"train": ["x"], "clips": "y", "image_size": 64, "flow": "z"}},
             "heads mlfe reads one stream; leave out data.flow",
         ),
+        (
+            {"heads": {"name": "mlfe", "coefficient": 0}, "losses": {"f1": False, "fine": 0}},
+            "losses.fine 0 and heads.coefficient 0 leave no loss",
+        ),
         ({"compat": "released"}, "compat released: heads mlfe has no such preset; leave it out"),
     ],
 )
