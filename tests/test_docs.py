@@ -24,6 +24,7 @@ from support.detector_checkpoints import (
     random_detector,
     tiny_tia_config,
 )
+from support.emotions import PRO, put
 
 pytestmark = pytest.mark.slow
 
@@ -107,6 +108,14 @@ def write_other_data_sets(folder: Path, content: dict) -> None:
         next(iter(database.values()))["annotations"][0]["segment"][1] = 99.0
 
 
+def write_emotions(folder: Path) -> None:
+    """A list of videos with emotions, one with errors, and the predictions of two models."""
+    put(folder, "pro.csv", PRO)
+    put(folder, "broken_emotions.csv", PRO.replace("c,val,joy", "c,val,happy"))
+    put(folder, "face.csv", "video_id,emotion\nc,joy\nd,fear\n")
+    put(folder, "full.csv", "video_id,emotion\nc,joy\nd,joy\n")
+
+
 def write_own_clips(folder: Path, clips: Path) -> None:
     """Clips of three classes, with subjects for three folds."""
     shutil.copytree(clips, folder / "clips")
@@ -152,6 +161,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows += (annotations / "val.csv").read_text().splitlines()[1:]
     (folder / "mine.csv").write_text("\n".join([header, *rows]) + "\n")
     (folder / "broken.csv").write_text(f"{header}\n0,val0000,30,5,9,40,15\n")
+    write_emotions(folder)
     write_own_clips(folder / "data/own", data / "clips")
     write_other_data_sets(folder, json.loads((annotations / "mma52.json").read_text()))
     torch.save(opentad_checkpoint(random_detector(data)), folder / "epoch_59.pth")
