@@ -11,7 +11,6 @@ from mmad.config.base import Settings, changed
 from mmad.config.compat import expand_compat, of_named_poolings, presets_of_recognition
 from mmad.config.data import Augmentation, ImageSettings, ImageSize
 from mmad.config.recognisers.auxiliary_heads import AuxiliaryHeadsSettings, LossSettings
-from mmad.config.recognisers.mlfe import MLFESettings
 from mmad.config.recognisers.union import RecogniserSettings
 from mmad.config.training import TrainingSettings
 from mmad.errors import ConfigError, raise_problems
@@ -306,9 +305,7 @@ class RecognitionConfig(Settings):
                 "compat released changes auxiliary heads, ArcFace and soft F1; a linear classifier "
                 "with cross-entropy alone has none of them, so leave it out"
             )
-        trains_local = not isinstance(self.heads, MLFESettings) or self.heads.coefficient
-        if not (self.losses.fine or trains_local):
-            yield "losses.fine 0 and heads.coefficient 0 leave no loss; set one of them above 0"
+        yield from self.heads.problems_of_losses(self.losses.fine)
         if self.joins_flow:
             yield from self.backbone.problems_of_streams()
             yield from self.heads.problems_of_streams()

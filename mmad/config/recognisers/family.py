@@ -48,6 +48,10 @@ class RecogniserFamilySettings(Settings):
         """The problem of tokens in so many rows and columns, if any."""
         return iter(())
 
+    def problems_of_losses(self, fine: float) -> Iterator[str]:
+        """The problem of the weight ``fine`` of the classifier's loss, if any."""
+        return iter(())
+
     def problems_of_streams(self) -> Iterator[str]:
         """The problem of several streams whose tokens are joined, if any."""
         return iter(())

@@ -86,6 +86,11 @@ class MLFESettings(RecogniserFamilySettings):
                 f"{rows} x {columns} cells; expected at least two; set a larger one"
             )
 
+    def problems_of_losses(self, fine: float) -> Iterator[str]:
+        """As in `RecogniserFamilySettings`."""
+        if not (fine or self.coefficient):
+            yield "losses.fine 0 and heads.coefficient 0 leave no loss; set one of them above 0"
+
     def problems_of_streams(self) -> Iterator[str]:
         """As in `RecogniserFamilySettings`."""
         yield (
