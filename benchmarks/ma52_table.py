@@ -242,7 +242,7 @@ def note_of(arguments: argparse.Namespace) -> str:
     return (
         f"Mean ± standard deviation over {len(arguments.seeds)} seeds; {arguments.epochs} passes "
         f"({', '.join(slow)}, which learn more slowly).\n"
-        f"Commit {commit()}, {hardware()}, one thread a run. Parameters: of the narrow version."
+        f"Commit {commit()}, {hardware()}, one thread a run. Parameters are the narrow network's."
     )
 
 

@@ -1,6 +1,6 @@
 """Problems of annotations, each of a kind by which they are grouped."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,3 +60,21 @@ def raise_annotation_problems(source: str | Path, problems: Sequence[Problem]) -
     raise_problems(
         AnnotationError, source=str(source), problems=[problem.message for problem in problems]
     )
+
+
+def in_earlier_lists(
+    ids: Iterable[str], name: str, place_of: dict[str, str], *, item: str
+) -> list[Finding]:
+    """A finding for each id of a list that another list has, too.
+
+    Args:
+        ids: Ids of the list.
+        name: Name of the list.
+        place_of: The first list of each id; those of this list are added.
+        item: What the ids are of, "clip" or "video".
+    """
+    return [
+        Finding(DUPLICATE_VIDEO, f"{item} {one} is in {place_of[one]} and {name}; keep one")
+        for one in ids
+        if place_of.setdefault(one, name) != name
+    ]

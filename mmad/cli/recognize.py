@@ -133,7 +133,7 @@ def _draw(
     labels: LabelMap,
     device: torch.device,
 ) -> None:
-    """Write a picture of each clip, of what its best action is seen in."""
+    """Write, for each clip, an image of where its best action is seen."""
     stems = [clip.path.stem for clip in clips if clip.path is not None]
     for row, clip in enumerate(clips):
         label = int(scores.action_scores[row].argmax())

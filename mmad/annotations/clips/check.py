@@ -14,7 +14,7 @@ from mmad.annotations.check_videos import (
     probe,
 )
 from mmad.annotations.clips.lists import parse_clip_list
-from mmad.annotations.problems import DUPLICATE_VIDEO, Finding
+from mmad.annotations.problems import Finding, in_earlier_lists
 from mmad.errors import VideoError
 from mmad.labels import LabelMap
 from mmad.structures import ClipRecord, VideoRecord
@@ -53,11 +53,8 @@ def check_clips(
         parsed = parse_clip_list(path, labels=labels)
         found = parsed.clips
         findings += [Finding(one.kind, f"{path.name}: {one.message}") for one in parsed.problems]
-        for clip in found:
-            earlier = place_of.setdefault(clip.clip_id, path.name)
-            if earlier != path.name:
-                message = f"clip {clip.clip_id} is in {earlier} and {path.name}; keep one"
-                findings.append(Finding(DUPLICATE_VIDEO, message))
+        ids = [clip.clip_id for clip in found]
+        findings += in_earlier_lists(ids, path.name, place_of, item="clip")
         if found and all(clip.label is None for clip in found):
             message = f"{path.name}: its {count(len(found), 'clip', 'has')} no label"
             findings.append(Finding(UNLABELLED_LIST, message, is_error=False))

@@ -8,7 +8,7 @@ from mmad.annotations.attach import attach_videos, read_subjects
 from mmad.annotations.check import CheckReport, check_subjects
 from mmad.annotations.check_videos import check_folder, measure_videos
 from mmad.annotations.emotions.lists import parse_emotions
-from mmad.annotations.problems import DUPLICATE_VIDEO, Finding
+from mmad.annotations.problems import Finding, in_earlier_lists
 from mmad.labels import EMOTIONS, LabelMap
 from mmad.structures import EmotionRecord, VideoRecord
 from mmad.wording import count
@@ -50,11 +50,8 @@ def check_emotions(
         findings += [
             Finding(one.kind, f"{path.name}: {one.message}", False) for one in parsed.notices
         ]
-        for video in parsed.videos:
-            earlier = place_of.setdefault(video.video_id, path.name)
-            if earlier != path.name:
-                message = f"video {video.video_id} is in {earlier} and {path.name}; keep one"
-                findings.append(Finding(DUPLICATE_VIDEO, message))
+        ids = [video.video_id for video in parsed.videos]
+        findings += in_earlier_lists(ids, path.name, place_of, item="video")
         videos += parsed.videos
     findings += _incomplete(
         videos, labels=labels, is_readable=not any(f.is_error for f in findings)
