@@ -3,6 +3,8 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from mmad.config.extending import merged
+
 # Group of settings -> setting -> value. docs/parity.md explains each difference.
 Presets = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
@@ -79,7 +81,7 @@ def presets_of_recognition(heads: str, *, norm: bool) -> Presets:
         "losses": {"f1_constant": 2, "f1_frames": "together"},
     }
     timesformer = {"heads": {"classifier": "linear", "norm": norm}, "losses": {"f1": False}}
-    return {"released": released, "released_timesformer": _merged(released, timesformer)}
+    return {"released": released, "released_timesformer": merged(released, timesformer)}
 
 
 def of_named_poolings(content: Mapping[str, Any], *, norms_vectors: bool) -> dict[str, Any]:
@@ -120,7 +122,7 @@ def of_first_runs(content: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(heads, Mapping) and heads.get("primary") == "timesformer":
         added["heads"] |= {"classifier": "linear", "norm": True}
         added["losses"]["f1"] = False
-    return _merged(content, added)
+    return merged(content, added)
 
 
 def only_known(presets: Presets, group: str, known: Collection[str]) -> Presets:
@@ -145,14 +147,4 @@ def expand_compat(content: Mapping[str, Any], presets: Presets) -> dict[str, Any
     >>> expand_compat(content, PRESETS_OF_DETECTION)["detector"]["norm_eps"]
     1.0
     """
-    return _merged(presets.get(str(content.get("compat")), {}), content)
-
-
-def _merged(preset: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    merged = {**preset, **given}
-    for key, value in preset.items():
-        if isinstance(value, Mapping):
-            # A group that the config omits takes the preset; one that it sets to null stays null.
-            own = given.get(key, {})
-            merged[key] = _merged(value, own) if isinstance(own, Mapping) else own
-    return merged
+    return merged(presets.get(str(content.get("compat")), {}), content)

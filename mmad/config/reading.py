@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from mmad.config.base import changed
 from mmad.config.compat import of_first_runs
 from mmad.config.explain import explain, follow
+from mmad.config.extending import extended
 from mmad.config.paths import RELATIVE_TO, absolute, found_from_here, with_start
 from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import AnyConfig, AnyRun, DetectionRun, kind_of_run
@@ -58,10 +59,15 @@ def load_any_config(path: str | Path, *, overrides: Sequence[str] = ()) -> AnyCo
 
 
 def read_settings(source: Path) -> dict[str, Any]:
-    """The unvalidated settings in a YAML file, with paths relative to the working folder.
+    """The unvalidated settings in a YAML file and those that it extends, with paths relative to
+    the working folder.
 
-    Raises: ConfigError if the file contains no settings.
+    Raises: ConfigError if a file contains no settings.
     """
+    return extended(_own_settings(source), source, read=_own_settings)
+
+
+def _own_settings(source: Path) -> dict[str, Any]:
     content = yaml_value(source, read_text(source, error=ConfigError), error=ConfigError)
     if not isinstance(content, dict):
         raise ConfigError(f"{source}: expected settings (key: value), found {content!r:.40}")
