@@ -21,6 +21,7 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.jobs import Job, summary, train_all
 from benchmarks.provenance import RESULTS, commit, hardware, write_rows
 from mmad.config.reading import load_config
 from mmad.config.run import DetectionRun
@@ -142,30 +143,16 @@ def run_folder(work: Path, method: str, seed: int) -> RunFolder:
     return RunFolder(work / "runs" / f"{method.lower().replace('-', '')}_{seed}")
 
 
-def train_all(arguments: argparse.Namespace, data: Path) -> None:
-    """Train all runs, a few at a time, each in its own process with one thread."""
-    waiting = [
-        (method, seed)
+def jobs_of(arguments: argparse.Namespace, data: Path) -> list[Job]:
+    """The runs that are to be trained, each in a process of its own with one thread."""
+    places = ("benchmarks.compare_detectors", str(arguments.work), "--data", str(data))
+    module = (*places, "--epochs", str(arguments.epochs))
+    return [
+        Job(f"{method}, seed {seed}", (*module, "--one", method, str(seed)))
         for seed in arguments.seeds
         for method in arguments.methods
         if not run_folder(arguments.work, method, seed).predictions("val", ".csv").is_file()
     ]
-    running: list[subprocess.Popen] = []
-    failed = []
-    while waiting or running:
-        for process in [p for p in running if p.poll() is not None]:
-            running.remove(process)
-            if process.returncode:
-                failed.append(" ".join(process.args))  # type: ignore[arg-type]
-        if waiting and len(running) < arguments.jobs:
-            method, seed = waiting.pop(0)
-            command = [sys.executable, "-m", "benchmarks.compare_detectors", str(arguments.work)]
-            one = ["--data", str(data), "--one", method, str(seed)]
-            running.append(subprocess.Popen([*command, *one, "--epochs", str(arguments.epochs)]))
-            print(f"training {method}, seed {seed}", flush=True)
-        time.sleep(0.2)
-    if failed:
-        raise SystemExit("these failed:\n" + "\n".join(failed))
 
 
 def score(folder: RunFolder, config: DetectionRun) -> dict[str, float]:
@@ -222,16 +209,6 @@ def cost(config: DetectionRun, *, repeats: int = 20) -> dict[str, float]:
     }
 
 
-def summarise(runs: Sequence[dict[str, float]]) -> dict[str, str]:
-    """Mean and standard deviation of each column."""
-    cells = {}
-    for name in runs[0]:
-        values = [run[name] for run in runs]
-        spread = statistics.stdev(values) if len(values) > 1 else 0.0
-        cells[name] = f"{statistics.mean(values):.2f} ± {spread:.2f}"
-    return cells
-
-
 def write_table(rows: Sequence[dict[str, object]]) -> Path:
     """The table as Markdown, with where it was measured."""
     names = [name for name in rows[0] if name != "epochs"]
@@ -258,7 +235,7 @@ def main() -> None:
         train_once(method, seed, work=arguments.work, data=arguments.data, epochs=arguments.epochs)
         return
     data = prepare(arguments.work, arguments.data)
-    train_all(arguments, data)
+    train_all(jobs_of(arguments, data), at_once=arguments.jobs)
     rows: list[dict[str, object]] = []
     for method in arguments.methods:
         runs = []
@@ -271,7 +248,7 @@ def main() -> None:
         rows.append(
             {
                 "method": method,
-                **summarise(runs),
+                **summary(runs),
                 **spent,
                 "seeds": len(arguments.seeds),
                 "epochs": arguments.epochs,

@@ -10,15 +10,14 @@ docs/recognition.md, between its markers.
 """
 
 import argparse
-import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.jobs import Job, summary, train_all
 from benchmarks.provenance import commit, hardware, write_rows, write_table
 from mmad.annotations.clips.lists import read_clip_list
 from mmad.config.reading import find_config, parse_any_config, read_settings
@@ -172,34 +171,15 @@ def train_once(row: Row, seed: int, arguments: argparse.Namespace) -> None:
     train_run(config, out=folder.path, resume=folder.last.is_file(), quiet=True)
 
 
-def train_all(arguments: argparse.Namespace, rows: Sequence[Row]) -> None:
-    """Train all runs, a few at a time, each in a process of its own with one thread."""
-    waiting = [
-        (row, seed)
+def jobs_of(arguments: argparse.Namespace, rows: Sequence[Row]) -> list[Job]:
+    """The runs that are to be trained, each in a process of its own with one thread."""
+    module = ("benchmarks.ma52_table", str(arguments.work), "--epochs", str(arguments.epochs))
+    return [
+        Job(f"{row.title}, seed {seed}", (*module, "--one", row.title, str(seed)))
         for seed in arguments.seeds
         for row in rows
         if not is_done(run_folder(row, seed, arguments))
     ]
-    running: list[subprocess.Popen] = []
-    failed = []
-    try:
-        while waiting or running:
-            for process in [p for p in running if p.poll() is not None]:
-                running.remove(process)
-                if process.returncode:
-                    failed.append(" ".join(process.args))  # type: ignore[arg-type]
-            if waiting and len(running) < arguments.jobs:
-                row, seed = waiting.pop(0)
-                command = [sys.executable, "-m", "benchmarks.ma52_table", str(arguments.work)]
-                command += ["--one", row.title, str(seed), "--epochs", str(arguments.epochs)]
-                running.append(subprocess.Popen(command))
-                print(f"training {row.title}, seed {seed}; {len(waiting)} to go", flush=True)
-            time.sleep(0.2)
-    finally:
-        for process in running:
-            process.terminate()
-    if failed:
-        raise SystemExit("these failed:\n" + "\n".join(failed))
 
 
 def scores_of(folder: RunFolder, work: Path) -> dict[str, float]:
@@ -221,15 +201,11 @@ def summarise(
     row: Row, runs: Sequence[dict[str, float]], arguments: argparse.Namespace
 ) -> dict[str, object]:
     """Mean and standard deviation of each figure over the seeds."""
-    cells: dict[str, object] = {"network": row.title}
-    for name in runs[0]:
-        values = [run[name] for run in runs]
-        spread = statistics.stdev(values) if len(values) > 1 else 0.0
-        cells[name] = f"{statistics.mean(values):.2f} ± {spread:.2f}"
     config = config_of(row, work=arguments.work, seed=0, epochs=arguments.epochs)
     model = build_recogniser(config, labels=MA52)
     return {
-        **cells,
+        "network": row.title,
+        **summary(runs),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "seeds": len(runs),
         "epochs": arguments.epochs * row.passes,
@@ -273,7 +249,7 @@ def main() -> None:
         return
     rows = [ROWS[titles.index(title)] for title in arguments.rows]
     make_clips(arguments.work)
-    train_all(arguments, rows)
+    train_all(jobs_of(arguments, rows), at_once=arguments.jobs)
     cells = []
     for row in rows:
         runs = [
