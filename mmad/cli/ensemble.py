@@ -10,6 +10,7 @@ from rich.console import Console
 from mmad.annotations.attach import read_subjects
 from mmad.cli._labels import common_labels_of_clips
 from mmad.cli._options import LabelsOption
+from mmad.config.ensemble import read_ensemble
 from mmad.errors import PredictionError
 from mmad.evaluation.clips.ensemble import Average, EnsembleGain, fuse_scores, nested_gain
 from mmad.evaluation.clips.recognition import write_recognitions
@@ -35,20 +36,25 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def ensemble(
-    files: Annotated[
-        list[Path],
-        typer.Argument(help="Scores of recognisers (.npz or CSV), or detections (CSV or JSON)."),
-    ],
     out: Annotated[
         Path, typer.Option(help="What to write: .npz (or .csv) of scores, .csv of detections.")
     ],
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Scores of recognisers (.npz or CSV), or detections (CSV or JSON)."),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="YAML with files or runs, their weights, and the average.")
+    ] = None,
     weights: Annotated[
         str | None, typer.Option(help="One for each file, such as 0.6,0.4; default: equal.")
     ] = None,
     average: Annotated[
-        Average,
-        typer.Option(help="Mean of probabilities, or of scores before their softmax (TSN)."),
-    ] = "probability",
+        Average | None,
+        typer.Option(
+            help="Mean of probabilities, the default, or of scores before their softmax (TSN)."
+        ),
+    ] = None,
     search: Annotated[
         bool, typer.Option("--search", help="Search weights; cross-validate their gain.")
     ] = False,
@@ -68,15 +74,28 @@ def ensemble(
     labels: LabelsOption = None,
 ) -> None:
     """Fuse the scores of recognisers by weighted mean, or detections by Soft-NMS."""
-    if len(files) < 2:
-        raise PredictionError("an ensemble takes two files of predictions or more")
+    if config is not None and (files or weights is not None or average is not None or search):
+        raise PredictionError(
+            f"--config {config} says which files, weights and average; leave out FILES, --weights, "
+            "--average and --search"
+        )
+    if config is not None:
+        described = read_ensemble(config)
+        files, average = described.files(source=config), described.average
+        given: list[float] | None = described.weights
+    elif files is None or len(files) < 2:
+        raise PredictionError(
+            "an ensemble takes two files of predictions or more, or --config with a list of them"
+        )
+    else:
+        given = parse_weights(weights, files=files)
     if not search and (annotations or subjects):
         raise PredictionError("--annotations and --subjects are for --search; pass --search too")
     if search and weights is not None:
         raise PredictionError("--search finds weights; leave out --weights")
+    average = average or "probability"
     if search and average != "probability":
         raise PredictionError("--search is of means of probabilities; leave out --average")
-    given = parse_weights(weights, files=files)
     if hold_scores(files):
         targets = outputs(files, out, suffixes=(".npz", ".csv"))
         classes = common_labels_of_clips(files, labels)

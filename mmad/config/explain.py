@@ -76,6 +76,6 @@ def _tag(model: type[BaseModel]) -> object:
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType, typing.Annotated):
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType, typing.Annotated, list):
         return [m for arg in typing.get_args(annotation) for m in _models_in(arg)]
     return []

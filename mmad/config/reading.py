@@ -133,6 +133,8 @@ def parse_any_config(
     model = kind_of_run(content)
     if model is None:
         found.append(f"task: expected detection or recognition; found {content['task']!r}")
+        if content["task"] == "ensemble":
+            found[-1] += ", which is for mmad ensemble --config"
         raise_problems(ConfigError, source=source, problems=found)
     assert model is not None
     rest = copy.deepcopy(dict(content))

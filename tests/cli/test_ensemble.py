@@ -55,6 +55,25 @@ def test_recognisers_are_fused(tmp_path: Path, recognisers: list[Path]) -> None:
         assert first == (tmp_path / f"again.{suffix}").read_bytes()
 
 
+def test_a_file_describes_the_same(tmp_path: Path, recognisers: list[Path]) -> None:
+    a, b, c, _ = recognisers
+    run = tmp_path / "run" / "predictions"
+    run.mkdir(parents=True)
+    b.rename(run / "val.npz")
+    members = [(a, 0.7), (run.parent, 0.9), (c, 0.4)]
+    lines = [f"- {{predictions: {path}, weight: {weight}}}" for path, weight in members]
+    text = "\n".join(["task: ensemble", "subset: val", "average: score", "members:", *lines])
+    (tmp_path / "e.yaml").write_text(text)
+    call("--config", tmp_path / "e.yaml", "--out", tmp_path / "described.npz")
+    flags = ("--weights", "0.7,0.9,0.4", "--average", "score")
+    call(a, run / "val.npz", c, *flags, "--out", tmp_path / "by_hand.npz")
+    for suffix in ("npz", "csv"):
+        described = (tmp_path / f"described.{suffix}").read_bytes()
+        assert described == (tmp_path / f"by_hand.{suffix}").read_bytes()
+    with pytest.raises(MmadError, match=r"leave out FILES, --weights, --average and --search"):
+        call(a, c, "--config", tmp_path / "e.yaml", "--out", tmp_path / "f.npz")
+
+
 def test_a_search_tells_the_honest_gain(tmp_path: Path, recognisers: list[Path]) -> None:
     a, b, c, truth = recognisers
     subjects = tmp_path / "subjects.csv"
