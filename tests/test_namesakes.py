@@ -71,6 +71,7 @@ COVERED = {
     "config/recognisers/union.py": "test_families.py",
     "config/recognition.py": "models/recognisers/test_auxiliary_heads.py",
     "config/run.py": "config/test_reading.py",
+    "config/views.py": "data/test_views.py",
     "data/features/conversion.py": "engine/features/test_compatibility.py",
     "data/features/files.py": "engine/features/test_extraction.py",
     "data/features/manifest.py": "engine/features/test_compatibility.py",

@@ -231,7 +231,7 @@ def main() -> None:
     loop = Loop(
         Experiment(
             model=model,
-            backbones=(model.features.backbone,),
+            backbones=(),
             labels=labels,
             task=TaggingTask(config, records_of(config, annotations, ["val"]), labels),
             dataset=OneClip(training, config),

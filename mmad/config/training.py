@@ -142,3 +142,11 @@ class TrainingSettings(Settings):
         for name in ("schedule_epochs", "cosine_from"):
             if getattr(self, name) not in (None, "warmup"):
                 yield f"{name} is that of a cosine; leave it out with schedule steps"
+
+
+class HeadTrainingSettings(TrainingSettings):
+    """Settings of the training of classifiers on backbones."""
+
+    last_layer_rate: float = Field(
+        1.0, gt=0, description="learning rate of the last layer / that of the heads (TSM: 5)"
+    )

@@ -1,7 +1,4 @@
-"""Data sets for recognition: short clips of one action each, and views of them.
-
-Crops are those of Li et al. (ACM MM 2024) and their mmaction2 configs.
-"""
+"""Data sets for recognition: short clips of one action each, and views of them."""
 
 import math
 from collections.abc import Sequence
@@ -9,50 +6,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from mmad.config.backbones.family import BackboneFamilySettings
-from mmad.config.recognition import ClipDataSettings, Views
+from mmad.config.recognition import ClipDataSettings
+from mmad.config.views import Views
 from mmad.data.clip_transform import Change, draw_look
 from mmad.data.frame_sampling import Sampling
 from mmad.data.frames import FrameCache, FrameSource
 from mmad.data.samples import FailedVideo, Sample
-from mmad.data.transforms import CORNERS_AND_CENTRE, Box, colour_map, subtract_background
+from mmad.data.transforms import colour_map, subtract_background
+from mmad.data.views import cut_views, evaluation_crops, whole
 from mmad.errors import VideoError
 from mmad.structures import Annotations, ClipRecord, FeatureGrid
 from mmad.video.index import index_video
-
-
-def evaluation_box(height: int, width: int, *, hw: tuple[int, int], least_aspect: float) -> Box:
-    """A centre crop, at most as wide as ``hw`` and 1 / ``least_aspect`` times as high.
-
-    >>> evaluation_box(455, 256, hw=(224, 224), least_aspect=0.6)
-    Box(top=41, left=16, height=373, width=224)
-    """
-    box_height, box_width = min(height, int(hw[0] / least_aspect)), min(width, hw[1])
-    return Box((height - box_height) // 2, (width - box_width) // 2, box_height, box_width)
-
-
-def evaluation_crops(images: NDArray[np.uint8], views: Views) -> list[Change]:
-    """The crops of every view, as in mmaction2.
-
-    Three lie along the longer side, at its start, middle and end; ten are the corners and the
-    centre, then the same mirrored.
-    """
-    if views.crops == "centre":
-        return [whole(images, views.settings)]
-    (height, width), hw = images.shape[1:3], views.hw
-    # Crops are moved by whole steps of a half or a quarter of what is free.
-    steps = 2 if views.crops == "three" else 4
-    down, right = (height - hw[0]) // steps, (width - hw[1]) // steps
-    places: Sequence[tuple[int, int]] = CORNERS_AND_CENTRE
-    if views.crops == "three":
-        places = [(0, 1), (1, 1), (2, 1)] if height > width else [(1, 0), (1, 1), (1, 2)]
-    boxes = [Box(down * y, right * x, *hw) for y, x in places]
-    flips = (False, True) if views.crops == "ten" else (False,)
-    return [Change(box, hw, flip=flip) for flip in flips for box in boxes]
 
 
 def repeats(count: int, *, below: int | None) -> int:
@@ -164,7 +132,7 @@ class _Clips(Dataset):
         later = sample.change is not None
         return replace(
             sample,
-            frames=images if later else self._cropped(images, cuts),
+            frames=images if later else self._cut(images, cuts),
             colour=colour_map(images, self._backbone.colours),
             change=cuts[0] if later else None,
         )
@@ -182,7 +150,7 @@ class _Clips(Dataset):
         video = index_video(record.path)
         label = [] if record.label is None else [record.label]
         num_steps = self._clip_frames // self._backbone.frames_per_step
-        frames = images if later else self._cropped(images, crops)
+        frames = images if later else self._cut(images, crops)
         return Sample(
             record.clip_id,
             frames,
@@ -198,12 +166,8 @@ class _Clips(Dataset):
             self._source.found(record.path),
         )
 
-    def _cropped(self, images: NDArray[np.uint8], crops: Sequence[Change]) -> NDArray[np.uint8]:
-        """All crops of the first view, then all of the next."""
-        frames = torch.from_numpy(images)
-        length = self._backbone.images_per_clip
-        cropped = [crop(frames).unflatten(0, (-1, length)) for crop in crops]
-        return torch.stack(cropped, dim=1).flatten(0, 2).numpy()
+    def _cut(self, images: NDArray[np.uint8], crops: Sequence[Change]) -> NDArray[np.uint8]:
+        return cut_views(images, crops, images_per_view=self._backbone.images_per_clip)
 
 
 class TrainingClips(_Clips):
@@ -292,7 +256,9 @@ class EvaluationClips(_Clips):
         backbone: BackboneFamilySettings,
         cache: FrameCache | None = None,
     ) -> None:
-        super().__init__(records, views.settings, backbone=backbone, training=False, cache=cache)
+        settings = views.settings
+        assert isinstance(settings, ClipDataSettings)
+        super().__init__(records, settings, backbone=backbone, training=False, cache=cache)
         self._views = views
 
     def __len__(self) -> int:
@@ -313,14 +279,3 @@ class EvaluationClips(_Clips):
             return self._streams(record, wanted, images, crops, colour)
         except VideoError as error:
             return FailedVideo(record.clip_id, str(error))
-
-
-def whole(images: NDArray[np.uint8], settings: ClipDataSettings) -> Change:
-    """The transform of images without augmentation."""
-    height, width = images.shape[1:3]
-    box = Box(0, 0, height, width)
-    if settings.resize == "crop":
-        box = evaluation_box(
-            height, width, hw=settings.image_hw, least_aspect=settings.least_aspect
-        )
-    return Change(box, settings.image_hw, smooth=settings.resizing == "decoder")

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmad.config.backbones.family import BackboneFamilySettings
-from mmad.config.recognition import ClipDataSettings
+from mmad.config.views import ViewSettings
 
 Frames = NDArray[np.int64]
 
@@ -21,7 +21,7 @@ class Sampling:
     """How the frames of a view are chosen.
 
     Attributes:
-        how: "uniform", "segments", "dense" or "random"; see `ClipDataSettings`.
+        how: "uniform", "segments", "dense" or "random"; see `ViewSettings`.
         count: F, the frames of a view.
         interval: "dense": distance of neighbours in frames.
         places: "segments", "dense": where views lie in evaluation, from "ends" to ends, or in the
@@ -37,7 +37,7 @@ class Sampling:
     stack: int | None = None
 
     @classmethod
-    def of(cls, settings: ClipDataSettings, backbone: BackboneFamilySettings) -> "Sampling":
+    def of(cls, settings: ViewSettings, backbone: BackboneFamilySettings) -> "Sampling":
         """The sampling that the settings ask for."""
         stack = backbone.images_per_frame if backbone.reads_flow else None
         how, interval, places = settings.sampling, settings.frame_interval, settings.view_places

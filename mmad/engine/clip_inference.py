@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
-from mmad.config.recognition import RecognitionConfig, RecognitionInference, Views
+from mmad.config.recognition import RecognitionConfig, RecognitionInference
+from mmad.config.views import Views
 from mmad.data.clips import EvaluationClips
 from mmad.data.frame_sampling import Sampling
 from mmad.data.frames import FrameCache

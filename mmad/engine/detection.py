@@ -24,7 +24,7 @@ from mmad.engine.inference import (
 )
 from mmad.engine.precision import choose_precision
 from mmad.engine.runs.folder import RunFolder
-from mmad.engine.task import Experiment, FirstReading, Validation
+from mmad.engine.task import Experiment, FirstReading, StartingBackbone, Validation
 from mmad.errors import AnnotationError, FeatureError, raise_problems
 from mmad.evaluation.detection import DetectionReport, evaluate_detections, parse_tiou
 from mmad.evaluation.predictions import write_predictions_csv, write_predictions_json
@@ -205,7 +205,7 @@ def prepare_detection(
     assert isinstance(model, EndToEndDetector)
     return Experiment(
         model=model,
-        backbones=(model.features.backbone,),
+        backbones=(StartingBackbone(model.features.backbone, config.backbone),),
         labels=labels,
         task=DetectionTask(
             config,

@@ -26,7 +26,7 @@ from mmad.engine.clip_inference import (
 )
 from mmad.engine.distributed import Processes
 from mmad.engine.runs.folder import RunFolder
-from mmad.engine.task import Experiment, FirstReading, Validation
+from mmad.engine.task import Experiment, FirstReading, StartingBackbone, Validation
 from mmad.errors import AnnotationError, VideoError, raise_problems
 from mmad.evaluation.clips.recognition import evaluate_recognition
 from mmad.evaluation.clips.scores import to_recognitions
@@ -287,7 +287,7 @@ def prepare_recognition(
     return Experiment(
         model=model,
         backbones=tuple(
-            one
+            StartingBackbone(one, config.backbone)
             for one in (model.features.backbone, model.features.flow_backbone)
             if one is not None
         ),

@@ -4,7 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmad.config.recognition import RecognitionConfig, Views
+from mmad.config.recognition import RecognitionConfig
+from mmad.config.views import Views
 from mmad.data.clips import EvaluationClips
 from mmad.data.samples import Batch, Packer
 from mmad.engine.clip_inference import num_streams, raise_failed_clips

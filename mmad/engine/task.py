@@ -3,12 +3,13 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from mmad.config.backbones.family import BackboneFamilySettings
 from mmad.data.features.manifest import FeatureManifest
 from mmad.data.samples import Batch
 from mmad.labels import LabelMap
@@ -76,13 +77,20 @@ class Task(Protocol):
         """Validate the model; progress is shown unless ``quiet``."""
 
 
+class StartingBackbone(NamedTuple):
+    """A backbone of a model, and the settings that name its pretrained weights, if any."""
+
+    backbone: Backbone
+    settings: BackboneFamilySettings
+
+
 @dataclass
 class Experiment:
     """Everything that `mmad.engine.training.train_run` needs to know of a task.
 
     Attributes:
         model: Model with random weights, its parameters frozen as configured.
-        backbones: Its backbones; all start from the same pretrained weights.
+        backbones: Its backbones with the settings of their starts.
         labels: Labels to learn.
         task: Losses and validation.
         dataset: Data set indexed by (epoch, index).
@@ -95,7 +103,7 @@ class Experiment:
     """
 
     model: nn.Module
-    backbones: tuple[Backbone, ...]
+    backbones: tuple[StartingBackbone, ...]
     labels: LabelMap
     task: Task
     dataset: Dataset

@@ -88,11 +88,13 @@ def _new_loop(config: AnyConfig, folder: RunFolder, *, processes: Processes, qui
     """A new training, in a new run folder."""
     config = settle_backbone(config)
     experiment = EXPERIMENTS[config.task](config, processes=processes, folder=folder)
-    report = None
-    if config.backbone is not None and config.backbone.pretrained is not None:
-        for backbone in experiment.backbones:
-            report = load_pretrained(backbone, config)
-        if report is not None and processes.is_main and not quiet:
+    starts = {
+        one.settings.pretrained: load_pretrained(*one)
+        for one in experiment.backbones
+        if one.settings.pretrained is not None
+    }
+    if processes.is_main and not quiet:
+        for report in starts.values():
             print(report)
     if config.training.start is not None:
         _start_from(config, experiment)
@@ -100,7 +102,7 @@ def _new_loop(config: AnyConfig, folder: RunFolder, *, processes: Processes, qui
         create_run(folder.path, config, labels=experiment.labels)
     loop = make_loop(config, experiment, folder, processes=processes, quiet=quiet)
     if processes.is_main:
-        if report is not None:
+        for report in starts.values():
             folder.append({"kind": "weights", "step": 0, "report": report.lines()})
         loop.set_frozen_hash(save_frozen(folder, experiment.model))
         if experiment.features is not None:
@@ -193,8 +195,8 @@ def _start_from(config: AnyConfig, experiment: Experiment) -> None:
         if experiment.features is not None:
             require_features_of(start, experiment.features, source=_features(config))
         elif start.features.is_file():
-            for backbone in experiment.backbones:
-                require_same_base(backbone, start)
+            for one in experiment.backbones:
+                require_same_base(one.backbone, start)
     pretrained = config.backbone is not None and config.backbone.pretrained is not None
     fill_from_run(experiment.model, start.path, keeps_backbone=pretrained)
 

@@ -49,7 +49,7 @@ def open_backbone(
         torch.manual_seed(config.seed)
         backbone = build_backbone(settings)
         if settings.pretrained is not None:
-            load_pretrained(backbone, config)
+            load_pretrained(backbone, settings)
         elif not random:
             raise ConfigError(
                 f"{source}: backbone.pretrained is null, so its features would be meaningless; "

@@ -5,9 +5,10 @@ from pathlib import Path
 from torch import Tensor
 
 from mmad.checkpoint import hash_state
+from mmad.config.backbones.family import BackboneFamilySettings
 from mmad.config.base import changed
 from mmad.config.reading import load_any_config
-from mmad.config.run import AnyConfig, AnyRun
+from mmad.config.run import AnyRun
 from mmad.engine.runs.folder import RunFolder
 from mmad.engine.runs.load import run_weights
 from mmad.models.backbones.contract import Backbone
@@ -44,14 +45,12 @@ def settle_backbone(config: AnyRun, *, started: RunFolder | None = None) -> AnyR
     return changed(config, backbone=settled)
 
 
-def load_pretrained(backbone: Backbone, config: AnyConfig) -> LoadReport:
-    """Load ``backbone.pretrained`` into the backbone: a file, a Hub id, or a run of any task, with
-    its adapters.
+def load_pretrained(backbone: Backbone, settings: BackboneFamilySettings) -> LoadReport:
+    """Load ``pretrained`` of the settings into the backbone: a file, a Hub id, or a run of any
+    task, with its adapters.
 
     Raises: CheckpointError if the weights cannot be read or do not fit.
     """
-    settings = config.backbone
-    assert settings is not None
     assert settings.pretrained is not None
     run = RunFolder(Path(settings.pretrained))
     if not run.config.is_file():
