@@ -6,19 +6,25 @@ from typing import Any
 
 from mmad.errors import ConfigError
 
-# The key, in a YAML file, of the file whose settings it starts from, relative to its folder.
+# The key, in a YAML file, of the file whose settings it starts from: relative to its folder, or a
+# shipped one.
 EXTENDS = "extends"
 
-Read = Callable[[Path], Mapping[str, Any]]
 
-
-def extended(content: Mapping[str, Any], source: Path, *, read: Read) -> dict[str, Any]:
+def extended(
+    content: Mapping[str, Any],
+    source: Path,
+    *,
+    read: Callable[[Path], Mapping[str, Any]],
+    find: Callable[[str], Path],
+) -> dict[str, Any]:
     """The settings of a file over those of the file that it extends, which may extend another.
 
     Args:
         content: Settings of the file.
         source: The file.
         read: Reads the settings of a file, without those that it extends.
+        find: Finds a file that is not in the folder, or raises ConfigError.
 
     Raises: ConfigError if a file to extend is missing, or extends itself in the end.
     """
@@ -29,10 +35,13 @@ def extended(content: Mapping[str, Any], source: Path, *, read: Read) -> dict[st
         if not isinstance(named, str):
             raise ConfigError(f"{files[-1]}: {EXTENDS}: expected a file, found {named!r:.40}")
         file = (files[-1].parent / named).resolve()
+        if not file.is_file():
+            try:
+                file = find(named).resolve()
+            except ConfigError as error:
+                raise ConfigError(f"{files[-1]}: {EXTENDS}: {error}") from None
         if file in files:
             raise ConfigError(f"{files[-1]}: {EXTENDS}: {named} extends this file in turn")
-        if not file.is_file():
-            raise ConfigError(f"{files[-1]}: {EXTENDS}: there is no {file}")
         files.append(file)
         result = merged(read(file), result)
     return result

@@ -64,7 +64,7 @@ def read_settings(source: Path) -> dict[str, Any]:
 
     Raises: ConfigError if a file contains no settings.
     """
-    return extended(_own_settings(source), source, read=_own_settings)
+    return extended(_own_settings(source), source, read=_own_settings, find=find_config)
 
 
 def _own_settings(source: Path) -> dict[str, Any]:

@@ -29,6 +29,20 @@ def smoke_config(config: AnyConfig, *, data: Path) -> AnyConfig:
     All kinds of modules stay. The videos, clips or features are the first of the config's own data;
     if missing, synthetic ones (features of a random backbone), written to the folder ``data``.
     """
+    if isinstance(config, FeatureRun):
+        places = _feature_places(config, data)
+    elif isinstance(config, VideoRun):
+        places = _video_places(config, data)
+    else:
+        places = _clip_places(config, data)
+        clips = Path(places.get("clips", config.data.clips))
+        places |= _flow_place(config, clips, data)
+    tiny = tiny_config(config)
+    return tiny.model_copy(update={"data": tiny.data.model_copy(update=places)})
+
+
+def tiny_config(config: AnyConfig) -> AnyConfig:
+    """The settings of `smoke_config`, on the config's own data."""
     short: dict[str, Any] = {
         "start": None,
         "epochs": 1,
@@ -39,24 +53,19 @@ def smoke_config(config: AnyConfig, *, data: Path) -> AnyConfig:
         "accumulate": 1,
     }
     update: dict[str, Any] = {"training": config.training.model_copy(update=short)}
+    few: dict[str, Any] = {"num_workers": 0}
     if isinstance(config, DetectionRun):
         update["detector"] = config.detector.tiny()
+        few["max_videos"] = 2
     if isinstance(config, FeatureRun):
-        few: dict[str, Any] = {"max_videos": 2, "window_steps": 64, "num_workers": 0}
-        few |= _feature_places(config, data)
+        few["window_steps"] = 64
     else:
-        update["backbone"], side = config.backbone.tiny()
-        few = {"image_size": side, "num_workers": 0}
+        update["backbone"], few["image_size"] = config.backbone.tiny()
         if isinstance(config, VideoRun):
-            few |= {
-                "max_videos": 2,
-                "window_frames": 4 * update["backbone"].clip_frames,
-            } | _video_places(config, data)
+            few["window_frames"] = 4 * update["backbone"].clip_frames
         else:
             update["heads"] = config.heads.tiny()
             few |= {"max_clips": 2, "test_image_size": None, "test_short_side": None}
-            few |= _clip_places(config, data)
-            few |= _flow_place(config, Path(few.get("clips", config.data.clips)), data)
     update["data"] = config.data.model_copy(update=few)
     return config.model_copy(update=update)
 

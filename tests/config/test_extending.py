@@ -44,6 +44,11 @@ def test_a_group_of_another_name_is_another_one(base: Path, tmp_path: Path) -> N
     assert config.backbone.size == load_config(base).backbone.size
 
 
+def test_a_shipped_config_is_extended_from_anywhere(tmp_path: Path) -> None:
+    one = write(tmp_path / "one.yaml", {"extends": "configs/tia_videomae_s.yaml", "seed": 9})
+    assert load_config(one) == load_config("configs/tia_videomae_s.yaml", overrides=["seed=9"])
+
+
 def test_paths_of_each_file_start_where_it_says(
     base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -60,7 +65,7 @@ def test_paths_of_each_file_start_where_it_says(
 @pytest.mark.parametrize(
     ("extends", "message"),
     [
-        ("nowhere.yaml", r"one\.yaml: extends: there is no .*nowhere\.yaml"),
+        ("nowhere.yaml", r"one\.yaml: extends: nowhere\.yaml: there is no such config"),
         ("one.yaml", r"one\.yaml: extends: one\.yaml extends this file in turn"),
         ("circle.yaml", r"circle\.yaml: extends: one\.yaml extends this file in turn"),
         (["base.yaml"], r"extends: expected a file, found \['base\.yaml'\]"),

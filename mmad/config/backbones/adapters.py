@@ -37,11 +37,17 @@ def _odd(value: int) -> int:
 OddKernel = Annotated[int, Field(ge=1), AfterValidator(_odd)]
 
 
+_TEMPORAL_POINTWISE = (
+    "point-wise convolution after the temporal one, as in AdaTAD's code; false: as the equation"
+)
+
+
 class TIASettings(_Bottleneck):
     """AdaTAD's temporal-informative adapter (paper, Eq. 2)."""
 
     name: Literal["tia"] = "tia"
     temporal_kernel: OddKernel = Field(3, description="steps")
+    temporal_pointwise: bool = Field(True, description=_TEMPORAL_POINTWISE)
 
 
 class DSTASettings(_Bottleneck):
@@ -49,6 +55,7 @@ class DSTASettings(_Bottleneck):
 
     name: Literal["dsta"] = "dsta"
     temporal_kernel: OddKernel = Field(3, description="steps")
+    temporal_pointwise: bool = Field(True, description=_TEMPORAL_POINTWISE)
     spatial_kernel: OddKernel = Field(3, description="tokens")
     spatial_pointwise: bool = Field(
         True, description="point-wise convolution after the spatial one"

@@ -49,14 +49,12 @@ class TemporalDepthwiseConv(nn.Module):
 
 
 class TemporalPath(nn.Module):
-    """Temporal depth-wise convolution, then a point-wise one."""
+    """Temporal depth-wise convolution, optionally followed by a point-wise one."""
 
-    def __init__(self, channels: int, *, kernel_size: int = 3) -> None:
+    def __init__(self, channels: int, *, kernel_size: int, pointwise: bool) -> None:
         super().__init__()
         self.depthwise = TemporalDepthwiseConv(channels, kernel_size=kernel_size)
-        self.pointwise = nn.Linear(channels, channels)
-        nn.init.normal_(self.pointwise.weight, std=math.sqrt(2.0 / channels))
-        nn.init.zeros_(self.pointwise.bias)
+        self.pointwise = _pointwise(channels) if pointwise else nn.Identity()
 
     def forward(self, x_LSC: Tensor, video_of_step_L: Tensor) -> Tensor:
         """Temporal context of each token, same shape."""
@@ -73,10 +71,7 @@ class SpatialPath(nn.Module):
         )
         nn.init.normal_(self.depthwise.weight, std=math.sqrt(2.0 / kernel_size**2))
         nn.init.zeros_(self.depthwise.bias)  # type: ignore[arg-type]
-        self.pointwise = nn.Linear(channels, channels) if pointwise else nn.Identity()
-        if isinstance(self.pointwise, nn.Linear):
-            nn.init.normal_(self.pointwise.weight, std=math.sqrt(2.0 / channels))
-            nn.init.zeros_(self.pointwise.bias)
+        self.pointwise = _pointwise(channels) if pointwise else nn.Identity()
 
     def forward(self, x_LSC: Tensor, grid_hw: tuple[int, int]) -> Tensor:
         """Spatial context of each token, same shape."""
@@ -84,6 +79,13 @@ class SpatialPath(nn.Module):
         x_LCHW = rearrange(x_LSC, "l (h w) c -> l c h w", h=grid_hw[0])
         y_LCHW = self.depthwise(x_LCHW)
         return self.pointwise(rearrange(y_LCHW, "l c h w -> l (h w) c"))
+
+
+def _pointwise(channels: int) -> nn.Linear:
+    layer = nn.Linear(channels, channels)
+    nn.init.normal_(layer.weight, std=math.sqrt(2.0 / channels))
+    nn.init.zeros_(layer.bias)
+    return layer
 
 
 def _down(width: int, channels: int) -> nn.Linear:
@@ -132,12 +134,29 @@ class StandardAdapter(Adapter):
 
 
 class TemporalInformationAdapter(Adapter):
-    """TIA of AdaTAD: the bottleneck of the standard adapter with temporal context, Eq. 2."""
+    """TIA of AdaTAD: the bottleneck of the standard adapter with temporal context, Eq. 2.
 
-    def __init__(self, width: int, *, channels: int, temporal_kernel: int = 3) -> None:
+    Args:
+        width: D.
+        channels: C.
+        temporal_kernel: Kernel of the temporal convolution, in steps.
+        temporal_pointwise: Whether a point-wise convolution follows the temporal one, as in
+            AdaTAD's code, and not in the equation.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        *,
+        channels: int,
+        temporal_kernel: int = 3,
+        temporal_pointwise: bool = True,
+    ) -> None:
         super().__init__()
         self.down = _down(width, channels)
-        self.temporal = TemporalPath(channels, kernel_size=temporal_kernel)
+        self.temporal = TemporalPath(
+            channels, kernel_size=temporal_kernel, pointwise=temporal_pointwise
+        )
         self.reach_steps = temporal_kernel // 2
         self.up = _up(channels, width)
         self.alpha = nn.Parameter(torch.ones(1))
@@ -162,6 +181,7 @@ class DualPathAdapter(Adapter):
         width: D.
         channels: C.
         temporal_kernel: Kernel of the temporal convolution, in steps.
+        temporal_pointwise: Whether a point-wise convolution follows the temporal one.
         spatial_kernel: Kernel of the spatial convolution, in tokens; the paper's text says 1x1, its
             introduction a depth-wise 2D convolution.
         spatial_pointwise: Whether a point-wise convolution follows the spatial one.
@@ -176,6 +196,7 @@ class DualPathAdapter(Adapter):
         *,
         channels: int,
         temporal_kernel: int = 3,
+        temporal_pointwise: bool = True,
         spatial_kernel: int = 3,
         spatial_pointwise: bool = True,
         shared_down: bool = True,
@@ -184,7 +205,9 @@ class DualPathAdapter(Adapter):
         super().__init__()
         self.down = _down(width, channels)
         self.down_spatial = None if shared_down else _down(width, channels)
-        self.temporal = TemporalPath(channels, kernel_size=temporal_kernel)
+        self.temporal = TemporalPath(
+            channels, kernel_size=temporal_kernel, pointwise=temporal_pointwise
+        )
         self.reach_steps = temporal_kernel // 2
         self.spatial = SpatialPath(
             channels, kernel_size=spatial_kernel, pointwise=spatial_pointwise

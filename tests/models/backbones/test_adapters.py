@@ -30,6 +30,48 @@ def test_number_of_trainable_parameters(adapter: str, small: int, base: int) -> 
     assert {"standard": 890_508, "tia": 1_006_860}.get(adapter, small) == small
 
 
+DOWN, UP, PATHS_UP = 384 * 96 + 96, 96 * 384 + 384, 2 * 96 * 384 + 384
+TEMPORAL, SPATIAL_1, POINTWISE = 3 * 96 + 96, 96 + 96, 96 * 96 + 96
+
+
+@pytest.mark.parametrize(
+    ("settings", "block", "mebi"),
+    [
+        ({"name": "tia", "temporal_pointwise": False}, DOWN + UP + 1 + TEMPORAL, 0.854),
+        (
+            {"name": "dsta", "spatial_kernel": 1, "spatial_pointwise": False}
+            | {"temporal_pointwise": False},
+            DOWN + PATHS_UP + 3 + TEMPORAL + SPATIAL_1,
+            1.278,
+        ),
+        (
+            {"name": "dsta", "spatial_kernel": 1, "spatial_pointwise": False},
+            DOWN + PATHS_UP + 3 + TEMPORAL + POINTWISE + SPATIAL_1,
+            1.384,
+        ),
+        (
+            {"name": "dsta", "spatial_kernel": 1},
+            DOWN + PATHS_UP + 3 + TEMPORAL + SPATIAL_1 + 2 * POINTWISE,
+            1.491,
+        ),
+        (
+            {"name": "dsta_180"},
+            2 * DOWN + (PATHS_UP - 384) + 3 + TEMPORAL + POINTWISE + SPATIAL_1,
+            1.803,
+        ),
+    ],
+    ids=["eq 2", "eq 3", "eq 3, AdaTAD's path", "1x1", "Table 4"],
+)
+def test_other_readings_of_the_equations(
+    settings: dict[str, object], block: int, mebi: float
+) -> None:
+    """On VideoMAE-S: as printed, or with the point-wise convolutions of AdaTAD's code."""
+    with torch.device("meta"):
+        found = num_trainable(backbone("small", adapter=settings))
+    assert found == 12 * block
+    assert round(found / 2**20, 3) == mebi
+
+
 @pytest.mark.parametrize("adapter", ["standard", "tia", "dsta", "dsta_180"])
 def test_new_adapter_is_the_identity(adapter: str) -> None:
     clips = torch.randn(2, 3, 16, 32, 32)
