@@ -1,16 +1,18 @@
 """Output of ``mmad eval`` on predictions of emotions."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import typer
 from rich.console import Console
 
-from mmad.annotations.emotions.lists import of_subset, read_emotions
+from mmad.annotations.emotions.lists import of_subset, read_emotion_lists
 from mmad.cli._inputs import annotations_of_run, run_of, subset_of
 from mmad.cli._labels import common_labels_of_clips
-from mmad.errors import AnnotationError, PredictionError
+from mmad.errors import PredictionError
 from mmad.evaluation.emotions.metrics import (
     EmotionReport,
     emotion_json,
@@ -56,6 +58,67 @@ def score_emotions(
     Raises: PredictionError if a file occurs twice or does not fit the annotations, and
     AnnotationError if these cannot be read.
     """
+    read = read_emotion_models(files, options)
+    labels, num_left_out = read.labels, read.num_left_out
+    if num_left_out:
+        typer.echo(
+            f"warning: {num_left_out} of {num_left_out + len(read.videos)} annotated videos have "
+            "no prediction and are left out (--only-predicted)"
+        )
+    reports = read.each(partial(evaluate_emotions, labels=labels))
+    _print(console, reports, labels=labels, details=options.details)
+    content: dict[str, object] = {
+        "files": {name: emotion_json(one, labels=labels) for name, one in reports.items()},
+        "videos_left_out": num_left_out,
+    }
+    if options.details:
+        content["videos"] = read.each(partial(videos_json, labels=labels))
+    return content
+
+
+_Found = TypeVar("_Found")
+
+
+@dataclass(frozen=True, eq=False)
+class EmotionModels:
+    """Predictions of one or several models, and the annotated videos.
+
+    Attributes:
+        files: File of each model.
+        predictions: Predictions by the name of the model, in the same order.
+        videos: Videos to score.
+        num_left_out: Number of annotated videos without a prediction, with ``only_predicted``.
+        labels: Label set of the actions.
+    """
+
+    files: Sequence[Path]
+    predictions: dict[str, EmotionPredictions]
+    videos: list[EmotionRecord]
+    num_left_out: int
+    labels: LabelMap
+
+    def each(
+        self, make: Callable[[EmotionPredictions, Sequence[EmotionRecord]], _Found]
+    ) -> dict[str, _Found]:
+        """What ``make`` gives for the predictions of each model, by its name.
+
+        Raises: PredictionError, with the file, if predictions do not fit the videos.
+        """
+        found = {}
+        for (name, predictions), path in zip(self.predictions.items(), self.files, strict=True):
+            try:
+                found[name] = make(predictions, self.videos)
+            except PredictionError as error:
+                raise PredictionError(f"{path}: {error}") from None
+        return found
+
+
+def read_emotion_models(files: Sequence[Path], options: EmotionOptions) -> EmotionModels:
+    """The predictions in ``files`` with the annotated videos.
+
+    Raises: PredictionError if a file occurs twice or cannot be read, AnnotationError if the
+    annotations cannot be read.
+    """
     if repeated := sorted({str(path) for path in files if files.count(path) > 1}):
         raise PredictionError(f"{', '.join(repeated)}: passed twice; expected a file a method")
     labels = common_labels_of_clips(files, options.labels)
@@ -65,27 +128,7 @@ def score_emotions(
         for name, path in zip(_names(files), files, strict=True)
     }
     scored = _predicted(videos, found) if options.only_predicted else videos
-    if num_left_out := len(videos) - len(scored):
-        typer.echo(
-            f"warning: {num_left_out} of {len(videos)} annotated videos have no prediction and are "
-            "left out (--only-predicted)"
-        )
-    reports = {}
-    for (name, predictions), path in zip(found.items(), files, strict=True):
-        try:
-            reports[name] = evaluate_emotions(predictions, scored, labels=labels)
-        except PredictionError as error:
-            raise PredictionError(f"{path}: {error}") from None
-    _print(console, reports, labels=labels, details=options.details)
-    content: dict[str, object] = {
-        "files": {name: emotion_json(one, labels=labels) for name, one in reports.items()},
-        "videos_left_out": num_left_out,
-    }
-    if options.details:
-        content["videos"] = {
-            name: videos_json(one, scored, labels=labels) for name, one in found.items()
-        }
-    return content
+    return EmotionModels(files, found, scored, len(videos) - len(scored), labels)
 
 
 def _print(
@@ -114,11 +157,7 @@ def _annotated(first: Path, options: EmotionOptions, *, labels: LabelMap) -> lis
     """The annotated videos of the subset."""
     lists = [str(path) for path in options.annotations or annotations_of_run(first)]
     subset = options.subset or subset_of(first)
-    videos = [video for path in lists for video in read_emotions(path, labels=labels)]
-    ids = [video.video_id for video in videos]
-    if len(set(ids)) < len(ids):
-        twice = next(name for name in ids if ids.count(name) > 1)
-        raise AnnotationError(f"{lists[-1]}: video {twice} is in two of the lists; keep one")
+    videos = read_emotion_lists(lists, labels=labels)
     return of_subset(videos, subset, source=", ".join(lists))
 
 

@@ -7,6 +7,7 @@ authors have not released files, so the columns are our own.
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,6 +92,22 @@ def read_emotions(
             "label file"
         ) from None
     return found.videos
+
+
+def read_emotion_lists(
+    paths: Sequence[str | Path], *, labels: LabelMap
+) -> tuple[EmotionRecord, ...]:
+    """All videos of several lists, see `parse_emotions`.
+
+    Raises: AnnotationError with everything that is wrong with a list, or if a video is in two.
+    """
+    videos = tuple(video for path in paths for video in read_emotions(path, labels=labels))
+    times = Counter(video.video_id for video in videos)
+    if repeated := [name for name, number in times.items() if number > 1]:
+        raise AnnotationError(
+            f"{paths[-1]}: video {repeated[0]} is in two of the lists; mmad data check names all"
+        )
+    return videos
 
 
 def parse_emotions(path: str | Path, *, labels: LabelMap, subset: str | None = None) -> EmotionList:

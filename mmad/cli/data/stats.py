@@ -1,6 +1,5 @@
 """``mmad data stats``: size, durations, overlap and class counts of annotations."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -11,7 +10,7 @@ import typer
 from mmad.annotations.attach import read_subjects, with_subjects
 from mmad.annotations.description.comparison import facts_of_clips
 from mmad.annotations.elan_reader import ElanChoice
-from mmad.annotations.emotions.lists import read_emotions
+from mmad.annotations.emotions.lists import read_emotion_lists
 from mmad.annotations.emotions.statistics import describe_emotions
 from mmad.annotations.formats import (
     attach_subjects,
@@ -40,7 +39,6 @@ from mmad.cli.data._options import (
     open_console,
     write_numbers,
 )
-from mmad.errors import AnnotationError
 from mmad.labels import LabelMap
 from mmad.report.comparison_table import comparison_table
 from mmad.report.data_tables import class_counts_table, lengths_table, overlap_table, size_table
@@ -138,13 +136,7 @@ def _emotion_statistics(
     lists: Sequence[Path], *, videos: Path | None, subjects: Path | None, labels: LabelMap
 ) -> dict[str, object]:
     """Print the statistics of lists of videos with emotions; returns their JSON."""
-    found = tuple(video for path in lists for video in read_emotions(path, labels=labels))
-    if repeated := [
-        name for name, times in Counter(v.video_id for v in found).items() if times > 1
-    ]:
-        raise AnnotationError(
-            f"{lists[-1]}: video {repeated[0]} is in two of the lists; mmad data check names all"
-        )
+    found = read_emotion_lists(lists, labels=labels)
     if videos is not None:
         from mmad.annotations.emotions.check import measured
 

@@ -13,6 +13,7 @@ from mmad.cli.figures.detectors import (
     false_positives,
     sensitivity,
 )
+from mmad.cli.figures.emotions import emotion_shares, emotions
 from mmad.cli.figures.recognisers import coefficients, confusion, features, probabilities
 from mmad.cli.figures.videos import samples, temporal_gradient
 from mmad.errors import MmadError
@@ -53,5 +54,6 @@ for command in (
     *(class_ratio, durations, label_tree),
     *(detections, false_positives, false_negatives, sensitivity),
     *(probabilities, features, confusion, coefficients),
+    *(emotions, emotion_shares),
 ):
     app.command()(command)

@@ -14,6 +14,7 @@ from mmad.evaluation.clips.recognition import (
     with_suffix,
 )
 from mmad.evaluation.clips.scores import RecognitionScores, to_recognitions
+from mmad.evaluation.examples import gain_over_others, in_turn
 from mmad.labels import LabelMap
 from mmad.structures import ClipRecord, Floats, Ints
 
@@ -111,16 +112,8 @@ def choose_examples(
     if len(recognisers) > 1:
         gain = first[each, truth] - recognisers[1].scores["action"][each, truth]
     else:
-        others = first.copy()
-        others[each, truth] = 0
-        gain = first[each, truth] - others.max(axis=1, initial=0)
-    chosen: list[int] = []
-    orders = [np.argsort(sign * gain, kind="stable").tolist() for sign in (-1, 1)]
-    while len(chosen) < min(count, len(clips)):
-        free = [row for row in orders[len(chosen) % 2] if row not in chosen]
-        shown = {truth[row] for row in chosen}
-        chosen.append(next((row for row in free if truth[row] not in shown), free[0]))
-    return chosen
+        gain = gain_over_others(first, truth)
+    return in_turn(gain, truth, count=count)
 
 
 def shares_of_rows(confusion: Ints) -> Floats:

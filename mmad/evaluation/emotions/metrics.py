@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mmad.errors import AnnotationError, PredictionError, raise_problems
 from mmad.evaluation.emotions.predictions import EmotionPredictions
+from mmad.evaluation.examples import gain_over_others, in_turn
 from mmad.labels import EMOTIONS, LabelMap
 from mmad.structures import EmotionRecord, Floats, Ints
 
@@ -194,23 +195,85 @@ def emotion_json(report: EmotionReport, *, labels: LabelMap) -> dict[str, object
     }
 
 
+@dataclass(frozen=True, eq=False)
+class PredictedVideo:
+    """What a model predicts for an annotated video.
+
+    Attributes:
+        video: The annotated video.
+        emotion: Index of the predicted emotion.
+        emotion_scores: Score of each emotion, (5,).
+        actions: Indices of the predicted actions, those with a score of `ACTION_THRESHOLD` or more.
+        action_scores: Score of each action that has one.
+    """
+
+    video: EmotionRecord
+    emotion: int
+    emotion_scores: Floats
+    actions: tuple[int, ...]
+    action_scores: dict[int, float]
+
+
+def predicted_videos(
+    predictions: EmotionPredictions, videos: Sequence[EmotionRecord]
+) -> list[PredictedVideo]:
+    """What Figs. 8 and 9 show of each video.
+
+    Raises: as `evaluate_emotions`.
+    """
+    rows = rows_of_videos(predictions, videos)
+    found = []
+    for video, row in zip(videos, rows.tolist(), strict=True):
+        scores = dict(
+            zip(
+                predictions.action_labels.tolist(),
+                predictions.action_scores[row].tolist(),
+                strict=True,
+            )
+        )
+        found.append(
+            PredictedVideo(
+                video,
+                emotion=int(predictions.emotions[row]),
+                emotion_scores=predictions.emotion_scores[row],
+                actions=tuple(label for label in scores if scores[label] >= ACTION_THRESHOLD),
+                action_scores=scores,
+            )
+        )
+    return found
+
+
 def videos_json(
     predictions: EmotionPredictions, videos: Sequence[EmotionRecord], *, labels: LabelMap
 ) -> dict[str, dict[str, object]]:
     """By video, what Figs. 8 and 9 show: probabilities of the emotions, and annotated and predicted
     actions.
     """
-    content: dict[str, dict[str, object]] = {}
-    rows = rows_of_videos(predictions, videos)
-    for video, row in zip(videos, rows.tolist(), strict=True):
-        predicted = predictions.action_labels[predictions.action_scores[row] >= ACTION_THRESHOLD]
-        content[video.video_id] = {
-            "emotion": EMOTIONS.names[video.emotion or 0],
-            "predicted_emotion": EMOTIONS.names[int(predictions.emotions[row])],
-            "emotion_scores": dict(
-                zip(EMOTIONS.names, predictions.emotion_scores[row].tolist(), strict=True)
-            ),
-            "actions": [labels.names[label] for label in video.actions],
-            "predicted_actions": [labels.names[label] for label in predicted.tolist()],
+    return {
+        one.video.video_id: {
+            "emotion": EMOTIONS.names[one.video.emotion or 0],
+            "predicted_emotion": EMOTIONS.names[one.emotion],
+            "emotion_scores": dict(zip(EMOTIONS.names, one.emotion_scores.tolist(), strict=True)),
+            "actions": [labels.names[label] for label in one.video.actions],
+            "predicted_actions": [labels.names[label] for label in one.actions],
         }
-    return content
+        for one in predicted_videos(predictions, videos)
+    }
+
+
+def choose_videos(models: Sequence[Sequence[PredictedVideo]], *, count: int) -> list[int]:
+    """Places of the most telling videos, at most ``count``, no two of one emotion while there are
+    others.
+
+    In turn those for which the last model is better and worse than the others: by the difference
+    to their mean in the probability of the annotated emotion, or of one model alone by this and
+    the likeliest other.
+    """
+    truth = np.array([one.video.emotion for one in models[-1]], dtype=np.int64)
+    each = np.arange(len(truth))
+    *others, last = [np.stack([one.emotion_scores for one in videos]) for videos in models]
+    if others:
+        gain = last[each, truth] - np.mean(others, axis=0)[each, truth]
+    else:
+        gain = gain_over_others(last, truth)
+    return in_turn(gain, truth, count=count)

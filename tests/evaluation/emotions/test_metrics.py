@@ -6,9 +6,12 @@ from sklearn import metrics as sklearn_metrics
 
 from mmad.errors import AnnotationError, PredictionError
 from mmad.evaluation.emotions.metrics import (
+    PredictedVideo,
     action_table,
     average_precision,
+    choose_videos,
     evaluate_emotions,
+    predicted_videos,
     videos_json,
 )
 from mmad.evaluation.emotions.predictions import EmotionPredictions
@@ -118,3 +121,23 @@ def test_what_figures_8_and_9_show() -> None:
     assert one["emotion_scores"] == dict(zip(EMOTIONS.names, scores[0], strict=True))
     assert one["actions"] == [MA52.names[9], MA52.names[32]]
     assert one["predicted_actions"] == [MA52.names[0], MA52.names[9]]
+
+
+def test_videos_of_the_largest_gain_and_loss_in_turn() -> None:
+    """The last model against the mean of the others: gains 0.5, -0.3, 0.2 and 0.4."""
+    truth = [JOY, SADNESS, FEAR, JOY]
+    videos = [EmotionRecord(str(n), one, (), "val") for n, one in enumerate(truth)]
+    none = np.zeros((4, 0)), np.array([])
+
+    def model(right: list[float]) -> list[PredictedVideo]:
+        scores = np.zeros((4, 5))
+        scores[np.arange(4), truth] = right
+        found = EmotionPredictions(tuple(video.video_id for video in videos), scores, *none)
+        return predicted_videos(found, videos)
+
+    face, body = model([0.1, 0.6, 0.1, 0.2]), model([0.3, 0.8, 0.1, 0.2])
+    full = model([0.7, 0.4, 0.3, 0.6])
+    assert choose_videos([face, body, full], count=4) == [0, 1, 2, 3]  # 3 is of joy, as 0
+    assert choose_videos([face, body, full], count=2) == [0, 1]
+    # One alone: 0.7, 0.4, 0.3 and 0.6 above the others, which are 0.
+    assert choose_videos([full], count=3) == [0, 2, 1]
