@@ -83,6 +83,7 @@ class VideoRun(RunConfig):
         """As in `Settings`."""
         yield from super().problems()
         yield from self.backbone.problems_of_images(self.data.image_hw)
+        yield from self.backbone.problems_of_steps()
         if self.backbone.reads_flow:
             yield "backbone.flow_stack is for recognition; a detector reads RGB images"
         clip = self.backbone.clip_frames

@@ -1,7 +1,5 @@
 """The whole network of a run, from its settings."""
 
-from dataclasses import replace
-
 import torch
 
 from mmad.config.recognition import RecognitionConfig
@@ -51,10 +49,10 @@ def build_recogniser(config: RecognitionConfig, *, labels: LabelMap) -> Recognis
     if has_flow and config.heads.flow_weights == "separate":
         flow_backbone = build_backbone(config.backbone)
     concatenate = has_flow and config.heads.flow_fusion == "concat"
-    width = backbone.spec.channels * (2 if concatenate else 1)
+    spec = backbone.spec.of_two_streams if concatenate else backbone.spec
     return Recogniser(
         backbone,
-        build_heads(config, spec=replace(backbone.spec, channels=width), labels=labels),
+        build_heads(config, spec=spec, labels=labels),
         num_streams=2 if has_flow else 1,
         flow_backbone=flow_backbone,
         concatenate=concatenate,

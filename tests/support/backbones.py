@@ -7,12 +7,12 @@ from mmad.config.backbones.videomae import VideoMAESettings
 from mmad.config.reading import parse_config
 from mmad.config.run import DetectionRun
 from mmad.models.backbones.families import build_backbone
-from mmad.models.backbones.videomae.network import VideoMAE
+from mmad.models.backbones.plain_vit import PlainViT
 
 TINY = {"width": 16, "depth": 2, "num_heads": 2}
 
 
-def backbone(size: object = TINY, **settings: object) -> VideoMAE:
+def backbone(size: object = TINY, **settings: object) -> PlainViT:
     content = {
         "data": {"annotations": "a", "videos": "v"},
         "backbone": {"size": size, "position_image_size": 32, **settings},
@@ -22,7 +22,7 @@ def backbone(size: object = TINY, **settings: object) -> VideoMAE:
     return build_backbone(parse_config(content, source="test").backbone)
 
 
-def steps(model: VideoMAE, clips: torch.Tensor, videos: torch.Tensor) -> torch.Tensor:
+def steps(model: PlainViT, clips: torch.Tensor, videos: torch.Tensor) -> torch.Tensor:
     return model.pool_steps(model(clips, videos))
 
 
@@ -32,7 +32,7 @@ def randomize(model: torch.nn.Module) -> None:
             torch.nn.init.normal_(parameter, std=0.3)
 
 
-def random_backbone(config: DetectionRun) -> VideoMAE:
+def random_backbone(config: DetectionRun) -> PlainViT:
     """With adapters that do something."""
     torch.manual_seed(0)
     assert config.backbone is not None
@@ -43,7 +43,7 @@ def random_backbone(config: DetectionRun) -> VideoMAE:
     return backbone
 
 
-def perturbed_backbone(seed: int = 0, **settings: object) -> VideoMAE:
+def perturbed_backbone(seed: int = 0, **settings: object) -> PlainViT:
     torch.manual_seed(seed)
     values = {"size": TINY, "position_image_size": 32, "drop_path": 0.0, **settings}
     model = build_backbone(VideoMAESettings(**values)).eval()
@@ -53,5 +53,5 @@ def perturbed_backbone(seed: int = 0, **settings: object) -> VideoMAE:
     return model
 
 
-def official(model: VideoMAE) -> dict[str, Tensor]:
+def official(model: PlainViT) -> dict[str, Tensor]:
     return {name: value.clone() for name, value in model.state_dict().items()}

@@ -13,8 +13,8 @@ from mmad.cli.main import app
 from mmad.config.recognition import RecognitionConfig
 from mmad.engine.runs.pretrained import settle_backbone
 from mmad.errors import CheckpointError
+from mmad.models.backbones.plain_vit import PlainViT
 from mmad.models.backbones.videomae.hugging_face import hugging_face_names
-from mmad.models.backbones.videomae.network import VideoMAE
 from mmad.weights.export import write_hugging_face
 from mmad.weights.files import read_weights
 from mmad.weights.load import load_backbone
@@ -22,14 +22,14 @@ from support.backbones import TINY, official, perturbed_backbone
 from support.detector_checkpoints import actionformer_checkpoint, mmaction
 
 
-def features(model: VideoMAE) -> Tensor:
+def features(model: PlainViT) -> Tensor:
     generator = torch.Generator().manual_seed(5)
     clips = torch.randn(2, 3, 16, 32, 32, generator=generator)
     with torch.no_grad():
         return model.pool_steps(model(clips, torch.arange(2)))
 
 
-def hugging_face(model: VideoMAE, *, prefix: str, old: bool) -> dict[str, Tensor]:
+def hugging_face(model: PlainViT, *, prefix: str, old: bool) -> dict[str, Tensor]:
     names = hugging_face_names(model.state_dict())
     if not old:
         names = {

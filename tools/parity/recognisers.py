@@ -14,6 +14,7 @@ from parity.c3d import C3D
 from parity.common import Checks
 from parity.i3d import I3D
 from parity.manet import check_manet
+from parity.plain_vits import INTERNVIDEO2, UMT
 from parity.resnet2d import check_resnet2d
 from parity.slowfast import SLOWFAST
 from parity.timesformer import TIMESFORMER
@@ -52,4 +53,7 @@ NETWORKS: Mapping[tuple[str, str], Callable[[Mapping[str, Any]], Checks]] = {
     ("ResNet3dSlowFast", "SlowFastHead"): SLOWFAST.check,
     ("TimeSformer", "TimeSformerHead"): TIMESFORMER.check,
     ("C3D", "I3DHead"): C3D.check,
+    ("internvideo2", None): INTERNVIDEO2.check,
+    ("internvideo2_ap", None): INTERNVIDEO2.check,
+    ("umt", None): UMT.check,
 }

@@ -38,6 +38,14 @@ def _name(family: "type[BackboneFamilySettings]") -> str:
     return str(family.model_fields["name"].default)
 
 
+def _families() -> "list[type[BackboneFamilySettings]]":
+    """The settings of all families, which are at most two classes below their common base."""
+    below = BackboneFamilySettings.__subclasses__()
+    for parent in below:
+        below += [one for one in parent.__subclasses__() if one not in below]
+    return [family for family in below if "name" in family.model_fields]
+
+
 class BackboneFamilySettings(Settings):
     """Settings of a video network: its weights, and whether it is trained.
 
@@ -142,8 +150,7 @@ class BackboneFamilySettings(Settings):
             rest = {key: value for key, value in content.items() if key != "adapter"}
             if name in ("none", None):
                 return rest
-            families = BackboneFamilySettings.__subclasses__()
-            taking = [_name(family) for family in families if family.takes_adapters]
+            taking = [_name(family) for family in _families() if family.takes_adapters]
             raise ValueError(
                 f"adapter {name}: {_name(cls)} takes none; leave it out, or choose a backbone that "
                 f"does ({', '.join(taking)})"
@@ -159,6 +166,10 @@ class BackboneFamilySettings(Settings):
                 f"data.image_size {size} is not a multiple of {self.side_multiple} pixels, as "
                 f"backbone {_name(type(self))} needs"
             )
+
+    def problems_of_steps(self) -> Iterator[str]:
+        """The problem of reading steps, as detectors do, instead of whole clips, if any."""
+        return iter(())
 
     def problems_of_streams(self) -> Iterator[str]:
         """The problem of joining tokens of several streams before they are pooled, if any."""

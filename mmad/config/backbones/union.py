@@ -9,9 +9,11 @@ from mmad.config.backbones.bn_inception import BNInceptionSettings
 from mmad.config.backbones.c3d import C3DSettings
 from mmad.config.backbones.family import BackboneFamilySettings
 from mmad.config.backbones.i3d import I3DSettings
+from mmad.config.backbones.internvideo2 import InternVideo2Settings
 from mmad.config.backbones.resnet2d import ResNet2dSettings
 from mmad.config.backbones.slowfast import SlowFastSettings
 from mmad.config.backbones.timesformer import TimeSformerSettings
+from mmad.config.backbones.umt import UMTSettings
 from mmad.config.backbones.uniformer import UniFormerSettings
 from mmad.config.backbones.video_swin import VideoSwinSettings
 from mmad.config.backbones.videomae import VideoMAESettings
@@ -19,6 +21,8 @@ from mmad.config.base import named
 
 BackboneSettings = Annotated[
     Annotated[VideoMAESettings, Tag("videomae")]
+    | Annotated[InternVideo2Settings, Tag("internvideo2")]
+    | Annotated[UMTSettings, Tag("umt")]
     | Annotated[I3DSettings, Tag("i3d")]
     | Annotated[ResNet2dSettings, Tag("resnet2d")]
     | Annotated[VideoSwinSettings, Tag("video_swin")]

@@ -93,7 +93,8 @@ def describe_features(
 ) -> FeatureManifest:
     """The manifest of what will be extracted."""
     data, spec = source.data, source.backbone.spec
-    shape = [spec.channels]
+    of_clips = settings.mode == "windows" and settings.before_block is None
+    shape = [spec.vector_channels if of_clips else spec.channels]
     if settings.spatial == "tokens":
         shape = [*spec.grid_hw(data.image_hw), spec.channels]
     elif settings.spatial != "pooled":

@@ -10,6 +10,7 @@ from mmad.models.backbones.adapters import (
     StandardAdapter,
     TemporalInformationAdapter,
 )
+from mmad.models.backbones.blocks import BlockBackbone
 
 # Name in the settings -> module; the settings besides `name`, `ratio` and `blocks` are its
 # arguments.
@@ -42,3 +43,12 @@ def blocks_with_adapter(settings: AdapterSettings, *, depth: int) -> Sequence[in
             f"backbone.adapter.blocks: the backbone has blocks 0 to {depth - 1}, found {missing}"
         )
     return blocks
+
+
+def add_adapters(backbone: BlockBackbone, settings: AdapterSettings, *, width: int) -> None:
+    """Put new adapters behind the blocks of a backbone.
+
+    Raises: ConfigError if one is asked for in a block that does not exist.
+    """
+    for block in blocks_with_adapter(settings, depth=len(backbone.blocks)):
+        backbone.blocks[block].adapter = build_adapter(settings, width=width)

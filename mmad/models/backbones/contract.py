@@ -6,7 +6,7 @@ channels.
 
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
 from einops import rearrange
@@ -32,13 +32,14 @@ class BackboneSpec:
     """What the rest of the package may know of a video network.
 
     Attributes:
-        channels: Channels of a token.
+        channels: Channels of a token, and of a step.
         clip_frames: Frames of a clip, the input of one forward pass.
         frames_per_step: Frames that one step of the features stands for.
         side_multiple: Height and width of images must be multiples of this many pixels.
         num_blocks: Number of blocks before which tokens can be taken; 0 if there are none.
         pools_images: A step has one token, whatever the size of the images.
         images_per_frame: Images of which one frame consists: those of a stack of optical flow.
+        pooled_channels: Channels of the vector of a clip, where they are others than a token's.
         stages: Feature maps that `Backbone.forward_stages` gives, by name, from fine to coarse:
             conv2 to conv5 as in the tables of ResNets. The last one has the cells of the tokens.
     """
@@ -50,12 +51,24 @@ class BackboneSpec:
     num_blocks: int = 0
     pools_images: bool = False
     images_per_frame: int = 1
+    pooled_channels: int | None = None
     stages: Mapping[str, StageSpec] = field(default_factory=dict)
 
     @property
     def steps_per_clip(self) -> int:
         """T."""
         return self.clip_frames // self.frames_per_step
+
+    @property
+    def vector_channels(self) -> int:
+        """Channels of the vector of a clip."""
+        return self.channels if self.pooled_channels is None else self.pooled_channels
+
+    @property
+    def of_two_streams(self) -> "BackboneSpec":
+        """The spec of two such networks whose outputs are concatenated by channels."""
+        pooled = None if self.pooled_channels is None else 2 * self.pooled_channels
+        return replace(self, channels=2 * self.channels, pooled_channels=pooled)
 
     def grid_hw(self, image_hw: tuple[int, int]) -> tuple[int, int]:
         """Rows and columns of tokens in images of ``image_hw`` pixels."""

@@ -7,9 +7,11 @@ from mmad.models.backbones.bn_inception.build import FAMILY as BN_INCEPTION
 from mmad.models.backbones.c3d.build import FAMILY as C3D
 from mmad.models.backbones.contract import Backbone, BackboneFamily
 from mmad.models.backbones.i3d.build import FAMILY as I3D
+from mmad.models.backbones.internvideo2.build import FAMILY as INTERNVIDEO2
 from mmad.models.backbones.resnet2d.build import FAMILY as RESNET2D
 from mmad.models.backbones.slowfast.build import FAMILY as SLOWFAST
 from mmad.models.backbones.timesformer.build import FAMILY as TIMESFORMER
+from mmad.models.backbones.umt.build import FAMILY as UMT
 from mmad.models.backbones.uniformer.build import FAMILY as UNIFORMER
 from mmad.models.backbones.video_swin.build import FAMILY as VIDEO_SWIN
 from mmad.models.backbones.videomae.build import FAMILY as VIDEOMAE
@@ -17,6 +19,8 @@ from mmad.models.backbones.videomae.build import FAMILY as VIDEOMAE
 # Weights of a file are those of the first family that they fit.
 BACKBONES: Mapping[str, BackboneFamily] = {
     "videomae": VIDEOMAE,
+    "umt": UMT,  # after the network whose names it has
+    "internvideo2": INTERNVIDEO2,
     "resnet2d": RESNET2D,  # before networks that inflate its weights
     "i3d": I3D,
     "video_swin": VIDEO_SWIN,

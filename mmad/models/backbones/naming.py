@@ -36,6 +36,7 @@ class WeightNaming:
         rules: (pattern, replacement), applied to every name in this order.
         finish: Joins or reshapes tensors after renaming.
         mark_ndim: Dimensions of that tensor, where 2D and 3D networks have the same names.
+        condition: What else the tensors of its files must be, where networks share names.
     """
 
     name: str
@@ -43,11 +44,13 @@ class WeightNaming:
     rules: Rules = ()
     finish: Callable[[Renamed], Renamed] | None = None
     mark_ndim: int | None = None
+    condition: Callable[[Mapping[str, Tensor]], bool] = lambda tensors: True
 
     def fits(self, tensors: Mapping[str, Tensor]) -> bool:
         """Whether a file with these tensors is one of this project."""
         marked = (name for name in tensors if re.search(self.mark, name))
-        return any(self.mark_ndim in (None, tensors[name].ndim) for name in marked)
+        is_marked = any(self.mark_ndim in (None, tensors[name].ndim) for name in marked)
+        return is_marked and self.condition(tensors)
 
 
 def rename(name: str, rules: Rules) -> str:

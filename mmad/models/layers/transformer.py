@@ -62,13 +62,14 @@ class SelfAttention(nn.Module):
 
 
 class MLP(nn.Module):
-    """Two linear layers with an exact GELU between."""
+    """Two linear layers with a GELU between, exact or its approximation by a tanh."""
 
-    def __init__(self, width: int, *, hidden: int) -> None:
+    def __init__(self, width: int, *, hidden: int, approximate: bool = False) -> None:
         super().__init__()
+        self.approximate = "tanh" if approximate else "none"
         self.fc1 = nn.Linear(width, hidden)
         self.fc2 = nn.Linear(hidden, width)
 
     def forward(self, x: Tensor) -> Tensor:
         """Transformed tokens, same shape."""
-        return self.fc2(functional.gelu(self.fc1(x)))
+        return self.fc2(functional.gelu(self.fc1(x), approximate=self.approximate))

@@ -19,6 +19,9 @@ from mmad.weights.load import fill_backbone
 # What a family cannot be made without.
 REQUIRED = {"videomae": {"size": "small"}}
 NAMES = sorted(BACKBONES)
+# Weights of the first have names of the second, too: it says which tensors do not fit.
+SAME_NAMES = {("videomae", "umt")}
+TAKING = [name for name in NAMES if members(BackboneSettings)[name].takes_adapters]
 
 
 def tiny(name: str, **changes: object) -> tuple[BackboneFamilySettings, int]:
@@ -145,5 +148,49 @@ def test_its_own_weights_come_back_and_those_of_others_do_not(name: str) -> None
     assert not report.unexpected
     assert all(torch.equal(v, target.state_dict()[k]) for k, v in source.state_dict().items())
     for other in set(NAMES) - {name}:
-        with pytest.raises(CheckpointError, match=f"holds no .* in a known naming; found a {name}"):
+        found = f"holds no .* in a known naming; found a {name}"
+        if (name, other) in SAME_NAMES:
+            found = "does not fit"
+        with pytest.raises(CheckpointError, match=found):
             fill_backbone(made(other)[0], file)
+
+
+@pytest.mark.parametrize("adapter", ["standard", "tia", "dsta", "dsta_180"])
+@pytest.mark.parametrize("name", TAKING)
+def test_adapters_start_as_the_identity_and_are_all_that_is_trained(
+    name: str, adapter: str
+) -> None:
+    plain, side = made(name)
+    adapted, _ = made(name, adapter={"name": adapter})
+    fill_backbone(adapted, WeightFile("own", plain.state_dict(), "safetensors", "0" * 64))
+    images, videos = clips(plain, 2, side, side), torch.zeros(2, dtype=torch.long)
+    expected = plain(images, videos).tokens_NTSC
+    assert torch.equal(adapted(images, videos).tokens_NTSC, expected)
+    trained = {key for key, value in adapted.named_parameters() if value.requires_grad}
+    roles = adapted.roles()
+    assert trained == {key for key, role in roles.items() if role.role == "adapter"}
+    assert len(adapted.adapters()) == adapted.spec.num_blocks
+    for parameter in adapted.parameters():
+        if parameter.requires_grad:
+            torch.nn.init.normal_(parameter, std=0.3)
+    # Temporal adapters reach the clips beside; the standard one stays in a token.
+    joined, apart = (adapted(images, v).tokens_NTSC for v in (videos, torch.arange(2)))
+    assert (joined - expected).abs().max() > 1e-3
+    assert torch.equal(joined, apart) == (adapter == "standard")
+    assert adapted.context_clips() == (0 if adapter == "standard" else len(adapted.adapters()))
+
+
+@pytest.mark.parametrize("name", TAKING)
+def test_activations_that_are_recomputed_give_the_same_gradients(name: str) -> None:
+    gradients = []
+    for recomputed in (False, True):
+        backbone, side = made(name, freeze=False, drop_path=0, activation_checkpointing=recomputed)
+        backbone.train()
+        torch.manual_seed(1)
+        images = clips(backbone, 1, side, side)
+        tokens = backbone(images, torch.zeros(1, dtype=torch.long))
+        backbone.pool_steps(tokens).square().sum().backward()
+        gradients.append([p.grad for p in backbone.parameters() if p.grad is not None])
+    assert len(gradients[0]) == len(gradients[1]) > 20
+    for a, b in zip(*gradients, strict=True):
+        torch.testing.assert_close(a, b)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mmad.models.backbones.videomae.network import VideoMAE, VideoMAESize
+from mmad.models.backbones.plain_vit import PlainViT, ViTSize
 from support.backbones import backbone, randomize, steps
 
 
@@ -32,6 +32,6 @@ def test_checkpointing_changes_nothing() -> None:
 
 
 def test_size_with_its_own_patch() -> None:
-    model = VideoMAE(VideoMAESize(28, 1, 2, patch=14, mlp_ratio=48 / 11), position_image_size=28)
+    model = PlainViT(ViTSize(28, 1, 2, patch=14, mlp_ratio=48 / 11), position_image_size=28)
     assert steps(model, torch.randn(1, 3, 16, 28, 28), torch.tensor([0])).shape == (1, 8, 28)
     assert model.blocks[0].mlp.fc1.out_features == round(28 * 48 / 11)

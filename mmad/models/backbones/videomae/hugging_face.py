@@ -4,19 +4,31 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from mmad.errors import CheckpointError
 from mmad.models.backbones.naming import Rules, rename
+from mmad.models.backbones.plain_vit import PlainViT
 from mmad.models.backbones.videomae.naming import HUGGING_FACE_PAIRS, rule
-from mmad.models.backbones.videomae.network import TUBELET_FRAMES, VideoMAE
 
+# Layer scale and cosine attention.
+_NOT_IN_HUGGING_FACE = (".gamma_1", ".gamma_2", ".attn.scale")
 _TO_HUGGING_FACE: Rules = tuple(rule(*pair) for pair in HUGGING_FACE_PAIRS)
 
 
-def to_hugging_face(backbone: VideoMAE) -> tuple[dict[str, object], dict[str, Tensor]]:
-    """Content of its config.json, and its tensors under the names of transformers."""
+def to_hugging_face(backbone: PlainViT) -> tuple[dict[str, object], dict[str, Tensor]]:
+    """Content of its config.json, and its tensors under the names of transformers.
+
+    Raises: CheckpointError if the backbone has what that of transformers has not.
+    """
+    others = [name for name in backbone.state_dict() if name.endswith(_NOT_IN_HUGGING_FACE)]
+    if others:
+        raise CheckpointError(
+            f"transformers' VideoMAE has no layer scale and no cosine attention, but this run has "
+            f"{others[0]}; pass --trained-only for what was trained, in mmad's naming"
+        )
     return hugging_face_config(backbone), hugging_face_names(backbone.state_dict())
 
 
-def hugging_face_config(backbone: VideoMAE) -> dict[str, object]:
+def hugging_face_config(backbone: PlainViT) -> dict[str, object]:
     """The ``config.json`` of a `transformers.VideoMAEModel` with the backbone's dimensions."""
     size = backbone.size
     return {
@@ -30,8 +42,8 @@ def hugging_face_config(backbone: VideoMAE) -> dict[str, object]:
         "patch_size": size.patch,
         "num_channels": 3,
         "num_frames": backbone.spec.clip_frames,
-        "tubelet_size": TUBELET_FRAMES,
-        "qkv_bias": True,
+        "tubelet_size": backbone.spec.frames_per_step,
+        "qkv_bias": "blocks.0.attn.q_bias" in backbone.state_dict(),
         "hidden_act": "gelu",
         "layer_norm_eps": 1e-6,
         # With it the model has no norm after its last layer, as here.

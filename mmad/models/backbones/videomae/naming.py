@@ -1,7 +1,8 @@
 """Tensor names of VideoMAE in other projects.
 
-Our network uses the names of VideoMAE's own code. Sources: the state dicts of MCG-NJU/VideoMAE,
-mmaction2 1.1, transformers 4 and 5, OpenTAD (commit 3dd7b032).
+Our network uses the names of VideoMAE's own code, which VideoMAE v2 and UMT have, too. Sources: the
+state dicts of MCG-NJU/VideoMAE, OpenGVLab/VideoMAEv2, mmaction2 1.1, transformers 4 and 5, OpenTAD
+(commit 3dd7b032).
 """
 
 import re
@@ -9,6 +10,7 @@ import re
 import torch
 
 from mmad.models.backbones.naming import Renamed, Rules, WeightNaming
+from mmad.models.backbones.plain_vit import is_plain_vit, tubelet_frames
 
 _ADAPTER: Rules = (
     (r"\.adapter\.gamma$", ".adapter.alpha"),
@@ -75,8 +77,13 @@ def _join_attention(found: Renamed) -> Renamed:
 
 NAMINGS = (
     WeightNaming("mmaction", r"^blocks\.0\.mlp\.layers\.0\.0\.weight$", _MMACTION, _join_attention),
-    # Other transformers have such patches and blocks, too, but no such bias.
-    WeightNaming("official", r"^(encoder\.)?blocks\.0\.attn\.q_bias$", _OFFICIAL, _join_attention),
+    WeightNaming(
+        "official",
+        r"^(encoder\.)?blocks\.0\.attn\.(q_bias|qkv\.weight)$",
+        _OFFICIAL,
+        _join_attention,
+        condition=lambda tensors: is_plain_vit(tensors) and tubelet_frames(tensors) in (2, None),
+    ),
     WeightNaming(
         "hugging face",
         r"^embeddings\.patch_embeddings\.projection\.weight$",

@@ -15,12 +15,12 @@ from mmad.models.recognisers.contract import RecogniserFamily
 
 
 def _heads(config: RecognitionConfig, spec: BackboneSpec, labels: LabelMap) -> Heads:
-    settings, width = config.heads, spec.channels
+    settings, of_clip, of_step = config.heads, spec.vector_channels, spec.channels
     assert isinstance(settings, AuxiliaryHeadsSettings)
     num_actions, num_parts = len(labels), len(labels.parent_names)
     assert labels.has_parents or not (settings.coarse or settings.frame_coarse)
 
-    def classifier(num_classes: int, kind: str = settings.classifier) -> ArcFace | Linear:
+    def classifier(num_classes: int, *, width: int, kind: str) -> ArcFace | Linear:
         if kind == "linear":
             return Linear(width, num_classes)
         return ArcFace(
@@ -32,21 +32,26 @@ def _heads(config: RecognitionConfig, spec: BackboneSpec, labels: LabelMap) -> H
         )
 
     def gate() -> Gate:
-        return Gate(width, squeeze=settings.squeeze, multiply=settings.gate == "multiply")
+        return Gate(of_step, squeeze=settings.squeeze, multiply=settings.gate == "multiply")
 
     # No unused gate: its missing gradients would stop training on several processes.
     shares = settings.shared_gate and settings.frame_coarse
     fine_gate = gate() if settings.frame or shares else None
     coarse_gate = gate() if settings.frame_coarse and not settings.shared_gate else fine_gate
+
+    def primary(num_classes: int) -> ArcFace | Linear:
+        return classifier(num_classes, width=of_clip, kind=settings.classifier)
+
+    def of_frames(num_classes: int) -> ArcFace | Linear:
+        return classifier(num_classes, width=of_step, kind=settings.frame_classifier)
+
     return Heads(
-        classifier(num_actions),
-        coarse=classifier(num_parts) if settings.coarse else None,
-        norm=nn.LayerNorm(width) if settings.norm else None,
+        primary(num_actions),
+        coarse=primary(num_parts) if settings.coarse else None,
+        norm=nn.LayerNorm(of_clip) if settings.norm else None,
         dropout=settings.dropout,
-        fine_frame=classifier(num_actions, settings.frame_classifier) if settings.frame else None,
-        coarse_frame=classifier(num_parts, settings.frame_classifier)
-        if settings.frame_coarse
-        else None,
+        fine_frame=of_frames(num_actions) if settings.frame else None,
+        coarse_frame=of_frames(num_parts) if settings.frame_coarse else None,
         fine_gate=fine_gate,
         coarse_gate=coarse_gate,
         frame_rows=settings.frame_rows,
