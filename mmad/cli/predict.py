@@ -168,8 +168,13 @@ def predict_clips(
     clips = read_clips(wanted, subset, labels=labels)
     model, config, _ = load_recogniser(checkpoint)
     require_same_model(checkpoint, config, wanted, ("backbone", "heads"))
-    if (config.data.flow is None) != (wanted.data.flow is None):
-        raise CheckpointError(f"{checkpoint}: data.flow changes the model; train a new one")
+    for name, is_same in (
+        ("flow", (config.data.flow is None) == (wanted.data.flow is None)),
+        ("flow_only", config.data.flow_only == wanted.data.flow_only),
+        ("flow_statistics", config.data.flow_statistics == wanted.data.flow_statistics),
+    ):
+        if not is_same:
+            raise CheckpointError(f"{checkpoint}: data.{name} changes the model; train a new one")
     processor = start_processes(device).device
     with Progress("predict", total=len(clips), unit="clips") as progress:
         answers = recognize_clips(

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from mmad.config.backbones.family import ColourStatistics, StatisticsSettings, colours_of
 from mmad.config.backbones.union import BackboneSettings, backbone_in
 from mmad.config.base import Settings, changed
 from mmad.config.compat import expand_compat, of_named_poolings, presets_of_recognition
@@ -40,8 +41,25 @@ class ClipDataSettings(ViewSettings):
     flow: str | None = Field(
         None,
         description=(
-            "folder of their optical flow (mmad data flow): a second stream; with "
-            "backbone.flow_stack the only one (mmad data flow --code xy)"
+            "folder of their optical flow (mmad data flow): a second stream; with flow_only, or "
+            "with backbone.flow_stack (mmad data flow --code xy), the only one"
+        ),
+    )
+    flow_only: bool = Field(
+        False, description="the images of the optical flow are all that the network is given"
+    )
+    flow_statistics: StatisticsSettings | None = Field(
+        None,
+        description=(
+            "mean and standard deviation of the flow images, as backbone.statistics; null: that "
+            "setting itself"
+        ),
+    )
+    mirror_flow: bool = Field(
+        False,
+        description=(
+            "two streams: mirror both where images are mirrored, the colours of the flow turned to "
+            "the other direction; false: neither"
         ),
     )
     max_clips: int | None = Field(
@@ -82,6 +100,24 @@ class ClipDataSettings(ViewSettings):
                 "flow and clips are the same folder; set data.flow to the one that mmad data flow "
                 "has written"
             )
+        yield from self._problems_of_flow()
+
+    def _problems_of_flow(self) -> Iterator[str]:
+        if self.flow is None:
+            for name in ("flow_only", "flow_statistics", "mirror_flow"):
+                if getattr(self, name):
+                    yield (
+                        f"{name} needs optical flow; set data.flow to a folder that mmad data flow "
+                        "has written"
+                    )
+        elif self.flow_only and self.mirror_flow:
+            yield (
+                "mirror_flow is for two streams; flow alone is mirrored by data.augmentation.flip"
+            )
+
+    def flow_colours(self, statistics: ColourStatistics) -> ColourStatistics:
+        """Mean and standard deviation of flow images, for a network that expects ``statistics``."""
+        return statistics if self.flow_statistics is None else colours_of(self.flow_statistics)
 
 
 class ClipTrainingSettings(HeadTrainingSettings):
@@ -172,23 +208,7 @@ class RecognitionConfig(Settings):
                 "with cross-entropy alone has none of them, so leave it out"
             )
         yield from self.heads.problems_of_losses(self.losses.fine)
-        if self.joins_flow:
-            yield from self.backbone.problems_of_streams()
-            yield from self.heads.problems_of_streams()
-            for subset in ("val", "test"):
-                if getattr(self.data, f"{subset}_crops") == "ten":
-                    yield (
-                        f"data.{subset}_crops ten mirrors images, and colours of flow have a "
-                        "direction; take three"
-                    )
-        if self.backbone.reads_flow:
-            if self.data.flow is None:
-                yield (
-                    "backbone.flow_stack reads optical flow; set data.flow to a folder that "
-                    "mmad data flow --code xy has written"
-                )
-            if self.data.subtract_background:
-                yield "data.subtract_background is for RGB images, not for backbone.flow_stack"
+        yield from self._problems_of_flow()
         if self.inference.hierarchy == "soft" and not self.heads.predicts_body_parts:
             yield "inference.hierarchy soft needs the coarse head; set heads.coarse=true"
 
@@ -198,10 +218,60 @@ class RecognitionConfig(Settings):
         stride = self.backbone.side_multiple
         yield from self.heads.problems_of_grid((height // stride, width // stride))
 
+    def _problems_of_flow(self) -> Iterator[str]:
+        pretrained = self.heads.flow_pretrained
+        if self.joins_flow:
+            yield from self.heads.problems_of_streams()
+            for subset in ("val", "test"):
+                if getattr(self.data, f"{subset}_crops") == "ten" and not self.data.mirror_flow:
+                    yield (
+                        f"data.{subset}_crops ten mirrors images, and colours of flow have a "
+                        "direction; take three, or set data.mirror_flow=true"
+                    )
+            if pretrained is not None and self.heads.flow_weights == "shared":
+                yield (
+                    "heads.flow_pretrained is for a backbone of the flow's own; set "
+                    "heads.flow_weights=separate"
+                )
+        elif pretrained is not None:
+            yield (
+                "heads.flow_pretrained is for the second of two streams; leave it out, or set "
+                "data.flow to the folder of its optical flow"
+            )
+        if self.backbone.reads_flow:
+            if self.data.flow is None:
+                yield (
+                    "backbone.flow_stack reads optical flow; set data.flow to a folder that "
+                    "mmad data flow --code xy has written"
+                )
+            if self.data.flow_only:
+                yield "data.flow_only is for flow as colours; leave it out with backbone.flow_stack"
+        if self.reads_flow and self.data.subtract_background:
+            setting = "backbone.flow_stack" if self.backbone.reads_flow else "data.flow_only"
+            yield f"data.subtract_background is for RGB images, not for {setting}"
+
+    @property
+    def reads_flow(self) -> bool:
+        """Whether optical flow is all that the network is given."""
+        return self.backbone.reads_flow or self.data.flow_only
+
     @property
     def joins_flow(self) -> bool:
         """Whether the network has two streams: RGB images, and optical flow coded as colours."""
-        return self.data.flow is not None and not self.backbone.reads_flow
+        return self.data.flow is not None and not self.reads_flow
+
+    @property
+    def flow_code(self) -> Literal["colours", "xy"]:
+        """The code of the optical flow that the network reads, as in `mmad.video.flow`."""
+        return "xy" if self.backbone.reads_flow else "colours"
+
+    @property
+    def flow_backbone(self) -> BackboneSettings | None:
+        """Settings of the backbone that the second stream has for itself; None if it has none."""
+        if not self.joins_flow or self.heads.flow_weights == "shared":
+            return None
+        start = self.heads.flow_pretrained or self.backbone.pretrained
+        return changed(self.backbone, pretrained=start)
 
     def without_body_parts(self) -> tuple["RecognitionConfig", list[str]]:
         """The settings with what needs body parts switched off, and the names of those.

@@ -4,6 +4,7 @@ A change is drawn once for all frames and applied to them as one batch, in a wor
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -29,8 +30,8 @@ class Change:
         smooth: Antialias if the box is larger than the result; else plain bilinear, as OpenCV.
         operations: Random operations, applied in this order.
         erase: Box of the result that is made grey, last of all.
-        is_motion: The first channel is a displacement to the right, which is inverted where the
-            image is mirrored.
+        motion: Images are optical flow of this code, whose direction is inverted where they are
+            mirrored; None: they are not.
     """
 
     box: Box
@@ -39,7 +40,7 @@ class Change:
     smooth: bool = True
     operations: tuple[Operation, ...] = ()
     erase: Box | None = None
-    is_motion: bool = False
+    motion: Literal["colours", "xy"] | None = None
 
     def __call__(self, frames_FHWC: Tensor) -> Tensor:
         """The transformed frames, uint8 of shape (F, *hw, 3), on the same device."""
@@ -47,8 +48,10 @@ class Change:
         part = frames_FHWC[:, box.top : box.top + box.height, box.left : box.left + box.width]
         if self.flip:
             part = part.flip(2)  # a copy
-            if self.is_motion:
+            if self.motion == "xy":
                 part[..., 0] = 255 - part[..., 0]
+            elif self.motion == "colours":
+                part = mirrored_directions(part)
         part_FCHW = part.permute(0, 3, 1, 2)
         if part_FCHW.shape[-2:] != self.hw:
             part_FCHW = _resize(part_FCHW, self.hw, smooth=self.smooth)
@@ -59,6 +62,20 @@ class Change:
             changed = changed.clone() if changed.data_ptr() == frames_FHWC.data_ptr() else changed
             changed[:, grey.top : grey.top + grey.height, grey.left : grey.left + grey.width] = 128
         return changed
+
+
+def mirrored_directions(frames: Tensor) -> Tensor:
+    """Flow as colours with left and right exchanged: hue h becomes 180 degrees - h.
+
+    Green and blue change places, which makes h 360 degrees - h, then each colour its complement
+    between the largest and the smallest of the three.
+
+    >>> red, yellow_green, violet = [200, 0, 0], [100, 200, 0], [100, 0, 200]
+    >>> mirrored_directions(torch.tensor([red, yellow_green, violet])).tolist()
+    [[0, 200, 200], [100, 200, 0], [100, 0, 200]]
+    """
+    ends = frames.amin(-1, keepdim=True) + frames.amax(-1, keepdim=True)
+    return ends - frames[..., [0, 2, 1]]
 
 
 def _resize(frames_FCHW: Tensor, hw: tuple[int, int], *, smooth: bool) -> Tensor:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +63,9 @@ class _Clips(Dataset):
         self.records = list(records)
         self._settings = settings
         self._backbone = backbone
+        self._flow_code: Literal["colours", "xy"] = "xy" if backbone.reads_flow else "colours"
+        self._reads_flow = backbone.reads_flow or settings.flow_only
+        self._flow_colours = settings.flow_colours(backbone.colours)
         self._clip_frames = backbone.clip_frames
         self._sampling = Sampling.of(settings, backbone)
         cache = cache or FrameCache(budget_gb=settings.cache_gb)
@@ -74,7 +78,7 @@ class _Clips(Dataset):
     def _images(self, record: ClipRecord, wanted: NDArray[np.int64]) -> NDArray[np.uint8]:
         """What the network is given of the clip: its frames, or its optical flow."""
         assert record.path is not None
-        if self._backbone.reads_flow:
+        if self._reads_flow:
             return self._flow_images(record, wanted)
         images = self._read(record.path, wanted)
         return subtract_background(images) if self._settings.subtract_background else images
@@ -87,7 +91,7 @@ class _Clips(Dataset):
         if not path.is_file():
             raise VideoError(
                 f"{path}: there is no flow of {record.clip_id}; write it there with mmad data flow "
-                "--code xy"
+                f"--code {self._flow_code}"
             )
         found = index_video(path).num_frames
         expected = index_video(record.path).num_frames
@@ -108,10 +112,10 @@ class _Clips(Dataset):
         later: bool = False,
     ) -> Streams:
         """The sample of ``images``, and that of the optical flow of the same frames if used."""
-        if self._settings.flow is None or self._backbone.reads_flow:
+        if self._settings.flow is None or self._reads_flow:
             return self._sample(record, images, crops, colour, later=later)
-        # A mirrored flow image would show the colours of the opposite direction.
-        crops = [replace(crop, flip=False) for crop in crops]
+        if not self._settings.mirror_flow:
+            crops = [replace(crop, flip=False) for crop in crops]
         sample = self._sample(record, images, crops, colour, later=later)
         return sample, self._flow(sample, record, wanted, crops)
 
@@ -127,15 +131,18 @@ class _Clips(Dataset):
         Its colours encode directions, so they are not jittered, and its background is black.
         """
         images = self._flow_images(record, wanted)
-        # Changes of pixel values (operations, erasing) are for RGB images only.
-        cuts = [replace(crop, operations=(), erase=None) for crop in crops]
+        cuts = [self._of_flow(crop) for crop in crops]
         later = sample.change is not None
         return replace(
             sample,
             frames=images if later else self._cut(images, cuts),
-            colour=colour_map(images, self._backbone.colours),
+            colour=colour_map(images, self._flow_colours),
             change=cuts[0] if later else None,
         )
+
+    def _of_flow(self, change: Change) -> Change:
+        """The change for images of optical flow, whose values are no colours under some light."""
+        return replace(change, operations=(), erase=None, motion=self._flow_code)
 
     def _sample(
         self,
@@ -231,9 +238,9 @@ class TrainingClips(_Clips):
             seed=self._seed,
             rng=rng,
         )
-        if self._backbone.reads_flow:  # its values are no colours, which change with the light
-            change = replace(change, operations=(), erase=None, is_motion=True)
-            colour = colour_map(images, self._backbone.colours)
+        if self._reads_flow:
+            change = self._of_flow(change)
+            colour = colour_map(images, self._flow_colours)
         later = settings.augment_on == "device"
         return self._streams(record, wanted, images, [change], colour, later=later)
 
@@ -273,9 +280,10 @@ class EvaluationClips(_Clips):
             wanted = self._sampling.evaluation(count, num_views=self._views.num_clips).reshape(-1)
             images = self._images(record, wanted)
             crops = evaluation_crops(images, self._views)
-            if self._backbone.reads_flow:
-                crops = [replace(crop, is_motion=True) for crop in crops]
-            colour = colour_map(images, self._backbone.colours)
+            statistics = self._backbone.colours
+            if self._reads_flow:
+                crops, statistics = [self._of_flow(crop) for crop in crops], self._flow_colours
+            colour = colour_map(images, statistics)
             return self._streams(record, wanted, images, crops, colour)
         except VideoError as error:
             return FailedVideo(record.clip_id, str(error))

@@ -204,7 +204,7 @@ def read_clips(config: RecognitionConfig, subset: str, *, labels: LabelMap) -> l
         problems=[f"there is no clip {name}" for name in missing],
     )
     if config.data.flow is not None:
-        flow, code = Path(config.data.flow), "xy" if config.backbone.reads_flow else "colours"
+        flow, code = Path(config.data.flow), config.flow_code
         lacking = [clip.clip_id for clip in clips if not flow_path(flow, clip.clip_id).is_file()]
         raise_problems(
             VideoError,
@@ -214,13 +214,13 @@ def read_clips(config: RecognitionConfig, subset: str, *, labels: LabelMap) -> l
                 for name in lacking
             ],
         )
-        _require_code(flow, code)
+        _require_code(flow, config)
     return clips
 
 
-def _require_code(flow: Path, wanted: str) -> None:
+def _require_code(flow: Path, config: RecognitionConfig) -> None:
     """Raise `VideoError` if the flow in the folder is in another code; warn if nothing says."""
-    found = code_of(flow)
+    found, wanted = code_of(flow), config.flow_code
     if found is None:
         _log.warning(
             "data.flow: %s has no list of mmad data flow; its videos are taken as flow of the "
@@ -229,6 +229,8 @@ def _require_code(flow: Path, wanted: str) -> None:
         )
     elif found != wanted:
         reader = "backbone.flow_stack reads" if wanted == "xy" else "the second stream reads"
+        if config.data.flow_only:
+            reader = "data.flow_only reads"
         raise VideoError(
             f"data.flow: {flow}: holds flow of the code {found}, and {reader} {wanted}; write it "
             f"to another folder with mmad data flow --code {wanted}"
@@ -287,9 +289,12 @@ def prepare_recognition(
     return Experiment(
         model=model,
         backbones=tuple(
-            StartingBackbone(one, config.backbone)
-            for one in (model.features.backbone, model.features.flow_backbone)
-            if one is not None
+            StartingBackbone(one, settings)
+            for one, settings in (
+                (model.features.backbone, config.backbone),
+                (model.features.flow_backbone, config.flow_backbone),
+            )
+            if one is not None and settings is not None
         ),
         labels=labels,
         task=RecognitionTask(

@@ -144,8 +144,7 @@ def _flow_place(config: RecognitionConfig, clips: Path, data: Path) -> dict[str,
     if config.data.flow is None or Path(config.data.flow).is_dir():
         return {}
     flow = data.with_name(f"{data.name}_flow")
-    code = "xy" if config.backbone.reads_flow else "colours"
-    flow_videos(sorted(find_videos(clips).values()), flow, code=code)
+    flow_videos(sorted(find_videos(clips).values()), flow, code=config.flow_code)
     return {"flow": str(flow)}
 
 

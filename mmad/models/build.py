@@ -45,9 +45,8 @@ def build_recogniser(config: RecognitionConfig, *, labels: LabelMap) -> Recognis
     torch.manual_seed(config.seed)
     backbone = build_backbone(config.backbone)
     has_flow = config.joins_flow
-    flow_backbone = None
-    if has_flow and config.heads.flow_weights == "separate":
-        flow_backbone = build_backbone(config.backbone)
+    flow_settings = config.flow_backbone
+    flow_backbone = None if flow_settings is None else build_backbone(flow_settings)
     concatenate = has_flow and config.heads.flow_fusion == "concat"
     spec = backbone.spec.of_two_streams if concatenate else backbone.spec
     return Recogniser(

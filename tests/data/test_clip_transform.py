@@ -1,5 +1,6 @@
 """Changes of all frames of a clip: geometry against OpenCV, alike everywhere."""
 
+import math
 from pathlib import Path
 
 import cv2
@@ -14,6 +15,7 @@ from mmad.data.samples import UncutBatch, pack
 from mmad.data.transforms import Box
 from mmad.data.videos import TrainingVideos
 from mmad.engine.detection import read_data
+from mmad.video.flow import flow_image
 from support.images import difference, images
 from support.synthetic_data import tiny_config
 
@@ -25,6 +27,15 @@ def test_cut_and_flip() -> None:
     assert (Change(box, (4, 4))(tensor).numpy() == frames[:, :, 1:5]).all()
     assert (Change(box, (4, 4), flip=True)(tensor).numpy() == frames[:, :, 4:0:-1]).all()
     assert Change(box, (2, 2))(tensor).shape == (2, 2, 2, 3)
+
+
+def test_mirrored_flow_shows_the_other_direction() -> None:
+    """But for a step of OpenCV's hue, two degrees of the 60 in which a colour rises to 255."""
+    flow = np.random.default_rng(0).normal(size=(20, 30, 2)).astype(np.float32)
+    change = Change(Box(0, 0, 20, 30), (20, 30), flip=True, motion="colours")
+    found = change(torch.from_numpy(flow_image(flow, max_pixels=2)[None]))[0].numpy()
+    expected = flow_image(flow[:, ::-1] * np.float32([-1, 1]), max_pixels=2)
+    assert np.abs(found.astype(int) - expected).max() <= math.ceil(255 * 2 / 60) + 1
 
 
 @pytest.mark.parametrize("box", [Box(3, 5, 30, 24), Box(0, 0, 12, 15)])

@@ -5,7 +5,7 @@ from typing import Literal, Self
 
 from pydantic import Field
 
-from mmad.config.backbones.family import StatisticsName
+from mmad.config.backbones.family import StatisticsSettings
 from mmad.config.backbones.frames import FrameNetworkSettings
 from mmad.config.backbones.resnet import SIDE_STRIDE, STAGES
 
@@ -28,7 +28,7 @@ class BNInceptionSettings(FrameNetworkSettings):
         ),
     )
     divisor: int = Field(8, ge=2, description="channels / channels that are shifted each way")
-    statistics: StatisticsName = Field(
+    statistics: StatisticsSettings = Field(
         "caffe", description="mean and standard deviation of colours that the weights expect"
     )
 

@@ -5,7 +5,7 @@ from typing import Literal, Self
 
 from pydantic import Field
 
-from mmad.config.backbones.family import BackboneFamilySettings, StatisticsName
+from mmad.config.backbones.family import BackboneFamilySettings, StatisticsSettings
 from mmad.config.data import ImageSize
 
 # Images of this side are small enough for a trial.
@@ -44,7 +44,7 @@ class C3DSettings(BackboneFamilySettings):
         ),
     )
     clip_frames: int = Field(16, ge=16, description="frames of a clip")
-    statistics: StatisticsName = Field(
+    statistics: StatisticsSettings = Field(
         "sports1m", description="mean and standard deviation of colours that the weights expect"
     )
 

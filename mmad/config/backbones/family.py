@@ -1,9 +1,9 @@
 """Base of the settings of backbones, and the colour statistics that networks expect."""
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any, ClassVar, Literal, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from mmad.config.base import Settings
 
@@ -30,8 +30,47 @@ STATISTICS: Mapping[str, ColourStatistics] = {
     "flow": ColourStatistics((128.0, 128.0, 128.0), (57.63, 57.63, 57.63)),
     # In BN-Inception of Caffe it does not divide.
     "flow_caffe": ColourStatistics((128.0, 128.0, 128.0), (1.0, 1.0, 1.0)),
+    # Of flow as colours, as the released configs of Li et al. have them: of images that are bright
+    # where their own fastest pixel is. They do not say the order of the colours.
+    "flow_colours": ColourStatistics((0.955, 1.023, 1.04), (7.47, 8.11, 8.17)),
 }
-StatisticsName = Literal["imagenet", "kinetics", "half", "sports1m", "caffe", "flow", "flow_caffe"]
+StatisticsName = Literal[
+    "imagenet", "kinetics", "half", "sports1m", "caffe", "flow", "flow_caffe", "flow_colours"
+]
+_Level = Annotated[float, Field(ge=0, le=255)]
+_Deviation = Annotated[float, Field(gt=0, le=255)]
+
+
+class OwnStatistics(Settings):
+    """Mean and standard deviation of red, green and blue, measured on other images."""
+
+    mean: tuple[_Level, _Level, _Level] = Field(
+        description="of red, green and blue, on a scale of 0 to 255"
+    )
+    std: tuple[_Deviation, _Deviation, _Deviation] = Field(
+        description="standard deviation of each, on the same scale"
+    )
+
+
+def _kind_of_statistics(value: Any) -> str:
+    return "own" if isinstance(value, dict | OwnStatistics) else "named"
+
+
+StatisticsSettings = Annotated[
+    Annotated[StatisticsName, Tag("named")] | Annotated[OwnStatistics, Tag("own")],
+    Discriminator(_kind_of_statistics),
+]
+
+
+def colours_of(statistics: str | OwnStatistics) -> ColourStatistics:
+    """The numbers of named statistics, or of one's own.
+
+    >>> colours_of("half").mean
+    (127.5, 127.5, 127.5)
+    """
+    if isinstance(statistics, str):
+        return STATISTICS[statistics]
+    return ColourStatistics(statistics.mean, statistics.std)
 
 
 def _name(family: "type[BackboneFamilySettings]") -> str:
@@ -66,17 +105,18 @@ class BackboneFamilySettings(Settings):
         True, description="train adapters only; false fine-tunes the whole backbone"
     )
     clip_frames: int = Field(16, ge=1, description="frames of a clip")
-    statistics: StatisticsName = Field(
+    statistics: StatisticsSettings = Field(
         "imagenet",
         description=(
-            "mean and standard deviation of colours that the weights expect; flow: of optical flow"
+            "mean and standard deviation of colours that the weights expect, by name or as "
+            "{mean: [R, G, B], std: [R, G, B]}; flow: of optical flow"
         ),
     )
 
     @property
     def colours(self) -> ColourStatistics:
         """Mean and standard deviation of the colours that the network expects."""
-        return STATISTICS[self.statistics]
+        return colours_of(self.statistics)
 
     @property
     def reads_flow(self) -> bool:
@@ -169,10 +209,6 @@ class BackboneFamilySettings(Settings):
 
     def problems_of_steps(self) -> Iterator[str]:
         """The problem of reading steps, as detectors do, instead of whole clips, if any."""
-        return iter(())
-
-    def problems_of_streams(self) -> Iterator[str]:
-        """The problem of joining tokens of several streams before they are pooled, if any."""
         return iter(())
 
     def problems(self) -> Iterator[str]:

@@ -69,11 +69,3 @@ class PlainViTSettings(ViTSettings):
                 f"position_image_size {self.position_image_size} is less than a patch of "
                 f"{self.dimensions.patch} pixels"
             )
-
-    def problems_of_streams(self) -> Iterator[str]:
-        """As in `BackboneFamilySettings`."""
-        if self.final_norm == "pooled":
-            yield (
-                "backbone.final_norm pooled is for one stream; with data.flow set it to true or "
-                "false"
-            )

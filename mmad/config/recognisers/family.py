@@ -14,6 +14,10 @@ class RecogniserFamilySettings(Settings):
     flow_weights: Literal["shared", "separate"] = Field(
         "shared", description="one backbone for both streams, or one for each"
     )
+    flow_pretrained: str | None = Field(
+        None,
+        description="separate: weights that the flow's starts from; null: those of the other one",
+    )
     flow_fusion: Literal["add", "concat"] = Field(
         "add", description="how the tokens of the streams are joined"
     )

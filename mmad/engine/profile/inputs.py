@@ -168,7 +168,7 @@ def _recognition(
         text=(
             f"{count(size.batch, 'clip')} of {count(frames, 'frame')}, {height} x {width} pixels, "
             f"{'with optical flow, ' if num_streams(config) == 2 else ''}"
-            f"{'of optical flow in stacks, ' if config.backbone.reads_flow else ''}"
+            f"{'of optical flow, ' if config.reads_flow else ''}"
             f"{count(len(labels), 'class')}"
         ),
         unit="clip",

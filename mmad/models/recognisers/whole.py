@@ -71,9 +71,16 @@ class Recogniser(nn.Module):
             labels_N, parents_N: Actions and body parts for the margin, in training.
             mix: Clips to blend, in training.
         """
-        tokens = self.tokens(clips_NFHWC, colours_V34, clips_per_window, mix)
+        streams = self._streams(clips_NFHWC, colours_V34, clips_per_window, mix)
+        tokens = join_streams(streams, concatenate=self.concatenate)
         backbone = self.features.backbone
-        steps, pooled = backbone.pool_steps(tokens), backbone.pool_clips(tokens)
+        if len(streams) > 1 and backbone.pools_with_norm:
+            # Each stream has its own vectors to normalise, and maybe its own norm.
+            pairs = list(zip(self._backbones(), streams, strict=True))
+            steps = self._joined([one.pool_steps(mine) for one, mine in pairs])
+            pooled = self._joined([one.pool_clips(mine) for one, mine in pairs])
+        else:
+            steps, pooled = backbone.pool_steps(tokens), backbone.pool_clips(tokens)
         return self.heads(steps, pooled, labels_N, parents_N, tokens)
 
     def linear_map_weights(self, tokens: ClipTokens) -> Tensor | None:
@@ -94,12 +101,21 @@ class Recogniser(nn.Module):
         mix: Mix | None = None,
     ) -> ClipTokens:
         """Tokens of the backbone; to adapters, each view is a separate video."""
+        streams = self._streams(clips_NFHWC, colours_V34, clips_per_window, mix)
+        return join_streams(streams, concatenate=self.concatenate)
+
+    def _streams(
+        self,
+        clips_NFHWC: Tensor,
+        colours_V34: Tensor,
+        clips_per_window: Sequence[int],
+        mix: Mix | None,
+    ) -> list[ClipTokens]:
+        """Tokens of each stream."""
         clips = clips_NFHWC.split(list(clips_per_window))
         streams = []
-        for number in range(self.num_streams):
+        for number, backbone in enumerate(self._backbones()):
             mine = slice(number, None, self.num_streams)
-            own = self.features.flow_backbone if number else self.features.backbone
-            backbone = own or self.features.backbone
             images = normalise_windows(
                 torch.cat(clips[mine]), colours_V34[mine], clips_per_window[mine]
             )
@@ -108,20 +124,28 @@ class Recogniser(nn.Module):
                 images = share * images + (1 - share) * images[mix.partner_N]
             numbers = torch.arange(len(images), device=images.device)
             streams.append(backbone.forward_stages(images, numbers, self.heads.stages))
-        return join_streams(streams, concatenate=self.concatenate)
+        return streams
+
+    def _backbones(self) -> list[Backbone]:
+        """The backbone of each stream."""
+        one = self.features.backbone
+        return [one] if self.num_streams == 1 else [one, self.features.flow_backbone or one]
+
+    def _joined(self, parts: Sequence[Tensor]) -> Tensor:
+        return _join(parts, concatenate=self.concatenate)
 
 
 def join_streams(streams: Sequence[ClipTokens], *, concatenate: bool) -> ClipTokens:
     """Tokens of several streams of the same clips, added or concatenated by channels."""
     if len(streams) == 1:
         return streams[0]
-
-    def join(parts: Sequence[Tensor]) -> Tensor:
-        return torch.cat(list(parts), dim=-1) if concatenate else sum(parts[1:], parts[0])
-
     vectors = [stream.clip_NC for stream in streams if stream.clip_NC is not None]
     return ClipTokens(
-        join([stream.tokens_NTSC for stream in streams]),
+        _join([stream.tokens_NTSC for stream in streams], concatenate=concatenate),
         streams[0].grid_hw,
-        join(vectors) if vectors else None,
+        _join(vectors, concatenate=concatenate) if vectors else None,
     )
+
+
+def _join(parts: Sequence[Tensor], *, concatenate: bool) -> Tensor:
+    return torch.cat(list(parts), dim=-1) if concatenate else sum(parts[1:], parts[0])

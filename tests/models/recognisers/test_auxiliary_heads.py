@@ -373,5 +373,3 @@ def test_the_pooled_vector_is_normed_once() -> None:
         assert preset.heads.norm == first.heads.norm == wanted
     with pytest.raises(ValidationError, match="would both normalise the pooled vector"):
         recognition_settings(backbone__final_norm=True, heads__norm=True)
-    with pytest.raises(ValidationError, match="final_norm pooled is for one stream"):
-        recognition_settings(backbone__final_norm="pooled", data__flow="flow")
