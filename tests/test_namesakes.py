@@ -57,6 +57,7 @@ COVERED = {
     "cli/weights.py": "weights/test_load.py",
     "config/backbones/family.py": "data/test_transforms.py",
     "config/backbones/frames.py": "test_flow_stream.py",
+    "config/backbones/reversible.py": "models/backbones/test_video_swin.py",
     "config/backbones/union.py": "test_families.py",
     "config/base.py": "config/test_reading.py",
     "config/data.py": "config/test_reading.py",

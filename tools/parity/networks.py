@@ -147,25 +147,14 @@ class Recogniser:
         linear.load_state_dict(
             {part: weights[f"cls_head.fc_cls.{part}"] for part in ("weight", "bias")}
         )
-        found = backbone_names(weights, {"": backbone.family})
-        assert found is not None
-        own = {**dict(backbone.named_parameters()), **dict(backbone.named_buffers())}
-        own = {name: own[name] for name in backbone.state_dict()}
-        ours = {found.origins[name][0]: value for name, value in own.items()}
+        ours = by_their_names(backbone, weights)
         ours |= {f"cls_head.fc_cls.{part}": value for part, value in linear.named_parameters()}
         head = data["config"]["cls_head"]
         return cls(network, backbone, linear, head, ours, report, len(weights))
 
     def audit(self) -> Checks:
         """How the weights came in."""
-        report = self.report
-        told = (*report.matched, *report.renamed, *report.reshaped, *report.ignored)
-        amiss = (*report.missing, *report.unexpected)
-        lost = self.num_tensors - len(told)
-        yield Check(f"weights: {len(told)} tensors told of, amiss", float(len(amiss) + lost), 0)
-        read = len(report.matched) + len(report.renamed) + len(report.reshaped)
-        left = len(self.backbone.state_dict()) - read
-        yield Check("weights: tensors of the backbone not read", float(left), 0)
+        return check_weights(self.backbone, self.report, self.num_tensors)
 
     def logits(self, features: Any) -> Tensor:
         return self.head(self.backbone.pool_clips(self.network.tokens(features)))
@@ -176,21 +165,32 @@ class Recogniser:
         return weight * functional.cross_entropy(logits_NK, labels_N, label_smoothing=smoothing)
 
 
+def by_their_names(backbone: Backbone, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Our parameters, and statistics of batch norms, by the names that the weights of a file have
+    for them.
+    """
+    found = backbone_names(weights, {"": backbone.family})
+    assert found is not None
+    own = {**dict(backbone.named_parameters()), **dict(backbone.named_buffers())}
+    return {found.origins[name][0]: own[name] for name in backbone.state_dict()}
+
+
+def check_weights(backbone: Backbone, report: LoadReport, num_tensors: int) -> Checks:
+    """How the ``num_tensors`` tensors of a file came into the network."""
+    told = (*report.matched, *report.renamed, *report.reshaped, *report.ignored)
+    amiss = (*report.missing, *report.unexpected)
+    lost = num_tensors - len(told)
+    yield Check(f"weights: {len(told)} tensors told of, amiss", float(len(amiss) + lost), 0)
+    read = len(report.matched) + len(report.renamed) + len(report.reshaped)
+    left = len(backbone.state_dict()) - read
+    yield Check("weights: tensors of the backbone not read", float(left), 0)
+
+
 def check_evaluation(model: Recogniser, data: Mapping[str, Any]) -> Checks:
     frames = data["frames"]
     images = normalised(data, model.network.clips(frames))
     maps = model.network.maps(model.backbone, images)
-    for name, theirs in data.get("intermediates", {}).items():
-        short = name.removeprefix("backbone.")
-        if short not in maps:
-            yield Check(short, 0, 0, skipped="ours has no module with that output")
-            continue
-        gap = largest(maps[short][: len(theirs)], theirs, relative=True)
-        yield Check(f"{short}, of its maximum", gap, FEATURES)
-    found = model.network.stored(maps["features"])
-    features = zip(_several(found), _several(data["features"]), strict=True)
-    gap = max(largest(ours, theirs, relative=True) for ours, theirs in features)
-    yield Check("features, of their maximum", gap, FEATURES)
+    yield from check_maps(maps, data, stored=model.network.stored)
     spec = model.backbone.spec
     if images.shape[2] == spec.clip_frames and not any(
         side % spec.side_multiple for side in images.shape[3:]
@@ -213,6 +213,22 @@ def check_evaluation(model: Recogniser, data: Mapping[str, Any]) -> Checks:
         if f"scores_{name}" in data:
             gap = largest(scores, data[f"scores_{name}"])
             yield Check(f"scores, average_clips={name}", gap, LOGITS)
+
+
+def check_maps(
+    maps: Mapping[str, Any], data: Mapping[str, Any], *, stored: Callable[[Any], Any] = lambda f: f
+) -> Checks:
+    """The outputs of modules, and the features."""
+    for name, theirs in data.get("intermediates", {}).items():
+        short = name.removeprefix("backbone.")
+        if short not in maps:
+            yield Check(short, 0, 0, skipped="ours has no module with that output")
+            continue
+        gap = largest(maps[short][: len(theirs)], theirs, relative=True)
+        yield Check(f"{short}, of its maximum", gap, FEATURES)
+    features = zip(_several(stored(maps["features"])), _several(data["features"]), strict=True)
+    gap = max(largest(ours, theirs, relative=True) for ours, theirs in features)
+    yield Check("features, of their maximum", gap, FEATURES)
 
 
 def _several(features: Any) -> list[Tensor]:

@@ -15,6 +15,7 @@ from parity.common import Checks
 from parity.i3d import I3D
 from parity.manet import check_manet
 from parity.plain_vits import INTERNVIDEO2, UMT
+from parity.re2tal import RE2TAL_SLOWFAST, RE2TAL_SWIN
 from parity.resnet2d import check_resnet2d
 from parity.slowfast import SLOWFAST
 from parity.timesformer import TIMESFORMER
@@ -41,8 +42,8 @@ def check_recogniser(path: Path) -> Checks:
     return NETWORKS[names](data)
 
 
-# By the type of backbone and of head.
-NETWORKS: Mapping[tuple[str, str], Callable[[Mapping[str, Any]], Checks]] = {
+# By the type of backbone, or the kind of file, and the type of head.
+NETWORKS: Mapping[tuple[str, str | None], Callable[[Mapping[str, Any]], Checks]] = {
     ("ResNet3d", "I3DHead"): I3D.check,
     ("ResNet", "TSNHead"): check_resnet2d,
     ("ResNetTSM", "TSMHead"): check_resnet2d,
@@ -56,4 +57,6 @@ NETWORKS: Mapping[tuple[str, str], Callable[[Mapping[str, Any]], Checks]] = {
     ("internvideo2", None): INTERNVIDEO2.check,
     ("internvideo2_ap", None): INTERNVIDEO2.check,
     ("umt", None): UMT.check,
+    ("re2tal_swin", None): RE2TAL_SWIN.check,
+    ("re2tal_slowfast", None): RE2TAL_SLOWFAST.check,
 }

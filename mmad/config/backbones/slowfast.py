@@ -6,7 +6,6 @@ from typing import Literal, Self
 from pydantic import Field
 
 from mmad.config.backbones.adapters import OddKernel
-from mmad.config.backbones.family import BackboneFamilySettings
 from mmad.config.backbones.resnet import (
     SIDE_STRIDE,
     Depth,
@@ -14,11 +13,12 @@ from mmad.config.backbones.resnet import (
     has_bottlenecks,
     problems_of_flags,
 )
+from mmad.config.backbones.reversible import ReversibleSettings
 
 Flags = list[bool | list[bool]]
 
 
-class SlowFastSettings(BackboneFamilySettings):
+class SlowFastSettings(ReversibleSettings):
     """SlowFast: a ResNet on few frames, and a narrow one on many that feeds it."""
 
     name: Literal["slowfast"] = "slowfast"
@@ -100,8 +100,9 @@ class SlowFastSettings(BackboneFamilySettings):
         return flags_of_blocks(self.slow_inflate, slow), flags_of_blocks(self.fast_inflate, fast)
 
     def tiny(self) -> tuple[Self, int]:
-        """As in `BackboneFamilySettings`: few channels, one of them fast."""
-        few = {"base_channels": 4, "channel_ratio": 4, "pretrained": None}
+        """As in `BackboneFamilySettings`: few channels, one of them fast, and four steps."""
+        frames = min(self.clip_frames, 4 * self.slow_stride)
+        few = {"base_channels": 4, "channel_ratio": 4, "clip_frames": frames, "pretrained": None}
         return self.model_copy(update=few), 2 * SIDE_STRIDE
 
     def summary(self) -> list[str]:
@@ -109,7 +110,8 @@ class SlowFastSettings(BackboneFamilySettings):
         slow, fast = self.depths
         name = f"ResNet-{slow}" if slow == fast else f"ResNet-{slow}, fast path ResNet-{fast}"
         width = "" if self.base_channels == 64 else f", {self.base_channels} channels in the stem"
-        return [f"SlowFast ({name}{width})"]
+        kind = "reversible SlowFast" if self.reversible else "SlowFast"
+        return [f"{kind} ({name}{width})"]
 
     def problems(self) -> Iterator[str]:
         """As in `Settings`."""

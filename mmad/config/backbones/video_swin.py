@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag
 
-from mmad.config.backbones.family import BackboneFamilySettings
+from mmad.config.backbones.reversible import ReversibleSettings
 from mmad.config.base import Settings
 
 Count = Annotated[int, Field(ge=1)]
@@ -53,7 +53,7 @@ VideoSwinSize = Annotated[
 ]
 
 
-class VideoSwinSettings(BackboneFamilySettings):
+class VideoSwinSettings(ReversibleSettings):
     """Video Swin: a pyramid of transformer blocks with attention inside shifted windows."""
 
     name: Literal["video_swin"] = "video_swin"
@@ -79,6 +79,11 @@ class VideoSwinSettings(BackboneFamilySettings):
         return self.size if isinstance(self.size, PyramidSize) else SIZES[self.size]
 
     @property
+    def activations(self) -> Literal["from_output", "from_inputs", "kept"]:
+        """As in `ReversibleSettings`; checkpointing keeps the input of each block."""
+        return "from_inputs" if self.activation_checkpointing else super().activations
+
+    @property
     def frames_per_step(self) -> int:
         """Frames of a patch."""
         return self.patch[0]
@@ -89,24 +94,31 @@ class VideoSwinSettings(BackboneFamilySettings):
         return self.patch[1] * 2 ** (len(self.dimensions.depths) - 1)
 
     def tiny(self) -> tuple[Self, int]:
-        """As in `BackboneFamilySettings`: two blocks of few channels in each stage, and images of
+        """As in `BackboneFamilySettings`: two blocks of few channels in each stage, and clips of
         more than one window in the first.
         """
         stages = len(self.dimensions.depths)
         size = PyramidSize(width=8, depths=[2] * stages, num_heads=[2] * stages)
-        update = {"size": size, "pretrained": None}
+        frames = min(self.clip_frames, 2 * self.window[0] * self.frames_per_step)
+        update = {"size": size, "pretrained": None, "clip_frames": frames}
         return self.model_copy(update=update), 2 * self.side_multiple
 
     def summary(self) -> list[str]:
         """As in `BackboneFamilySettings`."""
         size = self.size
+        kind = "reversible Video Swin" if self.reversible else "Video Swin"
         if isinstance(size, PyramidSize):
             blocks = "-".join(map(str, size.depths))
-            return [f"Video Swin of width {size.width}, {blocks} blocks"]
-        return [f"Video Swin {size}"]
+            return [f"{kind} of width {size.width}, {blocks} blocks"]
+        return [f"{kind} {size}"]
 
     def problems(self) -> Iterator[str]:
         """As in `Settings`."""
         yield from super().problems()
         if self.patch[1] != self.patch[2]:
             yield f"patch: expected as many rows as columns, found {list(self.patch)}"
+        if self.recompute and self.activation_checkpointing:
+            yield (
+                "recompute and activation_checkpointing: both recompute activations, from outputs "
+                "or from the inputs of blocks; set one of them to false"
+            )

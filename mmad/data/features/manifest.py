@@ -102,7 +102,7 @@ class FeatureManifest(Settings):
 _ONLY_TOLD = (
     *("weights_source", "weights_seed", "versions", "pictures.num_workers", "pictures.cache_gb"),
     *("pictures.augment", "backbone.pretrained", "backbone.drop_path", "backbone.freeze"),
-    *("backbone.activation_checkpointing", "pictures.max_missing"),
+    *("backbone.activation_checkpointing", "backbone.recompute", "pictures.max_missing"),
 )
 _RATES = ("extraction.fps", "grid.fps", "sampling.fps_tolerance")
 

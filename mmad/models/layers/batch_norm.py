@@ -3,6 +3,8 @@
 Shapes: N clips (or frames), C channels, T steps, H W height and width.
 """
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Self
 
 import torch
@@ -81,6 +83,29 @@ class BatchNorm(_BatchNorm, nn.BatchNorm3d):
 
 class BatchNorm2d(_BatchNorm, nn.BatchNorm2d):
     """Batch norm of features of frames, (N, C, H, W); see `_BatchNorm`."""
+
+
+@contextmanager
+def keeping_statistics(modules: Iterable[nn.Module]) -> Iterator[None]:
+    """Within it, batch norms of the modules that train update copies of their statistics.
+
+    For passes that are computed again: the first one has updated them.
+    """
+    norms = [
+        norm
+        for module in modules
+        for norm in module.modules()
+        if isinstance(norm, nn.modules.batchnorm._BatchNorm) and norm.training
+    ]
+    before = [(norm.running_mean, norm.running_var) for norm in norms]
+    for norm, (mean, variance) in zip(norms, before, strict=True):
+        norm.running_mean = None if mean is None else mean.clone()
+        norm.running_var = None if variance is None else variance.clone()
+    try:
+        yield
+    finally:
+        for norm, (mean, variance) in zip(norms, before, strict=True):
+            norm.running_mean, norm.running_var = mean, variance
 
 
 def _over_processes(values: Tensor) -> Tensor:

@@ -6,13 +6,14 @@ Sources: the inflated ResNets of "Non-local neural networks" (arXiv 1711.07971),
 1705.07750), with the kernels, strides and initial values of mmaction2's ResNet3d.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
 from torch import Tensor, nn
 from torch.nn import functional
 
 from mmad.models.layers.batch_norm import BatchNorm
+from mmad.models.layers.reversible import Activations, Branch, couple
 
 InflateStyle = Literal["3x1x1", "3x3x3"]
 
@@ -102,12 +103,42 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x_NCTHW: Tensor) -> Tensor:
         """Features (N, channels, T, H / stride, W / stride), rounded up."""
-        branch = functional.relu(self.conv1(x_NCTHW), inplace=True)
-        branch = self.conv2(branch)
-        if self.conv3 is not None:
-            branch = self.conv3(functional.relu(branch, inplace=True))
-        shortcut = x_NCTHW if self.shortcut is None else self.shortcut(x_NCTHW)
-        return functional.relu(branch + shortcut, inplace=True)
+        return functional.relu(self.branch(x_NCTHW) + self.bypass(x_NCTHW), inplace=True)
+
+    def branch(self, x_NCTHW: Tensor) -> Tensor:
+        """The convolutions alone, of the size of the output."""
+        x = functional.relu(self.conv1(x_NCTHW), inplace=True)
+        x = self.conv2(x)
+        return x if self.conv3 is None else self.conv3(functional.relu(x, inplace=True))
+
+    def bypass(self, x_NCTHW: Tensor) -> Tensor:
+        """The input at the size of the output."""
+        return x_NCTHW if self.shortcut is None else self.shortcut(x_NCTHW)
+
+
+def reversible_stage(
+    blocks: Iterable[nn.Module], x_NCTHW: Tensor, *, activations: Activations
+) -> Tensor:
+    """What a stage gives if its blocks are coupled reversibly, as in Re2TAL.
+
+    The first block changes the size, so that it cannot be reversed. A ReLU ends each branch, and
+    nothing follows a sum.
+
+    Args:
+        blocks: The `ResidualBlock`s.
+        x_NCTHW: The stage's input.
+        activations: As in `couple`.
+    """
+
+    def rectified(block: nn.Module) -> Callable[[Tensor], Tensor]:
+        assert isinstance(block, ResidualBlock)
+        return lambda x: functional.relu(block.branch(x), inplace=True)
+
+    first, *others = blocks
+    assert isinstance(first, ResidualBlock)
+    x = rectified(first)(x_NCTHW) + first.bypass(x_NCTHW)
+    branches = [Branch(rectified(block), [block]) for block in others]
+    return couple(x, branches, activations=activations)
 
 
 def channels_of(width: int, *, bottleneck: bool) -> int:

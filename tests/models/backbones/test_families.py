@@ -22,10 +22,16 @@ NAMES = sorted(BACKBONES)
 # Weights of the first have names of the second, too: it says which tensors do not fit.
 SAME_NAMES = {("videomae", "umt")}
 TAKING = [name for name in NAMES if members(BackboneSettings)[name].takes_adapters]
+# Other networks of a family.
+VARIANTS = {
+    f"{name} reversible": (name, {"reversible": True}) for name in ("slowfast", "video_swin")
+}
+KINDS = [*NAMES, *VARIANTS]
 
 
-def tiny(name: str, **changes: object) -> tuple[BackboneFamilySettings, int]:
-    return members(BackboneSettings)[name](**REQUIRED.get(name, {}), **changes).tiny()
+def tiny(kind: str, **changes: object) -> tuple[BackboneFamilySettings, int]:
+    name, given = VARIANTS.get(kind, (kind, {}))
+    return members(BackboneSettings)[name](**REQUIRED.get(name, {}), **given, **changes).tiny()
 
 
 def taking(settings: BackboneFamilySettings, image_hw: tuple[int, int]) -> BackboneFamilySettings:
@@ -59,7 +65,7 @@ def test_settings_and_network_tell_the_same(name: str) -> None:
     assert re.search("is not a multiple of|takes images of one size only", problem)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", KINDS)
 def test_tokens_are_what_the_spec_says_also_of_wide_images(name: str) -> None:
     backbone, side = made(name, wide=True)
     with torch.no_grad():
@@ -93,7 +99,7 @@ def test_the_maps_of_stages_are_what_the_spec_says_and_the_last_one_is_the_token
         assert torch.equal(found.flatten(3).transpose(2, 3), tokens.tokens_NTSC)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", KINDS)
 def test_a_clip_does_not_depend_on_the_others_of_the_batch(name: str) -> None:
     backbone, side = made(name)
     images, videos = clips(backbone, 3, side, side), torch.arange(3)
@@ -124,7 +130,7 @@ def test_every_parameter_has_a_role_and_a_depth(name: str) -> None:
     assert {role.role for role in roles.values()} == {"body"}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", KINDS)
 def test_a_frozen_backbone_stays_as_it_is(name: str) -> None:
     backbone, side = made(name, freeze=True)
     before = {key: value.clone() for key, value in backbone.state_dict().items()}

@@ -131,6 +131,49 @@ def test_a_clip_is_the_mean_of_the_fast_map_and_that_of_the_slow_one() -> None:
     torch.testing.assert_close(found, torch.cat((fast.mean((2, 3, 4)), slow.mean((2, 3, 4))), 1))
 
 
+def stage_by_hand(stage: torch.nn.Sequential, x: Tensor) -> Tensor:
+    """Re2TAL's equations of a stage."""
+
+    def branch(block: torch.nn.Module, x: Tensor) -> Tensor:
+        x = block.conv2(block.conv1(x).relu()).relu()
+        return block.conv3(x).relu()
+
+    first, *others = stage
+    a = b = branch(first, x) + first.shortcut(x)
+    for block in others:
+        a, b = b + branch(block, a), a
+    return (a + b) / 2
+
+
+def test_a_reversible_network_couples_the_blocks_of_both_paths() -> None:
+    backbone = small(clip_frames=8, reversible=True)
+    images = clips(8, 32, 64)
+    with torch.no_grad():
+        _, (slow, fast), *found = backbone.maps(images)
+        for lateral, *stages, maps in zip(
+            backbone.laterals, backbone.slow.stages, backbone.fast.stages, found, strict=True
+        ):
+            slow = stage_by_hand(stages[0], torch.cat((slow, lateral(fast)), dim=1))
+            fast = stage_by_hand(stages[1], fast)
+            torch.testing.assert_close(maps.slow, slow)
+            torch.testing.assert_close(maps.fast, fast)
+
+
+@pytest.mark.parametrize("keep_statistics", [False, True])
+def test_recomputing_gives_the_same_gradients_and_statistics(keep_statistics: bool) -> None:
+    settings = {"depth": 18, "clip_frames": 8, "keep_statistics": keep_statistics}
+    found = []
+    for recompute in (False, True):
+        backbone = small(reversible=True, recompute=recompute, **settings).double().train()
+        *_, maps = backbone.maps(clips(8, 32, 32, count=2).double())
+        (maps.slow.square().sum() + maps.fast.sum()).backward()
+        gradients = {name: p.grad for name, p in backbone.named_parameters()}
+        found.append(gradients | dict(backbone.named_buffers()))
+    kept, again = found
+    for name, value in kept.items():
+        torch.testing.assert_close(again[name], value, rtol=1e-10, atol=1e-10, msg=name)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -142,6 +185,8 @@ def test_a_clip_is_the_mean_of_the_fast_map_and_that_of_the_slow_one() -> None:
         ({"slow_inflate": [True] * 5}, "blocks, found flags for 3, 4, 6, 3, 1"),
         ({"fast_inflate": [[True]] * 4}, "fast_inflate: .* found flags for 1, 1, 1, 1"),
         ({"lateral_kernel": 4}, "odd"),
+        ({"recompute": True}, "recompute: only a reversible network"),
+        ({"recompute": True, "reversible": True}, "recompute: a frozen network has no backward"),
         ({"fast_stem_kernel": [4, 7, 7]}, "odd"),
     ],
 )
@@ -180,6 +225,22 @@ def test_names_of_mmaction2(settings: dict[str, object]) -> None:
     left = [name for name in found.tensors if name not in own]
     assert len(left) == len(counts) == sum(name.endswith("running_mean") for name in own)
     assert all(name.startswith(FAMILY.optional) for name in left)
+
+
+def test_names_of_re2tal() -> None:
+    own = small(reversible=True).state_dict()
+    file = {}
+    for name, value in own.items():
+        path, layer, block, *leaf = theirs(name).split(".")
+        if block.isdigit():
+            inside = "" if leaf[0] == "downsample" else "Fm." if block == "0" else "inv_block.Fm."
+            block = f"blocks.{block}.{inside}"
+        file[".".join([path, layer, block, *leaf]).replace("..", ".")] = value
+    (naming,) = [naming for naming in FAMILY.namings if naming.fits(file)][:1]
+    assert naming.name == "Re2TAL"
+    found = rename_tensors(file, naming)
+    assert found.tensors.keys() == own.keys()
+    assert all(found.tensors[name] is value for name, value in own.items())
 
 
 def test_a_2d_resnet_starts_the_slow_path() -> None:

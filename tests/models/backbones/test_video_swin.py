@@ -5,10 +5,12 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
+from benchmarks.reversible_memory import bytes_kept
 from mmad.config.backbones.video_swin import SIZES, VideoSwinSettings
 from mmad.errors import CheckpointError
 from mmad.models.backbones.families import build_backbone
 from mmad.models.backbones.video_swin.network import Merge, VideoSwin
+from mmad.models.layers.window_attention import Windows
 from mmad.weights.files import WeightFile
 from mmad.weights.load import fill_backbone
 
@@ -88,6 +90,77 @@ def test_recomputing_gives_the_same_gradients() -> None:
         torch.testing.assert_close(one, other)
 
 
+def by_hand(backbone: VideoSwin, images: Tensor) -> Tensor:
+    """Re2TAL's equations, block by block, for stages whose attention needs no shift."""
+    x = backbone.patches(images)
+    for stage in backbone.stages:
+        x1, x2 = x, x
+        for block in stage.blocks:
+            windows = Windows.fitted(x.shape[1:4], window=block.window, shift=block.shift)
+            attended = block.attn(windows.cut(block.norm1(x2)), windows.mask())
+            y1 = x1 + windows.join(attended)
+            x1, x2 = y1, x2 + block.mlp(block.norm2(y1))
+        x = (x1 + x2) / 2
+        x = x if stage.merge is None else stage.merge(x)
+    return backbone.norm(x).permute(0, 4, 1, 2, 3)
+
+
+def test_a_reversible_network_has_two_streams_in_each_stage() -> None:
+    backbone = small(reversible=True)
+    images = torch.randn(2, 3, 8, 20, 24)
+    with torch.no_grad():
+        expected = by_hand(backbone, images)
+        plain = features(small(), images)
+    torch.testing.assert_close(features(backbone, images), expected)
+    assert not torch.allclose(expected, plain, rtol=0.1)
+
+
+def test_a_reversible_network_recomputes_the_same_gradients() -> None:
+    """With stochastic depth, of the same blocks."""
+    gradients = []
+    images = torch.randn(4, 3, 8, 16, 16)
+    for settings in ({"recompute": False}, {"activation_checkpointing": True}, {}):
+        backbone = small(reversible=True, drop_path=0.5, **settings).double().train()
+        torch.manual_seed(3)
+        backbone.map(images.double()).square().sum().backward()
+        gradients.append([p.grad for p in backbone.parameters()])
+    for kept, *others in zip(*gradients, strict=True):
+        for other in others:
+            torch.testing.assert_close(other, kept, rtol=1e-10, atol=1e-10)
+
+
+def test_a_deeper_reversible_network_keeps_no_more() -> None:
+    images = torch.randn(1, 3, 8, 16, 16)
+
+    def kept(blocks: int, **settings: object) -> int:
+        size = {**SMALL, "depths": [blocks, 1]}
+        backbone = small(size=size, reversible=True, drop_path=0, **settings).train()
+        return bytes_kept(lambda: backbone.map(images), parameters=backbone.parameters())
+
+    assert kept(9) == kept(3)
+    stream = 4 * 8 * 4 * 4 * 4  # bytes of 8 channels, 4 steps, 4 x 4 cells
+    branches = 2 * 6
+    found = kept(9, activation_checkpointing=True) - kept(3, activation_checkpointing=True)
+    assert found == branches * stream
+    assert kept(9, recompute=False) - kept(3, recompute=False) > 10 * branches * stream
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, "kept"),
+        ({"activation_checkpointing": True}, "from_inputs"),
+        ({"reversible": True}, "from_output"),
+        ({"reversible": True, "freeze": True}, "from_output"),  # without a backward pass idle
+        ({"reversible": True, "activation_checkpointing": True}, "from_inputs"),
+        ({"reversible": True, "recompute": False}, "kept"),
+        ({"reversible": True, "recompute": True}, "from_output"),
+    ],
+)
+def test_where_activations_come_from(settings: dict[str, bool], expected: str) -> None:
+    assert VideoSwinSettings(**{"freeze": False, **settings}).activations == expected
+
+
 def test_depth_grows_with_the_blocks() -> None:
     roles = small().roles()
     assert roles["patches.proj.weight"].depth == 0
@@ -111,6 +184,16 @@ def test_depth_grows_with_the_blocks() -> None:
         ),
         ({"clip_frames": 9}, "clip_frames 9 is not a multiple of the 2 frames"),
         ({"window": (8, 0, 7)}, "greater than or equal to 1"),
+        ({"recompute": True}, "recompute: only a reversible network .* set reversible=true"),
+        (
+            {"recompute": True, "reversible": True, "freeze": True},
+            "recompute: a frozen network has no backward pass .* set freeze=false",
+        ),
+        (
+            {"recompute": True, "reversible": True, "freeze": False}
+            | {"activation_checkpointing": True},
+            "recompute and activation_checkpointing: both .* set one of them to false",
+        ),
     ],
 )
 def test_impossible_settings(settings: dict[str, object], message: str) -> None:
@@ -148,6 +231,28 @@ def test_names_of_other_projects(last_norm: str) -> None:
     assert len(report.ignored) == 2
     for name, value in source.state_dict().items():
         assert torch.equal(target.state_dict()[name], value), name
+
+
+def test_names_of_re2tal() -> None:
+    source, target = small(0, reversible=True), small(1, reversible=True)
+    places = [(".norm1.", "Fm"), (".attn.", "Fm"), (".norm2.", "Gm"), (".mlp.", "Gm")]
+    file = {}
+    for name, value in source.state_dict().items():
+        other = theirs(name, last_norm="norm3")
+        for part, branch in places:
+            other = other.replace(part, f".inv_block.{branch}{part}")
+        file[other] = value
+    report = fill_backbone(target, as_file(file))
+    assert report.naming == "Re2TAL"
+    assert len(report.renamed) == len(file)
+    images = torch.randn(1, 3, 8, 16, 16)
+    assert torch.equal(features(target, images), features(source, images))
+
+
+def test_a_reversible_network_starts_from_the_weights_of_a_plain_one() -> None:
+    plain, target = small(0), small(1, reversible=True)
+    report = fill_backbone(target, as_file(dict(plain.state_dict())))
+    assert len(report.matched) == len(plain.state_dict())
 
 
 def test_weights_of_another_window_do_not_fit() -> None:

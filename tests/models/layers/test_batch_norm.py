@@ -7,9 +7,11 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.multiprocessing import spawn
+from torch.nn.parallel import DistributedDataParallel
 
 from mmad.models.layers import batch_norm
 from mmad.models.layers.batch_norm import BatchNorm, BatchNorm2d
+from support.coupled import Branches, accumulated, clips
 
 
 def batch() -> tuple[Tensor, Tensor]:
@@ -38,13 +40,25 @@ def peer(rank: int, folder: str) -> None:
     x, probe = batch()
     mine = slice(0, 2) if rank == 0 else slice(2, 3)
     torch.save(step(norm, x[mine], probe[mine]), f"{folder}/{rank}.pt")
+    network = Branches(dropout=0.0)
+    network.activations = "from_output"
+    one_each = list(clips(4)[rank::2].split(1))
+    found = accumulated(network, DistributedDataParallel(network), one_each)
+    torch.save(found, f"{folder}/reversible_{rank}.pt")
     dist.destroy_process_group()
 
 
+@pytest.fixture(scope="module")
+def peers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What two processes found; they take seconds to start."""
+    folder = tmp_path_factory.mktemp("peers")
+    spawn(peer, (str(folder),), nprocs=2)
+    return folder
+
+
 @pytest.mark.slow
-def test_two_processes_have_the_statistics_of_the_whole_batch(tmp_path: Path) -> None:
-    spawn(peer, (str(tmp_path),), nprocs=2)
-    first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
+def test_two_processes_have_the_statistics_of_the_whole_batch(peers: Path) -> None:
+    first, second = (torch.load(peers / f"{rank}.pt") for rank in (0, 1))
     alone = nn.BatchNorm3d(4)
     nn.init.constant_(alone.weight, 2.0)
     out, x_grad, weight_grad, bias_grad, mean, var = step(alone, *batch())
@@ -56,6 +70,15 @@ def test_two_processes_have_the_statistics_of_the_whole_batch(tmp_path: Path) ->
     for found in (first, second):
         close(found[4], mean, rtol=1e-6, atol=1e-5)
         close(found[5], var, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_two_processes_recompute_the_gradients_of_one(peers: Path) -> None:
+    network = Branches(dropout=0.0)
+    expected = accumulated(network, network, list(clips(4).split(2)))
+    for rank in (0, 1):
+        for name, found in torch.load(peers / f"reversible_{rank}.pt").items():
+            torch.testing.assert_close(found, expected[name], rtol=1e-4, atol=1e-5)
 
 
 def test_alone_it_is_torchs() -> None:

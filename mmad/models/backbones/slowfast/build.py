@@ -60,6 +60,8 @@ def _build(settings: SlowFastSettings) -> SlowFast:
         channels=channels,
         slow_stride=settings.slow_stride,
         fast_stride=settings.slow_stride // settings.speed_ratio,
+        reversible=settings.reversible,
+        activations=settings.activations,
     )
     backbone.requires_grad_(not settings.freeze)
     return backbone.train()

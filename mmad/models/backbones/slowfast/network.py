@@ -22,7 +22,14 @@ from mmad.models.backbones.contract import (
     tokens_of_map,
 )
 from mmad.models.backbones.inflation import inflate_kernels
-from mmad.models.layers.residual3d import ConvNorm, InflateStyle, channels_of, residual_stages
+from mmad.models.layers.residual3d import (
+    ConvNorm,
+    InflateStyle,
+    channels_of,
+    residual_stages,
+    reversible_stage,
+)
+from mmad.models.layers.reversible import Activations
 
 # Stem 2, first pooling 2, three stages 2 each.
 _SIDE_STRIDE = 32
@@ -129,6 +136,8 @@ class SlowFast(Backbone):
         channels: Channels of the maps of both paths together.
         slow_stride: The slow path sees the first of so many frames.
         fast_stride: The fast path sees the first of so many frames.
+        reversible: The blocks of a stage are coupled as in `reversible_stage`.
+        activations: For the backward pass of a reversible network: see `Activations`.
     """
 
     def __init__(
@@ -141,6 +150,8 @@ class SlowFast(Backbone):
         channels: int,
         slow_stride: int,
         fast_stride: int,
+        reversible: bool,
+        activations: Activations,
     ) -> None:
         super().__init__(
             BackboneSpec(
@@ -153,6 +164,7 @@ class SlowFast(Backbone):
         self.slow, self.fast = slow, fast
         self.laterals = nn.ModuleList(laterals)
         self.slow_stride, self.fast_stride = slow_stride, fast_stride
+        self.reversible, self.activations = reversible, activations
 
     def forward(
         self, images_NCFHW: Tensor, video_of_clip_N: Tensor, *, stop_before: int | None = None
@@ -178,9 +190,14 @@ class SlowFast(Backbone):
         for lateral, slow_stage, fast_stage in zip(
             self.laterals, self.slow.stages, self.fast.stages, strict=True
         ):
-            slow = slow_stage(torch.cat((slow, lateral(fast)), dim=1))
-            fast = fast_stage(fast)
+            slow = self._stage(slow_stage, torch.cat((slow, lateral(fast)), dim=1))
+            fast = self._stage(fast_stage, fast)
             yield Maps(slow, fast)
+
+    def _stage(self, stage: nn.Module, x_NCThw: Tensor) -> Tensor:
+        if not self.reversible:
+            return stage(x_NCThw)
+        return reversible_stage(stage.children(), x_NCThw, activations=self.activations)
 
     def depth_of(self, name: str) -> int:
         """As in `Backbone`; stages of the fast path are as deep as those of the slow one."""

@@ -24,7 +24,8 @@ def _build(settings: VideoSwinSettings) -> VideoSwin:
         qkv_bias=settings.qkv_bias,
         patch_norm=settings.patch_norm,
         drop_path_rate=settings.drop_path,
-        activation_checkpointing=settings.activation_checkpointing,
+        reversible=settings.reversible,
+        activations=settings.activations,
     )
     return backbone.requires_grad_(not settings.freeze)
 

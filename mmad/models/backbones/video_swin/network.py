@@ -8,6 +8,7 @@ values these are.
 
 import re
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from einops import rearrange
@@ -22,6 +23,7 @@ from mmad.models.backbones.contract import (
     tokens_of_map,
 )
 from mmad.models.backbones.video_swin.images import inflate_image_weights
+from mmad.models.layers.reversible import Activations, Branch, couple
 from mmad.models.layers.transformer import MLP, drop_path, drop_path_rates
 from mmad.models.layers.window_attention import THW, WindowAttention, Windows
 
@@ -80,13 +82,28 @@ class Block(nn.Module):
 
     def forward(self, x_NTHWC: Tensor, windows: Windows, mask_W1LL: Tensor | None) -> Tensor:
         """The map after the block, same shape; windows and mask are of its size."""
+        x_NTHWC = x_NTHWC + self.attend(x_NTHWC, windows, mask_W1LL)
+        return x_NTHWC + self.mix(x_NTHWC)
+
+    def attend(self, x_NTHWC: Tensor, windows: Windows, mask_W1LL: Tensor | None) -> Tensor:
+        """What attention adds to the map."""
         # The norm comes before the padding, which therefore stays zero.
         cut = windows.cut(self.norm1(x_NTHWC))
         attended = windows.join(self.attn(cut, mask_W1LL))
-        rate = self.drop_path_rate
-        x_NTHWC = x_NTHWC + drop_path(attended, rate=rate, training=self.training)
+        return drop_path(attended, rate=self.drop_path_rate, training=self.training)
+
+    def mix(self, x_NTHWC: Tensor) -> Tensor:
+        """What the MLP adds to the map."""
         mixed = self.mlp(self.norm2(x_NTHWC))
-        return x_NTHWC + drop_path(mixed, rate=rate, training=self.training)
+        return drop_path(mixed, rate=self.drop_path_rate, training=self.training)
+
+    def branches(self, windows: Windows, mask_W1LL: Tensor | None) -> list[Branch]:
+        """Both of a reversible network."""
+        attend = partial(self.attend, windows=windows, mask_W1LL=mask_W1LL)
+        return [
+            Branch(attend, [self.norm1, self.attn]),
+            Branch(self.mix, [self.norm2, self.mlp]),
+        ]
 
 
 class Merge(nn.Module):
@@ -112,32 +129,38 @@ class Stage(nn.Module):
     Args:
         blocks: The blocks.
         merge: Joins tokens after them; None after the last stage.
+        reversible: As in `VideoSwin`.
     """
 
-    def __init__(self, blocks: Sequence[Block], merge: Merge | None) -> None:
+    def __init__(self, blocks: Sequence[Block], merge: Merge | None, *, reversible: bool) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(blocks)
         self.merge = merge
+        self.reversible = reversible
 
-    def forward(self, x_NTHWC: Tensor, *, recompute: bool) -> Tensor:
+    def forward(self, x_NTHWC: Tensor, *, activations: Activations) -> Tensor:
         """The map after the stage.
 
         Args:
             x_NTHWC: The map.
-            recompute: Keep only each block's input and recompute the rest in the backward pass.
+            activations: As in `VideoSwin`.
         """
         _, steps, rows, columns, _ = x_NTHWC.shape
         masks: dict[Windows, Tensor | None] = {}
+        branches: list[Branch] = []
         for block in self.blocks:
             assert isinstance(block, Block)
             windows = Windows.fitted((steps, rows, columns), window=block.window, shift=block.shift)
             if windows not in masks:
                 masks[windows] = windows.mask(device=x_NTHWC.device)
-            arguments = (x_NTHWC, windows, masks[windows])
-            if recompute:
-                x_NTHWC = checkpoint(block, *arguments, use_reentrant=False)
+            if self.reversible:
+                branches += block.branches(windows, masks[windows])
+            elif activations == "from_inputs" and self.training and torch.is_grad_enabled():
+                x_NTHWC = checkpoint(block, x_NTHWC, windows, masks[windows], use_reentrant=False)
             else:
-                x_NTHWC = block(*arguments)
+                x_NTHWC = block(x_NTHWC, windows, masks[windows])
+        if self.reversible:
+            x_NTHWC = couple(x_NTHWC, branches, activations=activations)
         return x_NTHWC if self.merge is None else self.merge(x_NTHWC)
 
 
@@ -155,7 +178,10 @@ class VideoSwin(Backbone):
         qkv_bias: As in `WindowAttention`.
         patch_norm: Layer norm of the patches.
         drop_path_rate: Rate at the last block; it grows linearly from 0.
-        activation_checkpointing: Keep only each block's input in training and recompute the rest.
+        reversible: Couple attention and MLPs of a stage by two streams, as `couple` does, instead
+            of adding all to one.
+        activations: For the backward pass: see `Activations`. Those of a network that is not
+            reversible cannot be recomputed from the output.
     """
 
     def __init__(
@@ -171,7 +197,8 @@ class VideoSwin(Backbone):
         qkv_bias: bool,
         patch_norm: bool,
         drop_path_rate: float,
-        activation_checkpointing: bool,
+        reversible: bool,
+        activations: Activations,
     ) -> None:
         super().__init__(
             BackboneSpec(
@@ -183,7 +210,7 @@ class VideoSwin(Backbone):
         )
         self.depths = tuple(depths)
         self.window = window
-        self.activation_checkpointing = activation_checkpointing
+        self.activations = activations
         self.patches = PatchEmbed(width, patch=patch, norm=patch_norm)
         rates = iter(drop_path_rates(drop_path_rate, sum(depths)))
         self.stages = nn.ModuleList()
@@ -202,7 +229,9 @@ class VideoSwin(Backbone):
                 for block in range(depth)
             ]
             last = number == len(depths) - 1
-            self.stages.append(Stage(blocks, None if last else Merge(channels)))
+            self.stages.append(
+                Stage(blocks, None if last else Merge(channels), reversible=reversible)
+            )
         self.norm = nn.LayerNorm(self.spec.channels)
         for module in self.modules():
             if isinstance(module, nn.Linear):
@@ -221,9 +250,8 @@ class VideoSwin(Backbone):
     def map(self, images_NCFHW: Tensor) -> Tensor:
         """The feature map (N, C, T, H, W) of clips of any length and size."""
         x = self.patches(images_NCFHW)
-        recompute = self.activation_checkpointing and self.training and torch.is_grad_enabled()
         for stage in self.stages:
-            x = stage(x, recompute=recompute)
+            x = stage(x, activations=self.activations)
         return rearrange(self.norm(x), "n t h w c -> n c t h w")
 
     def depth_of(self, name: str) -> int:
