@@ -1,13 +1,14 @@
 """What the figures share: sizes, and the order, groups and short names of labels on axes."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import groupby
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
+from matplotlib.patches import Patch
 
 from mmad.labels import LabelMap
 
@@ -15,6 +16,8 @@ from mmad.labels import LabelMap
 COLUMN_INCHES, PAGE_INCHES = 3.5, 7.0
 LARGE, SMALL, TINY = 7.0, 6.0, 5.5
 POINTS_PER_INCH = 72
+# Upright names of size TINY side by side need so much each.
+LEAST_NAMED_INCHES = 0.088
 
 
 def labels_of(labels: LabelMap, level: str) -> LabelMap:
@@ -81,7 +84,7 @@ def shortened(text: str, most: int) -> str:
     >>> shortened("scratching", 5), shortened("wave", 5)
     ('scra…', 'wave')
     """
-    return text if len(text) <= most else text[: most - 1] + "…"
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
 
 
 def fitted(text: str, *, inches: float, points: float, bold: bool = False) -> str:
@@ -90,3 +93,47 @@ def fitted(text: str, *, inches: float, points: float, bold: bool = False) -> st
         if text_inches(shortened(text, most), points=points, bold=bold) <= inches:
             return shortened(text, most)
     return text[:1]
+
+
+_LEGEND_LINE_INCHES, _AROUND_HANDLE_INCHES = 0.14, 0.35
+
+
+def legend_inches(names: Sequence[str], *, inches: float) -> float:
+    """Height of the legend that `draw_legend` makes within this width."""
+    lines = 1 if _fit_in_a_line(names, inches) else len(names)
+    return 0.06 + _LEGEND_LINE_INCHES * lines
+
+
+def draw_legend(figure: Figure, colours: Mapping[str, str], *, left_inches: float) -> None:
+    """Name colours at the top of the figure: in one line, or below each other if that is too wide.
+
+    Args:
+        figure: Figure with `legend_inches` free at its top.
+        colours: The colour of each name.
+        left_inches: Where it starts.
+    """
+    width = figure.get_figwidth()
+    free = width - left_inches
+    room = free - _AROUND_HANDLE_INCHES
+    legend = figure.legend(
+        handles=[
+            Patch(color=colour, label=fitted(name, inches=room, points=LARGE))
+            for name, colour in colours.items()
+        ],
+        loc="upper left",
+        bbox_to_anchor=(left_inches / width, 1.0),
+        borderaxespad=0.3,
+        borderpad=0,
+        ncols=len(colours) if _fit_in_a_line(list(colours), free) else 1,
+        fontsize=LARGE,
+        frameon=False,
+        handlelength=1.2,
+        labelspacing=0.3,
+        columnspacing=1.2,
+    )
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+
+
+def _fit_in_a_line(names: Sequence[str], inches: float) -> bool:
+    return sum(text_inches(name, points=LARGE) + _AROUND_HANDLE_INCHES for name in names) <= inches

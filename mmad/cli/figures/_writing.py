@@ -42,6 +42,12 @@ WidthOption = Annotated[
     Width,
     typer.Option(help="Width of a column of a paper, 3.5 in, or of its page, 7 in."),
 ]
+WidthAsNeeded = Annotated[
+    Width | None,
+    typer.Option(
+        help="Width of a column of a paper, 3.5 in, or of its page, 7 in; default: as needed."
+    ),
+]
 
 
 def inches_of(width: Width) -> float:

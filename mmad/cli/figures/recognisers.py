@@ -11,7 +11,14 @@ from mmad.cli._labels import common_labels_of_clips
 from mmad.cli._options import AnnotationsOption, LabelsOption, RunSubsetOption
 from mmad.cli._recogniser import JudgedRecognisers, judge_recognisers
 from mmad.cli._scores import RecognitionOptions, sweep_of
-from mmad.cli.figures._writing import CsvOption, OutOption, write_drawn
+from mmad.cli.figures._writing import (
+    CsvOption,
+    OutOption,
+    WidthAsNeeded,
+    WidthOption,
+    inches_of,
+    write_drawn,
+)
 from mmad.errors import PredictionError
 
 OneOrTwo = Annotated[
@@ -25,6 +32,7 @@ def probabilities(
     *,
     out: OutOption,
     csv: CsvOption = None,
+    width: WidthOption = "page",
     clip: Annotated[
         list[str] | None,
         typer.Option(help="Clip to show; repeat it for several. Default: six telling ones."),
@@ -39,7 +47,13 @@ def probabilities(
     # Not at the top: matplotlib is slow to import, and messages do without.
     from mmad.report.recogniser_figures.probabilities import draw_probabilities
 
-    drawn = draw_probabilities(found.recognisers, found.clips, labels=found.labels, rows=rows)
+    drawn = draw_probabilities(
+        found.recognisers,
+        found.clips,
+        labels=found.labels,
+        rows=rows,
+        width_inches=inches_of(width),
+    )
     write_drawn(drawn, out=out, csv=csv)
 
 
@@ -48,6 +62,7 @@ def features(
     *,
     out: OutOption,
     csv: CsvOption = None,
+    width: WidthAsNeeded = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the t-SNE.")] = 0,
     annotations: AnnotationsOption = None,
     subset: RunSubsetOption = None,
@@ -59,7 +74,13 @@ def features(
     )
     from mmad.report.recogniser_figures.features import draw_features
 
-    drawn = draw_features(found.recognisers, found.clips, labels=found.labels, seed=seed)
+    drawn = draw_features(
+        found.recognisers,
+        found.clips,
+        labels=found.labels,
+        seed=seed,
+        width_inches=width and inches_of(width),
+    )
     write_drawn(drawn, out=out, csv=csv)
 
 
@@ -70,6 +91,7 @@ def confusion(
     *,
     out: OutOption,
     csv: CsvOption = None,
+    width: WidthAsNeeded = None,
     level: Annotated[
         Literal["action", "body"], typer.Option(help="Actions, or body parts.")
     ] = "action",
@@ -85,7 +107,10 @@ def confusion(
         raise PredictionError("--level body: the labels have no body parts; pass --level action")
     from mmad.report.recogniser_figures.confusion import draw_confusion
 
-    write_drawn(draw_confusion(one, labels=found.labels, level=level), out=out, csv=csv)
+    drawn = draw_confusion(
+        one, labels=found.labels, level=level, width_inches=width and inches_of(width)
+    )
+    write_drawn(drawn, out=out, csv=csv)
 
 
 def coefficients(
@@ -96,6 +121,7 @@ def coefficients(
     *,
     out: OutOption,
     csv: CsvOption = None,
+    width: WidthAsNeeded = None,
     annotations: AnnotationsOption = None,
     subset: RunSubsetOption = None,
     labels: LabelsOption = None,
@@ -106,7 +132,8 @@ def coefficients(
     sweep = sweep_of(files, options, labels=common_labels_of_clips(files, labels))
     from mmad.report.recogniser_figures.coefficients import draw_coefficients
 
-    write_drawn(draw_coefficients(sweep), out=out, csv=csv)
+    drawn = draw_coefficients(sweep, width_inches=width and inches_of(width))
+    write_drawn(drawn, out=out, csv=csv)
 
 
 def _judge(

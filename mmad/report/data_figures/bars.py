@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from mmad.labels import LabelMap
 from mmad.report.axes import (
+    LEAST_NAMED_INCHES,
     SMALL,
     TINY,
     groups_of,
@@ -19,8 +20,6 @@ from mmad.report.axes import (
     text_inches,
 )
 
-# A bar group narrower than this could not be named below.
-_LEAST_GROUP_INCHES = 0.088
 _LEFT_INCHES, _RIGHT_INCHES, _GAP_INCHES = 0.36, 0.05, 0.26
 _BARS_INCHES, _ABOVE_INCHES, _BELOW_INCHES = 0.85, 0.08, 0.06
 # A body part is given the width of so many actions, since there are few.
@@ -81,11 +80,11 @@ _Row = list[tuple[str, list[int]]]
 def _rows_of(labels: LabelMap, free_inches: float) -> list[_Row]:
     """Level and labels of each panel, by row of the figure."""
     order = shown_order(labels)
-    most = max(int(free_inches / _LEAST_GROUP_INCHES), 1)
+    most = max(int(free_inches / LEAST_NAMED_INCHES), 1)
     if not labels.has_parents:
         return [[("action", part)] for part in split_order(labels, order, most=most)]
     parts = list(range(len(labels.parent_names)))
-    if _WIDTH_OF_PART * len(parts) + len(order) + _GAP_INCHES / _LEAST_GROUP_INCHES <= most:
+    if _WIDTH_OF_PART * len(parts) + len(order) + _GAP_INCHES / LEAST_NAMED_INCHES <= most:
         return [[("body", parts), ("action", order)]]
     chunks = split_order(labels, order, most=most)
     return [[("body", parts)], *([("action", chunk)] for chunk in chunks)]

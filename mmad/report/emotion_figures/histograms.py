@@ -8,11 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 
 from mmad.evaluation.emotions.metrics import PredictedVideo
 from mmad.labels import EMOTIONS, LabelMap
-from mmad.report.axes import COLUMN_INCHES, LARGE, SMALL, fitted, shortened, text_inches
+from mmad.report.axes import (
+    COLUMN_INCHES,
+    LARGE,
+    SMALL,
+    draw_legend,
+    fitted,
+    legend_inches,
+    shortened,
+    text_inches,
+)
 from mmad.report.blocks import FilmStrip, draw_strip, strip_inches
 from mmad.report.colours import SUBSET_COLOURS
 from mmad.report.figures import Cell, Drawn
@@ -22,7 +30,8 @@ MOST_MODELS = len(SUBSET_COLOURS)
 _SHADE, _GREY = "#dddddd", "#777777"
 _LEFT_INCHES, _RIGHT_INCHES, _BETWEEN_INCHES = 0.38, 0.06, 0.15
 _BARS_INCHES, _NAMES_INCHES, _TITLE_INCHES = 0.75, 0.14, 0.19
-_LINE_INCHES, _GAP_INCHES, _LEGEND_INCHES = 0.115, 0.07, 0.2
+_LINE_INCHES, _GAP_INCHES = 0.115, 0.07
+_EDGE_INCHES = 0.04
 _LONGEST_NAME = 32
 
 
@@ -63,10 +72,11 @@ def draw_emotions(
         lines = [line for one in paragraphs for line in _lines(one, layout.text_inches)]
         blocks.append((predicted, strip, lines))
     heights = [layout.height(strip, len(lines)) for _, strip, lines in blocks]
-    top = _LEGEND_INCHES + sum(heights)
-    figure = Figure(figsize=(width_inches, top))
-    _draw_legend(figure, list(models))
-    top -= _LEGEND_INCHES
+    colours = dict(zip(models, SUBSET_COLOURS, strict=False)) | {"annotated": _SHADE}
+    legend = legend_inches(list(colours), inches=width_inches - _EDGE_INCHES)
+    top = sum(heights)
+    figure = Figure(figsize=(width_inches, legend + top))
+    draw_legend(figure, colours, left_inches=_EDGE_INCHES)
     for place, ((predicted, strip, lines), height) in enumerate(zip(blocks, heights, strict=True)):
         _draw_block(figure, place, predicted, strip, lines, layout=layout, top=top)
         top -= height
@@ -167,7 +177,7 @@ def _draw_block(
     video = next(iter(predicted.values())).video
     emotion = EMOTIONS.names[video.emotion or 0]
     title = f"({chr(ord('a') + place % 26)})  {emotion}"
-    left = 0.04
+    left = _EDGE_INCHES
     top -= _TITLE_INCHES - 0.05
     for text, weight, ink in ((title, "bold", "black"), (video.video_id, "normal", _GREY)):
         shown = fitted(text, inches=width - left - 0.05, points=LARGE, bold=weight == "bold")
@@ -213,29 +223,6 @@ def _draw_bars(axis: Axes, predicted: Sequence[PredictedVideo]) -> None:
     axis.tick_params(axis="x", length=0, pad=1)
     axis.spines[["top", "right"]].set_visible(False)
     axis.spines[:].set_linewidth(0.5)
-
-
-def _draw_legend(figure: Figure, names: Sequence[str]) -> None:
-    width = figure.get_figwidth()
-    room = (width - 0.9) / len(names) - 0.35
-    handles = [
-        Patch(color=colour, label=fitted(name, inches=room, points=LARGE))
-        for colour, name in zip(SUBSET_COLOURS, names, strict=False)
-    ]
-    handles.append(Patch(color=_SHADE, label="annotated"))
-    legend = figure.legend(
-        handles=handles,
-        loc="upper left",
-        borderaxespad=0.3,
-        borderpad=0,
-        ncols=len(handles),
-        fontsize=LARGE,
-        frameon=False,
-        handlelength=1.0,
-        columnspacing=1.2,
-    )
-    for text in legend.get_texts():
-        text.set_parse_math(False)
 
 
 def _table(name: str, one: PredictedVideo, labels: LabelMap) -> list[tuple[Cell, ...]]:

@@ -1,5 +1,6 @@
 """Accuracy over the weight of local features (Fig. 5 of Mi et al., Pattern Recognition Letters)."""
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -13,19 +14,22 @@ _MARKERS = "os"
 _TITLES = {"action": "actions", "body": "body parts"}
 
 
-def draw_coefficients(sweep: CoefficientSweep) -> Drawn:
+def draw_coefficients(sweep: CoefficientSweep, *, width_inches: float | None = None) -> Drawn:
     """Top-1 and class mean at each weight, a panel for each level.
 
     The mean of several files is thick, the files themselves are thin. A dotted line marks the
-    weight that a model was trained with.
+    weight that a model was trained with. By default the panels are side by side, each of the width
+    of a column.
     """
     levels = list(sweep.reports[0][0].levels)
-    width = COLUMN_INCHES if len(levels) == 1 else PAGE_INCHES
-    figure = Figure(figsize=(width, 2.2), layout="constrained")
-    for axis, level in zip(figure.subplots(1, len(levels), squeeze=False)[0], levels, strict=True):
+    width = width_inches or (COLUMN_INCHES if len(levels) == 1 else PAGE_INCHES)
+    rows, columns = (len(levels), 1) if width <= COLUMN_INCHES else (1, len(levels))
+    figure = Figure(figsize=(width, 2.2 * rows), layout="constrained")
+    axes = np.array(figure.subplots(rows, columns, squeeze=False)).ravel()
+    for axis, level in zip(axes, levels, strict=True):
         _draw_level(axis, sweep, level)
     settle(figure)
-    rows: list[tuple[Cell, ...]] = [
+    table: list[tuple[Cell, ...]] = [
         (level, name, coefficient, float(value))
         for level in levels
         for name in _FIGURES
@@ -33,7 +37,7 @@ def draw_coefficients(sweep: CoefficientSweep) -> Drawn:
             sweep.coefficients, 100 * sweep.means(level, name), strict=True
         )
     ]
-    return Drawn(figure, ("level", "figure", "coefficient", "percent"), rows)
+    return Drawn(figure, ("level", "figure", "coefficient", "percent"), table)
 
 
 def _draw_level(axis: Axes, sweep: CoefficientSweep, level: str) -> None:

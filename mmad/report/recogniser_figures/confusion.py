@@ -13,11 +13,14 @@ from mmad.report.axes import (
     POINTS_PER_INCH,
     SMALL,
     TINY,
+    fitted,
     groups_of,
     labels_of,
     settle,
     short_name,
+    shortened,
     shown_order,
+    text_inches,
 )
 from mmad.report.figures import Cell, Drawn
 from mmad.structures import Floats, Ints
@@ -25,20 +28,30 @@ from mmad.wording import rounded
 
 # Up to so many labels, the share is written into each cell, and a column is wide enough.
 _FEW = 12
-_LONGEST_NAME = 40
+_LONGEST_NAME, _LONGEST_ON_COLUMN = 40, 22
+_TITLE_INCHES = 0.2
 _NO_CLIPS = "#eeeeee"
 _LIGHTEST = 0.1
 _SMALLEST = 3.5
 
 
-def draw_confusion(one: JudgedRecogniser, *, labels: LabelMap, level: str) -> Drawn:
-    """Share of the clips of each label (rows) that are recognised as each (columns)."""
+def draw_confusion(
+    one: JudgedRecogniser, *, labels: LabelMap, level: str, width_inches: float | None = None
+) -> Drawn:
+    """Share of the clips of each label (rows) that are recognised as each (columns).
+
+    Args:
+        one: The recogniser.
+        labels: Its labels.
+        level: "action" or "body".
+        width_inches: Width of the figure; None for a column if there are few labels, else a page.
+    """
     shown = labels_of(labels, level)
     order = shown_order(shown if level == "body" else labels)
     counts = one.report.levels[level].confusion[np.ix_(order, order)]
     shares = shares_of_rows(counts)
     is_small = len(order) <= _FEW
-    width = COLUMN_INCHES if is_small else PAGE_INCHES
+    width = width_inches or (COLUMN_INCHES if is_small else PAGE_INCHES)
     figure = Figure(figsize=(width, width), layout="constrained")
     axis = figure.subplots()
     axis.set_facecolor(_NO_CLIPS)
@@ -46,7 +59,7 @@ def draw_confusion(one: JudgedRecogniser, *, labels: LabelMap, level: str) -> Dr
     axis.imshow(np.where(np.isnan(shares), np.nan, 0), cmap="Greys", vmin=0, vmax=1)
     filled = np.where(shares > 0, shares, np.nan)
     drawn = axis.imshow(filled, vmin=-_LIGHTEST, vmax=1, cmap="Blues", interpolation="nearest")
-    _name_axes(axis, figure, shown, order, counts)
+    _name_axes(axis, width, shown, order, counts)
     if is_small:
         _write_shares(axis, shares)
     else:
@@ -62,12 +75,14 @@ def draw_confusion(one: JudgedRecogniser, *, labels: LabelMap, level: str) -> Dr
     axis.spines[:].set(linewidth=0.5)
     what = {"body": "body parts", "action": "actions"}[level]
     top1 = rounded(100 * one.report.levels[level].top1)
-    axis.set_title(f"{one.name}: {what}, top-1 {top1} %", fontsize=LARGE, parse_math=False, pad=4)
+    told = f": {what}, top-1 {top1} %"
+    name = fitted(one.name, inches=width - 0.1 - text_inches(told, points=LARGE), points=LARGE)
+    figure.suptitle(name + told, fontsize=LARGE, parse_math=False)
     # The matrix is square, so its width decides how high the figure has to be.
     figure.draw_without_rendering()
     around = axis.get_tightbbox()
     assert around is not None
-    figure.set_figheight(around.height / figure.dpi + 0.1)
+    figure.set_figheight(around.height / figure.dpi + _TITLE_INCHES + 0.05)
     settle(figure)
     rows: list[tuple[Cell, ...]] = [
         (
@@ -81,24 +96,32 @@ def draw_confusion(one: JudgedRecogniser, *, labels: LabelMap, level: str) -> Dr
     return Drawn(figure, ("annotated", "recognised_as", "clips", "share"), rows)
 
 
-def _name_axes(axis: Axes, figure: Figure, shown: LabelMap, order: list[int], counts: Ints) -> None:
-    """Rows with names and numbers of clips, columns with codes where there are some."""
-    side_points = 0.72 * figure.get_figwidth() * POINTS_PER_INCH
+def _name_axes(axis: Axes, width: float, shown: LabelMap, order: list[int], counts: Ints) -> None:
+    """Rows with names and numbers of clips, columns with codes where there are some; body parts
+    alone where these would be too small.
+    """
+    side_points = 0.72 * width * POINTS_PER_INCH
     size = min(LARGE if len(order) <= _FEW else TINY, 0.92 * side_points / len(order))
     axis.set_ylabel("annotated (clips)", fontsize=LARGE)
     axis.set_xlabel("recognised as", fontsize=LARGE)
     axis.tick_params(length=0, pad=2)
-    if size < _SMALLEST:  # names that cannot be read
-        axis.set(xticks=(), yticks=())
+    longest = _LONGEST_ON_COLUMN if width <= COLUMN_INCHES else _LONGEST_NAME
+    if size < _SMALLEST:
+        groups = groups_of(shown, order)
+        middles = [first + (number - 1) / 2 for _, first, number in groups]
+        names = [shortened(short_name(shown.parent_map, part), longest) for part, _, _ in groups]
+        turned = 90 if max(map(len, names), default=0) > 2 else 0
+        axis.set_yticks(middles, names, fontsize=LARGE, parse_math=False)
+        axis.set_xticks(middles, names, fontsize=LARGE, parse_math=False, rotation=turned)
         return
     places = range(len(order))
     totals = counts.sum(axis=1).tolist()
     rows = [
-        f"{shown.title(label)[:_LONGEST_NAME]} ({total})"
+        f"{shortened(shown.title(label), longest)} ({total})"
         for label, total in zip(order, totals, strict=True)
     ]
     axis.set_yticks(places, rows, fontsize=size, parse_math=False)
-    columns = [short_name(shown, label)[:_LONGEST_NAME] for label in order]
+    columns = [shortened(short_name(shown, label), longest) for label in order]
     turned = 90 if max(map(len, columns)) > 2 or len(order) > _FEW else 0
     axis.set_xticks(places, columns, fontsize=size, parse_math=False, rotation=turned)
 

@@ -18,10 +18,13 @@ from mmad.report.axes import (
     PAGE_INCHES,
     SMALL,
     TINY,
+    fitted,
     labels_of,
     settle,
     short_name,
+    shortened,
     shown_order,
+    text_inches,
 )
 from mmad.report.colours import PART_COLOURS
 from mmad.report.figures import Cell, Drawn
@@ -42,15 +45,28 @@ def draw_features(
     *,
     labels: LabelMap,
     seed: int,
+    width_inches: float | None = None,
 ) -> Drawn:
-    """A dot for each clip: above by body part, below by action, a column for each recogniser."""
+    """A dot for each clip: above by body part, below by action, a column for each recogniser.
+
+    Args:
+        recognisers: One recogniser or two, with features.
+        clips: The annotated clips.
+        labels: Their labels.
+        seed: Seed of the t-SNE.
+        width_inches: Width of the figure; None for a column of one panel, else a page.
+    """
     truth = np.array([clip.label for clip in clips], dtype=np.int64)
     levels = [level for level in ("body", "action") if level in recognisers[0].scores]
-    side = COLUMN_INCHES if len(recognisers) == 1 and len(levels) == 1 else PAGE_INCHES
-    columns = len(recognisers) if len(recognisers) > 1 else len(levels)
     num_panels = len(recognisers) * len(levels)
+    side = width_inches or (COLUMN_INCHES if num_panels == 1 else PAGE_INCHES)
+    is_stacked = side <= COLUMN_INCHES and len(recognisers) == 1
+    columns = len(recognisers) if len(recognisers) > 1 or is_stacked else len(levels)
     rows = num_panels // columns
-    figure = Figure(figsize=(side, rows * (side / columns * 0.8 + 0.2) + 0.4), layout="constrained")
+    legend_columns = 7 if side > COLUMN_INCHES else 4
+    legend_rows = -(-len(labels.parent_names) // legend_columns)
+    height = rows * (side / columns * 0.8 + 0.2) + 0.25 + 0.15 * legend_rows
+    figure = Figure(figsize=(side, height), layout="constrained")
     axes = np.array(figure.subplots(rows, columns, squeeze=False)).reshape(len(levels), -1)
     told = ""
     rows_of_table: list[tuple[Cell, ...]] = []
@@ -64,9 +80,11 @@ def draw_features(
         for level, axis in zip(levels, axes[:, column], strict=True):
             _draw_dots(axis, places, truth, labels=labels, level=level)
             what = {"body": "body parts", "action": "actions"}[level]
-            axis.set_title(f"{one.name}: {what}", fontsize=LARGE, parse_math=False, pad=3)
+            room = side / columns - text_inches(f": {what}", points=LARGE) - 0.1
+            name = fitted(one.name, inches=room, points=LARGE)
+            axis.set_title(f"{name}: {what}", fontsize=LARGE, parse_math=False, pad=3)
     if "body" in levels:
-        _draw_legend(figure, labels)
+        _draw_legend(figure, labels, columns=legend_columns)
     figure.supxlabel(told, fontsize=TINY, x=0.01, ha="left")
     settle(figure)
     return Drawn(figure, ("recogniser", "clip", "annotated", "x", "y"), rows_of_table)
@@ -108,7 +126,7 @@ def _write_names(axis: Axes, places: Floats, truth: Ints, labels: LabelMap) -> N
         distances = np.linalg.norm(of_label[:, None] - of_label[None], axis=2).sum(axis=1)
         x, y = of_label[distances.argmin()].tolist()
         text = axis.annotate(
-            short_name(labels, label)[:_LONGEST_NAME],
+            shortened(short_name(labels, label), _LONGEST_NAME),
             (x, y),
             # Above the clip, which stays visible, or below it where the panel ends.
             xytext=(0, 2 if y <= 1 - _MARGIN / 2 else -2),
@@ -121,7 +139,7 @@ def _write_names(axis: Axes, places: Floats, truth: Ints, labels: LabelMap) -> N
         text.set_path_effects([withStroke(linewidth=1.5, foreground="white")])
 
 
-def _draw_legend(figure: Figure, labels: LabelMap) -> None:
+def _draw_legend(figure: Figure, labels: LabelMap, *, columns: int) -> None:
     parts = labels_of(labels, "body")
     handles = [
         Line2D(
@@ -139,7 +157,7 @@ def _draw_legend(figure: Figure, labels: LabelMap) -> None:
     legend = figure.legend(
         handles=handles,
         loc="outside upper center",
-        ncols=7,
+        ncols=columns,
         fontsize=SMALL,
         frameon=False,
         handletextpad=0.1,

@@ -116,6 +116,8 @@ def test_a_sweep_has_the_figures_of_each_weight() -> None:
     assert sweep_table(sweep).row_count == 11
     drawn = draw_coefficients(sweep)
     assert drawn.figure.get_figwidth() == 7.0
+    narrow = draw_coefficients(sweep, width_inches=3.5).figure
+    assert [axis.get_subplotspec().rowspan.start for axis in narrow.axes] == [0, 1]
     action = next(axis for axis in drawn.figure.axes if axis.get_title() == "actions")
     assert any(list(line.get_ydata()) == (100 * top1).tolist() for line in action.lines)
     assert drawn.rows[0][1:] == ("top1", 0.0, 100 * sweep.means(drawn.rows[0][0], "top1")[0])

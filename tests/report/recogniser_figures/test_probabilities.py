@@ -53,7 +53,9 @@ def test_labels_are_in_order_of_their_codes_within_body_parts() -> None:
 
 def test_bars_of_both_recognisers_have_the_height_of_their_probabilities(two) -> None:  # type: ignore[no-untyped-def]
     recognisers, clips = two
-    figure = draw_probabilities(recognisers, clips, labels=MA52, rows=[3, 7]).figure
+    figure = draw_probabilities(
+        recognisers, clips, labels=MA52, rows=[3, 7], width_inches=7.0
+    ).figure
     assert figure.get_figwidth() == 7.0
     assert len(figure.axes) == 2 * 2
     body, action = figure.axes[2:]
@@ -81,7 +83,7 @@ def test_bars_of_both_recognisers_have_the_height_of_their_probabilities(two) ->
 
 def test_of_many_labels_without_codes_those_that_matter_are_named() -> None:
     one, clips = judged("a", labels=FLAT, seed=0)
-    figure = draw_probabilities([one], clips, labels=FLAT, rows=[2]).figure
+    figure = draw_probabilities([one], clips, labels=FLAT, rows=[2], width_inches=7.0).figure
     (axis,) = figure.axes
     named = {text.get_text() for text in axis.get_xticklabels()}
     assert named == {FLAT.names[k][:24] for k in (8, int(one.scores["action"][2].argmax()))}
@@ -126,6 +128,37 @@ def test_a_large_matrix_fills_a_page() -> None:
     assert is_whole(figure)
 
 
+def test_all_of_it_fits_on_a_column(two) -> None:  # type: ignore[no-untyped-def]
+    recognisers, clips = two
+    figure = draw_probabilities(
+        recognisers, clips, labels=MA52, rows=[3, 7], width_inches=3.5
+    ).figure
+    # 52 names have no room: those of the annotated and the recognised actions remain.
+    for axis, row in zip(figure.axes[1::2], (3, 7), strict=True):
+        names = [text.get_text() for text in axis.get_xticklabels()]
+        assert names[0] == MA52.codes[clips[row].label]
+        assert len(names) <= 3
+    assert is_whole(figure)
+    figure = draw_features(recognisers, clips, labels=MA52, seed=0, width_inches=3.5).figure
+    assert len(figure.axes) == 4
+    assert is_whole(figure)
+    figure = draw_confusion(recognisers[0], labels=MA52, level="action", width_inches=3.5).figure
+    assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == list("ABCDEFG")
+    assert is_whole(figure)
+    assert figure.get_figwidth() == 3.5
+
+
+def test_long_names_are_shortened_and_not_cut() -> None:
+    one, clips = judged("a_run_with_a_name_that_is_longer_than_a_column" * 2, labels=SMALL, seed=0)
+    for figure in (
+        draw_confusion(one, labels=SMALL, level="body").figure,
+        draw_features([one], clips, labels=SMALL, seed=0, width_inches=3.5).figure,
+        draw_probabilities([one, one], clips, labels=SMALL, rows=[0], width_inches=3.5).figure,
+    ):
+        assert is_whole(figure)
+        assert any("…" in text for text in texts_of(figure))
+
+
 def test_files_are_the_same_again_and_text_in_them_is_text(tmp_path: Path) -> None:
     one, _ = judged("a/b", labels=SMALL, seed=0)
     for name in ("one", "again"):
@@ -144,7 +177,7 @@ def test_files_are_the_same_again_and_text_in_them_is_text(tmp_path: Path) -> No
 
 def test_tables_hold_what_is_drawn(two) -> None:  # type: ignore[no-untyped-def]
     recognisers, clips = two
-    table = draw_probabilities(recognisers, clips, labels=MA52, rows=[3, 7]).rows
+    table = draw_probabilities(recognisers, clips, labels=MA52, rows=[3, 7], width_inches=7.0).rows
     assert len(table) == 2 * 2 * (7 + 52)
     truth = MA52.title(clips[3].label)
     assert table[0][:5] == ("3.mp4", truth, "manet_r50", "action", MA52.title(0))
