@@ -9,7 +9,8 @@ import typer
 from mmad.cli._next_command import tell_next
 from mmad.cli._options import DeviceOption, OverridesArgument
 from mmad.config.reading import dump_config, fold_suffix, load_any_config, name_of_config, with_fold
-from mmad.config.run import DetectionRun
+from mmad.config.recognition import RecognitionConfig
+from mmad.config.run import AnyConfig, DetectionRun
 from mmad.engine.runs.folder import RunFolder
 from mmad.engine.smoke import smoke_config
 from mmad.engine.training import train_run
@@ -60,8 +61,10 @@ def train(
             command += [] if device == "auto" else ["--device", device]
             stop.add_note(f"the last checkpoint is kept; to resume: {shlex.join(command)}")
         raise
-    typer.echo(f"{run.path}: trained")
+    typer.echo(f"{run.path}: trained{_kept(settings, run)}")
     training, validation = "train", "val"
+    if isinstance(settings, RecognitionConfig) and settings.data.test:
+        training = "test"
     if isinstance(settings, DetectionRun):
         training, validation = settings.data.train_subsets[0], settings.data.val_subset
     predictions = run.predictions(validation, ".csv")
@@ -71,3 +74,11 @@ def train(
         tell_next("eval", predictions)
     else:
         tell_next("report", run.path)
+
+
+def _kept(settings: AnyConfig, run: RunFolder) -> str:
+    """What is kept of a run in which no validation has chosen it."""
+    if run.best.is_file():
+        return ""
+    averaged = ", averaged (EMA)" if settings.training.ema_decay else ""
+    return f"; no validation has chosen a checkpoint, so the last weights are used{averaged}"

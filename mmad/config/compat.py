@@ -78,7 +78,7 @@ def presets_of_recognition(heads: str, *, norm: bool) -> Presets:
             "margin_on": "all",
             "frame_classifier": "linear",
         },
-        "losses": {"f1_constant": 2, "f1_frames": "together"},
+        "losses": {"f1_constant": 2, "f1_frames": "together", "f1_over": "each"},
     }
     timesformer = {"heads": {"classifier": "linear", "norm": norm}, "losses": {"f1": False}}
     return {"released": released, "released_timesformer": merged(released, timesformer)}

@@ -275,6 +275,7 @@ def prepare_recognition(
     for path, clips in (("train", training), ("val", validation)):
         if any(clip.label is None for clip in clips):
             raise AnnotationError(f"data.{path}: a list without labels; expected 'name.mp4 label'")
+    _tell_of_clips_in_both(training, validation)
     counts = np.bincount([clip.label or 0 for clip in training], minlength=len(labels))
     model = build_recogniser(config, labels=labels)
     cache = FrameCache(budget_gb=config.data.cache_gb)
@@ -314,6 +315,20 @@ def prepare_recognition(
         facts={"num_clips": len(training)},
         rate_factors=last_layer_factors(model, config.training),
     )
+
+
+def _tell_of_clips_in_both(
+    training: Sequence[ClipRecord], validation: Sequence[ClipRecord]
+) -> None:
+    """Warn if the clips that choose the checkpoint are trained on."""
+    trained_on = {clip.clip_id for clip in training}
+    shared = [clip.clip_id for clip in validation if clip.clip_id in trained_on]
+    if shared:
+        _log.warning(
+            "data.val: %d of its %s in data.train, too, first %s; its figures and the checkpoint "
+            "that they choose mean nothing; to train on all, set data.val=[]",
+            *(len(shared), count(len(validation), "clip", "is"), shared[0]),
+        )
 
 
 def last_layer_factors(model: Recogniser, settings: ClipTrainingSettings) -> dict[str, float]:

@@ -177,6 +177,52 @@ def test_two_processes_give_the_losses_of_one(videos: Path, tmp_path: Path) -> N
     np.testing.assert_allclose(found, expected, rtol=2e-5)
 
 
+def test_micro_batches_give_the_losses_of_one(videos: Path, tmp_path: Path) -> None:
+    """Without soft F1, dropout and batch norms, which see several clips or draw numbers."""
+    found = []
+    for parts in (1, 2):
+        config = tiny_clip_config(
+            videos,
+            heads__dropout=0.0,
+            backbone__drop_path=0.0,
+            losses__f1=False,
+            training__epochs=1,
+            training__accumulate=parts,
+        )
+        folder = train_run(config, out=tmp_path / f"{parts}", quiet=True)
+        rows = [row for row in folder.rows() if row["kind"] == "step"]
+        found.append([(row["loss"], row["gradient_norm"], row["normalizer"]) for row in rows])
+    assert found[0][0][2] == 8
+    np.testing.assert_allclose(found[1], found[0], rtol=2e-5)
+
+
+def test_on_both_lists_the_last_weights_count(
+    videos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lists = [str(videos / "annotations" / f"ma52_{subset}.txt") for subset in ("train", "val")]
+    config = tiny_clip_config(videos, data__train=lists, data__max_clips=6, training__epochs=1)
+    (tmp_path / "c.yaml").write_text(dump_config(config))
+
+    def train(name: str, *changes: str) -> str:
+        out = str(tmp_path / name)
+        result = CliRunner().invoke(
+            app, ["train", str(tmp_path / "c.yaml"), *changes, "--out", out]
+        )
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    said = train("all", "data.val=[]", f"data.test=[{lists[1]}]")
+    assert "no validation has chosen a checkpoint, so the last weights are used, averaged" in said
+    assert "predict" in said
+    assert "--subset test" in said
+    assert "in data.train, too" not in caplog.text
+    assert not (tmp_path / "all" / "best.safetensors").exists()
+    result = CliRunner().invoke(app, ["predict", str(tmp_path / "all"), "--subset", "test"])
+    assert result.exit_code == 0, result.output
+    assert "no validation" not in train("seen", f"data.val=[{lists[1]}]")
+    assert "data.val: 6 of its 6 clips are in data.train, too, first val_" in caplog.text
+
+
 def test_predict_eval_and_recognize(run: Path, videos: Path, tmp_path: Path) -> None:
     def call(*arguments: str) -> str:
         result = CliRunner().invoke(app, list(arguments))

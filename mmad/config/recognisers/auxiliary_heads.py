@@ -81,6 +81,13 @@ class LossSettings(Settings):
     f1_constant: Literal[1, 2] = Field(
         1, description="1 - (macro + micro), as printed, or (1 - macro) + (1 - micro), as released"
     )
+    f1_over: Literal["all", "each"] = Field(
+        "all",
+        description=(
+            "soft F1 over the clips of all processes, or the mean of that of each process "
+            "(released); always that of each micro-batch"
+        ),
+    )
     f1_present_only: bool = Field(
         False, description="macro over the classes of the batch, not over all"
     )

@@ -1,6 +1,8 @@
 import pytest
 import torch
 
+from mmad.config.backbones.videomae import VideoMAESettings
+from mmad.models.backbones.families import build_backbone
 from mmad.models.backbones.plain_vit import PlainViT, ViTSize
 from support.backbones import backbone, randomize, steps
 
@@ -29,6 +31,24 @@ def test_checkpointing_changes_nothing() -> None:
     for (name, a), b in zip(plain.named_parameters(), saving.parameters(), strict=True):
         if a.requires_grad:
             torch.testing.assert_close(a.grad, b.grad, msg=name)
+
+
+# Papers have 22, 87, 305 and 633 millions; patches have sides of 16 pixels in all of these.
+@pytest.mark.parametrize(
+    ("size", "parameters"),
+    [("small", 21_879_936), ("base", 86_227_200), ("large", 303_860_736), ("huge", 631_607_040)],
+)
+def test_the_published_networks_have_their_parameters(size: str, parameters: int) -> None:
+    settings = VideoMAESettings(size=size, final_norm=True)
+    with torch.device("meta"):
+        model = build_backbone(settings)
+    d, blocks = settings.dimensions.width, settings.dimensions.depth
+    patches, norm = (3 * 2 * 16 * 16 + 1) * d, 2 * d
+    attention = 3 * d * d + 2 * d + (d + 1) * d  # queries and values have a bias, keys have none
+    mlp = (d + 1) * 4 * d + (4 * d + 1) * d
+    assert patches + blocks * (2 * norm + attention + mlp) + norm == parameters
+    assert sum(p.numel() for p in model.parameters()) == parameters
+    assert (model.spec.channels, model.spec.side_multiple) == (d, 16)
 
 
 def test_size_with_its_own_patch() -> None:

@@ -284,6 +284,33 @@ def test_f1_over_processes_has_the_gradient_of_the_whole_batch() -> None:
     torch.testing.assert_close(torch.cat(halves), whole, rtol=1e-4, atol=1e-7)
 
 
+def test_f1_is_that_of_each_process_or_micro_batch() -> None:
+    """Two times four clips are eight: the cross-entropy is the same, F1 the mean of two."""
+    torch.manual_seed(0)
+    logits, targets = torch.randn(8, 52), torch.eye(52)[[0, 1, 1, 2, 9, 9, 9, 3]]
+
+    def refuse(rows: Tensor) -> Tensor:
+        raise AssertionError("rows of other processes are asked for")
+
+    def loss(rows: slice, *, f1: bool) -> Tensor:
+        content = make_config().model_dump(mode="json")
+        content["losses"] |= {"f1": f1, "f1_over": "each"}
+        judge = build_recognition_criterion(
+            RecognitionConfig.model_validate(content), labels=MA52, counts=[1] * 52, gather=refuse
+        )
+        outputs = type("O", (), dict.fromkeys(("coarse", "fine_frame", "coarse_frame")))()
+        outputs.fine = logits[rows]
+        return judge(outputs, RecognitionTargets(targets[rows], torch.zeros(4, 7)))["loss"]
+
+    parts = (slice(0, 4), slice(4, 8))
+    entropy = torch.stack([loss(rows, f1=False) for rows in parts])
+    assert (entropy.sum() / 8).item() == pytest.approx(loss(slice(0, 8), f1=False).item() / 8)
+    each = [soft_f1(logits[r].softmax(1), targets[r], present_only=False) for r in parts]
+    for rows, alone, (macro, micro) in zip(parts, entropy, each, strict=True):
+        added = (loss(rows, f1=True) - alone) / 4
+        assert added.item() == pytest.approx((1 - macro - micro).item(), abs=1e-5)
+
+
 def test_weights_inside_a_body_part_keep_its_sum() -> None:
     counts, parents = [30, 10, 0, 7, 21], [0, 0, 0, 1, 1]
     weights = body_weights(counts, parents, exponent=0.5).tolist()

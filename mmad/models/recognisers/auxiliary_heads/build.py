@@ -74,7 +74,7 @@ def _criterion(
         class_weights_K=body_weights(
             counts, labels.parents or (0,) * len(labels), exponent=losses.within_body_exponent
         ),
-        gather=gather,
+        gather=gather if losses.f1_over == "all" else lambda rows_NK: rows_NK,
     )
 
 

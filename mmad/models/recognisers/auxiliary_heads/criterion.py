@@ -98,8 +98,8 @@ class HeadsCriterion:
             for one F1 over the steps of all clips.
         f1_present_only: As `soft_f1`.
         label_smoothing: Share moved to the uniform distribution.
-        gather: Collects the rows of all processes, with gradients for its own; for F1, which is not
-            a mean over clips.
+        gather: Collects the rows that one F1 is taken over, which is not a mean over clips: those
+            of all processes, with gradients for its own.
     """
 
     weights: Mapping[str, float]
