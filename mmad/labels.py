@@ -109,6 +109,21 @@ class LabelMap:
         """
         return np.asarray(self.parents, dtype=np.int64)[labels]
 
+    def without_parents(self, parents: Sequence[str]) -> tuple[int, ...]:
+        """Indices of the labels of all parents but these, which are given by name or code.
+
+        Raises: KeyError, with the nearest known name, if there is no such parent.
+
+        >>> len(MA52.without_parents(["D", "leg-hand"])), 52 - 8 - 4
+        (40, 40)
+        """
+        left_out = {self.parent_map.index(parent) for parent in parents}
+        return tuple(
+            label
+            for label in range(len(self))
+            if not self.parents or self.parents[label] not in left_out
+        )
+
     @property
     def parent_map(self) -> "LabelMap":
         """The parents as a label set of their own."""

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from support.emotions import felt_set
 from support.synthetic_data import make_videos, tiny_config
 
 torch.set_num_threads(1)
@@ -12,6 +13,12 @@ torch.set_num_threads(1)
 def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a tiny synthetic data set; do not change it."""
     return make_videos(tmp_path_factory.mktemp("synthetic") / "data")
+
+
+@pytest.fixture(scope="session")
+def felt(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a few videos with emotions and their face copies; do not change it."""
+    return felt_set(tmp_path_factory.mktemp("felt"))
 
 
 @pytest.fixture(scope="session")

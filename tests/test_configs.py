@@ -38,13 +38,21 @@ def test_there_are_configs() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", DIFFERENT, ids=name_of_config)
-def test_config_trains_a_step(path: Path, videos: Path, features: Path, tmp_path: Path) -> None:
+def test_config_trains_a_step(
+    path: Path, videos: Path, features: Path, felt: Path, tmp_path: Path
+) -> None:
     lists = videos / "annotations"
     config = load_any_config(path)
     if config.task == "detection" and hasattr(config.data, "features"):
         places = [f"data.annotations={lists / 'mma52.json'}", f"data.features={features}"]
     elif config.task == "detection":
         places = [f"data.annotations={lists / 'mma52.json'}", f"data.videos={videos / 'videos'}"]
+    elif config.task == "emotion":
+        places = [f"data.annotations={felt / 'felt.csv'}"]
+        if config.network.reads_bodies:
+            places.append(f"data.videos={felt / 'videos'}")
+        if config.network.reads_faces:
+            places.append(f"data.faces={felt / 'faces'}")
     elif config.data.labels != "ma52":
         labels, clips = own_labels(videos, tmp_path)
         places = [f"data.clips={videos / 'clips'}", f"data.labels={labels}"]
@@ -66,6 +74,7 @@ def test_config_trains_a_step(path: Path, videos: Path, features: Path, tmp_path
         ("recognition/dsta_videomae_b", []),
         ("recognition/own_labels", []),
         ("features/actionformer", []),
+        ("emotion/manet_r50", []),
     ],
 )
 def test_smoke_draws_its_own_data_where_there_are_none(
@@ -79,7 +88,8 @@ def test_smoke_draws_its_own_data_where_there_are_none(
     folder = train_run(config, out=tmp_path / "run", quiet=True)
     assert [row["step"] for row in folder.rows() if row["kind"] == "step"] == [1]
     made = {path.name for path in tmp_path.iterdir()} - {"smoke_data_features.h5"}
-    assert made == {"smoke_data", "run"}
+    drawn = "smoke_data_emotions smoke_data_faces" if config.task == "emotion" else "smoke_data"
+    assert made == {*drawn.split(), "run"}
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=name_of_config)

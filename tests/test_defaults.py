@@ -11,12 +11,12 @@ import pytest
 
 from mmad.config.base import Settings
 from mmad.config.detectors.union import settings_of_detector
+from mmad.config.emotion import EmotionLossSettings, EmotionSettings
 from mmad.config.inference import InferenceSettings
 from mmad.config.recognisers.auxiliary_heads import AuxiliaryHeadsSettings, LossSettings
-from mmad.config.recognisers.emotion import EmotionLossSettings, EmotionSettings
 from mmad.config.recognisers.manet import MANetSettings
 from mmad.config.recognisers.mlfe import MLFESettings
-from mmad.models import detectors, recognisers
+from mmad.models import detectors, emotion, recognisers
 from mmad.models.detectors.families import DETECTORS
 from mmad.models.from_settings import from_settings
 
@@ -36,10 +36,12 @@ FAMILIES = {
 OF_ALL = set().union(*FAMILIES.values())
 RECOGNISERS = {
     f"{recognisers.__name__}.auxiliary_heads": names_of(AuxiliaryHeadsSettings, LossSettings),
-    f"{recognisers.__name__}.emotion": names_of(EmotionSettings, EmotionLossSettings),
     f"{recognisers.__name__}.manet": names_of(MANetSettings, LossSettings),
     f"{recognisers.__name__}.mlfe": names_of(MLFESettings, LossSettings),
 }
+
+
+OF_EMOTION = names_of(EmotionSettings, EmotionLossSettings)
 
 
 def modules_of(package: ModuleType) -> Iterator[ModuleType]:
@@ -68,6 +70,11 @@ def with_defaults(module: ModuleType, settings: Iterable[str]) -> list[str]:
 def test_nothing_has_a_default_that_its_settings_have(module: ModuleType) -> None:
     package = ".".join(module.__name__.split(".")[:4])
     assert with_defaults(module, (FAMILIES | RECOGNISERS).get(package, OF_ALL)) == []
+
+
+@pytest.mark.parametrize("module", list(modules_of(emotion)), ids=lambda module: module.__name__)
+def test_nor_has_the_network_of_emotions(module: ModuleType) -> None:
+    assert with_defaults(module, OF_EMOTION) == []
 
 
 def test_every_recogniser_is_looked_at() -> None:

@@ -8,9 +8,11 @@ import typer
 
 from mmad.annotations.clips.folds import ClipLists
 from mmad.annotations.placeholders import find_placeholders
+from mmad.cli._emotion_runs import predict_emotions
 from mmad.cli._next_command import annotations_flags, tell_next
 from mmad.cli._notices import tell_notices
 from mmad.cli._options import AnnotationsOption, DeviceOption, OverridesArgument, SubsetOption
+from mmad.config.emotion import EmotionConfig
 from mmad.config.reading import load_any_config
 from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import DetectionRun, FeatureRun
@@ -44,6 +46,9 @@ def predict(
     videos: Annotated[
         Path | None, typer.Option(help="Folder of videos or clips; default: that of the run.")
     ] = None,
+    faces: Annotated[
+        Path | None, typer.Option(help="Folder of face copies; default: that of the run.")
+    ] = None,
     features: Annotated[
         Path | None, typer.Option(help="Stored features; default: those of the run.")
     ] = None,
@@ -57,7 +62,7 @@ def predict(
     ] = False,
     device: DeviceOption = "auto",
 ) -> None:
-    """Write the detections of every video of a subset, or the predictions of every clip."""
+    """Write detections of each video of a subset, or predictions of each clip or emotion."""
     folder = RunFolder(checkpoint)
     labels = labels_of(folder)
     check_output_file(out or folder.predictions(subset, ".csv"))
@@ -65,6 +70,7 @@ def predict(
     moved = {
         subset if of_clips else "annotations": [str(path) for path in annotations or []],
         "clips" if of_clips else "videos": videos and str(videos),
+        "faces": faces and str(faces),
         "features": features and str(features),
     }
     # Written as JSON, which is valid YAML for any characters of a path.
@@ -82,6 +88,8 @@ def predict(
             details=details,
             device=device,
         )
+    elif isinstance(wanted, EmotionConfig):
+        predict_emotions(checkpoint, wanted, labels=labels, subset=subset, out=out, device=device)
     else:
         predict_videos(checkpoint, wanted, labels=labels, subset=subset, out=out, device=device)
 

@@ -12,13 +12,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from mmad.cli._copies import video_files
+from mmad.cli._emotion_runs import FaceChoice, recognize_videos
 from mmad.cli._notices import tell_notices
 from mmad.cli._options import DeviceOption, MaxMissingOption
+from mmad.config.emotion import EmotionConfig
 from mmad.config.reading import with_max_missing
 from mmad.config.recognition import RecognitionConfig
 from mmad.engine.clip_inference import raise_failed_clips, recognize_clips, write_recognized
 from mmad.engine.distributed import start_processes
-from mmad.engine.runs.load import load_recogniser
+from mmad.engine.runs.load import load_recogniser, run_config
 from mmad.engine.saliency import clip_saliency, require_class_maps
 from mmad.errors import MmadError, VideoError
 from mmad.evaluation.clips.scores import RecognitionScores
@@ -37,13 +39,20 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def recognize(
     videos: Annotated[
-        list[Path], typer.Argument(help="Video files, each of one action, or folders of them.")
+        list[Path],
+        typer.Argument(
+            help="Video files, each of one action, or any for emotions; or folders of them."
+        ),
     ],
     checkpoint: Annotated[Path, typer.Option(help="Run folder of a trained recogniser.")],
     top: Annotated[int, typer.Option(min=1, help="Predictions to show.")] = 5,
     max_missing: MaxMissingOption = None,
     out: Annotated[
-        Path | None, typer.Option(help="Also write the challenge's CSV, and all scores as .npz.")
+        Path | None,
+        typer.Option(
+            help="Also write the challenge's CSV, and all scores as .npz; of emotions a CSV, JSON "
+            "or .npz."
+        ),
     ] = None,
     saliency: Annotated[
         Path | None,
@@ -51,13 +60,38 @@ def recognize(
             metavar="FOLDER", help="Also draw what the best action of each clip is seen in."
         ),
     ] = None,
+    faces: Annotated[
+        Path | None, typer.Option(help="For emotions: folder of copies of mmad data faces; or")
+    ] = None,
+    face_model: Annotated[
+        Path | None, typer.Option(help="YuNet, which finds the faces (mmad data faces --help); or")
+    ] = None,
+    face_boxes: Annotated[
+        Path | None, typer.Option(help="boxes of the faces, a CSV or a folder.")
+    ] = None,
     device: DeviceOption = "auto",
 ) -> None:
-    """Name the action of each clip, and its body part, with probabilities."""
+    """Name the action of each clip and its body part, or emotion and actions of each video."""
     clips = video_files(videos)
     missing = [str(path) for path in clips if not path.is_file()]
     if missing:
         raise VideoError(f"there is no such video: {', '.join(missing)}")
+    choice = FaceChoice(faces, face_model, face_boxes)
+    if isinstance(run_config(checkpoint), EmotionConfig):
+        if saliency is not None:
+            raise MmadError("--saliency is for recognisers of clips, and this run is of emotion")
+        recognize_videos(
+            clips,
+            checkpoint,
+            faces=choice,
+            top=top,
+            max_missing=max_missing,
+            out=out,
+            device=device,
+        )
+        return
+    if choice:
+        raise MmadError("--faces, --face-model and --face-boxes are for runs on emotions")
     if out is not None and out.suffix != ".csv":
         raise MmadError(f"--out {out}: expected a name that ends in .csv")
     if out is not None:

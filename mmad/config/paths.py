@@ -13,9 +13,16 @@ from mmad.errors import ConfigError
 # and after a move of the run together with its data.
 RELATIVE_TO = "paths_relative_to"
 
-DATA_PATHS = ("annotations", "videos", "features", "clips", "flow", "train", "val", "test")
+DATA_PATHS = (
+    *("annotations", "videos", "faces", "features", "clips", "flow", "train", "val", "test"),
+)
 # These may also be names: of weights on a hub, of shipped ones, of label sets.
-_NAMES = (("backbone", "pretrained"), ("training", "start"), ("data", "labels"))
+_NAMES = (
+    ("backbone", "pretrained"),
+    ("network", "faces_pretrained"),
+    ("training", "start"),
+    ("data", "labels"),
+)
 # Values of `data.labels` that are never paths, whatever is in the folder.
 _LABEL_SETS = ("ma52", "file")
 

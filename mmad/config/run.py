@@ -20,6 +20,7 @@ from mmad.config.compat import (
 from mmad.config.data import DataSettings
 from mmad.config.detectors.actionformer import ActionFormerSettings
 from mmad.config.detectors.union import DetectorSettings, settings_of_detector
+from mmad.config.emotion import EmotionConfig
 from mmad.config.features import FeatureDataSettings
 from mmad.config.inference import InferenceSettings
 from mmad.config.recognition import RecognitionConfig
@@ -128,7 +129,7 @@ def _expanded(content: Mapping[str, Any], presets: Presets, *, upsampling: float
 
 
 DetectionRun = VideoRun | FeatureRun
-AnyConfig = VideoRun | FeatureRun | RecognitionConfig
+AnyConfig = VideoRun | FeatureRun | RecognitionConfig | EmotionConfig
 # For functions whose result has the type of the argument.
 AnyRun = TypeVar("AnyRun", bound=AnyConfig)
 
@@ -148,11 +149,17 @@ def require_videos(config: AnyConfig) -> VideoRun:
     raise ConfigError(f"this is a run {what}; expected one of detection in videos")
 
 
+_WITHOUT_KINDS: Mapping[str, type[AnyConfig]] = {
+    "recognition": RecognitionConfig,
+    "emotion": EmotionConfig,
+}
+
+
 def kind_of_run(content: Mapping[str, Any]) -> type[AnyConfig] | None:
     """The type of the run that ``content`` describes; None if there is no such task."""
     task = content.get("task", "detection")
-    if task == "recognition":
-        return RecognitionConfig
+    if task in _WITHOUT_KINDS:
+        return _WITHOUT_KINDS[task]
     if task != "detection":
         return None
     data = content.get("data")

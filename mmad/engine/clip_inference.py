@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
+from mmad.config.emotion import EmotionConfig
 from mmad.config.recognition import RecognitionConfig, RecognitionInference
 from mmad.config.views import Views
 from mmad.data.clips import EvaluationClips
@@ -56,8 +57,11 @@ class RecognizedClips:
     notices: list[str]
 
 
-def clip_notices(videos: Sequence[ReadVideo], *, config: RecognitionConfig) -> list[str]:
+def clip_notices(
+    videos: Sequence[ReadVideo], *, config: RecognitionConfig | EmotionConfig
+) -> list[str]:
     """Notices of clips that were read: how many repeat frames, then those of `notices`."""
+    noun = "video" if isinstance(config, EmotionConfig) else "clip"
     frames = config.backbone.clip_frames
     span = Sampling.of(config.data, config.backbone).span
     short = sum(video.num_frames < span for video in videos)
@@ -66,7 +70,7 @@ def clip_notices(videos: Sequence[ReadVideo], *, config: RecognitionConfig) -> l
         view = f"the {span} frames " + ("of a view" if span == frames else "that a view spans")
         verb = "has" if short == 1 else "have"
         told.append(
-            f"{short} of {count(len(videos), 'clip')} {verb} fewer than {view}; frames are repeated"
+            f"{short} of {count(len(videos), noun)} {verb} fewer than {view}; frames are repeated"
         )
     return told + notices(videos)
 

@@ -9,6 +9,7 @@ from mmad.annotations.clips.folds import ClipLists
 from mmad.annotations.label_files import MA52_LABELS
 from mmad.config.backbones.union import tiny_backbone
 from mmad.config.data import FrameSettings
+from mmad.config.emotion import EmotionConfig
 from mmad.config.features import ExtractionSettings
 from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import AnyConfig, DetectionRun, FeatureRun, VideoRun
@@ -18,9 +19,14 @@ from mmad.errors import OutputError
 from mmad.files import replaced, replaced_folder, write_text
 from mmad.labels import MA52
 from mmad.models.backbones.families import build_backbone
-from mmad.synthetic.dataset import SynthesisSettings, synthesize
+from mmad.synthetic.dataset import FACE_BOXES, SynthesisSettings, synthesize
+from mmad.video.faces.copies import face_videos
+from mmad.video.faces.search import FaceSearch
 from mmad.video.find import find_videos
 from mmad.video.flow import flow_videos
+
+# Of prediction: as in training.
+_SAME_SIZES: dict[str, Any] = {"test_image_size": None, "test_short_side": None}
 
 
 def smoke_config(config: AnyConfig, *, data: Path) -> AnyConfig:
@@ -33,6 +39,8 @@ def smoke_config(config: AnyConfig, *, data: Path) -> AnyConfig:
         places = _feature_places(config, data)
     elif isinstance(config, VideoRun):
         places = _video_places(config, data)
+    elif isinstance(config, EmotionConfig):
+        places = _emotion_places(config, data)
     else:
         places = _clip_places(config, data)
         clips = Path(places.get("clips", config.data.clips))
@@ -63,9 +71,12 @@ def tiny_config(config: AnyConfig) -> AnyConfig:
         update["backbone"], few["image_size"] = config.backbone.tiny()
         if isinstance(config, VideoRun):
             few["window_frames"] = 4 * update["backbone"].clip_frames
+        elif isinstance(config, EmotionConfig):
+            update["network"] = config.network.tiny()
+            few |= {"max_videos": 2, "face_size": None, **_SAME_SIZES}
         else:
             update["heads"] = config.heads.tiny()
-            few |= {"max_clips": 2, "test_image_size": None, "test_short_side": None}
+            few |= {"max_clips": 2, **_SAME_SIZES}
     update["data"] = config.data.model_copy(update=few)
     return config.model_copy(update=update)
 
@@ -148,10 +159,37 @@ def _flow_place(config: RecognitionConfig, clips: Path, data: Path) -> dict[str,
     return {"flow": str(flow)}
 
 
-def draw_videos(folder: Path) -> None:
+def _emotion_places(config: EmotionConfig, data: Path) -> dict[str, Any]:
+    """Drawn videos with emotions and their face copies, unless all files of the run are there."""
+    places = (*config.data.annotations, config.data.videos, config.data.faces)
+    if all(Path(place).exists() for place in places if place is not None):
+        return {}
+    drawn, faces = data.with_name(f"{data.name}_emotions"), data.with_name(f"{data.name}_faces")
+    draw_videos(drawn, emotions=True)
+    face_videos(
+        sorted(find_videos(drawn / "videos").values()),
+        faces,
+        boxes=drawn / FACE_BOXES,
+        search=FaceSearch(size=64),
+    )
+    return {
+        "annotations": [str(drawn / "annotations" / "emotions.csv")],
+        "videos": str(drawn / "videos"),
+        "faces": str(faces),
+        "labels": MA52_LABELS,
+        "train_subsets": ["train"],
+        "val_subset": "val",
+    }
+
+
+def draw_videos(folder: Path, *, emotions: bool = False) -> None:
     """Write a few synthetic videos and clips to train and validate on; existing ones are kept.
 
     They appear all at once, so that several processes may do this at the same time.
+
+    Args:
+        folder: Folder to write.
+        emotions: Give the videos emotions; there are no clips then.
     """
     if folder.exists():
         return
@@ -159,7 +197,8 @@ def draw_videos(folder: Path) -> None:
         train=2,
         val=1,
         test=0,
-        clips=8,
+        clips=0 if emotions else 8,
+        emotions=emotions,
         width=64,
         height=64,
         fps=15,

@@ -12,6 +12,7 @@ from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import AnyConfig, DetectionRun, FeatureRun
 from mmad.engine.detection import prepare_detection
 from mmad.engine.distributed import Processes, start_processes
+from mmad.engine.emotion import prepare_emotion
 from mmad.engine.features.compatibility import require_features_of, require_same_base
 from mmad.engine.loop import Loop
 from mmad.engine.optimiser import parameter_groups
@@ -30,6 +31,7 @@ from mmad.report.curves import draw_training_curves
 EXPERIMENTS: Mapping[str, Callable[..., Experiment]] = {
     "detection": prepare_detection,
     "recognition": prepare_recognition,
+    "emotion": prepare_emotion,
 }
 
 

@@ -2,6 +2,7 @@
 
 import torch
 
+from mmad.config.emotion import EmotionConfig
 from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import DetectionRun, require_videos
 from mmad.labels import LabelMap
@@ -9,6 +10,8 @@ from mmad.models.backbones.families import build_backbone
 from mmad.models.backbones.features import VideoFeatures
 from mmad.models.detectors.families import build_network
 from mmad.models.detectors.whole import Detector, EndToEndDetector, FeatureDetector
+from mmad.models.emotion.build import build_emotion_network
+from mmad.models.emotion.network import EmotionNetwork
 from mmad.models.recognisers.families import build_heads
 from mmad.models.recognisers.whole import Recogniser
 
@@ -38,6 +41,17 @@ def build_detector(
         config.detector, in_channels=features.backbone.spec.channels, num_classes=num_classes
     )
     return EndToEndDetector(features, network)
+
+
+def build_emotion(config: EmotionConfig, *, labels: LabelMap) -> EmotionNetwork:
+    """The whole network of emotions with random weights, the same for the same seed.
+
+    Raises: ConfigError as `EmotionConfig.learnt_actions`.
+    """
+    num_actions = len(config.learnt_actions(labels))
+    return build_emotion_network(
+        config.network, backbone=config.backbone, num_actions=num_actions, seed=config.seed
+    )
 
 
 def build_recogniser(config: RecognitionConfig, *, labels: LabelMap) -> Recogniser:

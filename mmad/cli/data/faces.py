@@ -12,9 +12,11 @@ from mmad.cli._options import JsonOption, OverwriteOption
 from mmad.cli.data._options import write_numbers
 from mmad.errors import VideoError, raise_problems
 from mmad.progress import Progress
+from mmad.video.faces.search import FaceSearch
 from mmad.wording import count
 
 _NAMED = 5
+_USUAL = FaceSearch()
 
 
 def faces(
@@ -29,15 +31,17 @@ def faces(
     ] = None,
     min_score: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Score from which on the model finds a face.")
-    ] = 0.7,
-    every: Annotated[int, typer.Option(min=1, help="The model sees one frame of so many.")] = 3,
+    ] = _USUAL.min_score,
+    every: Annotated[
+        int, typer.Option(min=1, help="The model sees one frame of so many.")
+    ] = _USUAL.every,
     max_gap: Annotated[
         float, typer.Option(min=0.0, help="Seconds without a box that are interpolated.")
-    ] = 0.5,
+    ] = _USUAL.max_gap_seconds,
     expand: Annotated[
         float, typer.Option(min=0.0, help="Share of the box added on each side.")
-    ] = 0.2,
-    size: Annotated[int, typer.Option(help="Pixels of the sides of a copy.")] = 224,
+    ] = _USUAL.expand,
+    size: Annotated[int, typer.Option(help="Pixels of the sides of a copy.")] = _USUAL.size,
     workers: WorkersOption = 1,
     overwrite: OverwriteOption = False,
     json_file: JsonOption = None,
@@ -61,11 +65,13 @@ def faces(
             out,
             model=model,
             boxes=boxes,
-            min_score=min_score,
-            every=every,
-            max_gap_seconds=max_gap,
-            expand=expand,
-            size=size,
+            search=FaceSearch(
+                min_score=min_score,
+                every=every,
+                max_gap_seconds=max_gap,
+                expand=expand,
+                size=size,
+            ),
             num_workers=workers,
             overwrite=overwrite,
             on_done=lambda _: progress.update(),

@@ -17,8 +17,10 @@ from torch.utils.data import Dataset
 from mmad.annotations.formats import read_annotations
 from mmad.annotations.label_files import MA52_LABELS, labels_named
 from mmad.config.base import changed
+from mmad.config.emotion import EmotionConfig
 from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import AnyConfig, AnyRun, DetectionRun, FeatureRun, VideoRun
+from mmad.data.emotion_videos import EmotionBatch, EmotionPacker
 from mmad.data.features.windows import FeatureSample, stack_features
 from mmad.data.samples import Batch, Packer, Sample, pack
 from mmad.data.transforms import colour_map
@@ -27,13 +29,15 @@ from mmad.data.windows import Window
 from mmad.engine.clip_inference import num_streams
 from mmad.engine.detection import DetectionTask
 from mmad.engine.distributed import Processes
+from mmad.engine.emotion import EmotionTask
+from mmad.engine.emotion_inference import network_inputs
 from mmad.engine.inference import AnyBatch, feature_reader
 from mmad.engine.recognition import RecognitionTask
 from mmad.engine.runs.folder import RunFolder
 from mmad.engine.runs.pretrained import settle_backbone
 from mmad.engine.task import Experiment
 from mmad.labels import MA52, LabelMap, flat_labels
-from mmad.models.build import build_detector, build_recogniser
+from mmad.models.build import build_detector, build_emotion, build_recogniser
 from mmad.models.detectors.families import build_normalizer
 from mmad.models.layers.loss_normalizer import LossNormalizer
 from mmad.structures import Annotations, FeatureGrid
@@ -79,14 +83,18 @@ class Workload:
 
     config: AnyConfig
     experiment: Experiment
-    batch: AnyBatch
+    batch: AnyBatch | EmotionBatch
     text: str
     unit: str
     units: float
     assumed: tuple[str, ...]
 
-    def arguments(self, batch: AnyBatch) -> tuple[Any, ...]:
-        """The arguments of the network for inference."""
+    def arguments(self, prepared: Any) -> tuple[Any, ...]:
+        """The arguments of the network for inference, from what the task has prepared."""
+        if isinstance(self.config, EmotionConfig):
+            per_step = self.config.backbone.frames_per_step
+            return network_inputs(prepared, frames_per_step=per_step)
+        batch = prepared.batch
         if isinstance(self.config, RecognitionConfig):
             assert isinstance(batch, Batch)
             return batch.clips, batch.colours, batch.clips_per_window
@@ -103,6 +111,8 @@ def make_workload(
     config = _without_files(config, batch=size.batch)
     if isinstance(config, RecognitionConfig):
         return _recognition(config, size, processes, folder)
+    if isinstance(config, EmotionConfig):
+        return _emotion(config, size, processes, folder)
     return _detection(config, size, processes, folder)
 
 
@@ -123,18 +133,20 @@ def _assumed_labels(setting: str, classes: int | None) -> tuple[LabelMap, list[s
     return flat_labels([str(one) for one in range(number)]), [] if classes else [said]
 
 
-# ---- recognition ----
+def _named_labels(name: str, classes: int | None) -> tuple[LabelMap, list[str]]:
+    """The labels of `data.labels`, or so many."""
+    if classes is None and (name == MA52_LABELS or Path(name).is_file()):
+        return labels_named(name), []
+    return _assumed_labels(f"data.labels {name}", classes)
+
+
+# ---- recognition and emotion ----
 
 
 def _recognition(
     config: RecognitionConfig, size: InputSize, processes: Processes, folder: RunFolder
 ) -> Workload:
-    assumed: list[str] = []
-    name = config.data.labels
-    if size.classes is None and (name == MA52_LABELS or Path(name).is_file()):
-        labels = labels_named(name)
-    else:
-        labels, assumed = _assumed_labels(f"data.labels {name}", size.classes)
+    labels, assumed = _named_labels(config.data.labels, size.classes)
     if not labels.has_parents:
         config, _ = config.without_body_parts()
     heads = config.heads.without_files()
@@ -177,10 +189,66 @@ def _recognition(
     )
 
 
-def _clip(config: RecognitionConfig, number: int) -> Sample:
+def _emotion(
+    config: EmotionConfig, size: InputSize, processes: Processes, folder: RunFolder
+) -> Workload:
+    labels, assumed = _named_labels(config.data.labels, size.classes)
+    if size.classes is not None:
+        config = changed(config, data=changed(config.data, without_parts=[]))
+    frames, network = config.backbone.clip_frames, config.network
+    learnt = len(config.learnt_actions(labels))
+    settings = {"whole": config.data, "face": config.data.of_faces}
+    reads = {"whole": network.reads_bodies, "face": network.reads_faces}
+    sizes = {name: one.image_hw for name, one in settings.items() if reads[name]}
+    packed = {
+        name: pack(
+            [_clip(config, number, image_hw=hw) for number in range(size.batch)],
+            clip_frames=config.backbone.images_per_clip,
+        )
+        for name, hw in sizes.items()
+    }
+    batch = EmotionBatch(
+        packed.get("whole"),
+        packed.get("face"),
+        torch.ones(size.batch, frames, dtype=torch.bool),
+        torch.zeros(size.batch, dtype=torch.int64),
+        torch.zeros(size.batch, learnt),
+    )
+    seen = " and ".join(f"{name} images of {h} x {w} pixels" for name, (h, w) in sizes.items())
+    return Workload(
+        config,
+        Experiment(
+            model=build_emotion(config, labels=labels),
+            backbones=(),
+            labels=labels,
+            task=EmotionTask(
+                config, labels=labels, validation=[], processes=processes, folder=folder
+            ),
+            dataset=Dataset(),
+            num_items=size.batch,
+            collate=EmotionPacker(config.backbone.images_per_clip),
+            normalizer=LossNormalizer(initial=1.0, momentum=0.0),
+        ),
+        batch,
+        text=(
+            f"{count(size.batch, 'video')} of {count(frames, 'frame')}, {seen}, "
+            f"{count(learnt, 'action')}"
+        ),
+        unit="video",
+        units=size.batch,
+        assumed=tuple(assumed),
+    )
+
+
+def _clip(
+    config: RecognitionConfig | EmotionConfig,
+    number: int,
+    *,
+    image_hw: tuple[int, int] | None = None,
+) -> Sample:
     frames = config.backbone.images_per_clip
     grid = FeatureGrid(fps=USUAL_FPS, stride_frames=1.0, num_steps=frames)
-    images = _images(frames, config.data.image_hw, seed=number)
+    images = _images(frames, image_hw or config.data.image_hw, seed=number)
     colour = colour_map(images, config.backbone.colours)
     return Sample(
         str(number),

@@ -59,7 +59,7 @@ def _profile(work: Workload, processes: Processes, *, folder: RunFolder, repeats
     model, task = work.experiment.model.to(device), work.experiment.task
     precision = choose_precision(config.training.precision, device)
     prepared = task.prepare(work.batch, device)
-    arguments = work.arguments(prepared.batch)
+    arguments = work.arguments(prepared)
     inputs = [*model.parameters(), *model.buffers(), *tensors_in(arguments)]
 
     def forward() -> None:

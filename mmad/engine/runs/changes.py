@@ -12,6 +12,7 @@ _PLACES = {
     "annotations": "--annotations FILE",
     "videos": "--videos DIR",
     "clips": "--videos DIR",
+    "faces": "--faces DIR",
     "features": "--features FILE",
 }
 

@@ -1,21 +1,24 @@
 """Models, weights and labels of trained runs."""
 
 from pathlib import Path
+from typing import TypeVar
 
 from torch import Tensor, nn
 
 from mmad.checkpoint import few, hash_state, load_exactly, load_tensors
+from mmad.config.emotion import EmotionConfig
 from mmad.config.labels import read_label_map
 from mmad.config.reading import load_any_config, load_config
 from mmad.config.recognition import RecognitionConfig
-from mmad.config.run import DetectionRun
+from mmad.config.run import AnyConfig, DetectionRun
 from mmad.data.features.manifest import FeatureManifest
 from mmad.engine.runs.folder import FROZEN_HASH, RunFolder, read_state
 from mmad.errors import CheckpointError
 from mmad.labels import LabelMap
 from mmad.models.backbones.features import BACKBONE_PREFIX
-from mmad.models.build import build_detector, build_recogniser
+from mmad.models.build import build_detector, build_emotion, build_recogniser
 from mmad.models.detectors.whole import Detector, FeatureDetector
+from mmad.models.emotion.network import EmotionNetwork
 from mmad.models.recognisers.whole import Recogniser
 
 
@@ -86,6 +89,16 @@ def labels_of(folder: RunFolder) -> LabelMap:
     return read_label_map(folder.labels)
 
 
+def run_config(path: str | Path) -> AnyConfig:
+    """The settings of a run of any task.
+
+    Raises: CheckpointError if the folder is not a run, ConfigError if they are wrong.
+    """
+    folder = RunFolder(Path(path))
+    labels_of(folder)
+    return load_any_config(folder.config)
+
+
 def load_run(
     path: str | Path, *, features: FeatureManifest | None = None
 ) -> tuple[Detector, DetectionRun, LabelMap]:
@@ -117,11 +130,32 @@ def load_recogniser(path: str | Path) -> tuple[Recogniser, RecognitionConfig, La
 
     Raises: CheckpointError as `run_weights`, or if the run has another task.
     """
-    folder = RunFolder(Path(path))
-    labels = labels_of(folder)
-    config = load_any_config(folder.config)
-    if not isinstance(config, RecognitionConfig):
-        raise CheckpointError(f"{path}: is a run of {config.task}; expected one of recognition")
+    config, labels = _settings_of(path, RecognitionConfig)
     model = build_recogniser(config, labels=labels)
     fill_from_run(model, path)
     return model.eval(), config, labels
+
+
+def load_emotion(path: str | Path) -> tuple[EmotionNetwork, EmotionConfig, LabelMap]:
+    """The trained network of emotions of a run folder, ready to use, its settings and its labels.
+
+    Raises: CheckpointError as `run_weights`, or if the run has another task.
+    """
+    config, labels = _settings_of(path, EmotionConfig)
+    model = build_emotion(config, labels=labels)
+    fill_from_run(model, path)
+    return model.eval(), config, labels
+
+
+_Config = TypeVar("_Config", RecognitionConfig, EmotionConfig)
+
+
+def _settings_of(path: str | Path, kind: type[_Config]) -> tuple[_Config, LabelMap]:
+    """The settings of a run, which is to be of this kind, and its labels."""
+    folder = RunFolder(Path(path))
+    labels = labels_of(folder)
+    config = load_any_config(folder.config)
+    if not isinstance(config, kind):
+        expected = kind.model_fields["task"].default
+        raise CheckpointError(f"{path}: is a run of {config.task}; expected one of {expected}")
+    return config, labels

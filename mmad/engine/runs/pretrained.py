@@ -13,6 +13,7 @@ from mmad.engine.runs.folder import RunFolder
 from mmad.engine.runs.load import run_weights
 from mmad.models.backbones.contract import Backbone
 from mmad.models.backbones.features import BACKBONE_PREFIX
+from mmad.models.emotion.network import BRANCH_PREFIXES
 from mmad.weights.files import WeightFile
 from mmad.weights.load import LoadReport, fill_backbone, load_backbone, weight_names
 
@@ -65,10 +66,17 @@ def load_pretrained(backbone: Backbone, settings: BackboneFamilySettings) -> Loa
 def backbone_weights(run: RunFolder) -> dict[str, Tensor]:
     """The backbone weights of a run, adapters included; empty if it has none.
 
+    Of a run on emotions they are those of the branch of bodies, or of its only branch.
+
     Raises: CheckpointError as `run_weights`.
     """
-    return {
-        name.removeprefix(BACKBONE_PREFIX): value
-        for name, value in run_weights(run).items()
-        if name.startswith(BACKBONE_PREFIX)
-    }
+    weights = run_weights(run)
+    for prefix in (BACKBONE_PREFIX, *BRANCH_PREFIXES):
+        found = {
+            name.removeprefix(prefix): value
+            for name, value in weights.items()
+            if name.startswith(prefix)
+        }
+        if found:
+            return found
+    return {}

@@ -302,10 +302,15 @@ def write_emotion_predictions(
     Raises: PredictionError if the name ends otherwise, OutputError if it cannot be written.
     """
     path = Path(path)
-    write = {".csv": _csv_bytes, ".json": _json_bytes, ".npz": _npz_bytes}.get(path.suffix.lower())
-    if write is None:
-        raise PredictionError(f"{path}: expected a name that ends in .csv, .json or .npz")
+    check_emotion_path(path)
+    write = {".csv": _csv_bytes, ".json": _json_bytes, ".npz": _npz_bytes}[path.suffix.lower()]
     write_bytes(path, write(predictions, labels))
+
+
+def check_emotion_path(path: Path) -> None:
+    """Raise `PredictionError` unless the name of the file is that of predictions to write."""
+    if path.suffix.lower() not in (".csv", ".json", ".npz"):
+        raise PredictionError(f"{path}: expected a name that ends in .csv, .json or .npz")
 
 
 def _csv_bytes(predictions: EmotionPredictions, labels: LabelMap) -> bytes:

@@ -27,6 +27,7 @@ from mmad.video.copies import (
 )
 from mmad.video.faces.boxes import FaceBoxes, no_faces, read_face_boxes, write_face_boxes
 from mmad.video.faces.detector import FaceDetector
+from mmad.video.faces.search import FaceSearch
 from mmad.video.faces.tracking import FaceTrack, follow_face, square
 from mmad.video.find import video_id_of
 from mmad.video.index import VideoIndex, index_video
@@ -92,11 +93,7 @@ def face_videos(
     *,
     model: Path | None = None,
     boxes: Path | None = None,
-    min_score: float,
-    every: int,
-    max_gap_seconds: float,
-    expand: float,
-    size: int,
+    search: FaceSearch,
     num_workers: int = 1,
     overwrite: bool = False,
     on_done: Callable[[Path], object] | None = None,
@@ -112,11 +109,7 @@ def face_videos(
         out: Folder of the copies.
         model: File of YuNet; or
         boxes: File or folder of boxes, see `read_face_boxes`.
-        min_score: Score from which on the model finds a face, 0 to 1.
-        every: Distance in frames between the images that the model sees.
-        max_gap_seconds: Longest time between two boxes over which a box is interpolated.
-        expand: Share of the longer side of the box that is added on each side.
-        size: Pixels of the sides of a copy, even.
+        search: How faces are found, followed and cut.
         num_workers: Number of worker processes.
         overwrite: Whether to make finished copies again.
         on_done: Called with each source once it is done.
@@ -125,10 +118,10 @@ def face_videos(
     holds copies of another command; AnnotationError if the boxes cannot be read.
     """
     assert (model is None) != (boxes is None), "a model or boxes"
-    problems = check_encoding(short_side=size, crf=18, gop_frames=16)
+    problems = check_encoding(short_side=search.size, crf=18, gop_frames=16)
     problems += check_copies(videos, out, manifest_file=FACES_MANIFEST)
-    if size % 2:
-        problems.append(f"size: expected an even number of pixels, found {size}")
+    if search.size % 2:
+        problems.append(f"size: expected an even number of pixels, found {search.size}")
     given: dict[str, FaceBoxes] = {}
     digest = ""
     if boxes is not None:
@@ -141,18 +134,18 @@ def face_videos(
                 f"of {', '.join(list(given)[:3])}, ..."
             )
     elif model is not None:
-        FaceDetector(model, min_score=min_score)  # said once, not for each video
+        FaceDetector(model, min_score=search.min_score)  # said once, not for each video
         digest = hashlib.sha256(model.read_bytes()).hexdigest()
     raise_problems(VideoError, source="faces", problems=problems)
     settings = {
         video: FaceSettings(
             is_model=model is not None,
             digest=digest or given.get(video_id_of(video), no_faces()).digest(),
-            min_score=min_score if model is not None else 0.0,
-            every=every if model is not None else 1,
-            max_gap_seconds=max_gap_seconds,
-            expand=expand,
-            size=size,
+            min_score=search.min_score if model is not None else 0.0,
+            every=search.every if model is not None else 1,
+            max_gap_seconds=search.max_gap_seconds,
+            expand=search.expand,
+            size=search.size,
         )
         for video in videos
     }

@@ -3,11 +3,11 @@
 import torch
 
 from mmad.config.backbones.union import BackboneSettings
-from mmad.config.recognisers.emotion import EmotionLossSettings, EmotionSettings
+from mmad.config.emotion import EmotionLossSettings, EmotionSettings
 from mmad.labels import EMOTIONS
 from mmad.models.backbones.families import build_backbone
-from mmad.models.recognisers.emotion.criterion import EmotionCriterion
-from mmad.models.recognisers.emotion.network import (
+from mmad.models.emotion.criterion import EmotionCriterion
+from mmad.models.emotion.network import (
     EmotionBranch,
     EmotionNetwork,
     TemporalEncoder,

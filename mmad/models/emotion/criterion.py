@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional
 
-from mmad.models.recognisers.emotion.network import EmotionOutputs
+from mmad.models.emotion.network import EmotionOutputs
 
 
 @dataclass(frozen=True)

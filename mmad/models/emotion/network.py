@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from mmad.models.backbones.contract import Backbone
 from mmad.models.layers.transformer import sinusoid_table
 
+# Prefixes of the names of backbone weights, that of the branch of bodies first.
+BRANCH_PREFIXES = ("bodies.backbone.", "faces.backbone.")
 # As in MANet.
 _START_STD = 0.001
 
@@ -145,9 +147,20 @@ class EmotionNetwork(nn.Module):
                 nn.init.normal_(layer.weight, std=_START_STD)
                 nn.init.zeros_(layer.bias)
 
+    @property
+    def backbones(self) -> dict[str, Backbone]:
+        """The backbone of each branch, by its name."""
+        branches = {"faces": self.faces, "bodies": self.bodies}
+        return {name: one.backbone for name, one in branches.items() if one is not None}
+
+    @property
+    def classifiers(self) -> dict[str, nn.Linear]:
+        """The classifiers, by their names."""
+        found = {"emotions": self.emotions, "actions": self.actions}
+        return {name: one for name, one in found.items() if one is not None}
+
     def forward(
         self,
-        *,
         faces_NCFHW: Tensor | None,
         has_face_NT: Tensor | None,
         bodies_NCFHW: Tensor | None,

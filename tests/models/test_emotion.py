@@ -7,10 +7,10 @@ import torch
 from pydantic import ValidationError
 
 from mmad.config.backbones.resnet2d import ResNet2dSettings
-from mmad.config.recognisers.emotion import EmotionLossSettings, EmotionSettings
-from mmad.models.recognisers.emotion.build import build_emotion_criterion, build_emotion_network
-from mmad.models.recognisers.emotion.criterion import EmotionTargets
-from mmad.models.recognisers.emotion.network import EmotionNetwork, EmotionOutputs
+from mmad.config.emotion import EmotionLossSettings, EmotionSettings
+from mmad.models.emotion.build import build_emotion_criterion, build_emotion_network
+from mmad.models.emotion.criterion import EmotionTargets
+from mmad.models.emotion.network import EmotionNetwork, EmotionOutputs
 
 FRAMES, ACTIONS = 4, 6
 SMALL = ResNet2dSettings(depth=18, base_channels=8, temporal="shift", squeeze=4, clip_frames=FRAMES)
