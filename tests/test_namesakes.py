@@ -114,6 +114,7 @@ COVERED = {
     "models/backbones/build_plain_vit.py": "models/backbones/test_umt.py",
     "models/backbones/plain_vit.py": "models/backbones/test_videomae.py",
     "models/layers/positions.py": "models/backbones/test_internvideo2.py",
+    "models/layers/rotary.py": "models/backbones/test_vjepa2.py",
     "models/backbones/build_adapters.py": "models/backbones/test_adapters.py",
     "models/backbones/features.py": "engine/features/test_extraction.py",
     "models/backbones/inflation.py": "models/backbones/test_i3d.py",

@@ -18,8 +18,8 @@ from mmad.weights.pickled import Pickled, read_pickled
 from mmad.weights.unpickling import ForbiddenNameError, StandIn
 
 # Keys under which a checkpoint keeps its weights, by preference: averaged ones first.
-AVERAGED = ("state_dict_ema", "model_ema", "ema_state_dict")
-CURRENT = ("state_dict", "module", "model", "model_state")
+AVERAGED = ("state_dict_ema", "model_ema", "ema_state_dict", "target_encoder")
+CURRENT = ("state_dict", "module", "model", "model_state", "encoder")
 # mmengine's runner keeps the average where others keep the weights, and the weights where others
 # keep the average; its log tells its files.
 _SWAPPED = {"state_dict", "ema_state_dict", "message_hub"}

@@ -14,7 +14,13 @@ from mmad.models.backbones.families import BACKBONES
 from mmad.models.backbones.naming import Renamed, Rules, rename, rename_tensors, without_prefix
 
 # Prefixes of a backbone inside a larger model; the longest that fits is dropped.
-_BACKBONE_PREFIXES = ("backbone.model.backbone.", "model.backbone.", "backbone.", "videomae.")
+_BACKBONE_PREFIXES = (
+    "backbone.model.backbone.",
+    "model.backbone.",
+    "backbone.",
+    "videomae.",
+    "vjepa2.",
+)
 
 _PYRAMID_BLOCK: Rules = (
     (r"\.ln([12])\.", r".norm\1."),

@@ -17,12 +17,14 @@ from mmad.config.backbones.umt import UMTSettings
 from mmad.config.backbones.uniformer import UniFormerSettings
 from mmad.config.backbones.video_swin import VideoSwinSettings
 from mmad.config.backbones.videomae import VideoMAESettings
+from mmad.config.backbones.vjepa2 import VJEPA2Settings
 from mmad.config.base import named
 
 BackboneSettings = Annotated[
     Annotated[VideoMAESettings, Tag("videomae")]
     | Annotated[InternVideo2Settings, Tag("internvideo2")]
     | Annotated[UMTSettings, Tag("umt")]
+    | Annotated[VJEPA2Settings, Tag("vjepa2")]
     | Annotated[I3DSettings, Tag("i3d")]
     | Annotated[ResNet2dSettings, Tag("resnet2d")]
     | Annotated[VideoSwinSettings, Tag("video_swin")]

@@ -15,12 +15,14 @@ from mmad.models.backbones.umt.build import FAMILY as UMT
 from mmad.models.backbones.uniformer.build import FAMILY as UNIFORMER
 from mmad.models.backbones.video_swin.build import FAMILY as VIDEO_SWIN
 from mmad.models.backbones.videomae.build import FAMILY as VIDEOMAE
+from mmad.models.backbones.vjepa2.build import FAMILY as VJEPA2
 
 # Weights of a file are those of the first family that they fit.
 BACKBONES: Mapping[str, BackboneFamily] = {
     "videomae": VIDEOMAE,
     "umt": UMT,  # after the network whose names it has
     "internvideo2": INTERNVIDEO2,
+    "vjepa2": VJEPA2,
     "resnet2d": RESNET2D,  # before networks that inflate its weights
     "i3d": I3D,
     "video_swin": VIDEO_SWIN,

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
 Rules = Sequence[tuple[str, str]]
@@ -70,6 +71,24 @@ def rename_tensors(tensors: Mapping[str, Tensor], naming: WeightNaming) -> Renam
     renamed = {name: tensors[origin] for name, (origin,) in origins.items()}
     found = Renamed(naming.name, renamed, origins)
     return found if naming.finish is None else naming.finish(found)
+
+
+def joined_attention(found: Renamed) -> Renamed:
+    """The tensors with separate projections of queries, keys and values joined into one.
+
+    Biases are joined where all three have one.
+    """
+    tensors, origins = dict(found.tensors), dict(found.origins)
+    for name in found.tensors:
+        match = re.fullmatch(r"(.*\.attn)\.query\.(weight|bias)", name)
+        if match is None:
+            continue
+        parts = [f"{match[1]}.{part}.{match[2]}" for part in ("query", "key", "value")]
+        if all(part in tensors for part in parts):
+            joined = f"{match[1]}.qkv.{match[2]}"
+            tensors[joined] = torch.cat([tensors.pop(part) for part in parts])
+            origins[joined] = tuple(origin for part in parts for origin in origins.pop(part))
+    return replace(found, tensors=tensors, origins=origins)
 
 
 def without_prefix(

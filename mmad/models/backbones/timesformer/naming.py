@@ -48,6 +48,8 @@ NAMINGS: Sequence[WeightNaming] = (
     WeightNaming(
         "timm",  # and TimeSformer's own code, which puts "model." before them
         mark=r"^(model\.)?blocks\.0\.attn\.qkv\.bias$",
+        # Transformers of videos have such blocks, too, but no class token.
+        condition=lambda tensors: not {"cls_token", "model.cls_token"}.isdisjoint(tensors),
         rules=(
             (r"^model\.", ""),
             *_TABLES,

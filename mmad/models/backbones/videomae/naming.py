@@ -6,10 +6,11 @@ state dicts of MCG-NJU/VideoMAE, OpenGVLab/VideoMAEv2, mmaction2 1.1, transforme
 """
 
 import re
+from dataclasses import replace
 
-import torch
+from torch import Tensor
 
-from mmad.models.backbones.naming import Renamed, Rules, WeightNaming
+from mmad.models.backbones.naming import Renamed, Rules, WeightNaming, joined_attention
 from mmad.models.backbones.plain_vit import is_plain_vit, tubelet_frames
 
 _ADAPTER: Rules = (
@@ -58,37 +59,34 @@ _HUGGING_FACE: Rules = (
 _OFFICIAL: Rules = ((r"^encoder\.", ""),)
 
 
-def _join_attention(found: Renamed) -> Renamed:
-    """Separate query, key and value projections joined into one matrix; point-wise convolutions as
-    linear layers.
-    """
-    tensors, origins = dict(found.tensors), dict(found.origins)
-    for name in list(tensors):
-        if match := re.fullmatch(r"(blocks\.\d+\.attn)\.query\.weight", name):
-            parts = [f"{match[1]}.{part}.weight" for part in ("query", "key", "value")]
-            if all(part in tensors for part in parts):
-                joined = f"{match[1]}.qkv.weight"
-                tensors[joined] = torch.cat([tensors.pop(part) for part in parts])
-                origins[joined] = tuple(origin for part in parts for origin in origins.pop(part))
-        elif name.endswith(".pointwise.weight") and tensors[name].ndim == 3:
-            tensors[name] = tensors[name].squeeze(-1)
-    return Renamed(found.naming, tensors, origins)
+def _finished(found: Renamed) -> Renamed:
+    """The tensors with joined projections, and point-wise convolutions as linear layers."""
+    found = joined_attention(found)
+    tensors = {
+        name: value.squeeze(-1) if _is_convolution(name, value) else value
+        for name, value in found.tensors.items()
+    }
+    return replace(found, tensors=tensors)
+
+
+def _is_convolution(name: str, value: Tensor) -> bool:
+    return name.endswith(".pointwise.weight") and value.ndim == 3
 
 
 NAMINGS = (
-    WeightNaming("mmaction", r"^blocks\.0\.mlp\.layers\.0\.0\.weight$", _MMACTION, _join_attention),
+    WeightNaming("mmaction", r"^blocks\.0\.mlp\.layers\.0\.0\.weight$", _MMACTION, _finished),
     WeightNaming(
         "official",
         r"^(encoder\.)?blocks\.0\.attn\.(q_bias|qkv\.weight)$",
         _OFFICIAL,
-        _join_attention,
+        _finished,
         condition=lambda tensors: is_plain_vit(tensors) and tubelet_frames(tensors) in (2, None),
     ),
     WeightNaming(
         "hugging face",
         r"^embeddings\.patch_embeddings\.projection\.weight$",
         _HUGGING_FACE,
-        _join_attention,
+        _finished,
     ),
 )
 # Classifiers, decoders and norms that files of a whole model have; some backbones have the norms.
