@@ -12,7 +12,13 @@ from mmad.cli._labels import common_labels_of_clips
 from mmad.cli._options import LabelsOption
 from mmad.config.ensemble import read_ensemble
 from mmad.errors import PredictionError
-from mmad.evaluation.clips.ensemble import Average, EnsembleGain, fuse_scores, nested_gain
+from mmad.evaluation.clips.ensemble import (
+    Average,
+    EnsembleGain,
+    common_rule,
+    fuse_scores,
+    nested_gain,
+)
 from mmad.evaluation.clips.recognition import write_recognitions
 from mmad.evaluation.clips.scores import (
     RecognitionScores,
@@ -32,6 +38,13 @@ from mmad.report.ensemble_tables import gain_table, gain_text
 from mmad.wording import count
 
 app = typer.Typer(add_completion=False)
+
+# What is said of the body parts of an ensemble.
+_RULES = {
+    "mapping": "body parts are those of the fused actions, as in the files",
+    "summed": "body parts are sums of the fused actions, as in the files",
+    "own": "body parts are fused by their own scores",
+}
 
 
 @app.command()
@@ -218,12 +231,15 @@ def fuse_recognition(
 ) -> None:
     """Write the fused scores, and the challenge's CSV of them."""
     names = [str(path) for path in files]
-    fused = fuse_scores(members, weights, names=names, average=average)
+    fused = fuse_scores(members, weights, labels=labels, names=names, average=average)
+    rule = common_rule(members, labels=labels)
     write_scores(targets[0], fused, labels=labels)
-    write_recognitions(targets[1], to_recognitions(fused))
+    answers = to_recognitions(fused, mapped_by=labels if rule == "mapping" else None)
+    write_recognitions(targets[1], answers)
     typer.echo(
         f"{targets[0]} (scores) and {targets[1]} (for the challenge): written, "
         f"{count(len(fused), 'clip')} from {len(files)} files"
+        + (f"; {_RULES[rule]}" if labels.has_parents else "")
     )
 
 

@@ -1,7 +1,7 @@
 """Scores of clips: views, network, probabilities, both levels; and the files they go to."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -99,10 +99,8 @@ def write_recognized(
 
     With the hierarchy "mapping" the five body parts are those of the five actions, as published.
     """
-    answers = to_recognitions(scores)
-    if labels.has_parents and config.inference.hierarchy == "mapping":
-        answers = replace(answers, body_top=labels.to_parents(answers.action_top))
-    write_recognitions(path, answers)
+    maps = config.inference.hierarchy == "mapping"
+    write_recognitions(path, to_recognitions(scores, mapped_by=labels if maps else None))
     more = None if summed is None else summed.arrays()
     write_scores(path.with_suffix(".npz"), scores, labels=labels, more=more)
     details_path(path).unlink(missing_ok=True)  # those of earlier scores

@@ -1,5 +1,7 @@
 """Fusion of the scores of actions and body parts into consistent ones."""
 
+from typing import Literal
+
 import numpy as np
 
 from mmad.labels import LabelMap
@@ -43,3 +45,32 @@ def combine_levels(
     assert parts_NP is not None
     given_part = actions_NK / np.maximum(summed, 1e-12)[:, parents]
     return parts_NP[:, parents] * given_part, parts_NP
+
+
+# Scores that followed by one of the rules do so again up to rounding; a file may hold float32.
+_ROUNDING = 1e-5
+
+
+def rule_of_body_parts(
+    actions_NK: Floats, parts_NP: Floats, *, labels: LabelMap
+) -> Literal["mapping", "summed", "own"]:
+    """The rule of `combine_levels` by which these body parts follow from these actions.
+
+    "own" if they follow by none, or the labels have no body parts; probabilities of "soft" are the
+    sums of their actions.
+
+    >>> labels = LabelMap(("a", "b", "c"), parents=(0, 0, 1), parent_names=("p", "q"))
+    >>> actions = np.array([[0.3, 0.3, 0.4]])
+    >>> [
+    ...     rule_of_body_parts(actions, np.array([parts]), labels=labels)
+    ...     for parts in ([3 / 7, 4 / 7], [0.6, 0.4], [0.9, 0.1])
+    ... ]
+    ['mapping', 'summed', 'own']
+    """
+    if labels.has_parents:
+        rules: tuple[Literal["mapping", "summed"], ...] = ("mapping", "summed")
+        for rule in rules:
+            _, expected = combine_levels(actions_NK, None, labels=labels, how=rule)
+            if np.allclose(parts_NP, expected, rtol=0, atol=_ROUNDING):
+                return rule
+    return "own"

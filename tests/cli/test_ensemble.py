@@ -11,7 +11,13 @@ from mmad.cli.ensemble import app
 from mmad.errors import MmadError
 from mmad.evaluation.clips.ensemble import fuse_scores, nested_gain
 from mmad.evaluation.clips.recognition import read_recognitions
-from mmad.evaluation.clips.scores import read_scores, to_recognitions, write_scores
+from mmad.evaluation.clips.scores import (
+    RecognitionScores,
+    read_scores,
+    to_recognitions,
+    write_scores,
+)
+from mmad.evaluation.level_fusion import combine_levels
 from mmad.evaluation.predictions import read_predictions
 from mmad.labels import MA52
 from support.scores import ma52_scores, truth_of
@@ -41,7 +47,7 @@ def recognisers(tmp_path: Path) -> list[Path]:
 def test_recognisers_are_fused(tmp_path: Path, recognisers: list[Path]) -> None:
     a, _, c, _ = recognisers
     out = call(a, c, "--weights", "0.6,0.2", "--out", tmp_path / "new" / "fused.npz")
-    assert "104 clips from 2 files" in out
+    assert "104 clips from 2 files; body parts are sums of the fused actions" in out
     expected = fuse_scores([read_scores(path, labels=MA52) for path in (a, c)], [3, 1])
     fused = read_scores(tmp_path / "new/fused.npz", labels=MA52)
     assert fused.action_scores == pytest.approx(expected.action_scores, abs=1e-15)
@@ -53,6 +59,22 @@ def test_recognisers_are_fused(tmp_path: Path, recognisers: list[Path]) -> None:
     for suffix in ("npz", "csv"):
         first = (tmp_path / f"new/fused.{suffix}").read_bytes()
         assert first == (tmp_path / f"again.{suffix}").read_bytes()
+
+
+def test_body_parts_are_those_of_the_fused_actions(tmp_path: Path, recognisers: list[Path]) -> None:
+    files = []
+    for path in recognisers[:2]:
+        actions = read_scores(path, labels=MA52).action_scores
+        shares = actions / actions.sum(axis=1, keepdims=True)
+        levels = combine_levels(shares, None, labels=MA52, how="mapping")
+        files.append(tmp_path / f"{path.stem}_mapped.npz")
+        write_scores(files[-1], RecognitionScores(tuple(map(str, range(104))), *levels))
+    out = call(*files, "--average", "score", "--out", tmp_path / "fused.npz")
+    assert "body parts are those of the fused actions, as in the files" in out
+    table = read_recognitions(tmp_path / "fused.csv", labels=MA52)
+    assert np.array_equal(table.body_top, MA52.to_parents(table.action_top))
+    fused = read_scores(tmp_path / "fused.npz", labels=MA52)
+    assert np.array_equal(fused.body_scores.argmax(axis=1), table.body_top[:, 0])
 
 
 def test_a_file_describes_the_same(tmp_path: Path, recognisers: list[Path]) -> None:

@@ -22,6 +22,7 @@ from mmad.evaluation.clips.recognition import (
     with_suffix,
 )
 from mmad.evaluation.clips.scores import RecognitionScores
+from mmad.evaluation.level_fusion import combine_levels, rule_of_body_parts
 from mmad.labels import LabelMap
 from mmad.progress import tracked
 from mmad.structures import ClipRecord, Floats, Ints
@@ -94,10 +95,19 @@ def normalised_weights(weights: Sequence[float] | None, *, num_members: int) -> 
     return given / given.max() / (given / given.max()).sum()  # the largest may be close to overflow
 
 
+def common_rule(members: Sequence[RecognitionScores], *, labels: LabelMap) -> str:
+    """The rule of `rule_of_body_parts` that all members have in common, else "own"."""
+    rules = {
+        rule_of_body_parts(one.action_scores, one.body_scores, labels=labels) for one in members
+    }
+    return rules.pop() if len(rules) == 1 else "own"
+
+
 def fuse_scores(
     members: Sequence[RecognitionScores],
     weights: Sequence[float] | None = None,
     *,
+    labels: LabelMap | None = None,
     names: Sequence[str] | None = None,
     average: Average = "probability",
 ) -> RecognitionScores:
@@ -107,6 +117,9 @@ def fuse_scores(
     Args:
         members: Scores of the same clips, in any order.
         weights: Weight of each member, at least 0, divided by their sum; by default equal.
+        labels: Labels of the scores: body parts follow from the fused actions if those of all
+            members follow from theirs, by the same rule (`common_rule`). None: body parts are
+            fused as actions are.
         names: Names of the members, for messages.
         average: What the mean is taken of; of scores, before their softmax, as TSN does with its
             streams.
@@ -121,6 +134,9 @@ def fuse_scores(
     clip_ids, *levels = _aligned(members, names)
     mean = _mean_of_scores if average == "score" else _mean
     action, body = (mean(shares, level) for level in levels)
+    rule = "own" if labels is None else common_rule(members, labels=labels)
+    if labels is not None and rule != "own":
+        action, body = combine_levels(action, None, labels=labels, how=rule)
     return RecognitionScores(clip_ids, action, body)
 
 
@@ -190,15 +206,20 @@ class _Judge:
     body: Floats
     labels: LabelMap
     metric: Callable[[RecognitionReport], float]
+    maps: bool
     known: dict[_Point, tuple[Ints, Ints]] = field(default_factory=dict)
 
     def guesses(self, point: _Point) -> tuple[Ints, Ints]:
-        """First action (N, 1) and body part (N, 1, or 0 without any) with the weights ``point``."""
+        """First action (N, 1) and body part (N, 1, or 0 without any) with the weights ``point``,
+        as `fuse_scores` has them.
+        """
         if point not in self.known:
             shares = np.array(point) / sum(point)
             action = np.tensordot(shares, self.action, 1).argmax(axis=1)[:, None]
             body = np.zeros((len(action), 0), dtype=np.int64)
-            if self.labels.has_parents:
+            if self.maps:
+                body = self.labels.to_parents(action)
+            elif self.labels.has_parents:
                 body = np.tensordot(shares, self.body, 1).argmax(axis=1)[:, None]
             self.known[point] = action, body
         return self.known[point]
@@ -243,7 +264,8 @@ def _judge(
         problems.append(f"the labels have {expected}, the scores {_classes(members[0])}")
     raise_problems(PredictionError, source="scores and annotations do not fit", problems=problems)
     clips = tuple(ClipRecord(name, annotated[name], "") for name in clip_ids)
-    return _Judge(clips, action, body, labels, METRICS[metric])
+    maps = common_rule(members, labels=labels) == "mapping"
+    return _Judge(clips, action, body, labels, METRICS[metric], maps)
 
 
 def search_weights(

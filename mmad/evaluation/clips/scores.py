@@ -88,10 +88,16 @@ def _value_problems(name: str, table: Floats, clip_ids: Sequence[str]) -> list[s
     return problems
 
 
-def to_recognitions(scores: RecognitionScores) -> Recognitions:
+def to_recognitions(
+    scores: RecognitionScores, *, mapped_by: LabelMap | None = None
+) -> Recognitions:
     """The five best actions of each clip and, by their own scores, its five best body parts.
 
     By descending score; ties in order of labels. Fewer than five if there are fewer classes.
+
+    Args:
+        scores: Scores of clips.
+        mapped_by: Labels whose body parts of the five actions are taken instead, as published.
 
     >>> scores = RecognitionScores(("a.mp4",), np.array([[0.2, 0.4, 0.4]]), np.zeros((1, 0)))
     >>> to_recognitions(scores).action_top.tolist()
@@ -101,6 +107,8 @@ def to_recognitions(scores: RecognitionScores) -> Recognitions:
         np.argsort(-table, axis=1, kind="stable")[:, :TOP]
         for table in (scores.action_scores, scores.body_scores)
     )
+    if mapped_by is not None and mapped_by.has_parents:
+        body = mapped_by.to_parents(action)
     return Recognitions(scores.clip_ids, action, body)
 
 

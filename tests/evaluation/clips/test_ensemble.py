@@ -5,6 +5,9 @@ from mmad.annotations.clips.split import split_folds
 from mmad.errors import AnnotationError, PredictionError
 from mmad.evaluation.clips.ensemble import (
     METRICS,
+    Average,
+    _judge,
+    common_rule,
     fuse_scores,
     nested_gain,
     normalised_weights,
@@ -13,6 +16,7 @@ from mmad.evaluation.clips.ensemble import (
 from mmad.evaluation.clips.recognition import evaluate_recognition
 from mmad.evaluation.clips.scores import RecognitionScores, to_recognitions
 from mmad.evaluation.detection_fusion import fuse_detections
+from mmad.evaluation.level_fusion import combine_levels
 from mmad.labels import MA52, LabelMap, flat_labels
 from mmad.structures import ClipRecord
 from support.scores import SMALL, ma52_scores, one_hot, scores_of, truth_of
@@ -60,6 +64,48 @@ def test_the_mean_of_scores_is_that_of_logits() -> None:
     np.testing.assert_allclose(
         fuse_scores([sure, sure], average="score").action_scores, [[1.0, 0.0, 0.0]], atol=1e-300
     )
+
+
+PAIRS = LabelMap(("a", "b", "c"), parents=(0, 0, 1), parent_names=("p", "q"))
+# The best action of both is c, of q; together a and b of p have more.
+ACTIONS = (np.array([[0.3, 0.25, 0.45]]), np.array([[0.25, 0.33, 0.42]]))
+
+
+def levels(action: np.ndarray, rule: str) -> RecognitionScores:
+    return RecognitionScores(("0",), *combine_levels(action, None, labels=PAIRS, how=rule))
+
+
+@pytest.mark.parametrize("average", ["probability", "score"])
+def test_body_parts_follow_from_fused_actions_as_in_all_members(average: Average) -> None:
+    for rule, best in (("mapping", 1), ("summed", 0)):
+        members = [levels(action, rule) for action in ACTIONS]
+        assert common_rule(members, labels=PAIRS) == rule
+        fused = fuse_scores(members, [2, 1], labels=PAIRS, average=average)
+        alone = fuse_scores(members, [2, 1], average=average)
+        np.testing.assert_allclose(fused.action_scores, alone.action_scores)
+        a, b, c = fused.action_scores[0]
+        most = max(a, b) if rule == "mapping" else a + b
+        np.testing.assert_allclose(fused.body_scores, [[most / (most + c), c / (most + c)]])
+        assert fused.body_scores[0].argmax() == best
+    mixed = [levels(ACTIONS[0], "mapping"), levels(ACTIONS[1], "summed")]
+    assert common_rule(mixed, labels=PAIRS) == "own"
+    found = fuse_scores(mixed, [2, 1], labels=PAIRS, average=average)
+    np.testing.assert_array_equal(
+        found.body_scores, fuse_scores(mixed, [2, 1], average=average).body_scores
+    )
+
+
+def test_searched_weights_are_judged_with_the_body_parts_that_are_written() -> None:
+    """By their own scores the body part would be p, since two actions of p share its weight."""
+    first, second = np.array([[0.60, 0.0, 0.40]]), np.array([[0.0, 0.52, 0.48]])
+    members = [levels(first, "mapping"), levels(second, "mapping")]
+    assert fuse_scores(members).body_scores[0].argmax() == 0
+    fused = fuse_scores(members, labels=PAIRS)
+    assert fused.action_scores[0].argmax() == 2
+    judge = _judge(members, {"0": 2}, labels=PAIRS, metric="top1", names=None)
+    action, body = judge.guesses((1, 1))
+    assert (action[0, 0], body[0, 0]) == (2, 1)
+    assert to_recognitions(fused, mapped_by=PAIRS).body_top.tolist() == [[1, 0, 0]]
 
 
 def test_the_order_of_clips_and_a_missing_suffix_do_not_matter() -> None:
