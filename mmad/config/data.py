@@ -139,6 +139,26 @@ class ImageSettings(Settings):
         return round(height * CROP_MARGIN), round(width * CROP_MARGIN)
 
 
+class BalanceSettings(Settings):
+    """Settings of how often rare classes are drawn in training."""
+
+    balance_exponent: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description=(
+            "a class with n instances is drawn in proportion to n to this power; 1: as it is"
+        ),
+    )
+    repeat_below: int | None = Field(
+        None,
+        ge=1,
+        description=(
+            "a class with n instances below this is repeated floor(log2(this / n)) + 1 times"
+        ),
+    )
+
+
 class RateSettings(Settings):
     """Settings of the frame rate of a model."""
 
@@ -165,13 +185,26 @@ class RateSettings(Settings):
         return None if self.fps == "own" else self.fps or usual
 
 
-class AnnotatedSettings(RateSettings):
-    """Settings of annotations and of windows over long sequences."""
+class AnnotatedSettings(RateSettings, BalanceSettings):
+    """Settings of annotations and of windows over long sequences.
+
+    A video counts as one of its rarest class where rare classes are balanced or repeated.
+    """
 
     annotations: str | list[str] = Field(description="file, folder or several files of annotations")
     format: str = Field("auto", description="format of the annotations; auto detects it")
     train_subsets: list[str] = Field(["train"], min_length=1, description="subsets to train on")
     val_subset: str = Field("val", description="subset that selects the best checkpoint")
+    extra_clips: list[str] = Field(
+        [],
+        description=(
+            "lists of clips of one action each, such as those of MA-52, to train on as further "
+            "videos with that action from start to end"
+        ),
+    )
+    level: Literal["action", "body"] = Field(
+        "action", description="what is learnt: actions, or their body parts alone"
+    )
     labels: Literal["ma52", "file"] = Field(
         "ma52", description="the 52 micro-actions, or the labels of the annotation file"
     )
@@ -213,6 +246,8 @@ class AnnotatedSettings(RateSettings):
     def problems(self) -> Iterator[str]:
         """As in `Settings`."""
         yield from super().problems()
+        if self.extra_clips and self.labels == "file":
+            yield "extra_clips: their lists have the labels of ma52; set labels=ma52"
         low, high = self.shorten
         if not 0 < low <= high <= 1:
             yield f"shorten: expected 0 < smallest <= largest <= 1, found [{low}, {high}]"
@@ -246,6 +281,9 @@ class DataSettings(FrameSettings, AnnotatedSettings):
     videos: str = Field(
         description="folder of the video files, original or prepared; name = video id"
     )
+    extra_videos: str | None = Field(
+        None, description="folder of the clips in extra_clips; null: videos"
+    )
     pad_to_window: bool = Field(
         False,
         description="repeat the last frame to fill windows (reference: true); wastes compute",
@@ -253,3 +291,9 @@ class DataSettings(FrameSettings, AnnotatedSettings):
     truncate_annotations: bool = Field(
         False, description="training: cut starts and ends to whole frames (OpenTAD: true)"
     )
+
+    def problems(self) -> Iterator[str]:
+        """As in `Settings`."""
+        yield from super().problems()
+        if self.extra_videos is not None and not self.extra_clips:
+            yield "extra_videos: name the lists of its clips in data.extra_clips"

@@ -14,7 +14,8 @@ from mmad.errors import ConfigError
 RELATIVE_TO = "paths_relative_to"
 
 DATA_PATHS = (
-    *("annotations", "videos", "faces", "features", "clips", "flow", "train", "val", "test"),
+    *("annotations", "videos", "faces", "features", "extra_clips", "extra_videos"),
+    *("clips", "flow", "train", "val", "test"),
 )
 # These may also be names: of weights on a hub, of shipped ones, of label sets.
 _NAMES = (

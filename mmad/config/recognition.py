@@ -9,7 +9,7 @@ from mmad.config.backbones.family import ColourStatistics, StatisticsSettings, c
 from mmad.config.backbones.union import BackboneSettings, backbone_in
 from mmad.config.base import Settings, changed
 from mmad.config.compat import expand_compat, of_named_poolings, presets_of_recognition
-from mmad.config.data import Augmentation
+from mmad.config.data import Augmentation, BalanceSettings
 from mmad.config.recognisers.auxiliary_heads import AuxiliaryHeadsSettings, LossSettings
 from mmad.config.recognisers.union import RecogniserSettings
 from mmad.config.training import HeadTrainingSettings
@@ -17,7 +17,7 @@ from mmad.config.views import ViewSettings
 from mmad.errors import ConfigError, raise_problems
 
 
-class ClipDataSettings(ViewSettings):
+class ClipDataSettings(ViewSettings, BalanceSettings):
     """Settings of clips, their lists and augmentation."""
 
     labels: str = Field(
@@ -68,17 +68,6 @@ class ClipDataSettings(ViewSettings):
     augmentation: Augmentation | None = Field(
         Augmentation(crop_area=(0.3, 1.0), crop_aspect=(1 / 3, 1.0), erase=0.5),
         description="augmentation in training; null for none",
-    )
-    balance_exponent: float = Field(
-        1.0,
-        ge=0,
-        le=1,
-        description="a class with n clips is drawn in proportion to n to this power; 1: as it is",
-    )
-    repeat_below: int | None = Field(
-        None,
-        ge=1,
-        description="a class with n clips below this is repeated floor(log2(this / n)) + 1 times",
     )
 
     @field_validator("train", "val", "test", mode="before")

@@ -13,7 +13,11 @@ class TrainingSettings(Settings):
     """Settings of optimiser, schedule and checkpoints."""
 
     start: str | None = Field(
-        None, description="run folder whose weights, head included, training starts from"
+        None,
+        description=(
+            "run folder whose weights, head included, training starts from; one of a detector of "
+            "body parts (data.level=body) gives each action the rows of its body part"
+        ),
     )
     epochs: int = Field(ge=1, description="passes over the training videos")
     optimizer: Literal["adamw", "sgd"] = Field("adamw", description="optimiser")

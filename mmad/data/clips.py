@@ -1,6 +1,5 @@
 """Data sets for recognition: short clips of one action each, and views of them."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from torch.utils.data import Dataset
 from mmad.config.backbones.family import BackboneFamilySettings
 from mmad.config.recognition import ClipDataSettings
 from mmad.config.views import Views
+from mmad.data.balance import BalancedOrder
 from mmad.data.clip_transform import Change, draw_look
 from mmad.data.frame_sampling import Sampling
 from mmad.data.frames import FrameCache, FrameSource
@@ -22,17 +22,6 @@ from mmad.data.views import cut_views, evaluation_crops, whole
 from mmad.errors import VideoError
 from mmad.structures import Annotations, ClipRecord, FeatureGrid
 from mmad.video.index import index_video
-
-
-def repeats(count: int, *, below: int | None) -> int:
-    """How often to list each clip of a class with ``count`` clips.
-
-    >>> repeats(30, below=100), repeats(100, below=100), repeats(3, below=None)
-    (2, 1, 1)
-    """
-    if below is None or count >= below:
-        return 1
-    return int(math.log2(below // count)) + 1
 
 
 def flow_path(folder: str | Path, clip_id: str) -> Path:
@@ -200,14 +189,7 @@ class TrainingClips(_Clips):
         super().__init__(records, settings, backbone=backbone, training=True, cache=cache)
         self._seed = seed
         labels = np.array([record.label for record in self.records])
-        counts = np.bincount(labels)
-        listed = [repeats(int(counts[label]), below=settings.repeat_below) for label in labels]
-        self._order = np.repeat(np.arange(len(labels)), listed)
-        # If classes are drawn at random, repeats change nothing.
-        weights = counts[labels].astype(float) ** (settings.balance_exponent - 1) / listed
-        self._chances = None
-        if settings.balance_exponent != 1:
-            self._chances = weights[self._order] / weights[self._order].sum()
+        self._order = BalancedOrder(labels, np.bincount(labels), settings)
 
     def __len__(self) -> int:
         return len(self._order)
@@ -215,10 +197,7 @@ class TrainingClips(_Clips):
     def __getitem__(self, epoch_and_index: tuple[int, int]) -> Streams | FailedVideo:
         """Clip ``index`` in ``epoch``; a random one if classes are balanced."""
         rng = np.random.default_rng((self._seed, *epoch_and_index))
-        place = epoch_and_index[1]
-        if self._chances is not None:
-            place = int(rng.choice(len(self._order), p=self._chances))
-        record = self.records[self._order[place]]
+        record = self.records[self._order.item(epoch_and_index[1], rng=rng)]
         try:
             return self._training_sample(record, rng)
         except VideoError as error:

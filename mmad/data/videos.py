@@ -13,6 +13,7 @@ from torch.utils.data import Dataset, IterableDataset
 
 from mmad.config.backbones.family import BackboneFamilySettings
 from mmad.config.data import DataSettings, FrameSettings, ImageSettings
+from mmad.data.balance import BalancedOrder, rarest_classes
 from mmad.data.clip_transform import Change, draw_look
 from mmad.data.frames import FrameCache, FrameSource
 from mmad.data.samples import FailedVideo, Sample, pad_frames
@@ -74,6 +75,8 @@ def path_of(record: VideoRecord) -> Path:
 class TrainingVideos(Dataset):
     """One random window of each video; the same one for the same seed, epoch and index.
 
+    Videos with rare classes may have several places in an epoch, or be drawn more often.
+
     Args:
         records: Videos with their annotations.
         settings: Data settings.
@@ -96,6 +99,8 @@ class TrainingVideos(Dataset):
         cache: FrameCache | None = None,
     ) -> None:
         self.records = list(records)
+        classes, counts = rarest_classes([record.annotations for record in self.records])
+        self._order = BalancedOrder(classes, counts, settings)
         self._settings = settings
         self._backbone = backbone
         self._upsampling = upsampling
@@ -105,14 +110,14 @@ class TrainingVideos(Dataset):
         self._source = FrameSource(settings, training=True, cache=cache)
 
     def __len__(self) -> int:
-        return len(self.records)
+        return len(self._order)
 
     def __getitem__(self, epoch_and_index: tuple[int, int]) -> Sample | FailedVideo:
-        """The window of video ``index`` in ``epoch``."""
-        epoch, index = epoch_and_index
-        record = self.records[index]
+        """The window of place ``index`` of ``epoch``, which is a video."""
+        rng = np.random.default_rng((self._seed, *epoch_and_index))
+        record = self.records[self._order.item(epoch_and_index[1], rng=rng)]
         try:
-            return self._sample(record, np.random.default_rng((self._seed, epoch, index)))
+            return self._sample(record, rng)
         except VideoError as error:
             return FailedVideo(record.video_id, str(error))
 

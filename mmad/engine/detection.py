@@ -11,11 +11,13 @@ from mmad.annotations.attach import attach_videos
 from mmad.annotations.check_videos import measure_videos
 from mmad.annotations.elan_reader import ElanChoice
 from mmad.annotations.formats import AnnotationSet, read_annotations
+from mmad.annotations.levels import of_body_parts
 from mmad.config.run import DetectionRun, FeatureRun
 from mmad.data.features.windows import TrainingFeatures, WindowReader, stack_features
 from mmad.data.samples import Packer
 from mmad.data.videos import FrameCache, TrainingVideos
 from mmad.engine.distributed import Processes
+from mmad.engine.extra_clips import clips_of_features, clips_of_files
 from mmad.engine.inference import (
     AnyBatch,
     detect_videos,
@@ -147,16 +149,26 @@ def score(
 
 
 def read_data(config: DetectionRun) -> tuple[AnnotationSet, LabelMap]:
-    """Annotations and labels of a run."""
+    """Annotations and labels of a run, of body parts if ``data.level`` says so.
+
+    Raises: AnnotationError if the annotations are invalid, or have no body parts.
+    """
+    annotations = read_actions(config)
+    if config.data.level == "body":
+        annotations = of_body_parts(annotations)
+    return annotations, annotations.labels
+
+
+def read_actions(config: DetectionRun) -> AnnotationSet:
+    """The annotations of a run as they are in its files."""
     data = config.data
-    annotations = read_annotations(
+    return read_annotations(
         data.annotations,
         format=data.format,
         labels=data.labels,
         out_of_video=data.out_of_video,
         elan=ElanChoice.of(data.tiers, data.tier_types, data.language),
     )
-    return annotations, annotations.labels
 
 
 def records_of(
@@ -199,9 +211,19 @@ def prepare_detection(
         )
     data, backbone = config.data, config.backbone
     usual_fps = common_rate(training)
+    training += clips_of_files(config, training)
     fps = data.rate(usual=usual_fps)
     cache = FrameCache(budget_gb=data.cache_gb)
-    model = build_detector(config, num_classes=len(labels))
+    model = build_detector(config, num_classes=len(labels), parents=labels.parents)
+    dataset = TrainingVideos(
+        training,
+        data,
+        backbone=backbone,
+        upsampling=config.upsampling,
+        seed=config.seed,
+        fps=fps,
+        cache=cache,
+    )
     assert isinstance(model, EndToEndDetector)
     return Experiment(
         model=model,
@@ -216,16 +238,8 @@ def prepare_detection(
             fps=fps,
             cache=cache if data.num_workers == 0 else None,
         ),
-        dataset=TrainingVideos(
-            training,
-            data,
-            backbone=backbone,
-            upsampling=config.upsampling,
-            seed=config.seed,
-            fps=fps,
-            cache=cache,
-        ),
-        num_items=len(training),
+        dataset=dataset,
+        num_items=len(dataset),
         collate=Packer(clip_frames=backbone.clip_frames),
         normalizer=build_normalizer(config.detector),
         facts={"fps": fps or usual_fps},
@@ -234,7 +248,7 @@ def prepare_detection(
 
 def _on_features(
     config: FeatureRun,
-    training: Sequence[VideoRecord],
+    training: list[VideoRecord],
     validation: Sequence[VideoRecord],
     *,
     labels: LabelMap,
@@ -246,9 +260,16 @@ def _on_features(
     manifest = reader.source.manifest
     usual_fps = usual_rate([reader.grid(record).fps for record in spread(training)])
     fps = config.data.rate(usual=usual_fps)
+    training += clips_of_features(config, training, reader=reader)
+    dataset = TrainingFeatures(training, reader, config.data, seed=config.seed)
     require_rate(reader, [*training, *validation], fps=fps, tolerance=config.data.fps_tolerance)
     return Experiment(
-        model=build_detector(config, num_classes=len(labels), feature_channels=manifest.channels),
+        model=build_detector(
+            config,
+            num_classes=len(labels),
+            parents=labels.parents,
+            feature_channels=manifest.channels,
+        ),
         backbones=(),
         labels=labels,
         task=DetectionTask(
@@ -259,8 +280,8 @@ def _on_features(
             folder=folder,
             reader=reader,
         ),
-        dataset=TrainingFeatures(training, reader, config.data, seed=config.seed),
-        num_items=len(training),
+        dataset=dataset,
+        num_items=len(dataset),
         collate=stack_features,
         normalizer=build_normalizer(config.detector),
         facts={"fps": fps or usual_fps},

@@ -200,7 +200,7 @@ def _start_from(config: AnyConfig, experiment: Experiment) -> None:
             for one in experiment.backbones:
                 require_same_base(one.backbone, start)
     pretrained = config.backbone is not None and config.backbone.pretrained is not None
-    fill_from_run(experiment.model, start.path, keeps_backbone=pretrained)
+    fill_from_run(experiment.model, start.path, labels=experiment.labels, keeps_backbone=pretrained)
 
 
 def _require_same_steps(config: AnyConfig, start: RunFolder) -> None:

@@ -1,5 +1,7 @@
 """The whole network of a run, from its settings."""
 
+from collections.abc import Sequence
+
 import torch
 
 from mmad.config.emotion import EmotionConfig
@@ -17,20 +19,30 @@ from mmad.models.recognisers.whole import Recogniser
 
 
 def build_detector(
-    config: DetectionRun, *, num_classes: int, feature_channels: int | None = None
+    config: DetectionRun,
+    *,
+    num_classes: int,
+    parents: Sequence[int] = (),
+    feature_channels: int | None = None,
 ) -> Detector:
     """The whole network with random weights, the same for the same seed.
 
     Args:
         config: Run configuration.
         num_classes: Number of labels of the data.
+        parents: Body part of each label; empty if they have none.
         feature_channels: Build the temporal detector alone, for stored features of this many
             channels.
     """
     torch.manual_seed(config.seed)
     if feature_channels is not None:
         return FeatureDetector(
-            build_network(config.detector, in_channels=feature_channels, num_classes=num_classes)
+            build_network(
+                config.detector,
+                in_channels=feature_channels,
+                num_classes=num_classes,
+                parents=parents,
+            )
         )
     features = VideoFeatures(
         build_backbone(require_videos(config).backbone),
@@ -38,7 +50,10 @@ def build_detector(
         mask_padding=config.detector.mask_features,
     )
     network = build_network(
-        config.detector, in_channels=features.backbone.spec.channels, num_classes=num_classes
+        config.detector,
+        in_channels=features.backbone.spec.channels,
+        num_classes=num_classes,
+        parents=parents,
     )
     return EndToEndDetector(features, network)
 

@@ -13,7 +13,7 @@ from torch.nn import functional
 from mmad.checkpoint import load_exactly
 from mmad.config.reading import parse_config
 from mmad.config.run import DetectionRun
-from mmad.models.detectors.dense.head import DenseCriterion
+from mmad.models.detectors.dense.criterion import DenseCriterion
 from mmad.models.detectors.dense.points import DenseOutputs
 from mmad.models.detectors.families import build_criterion, build_decoder, build_network
 from mmad.suppression import Candidates, suppress

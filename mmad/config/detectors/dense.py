@@ -46,6 +46,25 @@ class DenseSettings(FamilySettings):
     shortest_labels_only: bool = Field(
         True, description="class targets of only the shortest instances at a point"
     )
+    class_offsets: bool = Field(
+        False,
+        description=(
+            "two offsets for each class, and at each point an instance for each class, not the "
+            "shortest of all"
+        ),
+    )
+    body_head: bool = Field(
+        False, description="score = P(body part) P(action | body part); needs labels with parts"
+    )
+    body_weight: float = Field(1.0, ge=0, description="body_head: weight of its own focal loss")
+    background_cap: float | None = Field(
+        None,
+        gt=0,
+        description=(
+            "points without a class count in the focal loss as at most this many times those of "
+            "the most frequent class; null: all"
+        ),
+    )
     label_smoothing: float = Field(
         0.0, ge=0, lt=1, description="share moved to a uniform distribution"
     )
@@ -71,6 +90,11 @@ class DenseSettings(FamilySettings):
                 f"regression_ranges: expected one for each of {self.num_branch + 1} levels "
                 "(num_branch + 1), "
                 f"found {len(self.regression_ranges)}"
+            )
+        if self.class_offsets and self.shortest_labels_only:
+            yield (
+                "class_offsets: a point needs instances of several classes; set "
+                "shortest_labels_only=false"
             )
         for low, high in self.regression_ranges:
             if not 0 <= low < high:

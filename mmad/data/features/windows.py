@@ -15,6 +15,7 @@ from torch.nn import functional
 from torch.utils.data import Dataset, IterableDataset
 
 from mmad.config.features import FeatureDataSettings, StoredGrid
+from mmad.data.balance import BalancedOrder, rarest_classes
 from mmad.data.features.files import FeatureFile, FeatureSource
 from mmad.data.features.folders import FeatureFolder
 from mmad.data.samples import FailedVideo
@@ -217,6 +218,8 @@ class TrainingFeatures(Dataset):
     """One random window of the features of each video; the same one for the same seed, epoch and
     index.
 
+    Videos with rare classes may have several places in an epoch, or be drawn more often.
+
     Args:
         records: Videos with their annotations.
         reader: Reader of their features.
@@ -233,18 +236,19 @@ class TrainingFeatures(Dataset):
         seed: int,
     ) -> None:
         self.records = list(records)
+        classes, counts = rarest_classes([record.annotations for record in self.records])
+        self._order = BalancedOrder(classes, counts, settings)
         self._reader = reader
         self._settings = settings
         self._seed = seed
 
     def __len__(self) -> int:
-        return len(self.records)
+        return len(self._order)
 
     def __getitem__(self, epoch_and_index: tuple[int, int]) -> FeatureSample | FailedVideo:
-        """The window of video ``index`` in ``epoch``."""
-        epoch, index = epoch_and_index
-        record = self.records[index]
-        rng = np.random.default_rng((self._seed, epoch, index))
+        """The window of place ``index`` of ``epoch``, which is a video."""
+        rng = np.random.default_rng((self._seed, *epoch_and_index))
+        record = self.records[self._order.item(epoch_and_index[1], rng=rng)]
         try:
             first = self._reader.first_second(record)
             window, annotations = training_window(

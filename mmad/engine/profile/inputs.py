@@ -276,7 +276,12 @@ def _detection(
         sequence = _stored_features(config, size)
     else:
         sequence = _videos(config, size)
-    model = build_detector(config, num_classes=len(labels), feature_channels=sequence.channels)
+    model = build_detector(
+        config,
+        num_classes=len(labels),
+        parents=labels.parents,
+        feature_channels=sequence.channels,
+    )
     return Workload(
         config,
         Experiment(

@@ -62,6 +62,7 @@ def import_run(
     model = build_detector(
         config,
         num_classes=len(labels),
+        parents=labels.parents,
         feature_channels=None if features is None else features.channels,
     )
     report = fill_detector(model, file)

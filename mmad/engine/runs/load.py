@@ -1,5 +1,6 @@
 """Models, weights and labels of trained runs."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -51,19 +52,34 @@ def run_weights(folder: RunFolder) -> dict[str, Tensor]:
     return {**frozen, **trained}
 
 
-def fill_from_run(model: nn.Module, path: str | Path, *, keeps_backbone: bool = False) -> None:
+def fill_from_run(
+    model: nn.Module,
+    path: str | Path,
+    *,
+    labels: LabelMap | None = None,
+    keeps_backbone: bool = False,
+) -> None:
     """Load the weights of a run into a model.
 
     A detector on features takes the temporal detector of one on videos.
 
     Args:
+        model: Model to load into.
+        path: Run folder.
+        labels: Labels of the model; a run on their body parts (``data.level=body``) then gives
+            each action the rows of its body part. None: those of the run.
         keeps_backbone: Whether a detector on videos may keep its own backbone and take the temporal
             detector of a run on features.
 
     Raises: CheckpointError as `run_weights`, or if the run has another kind of model.
     """
     weights = run_weights(RunFolder(Path(path)))
-    wanted = set(model.state_dict())
+    state = model.state_dict()
+    wanted = set(state)
+    if labels is not None and labels.has_parents:
+        found = labels_of(RunFolder(Path(path)))
+        if found.names == labels.parent_names:
+            weights = rows_of_parts(weights, state, labels.parents, num_parts=len(found))
     if isinstance(model, FeatureDetector):
         weights = {name: value for name, value in weights.items() if name in wanted}
     elif keeps_backbone and not any(name.startswith(BACKBONE_PREFIX) for name in weights):
@@ -75,6 +91,28 @@ def fill_from_run(model: nn.Module, path: str | Path, *, keeps_backbone: bool = 
             "backbone and adapters with backbone.pretrained"
         )
     load_exactly(model, weights, source=str(path))
+
+
+def rows_of_parts(
+    weights: Mapping[str, Tensor],
+    state: Mapping[str, Tensor],
+    parents: Sequence[int],
+    *,
+    num_parts: int,
+) -> dict[str, Tensor]:
+    """The weights of a classifier of body parts for one of actions: each action has the rows of
+    its body part, and a body-level head those of all parts.
+    """
+    filled = dict(weights)
+    for name, value in weights.items():
+        wanted = state[name].shape if name in state else value.shape
+        if wanted == value.shape or wanted[1:] != value.shape[1:] or len(value) % num_parts:
+            continue
+        size = len(value) // num_parts
+        for parts in (list(parents), [*parents, *range(num_parts)]):
+            if wanted[0] == len(parts) * size:
+                filled[name] = value.unflatten(0, (num_parts, size))[parts].flatten(0, 1)
+    return filled
 
 
 def labels_of(folder: RunFolder) -> LabelMap:
@@ -119,6 +157,7 @@ def load_run(
     model = build_detector(
         config,
         num_classes=len(labels),
+        parents=labels.parents,
         feature_channels=None if features is None else features.channels,
     )
     fill_from_run(model, path)

@@ -40,7 +40,7 @@ def load_video_run(
     manifest = RunFolder(path).manifest()
     assert manifest is not None
     whole = video_config(config, manifest, source=str(path))
-    model = build_detector(whole, num_classes=len(labels))
+    model = build_detector(whole, num_classes=len(labels), parents=labels.parents)
     assert isinstance(model, EndToEndDetector)
     weights = backbone_of_features(manifest, place=backbone, source=str(path)).state_dict()
     model.features.backbone.load_state_dict(weights)

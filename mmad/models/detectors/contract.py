@@ -69,11 +69,12 @@ class Family:
     """How the three objects of a detector are built from its settings.
 
     Attributes:
-        network: Builds the network from settings, feature channels and number of classes.
+        network: Builds the network from settings, feature channels and number of classes; a dense
+            detector with a body-level head also from the body part of each class.
         criterion: Builds the criterion from settings and number of classes.
         decoder: Builds the decoder from settings and inference settings.
     """
 
-    network: Callable[[Any, int, int], nn.Module]
+    network: Callable[..., nn.Module]
     criterion: Callable[[Any, int], Criterion]
     decoder: Callable[[Any, InferenceSettings], Decoder]

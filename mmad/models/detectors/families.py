@@ -1,11 +1,13 @@
 """Registry of detectors: the family of each name in the settings."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from torch import nn
 
+from mmad.config.detectors.dense import DenseSettings
 from mmad.config.detectors.union import DetectorSettings
 from mmad.config.inference import InferenceSettings
+from mmad.errors import ConfigError
 from mmad.models.detectors.actionformer.build import FAMILY as ACTIONFORMER
 from mmad.models.detectors.contract import Criterion, Decoder, Family
 from mmad.models.detectors.dyfadet.build import FAMILY as DYFADET
@@ -29,9 +31,32 @@ DETECTORS: Mapping[str, Family] = {
 }
 
 
-def build_network(settings: DetectorSettings, *, in_channels: int, num_classes: int) -> nn.Module:
-    """The temporal detector: features in, raw outputs out."""
-    return DETECTORS[settings.name].network(settings, in_channels, num_classes)
+def build_network(
+    settings: DetectorSettings,
+    *,
+    in_channels: int,
+    num_classes: int,
+    parents: Sequence[int] = (),
+) -> nn.Module:
+    """The temporal detector: features in, raw outputs out.
+
+    Args:
+        settings: Settings of the detector.
+        in_channels: Channels of the features.
+        num_classes: Number of classes.
+        parents: Body part of each class, for ``body_head``; empty if they have none.
+
+    Raises: ConfigError if ``body_head`` lacks them.
+    """
+    build = DETECTORS[settings.name].network
+    if not isinstance(settings, DenseSettings) or not settings.body_head:
+        return build(settings, in_channels, num_classes)
+    if not parents:
+        raise ConfigError(
+            "detector.body_head=true needs labels with body parts, and these have none; set "
+            "detector.body_head=false, or name labels that have them in data.labels"
+        )
+    return build(settings, in_channels, num_classes, parents)
 
 
 def build_criterion(settings: DetectorSettings, *, num_classes: int) -> Criterion:

@@ -1,5 +1,7 @@
 """Network, criterion and decoder of ActionFormer, from its settings."""
 
+from collections.abc import Sequence
+
 from torch import nn
 
 from mmad.config.detectors.actionformer import ActionFormerSettings
@@ -14,7 +16,9 @@ from mmad.models.detectors.dense.build import (
 from mmad.models.detectors.dense.head import DenseDetector
 
 
-def _network(settings: ActionFormerSettings, in_channels: int, num_classes: int) -> DenseDetector:
+def _network(
+    settings: ActionFormerSettings, in_channels: int, num_classes: int, parents: Sequence[int] = ()
+) -> DenseDetector:
     def block(stride: int) -> nn.Module:
         return TransformerBlock(
             settings.channels,
@@ -25,7 +29,8 @@ def _network(settings: ActionFormerSettings, in_channels: int, num_classes: int)
             pool_sees_padding=settings.pool_sees_padding,
         )
 
-    return build_dense(settings, build_pyramid(settings, in_channels, block), num_classes)
+    pyramid = build_pyramid(settings, in_channels, block)
+    return build_dense(settings, pyramid, num_classes, parents)
 
 
 FAMILY = Family(_network, dense_criterion, dense_decoder)

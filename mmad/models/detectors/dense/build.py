@@ -1,13 +1,16 @@
 """Pyramid, head, criterion and decoder of dense detectors, from their settings."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from torch import nn
 
 from mmad.config.detectors.dense import DenseSettings
 from mmad.config.detectors.temporalmaxer import TemporalMaxerSettings
 from mmad.config.inference import InferenceSettings
-from mmad.models.detectors.dense.head import DenseCriterion, DenseDecoder, DenseDetector, Tower
+from mmad.models.detectors.dense.body import num_rows
+from mmad.models.detectors.dense.criterion import DenseCriterion
+from mmad.models.detectors.dense.head import DenseDecoder, DenseDetector, Tower
 from mmad.models.detectors.dense.pyramid import Pyramid
 from mmad.models.detectors.dense.simota import SimOTA
 from mmad.models.detectors.dense.targets import CentreSampling
@@ -32,14 +35,40 @@ def build_tower(settings: DenseSettings, out_channels: int, *, prior: float | No
     return from_settings(Tower, settings, out_channels=out_channels, prior=prior)
 
 
-def build_dense(settings: DenseSettings, pyramid: Pyramid, num_classes: int) -> DenseDetector:
+def build_classifier(
+    settings: DenseSettings,
+    num_classes: int,
+    parents: Sequence[int],
+    *,
+    tower: Callable[..., nn.Module],
+) -> nn.Module:
+    """The tower of the classes, with rows for the body parts if there are ``parents``.
+
+    Every body part scores ``prior`` before training, and an action 1/2 given its body part.
+    """
+    made = tower(num_rows(num_classes, parents), prior=settings.prior)
+    if parents:
+        nn.init.zeros_(made.out.conv.bias[:num_classes])  # type: ignore[index, union-attr]
+    return made
+
+
+def num_offsets(settings: DenseSettings, num_classes: int) -> int:
+    """Offsets that are predicted at a point."""
+    return 2 * num_classes if settings.class_offsets else 2
+
+
+def build_dense(
+    settings: DenseSettings, pyramid: Pyramid, num_classes: int, parents: Sequence[int]
+) -> DenseDetector:
     """ActionFormer's head on a pyramid."""
+    tower = partial(build_tower, settings)
     return DenseDetector(
         pyramid,
-        classification=build_tower(settings, num_classes, prior=settings.prior),
-        regression=build_tower(settings, 2, prior=None),
+        classification=build_classifier(settings, num_classes, parents, tower=tower),
+        regression=tower(num_offsets(settings, num_classes), prior=None),
         regression_ranges=settings.regression_ranges,
         input_noise=0.0,
+        parents=parents,
     )
 
 

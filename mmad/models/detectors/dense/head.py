@@ -1,12 +1,12 @@
-"""Dense detectors: a head that predicts at every point of a pyramid, its criterion and its decoder.
+"""Dense detectors: a head that predicts at every point of a pyramid, and its decoder.
 
-Shapes: B batch, C channels, T steps, P points over all levels, K classes, N annotations. Lengths
-and offsets are in steps of the feature grid, never in seconds.
+Shapes: B batch, C channels, T steps, P points over all levels, K classes, N annotations, R rows of
+the classifier. Lengths and offsets are in steps of the feature grid, never in seconds.
 
 Source: ActionFormer (arXiv 2202.07925) and its released code.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mmad.models.detectors.candidates import best_pairs, select_candidates
-from mmad.models.detectors.contract import Losses, WindowCandidates
+from mmad.models.detectors.contract import WindowCandidates
+from mmad.models.detectors.dense.body import BodyLogits, split_rows
 from mmad.models.detectors.dense.points import (
     DenseOutputs,
     PointOutputs,
@@ -22,16 +23,8 @@ from mmad.models.detectors.dense.points import (
     make_points,
 )
 from mmad.models.detectors.dense.pyramid import Pyramid
-from mmad.models.detectors.dense.targets import PointTargets
-from mmad.models.detectors.losses import (
-    distance_iou_loss,
-    set_prior,
-    sigmoid_focal_loss,
-    smooth_labels,
-)
+from mmad.models.detectors.losses import set_prior
 from mmad.models.layers.masked import ConvNormReLU, MaskedConv1d, add_noise
-
-Assigner = Callable[[DenseOutputs, Sequence[Tensor], Sequence[Tensor]], PointTargets]
 
 
 class Tower(nn.Module):
@@ -93,6 +86,7 @@ class PyramidDetector(nn.Module):
         regression_ranges: (low, high) of each level in steps of the grid, on the longer of the two
             offsets; only the targets use them.
         input_noise: Standard deviation of the noise on the features in training; padding gets none.
+        parents: Body part of each class, for a body-level head; empty without.
     """
 
     def __init__(
@@ -101,6 +95,7 @@ class PyramidDetector(nn.Module):
         *,
         regression_ranges: Sequence[tuple[float, float]],
         input_noise: float,
+        parents: Sequence[int],
     ) -> None:
         super().__init__()
         assert len(regression_ranges) == pyramid.num_levels, "one regression range per level"
@@ -109,6 +104,8 @@ class PyramidDetector(nn.Module):
         ranges = torch.tensor(regression_ranges, dtype=torch.float32)
         self.register_buffer("regression_ranges", ranges, persistent=False)
         self.regression_ranges: Tensor
+        self.register_buffer("parents_K", torch.tensor(parents, dtype=torch.long), persistent=False)
+        self.parents_K: Tensor
 
     def levels(
         self, features_BCT: Tensor, mask_BT: Tensor
@@ -124,14 +121,18 @@ class PyramidDetector(nn.Module):
         lengths = [x.shape[2] for x in levels]
         return make_points(lengths, regression_ranges=self.regression_ranges)
 
+    def class_logits(self, rows: Sequence[Tensor]) -> tuple[Tensor, BodyLogits | None]:
+        """Logits of classes, (B, P, K), and of body parts from those of each level, (B, R, T)."""
+        return split_rows(join_levels(rows), self.parents_K)
+
 
 class DenseDetector(PyramidDetector):
     """Pyramid and head: features in, logits and offsets at every point out.
 
     Args:
-        pyramid, regression_ranges, input_noise: As `PyramidDetector`.
+        pyramid, regression_ranges, input_noise, parents: As `PyramidDetector`.
         classification, regression: Modules from all levels and their masks to class logits and to
-            two offsets; a `Tower` for example.
+            two offsets, or two for each class; a `Tower` for example.
     """
 
     def __init__(
@@ -142,8 +143,11 @@ class DenseDetector(PyramidDetector):
         regression: nn.Module,
         regression_ranges: Sequence[tuple[float, float]],
         input_noise: float,
+        parents: Sequence[int],
     ) -> None:
-        super().__init__(pyramid, regression_ranges=regression_ranges, input_noise=input_noise)
+        super().__init__(
+            pyramid, regression_ranges=regression_ranges, input_noise=input_noise, parents=parents
+        )
         self.classification = classification
         self.regression = regression
         self.level_scales = LevelScales(pyramid.num_levels)
@@ -151,54 +155,14 @@ class DenseDetector(PyramidDetector):
     def forward(self, features_BCT: Tensor, mask_BT: Tensor) -> DenseOutputs:
         """Predictions at every point; any T, as `Pyramid.forward`."""
         levels, masks = self.levels(features_BCT, mask_BT)
-        logits, raw = self.classification(levels, masks), self.regression(levels, masks)
+        logits_BPK, body = self.class_logits(self.classification(levels, masks))
+        raw = self.regression(levels, masks)
         return DenseOutputs(
-            logits_BPK=join_levels(logits),
-            offsets_BP2=join_levels(self.level_scales.distances(raw)),
+            logits_BPK=logits_BPK,
+            offsets_BPG2=join_levels(self.level_scales.distances(raw)).unflatten(2, (-1, 2)),
             mask_BP=torch.cat(masks, dim=1),
             points_P4=self.points(levels),
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class DenseCriterion:
-    """Targets and losses of a dense detector.
-
-    Attributes:
-        assign: Assigns the targets of a batch, from its outputs, segments and labels.
-        label_smoothing: As `smooth_labels`.
-        focal_alpha, focal_gamma: Parameters of the focal loss.
-        regression_weight: Weight of the regression loss in the total.
-    """
-
-    assign: Assigner
-    label_smoothing: float
-    focal_alpha: float
-    focal_gamma: float
-    regression_weight: float
-
-    def __call__(
-        self, outputs: DenseOutputs, segments_grid: Sequence[Tensor], labels: Sequence[Tensor]
-    ) -> Losses:
-        """Focal loss over points and classes, and DIoU loss over positive points."""
-        return self.losses(outputs, self.assign(outputs, segments_grid, labels))
-
-    def losses(self, outputs: DenseOutputs, targets: PointTargets) -> Losses:
-        """The losses for given targets."""
-        classes_BPK = smooth_labels(targets.classes_BPK, smoothing=self.label_smoothing)
-        focal = sigmoid_focal_loss(
-            outputs.logits_BPK.float(), classes_BPK, alpha=self.focal_alpha, gamma=self.focal_gamma
-        )
-        positive_BP = targets.positive_BP & outputs.mask_BP
-        regression = distance_iou_loss(
-            outputs.offsets_BP2.float()[positive_BP], targets.offsets_BP2[positive_BP]
-        )
-        return Losses(
-            {
-                "classification": (focal * outputs.mask_BP[..., None]).sum(),
-                "regression": self.regression_weight * regression.sum(),
-            },
-            positive_BP.sum(),
+            body=body,
         )
 
 

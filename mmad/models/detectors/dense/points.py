@@ -1,6 +1,7 @@
 """The points of a temporal pyramid, and what a dense detector predicts at them.
 
-Shapes: B batch, P points over all levels, K classes. Lengths are in steps of the feature grid.
+Shapes: B batch, P points over all levels, K classes, G groups of classes that share offsets (1 or
+K), M chosen triples. Lengths are in steps of the feature grid.
 """
 
 from collections.abc import Sequence
@@ -9,6 +10,8 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
+
+from mmad.models.detectors.dense.body import BodyLogits
 
 
 class PointOutputs(Protocol):
@@ -31,6 +34,10 @@ class PointOutputs(Protocol):
         of the point's stride.
         """
 
+    @property
+    def body(self) -> BodyLogits | None:
+        """Logits of the body parts; None without a head for them."""
+
 
 @dataclass(frozen=True)
 class DenseOutputs:
@@ -38,20 +45,43 @@ class DenseOutputs:
 
     Attributes:
         logits_BPK: Class logits.
-        offsets_BP2: Distance to start and end in units of the point's stride, at least 0.
+        offsets_BPG2: Distance to start and end in units of the point's stride, at least 0, for each
+            class (G = K), or the same for all (G = 1).
         mask_BP: Whether the point belongs to its video.
         points_P4: Position, lower and upper limit of the regression range, and stride, in steps of
             the grid.
+        body: Logits of the body parts; None without a head for them.
     """
 
     logits_BPK: Tensor
-    offsets_BP2: Tensor
+    offsets_BPG2: Tensor
     mask_BP: Tensor
     points_P4: Tensor
+    body: BodyLogits | None = None
+
+    @property
+    def offsets_BP2(self) -> Tensor:
+        """The offsets that all classes share."""
+        return shared_offsets(self.offsets_BPG2)
 
     def offsets_at(self, *, window_M: Tensor, point_M: Tensor, label_M: Tensor) -> Tensor:
-        """The offsets of chosen windows and points, (M, 2); they are the same for all classes."""
-        return self.offsets_BP2[window_M, point_M].float()
+        """The offsets of chosen windows, points and classes, (M, 2)."""
+        return choose_offsets(self.offsets_BPG2, window_M, point_M, label_M).float()
+
+
+def choose_offsets(
+    offsets_BPG2: Tensor, window_M: Tensor, point_M: Tensor, label_M: Tensor
+) -> Tensor:
+    """The offsets of chosen windows, points and classes, (M, 2)."""
+    if offsets_BPG2.shape[2] == 1:
+        return offsets_BPG2[window_M, point_M, 0]
+    return offsets_BPG2[window_M, point_M, label_M]
+
+
+def shared_offsets(offsets_BPG2: Tensor) -> Tensor:
+    """The offsets that all classes share, (B, P, 2)."""
+    assert offsets_BPG2.shape[2] == 1, "each class has offsets of its own"
+    return offsets_BPG2[:, :, 0]
 
 
 def make_points(level_lengths: Sequence[int], *, regression_ranges: Tensor) -> Tensor:

@@ -88,7 +88,7 @@ class SimOTA:
         )
         targets = [self._of_window(outputs.points_P4, *row) for row in rows]
         classes, offsets = zip(*targets, strict=True)
-        return PointTargets(torch.stack(classes), torch.stack(offsets))
+        return PointTargets(torch.stack(classes), torch.stack(offsets)[:, :, None])
 
     def _of_window(
         self,

@@ -1,16 +1,25 @@
 """Network, criterion and decoder of DyFADet, from its settings."""
 
+from collections.abc import Sequence
 from functools import partial
 
 from mmad.config.detectors.dyfadet import DyFADetSettings
 from mmad.models.detectors.contract import Family
-from mmad.models.detectors.dense.build import build_pyramid, dense_criterion, dense_decoder
+from mmad.models.detectors.dense.build import (
+    build_classifier,
+    build_pyramid,
+    dense_criterion,
+    dense_decoder,
+    num_offsets,
+)
 from mmad.models.detectors.dense.head import DenseDetector
 from mmad.models.detectors.dyfadet.head import DynamicTower
 from mmad.models.detectors.tridet.build import build_block
 
 
-def _network(settings: DyFADetSettings, in_channels: int, num_classes: int) -> DenseDetector:
+def _network(
+    settings: DyFADetSettings, in_channels: int, num_classes: int, parents: Sequence[int] = ()
+) -> DenseDetector:
     block = partial(build_block, settings, rectify_context=True, norm_eps=settings.norm_eps)
 
     def tower(out_channels: int, *, prior: float | None) -> DynamicTower:
@@ -29,10 +38,11 @@ def _network(settings: DyFADetSettings, in_channels: int, num_classes: int) -> D
 
     return DenseDetector(
         build_pyramid(settings, in_channels, block),
-        classification=tower(num_classes, prior=settings.prior),
-        regression=tower(2, prior=None),
+        classification=build_classifier(settings, num_classes, parents, tower=tower),
+        regression=tower(num_offsets(settings, num_classes), prior=None),
         regression_ranges=settings.regression_ranges,
         input_noise=settings.input_noise,
+        parents=parents,
     )
 
 

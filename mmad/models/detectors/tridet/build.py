@@ -1,10 +1,12 @@
 """Network, criterion and decoder of TriDet, from its settings; its blocks also serve DyFADet."""
 
+from collections.abc import Sequence
 from functools import partial
 
 from mmad.config.detectors.tridet import SGPSettings, TriDetSettings
 from mmad.models.detectors.contract import Family
 from mmad.models.detectors.dense.build import (
+    build_classifier,
     build_pyramid,
     build_tower,
     centre_sampling,
@@ -36,17 +38,22 @@ def build_block(
     )
 
 
-def _network(settings: TriDetSettings, in_channels: int, num_classes: int) -> TridentDetector:
+def _network(
+    settings: TriDetSettings, in_channels: int, num_classes: int, parents: Sequence[int] = ()
+) -> TridentDetector:
     # The epsilon of the blocks is the released code's, independent of the other norms.
     block = partial(build_block, settings, rectify_context=False, norm_eps=1e-5)
     return TridentDetector(
         build_pyramid(settings, in_channels, block),
-        classification=build_tower(settings, num_classes, prior=settings.prior),
+        classification=build_classifier(
+            settings, num_classes, parents, tower=partial(build_tower, settings)
+        ),
         start=build_tower(settings, num_classes, prior=None),
         end=build_tower(settings, num_classes, prior=None),
         distances=build_tower(settings, 2 * (settings.num_bins + 1), prior=None),
         regression_ranges=settings.regression_ranges,
         input_noise=settings.input_noise,
+        parents=parents,
     )
 
 

@@ -8,23 +8,20 @@ grid, distances in strides of the point's level.
 Source: TriDet (arXiv 2303.07347), its released code, and its implementation in OpenTAD.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from mmad.models.detectors.contract import Losses
+from mmad.models.detectors.dense.body import BodyLogits
+from mmad.models.detectors.dense.criterion import PointCriterion
 from mmad.models.detectors.dense.head import LevelScales, PyramidDetector
 from mmad.models.detectors.dense.points import join_levels
 from mmad.models.detectors.dense.pyramid import Pyramid
 from mmad.models.detectors.dense.targets import PointTargets
-from mmad.models.detectors.losses import (
-    distance_iou_loss,
-    offsets_iou,
-    sigmoid_focal_loss,
-    smooth_labels,
-)
+from mmad.models.detectors.losses import distance_iou_loss, offsets_iou
 
 SMALLEST_IOU = 1e-6  # a small power of 0 has an infinite slope
 
@@ -42,6 +39,7 @@ class TridentOutputs:
         mask_BP: Whether the point belongs to its video.
         points_P4: Position, lower and upper limit of the regression range, and stride, in steps of
             the grid.
+        body: Logits of the body parts; None without a head for them.
     """
 
     logits_BPK: Tensor
@@ -50,6 +48,7 @@ class TridentOutputs:
     distance_logits_BP2N: Tensor
     mask_BP: Tensor
     points_P4: Tensor
+    body: BodyLogits | None = None
 
     def offsets_at(self, *, window_M: Tensor, point_M: Tensor, label_M: Tensor) -> Tensor:
         """Mean distance to start and end for chosen windows, points and classes, shape (M, 2), in
@@ -78,9 +77,6 @@ class TridentOutputs:
         return torch.stack(sides, dim=-1)
 
 
-Assigner = Callable[[TridentOutputs, Sequence[Tensor], Sequence[Tensor]], PointTargets]
-
-
 class TridentDetector(PyramidDetector):
     """Pyramid and Trident head.
 
@@ -89,7 +85,7 @@ class TridentDetector(PyramidDetector):
         classification, start, end: Towers to logits of each class.
         distances: Tower to N distance logits of the start, farthest first, as in the released
             weights, and N of the end.
-        regression_ranges, input_noise: As `DenseDetector`.
+        regression_ranges, input_noise, parents: As `DenseDetector`.
 
     Differs: the authors give the prior to the boundary logits too, which makes what lies beyond a
     video's end (0) the likeliest boundary before training; here, as in OpenTAD, they have none.
@@ -107,8 +103,11 @@ class TridentDetector(PyramidDetector):
         distances: nn.Module,
         regression_ranges: Sequence[tuple[float, float]],
         input_noise: float,
+        parents: Sequence[int],
     ) -> None:
-        super().__init__(pyramid, regression_ranges=regression_ranges, input_noise=input_noise)
+        super().__init__(
+            pyramid, regression_ranges=regression_ranges, input_noise=input_noise, parents=parents
+        )
         self.classification, self.start, self.end = classification, start, end
         self.distances = distances
         self.level_scales = LevelScales(pyramid.num_levels)
@@ -123,67 +122,52 @@ class TridentDetector(PyramidDetector):
         fixed = [x.detach() for x in levels]
         distances_BPD = join_levels(self.level_scales.distances(self.distances(levels, masks)))
         to_start_BPN, to_end_BPN = distances_BPD.chunk(2, dim=2)
+        logits_BPK, body = self.class_logits(self.classification(levels, masks))
         return TridentOutputs(
-            logits_BPK=join_levels(self.classification(levels, masks)),
+            logits_BPK=logits_BPK,
             start_logits_BPK=join_levels(self.start(fixed, masks)),
             end_logits_BPK=join_levels(self.end(fixed, masks)),
             distance_logits_BP2N=torch.stack((to_start_BPN.flip(2), to_end_BPN), dim=2),
             mask_BP=torch.cat(masks, dim=1),
             points_P4=self.points(levels),
+            body=body,
         )
 
 
 @dataclass(frozen=True, kw_only=True)
-class TridentCriterion:
-    """Targets and losses of TriDet.
+class TridentCriterion(PointCriterion):
+    """Focal loss over points and classes, and DIoU loss over positive points and their classes.
+
+    A point of two classes counts once in the number of positives, as in the reference
+    implementations. Boundaries are predicted for each class in any case; `class_offsets` of the
+    targets trains each towards an annotation of its own.
 
     Attributes:
-        assign: Assigns the targets of a batch, from its outputs, segments and labels.
-        label_smoothing: As `smooth_labels`.
-        focal_alpha, focal_gamma: Parameters of the focal loss.
-        regression_weight: Weight of the regression loss in the total.
         iou_weight_power: The focal loss of a point for a class that it should predict is multiplied
             by its tIoU to this power.
         iou_weight_gradient: Let gradients of the focal loss reach the boundaries through that
             factor, where they work against the regression loss; the reference implementations do.
     """
 
-    assign: Assigner
-    label_smoothing: float
-    focal_alpha: float
-    focal_gamma: float
-    regression_weight: float
     iou_weight_power: float
     iou_weight_gradient: bool
-
-    def __call__(
-        self, outputs: TridentOutputs, segments_grid: Sequence[Tensor], labels: Sequence[Tensor]
-    ) -> Losses:
-        """Focal loss over points and classes, and DIoU loss over positive points and their classes.
-
-        A point of two classes counts once in the number of positives, as in the reference
-        implementations.
-        """
-        return self.losses(outputs, self.assign(outputs, segments_grid, labels))
 
     def losses(self, outputs: TridentOutputs, targets: PointTargets) -> Losses:
         """The losses for given targets."""
         wanted_BPK = (targets.classes_BPK > 0) & outputs.mask_BP[..., None]
         window_M, point_M, label_M = chosen = wanted_BPK.nonzero(as_tuple=True)
         offsets_M2 = outputs.offsets_at(window_M=window_M, point_M=point_M, label_M=label_M)
-        true_M2 = targets.offsets_BP2[window_M, point_M]
+        true_M2 = targets.offsets_at(window_M, point_M, label_M)
         iou_M = offsets_iou(offsets_M2, true_M2).clamp(min=SMALLEST_IOU)
         if not self.iou_weight_gradient:
             iou_M = iou_M.detach()
-        classes_BPK = smooth_labels(targets.classes_BPK, smoothing=self.label_smoothing)
-        focal_BPK = sigmoid_focal_loss(
-            outputs.logits_BPK.float(), classes_BPK, alpha=self.focal_alpha, gamma=self.focal_gamma
-        )
+        focal_BPK = self.focal(outputs.logits_BPK, targets.classes_BPK, outputs.mask_BP)
         weight_BPK = torch.ones_like(focal_BPK).index_put(chosen, iou_M**self.iou_weight_power)
         return Losses(
             {
                 "classification": (focal_BPK * weight_BPK * outputs.mask_BP[..., None]).sum(),
                 "regression": self.regression_weight * distance_iou_loss(offsets_M2, true_M2).sum(),
+                **self.body_losses(outputs, targets),
             },
             wanted_BPK.any(dim=2).sum(),
         )

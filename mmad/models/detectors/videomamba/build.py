@@ -1,5 +1,7 @@
 """Network, criterion and decoder of the VideoMamba detector, from its settings."""
 
+from collections.abc import Sequence
+
 from torch import nn
 
 from mmad.config.detectors.videomamba import VideoMambaSettings
@@ -15,11 +17,14 @@ from mmad.models.detectors.videomamba.network import MambaBlock
 from mmad.models.from_settings import from_settings
 
 
-def _network(settings: VideoMambaSettings, in_channels: int, num_classes: int) -> DenseDetector:
+def _network(
+    settings: VideoMambaSettings, in_channels: int, num_classes: int, parents: Sequence[int] = ()
+) -> DenseDetector:
     def block(stride: int) -> nn.Module:
         return from_settings(MambaBlock, settings, stride=stride, drop_path_rate=settings.drop_path)
 
-    return build_dense(settings, build_pyramid(settings, in_channels, block), num_classes)
+    pyramid = build_pyramid(settings, in_channels, block)
+    return build_dense(settings, pyramid, num_classes, parents)
 
 
 FAMILY = Family(_network, dense_criterion, dense_decoder)

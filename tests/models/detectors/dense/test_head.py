@@ -13,11 +13,11 @@ def test_smoothed_loss_by_hand() -> None:
     criterion = criterion_of("actionformer", label_smoothing=0.1)
     outputs = DenseOutputs(
         logits,
-        torch.ones(1, 2, 2),
+        torch.ones(1, 2, 1, 2),
         torch.tensor([[True, True]]),
         torch.tensor([[0.0, 0, 4, 1], [1.0, 0, 4, 1]]),
     )
-    losses = criterion.losses(outputs, PointTargets(targets, torch.ones(1, 2, 2)))
+    losses = criterion.losses(outputs, PointTargets(targets, torch.ones(1, 2, 1, 2)))
     smooth = targets.numpy()[0] * 0.9 + 0.1 / 4
     p = 1 / (1 + np.exp(-logits.numpy()[0].astype(float)))
     entropy = -(smooth * np.log(p) + (1 - smooth) * np.log(1 - p))
@@ -34,7 +34,7 @@ def outputs() -> DenseOutputs:
     logits = torch.tensor([[[3.0, 2.9], [2.8, 2.7], [1.0, 0.5]]])
     offsets = torch.tensor([[[0.01, 0.02], [1.0, 1.0], [1.0, 1.0]]])
     points = torch.tensor([[0.0, 0, 4, 1], [1.0, 0, 4, 1], [0.0, 4, 8, 2]])
-    return DenseOutputs(logits, offsets, torch.ones(1, 3, dtype=torch.bool), points)
+    return DenseOutputs(logits, offsets[:, :, None], torch.ones(1, 3, dtype=torch.bool), points)
 
 
 def test_candidates_of_each_level() -> None:

@@ -14,7 +14,7 @@ def outputs(seed: int) -> DenseOutputs:
     points = make_points([16, 8], regression_ranges=RANGES)
     return DenseOutputs(
         logits_BPK=torch.randn(2, 24, 3, generator=generator),
-        offsets_BP2=torch.rand(2, 24, 2, generator=generator) * 3,
+        offsets_BPG2=torch.rand(2, 24, 1, 2, generator=generator) * 3,
         mask_BP=torch.ones(2, 24, dtype=torch.bool),
         points_P4=points,
     )

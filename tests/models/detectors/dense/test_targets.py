@@ -3,7 +3,7 @@ from functools import partial
 import torch
 
 from mmad.models.detectors.dense.points import make_points
-from mmad.models.detectors.dense.targets import label_points
+from mmad.models.detectors.dense.targets import label_points, offsets_of_classes
 
 label_by_centre = partial(label_points, centre_radius=1.5, shortest_labels_only=True)
 
@@ -47,3 +47,14 @@ def test_similar_lengths_share_a_point() -> None:
         points, segments, labels, num_classes=3, shortest_labels_only=False
     )
     assert classes[3].tolist() == [1, 1, 1]
+
+
+def test_each_class_has_its_shortest_instance() -> None:
+    points = make_points([8], regression_ranges=torch.tensor([[0.0, 99.0]]))
+    segments = torch.tensor([[0.0, 7.0], [2.0, 5.0], [1.0, 6.0]])
+    offsets = offsets_of_classes(
+        points, segments, torch.tensor([0, 1, 0]), num_classes=3, centre_radius=1.5
+    )
+    # At point 3, class 0 has the third segment, shorter than the first, and class 1 the second.
+    assert offsets[3].tolist() == [[3 - 1, 6 - 3], [3 - 2, 5 - 3], [0, 0]]
+    assert offsets[7].tolist() == [[0, 0]] * 3

@@ -1,4 +1,3 @@
-import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -187,8 +186,8 @@ def test_outputs_under_autocast_are_close() -> None:
             rough, [torch.tensor([[2.0, 9.0]]), NONE[0]], [torch.tensor([1]), NONE[1]]
         )
     assert torch.isfinite(losses.total)
-    for field in dataclasses.fields(exact):
-        a, b = getattr(exact, field.name).float(), getattr(rough, field.name).float()
+    for name in ("logits_BPK", "offsets_BPG2", "mask_BP", "points_P4"):
+        a, b = getattr(exact, name).float(), getattr(rough, name).float()
         torch.testing.assert_close(a, b, rtol=0.1, atol=0.1)
 
 

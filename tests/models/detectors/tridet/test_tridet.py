@@ -178,7 +178,7 @@ def toy_targets(outputs: TridentOutputs) -> PointTargets:
     classes[0, 2, 1] = classes[0, 14, 0] = classes[0, 14, 2] = classes[1, 4, 2] = 1
     classes[1, 11, 0] = 1  # beyond the video's end
     torch.manual_seed(2)
-    return PointTargets(classes, torch.rand(*classes.shape[:2], 2) * 4)
+    return PointTargets(classes, torch.rand(*classes.shape[:2], 1, 2) * 4)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
