@@ -11,29 +11,32 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mmad.cli._copies import video_files
 from mmad.cli._emotion_runs import FaceChoice, recognize_videos
 from mmad.cli._notices import tell_notices
 from mmad.cli._options import DeviceOption, MaxMissingOption
+from mmad.cli._saliency import best_saliency, clip_records, existing_videos
 from mmad.config.emotion import EmotionConfig
 from mmad.config.reading import with_max_missing
 from mmad.config.recognition import RecognitionConfig
 from mmad.engine.clip_inference import raise_failed_clips, recognize_clips, write_recognized
 from mmad.engine.distributed import start_processes
 from mmad.engine.runs.load import load_recogniser, run_config
-from mmad.engine.saliency import clip_saliency, require_class_maps
-from mmad.errors import MmadError, VideoError
+from mmad.engine.saliency import require_class_maps
+from mmad.errors import MmadError
 from mmad.evaluation.clips.scores import RecognitionScores
 from mmad.files import check_output_file, make_folder
 from mmad.labels import LabelMap
 from mmad.models.recognisers.whole import Recogniser
 from mmad.progress import Progress
-from mmad.report.saliency import draw_saliency
+from mmad.report.axes import PAGE_INCHES
+from mmad.report.figures import save_figure
+from mmad.report.recogniser_figures.saliency import draw_saliency
 from mmad.structures import ClipRecord
-from mmad.video.find import as_text
 from mmad.wording import count
 
 app = typer.Typer(add_completion=False)
+
+_DPI = 220
 
 
 @app.command()
@@ -72,10 +75,7 @@ def recognize(
     device: DeviceOption = "auto",
 ) -> None:
     """Name the action of each clip and its body part, or emotion and actions of each video."""
-    clips = video_files(videos)
-    missing = [str(path) for path in clips if not path.is_file()]
-    if missing:
-        raise VideoError(f"there is no such video: {', '.join(missing)}")
+    clips = existing_videos(videos)
     choice = FaceChoice(faces, face_model, face_boxes)
     if isinstance(run_config(checkpoint), EmotionConfig):
         if saliency is not None:
@@ -92,25 +92,20 @@ def recognize(
         return
     if choice:
         raise MmadError("--faces, --face-model and --face-boxes are for runs on emotions")
+    records = clip_records(clips)
     if out is not None and out.suffix != ".csv":
         raise MmadError(f"--out {out}: expected a name that ends in .csv")
     if out is not None:
         check_output_file(out)
     if saliency is not None:
         make_folder(saliency)
-    names = [as_text(path.name) for path in clips]
-    if len(set(names)) < len(names):
-        raise VideoError("two clips have the same name; recognise them in separate calls")
     model, config, labels = load_recogniser(checkpoint)
     config = with_max_missing(config, max_missing)
     processor = start_processes(device).device
     model.to(processor)
     if saliency is not None:
         require_class_maps(model, config, device=processor, source=checkpoint)
-    records = [
-        ClipRecord(name, None, "test", path) for name, path in zip(names, clips, strict=True)
-    ]
-    with Progress("recognize", total=len(clips), unit="clips") as progress:
+    with Progress("recognize", total=len(records), unit="clips") as progress:
         answers = recognize_clips(
             model,
             records,
@@ -169,15 +164,9 @@ def _draw(
 ) -> None:
     """Write, for each clip, an image of where its best action is seen."""
     stems = [clip.path.stem for clip in clips if clip.path is not None]
-    for row, clip in enumerate(clips):
-        label = int(scores.action_scores[row].argmax())
-        share = 100 * scores.action_scores[row, label]
-        found = clip_saliency(
-            *(model, clip, config),
-            label=label,
-            title=f"{clip.clip_id}: {labels.title(label)} ({share:.1f} %)",
-            device=device,
-        )
-        name = stems[row] if stems.count(stems[row]) == 1 else clip.clip_id
-        draw_saliency(folder / f"{name}.png", found)
+    found = best_saliency(model, clips, config, scores=scores, labels=labels, device=device)
+    for clip, stem, one in zip(clips, stems, found, strict=True):
+        name = stem if stems.count(stem) == 1 else clip.clip_id
+        drawn = draw_saliency([one], width_inches=PAGE_INCHES)
+        save_figure(drawn.figure, folder / f"{name}.png", dpi=_DPI)
     typer.echo(f"{folder}: {count(len(clips), 'picture')}")

@@ -14,7 +14,7 @@ from mmad.models.backbones.contract import ClipTokens
 from mmad.models.recognisers.class_maps import class_maps
 from mmad.models.recognisers.contract import LocalFeatures
 from mmad.models.recognisers.whole import Recogniser
-from mmad.report.saliency import ClipSaliency, LocalMaps
+from mmad.report.recogniser_figures.saliency import ClipSaliency, LocalMaps
 from mmad.structures import ClipRecord
 
 
@@ -37,10 +37,10 @@ def require_class_maps(
         tokens = model.eval().tokens(empty, colours, [1] * streams)
     if model.linear_map_weights(tokens) is None:
         raise CheckpointError(
-            f"{source}: --saliency draws the activation of a class at each place, which adds up to "
-            "its score where the heads are linear in the mean over the places; here they see a "
-            "class token, a normalised or another vector of the clip. Leave out --saliency, or "
-            "take a recogniser such as configs/recognition/mlfe_r50.yaml"
+            f"{source}: saliency is the activation of a class at each place, which adds up to its "
+            "score where the heads are linear in the mean over the places; here they see a class "
+            "token, a normalised or another vector of the clip. Take a recogniser such as "
+            "configs/recognition/mlfe_r50.yaml"
         )
 
 

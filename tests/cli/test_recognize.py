@@ -1,6 +1,8 @@
 """What `mmad recognize`, `predict` and `eval` do with local features and activation maps."""
 
+import csv
 import json
+from collections import Counter
 from pathlib import Path
 
 import matplotlib.image
@@ -20,9 +22,10 @@ from mmad.evaluation.clips.summed_scores import read_summed_scores
 from mmad.labels import MA52
 from mmad.models.build import build_recogniser
 from mmad.models.recognisers.whole import Recogniser
-from mmad.report.saliency import ClipSaliency, draw_saliency
+from mmad.report.recogniser_figures.saliency import ClipSaliency, draw_saliency
 from mmad.structures import ClipRecord
 from support.commands import run_mmad
+from support.figures import is_whole
 from support.synthetic_data import tiny_clip_config
 
 pytestmark = pytest.mark.slow
@@ -119,6 +122,18 @@ def test_a_picture_of_a_clip_has_the_activations_and_the_local_features(
     picture = matplotlib.image.imread(folder / f"{clip.stem}.png")
     assert picture.shape[0] > picture.shape[1] * 0.8  # four rows of four steps
     assert picture[..., :3].std() > 0.1
+    figure, numbers = tmp_path / "fig4.svg", tmp_path / "fig4.csv"
+    words = ["--checkpoint", run, "--out", figure, "--csv", numbers, "--width", "column"]
+    assert "(3.5 x" in run_mmad(["figures", "saliency", clip, *words]).stdout
+    with numbers.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows[0]["clip"].startswith(f"{clip.name}: ")
+    sizes = {"activation": 2 * 2, "conv2": 16 * 16, "local features": 8 * 8}
+    assert Counter(row["map"] for row in rows) == {
+        name: FRAMES * size for name, size in sizes.items()
+    }
+    said = run_mmad(["figures", "saliency", *words], code=2).stderr
+    assert "saliency shows clips; pass one video file or several" in said
 
     model, config, _ = load_recogniser(run)
     found = saliency(model, config, clip, label=7)
@@ -156,14 +171,17 @@ def test_heads_that_are_not_linear_over_places_have_no_picture(reason: str, vide
         changes = {"backbone": {**small, "clip_frames": FRAMES, "freeze": False}}
         changes["heads"] = {"squeeze": 4}
     config = made_config(videos, **changes)
-    with pytest.raises(CheckpointError, match=r"run: --saliency draws .* linear in the mean"):
+    with pytest.raises(
+        CheckpointError, match=r"run: saliency is the activation .* linear in the mean"
+    ):
         require_class_maps(build_recogniser(config, labels=MA52), config, device=CPU, source="run")
 
 
-def test_many_steps_are_drawn_as_eight_and_equal_values_are_no_error(tmp_path: Path) -> None:
+def test_many_steps_are_drawn_as_eight_and_equal_values_are_no_error() -> None:
     images = np.zeros((32, 20, 40, 3), dtype=np.uint8)
     clip = ClipSaliency("$a$ & <b>", images, np.zeros((32, 2, 4)))
-    draw_saliency(tmp_path / "clip.svg", clip)
-    assert (tmp_path / "clip.svg").read_text().count(
-        "<image "
-    ) == 8 * 2  # overlays become one image
+    for width, steps in ((7.0, 8), (3.5, 5)):
+        drawn = draw_saliency([clip, clip], width_inches=width)
+        assert len(drawn.figure.axes) == 2 * 2 * steps
+        assert is_whole(drawn.figure)
+    assert {row[2] for row in drawn.rows} == {1, 9, 17, 24, 32}

@@ -14,7 +14,13 @@ from mmad.cli.figures.detectors import (
     sensitivity,
 )
 from mmad.cli.figures.emotions import emotion_shares, emotions
-from mmad.cli.figures.recognisers import coefficients, confusion, features, probabilities
+from mmad.cli.figures.recognisers import (
+    coefficients,
+    confusion,
+    features,
+    probabilities,
+    saliency,
+)
 from mmad.cli.figures.videos import samples, temporal_gradient
 from mmad.errors import MmadError
 
@@ -24,7 +30,6 @@ _ELSEWHERE = {
     "tree": "mmad figures label-tree",
     "tsne": "mmad figures features",
     "t-sne": "mmad figures features",
-    "saliency": "mmad recognize --saliency",
 }
 
 
@@ -53,7 +58,7 @@ for command in (
     *(temporal_gradient, samples),
     *(class_ratio, durations, label_tree),
     *(detections, false_positives, false_negatives, sensitivity),
-    *(probabilities, features, confusion, coefficients),
+    *(probabilities, features, confusion, coefficients, saliency),
     *(emotions, emotion_shares),
 ):
     app.command()(command)

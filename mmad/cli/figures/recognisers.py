@@ -1,4 +1,4 @@
-"""``mmad figures`` of recognisers: probabilities, features, confusion, coefficients."""
+"""``mmad figures`` of recognisers: probabilities, features, confusion, coefficients, saliency."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ import typer
 
 from mmad.cli._inputs import is_recognition, newest_predictions, subset_of
 from mmad.cli._labels import common_labels_of_clips
-from mmad.cli._options import AnnotationsOption, LabelsOption, RunSubsetOption
+from mmad.cli._options import AnnotationsOption, DeviceOption, LabelsOption, RunSubsetOption
 from mmad.cli._recogniser import JudgedRecognisers, judge_recognisers
 from mmad.cli._scores import RecognitionOptions, sweep_of
 from mmad.cli.figures._writing import (
@@ -19,7 +19,7 @@ from mmad.cli.figures._writing import (
     inches_of,
     write_drawn,
 )
-from mmad.errors import PredictionError
+from mmad.errors import PredictionError, VideoError
 
 OneOrTwo = Annotated[
     list[Path] | None,
@@ -134,6 +134,28 @@ def coefficients(
 
     drawn = draw_coefficients(sweep, width_inches=width and inches_of(width))
     write_drawn(drawn, out=out, csv=csv)
+
+
+def saliency(
+    clips: Annotated[
+        list[Path] | None, typer.Argument(help="Video files, each of one action.")
+    ] = None,
+    *,
+    checkpoint: Annotated[Path, typer.Option(help="Run folder of a trained recogniser.")],
+    out: OutOption,
+    csv: CsvOption = None,
+    width: WidthOption = "page",
+    device: DeviceOption = "auto",
+) -> None:
+    """Draw what the best action of clips is seen in (MLFE, Fig. 4)."""
+    if not clips:
+        raise VideoError("saliency shows clips; pass one video file or several")
+    # Not at the top: torch and matplotlib are slow to import, and other figures do without torch.
+    from mmad.cli._saliency import saliency_of_files
+    from mmad.report.recogniser_figures.saliency import draw_saliency
+
+    found = saliency_of_files(clips, checkpoint, device=device)
+    write_drawn(draw_saliency(found, width_inches=inches_of(width)), out=out, csv=csv)
 
 
 def _judge(
