@@ -122,7 +122,7 @@ def read_emotion_models(files: Sequence[Path], options: EmotionOptions) -> Emoti
     if repeated := sorted({str(path) for path in files if files.count(path) > 1}):
         raise PredictionError(f"{', '.join(repeated)}: passed twice; expected a file a method")
     labels = common_labels_of_clips(files, options.labels)
-    videos = _annotated(files[0], options, labels=labels)
+    videos = annotated_videos(files[0], options.annotations, subset=options.subset, labels=labels)
     found = {
         name: read_emotion_predictions(path, labels=labels)
         for name, path in zip(_names(files), files, strict=True)
@@ -153,10 +153,15 @@ def _names(files: Sequence[Path]) -> list[str]:
     return names if len(set(names)) == len(names) else list(map(str, files))
 
 
-def _annotated(first: Path, options: EmotionOptions, *, labels: LabelMap) -> list[EmotionRecord]:
-    """The annotated videos of the subset."""
-    lists = [str(path) for path in options.annotations or annotations_of_run(first)]
-    subset = options.subset or subset_of(first)
+def annotated_videos(
+    first: Path, annotations: Sequence[Path] | None, *, subset: str | None, labels: LabelMap
+) -> list[EmotionRecord]:
+    """The annotated videos of a subset, by default those of the run that ``first`` is from.
+
+    Raises: AnnotationError if a list cannot be read, or a video is in two of them.
+    """
+    lists = [str(path) for path in annotations or annotations_of_run(first)]
+    subset = subset or subset_of(first)
     videos = read_emotion_lists(lists, labels=labels)
     return of_subset(videos, subset, source=", ".join(lists))
 

@@ -1,5 +1,6 @@
 """``mmad report``: write an HTML report."""
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -7,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from mmad.annotations.elan_reader import ElanChoice
+from mmad.cli._emotion_scores import annotated_videos
 from mmad.cli._inputs import (
     data_of_run,
     is_recognition,
@@ -16,7 +18,7 @@ from mmad.cli._inputs import (
     subset_of,
     trial_of,
 )
-from mmad.cli._labels import label_choice
+from mmad.cli._labels import label_choice, labels_of_clips
 from mmad.cli._options import (
     AnnotationsOption,
     LabelsOption,
@@ -37,8 +39,12 @@ from mmad.errors import ConfigError, PredictionError
 from mmad.evaluation.clips.recognition import evaluate_recognition
 from mmad.evaluation.clips.scores import to_recognitions
 from mmad.evaluation.detection import evaluate_detections, parse_tiou
+from mmad.evaluation.emotions.metrics import evaluate_emotions
+from mmad.evaluation.emotions.predictions import is_emotion_file, read_emotion_predictions
 from mmad.evaluation.error_analysis import analyse_errors
 from mmad.labels import MA52
+from mmad.progress import tracked
+from mmad.report.emotion_page import surest_mistakes_first, write_emotion_page
 from mmad.report.recognition_page import write_recognition_page
 from mmad.report.web_page import write_web_page
 from mmad.video.find import find_videos
@@ -71,7 +77,7 @@ def report(
     tier_type: TierTypeOption = None,
     language: LanguageOption = None,
 ) -> None:
-    """Write an HTML report: the worst videos with their timelines, figures, a table of classes.
+    """Write an HTML report: the worst videos, figures, a table of classes.
 
     It opens by double click, needs no network, and plays the videos if they are not moved.
     """
@@ -80,6 +86,9 @@ def report(
     subset = subset or subset_of(predictions)
     if videos is not None and not videos.is_dir():
         raise PredictionError(f"--videos {videos}: there is no such folder")
+    if is_emotion_file(predictions):
+        report_emotions(predictions, annotations, videos, subset=subset, labels=labels, out=out)
+        return
     if is_recognition(predictions):
         report_recognition(predictions, annotations, videos, subset=subset, labels=labels, out=out)
         return
@@ -134,6 +143,8 @@ def default_out(predictions: Path, *, subset: str) -> Path:
     return predictions.parent / f"{predictions.stem}_report.html"
 
 
+# Of 4 kB each; the others are played.
+_MOST_PICTURES = 200
 _SUBSETS = {"train": "training", "val": "validation", "test": "test"}
 
 
@@ -194,5 +205,46 @@ def report_recognition(
         report=evaluate_recognition(to_recognitions(source.scores), clips, labels=source.labels),
         scores=source.scores,
         details=source.details,
+    )
+    typer.echo(f"report: {path}")
+
+
+def report_emotions(
+    predictions: Path,
+    annotations: list[Path] | None,
+    videos: Path | None,
+    *,
+    subset: str,
+    labels: str | None,
+    out: Path | None,
+) -> None:
+    """Write the report of predicted emotions.
+
+    Raises: PredictionError if they do not fit the annotations, AnnotationError if these cannot be
+    read.
+    """
+    from mmad.video.film_strip import strip_picture
+
+    classes = labels_of_clips(predictions, labels)
+    annotated = annotated_videos(predictions, annotations, subset=subset, labels=classes)
+    found = read_emotion_predictions(predictions, labels=classes)
+    result = evaluate_emotions(found, annotated, labels=classes)
+    folder = videos or data_of_run(predictions).get("videos")
+    files = find_videos(folder) if folder and Path(folder).is_dir() else {}
+    path = out or default_out(predictions, subset=subset)
+    first = surest_mistakes_first(annotated, found)[:_MOST_PICTURES]
+    shown = [video.video_id for video in first if video.video_id in files]
+    write_emotion_page(
+        path,
+        title=title_of(predictions, task="Emotions", subset=subset),
+        facts=facts_of(predictions),
+        videos=[replace(video, path=files.get(video.video_id)) for video in annotated],
+        labels=classes,
+        predictions=found,
+        report=result,
+        pictures={
+            name: strip_picture(files[name])
+            for name in tracked(shown, "pictures", total=len(shown), unit="videos")
+        },
     )
     typer.echo(f"report: {path}")

@@ -48,6 +48,29 @@ function drawTable(table, columns, rows, sort, press) {
   table.replaceChildren(make("thead", {}, head), make("tbody", {}, ...body));
 }
 
+// A confusion matrix. Labels stand at their row and column whole; it scrolls where it is wider than
+// the page. Large fields have their number; `press` is called with the row and column of a field.
+function drawMatrix(host, { confusion, labels, right, wrong, press, largest = 26 }) {
+  const used = labels.map((_, i) => i).filter((i) => confusion[i].some((n) => n) || confusion.some((row) => row[i]));
+  const margin = Math.ceil(widest(used.map((i) => labels[i]))) + 10;
+  const cell = Math.max(15, Math.min(largest, Math.floor((host.clientWidth - margin - 24) / Math.max(used.length, 1))));
+  const size = cell * used.length;
+  const svg = svgOf(margin + size + 8, size + margin + 8, "confusion matrix");
+  used.forEach((i, row) => {
+    const total = confusion[i].reduce((a, b) => a + b, 0);
+    svg.append(label(margin - 6, 4 + cell * (row + 0.5) + 4, labels[i], "end", ""));
+    svg.append(make("text", { transform: `translate(${margin + cell * (row + 0.5) - 4} ${size + 10}) rotate(90)` }, labels[i]));
+    used.forEach((j, column) => {
+      const count = confusion[i][j];
+      const share = total ? count / total : 0;
+      const rect = make("rect", { class: "mark cell", x: margin + cell * column, y: 4 + cell * row, width: cell - 1, height: cell - 1, fill: i === j ? right : wrong, "fill-opacity": count ? 0.15 + 0.85 * share : 0.05, onclick: () => press(i, j) });
+      svg.append(tipFor(rect, `annotated ${labels[i]}\nrecognised as ${labels[j]}\n${count} of ${total} (${percent(share)} %)`));
+      if (cell > 30) svg.append(make("text", { class: "in-cell", x: margin + cell * (column + 0.5), y: 4 + cell * (row + 0.5) + 4, "text-anchor": "middle", fill: share > 0.5 ? "#ffffff" : null }, String(count)));
+    });
+  });
+  host.replaceChildren(svg);
+}
+
 function connectTheme() {
   find("theme").addEventListener("click", () => {
     const root = document.documentElement;

@@ -10,26 +10,10 @@ const actions = content.levels.action.labels;
 const atLevel = (label) => (state.level === "body" ? content.parents[label] : label);
 const isWrong = (clip) => clip.guesses[0] !== clip.truth;
 
-// Labels stand at their row and column whole; the matrix scrolls where it is wider than the page.
 function drawConfusion() {
   const { confusion, labels } = content.levels[state.level];
-  const used = labels.map((_, i) => i).filter((i) => confusion[i].some((n) => n) || confusion.some((row) => row[i]));
-  const margin = Math.ceil(widest(used.map((i) => labels[i]))) + 10;
-  const cell = Math.max(15, Math.min(26, Math.floor((find("confusion").clientWidth - margin - 24) / Math.max(used.length, 1))));
-  const size = cell * used.length;
-  const svg = svgOf(margin + size + 8, size + margin + 8, "confusion matrix");
-  used.forEach((i, row) => {
-    const total = confusion[i].reduce((a, b) => a + b, 0);
-    svg.append(label(margin - 6, 4 + cell * (row + 0.5) + 4, labels[i], "end", ""));
-    svg.append(make("text", { transform: `translate(${margin + cell * (row + 0.5) - 4} ${size + 10}) rotate(90)` }, labels[i]));
-    used.forEach((j, column) => {
-      const count = confusion[i][j];
-      const share = total ? count / total : 0;
-      const rect = make("rect", { class: "mark cell", x: margin + cell * column, y: 4 + cell * row, width: cell - 1, height: cell - 1, fill: i === j ? RIGHT : WRONG, "fill-opacity": count ? 0.15 + 0.85 * share : 0.05, onclick: () => show({ truth: i, guess: j, isFar: true }) });
-      svg.append(tipFor(rect, `annotated ${labels[i]}\nrecognised as ${labels[j]}\n${count} of ${total} (${percent(share)} %)`));
-    });
-  });
-  find("confusion").replaceChildren(svg);
+  const press = (truth, guess) => show({ truth, guess, isFar: true });
+  drawMatrix(find("confusion"), { confusion, labels, right: RIGHT, wrong: WRONG, press });
 }
 
 const COLUMNS = [["name", "class", null], ["clips", "clips", 0], ["guessed", "recognised as it", 0], ["recall", "recall (%)", 1], ["precision", "precision (%)", 1], ["f1", "F1 (%)", 1], ["taken", "most often taken for", null]];
