@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from mmad.annotations.emotions.lists import read_emotion_lists
 from mmad.cli._next_command import annotations_flags, tell_next
 from mmad.cli._notices import tell_notices
 from mmad.config.base import changed
@@ -19,7 +20,7 @@ from mmad.config.emotion import EmotionConfig
 from mmad.config.reading import with_max_missing
 from mmad.data.samples import raise_failures
 from mmad.engine.distributed import start_processes
-from mmad.engine.emotion import read_emotion_lists, videos_of, with_files
+from mmad.engine.emotion import videos_of, with_files
 from mmad.engine.emotion_inference import recognize_emotions
 from mmad.engine.runs.changes import require_same_model
 from mmad.engine.runs.folder import RunFolder
@@ -80,7 +81,7 @@ def predict_emotions(
     """
     path = out or RunFolder(checkpoint).predictions(subset, ".csv")
     check_emotion_path(path)
-    videos = videos_of(wanted, read_emotion_lists(wanted, labels=labels), [subset])
+    videos = videos_of(wanted, read_emotion_lists(wanted.data.annotations, labels=labels), [subset])
     model, config, _ = load_emotion(checkpoint)
     require_same_model(checkpoint, config, wanted, ("backbone", "network"))
     if config.data.without_parts != wanted.data.without_parts:

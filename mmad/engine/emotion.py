@@ -1,7 +1,6 @@
 """Emotions and sets of actions as a task of the training loop."""
 
 import logging
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -10,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mmad.annotations.attach import attach_videos
-from mmad.annotations.emotions.lists import of_subset, read_emotions
+from mmad.annotations.emotions.lists import of_subset, read_emotion_lists
 from mmad.annotations.label_files import labels_named
 from mmad.config.emotion import EmotionConfig
 from mmad.data.emotion_videos import EmotionBatch, EmotionPacker, FaceAndBody, TrainingEmotions
@@ -123,22 +122,6 @@ class EmotionTask:
         )
 
 
-def read_emotion_lists(config: EmotionConfig, *, labels: LabelMap) -> list[EmotionRecord]:
-    """All videos of the lists.
-
-    Raises: AnnotationError if a list is wrong, or a video is in two of them.
-    """
-    lists = config.data.annotations
-    videos = [video for path in lists for video in read_emotions(path, labels=labels)]
-    counts = Counter(video.video_id for video in videos)
-    if repeated := [name for name, number in counts.items() if number > 1]:
-        raise AnnotationError(
-            f"data.annotations: {', '.join(lists)}: {count(len(repeated), 'video', 'is')} in more "
-            f"than one of the lists, first {repeated[0]}"
-        )
-    return videos
-
-
 def videos_of(
     config: EmotionConfig, listed: Sequence[EmotionRecord], subsets: Sequence[str]
 ) -> list[FaceAndBody]:
@@ -186,7 +169,7 @@ def prepare_emotion(
     """
     labels = labels_named(config.data.labels)
     learnt = config.learnt_actions(labels)
-    listed = read_emotion_lists(config, labels=labels)
+    listed = read_emotion_lists(config.data.annotations, labels=labels)
     training = videos_of(config, listed, config.data.train_subsets)
     has_validation = any(video.subset == config.data.val_subset for video in listed)
     validation = videos_of(config, listed, [config.data.val_subset]) if has_validation else []

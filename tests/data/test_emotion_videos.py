@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mmad.annotations.emotions.lists import read_emotion_lists
 from mmad.config.emotion import EmotionConfig
 from mmad.data.emotion_videos import (
     EmotionPacker,
@@ -13,7 +14,7 @@ from mmad.data.emotion_videos import (
     TrainingEmotions,
 )
 from mmad.data.samples import FailedVideo
-from mmad.engine.emotion import read_emotion_lists, videos_of
+from mmad.engine.emotion import videos_of
 from mmad.labels import MA52
 from support.clips import numbers_of, write_clip
 from support.emotions import FRAMES, felt_config, felt_set
@@ -23,13 +24,13 @@ WIDE = (32, 160)
 
 
 def training(config: EmotionConfig) -> TrainingEmotions:
-    videos = videos_of(config, read_emotion_lists(config, labels=MA52), ["train"])
+    videos = videos_of(config, read_emotion_lists(config.data.annotations, labels=MA52), ["train"])
     labels = config.learnt_actions(MA52)
     return TrainingEmotions(videos, config.data, backbone=config.backbone, labels=labels, seed=0)
 
 
 def evaluation(config: EmotionConfig) -> EvaluationEmotions:
-    videos = videos_of(config, read_emotion_lists(config, labels=MA52), ["val"])
+    videos = videos_of(config, read_emotion_lists(config.data.annotations, labels=MA52), ["val"])
     labels = config.learnt_actions(MA52)
     return EvaluationEmotions(
         videos, config.data, backbone=config.backbone, labels=labels, subset="val"

@@ -33,6 +33,7 @@ from mmad.names import problem_of_id
 from mmad.parsing import RepeatedKeyDict, number_text, parse_csv, parse_json, read_text
 from mmad.structures import EmotionRecord
 from mmad.video.find import SUFFIXES
+from mmad.wording import count
 
 UNKNOWN_SUBSET = "all"
 REPEATED_ACTION = "action listed twice for a video"
@@ -105,7 +106,8 @@ def read_emotion_lists(
     times = Counter(video.video_id for video in videos)
     if repeated := [name for name, number in times.items() if number > 1]:
         raise AnnotationError(
-            f"{paths[-1]}: video {repeated[0]} is in two of the lists; mmad data check names all"
+            f"{', '.join(map(str, paths))}: {count(len(repeated), 'video', 'is')} in more than one "
+            f"of the lists, first {repeated[0]}; mmad data check names all"
         )
     return videos
 
