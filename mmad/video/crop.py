@@ -1,7 +1,8 @@
 """Copies of videos, cropped to the person."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -22,11 +23,19 @@ from mmad.video.copies import (
     write_frames,
 )
 from mmad.video.find import video_id_of
-from mmad.video.index import index_video
+from mmad.video.index import VideoIndex, index_video
 from mmad.video.open import open_video
 from mmad.video.person_box import EXPAND, LEAST_ASPECT, PersonBox, motion_box, union_box
+from mmad.video.persons.detector import FoundPersons
+from mmad.video.persons.search import (
+    PersonSearch,
+    person_notices,
+    search_persons,
+    write_persons,
+)
 from mmad.video.reader import Frame
 from mmad.video.reading import describe_reading
+from mmad.wording import count
 
 # Motion is searched for at this size; the box is in pixels of the full size.
 _MOTION_SHORT_SIDE = 240
@@ -54,6 +63,21 @@ class CropSettings:
     short_side: int | None = None
     crf: int = 18
     gop_frames: int = 16
+
+
+@dataclass(frozen=True)
+class SearchedCropSettings(CropSettings):
+    """Those of a copy whose persons a detector searches; there is no union before.
+
+    Attributes:
+        digest: Hash of the detector.
+        min_score: Score from which on it finds a person.
+        every: Distance in frames between the images that it sees.
+    """
+
+    digest: str = ""
+    min_score: float = 0.0
+    every: int = 1
 
 
 @dataclass(frozen=True)
@@ -90,7 +114,7 @@ def crop_settings(
     crf: int = 18,
     gop_frames: int = 16,
 ) -> CropSettings:
-    """The settings of one video, whose id is the stem of its file; see `crop_videos`."""
+    """The settings of one video with boxes, or cropped to what moves; see `crop_videos`."""
     union: tuple[float, ...] | None = None
     if boxes is not None:
         found = boxes.get(video_id_of(video), np.zeros((0, 4)))
@@ -101,24 +125,32 @@ def crop_settings(
     return CropSettings(union, expand, least_aspect, short_side, crf, gop_frames)
 
 
-def find_crop(video: Path, settings: CropSettings) -> Crop:
+def find_crop(video: Path, settings: CropSettings, *, persons: FoundPersons | None = None) -> Crop:
     """The region of a video that shows the person.
+
+    Args:
+        video: Video file.
+        settings: Settings of the copy.
+        persons: Those that a detector has found, in place of the union in the settings.
 
     Raises: VideoError if the video cannot be read or its boxes lie outside of the image.
     """
     index = index_video(video)
     box: PersonBox
-    if settings.union is None:
+    if persons is None and settings.union is None:
         small = min(index.width, index.height, _MOTION_SHORT_SIDE)
         with open_video(video, short_side=small) as reader:
             box, is_found = motion_box(
                 reader, expand=settings.expand, least_aspect=settings.least_aspect
             )
     else:
-        is_found = len(settings.union) > 0
+        boxes = np.array(settings.union or (), dtype=np.float64).reshape(-1, 4)
+        if persons is not None:
+            boxes = persons.boxes
+        is_found = len(boxes) > 0
         try:
             box = union_box(
-                np.array(settings.union, dtype=np.float64).reshape(-1, 4),
+                boxes,
                 width=index.width,
                 height=index.height,
                 expand=settings.expand,
@@ -135,6 +167,7 @@ def crop_videos(
     out: Path,
     *,
     boxes: Mapping[str, NDArray[np.float64]] | None = None,
+    search: PersonSearch | None = None,
     expand: float = EXPAND,
     least_aspect: float = LEAST_ASPECT,
     short_side: int | None = None,
@@ -148,8 +181,9 @@ def crop_videos(
     what was done.
 
     A copy has every frame of its source at its time, upright, both sides even. The crop is the
-    same in all frames of a video; ``out / "cropped.json"`` has it. A video without boxes, or in
-    which nothing moves, keeps the whole image, with a notice. A video that fails is reported and
+    same in all frames of a video; ``out / "cropped.json"`` has it, and ``out / (stem + ".csv")``
+    the persons that were searched for. A video without boxes or persons, or in which nothing moves,
+    keeps the whole image, with a notice. A video that fails is reported and
     does not stop the others. Calling again makes only what is missing or has other boxes or
     settings.
 
@@ -157,7 +191,9 @@ def crop_videos(
         videos: Video files.
         out: Folder of the copies.
         boxes: Boxes (M, 4) as left, top, right, bottom for each video id (the stem of its file),
-            in pixels of the upright video; None crops to what moves, for fixed cameras.
+            in pixels of the upright video; without them and a search it is cropped to what moves,
+            for fixed cameras.
+        search: How persons are searched for; their boxes are united.
         expand: Share of the width and height of the union that is added on each side.
         least_aspect: Minimum width / height.
         short_side: Pixels of the shorter side of a copy; smaller crops are not enlarged.
@@ -186,10 +222,16 @@ def crop_videos(
         )
         for video in videos
     }
+    if search is not None:
+        found = {"digest": search.digest(), "min_score": search.min_score, "every": search.every}
+        settings = {
+            video: SearchedCropSettings(**(asdict(one) | found | {"union": ()}))
+            for video, one in settings.items()
+        }
     return make_copies(
         settings,
         out,
-        crop_video,
+        partial(crop_video, model=None if search is None else search.model.resolve()),
         manifest_file=CROP_MANIFEST,
         num_workers=num_workers,
         overwrite=overwrite,
@@ -218,24 +260,32 @@ def check_crop(
     return problems
 
 
-def crop_video(video: Path, copy: Path, settings: CropSettings) -> FinishedCopy:
+def crop_video(
+    video: Path, copy: Path, settings: CropSettings, *, model: Path | None = None
+) -> FinishedCopy:
     """The cropped copy of one video.
+
+    Args:
+        video: Video file.
+        copy: File to write.
+        settings: Settings of the copy.
+        model: The detector, if the settings are those of a search.
 
     Raises: VideoError or OSError if the video cannot be read or the copy cannot be written.
     """
     index = index_video(video)
-    crop = find_crop(video, settings)
+    persons = None
+    if isinstance(settings, SearchedCropSettings):
+        assert model is not None
+        search = PersonSearch(model, settings.min_score, settings.every)
+        persons = search_persons(video, search)
+        # First, so that a finished copy always has its boxes.
+        write_persons(copy.with_suffix(".csv"), video_id_of(video), persons)
+    crop = find_crop(video, settings, persons=persons)
     height, width, notices = copy_size(
         crop.width, crop.height, short_side=settings.short_side, name=f"{video}: the crop"
     )
-    if not crop.is_found:
-        why = "nothing moves in it" if settings.union is None else "it has no boxes"
-        notices.append(f"{video}: {why}; the whole image is kept")
-    elif settings.union is None and crop.width * crop.height < _SMALL * index.width * index.height:
-        notices.append(
-            f"{video}: only {crop.width} x {crop.height} pixels move, perhaps a part of a person "
-            "who otherwise keeps still; check with --preview, or pass --boxes"
-        )
+    notices += _notices(video, crop, index, by_motion=settings.union is None, persons=persons)
     with open_video(video, threads=1) as reader:
         frames = _cut(reader.stream(), crop, height=height, width=width)
         write_frames(frames, copy, index, crf=settings.crf, gop_frames=settings.gop_frames)
@@ -248,6 +298,29 @@ def crop_video(video: Path, copy: Path, settings: CropSettings) -> FinishedCopy:
         "is_found": crop.is_found,
     }
     return FinishedCopy(copy, index.num_frames, tuple(notices), found)
+
+
+def _notices(
+    video: Path,
+    crop: Crop,
+    index: VideoIndex,
+    *,
+    by_motion: bool,
+    persons: FoundPersons | None,
+) -> list[str]:
+    """What to say of a crop."""
+    told = [] if persons is None else person_notices(video, persons)
+    if not crop.is_found:
+        why = "nothing moves in it" if by_motion else "it has no boxes"
+        if persons is not None:
+            why = f"no person in any of the {count(persons.num_searched, 'frame')} searched"
+        told.append(f"{video}: {why}; the whole image is kept")
+    elif by_motion and crop.width * crop.height < _SMALL * index.width * index.height:
+        told.append(
+            f"{video}: only {crop.width} x {crop.height} pixels move, perhaps a part of a person "
+            "who otherwise keeps still; check with --preview, or pass --boxes"
+        )
+    return told
 
 
 def _cut(frames: Iterator[Frame], crop: Crop, *, height: int, width: int) -> Iterator[Frame]:

@@ -182,7 +182,7 @@ def test_command_with_boxes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--out", "x"], "pass either --boxes FILE or --motion"),
+        (["--out", "x"], "pass either --model FILE, --boxes FILE or --motion"),
         (["--out", "x", "--motion", "--boxes", "y.csv"], "pass either"),
         (["--motion"], "pass --out DIR to write copies"),
         (["--motion", "--preview", "x.pdf"], r"x\.pdf: expected an image that ends with"),

@@ -19,6 +19,7 @@ from mmad.video.find import video_id_of
 # Imported where they are used: `mmad data stats` does not need to open videos.
 if TYPE_CHECKING:
     from mmad.video.crop import Crop
+    from mmad.video.persons.search import PersonSearch
 
 
 def crop(
@@ -31,6 +32,13 @@ def crop(
     motion: Annotated[
         bool, typer.Option("--motion", help="Crop to the region that moves (fixed cameras only).")
     ] = False,
+    model: Annotated[
+        Path | None, typer.Option(help="YOLOX, a person detector for OpenCV, an .onnx file.")
+    ] = None,
+    min_score: Annotated[
+        float, typer.Option(min=0.01, max=1.0, help="Score from which on the model finds a person.")
+    ] = 0.5,
+    every: Annotated[int, typer.Option(min=1, help="The model sees one frame of so many.")] = 5,
     expand: Annotated[
         float, typer.Option(min=0.0, help="Share of the box added on each side.")
     ] = 0.06,
@@ -49,8 +57,8 @@ def crop(
     """
     from mmad.video.person_box import read_boxes
 
-    if (boxes is None) != motion:
-        raise VideoError("crop: pass either --boxes FILE or --motion")
+    if (boxes is not None) + (model is not None) + motion != 1:
+        raise VideoError("crop: pass either --model FILE, --boxes FILE or --motion")
     if out is None and preview is None:
         raise VideoError("crop: pass --out DIR to write copies, --preview FILE to look, or both")
     if preview is not None:
@@ -59,10 +67,15 @@ def crop(
         check_sheet_path(preview)
     files = video_files(videos)
     of_videos = None if boxes is None else read_boxes(boxes)
+    search = None
+    if model is not None:
+        from mmad.video.persons.search import PersonSearch
+
+        search = PersonSearch(model, min_score, every)
     if of_videos is not None:
         _tell_without_boxes(files, of_videos)
     if out is None:
-        crops, failed = _look(files, boxes=of_videos, expand=expand)
+        crops, failed = _look(files, boxes=of_videos, search=search, expand=expand)
     else:
         from mmad.video.crop import crop_videos, read_crops
 
@@ -72,6 +85,7 @@ def crop(
                 files,
                 out,
                 boxes=of_videos,
+                search=search,
                 expand=expand,
                 short_side=short_side,
                 num_workers=workers,
@@ -99,12 +113,19 @@ def _tell_without_boxes(files: Sequence[Path], boxes: Mapping[str, NDArray[np.fl
 
 
 def _look(
-    files: Sequence[Path], *, boxes: Mapping[str, NDArray[np.float64]] | None, expand: float
+    files: Sequence[Path],
+    *,
+    boxes: Mapping[str, NDArray[np.float64]] | None,
+    search: "PersonSearch | None",
+    expand: float,
 ) -> tuple[dict[Path, "Crop"], dict[Path, str]]:
     """The crops of the videos of a preview, and the messages of those that failed."""
     from mmad.video.crop import check_crop, crop_settings, find_crop
     from mmad.video.crop_sheet import chosen_for_sheet
+    from mmad.video.persons.search import search_persons
 
+    if search is not None:
+        search.digest()  # says at once if it is no detector
     problems = check_crop(files, boxes=boxes, expand=expand)
     raise_problems(VideoError, source="crop", problems=problems)
     crops: dict[Path, Crop] = {}
@@ -112,7 +133,9 @@ def _look(
     shown = chosen_for_sheet(files)
     for video in tracked(shown, "preview", total=len(shown), unit="videos"):
         try:
-            crops[video] = find_crop(video, crop_settings(video, boxes=boxes, expand=expand))
+            settings = crop_settings(video, boxes=boxes, expand=expand)
+            persons = None if search is None else search_persons(video, search)
+            crops[video] = find_crop(video, settings, persons=persons)
         except MmadError as error:
             failed[video] = str(error)
     return crops, failed

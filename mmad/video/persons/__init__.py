@@ -1,0 +1,1 @@
+"""Persons in videos: their boxes, from a detector that the user fetches."""
