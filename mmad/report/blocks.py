@@ -1,5 +1,6 @@
 """Blocks of a figure, one for each video: frames side by side, and bars of its segments below."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -130,29 +131,42 @@ def _draw_bars(axis: Axes, block: Block) -> None:
     axis.spines[:].set_linewidth(0.5)
 
 
-def strip_inches(strip: FilmStrip, *, width_inches: float) -> float:
-    """Height of the frames side by side over this width; 0 without frames."""
+def strip_inches(strip: FilmStrip, *, width_inches: float, most_inches: float = math.inf) -> float:
+    """Height of the frames side by side over this width, at most ``most_inches``; 0 without
+    frames.
+    """
     if not len(strip):
         return 0.0
-    return (1 - _GAP_SHARE) * width_inches / sum(_aspect(frame) for _, frame in strip)
+    frame_inches = _frame_inches(width_inches, len(strip))
+    return min(most_inches, max(frame_inches / _aspect(frame) for _, frame in strip))
 
 
 def draw_strip(axis: Axes, strip: FilmStrip, *, outlined: bool = False) -> None:
-    """Draw the frames, undistorted, from left to right over axes of `strip_inches` height.
+    """Draw the frames, undistorted, from left to right, each in the middle of its share of the
+    width: where its time is, if they are evenly spread over a video.
 
     Mostly white images are outlined, so that they are seen on a page.
     """
     axis.axis("off")
-    widths = [_aspect(frame) for _, frame in strip]
-    gap = _GAP_SHARE / (1 - _GAP_SHARE) * sum(widths) / max(len(strip) - 1, 1)
-    left = 0.0
-    for (_, frame), width in zip(strip, widths, strict=True):
-        axis.imshow(frame, extent=(left, left + width, 0, 1), aspect="auto",
-                    interpolation="lanczos")  # fmt: skip
+    figure = axis.get_figure(root=True)
+    assert figure is not None
+    width, height = (figure.get_size_inches() * axis.get_position().size).tolist()
+    most = _frame_inches(width, len(strip))
+    for place, (_, frame) in enumerate(strip):
+        wide = min(most, height * _aspect(frame))
+        high = wide / _aspect(frame)
+        middle = most / 2 + place * (width - most) / max(len(strip) - 1, 1)
+        left, right = middle - wide / 2, middle + wide / 2
+        axis.imshow(frame, extent=(left, right, 0, high), aspect="auto", interpolation="lanczos")
         if outlined:
-            axis.add_patch(Rectangle((left, 0), width, 1, fill=False, ec="#aaaaaa", lw=0.5))
-        left += width + gap
-    axis.set(xlim=(0, left - gap), ylim=(0, 1))
+            axis.add_patch(Rectangle((left, 0), wide, high, fill=False, ec="#aaaaaa", lw=0.5))
+    axis.set(xlim=(0, width), ylim=(0, height))
+
+
+def _frame_inches(width_inches: float, num_frames: int) -> float:
+    """Width of one of several frames side by side."""
+    gaps = _GAP_SHARE * width_inches if num_frames > 1 else 0.0
+    return (width_inches - gaps) / num_frames
 
 
 def _aspect(frame: NDArray[np.uint8]) -> float:

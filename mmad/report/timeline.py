@@ -15,10 +15,10 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
-from numpy.typing import NDArray
 
 from mmad.labels import LabelMap
 from mmad.report.axes import text_inches
+from mmad.report.blocks import FilmStrip, draw_strip, strip_inches
 from mmad.report.colours import PART_COLOURS
 from mmad.report.figures import save_figure
 from mmad.segments import assign_lanes
@@ -29,8 +29,6 @@ _RIGHT_INCHES = 0.3
 _TITLE_INCHES = 0.35
 _AXIS_INCHES = 0.5
 _MAX_STRIP_INCHES = 0.95
-# Share of the width that the frames fill; the rest is the gaps.
-_FRAME_SPACING = 0.97
 _LANE_INCHES = 0.24
 _ROW_INCHES = 0.2
 _MAX_LANES = 48
@@ -85,7 +83,7 @@ def draw_timeline(
     annotations: Annotations | None = None,
     min_score: float = 0.1,
     max_detections: int = 30,
-    frames: Sequence[tuple[float, NDArray[np.uint8]]] = (),
+    frames: FilmStrip = (),
 ) -> None:
     """Draw detections, and any annotations, over time.
 
@@ -98,7 +96,7 @@ def draw_timeline(
         labels: Names and body parts.
         annotations: Annotations (ground truth), drawn outlined above the detections of their body
             part.
-        frames: Frames (H, W, 3) of the video with their times in seconds, drawn as a strip on top.
+        frames: Frames (H, W, 3), evenly spread over the video, drawn as a strip on top.
 
     Raises: MmadError if the suffix is none of these.
     """
@@ -121,7 +119,7 @@ def draw_timeline(
         figure, axes, strip = _make_figure(
             left=left_packed,
             body=_LANE_INCHES * max(num_lanes, 1),
-            strip_height=_strip_inches(frames, left=left_packed),
+            frames=frames,
         )
         _draw_packed(axes, groups, labels)
     else:
@@ -130,7 +128,7 @@ def draw_timeline(
         figure, axes, strip = _make_figure(
             left=left,
             body=_ROW_INCHES * len(rows),
-            strip_height=_strip_inches(frames, left=left),
+            frames=frames,
         )
         scale = (_WIDTH_INCHES - left - _RIGHT_INCHES) / duration
         _draw_rows(
@@ -138,7 +136,7 @@ def draw_timeline(
         )
     _finish_axes(axes, duration=duration)
     if len(frames):
-        _draw_strip(figure, strip, frames, duration=duration, inches_per_second=scale)
+        draw_strip(strip, frames)
     height = figure.get_size_inches()[1]
     figure.text(
         0.1 / _WIDTH_INCHES, 1 - 0.1 / height, title, fontsize=9, va="top", parse_math=False
@@ -227,21 +225,14 @@ def _pack(
     return groups
 
 
-def _strip_inches(frames: Sequence[tuple[float, NDArray[np.uint8]]], *, left: float) -> float:
-    """Height of the strip in which the frames fit side by side undistorted; 0 without frames."""
-    if not len(frames):
-        return 0.0
-    spacing = _FRAME_SPACING * (_WIDTH_INCHES - left - _RIGHT_INCHES) / len(frames)
-    tallest = max(frame.shape[0] / frame.shape[1] for _, frame in frames)
-    return min(_MAX_STRIP_INCHES, spacing * tallest)
-
-
-def _make_figure(*, left: float, body: float, strip_height: float) -> tuple[Figure, Axes, Axes]:
+def _make_figure(*, left: float, body: float, frames: FilmStrip) -> tuple[Figure, Axes, Axes]:
     """A figure with margins in inches, the axes of the bars and those of the strip of frames."""
+    free = _WIDTH_INCHES - left - _RIGHT_INCHES
+    strip_height = strip_inches(frames, width_inches=free, most_inches=_MAX_STRIP_INCHES)
     strip_gap = 0.08 if strip_height else 0.0
     height = _TITLE_INCHES + strip_height + strip_gap + body + _AXIS_INCHES
     figure = Figure(figsize=(_WIDTH_INCHES, height))
-    x, width = left / _WIDTH_INCHES, (_WIDTH_INCHES - left - _RIGHT_INCHES) / _WIDTH_INCHES
+    x, width = left / _WIDTH_INCHES, free / _WIDTH_INCHES
     axes = figure.add_axes((x, _AXIS_INCHES / height, width, body / height))
     bottom = (_AXIS_INCHES + body + strip_gap) / height
     strip = figure.add_axes((x, bottom, width, strip_height / height))
@@ -361,24 +352,3 @@ def _finish_axes(axes: Axes, *, duration: float) -> None:
     axes.tick_params(axis="y", length=0)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
-
-
-def _draw_strip(
-    figure: Figure,
-    axes: Axes,
-    frames: Sequence[tuple[float, NDArray[np.uint8]]],
-    *,
-    duration: float,
-    inches_per_second: float,
-) -> None:
-    """Frames side by side, undistorted, each centred on its time."""
-    spacing = _FRAME_SPACING * inches_per_second * duration / len(frames)
-    strip_height = axes.get_position().height * figure.get_size_inches()[1]
-    for seconds, frame in frames:
-        aspect = frame.shape[1] / frame.shape[0]
-        width = min(spacing, strip_height * aspect)
-        half = width / inches_per_second / 2
-        centre = min(max(seconds, half), duration - half)
-        extent = (centre - half, centre + half, 0, width / aspect / strip_height)
-        axes.imshow(frame, extent=extent, aspect="auto")
-    axes.set(xlim=(0, duration), ylim=(0, 1))
