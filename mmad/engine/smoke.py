@@ -8,6 +8,7 @@ import torch
 from mmad.annotations.clips.folds import ClipLists
 from mmad.annotations.label_files import MA52_LABELS
 from mmad.config.backbones.union import tiny_backbone
+from mmad.config.base import changed
 from mmad.config.data import FrameSettings
 from mmad.config.emotion import EmotionConfig
 from mmad.config.features import ExtractionSettings
@@ -75,7 +76,7 @@ def tiny_config(config: AnyConfig) -> AnyConfig:
             update["network"] = config.network.tiny()
             few |= {"max_videos": 2, "face_size": None, **_SAME_SIZES}
         else:
-            update["heads"] = config.heads.tiny()
+            update["heads"] = changed(config.heads.tiny(), flow_pretrained=None)
             few |= {"max_clips": 2, **_SAME_SIZES}
     update["data"] = config.data.model_copy(update=few)
     return config.model_copy(update=update)

@@ -24,6 +24,7 @@ from mmad.video.copies import (
     FinishedCopy,
     check_copies,
     check_encoding,
+    copy_path,
     copy_size,
     make_copies,
     read_manifest,
@@ -47,6 +48,8 @@ _MOST_PIXELS = 20.0
 # Values of "xy" are numbers; this keeps them to about a seventh of a level on average.
 _CRF_OF_NUMBERS = 12
 _STILL = 128
+# What is measured of the colours of each video.
+_MEASURED = ("mean", "mean_square")
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,27 @@ class DisplacementSettings:
     crf: int = _CRF_OF_NUMBERS
     gop_frames: int = 16
     code: str = "xy"
+
+
+class _Moments:
+    """Mean and mean square of the colours of images, which pass through."""
+
+    def __init__(self) -> None:
+        self._sums = np.zeros((2, 3))
+        self._num_images = 0
+
+    def of(self, images: Iterable[Frame]) -> Iterator[Frame]:
+        """The same images."""
+        for image in images:
+            values = image.reshape(-1, 3).astype(np.float32)
+            self._sums += values.mean(axis=0), (values**2).mean(axis=0)
+            self._num_images += 1
+            yield image
+
+    def found(self) -> dict[str, list[float]]:
+        """Of red, green and blue, on a scale of 0 to 255."""
+        mean, square = (self._sums / max(self._num_images, 1)).round(3).tolist()
+        return dict(zip(_MEASURED, (mean, square), strict=True))
 
 
 def flow_between(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -289,10 +313,11 @@ def flow_video(
     is_coloured = isinstance(settings, FlowSettings)
     scale = settings.scale if isinstance(settings, FlowSettings) else "fixed"
     code = "colours" if is_coloured else "xy"
+    moments = _Moments()
     with open_video(video, size=(height, width), threads=1) as reader:
         frames = flow_frames(reader.stream(), code=code, scale=scale, max_pixels=max_pixels)
         write_frames(
-            frames,
+            moments.of(frames) if is_coloured else frames,
             copy,
             index,
             crf=settings.crf,
@@ -300,8 +325,25 @@ def flow_video(
             codec="libx264" if is_coloured else "libx264rgb",
         )
         notices += describe_reading(reader.index, damaged=reader.damaged).file_notices()
-    found = {"max_pixels": max_pixels} if is_coloured and scale == "fixed" else {}
+    found: dict[str, float | list[float]] = {}
+    if is_coloured:
+        found = {**({"max_pixels": max_pixels} if scale == "fixed" else {}), **moments.found()}
     return FinishedCopy(copy, index.num_frames, tuple(notices), found)
+
+
+def flow_statistics(videos: Sequence[Path], folder: Path) -> tuple[list[float], list[float]] | None:
+    """Mean and standard deviation of red, green and blue of the flow of these videos, each video
+    with the same weight; None if some of them were not measured.
+
+    Raises: VideoError if the list of the folder's files is damaged.
+    """
+    manifest = read_manifest(folder / FLOW_MANIFEST)
+    entries = [manifest.get(copy_path(video, folder).name) or {} for video in videos]
+    found = [entry.get("found", {}) for entry in entries]
+    if not found or not all("mean_square" in one for one in found):
+        return None
+    mean, square = (np.mean([one[name] for one in found], axis=0) for name in _MEASURED)
+    return mean.round(3).tolist(), np.sqrt(np.maximum(square - mean**2, 0)).round(3).tolist()
 
 
 def code_of(folder: Path) -> str | None:

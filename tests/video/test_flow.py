@@ -1,4 +1,5 @@
 import json
+import math
 import os
 from pathlib import Path
 
@@ -10,7 +11,14 @@ from typer.testing import CliRunner
 
 from mmad.cli.data import app
 from mmad.errors import VideoError
-from mmad.video.flow import code_of, flow_between, flow_frames, flow_image, flow_videos
+from mmad.video.flow import (
+    code_of,
+    flow_between,
+    flow_frames,
+    flow_image,
+    flow_statistics,
+    flow_videos,
+)
 from mmad.video.index import index_video
 from mmad.video.open import open_video
 from mmad.video.writer import VideoWriter
@@ -91,7 +99,26 @@ def test_flow_videos_have_the_frames_and_times_of_their_source(
     assert np.abs(images[1] - images[0]).mean() < 3
     noted = json.loads((out / "flow.json").read_text())["copies"]["a.mp4"]
     assert (noted["scale"], noted["short_side"]) == (scale, 32)
-    assert noted.get("found") == ({"max_pixels": 0.025 * 32} if scale == "fixed" else None)
+    assert noted["found"].get("max_pixels") == (0.025 * 32 if scale == "fixed" else None)
+    with open_video(out / "a.mp4") as video:
+        every = np.stack(list(video.stream())).reshape(-1, 3).astype(float)
+    measured = flow_statistics([source], out)
+    assert measured is not None
+    # The video is compressed, with fewer colours.
+    np.testing.assert_allclose(measured, (every.mean(axis=0), every.std(axis=0)), rtol=0.1)
+    assert flow_statistics([source, tmp_path / "b.mp4"], out) is None
+
+
+def test_statistics_are_those_of_all_videos(tmp_path: Path) -> None:
+    found = {"a.mp4": ([10.0, 0, 4], [200.0, 0, 16]), "b.mp4": ([30.0, 0, 4], [1800.0, 0, 16])}
+    copies = {
+        name: {"found": {"mean": mean, "mean_square": square}}
+        for name, (mean, square) in found.items()
+    }
+    (tmp_path / "flow.json").write_text(json.dumps({"copies": copies}))
+    measured = flow_statistics([Path("a.avi"), Path("b.avi")], tmp_path)
+    # 10 and 30, deviations of 10 and 30: the mean of the squares is (200 + 1800) / 2.
+    assert measured == ([20.0, 0.0, 4.0], [round(math.sqrt(1000 - 20**2), 3), 0.0, 0.0])
 
 
 def test_tiny_images(tmp_path: Path) -> None:

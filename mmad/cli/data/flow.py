@@ -38,7 +38,7 @@ def flow(
 
     Run it again after an interruption: finished videos are kept.
     """
-    from mmad.video.flow import flow_videos
+    from mmad.video.flow import flow_statistics, flow_videos
 
     files = video_files(videos)
     start = time.perf_counter()
@@ -54,6 +54,10 @@ def flow(
             on_done=lambda _: progress.update(),
         )
     tell_copies(out, summary, seconds=time.perf_counter() - start)
+    measured = flow_statistics([one for one in files if one not in summary.failed], out)
+    if measured is not None:
+        mean, std = (", ".join(f"{value:g}" for value in values) for values in measured)
+        typer.echo(f"data.flow_statistics={{mean: [{mean}], std: [{std}]}}")
     settings = (f"data.flow={out}", "--show-config")
     config = "tsm_flow_r50" if code == "xy" else "dsta_videomae_b"
     tell_next("train", f"configs/recognition/{config}.yaml", *settings)
