@@ -148,7 +148,7 @@ def jobs_of(arguments: argparse.Namespace, data: Path) -> list[Job]:
     places = ("benchmarks.compare_detectors", str(arguments.work), "--data", str(data))
     module = (*places, "--epochs", str(arguments.epochs))
     return [
-        Job(f"{method}, seed {seed}", (*module, "--one", method, str(seed)))
+        Job(f"{method}, seed {seed}", ((*module, "--one", method, str(seed)),))
         for seed in arguments.seeds
         for method in arguments.methods
         if not run_folder(arguments.work, method, seed).predictions("val", ".csv").is_file()

@@ -1,5 +1,6 @@
 """The runs of a benchmark, each in a process of its own, a few at a time, and their spread."""
 
+import signal
 import statistics
 import subprocess
 import sys
@@ -14,11 +15,11 @@ class Job:
 
     Attributes:
         title: Its name, for messages.
-        arguments: What ``python -m`` is called with: the module, and its arguments.
+        steps: What ``python -m`` is called with, one after another: a module, and its arguments.
     """
 
     title: str
-    arguments: tuple[str, ...]
+    steps: tuple[tuple[str, ...], ...]
 
 
 def train_all(jobs: Sequence[Job], *, at_once: int) -> None:
@@ -26,6 +27,8 @@ def train_all(jobs: Sequence[Job], *, at_once: int) -> None:
 
     Raises: SystemExit, once all others are done, if a job failed.
     """
+    # Without this, SIGTERM would end this process alone.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped; the same command resumes"))
     waiting = list(jobs)
     running: list[tuple[Job, subprocess.Popen[bytes]]] = []
     failed: list[str] = []
@@ -34,11 +37,12 @@ def train_all(jobs: Sequence[Job], *, at_once: int) -> None:
             for job, process in [pair for pair in running if pair[1].poll() is not None]:
                 running.remove((job, process))
                 if process.returncode:
-                    failed.append(f"{job.title}: python -m {' '.join(job.arguments)}")
+                    failed.append(f"{job.title}: python -m {' '.join(job.steps[0])}")
+                elif len(job.steps) > 1:
+                    running.append(_started(Job(job.title, job.steps[1:])))
             if waiting and len(running) < at_once:
-                job = waiting.pop(0)
-                running.append((job, subprocess.Popen([sys.executable, "-m", *job.arguments])))
-                print(f"training {job.title}; {len(waiting)} to go", flush=True)
+                running.append(_started(waiting.pop(0)))
+                print(f"training {running[-1][0].title}; {len(waiting)} to go", flush=True)
             else:
                 time.sleep(0.2)
     finally:
@@ -46,6 +50,10 @@ def train_all(jobs: Sequence[Job], *, at_once: int) -> None:
             process.terminate()
     if failed:
         raise SystemExit("these failed:\n" + "\n".join(failed))
+
+
+def _started(job: Job) -> tuple[Job, subprocess.Popen[bytes]]:
+    return job, subprocess.Popen([sys.executable, "-m", *job.steps[0]])
 
 
 def summary(runs: Sequence[dict[str, float]]) -> dict[str, str]:

@@ -175,7 +175,7 @@ def jobs_of(arguments: argparse.Namespace, rows: Sequence[Row]) -> list[Job]:
     """The runs that are to be trained, each in a process of its own with one thread."""
     module = ("benchmarks.ma52_table", str(arguments.work), "--epochs", str(arguments.epochs))
     return [
-        Job(f"{row.title}, seed {seed}", (*module, "--one", row.title, str(seed)))
+        Job(f"{row.title}, seed {seed}", ((*module, "--one", row.title, str(seed)),))
         for seed in arguments.seeds
         for row in rows
         if not is_done(run_folder(row, seed, arguments))

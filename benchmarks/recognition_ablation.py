@@ -1,8 +1,10 @@
-"""Ablation of recognition on synthetic clips of all 52 actions, in the manner of Li et al. (2024).
+"""Modes and options of recognition on synthetic clips of all 52 actions.
+
+Rows of the paper of Li et al. (2024) are `benchmarks.winner_tables`.
 
     python -m benchmarks.recognition_ablation WORK [--clips 2080] [--epochs 2] [--seed 0]
 
-Makes the clips, crops and flow below the folder WORK, trains every row of `ROWS`, and scores it on
+Makes the clips and crops below the folder WORK, trains every row of `ROWS`, and scores it on
 clips of people not seen in training. Existing results are kept, so the same command resumes an
 interrupted ablation. Writes benchmarks/results/recognition.csv after every row.
 """
@@ -23,7 +25,6 @@ from mmad.engine.distributed import start_processes
 from mmad.engine.recognition import read_clips
 from mmad.engine.runs.load import load_recogniser
 from mmad.engine.training import train_run
-from mmad.evaluation.clips.ensemble import fuse_scores
 from mmad.evaluation.clips.recognition import evaluate_recognition
 from mmad.evaluation.clips.scores import (
     RecognitionScores,
@@ -35,12 +36,8 @@ from mmad.labels import MA52
 from mmad.synthetic.dataset import SynthesisSettings, synthesize
 from mmad.video.crop import crop_videos
 from mmad.video.find import find_videos
-from mmad.video.flow import flow_videos
 
 FULL = ("backbone.adapter={name: none}", "backbone.freeze=false")
-NO_F1 = ("losses.f1=false",)
-LINEAR = ("heads.classifier=linear",)
-FRAME_OFF = ("heads.frame=false", "heads.frame_coarse=false")
 # Name -> what differs from configs/recognition/demo.yaml: DSTA adapters, TSN head, ArcFace, F1 and
 # all auxiliary heads.
 # Measured with the frame heads of the reference implementation; one row has those of the paper.
@@ -49,48 +46,29 @@ ROWS: dict[str, tuple[str, ...]] = {
     "base: DSTA, TSN, all heads and losses": (),
     "mode: full fine-tuning": FULL,
     "mode: linear probe": (
-        *("backbone.adapter={name: none}", *LINEAR, *NO_F1, *FRAME_OFF),
+        *("backbone.adapter={name: none}", "heads.classifier=linear", "losses.f1=false"),
+        *("heads.frame=false", "heads.frame_coarse=false"),
         *("heads.coarse=false", "heads.dropout=0.0"),
     ),
-    "head: I3D": (),
-    "head: TimeSformer": ("heads.norm=true", *LINEAR, *NO_F1),
-    "loss: cross-entropy": (*LINEAR, *NO_F1),
-    "loss: cross-entropy and F1": LINEAR,
-    "loss: ArcFace": NO_F1,
-    "auxiliary: none": (*FRAME_OFF, "heads.coarse=false"),
-    "auxiliary: frame": ("heads.frame_coarse=false", "heads.coarse=false"),
-    "auxiliary: coarse": FRAME_OFF,
     "frame heads: ArcFace and F1 of each": (
         *("heads.frame_classifier=arcface", "losses.f1_frames=each"),
     ),
-    "head: TimeSformer, ArcFace and F1": ("heads.norm=true",),
     "compat: released": ("compat=released",),
     "sampling: balanced, exponent 0.5": ("data.balance_exponent=0.5",),
     "mixup inside body parts": ("losses.mixup=0.3",),
     "crop: motion": ("data.clips=WORK/crops", "data.resize=crop", "data.short_side=110"),
-    # Mirrored flow would show the colours of the opposite direction.
-    "flow alone": (
-        *("data.clips=WORK/flow", "data.subtract_background=false"),
-        "data.augmentation.flip=0.0",
-    ),
-    "RGB and flow, shared weights, add": ("data.flow=WORK/flow",),
 }
 # Predictions of the base run with another way to choose the body part.
 HIERARCHIES = ("summed", "soft")
-ENSEMBLE = ("base: DSTA, TSN, all heads and losses", "mode: full fine-tuning", "head: TimeSformer")
 
 
 def make_data(work: Path, *, clips: int) -> None:
-    """Make clips, crops and flow; existing ones are kept."""
+    """Make clips and crops; existing ones are kept."""
     settings = SynthesisSettings(
         train=0, val=0, test=0, clips=clips, class_weights="uniform", fps=15, width=96, height=96
     )
     synthesize(work / "data", settings, num_workers=2)
-    videos = list(find_videos(work / "data" / "clips").values())
-    for name, make in (("crops", crop_videos), ("flow", flow_videos)):
-        done = work / name
-        if not done.is_dir() or len(list(done.glob("*.mp4"))) < len(videos):
-            make(videos, done, num_workers=2)
+    crop_videos(list(find_videos(work / "data" / "clips").values()), work / "crops", num_workers=2)
 
 
 def settings_of(
@@ -166,11 +144,9 @@ def main() -> None:
         print(rows[-1], flush=True)
         write_rows("recognition", rows)
 
-    found = {}
     for name, changes in ROWS.items():
         config = settings_of(work, changes, epochs=arguments.epochs, seed=arguments.seed)
-        found[name], seconds = scores_of(work, name, config)
-        add(name, found[name], seconds)
+        add(name, *scores_of(work, name, config))
     base = next(iter(ROWS))
     for how in HIERARCHIES:
         file = work / "runs" / f"hierarchy_{how}.npz"
@@ -180,7 +156,6 @@ def main() -> None:
             config = settings_of(work, changes, epochs=arguments.epochs, seed=arguments.seed)
             write_scores(file, recognize(run, config))
         add(f"hierarchy of the base: {how}", read_scores(file, labels=MA52), 0.0)
-    add("ensemble of three", fuse_scores([found[name] for name in ENSEMBLE]), 0.0)
 
 
 if __name__ == "__main__":

@@ -25,11 +25,23 @@ from mmad.engine.smoke import smoke_config, tiny_config
 from mmad.engine.training import train_run
 from support.synthetic_data import own_labels
 
-CONFIGS = sorted(SHIPPED_CONFIGS.rglob("*.yaml"))
+# That of an ensemble is not one of a run.
+CONFIGS = sorted(p for p in SHIPPED_CONFIGS.rglob("*.yaml") if p.stem != "ensemble")
+
+
+def kind_of(path: Path) -> str:
+    """What a config has that another may not have, once both are tiny; the rows of the winner of
+    2024 have the same parts, and differ in backbones and streams.
+    """
+    config = load_any_config(path)
+    if path.parent.name != "winner" or not isinstance(config, RecognitionConfig):
+        return dump_config(tiny_config(config))
+    weights = config.data.flow and getattr(config.heads, "flow_weights", None)
+    return f"winner: {config.backbone.name}, {config.data.flow_only}, {weights}"
+
+
 # One of those that are equal once they are tiny, such as two sizes of a backbone.
-DIFFERENT = list(
-    {dump_config(tiny_config(load_any_config(path))): path for path in CONFIGS}.values()
-)
+DIFFERENT = list({kind_of(path): path for path in CONFIGS}.values())
 
 
 def test_there_are_configs() -> None:
@@ -129,7 +141,7 @@ def test_missing_weights_say_how_to_get_them(videos: Path, tmp_path: Path) -> No
 PAPERS = sorted(
     path
     for path in SHIPPED_CONFIGS.rglob("*_videomae_[sb].yaml")
-    if path.parent.name != "recognition"
+    if path.parent.name not in ("recognition", "winner")
 )
 
 

@@ -21,7 +21,8 @@ from mmad.models.detectors.videomamba.network import DecomposedMamba
 
 pytestmark = pytest.mark.slow
 
-CONFIGS = sorted(SHIPPED_CONFIGS.rglob("*.yaml"))
+# Those of the winner of 2024 have the networks of others.
+CONFIGS = sorted(p for p in SHIPPED_CONFIGS.rglob("*.yaml") if p.parent.name != "winner")
 CPU = torch.device("cpu")
 
 
