@@ -8,7 +8,7 @@ import hashlib
 import math
 import pickletools
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -166,8 +166,21 @@ def _tensors(content: Any) -> list[Tensor]:
     return list(found.values())
 
 
-def load_exactly(model: nn.Module, state: Mapping[str, Tensor], *, source: str) -> None:
-    """Copy ``state`` into the tensors of ``model`` that it names.
+def load_exactly(
+    model: nn.Module,
+    state: Mapping[str, Tensor],
+    *,
+    source: str,
+    release: Callable[[Tensor], None] = lambda tensor: None,
+) -> None:
+    """Copy ``state`` into the tensors of ``model`` that it names; those on the meta device, which
+    have a shape but no memory yet, get it one after another.
+
+    Args:
+        model: Network that receives the tensors.
+        state: Tensors by the names of the network.
+        source: File, for messages.
+        release: Called with each tensor that has been copied.
 
     Raises: CheckpointError if a name is unknown to the model or a shape differs.
     """
@@ -185,7 +198,32 @@ def load_exactly(model: nn.Module, state: Mapping[str, Tensor], *, source: str) 
         )
     with torch.no_grad():
         for name, value in state.items():
-            own[name].copy_(value)
+            target = own[name]
+            if target.is_meta:
+                target = _with_memory(model, name)
+            target.copy_(value)
+            release(value)
+
+
+def _with_memory(model: nn.Module, name: str) -> Tensor:
+    """The parameter or buffer ``name`` of the model, now on the CPU instead of the meta device."""
+    place, _, leaf = name.rpartition(".")
+    module = model.get_submodule(place)
+    if leaf in module._parameters:
+        old = module.get_parameter(leaf)
+        made = nn.Parameter(torch.empty_like(old, device="cpu"), requires_grad=old.requires_grad)
+        module._parameters[leaf] = made
+        return made
+    module._buffers[leaf] = torch.empty_like(module.get_buffer(leaf), device="cpu")
+    return module.get_buffer(leaf)
+
+
+def fill_memory(model: nn.Module) -> None:
+    """Give zeros to the tensors of the model that are still on the meta device."""
+    for name, value in model.state_dict().items():
+        if value.is_meta:
+            with torch.no_grad():
+                _with_memory(model, name).zero_()
 
 
 def few(names: Sequence[str]) -> str:

@@ -214,7 +214,9 @@ def prepare_detection(
     training += clips_of_files(config, training)
     fps = data.rate(usual=usual_fps)
     cache = FrameCache(budget_gb=data.cache_gb)
-    model = build_detector(config, num_classes=len(labels), parents=labels.parents)
+    model = build_detector(
+        config, num_classes=len(labels), parents=labels.parents, weights_follow=True
+    )
     dataset = TrainingVideos(
         training,
         data,

@@ -277,7 +277,7 @@ def prepare_recognition(
             raise AnnotationError(f"data.{path}: a list without labels; expected 'name.mp4 label'")
     _tell_of_clips_in_both(training, validation)
     counts = np.bincount([clip.label or 0 for clip in training], minlength=len(labels))
-    model = build_recogniser(config, labels=labels)
+    model = build_recogniser(config, labels=labels, weights_follow=True)
     cache = FrameCache(budget_gb=config.data.cache_gb)
     dataset = TrainingClips(
         training,

@@ -6,7 +6,13 @@ from pathlib import Path
 
 import torch
 
-from mmad.checkpoint import frozen_state, hash_state, load_exactly, load_tensors
+from mmad.checkpoint import (
+    fill_memory,
+    frozen_state,
+    hash_state,
+    load_exactly,
+    load_tensors,
+)
 from mmad.config.reading import differing_settings, load_any_config
 from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import AnyConfig, DetectionRun, FeatureRun
@@ -143,6 +149,7 @@ def _resumed_loop(
         require_features_of(folder, experiment.features, source=_features(config))
     frozen, _ = load_tensors(folder.frozen)
     load_exactly(experiment.model, frozen, source=str(folder.frozen))
+    fill_memory(experiment.model)  # of trained weights of a large network, which are restored below
     loop = make_loop(config, experiment, folder, processes=processes, quiet=quiet)
     state = read_state(folder)
     frozen_hash = hash_state(frozen_state(loop.model))

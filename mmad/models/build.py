@@ -24,6 +24,7 @@ def build_detector(
     num_classes: int,
     parents: Sequence[int] = (),
     feature_channels: int | None = None,
+    weights_follow: bool = False,
 ) -> Detector:
     """The whole network with random weights, the same for the same seed.
 
@@ -33,6 +34,7 @@ def build_detector(
         parents: Body part of each label; empty if they have none.
         feature_channels: Build the temporal detector alone, for stored features of this many
             channels.
+        weights_follow: As `build_backbone`.
     """
     torch.manual_seed(config.seed)
     if feature_channels is not None:
@@ -45,7 +47,7 @@ def build_detector(
             )
         )
     features = VideoFeatures(
-        build_backbone(require_videos(config).backbone),
+        build_backbone(require_videos(config).backbone, weights_follow=weights_follow),
         upsampling=config.upsampling,
         mask_padding=config.detector.mask_features,
     )
@@ -69,13 +71,22 @@ def build_emotion(config: EmotionConfig, *, labels: LabelMap) -> EmotionNetwork:
     )
 
 
-def build_recogniser(config: RecognitionConfig, *, labels: LabelMap) -> Recogniser:
-    """The whole network with random weights, the same for the same seed."""
+def build_recogniser(
+    config: RecognitionConfig, *, labels: LabelMap, weights_follow: bool = False
+) -> Recogniser:
+    """The whole network with random weights, the same for the same seed.
+
+    Args:
+        config: Run configuration.
+        labels: Labels of the data.
+        weights_follow: As `build_backbone`.
+    """
     torch.manual_seed(config.seed)
-    backbone = build_backbone(config.backbone)
+    backbone = build_backbone(config.backbone, weights_follow=weights_follow)
     has_flow = config.joins_flow
-    flow_settings = config.flow_backbone
-    flow_backbone = None if flow_settings is None else build_backbone(flow_settings)
+    flow_backbone = None
+    if config.flow_backbone is not None:
+        flow_backbone = build_backbone(config.flow_backbone, weights_follow=weights_follow)
     concatenate = has_flow and config.heads.flow_fusion == "concat"
     spec = backbone.spec.of_two_streams if concatenate else backbone.spec
     return Recogniser(

@@ -9,11 +9,11 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter
 from torch import Tensor
 
-from mmad.checkpoint import load_tensors
 from mmad.config.base import validated
 from mmad.errors import CheckpointError
 from mmad.names import safe_name
 from mmad.parsing import json_value, read_text
+from mmad.weights.mapped import MappedFile, map_safetensors
 from mmad.weights.pickled import Pickled, read_pickled
 from mmad.weights.unpickling import ForbiddenNameError, StandIn
 
@@ -25,6 +25,7 @@ CURRENT = ("state_dict", "module", "model", "model_state", "encoder")
 _SWAPPED = {"state_dict", "ema_state_dict", "message_hub"}
 # What an average counts beside its tensors: mmengine's and torch's name.
 _COUNTERS = ("steps", "n_averaged")
+_CHUNK = 2**20
 _FOLDER_FILES = (
     *("model.safetensors", "model.safetensors.index.json"),
     *("pytorch_model.bin", "pytorch_model.bin.index.json"),
@@ -52,6 +53,7 @@ class WeightFile:
         metadata: Metadata of a safetensors file.
         other: Other keys of the file, such as "optimizer".
         classes: Classes of objects beside the weights, which were not made.
+        mapped: Files that large tensors are views of.
     """
 
     source: str
@@ -61,6 +63,12 @@ class WeightFile:
     metadata: Mapping[str, str] = field(default_factory=dict)
     other: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
+    mapped: tuple[MappedFile, ...] = ()
+
+    def release(self, tensor: Tensor) -> None:
+        """Give back the memory that a tensor took, if it is a view of a file."""
+        for file in self.mapped:
+            file.release(tensor)
 
 
 def read_weights(path: str | Path, *, averaged: bool = True) -> WeightFile:
@@ -83,20 +91,33 @@ def read_weights(path: str | Path, *, averaged: bool = True) -> WeightFile:
     container = "safetensors"
     other: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
+    maps: list[MappedFile | None] = []
     for file in files:
-        digest.update(file.read_bytes())
+        _add_content(digest, file)
         if file.suffix == ".safetensors":
-            found, information = load_tensors(file)
+            found, information, mapped = map_safetensors(file)
             metadata |= information
+            maps.append(mapped)
         else:
             pickled = _read_pickle(file)
             classes = pickled.classes
+            maps.append(pickled.mapped)
             found, container, other = _choose(file, pickled.content, averaged=averaged)
         tensors |= found
     if not tensors:
         raise CheckpointError(f"{path}: holds no weights")
     sha256 = digest.hexdigest()
-    return WeightFile(str(path), _unwrapped(tensors), container, sha256, metadata, other, classes)
+    mapped_files = tuple(one for one in maps if one is not None)
+    return WeightFile(
+        str(path), _unwrapped(tensors), container, sha256, metadata, other, classes, mapped_files
+    )
+
+
+def _add_content(digest: "hashlib._Hash", path: Path) -> None:
+    """Add the bytes of a file to a hash, a few at a time."""
+    with path.open("rb") as file:
+        while part := file.read(_CHUNK):
+            digest.update(part)
 
 
 def _unwrapped(tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:

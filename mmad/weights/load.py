@@ -139,8 +139,9 @@ def fill_backbone(backbone: Backbone, file: WeightFile, *, allow: Sequence[str] 
         raise CheckpointError(
             f"{file.source}: holds no {family.title} in a known naming; found {what}"
         )
-    tensors = {key: value.float() for key, value in found.tensors.items()}
-    wanted = list(backbone.state_dict())
+    own = backbone.state_dict()
+    tensors = {key: _for_fitting(value, own.get(key)) for key, value in found.tensors.items()}
+    wanted = list(own)
     adapters = {key for key, role in backbone.roles().items() if role.role == "adapter"}
     if not adapters.intersection(tensors):
         wanted = [key for key in wanted if key not in adapters]
@@ -153,8 +154,16 @@ def fill_backbone(backbone: Backbone, file: WeightFile, *, allow: Sequence[str] 
         raise CheckpointError(f"{file.source}: {advice}")
     require_complete(report, allow=allow)
     chosen = {key: tensors[key] for key in wanted if key in tensors}
-    load_exactly(backbone, chosen, source=file.source)
+    load_exactly(backbone, chosen, source=file.source, release=file.release)
     return report
+
+
+def _for_fitting(value: Tensor, own: Tensor | None) -> Tensor:
+    """A tensor of a file, in full precision if it must be computed with to fit ours.
+
+    The others stay views of the file: all of them at once would double the memory of a network.
+    """
+    return value if own is None or own.shape == value.shape else value.float()
 
 
 def require_complete(report: LoadReport, *, allow: Sequence[str] = ()) -> None:

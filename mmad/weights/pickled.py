@@ -14,6 +14,7 @@ from torch import Tensor
 from mmad.errors import CheckpointError
 from mmad.limits import require_unpacked
 from mmad.packed import require_small_zip
+from mmad.weights.mapped import MappedFile, offset_in_zip
 from mmad.weights.unpickling import Unpickler
 
 # First pickle of the form that torch wrote before 1.6, and the version in its second.
@@ -28,10 +29,12 @@ class Pickled:
     Attributes:
         content: Tensors and plain values; a `StandIn` for every other object.
         classes: Classes that stand-ins were made for, but those of Python.
+        mapped: The file, if large tensors are views of it.
     """
 
     content: Any
     classes: tuple[str, ...]
+    mapped: MappedFile | None = None
 
 
 def read_pickled(path: Path) -> Pickled:
@@ -71,16 +74,23 @@ def _read_zip(path: Path, archive: zipfile.ZipFile) -> Pickled:
     folder = root.removesuffix("data.pkl")
     order = archive.read(f"{folder}byteorder") if f"{folder}byteorder" in names else b"little"
     storages: dict[str, Tensor] = {}
+    mapped = MappedFile(path) if order.decode() == sys.byteorder else None
 
     def storage(key: str, dtype: torch.dtype, elements: int) -> Tensor:
         if key not in storages:
-            stored = bytearray(archive.read(f"{folder}data/{key}"))
-            storages[key] = _numbers(stored, dtype, elements, order=order.decode())
+            entry = archive.getinfo(f"{folder}data/{key}")
+            offset = None if mapped is None else offset_in_zip(path, archive, entry)
+            if mapped is not None and offset is not None:
+                _require_size(entry.file_size, dtype, elements)
+                storages[key] = mapped.numbers(offset, elements * dtype.itemsize, dtype)
+            else:
+                stored = bytearray(archive.read(entry))
+                storages[key] = _numbers(stored, dtype, elements, order=order.decode())
         return storages[key].view(dtype)
 
     unpickler = Unpickler(storage, _Claims(path).add)
     content = unpickler.load(io.BytesIO(archive.read(root)))
-    return Pickled(content, tuple(unpickler.names))
+    return Pickled(content, tuple(unpickler.names), mapped)
 
 
 def _read_older(path: Path, mapped: mmap.mmap) -> Pickled:
@@ -123,10 +133,14 @@ def _read_older(path: Path, mapped: mmap.mmap) -> Pickled:
     return result
 
 
+def _require_size(num_bytes: int, dtype: torch.dtype, elements: int) -> None:
+    if num_bytes < elements * dtype.itemsize:
+        raise ValueError(f"{num_bytes} bytes for {elements} elements of {dtype}")
+
+
 def _numbers(stored: bytearray, dtype: torch.dtype, elements: int, *, order: str) -> Tensor:
     size = elements * dtype.itemsize
-    if len(stored) < size:
-        raise ValueError(f"{len(stored)} bytes for {elements} elements of {dtype}")
+    _require_size(len(stored), dtype, elements)
     if not elements:
         return torch.empty(0, dtype=dtype)
     numbers = torch.frombuffer(stored, dtype=torch.uint8, count=size)

@@ -154,6 +154,11 @@ class BackboneFamilySettings(Settings):
         return False
 
     @property
+    def is_large(self) -> bool:
+        """Whether random weights that are replaced at once would cost more than a moment."""
+        return False
+
+    @property
     def norms_vectors(self) -> bool:
         """Whether the output vectors are already normalised."""
         return False

@@ -9,6 +9,8 @@ from mmad.config.backbones.adapters import AdapterSettings, NoAdapter
 from mmad.config.backbones.family import BackboneFamilySettings
 from mmad.config.base import Settings
 
+_LARGE = 5e8
+
 
 class CustomSize(Settings):
     """Dimensions of a custom transformer."""
@@ -52,6 +54,12 @@ class ViTSettings(BackboneFamilySettings):
         """Dimensions of the size."""
         size = self.size  # type: ignore[attr-defined]
         return size if isinstance(size, CustomSize) else self.sizes[size]
+
+    @property
+    def is_large(self) -> bool:
+        """As in `BackboneFamilySettings`: from half a billion parameters in the blocks."""
+        size = self.dimensions
+        return size.depth * size.width**2 * (4 + 2 * size.mlp_ratio) >= _LARGE
 
     @property
     def side_multiple(self) -> int:

@@ -47,7 +47,7 @@ def open_backbone(
         backbone = backbone_of_run(source, config)
     else:
         torch.manual_seed(config.seed)
-        backbone = build_backbone(settings)
+        backbone = build_backbone(settings, weights_follow=True)
         if settings.pretrained is not None:
             load_pretrained(backbone, settings)
         elif not random:

@@ -159,6 +159,7 @@ def load_run(
         num_classes=len(labels),
         parents=labels.parents,
         feature_channels=None if features is None else features.channels,
+        weights_follow=True,
     )
     fill_from_run(model, path)
     return model.eval(), config, labels
@@ -170,7 +171,7 @@ def load_recogniser(path: str | Path) -> tuple[Recogniser, RecognitionConfig, La
     Raises: CheckpointError as `run_weights`, or if the run has another task.
     """
     config, labels = _settings_of(path, RecognitionConfig)
-    model = build_recogniser(config, labels=labels)
+    model = build_recogniser(config, labels=labels, weights_follow=True)
     fill_from_run(model, path)
     return model.eval(), config, labels
 

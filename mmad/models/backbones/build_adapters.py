@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+import torch
+
 from mmad.config.backbones.adapters import AdapterSettings
 from mmad.errors import ConfigError
 from mmad.models.backbones.adapters import (
@@ -51,4 +53,6 @@ def add_adapters(backbone: BlockBackbone, settings: AdapterSettings, *, width: i
     Raises: ConfigError if one is asked for in a block that does not exist.
     """
     for block in blocks_with_adapter(settings, depth=len(backbone.blocks)):
-        backbone.blocks[block].adapter = build_adapter(settings, width=width)
+        # On the CPU, also behind blocks whose weights are still to come.
+        with torch.device("cpu"):
+            backbone.blocks[block].adapter = build_adapter(settings, width=width)

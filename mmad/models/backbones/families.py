@@ -1,6 +1,9 @@
 """Registry of backbones: the family of each name in the settings."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
+
+import torch
 
 from mmad.config.backbones.union import BackboneSettings
 from mmad.models.backbones.bn_inception.build import FAMILY as BN_INCEPTION
@@ -34,12 +37,22 @@ BACKBONES: Mapping[str, BackboneFamily] = {
 }
 
 
-def build_backbone(settings: BackboneSettings) -> Backbone:
+def build_backbone(settings: BackboneSettings, *, weights_follow: bool = False) -> Backbone:
     """The backbone with its adapters and random weights, its parameters frozen as the settings say.
+
+    Args:
+        settings: Settings of the backbone.
+        weights_follow: The weights of the settings are loaded next. A large network then has no
+            weights before, only their shapes (torch's meta device), except for its adapters: its
+            memory is needed once, and no time for random numbers.
 
     Raises: ConfigError if an adapter is asked for in a block that does not exist.
     """
     family = BACKBONES[settings.name]
-    backbone = family.build(settings)
+    # What may be missing in the file keeps its random start.
+    is_whole = settings.pretrained is not None and not settings.pretrained_allow
+    empty = weights_follow and is_whole and settings.is_large
+    with torch.device("meta") if empty else nullcontext():
+        backbone = family.build(settings)
     backbone.family = family
     return backbone

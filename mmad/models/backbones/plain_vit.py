@@ -277,6 +277,7 @@ class PlainViT(BlockBackbone):
 
     def _is_fixed(self, table_1SD: Tensor) -> bool:
         """Whether a table is that of sinusoids, or ours made for other images and clips (UMT)."""
+        table_1SD = table_1SD.float()
         _, rows, width = table_1SD.shape
         fixed = [sinusoid_table(rows, width)[None]]
         if width == self.pos_embed.shape[2]:

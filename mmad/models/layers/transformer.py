@@ -13,8 +13,9 @@ def sinusoid_table(num_positions: int, width: int) -> Tensor:
     >>> sinusoid_table(2, 4)[0].tolist()
     [0.0, 1.0, 0.0, 1.0]
     """
-    position = torch.arange(num_positions, dtype=torch.float64)[:, None]
-    channel = torch.arange(width, dtype=torch.float64)[None, :]
+    # Fixed values, which no file has: they are computed even where weights are still to come.
+    position = torch.arange(num_positions, dtype=torch.float64, device="cpu")[:, None]
+    channel = torch.arange(width, dtype=torch.float64, device="cpu")[None, :]
     angle = position / torch.pow(10000.0, 2 * (channel // 2) / width)
     return torch.where(channel % 2 == 0, angle.sin(), angle.cos()).float()
 
