@@ -6,7 +6,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -16,10 +17,12 @@ class Job:
     Attributes:
         title: Its name, for messages.
         steps: What ``python -m`` is called with, one after another: a module, and its arguments.
+        finished: A file that is made once all steps have succeeded.
     """
 
     title: str
     steps: tuple[tuple[str, ...], ...]
+    finished: Path | None = None
 
 
 def train_all(jobs: Sequence[Job], *, at_once: int) -> None:
@@ -39,7 +42,9 @@ def train_all(jobs: Sequence[Job], *, at_once: int) -> None:
                 if process.returncode:
                     failed.append(f"{job.title}: python -m {' '.join(job.steps[0])}")
                 elif len(job.steps) > 1:
-                    running.append(_started(Job(job.title, job.steps[1:])))
+                    running.append(_started(replace(job, steps=job.steps[1:])))
+                elif job.finished is not None:
+                    job.finished.touch()
             if waiting and len(running) < at_once:
                 running.append(_started(waiting.pop(0)))
                 print(f"training {running[-1][0].title}; {len(waiting)} to go", flush=True)

@@ -85,23 +85,27 @@ class Runs:
             for name, column in table.runs():
                 subset = "val" if column == "Val" else "test"
                 needed.setdefault(self._first[name], set()).add(subset)
-        found = [self._job(name, needed[name], processes=processes) for name in needed]
-        return [job for job in found if job.steps]
+        return [
+            self._job(name, subsets, processes=processes)
+            for name, subsets in needed.items()
+            if not self._finished(name).is_file()
+        ]
+
+    def _finished(self, name: str) -> Path:
+        # The predictions of a validation are there long before the end of the training.
+        return self._work / "configs" / f"{name}.finished"
 
     def _job(self, name: str, subsets: set[str], *, processes: int) -> Job:
         folder, path = self.folder(name), self._work / "configs" / f"{name}.yaml"
-        missing = [one for one in sorted(subsets) if not folder.predictions(one, ".csv").is_file()]
-        steps: list[tuple[str, ...]] = []
-        if missing:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(dump_config(self.configs[name]), encoding="utf-8")
-            spread = ("torch.distributed.run", f"--nproc-per-node={processes}", "-m")
-            train = ("mmad", "train", str(path), "--out", str(folder.path))
-            resume = ("--resume",) if folder.last.is_file() else ()
-            steps.append((*(spread if processes > 1 else ()), *train, *resume))
-        if "test" in missing:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(dump_config(self.configs[name]), encoding="utf-8")
+        spread = ("torch.distributed.run", f"--nproc-per-node={processes}", "-m")
+        train = ("mmad", "train", str(path), "--out", str(folder.path))
+        resume = ("--resume",) if folder.last.is_file() else ()
+        steps = [(*(spread if processes > 1 else ()), *train, *resume)]
+        if "test" in subsets:
             steps.append(("mmad", "predict", str(folder.path), "--subset", "test"))
-        return Job(name, tuple(steps))
+        return Job(name, tuple(steps), self._finished(name))
 
 
 def report_of(predictions: Path, lists: Sequence[str]) -> RecognitionReport | None:
@@ -138,11 +142,11 @@ def cells_of(table: Table, runs: Runs) -> list[dict[str, str]]:
 def fused(runs: Runs, work: Path) -> dict[str, str]:
     """The figures of the ensemble that the paper states, with its members and weights."""
     shipped = read_ensemble(f"configs/winner/{ENSEMBLE}.yaml")
-    members = []
-    for member in shipped.members:
-        name = Path(member.predictions).name.removeprefix("winner_")
-        if name in runs.configs:
-            members.append({"predictions": str(runs.folder(name).path), "weight": member.weight})
+    names = [Path(member.predictions).name for member in shipped.members]
+    members = [
+        {"predictions": str(runs.folder(name.removeprefix("winner_")).path), "weight": weight}
+        for name, weight in zip(names, shipped.weights, strict=True)
+    ]
     content = {**shipped.model_dump(), "members": members}
     path, out = work / "configs" / f"{ENSEMBLE}.yaml", work / f"{ENSEMBLE}.npz"
     path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")

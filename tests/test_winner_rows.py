@@ -1,5 +1,6 @@
 """The rows of the winner of 2024: a config for each, the ensemble of all, and the page on them."""
 
+import argparse
 import re
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.winner_rows import TABLES, Row
+from benchmarks.winner_tables import Runs, configs_of
 from mmad.config.ensemble import read_ensemble
 from mmad.config.reading import SHIPPED_CONFIGS, differing_settings, load_any_config
 from mmad.evaluation.clips.scores import write_scores
@@ -111,3 +113,36 @@ def test_the_ensemble_is_that_of_the_paper(tmp_path: Path) -> None:
     for suffix in ("npz", "csv"):
         described = (tmp_path / f"described.{suffix}").read_bytes()
         assert described == (tmp_path / f"hand.{suffix}").read_bytes()
+
+
+@pytest.mark.slow
+def test_finished_rows_are_kept_and_killed_ones_resumed(tmp_path: Path) -> None:
+    data = tmp_path / "elsewhere"
+    arguments = argparse.Namespace(data=data, work=tmp_path, processes=4)
+    runs = Runs(configs_of(arguments), tmp_path)
+    config = runs.configs["table2_row04_videomae_b_frame"]
+    assert config.data.train == [f"{data}/annotations/train_list_videos.txt"]
+    # 24 clips on each of 8 GPUs are two times 24 on each of 4.
+    assert (config.training.batch_videos, config.training.accumulate) == (8 * 24, 8 // 4)
+    jobs = runs.jobs(processes=4)
+    assert {job.title for job in jobs} == runs.configs.keys()
+    finished, killed = jobs[:2]
+    assert finished.finished is not None
+    finished.finished.touch()
+    last = runs.folder(killed.title).last
+    last.parent.mkdir(parents=True)
+    last.touch()
+    left = runs.jobs(processes=4)
+    assert [job.title for job in left] == [job.title for job in jobs[1:]]
+    assert [job.title for job in left if "--resume" in job.steps[0]] == [killed.title]
+
+
+@pytest.mark.slow
+def test_rows_that_differ_in_their_start_alone_have_one_stand_in(tmp_path: Path) -> None:
+    arguments = argparse.Namespace(data=None, work=tmp_path, epochs=1)
+    runs = Runs(configs_of(arguments), tmp_path)
+    shared = {"table4_row03_k710": "table4_row02_uniform"}
+    shared["table3_row02_video_swin_t_k400"] = "table3_row01_video_swin_t_imagenet"
+    for name, other in shared.items():
+        assert runs.folder(name) == runs.folder(other)
+    assert runs.folder("section42_f1") != runs.folder("section42_arcface")
