@@ -102,6 +102,7 @@ COVERED = {
     "evaluation/symmetric_matching.py": "evaluation/test_agreement.py",
     "evaluation/consensus.py": "evaluation/test_agreement.py",
     "evaluation/ensemble_files.py": "cli/test_ensemble.py",
+    "cli/figures/_predictions.py": "cli/figures/test_emotions.py",
     "evaluation/examples.py": "evaluation/clips/test_judged.py",
     "evaluation/beyond_detad.py": "evaluation/test_error_analysis.py",
     "evaluation/level_fusion.py": "models/recognisers/test_auxiliary_heads.py",

@@ -92,7 +92,7 @@ def guess_task(path: str | Path) -> str:
     header = text.partition("\n")[0].strip()
     names = re.split(r"[,;\t|]", header)
     if {"emotion", "emotion_0"} & set(names):
-        raise PredictionError(f"{path}: predictions of emotions, which only mmad eval reads")
+        raise PredictionError(f"{path}: predictions of emotions; mmad eval scores them")
     if "video_id" in names:
         return "detection"
     if "vid" in names or ACTION_COLUMNS[0] in names:

@@ -12,5 +12,7 @@ OUTCOME_COLOURS = ("#228833", "#66ccee", "#aa3377", "#ccbb44", "#ee6677", "#bbbb
 # One for each recogniser of a figure; they differ in lightness too, for print without colour.
 RECOGNISER_COLOURS = ("#004488", "#dd9911")
 
-# One for each subset of a data set, from dark to light, distinguishable without colour.
+# One for each subset of a data set, or model of emotions, from dark to light, distinguishable
+# without colour.
 SUBSET_COLOURS = ("#004488", "#bb5566", "#ddaa33", "#999999")
+MODEL_COLOURS = SUBSET_COLOURS

@@ -8,7 +8,7 @@ import typer
 
 from mmad.annotations.elan_reader import ElanChoice
 from mmad.annotations.validation import OutOfVideo
-from mmad.cli._inputs import Judged, data_of_run, is_recognition, newest_predictions, read_judged
+from mmad.cli._inputs import Judged, data_of_run, read_judged
 from mmad.cli._labels import label_choice
 from mmad.cli._options import (
     AnnotationsOption,
@@ -22,6 +22,7 @@ from mmad.cli._options import (
     TiouOption,
     levels_of,
 )
+from mmad.cli.figures._predictions import prediction_files
 from mmad.cli.figures._writing import (
     CsvOption,
     OutOption,
@@ -201,15 +202,10 @@ def _judge(
 ) -> tuple[Path, Judged]:
     """The file of predictions, and its content with the annotations.
 
-    Raises: PredictionError if there is none, or it is of a recogniser.
+    Raises: PredictionError if there is none, or it is not of a detector.
     """
-    if predictions is None:
-        raise PredictionError(
-            f"{kind} shows predictions; pass a run folder of a detector, or its predictions"
-        )
-    path = newest_predictions(predictions, subset=subset) if predictions.is_dir() else predictions
-    if path.is_file() and is_recognition(path):
-        raise PredictionError(f"{path}: predictions of a recogniser; {kind} is of a detector's")
+    given = None if predictions is None else [predictions]
+    (path,) = prediction_files(given, kind=kind, of="detections", subset=subset)
     judged = read_judged(
         [path],
         annotations,

@@ -9,10 +9,10 @@ import typer
 from mmad.annotations.emotions.lists import read_emotion_lists
 from mmad.annotations.emotions.statistics import describe_emotions
 from mmad.cli._emotion_scores import EmotionOptions, read_emotion_models
-from mmad.cli._inputs import newest_predictions
 from mmad.cli._labels import labels_of_lists
 from mmad.cli._options import AnnotationsOption, LabelsOption, RunSubsetOption
 from mmad.cli.data._options import kind_of
+from mmad.cli.figures._predictions import prediction_files
 from mmad.cli.figures._writing import (
     CsvOption,
     OutOption,
@@ -23,7 +23,7 @@ from mmad.cli.figures._writing import (
 )
 from mmad.errors import AnnotationError, PredictionError, VideoError
 from mmad.evaluation.emotions.metrics import choose_videos, predicted_videos
-from mmad.evaluation.emotions.predictions import is_emotion_file
+from mmad.report.colours import MODEL_COLOURS
 from mmad.structures import EmotionRecord
 from mmad.video.find import find_videos
 
@@ -58,7 +58,9 @@ def emotions(
     labels: LabelsOption = None,
 ) -> None:
     """Draw the probabilities of the emotions of videos, and their actions (MA-52, Figs. 8, 9)."""
-    files = _files(models, subset=subset)
+    files = prediction_files(models, kind="emotions", of="emotions", subset=subset)
+    if len(files) > len(MODEL_COLOURS):
+        raise PredictionError(f"expected at most {len(MODEL_COLOURS)} models, found {len(files)}")
     options = EmotionOptions(annotations, subset, labels, only_predicted=True, details=False)
     read = read_emotion_models(files, options)
     found = read.each(predicted_videos)
@@ -74,31 +76,6 @@ def emotions(
         width_inches=inches_of(width),
     )
     write_drawn(drawn, out=out, csv=csv)
-
-
-def _files(models: Sequence[Path] | None, *, subset: str | None) -> list[Path]:
-    """The files of predictions.
-
-    Raises: PredictionError if there are none or too many, or one is not of emotions.
-    """
-    if not models:
-        raise PredictionError(
-            "emotions shows predictions; pass run folders or predictions of models of emotions"
-        )
-    from mmad.report.emotion_figures.histograms import MOST_MODELS
-
-    if len(models) > MOST_MODELS:
-        raise PredictionError(f"expected at most {MOST_MODELS} models, found {len(models)}")
-    files = [newest_predictions(one, subset=subset) if one.is_dir() else one for one in models]
-    for path in files:
-        if not path.is_file():
-            raise PredictionError(f"{path}: there is no such file of predictions")
-        if not is_emotion_file(path):
-            raise PredictionError(
-                f"{path}: holds no predictions of emotions; expected the columns video_id and "
-                "emotion, or emotion_0 to emotion_4"
-            )
-    return files
 
 
 def _places(videos: Sequence[EmotionRecord], names: Sequence[str] | None) -> list[int]:

@@ -6,11 +6,12 @@ from typing import Annotated, Literal
 
 import typer
 
-from mmad.cli._inputs import is_recognition, newest_predictions, subset_of
+from mmad.cli._inputs import subset_of
 from mmad.cli._labels import common_labels_of_clips
 from mmad.cli._options import AnnotationsOption, DeviceOption, LabelsOption, RunSubsetOption
 from mmad.cli._recogniser import JudgedRecognisers, judge_recognisers
 from mmad.cli._scores import RecognitionOptions, sweep_of
+from mmad.cli.figures._predictions import prediction_files
 from mmad.cli.figures._writing import (
     CsvOption,
     OutOption,
@@ -127,7 +128,7 @@ def coefficients(
     labels: LabelsOption = None,
 ) -> None:
     """Draw the accuracy over the weight of local features, the mean of folds (MLFE, Fig. 5)."""
-    files = _files(runs, kind="coefficients", subset=subset)
+    files = prediction_files(runs, kind="coefficients", of="clips", subset=subset)
     options = RecognitionOptions(annotations, subset, labels, "per_class", False)
     sweep = sweep_of(files, options, labels=common_labels_of_clips(files, labels))
     from mmad.report.recogniser_figures.coefficients import draw_coefficients
@@ -167,7 +168,7 @@ def _judge(
     labels: str | None,
     needs_features: bool = False,
 ) -> JudgedRecognisers:
-    files = _files(runs, kind=kind, subset=subset)
+    files = prediction_files(runs, kind=kind, of="clips", subset=subset)
     if len(files) > 2:
         raise PredictionError(f"expected one recogniser or two, found {len(files)}")
     return judge_recognisers(
@@ -177,19 +178,3 @@ def _judge(
         labels=labels,
         needs_features=needs_features,
     )
-
-
-def _files(runs: Sequence[Path] | None, *, kind: str, subset: str | None) -> list[Path]:
-    """The files of predictions.
-
-    Raises: PredictionError if there is none, or one is of a detector.
-    """
-    if not runs:
-        raise PredictionError(
-            f"{kind} shows predictions; pass a run folder of a recogniser, or its predictions"
-        )
-    files = [newest_predictions(run, subset=subset) if run.is_dir() else run for run in runs]
-    for path in files:
-        if path.is_file() and not is_recognition(path):
-            raise PredictionError(f"{path}: predictions of a detector; {kind} is of a recogniser's")
-    return files

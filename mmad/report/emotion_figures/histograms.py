@@ -22,11 +22,10 @@ from mmad.report.axes import (
     text_inches,
 )
 from mmad.report.blocks import FilmStrip, draw_strip, strip_inches
-from mmad.report.colours import SUBSET_COLOURS
+from mmad.report.colours import MODEL_COLOURS
 from mmad.report.figures import Cell, Drawn
 from mmad.wording import rounded
 
-MOST_MODELS = len(SUBSET_COLOURS)
 _SHADE, _GREY = "#dddddd", "#777777"
 _LEFT_INCHES, _RIGHT_INCHES, _BETWEEN_INCHES = 0.38, 0.06, 0.15
 _BARS_INCHES, _NAMES_INCHES, _TITLE_INCHES = 0.75, 0.14, 0.19
@@ -59,7 +58,7 @@ def draw_emotions(
     """A block for each video: frames, a bar of each emotion and model, and the actions.
 
     Args:
-        models: What each model predicts for the same videos, at most `MOST_MODELS`.
+        models: What each model predicts for the same videos, as many as `MODEL_COLOURS` at most.
         strips: Frames of each video with their times, or none.
         labels: Names of the actions.
         width_inches: Width of the figure.
@@ -72,7 +71,7 @@ def draw_emotions(
         lines = [line for one in paragraphs for line in _lines(one, layout.text_inches)]
         blocks.append((predicted, strip, lines))
     heights = [layout.height(strip, len(lines)) for _, strip, lines in blocks]
-    colours = dict(zip(models, SUBSET_COLOURS, strict=False)) | {"annotated": _SHADE}
+    colours = dict(zip(models, MODEL_COLOURS, strict=False)) | {"annotated": _SHADE}
     legend = legend_inches(list(colours), inches=width_inches - _EDGE_INCHES)
     top = sum(heights)
     figure = Figure(figsize=(width_inches, legend + top))
@@ -128,7 +127,7 @@ def _paragraphs(predicted: dict[str, PredictedVideo], labels: LabelMap) -> list[
     annotated = set(first.video.actions)
     actions = _listed(sorted(annotated), labels, right=annotated) or [_Word("none")]
     found = [[_Word("annotated:", weight="bold"), *actions]]
-    for one, colour in zip(predicted.values(), SUBSET_COLOURS, strict=False):
+    for one, colour in zip(predicted.values(), MODEL_COLOURS, strict=False):
         sign = "✓" if one.emotion == one.video.emotion else "✗"
         score = rounded(float(one.emotion_scores[one.emotion]))
         end = ":" if one.action_scores else ""
@@ -212,7 +211,7 @@ def _draw_bars(axis: Axes, predicted: Sequence[PredictedVideo]) -> None:
     truth = predicted[0].video.emotion or 0
     axis.axvspan(truth - 0.5, truth + 0.5, color=_SHADE, lw=0, zorder=0)
     places, width = np.arange(len(EMOTIONS)), 0.84 / len(predicted)
-    for number, (one, colour) in enumerate(zip(predicted, SUBSET_COLOURS, strict=False)):
+    for number, (one, colour) in enumerate(zip(predicted, MODEL_COLOURS, strict=False)):
         offset = (number - (len(predicted) - 1) / 2) * width
         axis.bar(places + offset, one.emotion_scores, width, color=colour, lw=0)
     axis.set(xlim=(-0.6, len(EMOTIONS) - 0.4), ylim=(0, 1), yticks=(0, 0.5, 1))

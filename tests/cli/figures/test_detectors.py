@@ -67,11 +67,11 @@ def test_what_cannot_be_drawn_is_told(files: tuple[object, ...], tmp_path: Path)
     with pytest.raises(PredictionError, match="false-positives shows predictions; pass a run"):
         figures("false-positives", *out)
     recogniser = make_recogniser(tmp_path / "run", details=False)
-    with pytest.raises(PredictionError, match="a recogniser; detections is of a detector's"):
+    with pytest.raises(PredictionError, match="of a recogniser; detections shows those of a det"):
         figures("detections", recogniser, *out)
     with pytest.raises(PredictionError, match="--video x: is none of 2 annotated videos"):
         figures("detections", *files, "--video", "x", *out)
     with pytest.raises(PredictionError, match="there is no video val0000 in it"):
         figures("detections", *files, "--videos", tmp_path, *out)
-    with pytest.raises(PredictionError, match="there is no such file of predictions"):
+    with pytest.raises(PredictionError, match="there is no such run or file of pred"):
         figures("sensitivity", tmp_path / "none.csv", *out)

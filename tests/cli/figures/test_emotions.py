@@ -137,12 +137,12 @@ def test_all_text_is_inside(width: float, tmp_path: Path) -> None:
 def test_what_cannot_be_drawn_is_told(files: tuple[object, ...], tmp_path: Path) -> None:
     out = ("--out", tmp_path / "f.svg")
     face, full, *annotations = files
-    with pytest.raises(PredictionError, match="emotions shows predictions; pass run folders"):
+    with pytest.raises(PredictionError, match="emotions shows predictions; pass a run folder"):
         figures("emotions", *out)
-    with pytest.raises(PredictionError, match="there is no such file of predictions"):
+    with pytest.raises(PredictionError, match="there is no such run or file of pred"):
         figures("emotions", tmp_path / "none.csv", *annotations, *out)
     clips = put(tmp_path, "clips.csv", "vid,action_top_1\na.mp4,3\n")
-    with pytest.raises(PredictionError, match=r"clips\.csv: holds no predictions of emotions"):
+    with pytest.raises(PredictionError, match=r"clips\.csv: holds predictions of a recogniser"):
         figures("emotions", clips, *annotations, *out)
     with pytest.raises(PredictionError, match="expected at most 4 models, found 5"):
         figures("emotions", *[face] * 5, *annotations, *out)

@@ -76,6 +76,8 @@ def test_what_cannot_be_drawn_is_told(tmp_path: Path) -> None:
         figures("probabilities", one, "--clip", "z", *out)
     detections = tmp_path / "detections.csv"
     detections.write_text(",video_id,t_start,t_end,class,score\n0,val0000,0,10,9,0.5\n")
-    with pytest.raises(PredictionError, match="of a detector; confusion is of a recogniser's"):
+    with pytest.raises(
+        PredictionError, match="of a detector; confusion shows those of a recogniser"
+    ):
         figures("confusion", detections, *out)
     assert not (tmp_path / "f.pdf").exists()

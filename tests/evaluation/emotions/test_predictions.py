@@ -127,4 +127,4 @@ def test_the_command_and_what_does_not_fit(tmp_path: Path) -> None:
     said = run_mmad(["eval", path], code=2).stderr
     assert "pass --annotations FILE" in said
     said = run_mmad(["submit", path, "--out", tmp_path / "a.zip"], code=2).stderr
-    assert "a.csv: predictions of emotions, which only mmad eval reads" in said
+    assert "a.csv: predictions of emotions; mmad eval scores them" in said
