@@ -28,15 +28,22 @@ from mmad.video.flow import flow_videos
 from support.synthetic_data import tiny_clip_config
 
 OWN = {"mean": [10.0, 20.0, 30.0], "std": [2.0, 4.0, 5.0]}
+NUM_CLIPS = 2
 NETWORK = {"size": {"width": 16, "depth": 2, "num_heads": 2}, "position_image_size": 32}
 
 
 @pytest.fixture(scope="module")
 def flow(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Optical flow of all clips as colours; do not change it."""
+    """Optical flow of the first clips of the lists as colours; do not change it."""
     out = tmp_path_factory.mktemp("flow") / "colours"
-    flow_videos(list(find_videos(videos / "clips").values()), out, max_pixels=0.5)
+    lists = [(videos / "annotations" / f"ma52_{name}.txt").open() for name in ("train", "val")]
+    names = [line.split()[0] for one in lists for line in list(one)[:NUM_CLIPS]]
+    flow_videos([videos / "clips" / name for name in names], out, max_pixels=0.5)
     return out
+
+
+def config_of(videos: Path, **changes: object) -> RecognitionConfig:
+    return tiny_clip_config(videos, data__max_clips=NUM_CLIPS, **changes)
 
 
 def first(config: RecognitionConfig) -> tuple[Sample, ...]:
@@ -57,13 +64,13 @@ def normalises(sample: Sample, statistics: dict) -> bool:
 
 def test_flow_alone_is_not_jittered_and_has_its_own_statistics(videos: Path, flow: Path) -> None:
     place = {"data__flow": str(flow), "data__flow_only": True}
-    (own,) = first(tiny_clip_config(videos, data__flow_statistics=OWN, **place))
+    (own,) = first(config_of(videos, data__flow_statistics=OWN, **place))
     assert own.frames.shape == (16, 32, 32, 3)
     assert normalises(own, OWN)
-    (usual,) = first(tiny_clip_config(videos, backbone__statistics="flow_colours", **place))
+    (usual,) = first(config_of(videos, backbone__statistics="flow_colours", **place))
     released = STATISTICS["flow_colours"]
     assert normalises(usual, {"mean": released.mean, "std": released.std})
-    config = tiny_clip_config(videos, data__flow_statistics=OWN, data__val_clips=1, **place)
+    config = config_of(videos, data__flow_statistics=OWN, data__val_clips=1, **place)
     clips = read_clips(config, "val", labels=MA52)
     found = EvaluationClips(clips, config.data.views("val"), backbone=config.backbone)[0]
     assert isinstance(found, Sample)
@@ -76,7 +83,7 @@ def test_flow_alone_is_mirrored_with_its_directions(videos: Path, flow: Path) ->
     for flip in (0.0, 1.0):
         look = {"flip": flip, "crop_area": [1.0, 1.0], "crop_aspect": [1.0, 1.0], "erase": 1.0}
         changes = {"data__flow": str(flow), "data__flow_only": True, "data__short_side": 32}
-        (sample,) = first(tiny_clip_config(videos, data__augmentation=look, **changes))
+        (sample,) = first(config_of(videos, data__augmentation=look, **changes))
         found.append(sample.frames.astype(int))
     plain, back = found[0], found[1][:, :, ::-1]
     assert plain.max() > 100
@@ -94,7 +101,7 @@ def test_streams_are_mirrored_together_or_not_at_all(
     for flip in (0.0, 1.0):
         look = {"flip": flip, "crop_area": [1.0, 1.0], "crop_aspect": [1.0, 1.0], "erase": 0.0}
         changes = {"data__flow": str(flow), "data__mirror_flow": mirrors, "data__short_side": 32}
-        found.append(first(tiny_clip_config(videos, data__augmentation=look, **changes)))
+        found.append(first(config_of(videos, data__augmentation=look, **changes)))
     (images, colours), (other_images, other_colours) = found
     order = -1 if mirrors else 1
     assert (other_images.frames[:, :, ::order] == images.frames).all()
@@ -104,11 +111,11 @@ def test_streams_are_mirrored_together_or_not_at_all(
 
 def test_the_second_stream_has_its_own_statistics(videos: Path, flow: Path) -> None:
     changes = {"data__flow": str(flow), "data__augmentation": None}
-    images, colours = first(tiny_clip_config(videos, data__flow_statistics=OWN, **changes))
+    images, colours = first(config_of(videos, data__flow_statistics=OWN, **changes))
     imagenet = STATISTICS["imagenet"]._asdict()
     assert normalises(images, imagenet)
     assert normalises(colours, OWN)
-    assert normalises(first(tiny_clip_config(videos, **changes))[1], imagenet)
+    assert normalises(first(config_of(videos, **changes))[1], imagenet)
 
 
 @pytest.mark.parametrize("weights", ["shared", "separate"])
@@ -155,10 +162,9 @@ def test_each_stream_starts_from_its_own_weights(
         torch.manual_seed(seed)
         starts[stream] = build_backbone(VideoMAESettings(**NETWORK)).state_dict()
         save_tensors(tmp_path / f"{stream}.safetensors", starts[stream])
-    config = tiny_clip_config(
+    config = config_of(
         videos,
         data__flow=str(flow),
-        data__max_clips=8,
         backbone__pretrained=str(tmp_path / "backbone.safetensors"),
         backbone__pretrained_allow=["blocks.*.adapter.*"],
         heads__flow_weights="separate",
@@ -176,9 +182,7 @@ def test_each_stream_starts_from_its_own_weights(
 @pytest.mark.slow
 def test_a_run_on_colours_alone(videos: Path, flow: Path, tmp_path: Path) -> None:
     place = {"data__flow": str(flow), "data__flow_statistics": OWN}
-    config = tiny_clip_config(
-        videos, data__flow_only=True, training__epochs=1, data__max_clips=8, **place
-    )
+    config = config_of(videos, data__flow_only=True, training__epochs=1, **place)
     folder = train_run(config, out=tmp_path / "run", quiet=True)
     model, found, _ = load_recogniser(folder.path)
     assert model.num_streams == 1
@@ -225,13 +229,13 @@ def test_a_run_on_colours_alone(videos: Path, flow: Path, tmp_path: Path) -> Non
 )
 def test_settings_of_flow_that_do_not_fit(videos: Path, changes: dict, message: str) -> None:
     with pytest.raises((ConfigError, ValidationError), match=message):
-        tiny_clip_config(videos, **changes)
+        config_of(videos, **changes)
 
 
 def test_flow_of_numbers_is_refused(videos: Path, flow: Path, tmp_path: Path) -> None:
-    clips = list(find_videos(videos / "clips").values())[:1]
-    flow_videos(clips, tmp_path / "xy", code="xy")
-    config = tiny_clip_config(videos, data__flow=str(tmp_path / "xy"), data__flow_only=True)
+    clip = next(path for path in find_videos(videos / "clips").values() if "val" in path.name)
+    flow_videos([clip], tmp_path / "xy", code="xy")
+    config = config_of(videos, data__flow=str(tmp_path / "xy"), data__flow_only=True)
     for name in (flow / path.name for path in flow.glob("*.mp4")):
         target = tmp_path / "xy" / name.name
         if not target.exists():

@@ -38,6 +38,7 @@ def run(*arguments: object) -> str:
     return result.output
 
 
+@pytest.mark.slow
 def test_crops_are_around_all_persons_found(tmp_path: Path) -> None:
     model, folder, out = write_yolox(tmp_path / "m.onnx"), tmp_path / "videos", tmp_path / "out"
     folder.mkdir()
