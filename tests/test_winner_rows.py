@@ -94,6 +94,11 @@ def test_rows_differ_in_what_the_tables_vary(first: str, second: str, expected: 
     assert differing(first, second) == expected
 
 
+def test_the_code_of_the_paper_is_a_preset() -> None:
+    config = load_any_config(FOLDER / f"{FRAME}.yaml", overrides=["compat=released"])
+    assert (config.heads.frame_classifier, config.heads.gate) == ("linear", "replace")
+
+
 def test_the_ensemble_is_that_of_the_paper(tmp_path: Path) -> None:
     shipped = read_ensemble(FOLDER / "ensemble.yaml")
     rows = TABLES[0].rows
