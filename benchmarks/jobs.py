@@ -31,7 +31,7 @@ def train_all(jobs: Sequence[Job], *, at_once: int) -> None:
     Raises: SystemExit, once all others are done, if a job failed.
     """
     # Without this, SIGTERM would end this process alone.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped; the same command resumes"))
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped; the same command resumes"))
     waiting = list(jobs)
     running: list[tuple[Job, subprocess.Popen[bytes]]] = []
     failed: list[str] = []
@@ -53,6 +53,7 @@ def train_all(jobs: Sequence[Job], *, at_once: int) -> None:
     finally:
         for _, process in running:
             process.terminate()
+        signal.signal(signal.SIGTERM, before)
     if failed:
         raise SystemExit("these failed:\n" + "\n".join(failed))
 
