@@ -98,9 +98,10 @@ class Recogniser(nn.Module):
         clips_NFHWC: Tensor,
         colours_V34: Tensor,
         clips_per_window: Sequence[int],
+        mix: Mix | None = None,
     ) -> ClipTokens:
         """Tokens of the backbone; to adapters, each view is a separate video."""
-        streams = self._streams(clips_NFHWC, colours_V34, clips_per_window, None)
+        streams = self._streams(clips_NFHWC, colours_V34, clips_per_window, mix)
         return join_streams(streams, concatenate=self.concatenate)
 
     def _streams(
