@@ -1,6 +1,6 @@
 """Memory and time of a training step against the depth of reversible networks.
 
-    python -m benchmarks.reversible_memory [--repeats 3] [--frames 32] [--side 112]
+    python -m benchmarks.reversible_memory [--repeats 3] [--frames 16] [--side 64]
 
 Each network is measured three times: with all activations kept, with the inputs of branches kept
 (activation checkpointing), and with what Re2TAL does, everything recomputed from the output of a
@@ -128,8 +128,8 @@ def table_lines(rows: Sequence[dict[str, Any]], *, note: str) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--frames", type=int, default=32)
-    parser.add_argument("--side", type=int, default=112)
+    parser.add_argument("--frames", type=int, default=16)
+    parser.add_argument("--side", type=int, default=64)
     arguments = parser.parse_args()
     assert set(KINDS) == set(get_args(Activations))
     torch.set_num_threads(1)

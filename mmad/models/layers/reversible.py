@@ -53,6 +53,8 @@ def couple(x: Tensor, branches: Sequence[Branch], *, activations: Activations) -
     """
     trained = any(branch.parameters() for branch in branches)
     differentiated = torch.is_grad_enabled() and (x.requires_grad or trained)
+    if torch.jit.is_tracing():  # for operations that are to be counted: all are seen
+        activations = "kept"
     u = v = x.to(torch.promote_types(x.dtype, torch.float32))
     if not differentiated or activations == "kept":
         for branch in branches:

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.reversible_memory import bytes_kept
+from mmad.engine.profile.counting import count_operations
 from mmad.models.layers import batch_norm, reversible
 from mmad.models.layers.reversible import Activations, Branch, couple
 from support.coupled import Branches, clips
@@ -162,6 +163,15 @@ def test_parameters_that_are_not_trained_get_no_gradient() -> None:
     assert all(parameter.grad is None for parameter in frozen)
     trained = [p for p in network.parameters() if p.requires_grad]
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in trained)
+
+
+def test_operations_are_counted_once() -> None:
+    network, found = Branches(), []
+    for way in WAYS:
+        network.activations = way
+        found.append(count_operations(network, lambda: network(clips())))
+    assert sum(found[0].backward.values()) > sum(found[0].forward.values()) > 0
+    assert found[0] == found[1] == found[2]
 
 
 def test_without_a_backward_pass_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
