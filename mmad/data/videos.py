@@ -34,9 +34,22 @@ from mmad.video.sampling import sample_frames
 
 
 def choose_frames(
-    positions: NDArray[np.int64], settings: FrameSettings
+    positions: NDArray[np.int64], settings: FrameSettings, *, path: Path
 ) -> tuple[NDArray[np.int64], float]:
-    """The frames of a video that are used, and how many of ``positions`` each stands for."""
+    """The frames of a video that are used, and how many of ``positions`` each stands for.
+
+    Args:
+        positions: The frames at the rate of the model.
+        settings: Which of them are used.
+        path: The video, for messages.
+
+    Raises: VideoError if the stride is as long as the video.
+    """
+    if 1 < len(positions) <= settings.frame_stride:
+        raise VideoError(
+            f"{path}: data.frame_stride {settings.frame_stride} would leave one of its "
+            f"{len(positions)} frames, which shows no action; set it below {len(positions)}"
+        )
     if settings.sampling == "whole":
         count = settings.window_frames
         return positions[spread_frames(len(positions), count=count)], len(positions) / count
@@ -126,7 +139,7 @@ class TrainingVideos(Dataset):
         path = path_of(record)
         self._source.found(path)
         sampled = sample_frames(index_video(path), fps=self._fps, tolerance=settings.fps_tolerance)
-        frames, stride = choose_frames(sampled.positions, settings)
+        frames, stride = choose_frames(sampled.positions, settings, path=path)
         annotations = record.annotations
         if settings.truncate_annotations:
             annotations = truncate_to_frames(
@@ -246,7 +259,7 @@ class WindowStream(IterableDataset):
         path = path_of(record)
         self._source.found(path)
         sampled = sample_frames(index_video(path), fps=self._fps, tolerance=settings.fps_tolerance)
-        frames, stride = choose_frames(sampled.positions, settings)
+        frames, stride = choose_frames(sampled.positions, settings, path=path)
         windows = sliding_windows(
             len(frames),
             window_frames=settings.window_frames,

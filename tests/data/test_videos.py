@@ -12,13 +12,14 @@ from mmad.data.samples import FailedVideo, Sample
 from mmad.data.videos import TrainingVideos, WindowStream, choose_frames, make_grid
 from mmad.data.windows import Window, sliding_windows
 from mmad.engine.detection import read_data, records_of
-from mmad.errors import ConfigError
+from mmad.errors import ConfigError, VideoError
 from support.synthetic_data import tiny_config
 
 
 def test_a_published_window_loses_frames_and_ours_does_not() -> None:
     positions = np.arange(4000)
-    frames, stride = choose_frames(positions, _settings(frame_stride=4, window_frames=768))
+    settings = _settings(frame_stride=4, window_frames=768)
+    frames, stride = choose_frames(positions, settings, path=Path("a.mp4"))
     assert stride == 4
     theirs = sliding_windows(len(frames), window_frames=768, overlap=0.25, keep_tail=False)
     assert [(frames[w.start], frames[w.stop - 1]) for w in theirs] == [(0, 3068)]
@@ -26,12 +27,22 @@ def test_a_published_window_loses_frames_and_ours_does_not() -> None:
     assert frames[ours[-1].stop - 1] == 3996
 
 
+def test_a_stride_as_long_as_the_video_is_an_error() -> None:
+    settings, path = _settings(frame_stride=40), Path("a.mp4")
+    assert choose_frames(np.arange(41), settings, path=path)[0].tolist() == [0, 40]
+    assert choose_frames(np.arange(1), settings, path=path)[0].tolist() == [0]
+    message = r"a\.mp4: data.frame_stride 40 would leave one of its 40 frames.* set it below 40"
+    with pytest.raises(VideoError, match=message):
+        choose_frames(np.arange(40), settings, path=path)
+
+
 def _settings(**changes: object):  # type: ignore[no-untyped-def]
     return tiny_config(Path("nowhere"), **{f"data__{k}": v for k, v in changes.items()}).data
 
 
 def test_the_grid_of_a_resized_video_spans_it() -> None:
-    frames, stride = choose_frames(np.arange(1000), _settings(sampling="whole", window_frames=768))
+    settings = _settings(sampling="whole", window_frames=768)
+    frames, stride = choose_frames(np.arange(1000), settings, path=Path("a.mp4"))
     grid = make_grid(
         fps=25.0,
         frame_stride=stride,

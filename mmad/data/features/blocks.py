@@ -166,7 +166,7 @@ class FeatureBlocks(IterableDataset):
         index = index_video(path)
         self._source.found(path)
         sampled = sample_frames(index, fps=self._settings.fps, tolerance=data.fps_tolerance)
-        frames, frame_stride = choose_frames(sampled.positions, data)
+        frames, frame_stride = choose_frames(sampled.positions, data, path=path)
         grid = layout.grid(frame_stride=frame_stride, fps=sampled.fps)
         num_clips = layout.num_clips(len(frames))
         num_rows = num_steps = num_clips * layout.rows_per_clip

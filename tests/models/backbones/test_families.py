@@ -141,6 +141,20 @@ def test_a_frozen_backbone_stays_as_it_is(name: str) -> None:
         assert torch.equal(value, before[key]), key
 
 
+@pytest.mark.parametrize("name", KINDS)
+def test_a_trained_backbone_learns_in_all_its_parameters(name: str) -> None:
+    """From the features of a detector or the vectors of a recogniser, in mixed precision."""
+    backbone, side = made(name, freeze=False)
+    images, videos = clips(backbone.train(), 1, side, side), torch.arange(1)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        tokens = backbone(images, videos)
+        features = (backbone.pool_steps(tokens), backbone.pool_clips(tokens))
+    sum(feature.float().square().sum() for feature in features).backward()
+    for key, parameter in backbone.named_parameters():
+        assert parameter.grad is not None, key
+        assert parameter.grad.isfinite().all(), key
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_its_own_weights_come_back_and_those_of_others_do_not(name: str) -> None:
     source, _ = made(name)
