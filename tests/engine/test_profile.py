@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mmad.config.base import changed
+from mmad.config.emotion import EmotionConfig
 from mmad.config.reading import SHIPPED_CONFIGS, load_any_config, name_of_config
 from mmad.config.run import AnyConfig, DetectionRun, FeatureRun
 from mmad.engine.distributed import Processes
@@ -153,6 +154,8 @@ def tiny(config: AnyConfig) -> AnyConfig:
         few = {"num_branch": 1, "num_stem": 1, "regression_ranges": [(0, 4), (4, 1e4)]}
         known = {key: few[key] for key in few.keys() & type(config.detector).model_fields.keys()}
         update["detector"] = changed(config.detector.tiny(), **known)
+    elif isinstance(config, EmotionConfig):
+        update["network"] = config.network.tiny()
     else:
         update["heads"] = config.heads.tiny()
     return changed(config, **update)
@@ -180,6 +183,8 @@ def parts_of(config: AnyConfig) -> set[tuple[object, ...]]:
     parts: set[tuple[object, ...]] = {("backbone", config.backbone.name, *own)}
     if isinstance(config, DetectionRun):
         return parts
+    if isinstance(config, EmotionConfig):
+        return {*parts, ("branches", config.network.branches)}
     return {*parts, ("heads", config.heads.name)}
 
 
@@ -198,8 +203,9 @@ def one_for_each_part() -> list[Path]:
 def test_every_operation_of_a_forward_pass_is_known(path: Path, tmp_path: Path) -> None:
     work = workload(path, tmp_path)
     model = work.experiment.model.eval()
+    arguments = work.arguments(work.experiment.task.prepare(work.batch, CPU))
     with torch.no_grad():
-        found = count_operations(model, lambda: model(*work.arguments(work.batch)))
+        found = count_operations(model, lambda: model(*arguments))
     assert found.unknown == {}
     assert sum(found.forward.values()) == found.by_module[""] > 0
     assert ("scan" in found.forward) == ("videomamba" in path.stem)
@@ -207,7 +213,7 @@ def test_every_operation_of_a_forward_pass_is_known(path: Path, tmp_path: Path) 
 
 def test_every_config_has_an_input(tmp_path: Path) -> None:
     units = {name_of_config(path): workload(path, tmp_path) for path in CONFIGS}
-    assert {work.unit for work in units.values()} == {"clip", "window", "second of video"}
+    assert {work.unit for work in units.values()} == {"clip", "video", "window", "second of video"}
     assert all(work.units > 0 for work in units.values())
     assert units["features_actionformer"].text == "1 window of 16 steps of 16 channels, 52 classes"
     assert units["recognition_own_labels"].assumed == (
@@ -244,8 +250,9 @@ def test_tsm_has_the_size_of_the_mlfe_paper(tmp_path: Path) -> None:
     size = InputSize(classes=400)
     work = make_workload(config, size, processes=Processes(0, 1, CPU), folder=RunFolder(tmp_path))
     model = work.experiment.model.eval()
+    arguments = work.arguments(work.experiment.task.prepare(work.batch, CPU))
     with torch.no_grad():
-        found = count_operations(model, lambda: model(*work.arguments(work.batch)))
+        found = count_operations(model, lambda: model(*arguments))
     rows = {row.name: row for row in module_costs(model, found.by_module)}
     assert rows[""].parameters == 23_508_032 + 400 * (2048 + 1)
     assert round(rows[""].parameters / 1e6, 1) == 24.3
