@@ -11,6 +11,7 @@ and winner_tables.md, and of synthetic clips the tables in docs/winner.md, betwe
 """
 
 import argparse
+import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -205,6 +206,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=1, help="GPUs of a run, with --data")
     arguments = parser.parse_args()
     if arguments.data is None:
+        os.environ["OMP_NUM_THREADS"] = "1"  # of a run; several wait for each other
         make_data(arguments.work / "data")
     runs = Runs(configs_of(arguments), arguments.work)
     at_once = arguments.jobs or (2 if arguments.data is None else 1)
