@@ -275,7 +275,8 @@ def prepare_recognition(
     for path, clips in (("train", training), ("val", validation)):
         if any(clip.label is None for clip in clips):
             raise AnnotationError(f"data.{path}: a list without labels; expected 'name.mp4 label'")
-    _tell_of_clips_in_both(training, validation)
+    if processes.is_main:
+        _tell_of_clips_in_both(training, validation)
     counts = np.bincount([clip.label or 0 for clip in training], minlength=len(labels))
     model = build_recogniser(config, labels=labels, weights_follow=True)
     cache = FrameCache(budget_gb=config.data.cache_gb)

@@ -3,10 +3,12 @@
 import csv
 import hashlib
 import io
+import multiprocessing
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from mmad.files import write_text
@@ -48,6 +50,9 @@ def search_persons(video: Path, search: PersonSearch) -> FoundPersons:
 
     Raises: VideoError if the video cannot be read.
     """
+    if multiprocessing.parent_process() is not None:
+        # Workers already share the cores among themselves.
+        cv2.setNumThreads(1)
     index = index_video(video)
     detector = _detector(search.model, min_score=search.min_score)
     small = min(index.width, index.height, _SEARCH_SHORT_SIDE)
