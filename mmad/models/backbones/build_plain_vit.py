@@ -44,7 +44,9 @@ def describe_blocks(tensors: Mapping[str, Tensor], *, patches: str = "patch_embe
         tensors: Tensors by our names.
         patches: Name of the projection of patches.
     """
-    kernel = tensors[f"{patches}.weight"]
+    kernel = tensors.get(f"{patches}.weight")
+    if kernel is None or kernel.ndim != 5:
+        return f"{len(tensors)} tensors, no patches of clips among them"
     blocks = {name.split(".")[1] for name in tensors if name.startswith("blocks.")}
     adapted = any(".adapter." in name for name in tensors)
     return (

@@ -259,7 +259,7 @@ class PlainViT(BlockBackbone):
     def fit_weights(self, tensors: dict[str, Tensor], *, source: str) -> Mapping[str, str]:
         """As in `Backbone`: a position table of another image size is resized, bicubic."""
         table = tensors.get(_POSITIONS)
-        if table is None:
+        if table is None or table.ndim != 3:
             return {}
         if not isinstance(self.pos_embed, nn.Parameter):
             if not self._is_fixed(table):

@@ -198,6 +198,13 @@ def test_weights_without_a_norm_or_an_mlp_say_what_to_do() -> None:
     assert {name.split(".")[0] for name in report.ignored} == {"pool"}
 
 
+@pytest.mark.parametrize("shape", [(4,), (1, 13, D, 1), (1, 13, D // 2)])
+def test_a_table_of_another_shape_is_an_error(shape: tuple[int, ...]) -> None:
+    weights = official(small()) | {"pos_embed": torch.zeros(shape)}
+    with pytest.raises(CheckpointError, match=r"shapes: positions\.joint"):
+        fill_backbone(small(), WeightFile("1B.pth", weights, "model", ""))
+
+
 def test_a_detector_needs_vectors_of_steps() -> None:
     content = {
         "data": {"annotations": "a", "videos": "v", "image_size": 224},

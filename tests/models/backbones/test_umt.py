@@ -59,6 +59,10 @@ def test_a_table_of_its_own_is_an_error() -> None:
         fill_backbone(small(), file(pos_embed=torch.randn(1, 3 * 25, 24)))
 
 
+def test_what_is_no_table_is_ignored_with_the_tables_of_files() -> None:
+    assert "pos_embed" in fill_backbone(small(), file(pos_embed=torch.zeros(3))).ignored
+
+
 def test_a_kept_table_is_loaded_and_never_trained() -> None:
     backbone = small(
         learned_positions="kept", position_steps=None, position_image_size=8, freeze=False

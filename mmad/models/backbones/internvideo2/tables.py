@@ -54,7 +54,9 @@ class PositionTables(nn.Module):
         done = {}
         for name, own in self.named_parameters():
             table = tensors.get(prefix + name)
-            if table is None or table.shape == own.shape or table.shape[2] != own.shape[2]:
+            if table is None or table.shape == own.shape:
+                continue
+            if table.ndim != 3 or table.shape[2] != own.shape[2]:
                 continue
             num_first = 1 if name == "joint" else 0
             first, rest = table.tensor_split([num_first], dim=1)
