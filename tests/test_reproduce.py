@@ -20,10 +20,12 @@ NOT_THERE = re.compile(r"`([^`]+)` \(not there yet\)")
 SPANS = list(dict.fromkeys(re.findall(r"`([^`\n]+)`", TEXT)))
 LINES = re.findall(r"^\$ (.+)$", TEXT, flags=re.MULTILINE)
 CALLS = [span for span in SPANS if span.startswith("mmad ")] + LINES
+TRAINED = [call for call in CALLS if call.startswith("mmad train ") and "/NAME." not in call]
 # Tables and figures by paper, in the words of its rows; what is missing is said below.
 ROWS = {
     "MMA-52 and DSTA": {"Table": "1 2 3 4", "Fig": "1 2 3 4 5 6 7 8"},
-    "MA-52 and MANet": {"Table": "I II III IV V VI VII", "Fig": "1 2 3 4 5 6 7 8 9 11"},
+    "MA-52 and MANet": {"Table": "I II III IV V VI VII", "Fig": "1 2 3 4 5 6 7 8 9 10 11"},
+    "The winner of 2024": {"Table": "1 2 3 4 5 6", "Fig": ""},
     "MLFE": {"Table": "1 2 3 4", "Fig": "1 2 3 4 5"},
 }
 
@@ -47,7 +49,7 @@ def test_the_command_is_understood(call: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("call", [call for call in CALLS if call.startswith("mmad train ")])
+@pytest.mark.parametrize("call", TRAINED)
 def test_the_config_is_valid(call: str) -> None:
     assert "backbone:" in run_mmad([*words_of(call), "--show-config"]).stdout or "features" in call
 
@@ -56,8 +58,11 @@ def test_the_config_is_valid(call: str) -> None:
 def test_the_file_of_the_config_exists(span: str) -> None:
     for word in shlex.split(span):
         if word.endswith(".yaml"):
-            name = word.removeprefix("configs/")
-            assert find_config(f"configs/{name}").is_file()
+            config = Path("configs", word.removeprefix("configs/"))
+            if config.stem == "NAME":  # any of the folder
+                assert (ROOT / config.parent).is_dir()
+            else:
+                assert find_config(config).is_file()
 
 
 @pytest.mark.parametrize("span", [span for span in SPANS if span.startswith("python -m ")])

@@ -13,7 +13,7 @@ from mmad.cli.figures.detectors import (
     false_positives,
     sensitivity,
 )
-from mmad.cli.figures.emotions import emotion_shares, emotions
+from mmad.cli.figures.emotions import emotion_confusion, emotion_shares, emotions
 from mmad.cli.figures.recognisers import (
     coefficients,
     confusion,
@@ -59,6 +59,6 @@ for command in (
     *(class_ratio, durations, label_tree),
     *(detections, false_positives, false_negatives, sensitivity),
     *(probabilities, features, confusion, coefficients, saliency),
-    *(emotions, emotion_shares),
+    *(emotions, emotion_confusion, emotion_shares),
 ):
     app.command()(command)

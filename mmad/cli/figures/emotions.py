@@ -1,8 +1,8 @@
-"""``mmad figures`` of emotions: their probabilities in videos, and shares of body parts."""
+"""``mmad figures`` of emotions: their probabilities in videos, confusion, shares of body parts."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -16,6 +16,7 @@ from mmad.cli.figures._predictions import prediction_files
 from mmad.cli.figures._writing import (
     CsvOption,
     OutOption,
+    WidthAsNeeded,
     WidthOption,
     frames_of,
     inches_of,
@@ -74,6 +75,40 @@ def emotions(
         strips,
         labels=read.labels,
         width_inches=inches_of(width),
+    )
+    write_drawn(drawn, out=out, csv=csv)
+
+
+def emotion_confusion(
+    model: Annotated[
+        Path | None, typer.Argument(help="Run folder or predictions of emotions.")
+    ] = None,
+    *,
+    out: OutOption,
+    csv: CsvOption = None,
+    width: WidthAsNeeded = None,
+    level: Annotated[
+        Literal["action", "body", "emotion"],
+        typer.Option(help="Actions, or body parts, in the same videos; or emotions."),
+    ] = "action",
+    annotations: AnnotationsOption = None,
+    subset: RunSubsetOption = None,
+    labels: LabelsOption = None,
+) -> None:
+    """Draw the confusion of actions, body parts or emotions of videos (MA-52, Fig. 10)."""
+    given = None if model is None else [model]
+    files = prediction_files(given, kind="emotion-confusion", of="emotions", subset=subset)
+    options = EmotionOptions(annotations, subset, labels, only_predicted=True, details=False)
+    read = read_emotion_models(files, options)
+    ((name, found),) = read.each(predicted_videos).items()
+    if level != "emotion" and not len(read.predictions[name].action_labels):
+        raise PredictionError(f"{files[0]}: has no scores of actions; pass --level emotion")
+    if level == "body" and not read.labels.has_parents:
+        raise PredictionError("--level body: the labels have no body parts; pass --level action")
+    from mmad.report.recogniser_figures.confusion import draw_video_confusion
+
+    drawn = draw_video_confusion(
+        name, found, labels=read.labels, level=level, width_inches=width and inches_of(width)
     )
     write_drawn(drawn, out=out, csv=csv)
 

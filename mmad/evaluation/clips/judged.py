@@ -114,13 +114,3 @@ def choose_examples(
     else:
         gain = gain_over_others(first, truth)
     return in_turn(gain, truth, count=count)
-
-
-def shares_of_rows(confusion: Ints) -> Floats:
-    """Each count as a fraction of its row; NaN in rows without clips.
-
-    >>> shares_of_rows(np.array([[3, 1], [0, 0]])).tolist()
-    [[0.75, 0.25], [nan, nan]]
-    """
-    totals = confusion.sum(axis=1, keepdims=True)
-    return np.divide(confusion, totals, where=totals > 0, out=np.full(confusion.shape, np.nan))

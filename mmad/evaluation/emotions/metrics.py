@@ -261,6 +261,22 @@ def videos_json(
     }
 
 
+def co_occurrence(
+    found: Sequence[PredictedVideo], *, labels: LabelMap, level: str
+) -> tuple[Ints, Ints]:
+    """Number of videos with each annotated label (rows) in which each label is predicted (columns),
+    (K, K), and with each annotated label, (K,); of actions, or of the body parts that they have
+    (Fig. 10).
+    """
+    size = len(labels) if level == "action" else len(labels.parent_names)
+    annotated, predicted = np.zeros((2, len(found), size), dtype=np.int64)
+    for row, one in enumerate(found):
+        for table, actions in ((annotated, one.video.actions), (predicted, one.actions)):
+            columns = actions if level == "action" else [labels.parents[label] for label in actions]
+            table[row, list(columns)] = 1
+    return annotated.T @ predicted, annotated.sum(axis=0)
+
+
 def choose_videos(models: Sequence[Sequence[PredictedVideo]], *, count: int) -> list[int]:
     """Places of the most telling videos, at most ``count``, no two of one emotion while there are
     others.

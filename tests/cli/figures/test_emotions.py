@@ -113,6 +113,28 @@ def test_shares_are_those_of_the_statistics(tmp_path: Path) -> None:
     } == {("joy", "head"): "100.0"}
 
 
+def test_confusion_of_what_happens_in_the_same_videos(
+    files: tuple[object, ...], tmp_path: Path
+) -> None:
+    _, full, *annotations = files
+    numbers = tmp_path / "f.csv"
+    words = ("emotion-confusion", full, *annotations, "--out", tmp_path / "f.svg", "--csv", numbers)
+    figures(*words)
+    cells = {(row["annotated"], row["recognised_as"]): row for row in rows_of(numbers)}
+    nodding = MA52.title(9)
+    # Video c has it and is given it; d has no actions, and is given the first two.
+    assert (cells[nodding, nodding]["videos"], cells[nodding, nodding]["share"]) == ("1", "1.0")
+    assert sum(int(row["videos"]) for row in cells.values()) == 1
+    assert cells[MA52.title(0), nodding]["share"] == ""
+    told = figures(*words, "--level", "emotion", "--width", "column")
+    assert "(3.5 x" in told
+    cells = {(row["annotated"], row["recognised_as"]): row for row in rows_of(numbers)}
+    assert cells["joy", "fear"]["share"] == cells["joy", "joy"]["share"] == "0.5"
+    face = files[0]
+    with pytest.raises(PredictionError, match=r"face\.csv: has no scores of actions"):
+        figures("emotion-confusion", face, *annotations, "--out", tmp_path / "f.svg")
+
+
 @pytest.mark.parametrize("width", [3.5, 7.0])
 def test_all_text_is_inside(width: float, tmp_path: Path) -> None:
     video = EmotionRecord("a_video_with_a_very_long_name" * 3, 3, tuple(range(0, 45, 3)), "val")
