@@ -43,7 +43,8 @@ NETWORKS: dict[str, Callable[[], Any]] = {
         for depth in (50, 101, 152)
     },
 }
-KINDS = {"kept": "all kept", "from_inputs": "checkpointing", "from_output": "from the output"}
+# In the words of the table, that of all kept first.
+KINDS = {"kept": "all", "from_inputs": "checkpointing", "from_output": "reversible"}
 
 
 def bytes_kept(forward: Callable[[], object], *, parameters: Iterable[Tensor]) -> int:
@@ -112,15 +113,18 @@ def measure_network(
 
 def table_lines(rows: Sequence[dict[str, Any]], *, note: str) -> list[str]:
     """The table: a line for each network, with the three ways side by side."""
-    heads = [f"{what}: {kind}" for what in ("kept", "peak", "time") for kind in KINDS.values()]
-    lines = [f"| | {' | '.join(heads)} |", "|---" * (1 + len(heads)) + "|"]
+    kinds = list(KINDS)
+    heads = [f"kept: {KINDS[kinds[0]]}", *(KINDS[kind] for kind in kinds[1:])]
+    heads += [f"peak: {KINDS[kinds[0]]}", *(KINDS[kind] for kind in kinds[1:])]
+    heads += [f"time: {KINDS[kinds[1]]}", *(KINDS[kind] for kind in kinds[2:])]
+    lines = [f"| | parameters | {' | '.join(heads)} |", "|---" * (2 + len(heads)) + "|"]
     for name in dict.fromkeys(row["network"] for row in rows):
         of = {row["activations"]: row for row in rows if row["network"] == name}
-        cells = [f"{of[kind]['kept_mib']:.0f} MiB" for kind in KINDS]
-        cells += [f"{of[kind]['peak_mib']:.0f} MiB" for kind in KINDS]
-        cells += [
-            f"{of[kind]['step_cpu_seconds'] / of['kept']['step_cpu_seconds']:.2f}" for kind in KINDS
-        ]
+        cells = [f"{float(of[kinds[0]]['parameters_m']):.1f} M"]
+        cells += [f"{float(of[kind]['kept_mib']):.0f} MiB" for kind in kinds]
+        cells += [f"{float(of[kind]['peak_mib']):.0f} MiB" for kind in kinds]
+        seconds = {kind: float(of[kind]["step_cpu_seconds"]) for kind in kinds}
+        cells += [f"{seconds[kind] / seconds[kinds[0]]:.2f}" for kind in kinds[1:]]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return [*lines, "", *note.splitlines()]
 
