@@ -181,8 +181,8 @@ class RecognitionConfig(Settings):
             yield from (one.replace("data.image_size", "data.test_image_size") for one in of_test)
         if self.heads.norms_vectors and self.backbone.norms_vectors:
             yield (
-                "heads.norm and backbone.final_norm would both normalise the pooled vector; set "
-                "one of them to false"
+                "heads.norm and the norm of the backbone (final_norm, pooled_norm of InternVideo2) "
+                "would both normalise the pooled vector; set one of them to false"
             )
         presets = presets_of_recognition(self.heads.name, norm=False)
         if self.compat is not None and self.compat not in presets:
