@@ -319,7 +319,7 @@ def main() -> None:
         jobs = [
             Job(
                 f"{detector}, seed {seed}, {part}",
-                ("benchmarks.overlap_ablation", str(work), "--one", detector, str(seed), part),
+                (("benchmarks.overlap_ablation", str(work), "--one", detector, str(seed), part),),
             )
             for detector in ("ActionFormer", *OTHERS)
             for seed in seeds

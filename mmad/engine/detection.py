@@ -153,22 +153,17 @@ def read_data(config: DetectionRun) -> tuple[AnnotationSet, LabelMap]:
 
     Raises: AnnotationError if the annotations are invalid, or have no body parts.
     """
-    annotations = read_actions(config)
-    if config.data.level == "body":
-        annotations = of_body_parts(annotations)
-    return annotations, annotations.labels
-
-
-def read_actions(config: DetectionRun) -> AnnotationSet:
-    """The annotations of a run as they are in its files."""
     data = config.data
-    return read_annotations(
+    annotations = read_annotations(
         data.annotations,
         format=data.format,
         labels=data.labels,
         out_of_video=data.out_of_video,
         elan=ElanChoice.of(data.tiers, data.tier_types, data.language),
     )
+    if data.level == "body":
+        annotations = of_body_parts(annotations)
+    return annotations, annotations.labels
 
 
 def records_of(
@@ -211,7 +206,7 @@ def prepare_detection(
         )
     data, backbone = config.data, config.backbone
     usual_fps = common_rate(training)
-    training += clips_of_files(config, training)
+    training += clips_of_files(config, [*training, *validation])
     fps = data.rate(usual=usual_fps)
     cache = FrameCache(budget_gb=data.cache_gb)
     model = build_detector(
@@ -262,7 +257,7 @@ def _on_features(
     manifest = reader.source.manifest
     usual_fps = usual_rate([reader.grid(record).fps for record in spread(training)])
     fps = config.data.rate(usual=usual_fps)
-    training += clips_of_features(config, training, reader=reader)
+    training += clips_of_features(config, [*training, *validation], reader=reader)
     dataset = TrainingFeatures(training, reader, config.data, seed=config.seed)
     require_rate(reader, [*training, *validation], fps=fps, tolerance=config.data.fps_tolerance)
     return Experiment(

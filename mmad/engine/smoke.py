@@ -95,6 +95,8 @@ def _drawn_videos(data: Path) -> dict[str, Any]:
     return {
         "annotations": str(data / "annotations" / "mma52.json"),
         "videos": str(data / "videos"),
+        "extra_clips": [],
+        "extra_videos": None,
         "train_subsets": ["train"],
         "val_subset": "val",
     }
@@ -109,7 +111,8 @@ def _feature_places(config: FeatureRun, data: Path) -> dict[str, Any]:
     if not features.exists():
         draw_features(data / "videos", features)
     places = _drawn_videos(data)
-    places.pop("videos")
+    for name in ("videos", "extra_videos"):
+        places.pop(name)
     return {**places, "features": str(features), "grid": None, "weights_sha256": None}
 
 

@@ -1,7 +1,8 @@
 """Clips of one action as annotated videos, which a detector can be trained on too."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -17,16 +18,16 @@ def clips_as_videos(
     *,
     labels: LabelMap,
     others: Collection[str],
-    duration_of: Callable[[str], float],
     most: int | None,
 ) -> list[VideoRecord]:
-    """A training video of each clip, with its action from start to end.
+    """A training video of each clip with its action, of no length yet; see `lasting`.
+
+    Its id is the name of the clip without folder and suffix.
 
     Args:
         paths: Lists of clips.
         labels: Labels of the lists.
         others: Ids of the annotated videos, which clips must not share.
-        duration_of: Seconds of the clip of an id, which is its name without folder and suffix.
         most: Maximum number of clips of each list; None for all.
 
     Raises: AnnotationError if a list is invalid, a clip has no label, or an id occurs twice.
@@ -46,12 +47,19 @@ def clips_as_videos(
     raise_problems(
         AnnotationError, source=f"data.extra_clips: {', '.join(paths)}", problems=problems
     )
-    records = []
-    for name, clip in zip(ids, clips, strict=True):
-        seconds = duration_of(name)
-        assert clip.label is not None
-        annotations = Annotations(np.array([[0.0, seconds]]), np.array([clip.label]))
-        records.append(
-            VideoRecord(name, seconds, "train", subject=clip.subject, annotations=annotations)
+    return [
+        VideoRecord(
+            name,
+            0.0,
+            "train",
+            subject=clip.subject,
+            annotations=Annotations(np.zeros((1, 2)), np.array([clip.label])),
         )
-    return records
+        for name, clip in zip(ids, clips, strict=True)
+    ]
+
+
+def lasting(record: VideoRecord, seconds: float) -> VideoRecord:
+    """The video of a clip with its length in seconds, all of which its action takes."""
+    whole = Annotations(np.array([[0.0, seconds]]), record.annotations.labels)
+    return replace(record, duration_seconds=seconds, annotations=whole)

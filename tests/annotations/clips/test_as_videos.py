@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from mmad.annotations.clips.as_videos import clips_as_videos
+from mmad.annotations.clips.as_videos import clips_as_videos, lasting
 from mmad.errors import AnnotationError
 from mmad.labels import MA52
 from mmad.structures import VideoRecord
@@ -10,16 +10,17 @@ from mmad.structures import VideoRecord
 
 def read(path: Path, content: str, **changes: object) -> list[VideoRecord]:
     path.write_text(content)
-    keywords = {"labels": MA52, "others": {"v1"}, "most": None, "duration_of": lambda _: 2.5}
+    keywords = {"labels": MA52, "others": {"v1"}, "most": None}
     return clips_as_videos([str(path)], **{**keywords, **changes})  # type: ignore[arg-type]
 
 
 def test_a_clip_is_a_video_with_its_action_from_start_to_end(tmp_path: Path) -> None:
     found = read(tmp_path / "train.txt", "a.mp4 3\nb.mp4 4\n")
     assert [one.video_id for one in found] == ["a", "b"]
-    assert found[0].duration_seconds == 2.5
-    assert found[0].annotations.segments_seconds.tolist() == [[0.0, 2.5]]
-    assert found[0].annotations.labels.tolist() == [3]
+    whole = lasting(found[0], 2.5)
+    assert whole.duration_seconds == 2.5
+    assert whole.annotations.segments_seconds.tolist() == [[0.0, 2.5]]
+    assert whole.annotations.labels.tolist() == [3]
     assert len(read(tmp_path / "train.txt", "a.mp4 3\nb.mp4 4\n", most=1)) == 1
 
 
