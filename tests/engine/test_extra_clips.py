@@ -52,3 +52,10 @@ def test_body_parts_instead_of_actions(videos: Path) -> None:
     for one, other in zip(actions.records, parts.records, strict=True):
         expected = [labels.parents[label] for label in one.annotations.labels]
         assert other.annotations.labels.tolist() == expected
+
+
+def test_settings_of_clips_that_make_no_sense(videos: Path) -> None:
+    with pytest.raises(ValueError, match=r"name the lists of its clips in data\.extra_clips"):
+        tiny_config(videos, data__extra_videos="clips")
+    with pytest.raises(ValueError, match="their lists have the labels of ma52; set labels=ma52"):
+        tiny_config(videos, data__extra_clips=["a.txt"], data__labels="file")
