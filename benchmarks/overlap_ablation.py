@@ -6,10 +6,10 @@ Draws videos with the statistics of MMA-52 (86 % of the instances overlap anothe
 classes) and clips of one action below WORK, extracts the features of the demo's frozen backbone
 once, and trains ActionFormer with each of `SWITCHES`, with the same number of steps (those that
 start from body parts have as many before). The switches that gain are then trained together, with
-two other detectors too. Scores action mAP over tIoU
-0.1:0.9 on the validation videos in which every instance overlaps another, and on all of them; the
-interval of a difference (95 %) is of a bootstrap over videos, the same for both and all seeds.
-Finished runs are kept, so the same command resumes. Writes benchmarks/results/overlap.csv.
+two other detectors too. Scores action mAP over tIoU 0.1:0.9 on the validation videos in which every
+instance overlaps another, and on all of them; the interval of a difference (95 %) is of a bootstrap
+over videos, the same for both and all seeds. Finished runs are kept, so the same command resumes.
+Writes benchmarks/results/overlap.csv and the table in docs/detectors.md.
 """
 
 import argparse
