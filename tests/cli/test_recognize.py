@@ -180,8 +180,8 @@ def test_heads_that_are_not_linear_over_places_have_no_picture(reason: str, vide
 def test_many_steps_are_drawn_as_eight_and_equal_values_are_no_error() -> None:
     images = np.zeros((32, 20, 40, 3), dtype=np.uint8)
     clip = ClipSaliency("$a$ & <b>", images, np.zeros((32, 2, 4)))
-    for width, steps in ((7.0, 8), (3.5, 5)):
-        drawn = draw_saliency([clip, clip], width_inches=width)
-        assert len(drawn.figure.axes) == 2 * 2 * steps
+    for width, steps, clips in ((7.0, 8, [clip]), (3.5, 5, [clip, clip])):
+        drawn = draw_saliency(clips, width_inches=width)
+        assert len(drawn.figure.axes) == len(clips) * 2 * steps
         assert is_whole(drawn.figure)
     assert {row[2] for row in drawn.rows} == {1, 9, 17, 24, 32}

@@ -10,6 +10,7 @@ from mmad.evaluation.emotions.metrics import (
     action_table,
     average_precision,
     choose_videos,
+    co_occurrence,
     evaluate_emotions,
     predicted_videos,
     videos_json,
@@ -141,3 +142,21 @@ def test_videos_of_the_largest_gain_and_loss_in_turn() -> None:
     assert choose_videos([face, body, full], count=2) == [0, 1]
     # One alone: 0.7, 0.4, 0.3 and 0.6 above the others, which are 0.
     assert choose_videos([full], count=3) == [0, 2, 1]
+
+
+def test_what_is_predicted_beside_each_action() -> None:
+    """Of three videos two have action 9, which is predicted in one of them, beside 24."""
+    pairs = [((9,), (9, 24)), ((9, 24), ()), ((), (9,))]
+    found = [
+        PredictedVideo(EmotionRecord(str(n), JOY, actions, "val"), JOY, np.zeros(5), predicted, {})
+        for n, (actions, predicted) in enumerate(pairs)
+    ]
+    counts, totals = co_occurrence(found, labels=MA52, level="action")
+    assert {cell: int(counts[cell]) for cell in zip(*np.nonzero(counts), strict=True)} == {
+        (9, 9): 1, (9, 24): 1
+    }  # fmt: skip
+    assert (totals[9], totals[24], totals.sum()) == (2, 1, 3)
+    counts, totals = co_occurrence(found, labels=MA52, level="body")
+    head, legs = MA52.parents[9], MA52.parents[24]
+    assert (counts[head, head], counts[head, legs], counts.sum()) == (1, 1, 2)
+    assert (totals[head], totals[legs]) == (2, 1)
