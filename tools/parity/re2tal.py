@@ -31,7 +31,7 @@ from parity.networks import (
 
 _ARCH = ("depths", "num_heads")
 # Where activations come from decides no number.
-_IDLE = {"pretrain_type", "inv_mode"}
+_IDLE = {"pretrain_type", "inv_mode", "use_checkpoint"}
 _REVERSIBLE = {"reversible": True}
 
 
