@@ -82,14 +82,16 @@ ROWS: dict[str, tuple[str, tuple[str, ...], float]] = {
 THRESHOLDS = (0.2, 0.5, 0.7)
 
 
-def config_of(method: str, *, work: Path, data: Path, seed: int, epochs: int) -> DetectionRun:
+def config_of(
+    method: str, *, annotations: Path, features: Path, seed: int, epochs: int
+) -> DetectionRun:
     """Settings of one run."""
     name, small, rate = ROWS[method]
     return load_config(
         f"configs/features/{name}.yaml",
         overrides=[
-            f"data.annotations={data / 'annotations' / 'mma52.json'}",
-            f"data.features={work / 'features.h5'}",
+            f"data.annotations={annotations}",
+            f"data.features={features}",
             "data.window_steps=128",
             "data.num_workers=0",
             f"seed={seed}",
@@ -135,8 +137,13 @@ def train_once(method: str, seed: int, *, work: Path, data: Path, epochs: int) -
     """Train one run; a finished one is left alone, an interrupted one is resumed."""
     folder = run_folder(work, method, seed)
     if not folder.predictions("val", ".csv").is_file():
-        config = config_of(method, work=work, data=data, seed=seed, epochs=epochs)
+        config = config_of(method, **places_of(work, data), seed=seed, epochs=epochs)
         train_run(config, out=folder.path, resume=folder.last.is_file(), quiet=True)
+
+
+def places_of(work: Path, data: Path) -> dict[str, Path]:
+    annotations = data / "annotations" / "mma52.json"
+    return {"annotations": annotations, "features": work / "features.h5"}
 
 
 def run_folder(work: Path, method: str, seed: int) -> RunFolder:
@@ -241,7 +248,7 @@ def main() -> None:
         runs = []
         for seed in arguments.seeds:
             config = config_of(
-                method, work=arguments.work, data=data, seed=seed, epochs=arguments.epochs
+                method, **places_of(arguments.work, data), seed=seed, epochs=arguments.epochs
             )
             runs.append(score(run_folder(arguments.work, method, seed), config))
         spent = {name: round(value, 2) for name, value in cost(config).items()}
