@@ -134,7 +134,8 @@ def cells_of(table: Table, runs: Runs) -> list[dict[str, str]]:
     cells = []
     for row in table.rows:
         cell = dict(zip(table.labels, row.labels, strict=True))
-        cell |= {column: figure_of(row, column, runs) for column in table.columns}
+        behind = {name: cell.pop(name) for name in table.labels if name == "Components"}
+        cell |= {column: figure_of(row, column, runs) for column in table.columns} | behind
         cell |= {f"paper: {one}": f"{row.printed.get(one, NONE)}" for one in table.columns}
         cells.append({**cell, "config": row.config})
     return cells
