@@ -104,7 +104,7 @@ def _adapter(table: int, method: str, size: str, name: str) -> Row:
 
 TADTR = {"name": "tadtr", "channels": 64, "num_groups": 8, "hidden_channels": 128}
 POINTTAD = {"name": "pointtad", "channels": 64, "hidden_channels": 128, "dynamic_channels": 16}
-GIANT = {"of": "frozen_videomae_v2_g", "drawn": "VideoMAE"}
+GIANT = {"of": "frozen_videomaev2_g", "drawn": "VideoMAE"}
 ROWS = (
     _on_features("MS-TCT", "I3D", "mstct", of="frozen_i3d_r50", drawn="I3D"),
     Row(3, "PointTAD", "I3D", "pointtad_i3d_r50", "I3D", detector=POINTTAD),
