@@ -217,8 +217,7 @@ class _Videos(Dataset):
         settings: Data settings.
         backbone: Settings of the backbones that the frames are for.
         labels: Indices of the actions that are learnt.
-        training: Whether frames are decoded with a margin for random crops.
-        views: Subset whose views are read, instead of those of training.
+        views: Subset whose views are read; None for training, with a margin for random crops.
         cache: Cache of decoded frames.
     """
 

@@ -83,8 +83,8 @@ class EmotionTask:
         per_step = self._config.backbone.frames_per_step
         outputs = model(*network_inputs(prepared, frames_per_step=per_step))
         targets = EmotionTargets(prepared.emotions, prepared.actions_K)
-        count = torch.tensor(float(len(prepared)), device=prepared.emotions.device)
-        return self._criterion(outputs, targets), count
+        num_videos = torch.tensor(float(len(prepared)), device=prepared.emotions.device)
+        return self._criterion(outputs, targets), num_videos
 
     def validate(self, model: nn.Module, *, quiet: bool = False) -> Validation:
         """The figure that selects the best checkpoint, with the predictions."""
