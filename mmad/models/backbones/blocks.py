@@ -74,7 +74,8 @@ class Block(nn.Module):
         tokens = grid_hw[0] * grid_hw[1]
         steps = len(video_of_step_L) // len(x_NSD)
         # A class token, of no step, goes past the adapter.
-        first, x_NSD = x_NSD.tensor_split([x_NSD.shape[1] - steps * tokens], dim=1)
+        others = x_NSD.shape[1] - steps * tokens
+        first, x_NSD = x_NSD[:, :others], x_NSD[:, others:]
         x_LSD = x_NSD.reshape(-1, tokens, x_NSD.shape[-1])
         x_LSD = self.adapter(x_LSD, video_of_step_L=video_of_step_L, grid_hw=grid_hw)
         adapted = x_LSD.reshape(x_NSD.shape)
