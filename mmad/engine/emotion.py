@@ -140,7 +140,7 @@ def videos_of(
 
 
 def with_files(config: EmotionConfig, records: Sequence[EmotionRecord]) -> list[FaceAndBody]:
-    """The videos with the files that the network reads.
+    """The videos with the files that the network reads; a record that has a path keeps it.
 
     Raises: VideoError with all files that are missing.
     """
@@ -148,9 +148,12 @@ def with_files(config: EmotionConfig, records: Sequence[EmotionRecord]) -> list[
     faces: list = [None] * len(records)
     names = [record.video_id for record in records]
     if config.network.reads_bodies:
-        assert config.data.videos is not None
-        bare = [VideoRecord(one.video_id, 0.0, one.subset) for one in records]
-        paths = [one.path for one in attach_videos(bare, config.data.videos)]
+        lacking = [VideoRecord(one.video_id, 0.0, one.subset) for one in records if not one.path]
+        found: dict = {}
+        if lacking:
+            assert config.data.videos is not None
+            found = {one.video_id: one.path for one in attach_videos(lacking, config.data.videos)}
+        paths = [one.path or found[one.video_id] for one in records]
     if config.network.reads_faces:
         assert config.data.faces is not None
         faces = [*face_copies(config.data.faces, names)]

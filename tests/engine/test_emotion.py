@@ -12,7 +12,7 @@ from mmad.checkpoint import load_tensors
 from mmad.config.emotion import EmotionConfig
 from mmad.config.reading import dump_config, parse_any_config
 from mmad.engine.distributed import Processes
-from mmad.engine.emotion import EmotionTask, prepare_emotion
+from mmad.engine.emotion import EmotionTask, prepare_emotion, with_files
 from mmad.engine.runs.folder import RunFolder, read_state
 from mmad.engine.runs.load import load_emotion
 from mmad.engine.runs.pretrained import load_pretrained
@@ -21,6 +21,7 @@ from mmad.engine.training import train_run
 from mmad.errors import AnnotationError, CheckpointError, ConfigError, VideoError
 from mmad.evaluation.emotions.predictions import EmotionPredictions, read_emotion_predictions
 from mmad.labels import MA52
+from mmad.structures import EmotionRecord
 from support.commands import run_mmad
 from support.emotions import felt_config, felt_content
 
@@ -154,6 +155,18 @@ def test_recognize_takes_copies_or_boxes(felt: Path, run: RunFolder, tmp_path: P
     ):
         refused = run_mmad([*words, *further], code=2)
         assert message in " ".join(refused.stderr.split())
+
+
+def test_a_video_that_has_a_path_is_not_sought_in_the_folder_of_the_run(
+    felt: Path, tmp_path: Path
+) -> None:
+    """`mmad recognize` takes any video, of whatever name, from any folder."""
+    config = felt_config(felt)
+    outside = EmotionRecord("e", None, (), "test", path=tmp_path / "e.mp4")
+    listed = EmotionRecord("f", None, (), "test")
+    own, found = with_files(config, [outside, listed])
+    assert own.record.path == outside.path
+    assert found.record.path == felt / "videos" / "f.mp4"
 
 
 def test_each_branch_may_have_its_own_start(felt: Path, run: RunFolder, tmp_path: Path) -> None:
