@@ -96,6 +96,8 @@ class DenseSettings(FamilySettings):
                 "class_offsets: a point needs instances of several classes; set "
                 "shortest_labels_only=false"
             )
+        if self.body_weight != 1 and not self.body_head:
+            yield f"body_weight {self.body_weight:g} needs the body-level head; set body_head=true"
         for low, high in self.regression_ranges:
             if not 0 <= low < high:
                 yield f"regression_ranges: expected 0 <= low < high, found [{low}, {high}]"

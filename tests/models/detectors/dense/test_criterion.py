@@ -91,3 +91,8 @@ def test_a_body_level_head_needs_body_parts() -> None:
 def test_offsets_of_classes_need_several_classes_at_a_point() -> None:
     with pytest.raises(ValueError, match="set shortest_labels_only=false"):
         settings_of_detector({})(class_offsets=True)
+
+
+def test_a_weight_of_body_parts_needs_their_head() -> None:
+    with pytest.raises(ValueError, match="body_weight 2 needs the body-level head"):
+        settings_of_detector({})(body_weight=2)
