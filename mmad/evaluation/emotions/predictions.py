@@ -194,6 +194,11 @@ def _from_csv(path: Path, text: str, labels: LabelMap) -> _Parsed:
             f"{path}: expected the columns video_id and either emotion, a name, or all of "
             f"{', '.join(EMOTION_COLUMNS)}; found {', '.join(header[:12]):.120}"
         )
+    if "actions" in header:  # the annotations themselves would score 100 %
+        raise PredictionError(
+            f"{path}: has the column actions, as a list of annotated videos; expected predictions, "
+            "with scores of actions in the columns action_0, action_1, ..."
+        )
     repeated = sorted({name for name in header if name and header.count(name) > 1})
     if repeated:
         raise PredictionError(f"{path}: the column {', '.join(repeated)} appears more than once")

@@ -62,6 +62,7 @@ def test_names_instead_of_scores(tmp_path: Path) -> None:
         ("video_id,emotion_0,emotion_1\na,1,0\n", "all of emotion_0, .* found video_id"),
         (f"{HEADER},emotion\na,1,0,0,0,0,joy\n", "either emotion, a name, or all of"),
         ("emotion\njoy\n", "expected the columns video_id"),
+        ("video_id,emotion,actions\na,joy,nodding\n", "column actions, as a list of annotated"),
         (f"{HEADER}\na,1,0,0,0,0\na.mp4,1,0,0,0,0\n", "video 'a' is there 2 times"),
         (f"{HEADER}\na,1,0,0,nan,0\n", "video 'a': emotion 3: expected a score from 0 to 1"),
         (f"{HEADER}\na,1,0,0,x,0\n", "line 2: video 'a': scores must be numbers"),
