@@ -68,7 +68,7 @@ def jobs_of(arguments: argparse.Namespace) -> list[Job]:
     module = ("benchmarks.compare_backbones", str(arguments.work))
     passes = ("--epochs", str(arguments.epochs), "--start-epochs", str(arguments.start_epochs))
     return [
-        Job(f"{row}, seed {seed}", (*module, *passes, "--one", row, str(seed)))
+        Job(f"{row}, seed {seed}", ((*module, *passes, "--one", row, str(seed)),))
         for seed in arguments.seeds
         for row in arguments.rows
         if not is_done(run_of(row, seed, arguments))

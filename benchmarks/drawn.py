@@ -237,7 +237,7 @@ def train_or_resume(config: AnyConfig, folder: RunFolder) -> None:
 def train_starts(titles: Sequence[str], work: Path, *, epochs: int, at_once: int) -> None:
     """Train what backbones begin with, each in a process of its own; finished ones are kept."""
     jobs = [
-        Job(f"the start of {title}", ("benchmarks.drawn", str(work), title, str(epochs)))
+        Job(f"the start of {title}", (("benchmarks.drawn", str(work), title, str(epochs)),))
         for title in titles
         if not is_done(start_of(title, work, epochs))
     ]

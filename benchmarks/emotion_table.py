@@ -145,7 +145,7 @@ def jobs_of(arguments: argparse.Namespace) -> list[Job]:
     """The runs that are to be trained, each in a process of its own with one thread."""
     module = ("benchmarks.emotion_table", str(arguments.work), "--epochs", str(arguments.epochs))
     return [
-        Job(f"{row.title}, seed {seed}", (*module, "--one", str(ROWS.index(row)), str(seed)))
+        Job(f"{row.title}, seed {seed}", ((*module, "--one", str(ROWS.index(row)), str(seed)),))
         for seed in arguments.seeds
         for row in ROWS
         if not is_done(run_folder(row, seed, arguments))

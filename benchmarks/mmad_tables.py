@@ -192,7 +192,7 @@ def jobs_of(arguments: argparse.Namespace, rows: Sequence[Row]) -> list[Job]:
         run_of(row, seed, arguments).path: (row, seed) for seed in arguments.seeds for row in rows
     }
     return [
-        Job(f"{row.title}, seed {seed}", (*module, "--one", row.title, str(seed)))
+        Job(f"{row.title}, seed {seed}", ((*module, "--one", row.title, str(seed)),))
         for path, (row, seed) in different.items()
         if not is_done(RunFolder(path))
     ]
