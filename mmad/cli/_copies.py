@@ -37,6 +37,18 @@ def video_files(given: Sequence[Path]) -> list[Path]:
     return files
 
 
+def existing_videos(videos: Sequence[Path]) -> list[Path]:
+    """The files in these files and folders.
+
+    Raises: VideoError if one does not exist.
+    """
+    found = video_files(list(videos))
+    missing = [str(path) for path in found if not path.is_file()]
+    if missing:
+        raise VideoError(f"there is no such video: {', '.join(missing)}")
+    return found
+
+
 def tell_copies(out: Path, summary: "CopySummary", *, seconds: float, what: str = "video") -> None:
     """Print what was done, and the notices of the copies, which are called ``what``."""
     for copy in summary.written:

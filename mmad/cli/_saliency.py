@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from mmad.cli._copies import video_files
+from mmad.cli._copies import existing_videos
 from mmad.config.recognition import RecognitionConfig
 from mmad.engine.clip_inference import raise_failed_clips, recognize_clips
 from mmad.engine.distributed import start_processes
@@ -18,18 +18,6 @@ from mmad.models.recognisers.whole import Recogniser
 from mmad.report.recogniser_figures.saliency import ClipSaliency
 from mmad.structures import ClipRecord
 from mmad.video.find import as_text
-
-
-def existing_videos(videos: Sequence[Path]) -> list[Path]:
-    """The files in these files and folders.
-
-    Raises: VideoError if one does not exist.
-    """
-    found = video_files(list(videos))
-    missing = [str(path) for path in found if not path.is_file()]
-    if missing:
-        raise VideoError(f"there is no such video: {', '.join(missing)}")
-    return found
 
 
 def clip_records(clips: Sequence[Path]) -> list[ClipRecord]:

@@ -11,10 +11,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from mmad.cli._copies import existing_videos
 from mmad.cli._emotion_runs import FaceChoice, recognize_videos
 from mmad.cli._notices import tell_notices
 from mmad.cli._options import DeviceOption, MaxMissingOption
-from mmad.cli._saliency import best_saliency, clip_records, existing_videos
+from mmad.cli._saliency import best_saliency, clip_records
 from mmad.config.emotion import EmotionConfig
 from mmad.config.reading import with_max_missing
 from mmad.config.recognition import RecognitionConfig

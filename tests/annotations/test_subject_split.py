@@ -78,3 +78,11 @@ def test_the_command_writes_one_file_that_passes_the_check(tmp_path: Path) -> No
         invoke(app, *words, "--sizes", "14,4")
     with pytest.raises(AnnotationError, match="--sizes : expected the numbers of subjects"):
         invoke(app, *words)
+
+
+def test_lists_of_emotions_say_their_subsets_themselves(tmp_path: Path) -> None:
+    path = tmp_path / "emotions.csv"
+    path.write_text("video_id,emotion,actions\na,joy,nodding\n")
+    for further in ((), ("--sizes", "1,1,1")):
+        with pytest.raises(AnnotationError, match="lists videos with emotions; give each"):
+            invoke(app, "split", path, "--out", tmp_path / "split", *further)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mmad.cli._copies import VideosArgument, WorkersOption, tell_copies, video_files
+from mmad.cli._copies import VideosArgument, WorkersOption, existing_videos, tell_copies
 from mmad.cli._options import JsonOption, OverwriteOption
 from mmad.cli.data._options import write_numbers
 from mmad.errors import VideoError, raise_problems
@@ -41,7 +41,7 @@ def faces(
     expand: Annotated[
         float, typer.Option(min=0.0, help="Share of the box added on each side.")
     ] = _USUAL.expand,
-    size: Annotated[int, typer.Option(help="Pixels of the sides of a copy.")] = _USUAL.size,
+    size: Annotated[int, typer.Option(min=16, help="Pixels of the sides of a copy.")] = _USUAL.size,
     workers: WorkersOption = 1,
     overwrite: OverwriteOption = False,
     json_file: JsonOption = None,
@@ -57,7 +57,7 @@ def faces(
         raise VideoError(f"faces: pass --model FILE or --boxes FILE; for the model, {HOW_TO_FETCH}")
     if model is not None and boxes is not None:
         raise VideoError("faces: pass either --model FILE or --boxes FILE")
-    files = video_files(videos)
+    files = existing_videos(videos)
     start = time.perf_counter()
     with Progress("faces", total=len(files), unit="videos") as progress:
         summary = face_videos(

@@ -53,7 +53,12 @@ def split(
     The published split of MA-52 has all of its 186 subjects on both sides; those of MMA-52 have
     140, 37 and 26 subjects.
     """
-    if kind_of(lists, format="auto") == "videos":
+    kind = kind_of(lists, format="auto")
+    if kind == "emotions":
+        raise AnnotationError(
+            f"{lists[0]}: lists videos with emotions; give each its subset in the column subset"
+        )
+    if kind == "videos":
         _split_videos(lists, out, sizes, subjects=subjects, seed=seed, labels=labels)
         return
     if sizes is not None:

@@ -36,6 +36,8 @@ def draw_false_positives(levels: Mapping[str, LevelErrors], *, width_inches: flo
         gained = 100 * errors.gain
         gains.bar(np.arange(len(gained)), gained, color=OUTCOME_COLOURS[1:], width=0.75)
         gains.margins(y=0.14)
+        if not gained.any():
+            gains.set_ylim(0, 1)
         gains.axhline(0, color="black", lw=0.5)
         # On a column the legend alone tells the errors.
         names = ["" if is_narrow else kind.replace(" ", "\n") for kind in OUTCOMES[1:]]

@@ -103,3 +103,13 @@ def test_neither_or_both(videos: Path, tmp_path: Path) -> None:
     assert "pass --model FILE or --boxes FILE; for the model, fetch face_detection_yunet" in said
     said = run_mmad([*command, "--model", "x.onnx", "--boxes", "x.csv"], code=2).stderr
     assert "pass either --model FILE or --boxes FILE" in said
+
+
+def test_videos_that_do_not_exist_and_sizes_that_are_none(videos: Path, tmp_path: Path) -> None:
+    boxes = tmp_path / "boxes.csv"
+    boxes.write_text("video_id,frame,x,y,w,h\na,0,1,1,9,9\n")
+    words = ["--out", tmp_path / "faces", "--boxes", boxes]
+    said = run_mmad(["data", "faces", tmp_path / "none.mp4", *words], code=2).stderr
+    assert "there is no such video: " in " ".join(said.split())
+    said = run_mmad(["data", "faces", videos, *words, "--size", 0], code=2).stderr
+    assert "--size" in said
