@@ -111,6 +111,7 @@ COVERED = {
     "evaluation/panel.py": "cli/test_agreement.py",
     "evaluation/clips/details.py": "report/test_recognition_page.py",
     "evaluation/submission.py": "cli/test_submit.py",
+    "models/backbones/adaptable.py": "models/backbones/test_adapters.py",
     "models/backbones/blocks.py": "models/backbones/test_families.py",
     "models/backbones/build_plain_vit.py": "models/backbones/test_umt.py",
     "models/backbones/plain_vit.py": "models/backbones/test_videomae.py",

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from mmad.config.backbones.uniformer import UniFormerSettings
@@ -46,7 +47,7 @@ def maps(backbone: OurUniFormer, images_NCFHW: Tensor) -> dict[str, Tensor]:
         modules[f"patch_embed{number}"] = stage.embed
         modules |= {f"blocks{number}.{index}": block for index, block in enumerate(stage.blocks)}
     with outputs_of(modules) as found:
-        features = backbone.map(images_NCFHW)
+        features = backbone.map(images_NCFHW, torch.arange(len(images_NCFHW)))
     return {**found, "features": features}
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from einops import rearrange
 from torch import Tensor, nn
 
@@ -64,7 +65,7 @@ def maps(backbone: VideoSwin, images_NCFHW: Tensor) -> dict[str, Tensor]:
         if stage.merge is not None:
             modules[f"layers.{number}.downsample"] = stage.merge
     with outputs_of(modules) as found:
-        features = backbone.map(images_NCFHW)
+        features = backbone.map(images_NCFHW, torch.arange(len(images_NCFHW)))
     found["patch_embed"] = rearrange(found["patch_embed"], "n t h w c -> n c t h w")
     for name, value in found.items():
         if name.endswith(".attn"):

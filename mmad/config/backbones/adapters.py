@@ -1,18 +1,19 @@
-"""Settings of adapters, told apart by their name."""
+"""Settings of adapters, told apart by their name, and of networks that take them."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
+from mmad.config.backbones.family import BackboneFamilySettings
 from mmad.config.base import Settings
 
 
 class _Bottleneck(Settings):
     ratio: float = Field(
-        0.25, gt=0, le=1, description="width of the bottleneck / width of the backbone"
+        0.25, gt=0, le=1, description="width of the bottleneck / width of the block"
     )
     blocks: list[int] | Literal["all"] = Field(
-        "all", description="blocks that get an adapter, from 0"
+        "all", description="blocks that get an adapter, from 0 over all stages"
     )
 
 
@@ -80,3 +81,27 @@ AdapterSettings = Annotated[
     NoAdapter | StandardAdapterSettings | TIASettings | DSTASettings | DSTA180Settings,
     Field(discriminator="name"),
 ]
+
+
+class AdaptableSettings(BackboneFamilySettings):
+    """What transformers have in common: an adapter behind each of their blocks."""
+
+    takes_adapters: ClassVar[bool] = True
+
+    adapter: AdapterSettings = Field(NoAdapter(), description="adapter after the blocks")
+
+    @property
+    def is_trained(self) -> bool:
+        """As in `BackboneFamilySettings`."""
+        return super().is_trained or self.adapter.name != "none"
+
+    @property
+    def adapter_of_all_blocks(self) -> AdapterSettings:
+        """The adapter, behind each block: for `tiny`, which has fewer."""
+        if self.adapter.name == "none":
+            return self.adapter
+        return self.adapter.model_copy(update={"blocks": "all"})
+
+    def summary(self) -> list[str]:
+        """As in `BackboneFamilySettings`: of the adapter alone."""
+        return [f"adapter {self.adapter.name}"]

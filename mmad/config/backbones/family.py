@@ -78,7 +78,7 @@ def _name(family: "type[BackboneFamilySettings]") -> str:
 
 
 def _families() -> "list[type[BackboneFamilySettings]]":
-    """The settings of all families, which are at most two classes below their common base."""
+    """The settings of all families, at any depth below their common base."""
     below = BackboneFamilySettings.__subclasses__()
     for parent in below:
         below += [one for one in parent.__subclasses__() if one not in below]
@@ -152,6 +152,11 @@ class BackboneFamilySettings(Settings):
     def depends_on_weights(self) -> bool:
         """Whether a setting is ``auto``, which `settled` replaces by what the weights have."""
         return False
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether anything in the network is trained."""
+        return not self.freeze
 
     @property
     def is_large(self) -> bool:

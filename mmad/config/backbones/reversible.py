@@ -39,7 +39,7 @@ class ReversibleSettings(BackboneFamilySettings):
                 "recompute: only a reversible network can recompute activations from its outputs; "
                 "set reversible=true, or leave recompute out"
             )
-        elif self.recompute and self.freeze:
+        elif self.recompute and not self.is_trained:
             yield (
                 "recompute: a frozen network has no backward pass in which to recompute; set "
                 "freeze=false to train it, or leave recompute out"

@@ -5,10 +5,10 @@ from typing import Literal, Self
 
 from pydantic import Field
 
-from mmad.config.backbones.family import BackboneFamilySettings
+from mmad.config.backbones.adapters import AdaptableSettings
 
 
-class TimeSformerSettings(BackboneFamilySettings):
+class TimeSformerSettings(AdaptableSettings):
     """TimeSformer: an image transformer whose blocks also attend over the frames of a clip."""
 
     name: Literal["timesformer"] = "timesformer"
@@ -42,13 +42,19 @@ class TimeSformerSettings(BackboneFamilySettings):
 
     def tiny(self) -> tuple[Self, int]:
         """As in `BackboneFamilySettings`: two blocks of 16 channels; images of four patches."""
-        update = {"width": 16, "depth": 2, "num_heads": 2, "pretrained": None}
+        update = {
+            "width": 16,
+            "depth": 2,
+            "num_heads": 2,
+            "pretrained": None,
+            "adapter": self.adapter_of_all_blocks,
+        }
         return self.model_copy(update=update), 2 * self.patch
 
     def summary(self) -> list[str]:
         """As in `BackboneFamilySettings`."""
         size = "" if (self.width, self.depth) == (768, 12) else f", width {self.width}"
-        return [f"TimeSformer ({self.attention}{size})"]
+        return [f"TimeSformer ({self.attention}{size})", *super().summary()]
 
     def problems(self) -> Iterator[str]:
         """As in `Settings`."""

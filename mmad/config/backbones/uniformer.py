@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag
 
-from mmad.config.backbones.family import BackboneFamilySettings
+from mmad.config.backbones.adapters import AdaptableSettings
 from mmad.config.base import Settings
 
 Count = Annotated[int, Field(ge=1)]
@@ -51,8 +51,11 @@ UniFormerSize = Annotated[
 ]
 
 
-class UniFormerSettings(BackboneFamilySettings):
-    """UniFormer: two stages of convolutional blocks and two of transformer blocks."""
+class UniFormerSettings(AdaptableSettings):
+    """UniFormer: two stages of convolutional blocks and two of transformer blocks.
+
+    Only the latter have adapters, and are counted for them.
+    """
 
     name: Literal["uniformer"] = "uniformer"
     size: UniFormerSize = Field("small", description="published size, or dimensions of one's own")
@@ -86,11 +89,12 @@ class UniFormerSettings(BackboneFamilySettings):
     def tiny(self) -> tuple[Self, int]:
         """As in `BackboneFamilySettings`: a block of few channels in each stage."""
         size = UniFormerDimensions(widths=(4, 8, 8, 16), depths=(1, 1, 1, 1), head_width=4)
-        return self.model_copy(update={"size": size, "pretrained": None}), 2 * _SIDE_STRIDE
+        update = {"size": size, "pretrained": None, "adapter": self.adapter_of_all_blocks}
+        return self.model_copy(update=update), 2 * _SIDE_STRIDE
 
     def summary(self) -> list[str]:
         """As in `BackboneFamilySettings`."""
         size = self.size
         if isinstance(size, UniFormerDimensions):
-            return [f"UniFormer of widths {'-'.join(map(str, size.widths))}"]
-        return [f"UniFormer {size}"]
+            return [f"UniFormer of widths {'-'.join(map(str, size.widths))}", *super().summary()]
+        return [f"UniFormer {size}", *super().summary()]

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag
 
+from mmad.config.backbones.adapters import AdaptableSettings
 from mmad.config.backbones.reversible import ReversibleSettings
 from mmad.config.base import Settings
 
@@ -53,7 +54,7 @@ VideoSwinSize = Annotated[
 ]
 
 
-class VideoSwinSettings(ReversibleSettings):
+class VideoSwinSettings(AdaptableSettings, ReversibleSettings):
     """Video Swin: a pyramid of transformer blocks with attention inside shifted windows."""
 
     name: Literal["video_swin"] = "video_swin"
@@ -100,7 +101,12 @@ class VideoSwinSettings(ReversibleSettings):
         stages = len(self.dimensions.depths)
         size = PyramidSize(width=8, depths=[2] * stages, num_heads=[2] * stages)
         frames = min(self.clip_frames, 2 * self.window[0] * self.frames_per_step)
-        update = {"size": size, "pretrained": None, "clip_frames": frames}
+        update = {
+            "size": size,
+            "pretrained": None,
+            "clip_frames": frames,
+            "adapter": self.adapter_of_all_blocks,
+        }
         return self.model_copy(update=update), 2 * self.side_multiple
 
     def summary(self) -> list[str]:
@@ -109,8 +115,8 @@ class VideoSwinSettings(ReversibleSettings):
         kind = "reversible Video Swin" if self.reversible else "Video Swin"
         if isinstance(size, PyramidSize):
             blocks = "-".join(map(str, size.depths))
-            return [f"{kind} of width {size.width}, {blocks} blocks"]
-        return [f"{kind} {size}"]
+            return [f"{kind} of width {size.width}, {blocks} blocks", *super().summary()]
+        return [f"{kind} {size}", *super().summary()]
 
     def problems(self) -> Iterator[str]:
         """As in `Settings`."""

@@ -5,8 +5,7 @@ from typing import Any, ClassVar, Self
 
 from pydantic import Field
 
-from mmad.config.backbones.adapters import AdapterSettings, NoAdapter
-from mmad.config.backbones.family import BackboneFamilySettings
+from mmad.config.backbones.adapters import AdaptableSettings
 from mmad.config.base import Settings
 
 _LARGE = 5e8
@@ -33,17 +32,15 @@ def kind_of_size(value: Any) -> str:
     return "dimensions" if isinstance(value, dict | CustomSize) else "published"
 
 
-class ViTSettings(BackboneFamilySettings):
+class ViTSettings(AdaptableSettings):
     """A plain video transformer with an adapter behind each of its blocks.
 
     A family adds its ``size``, a published name or a `CustomSize`.
     """
 
-    takes_adapters: ClassVar[bool] = True
     title: ClassVar[str]
     sizes: ClassVar[Mapping[str, CustomSize]]
 
-    adapter: AdapterSettings = Field(NoAdapter(), description="adapter after the blocks")
     drop_path: float = Field(0.1, ge=0, lt=1, description="rate at the last block")
     activation_checkpointing: bool = Field(
         False, description="recompute activations: less memory, about a third more time"
@@ -72,13 +69,12 @@ class ViTSettings(BackboneFamilySettings):
         update: dict[str, Any] = {
             "size": CustomSize(width=48, depth=2, num_heads=4, patch=patch),
             "pretrained": None,
+            "adapter": self.adapter_of_all_blocks,
         }
-        if self.adapter.name != "none":
-            update["adapter"] = self.adapter.model_copy(update={"blocks": "all"})
         return self.model_copy(update=update), 4 * patch
 
     def summary(self) -> list[str]:
         """As in `BackboneFamilySettings`."""
         size = self.size  # type: ignore[attr-defined]
         named = size if isinstance(size, str) else f"of width {size.width}, depth {size.depth}"
-        return [f"{self.title} {named}", f"adapter {self.adapter.name}"]
+        return [f"{self.title} {named}", *super().summary()]

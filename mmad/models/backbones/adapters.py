@@ -10,6 +10,7 @@ is in the released code, not in the equation); DSTA, Eq. 3.
 """
 
 import math
+from abc import abstractmethod
 
 import torch
 from einops import rearrange
@@ -113,6 +114,29 @@ class Adapter(nn.Module):
 
     reach_steps: int = 0
 
+    @abstractmethod
+    def added(self, x_LSD: Tensor, *, video_of_step_L: Tensor, grid_hw: tuple[int, int]) -> Tensor:
+        """What is added to the tokens, same shape; zero until it is trained.
+
+        Args:
+            x_LSD: Tokens.
+            video_of_step_L: Video of each step.
+            grid_hw: Rows and columns of the tokens of a step.
+        """
+
+    def forward(
+        self, x_LSD: Tensor, *, video_of_step_L: Tensor, grid_hw: tuple[int, int]
+    ) -> Tensor:
+        """Adapted tokens, same shape; arguments as in `added`."""
+        return x_LSD + self.added(x_LSD, video_of_step_L=video_of_step_L, grid_hw=grid_hw)
+
+    def added_to_map(self, x_NTHWD: Tensor, video_of_step_L: Tensor) -> Tensor:
+        """What is added to the tokens of a map of clips, L = N x T; same shape."""
+        x_LSD = rearrange(x_NTHWD, "n t h w d -> (n t) (h w) d")
+        grid_hw = (x_NTHWD.shape[2], x_NTHWD.shape[3])
+        added = self.added(x_LSD, video_of_step_L=video_of_step_L, grid_hw=grid_hw)
+        return added.reshape(x_NTHWD.shape)
+
 
 class StandardAdapter(Adapter):
     """Bottleneck with a residual: X' = alpha W_up GELU(W_down X) + X.
@@ -126,11 +150,9 @@ class StandardAdapter(Adapter):
         self.up = _up(channels, width)
         self.alpha = nn.Parameter(torch.ones(1))
 
-    def forward(
-        self, x_LSD: Tensor, *, video_of_step_L: Tensor, grid_hw: tuple[int, int]
-    ) -> Tensor:
-        """Adapted tokens, same shape."""
-        return x_LSD + self.alpha * self.up(functional.gelu(self.down(x_LSD)))
+    def added(self, x_LSD: Tensor, *, video_of_step_L: Tensor, grid_hw: tuple[int, int]) -> Tensor:
+        """As in `Adapter`."""
+        return self.alpha * self.up(functional.gelu(self.down(x_LSD)))
 
 
 class TemporalInformationAdapter(Adapter):
@@ -161,13 +183,11 @@ class TemporalInformationAdapter(Adapter):
         self.up = _up(channels, width)
         self.alpha = nn.Parameter(torch.ones(1))
 
-    def forward(
-        self, x_LSD: Tensor, *, video_of_step_L: Tensor, grid_hw: tuple[int, int]
-    ) -> Tensor:
-        """Adapted tokens, same shape."""
+    def added(self, x_LSD: Tensor, *, video_of_step_L: Tensor, grid_hw: tuple[int, int]) -> Tensor:
+        """As in `Adapter`."""
         u_LSC = functional.gelu(self.down(x_LSD))
         u_LSC = u_LSC + self.temporal(u_LSC, video_of_step_L)
-        return x_LSD + self.alpha * self.up(u_LSC)
+        return self.alpha * self.up(u_LSC)
 
 
 class DualPathAdapter(Adapter):
@@ -217,13 +237,11 @@ class DualPathAdapter(Adapter):
         self.beta = nn.Parameter(torch.ones(1))
         self.gamma = nn.Parameter(torch.ones(1))
 
-    def forward(
-        self, x_LSD: Tensor, *, video_of_step_L: Tensor, grid_hw: tuple[int, int]
-    ) -> Tensor:
-        """Adapted tokens, same shape."""
+    def added(self, x_LSD: Tensor, *, video_of_step_L: Tensor, grid_hw: tuple[int, int]) -> Tensor:
+        """As in `Adapter`."""
         u_LSC = functional.gelu(self.down(x_LSD))
         v_LSC = u_LSC if self.down_spatial is None else functional.gelu(self.down_spatial(x_LSD))
         temporal_LSC = u_LSC + self.temporal(u_LSC, video_of_step_L)
         spatial_LSC = v_LSC + self.spatial(v_LSC, grid_hw)
         paths = torch.cat((self.beta * spatial_LSC, self.gamma * temporal_LSC), dim=-1)
-        return x_LSD + self.alpha * self.up(paths)
+        return self.alpha * self.up(paths)

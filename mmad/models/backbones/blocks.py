@@ -4,20 +4,19 @@ Shapes: N clips, T steps of a clip, S tokens of a clip (those of its steps, afte
 h x w tokens of a step, D width, L = N x T steps of all clips, videos concatenated.
 """
 
-import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from mmad.models.backbones.adapters import Adapter
-from mmad.models.backbones.contract import Backbone, BackboneSpec
+from mmad.models.backbones.adaptable import AdaptableBackbone, AdaptableBlock
+from mmad.models.backbones.contract import BackboneSpec
 from mmad.models.layers.transformer import drop_path
 
 
-class Block(nn.Module):
+class Block(AdaptableBlock):
     """Pre-norm transformer block, then its adapter if it has one.
 
     Args:
@@ -39,7 +38,7 @@ class Block(nn.Module):
         layer_scale: float | None,
         width: int,
     ) -> None:
-        super().__init__()
+        super().__init__(width)
         self.norm1 = make_norm()
         self.attn = attention
         self.norm2 = make_norm()
@@ -50,7 +49,6 @@ class Block(nn.Module):
             self.gamma_1 = nn.Parameter(torch.full((width,), layer_scale))
             self.gamma_2 = nn.Parameter(torch.full((width,), layer_scale))
         self.drop_path_rate = drop_path_rate
-        self.adapter: Adapter | None = None
 
     def forward(
         self,
@@ -86,7 +84,7 @@ class Block(nn.Module):
         return drop_path(scaled, rate=self.drop_path_rate, training=self.training)
 
 
-class BlockBackbone(Backbone):
+class BlockBackbone(AdaptableBackbone):
     """A backbone of one stack of blocks over all tokens of a clip.
 
     Args:
@@ -134,19 +132,6 @@ class BlockBackbone(Backbone):
             else:
                 x_NSD = block(x_NSD, *further, video_of_step_L=video_of_step_L, grid_hw=grid_hw)
         return x_NSD
-
-    def adapters(self) -> Sequence[Adapter]:
-        """As in `Backbone`."""
-        return self._adapters_before(None)
-
-    def _adapters_before(self, block: int | None) -> list[Adapter]:
-        adapters = [module.adapter for module in self.blocks[:block]]
-        return [one for one in adapters if isinstance(one, Adapter)]
-
-    def context_clips(self, *, stop_before: int | None = None) -> int:
-        """As in `Backbone`: temporal adapters add the clips that half a kernel reaches."""
-        steps = self.spec.steps_per_clip
-        return sum(math.ceil(a.reach_steps / steps) for a in self._adapters_before(stop_before))
 
     def depth_of(self, name: str) -> int:
         """As in `Backbone`."""

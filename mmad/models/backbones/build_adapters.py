@@ -1,18 +1,20 @@
 """Adapters from settings: their names, and which blocks get one."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
+from torch import Tensor
 
 from mmad.config.backbones.adapters import AdapterSettings
 from mmad.errors import ConfigError
+from mmad.models.backbones.adaptable import AdaptableBackbone
 from mmad.models.backbones.adapters import (
     Adapter,
     DualPathAdapter,
     StandardAdapter,
     TemporalInformationAdapter,
 )
-from mmad.models.backbones.blocks import BlockBackbone
 
 # Name in the settings -> module; the settings besides `name`, `ratio` and `blocks` are its
 # arguments.
@@ -25,10 +27,19 @@ ADAPTERS: Mapping[str, Callable[..., Adapter]] = {
 
 
 def build_adapter(settings: AdapterSettings, *, width: int) -> Adapter:
-    """A new adapter for tokens of ``width`` channels; it is the identity until it is trained."""
+    """A new adapter for tokens of ``width`` channels; it is the identity until it is trained.
+
+    Raises: ConfigError if the ratio leaves its bottleneck no channel.
+    """
     arguments = settings.model_dump(exclude={"name", "ratio", "blocks"})
     assert settings.name != "none"
-    return ADAPTERS[settings.name](width, channels=int(width * settings.ratio), **arguments)
+    channels = int(width * settings.ratio)
+    if channels < 1:
+        raise ConfigError(
+            f"backbone.adapter.ratio: {settings.ratio} of the {width} channels of a block is less "
+            f"than one channel; set it to {math.ceil(1e4 / width) / 1e4} or more"
+        )
+    return ADAPTERS[settings.name](width, channels=channels, **arguments)
 
 
 def blocks_with_adapter(settings: AdapterSettings, *, depth: int) -> Sequence[int]:
@@ -47,12 +58,19 @@ def blocks_with_adapter(settings: AdapterSettings, *, depth: int) -> Sequence[in
     return blocks
 
 
-def add_adapters(backbone: BlockBackbone, settings: AdapterSettings, *, width: int) -> None:
-    """Put new adapters behind the blocks of a backbone.
+def add_adapters(backbone: AdaptableBackbone, settings: AdapterSettings) -> None:
+    """Put new adapters behind the blocks of a backbone, each of the width of its block.
 
-    Raises: ConfigError if one is asked for in a block that does not exist.
+    Raises: ConfigError if one is asked for in a block that does not exist, or has no channel.
     """
-    for block in blocks_with_adapter(settings, depth=len(backbone.blocks)):
+    blocks = backbone.adaptable_blocks()
+    for number in blocks_with_adapter(settings, depth=len(blocks)):
+        block = blocks[number]
         # On the CPU, also behind blocks whose weights are still to come.
         with torch.device("cpu"):
-            backbone.blocks[block].adapter = build_adapter(settings, width=width)
+            block.adapter = build_adapter(settings, width=block.width)
+
+
+def adapters_in(tensors: Mapping[str, Tensor]) -> str:
+    """The end of a description of a file with these tensors: whether it has adapters."""
+    return ", with adapters" if any(".adapter." in name for name in tensors) else ""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from mmad.config.backbones.plain_vit import PlainViTSettings
-from mmad.models.backbones.build_adapters import add_adapters
+from mmad.models.backbones.build_adapters import adapters_in, add_adapters
 from mmad.models.backbones.plain_vit import PlainViT, ViTSize
 
 
@@ -33,7 +33,7 @@ def build_plain_vit(
     backbone.requires_grad_(not settings.freeze)
     if settings.learned_positions == "kept":
         backbone.pos_embed.requires_grad_(False)
-    add_adapters(backbone, settings.adapter, width=settings.dimensions.width)
+    add_adapters(backbone, settings.adapter)
     return backbone
 
 
@@ -48,9 +48,8 @@ def describe_blocks(tensors: Mapping[str, Tensor], *, patches: str = "patch_embe
     if kernel is None or kernel.ndim != 5:
         return f"{len(tensors)} tensors, no patches of clips among them"
     blocks = {name.split(".")[1] for name in tensors if name.startswith("blocks.")}
-    adapted = any(".adapter." in name for name in tensors)
     return (
         f"width {kernel.shape[0]}, {len(blocks)} blocks, patches of {kernel.shape[-1]} pixels"
         + ("" if kernel.shape[2] == 2 else f" and {kernel.shape[2]} frame")
-        + (", with adapters" if adapted else "")
+        + adapters_in(tensors)
     )

@@ -1,7 +1,9 @@
 import pytest
 import torch
 
+from mmad.config.backbones.video_swin import VideoSwinSettings
 from mmad.models.backbones.adapters import TemporalDepthwiseConv
+from mmad.models.backbones.families import build_backbone
 from support.backbones import backbone, randomize, steps
 
 
@@ -72,6 +74,18 @@ def test_other_readings_of_the_equations(
     assert round(found / 2**20, 3) == mebi
 
 
+def test_number_in_a_pyramid() -> None:
+    """DSTA on Video Swin-T: bottlenecks of a quarter of the channels of their stage."""
+    expected = 0
+    for width, depth in ((96, 2), (192, 2), (384, 6), (768, 2)):
+        c = width // 4
+        paths = (3 * c + c) + (9 * c + c) + 2 * (c * c + c)
+        expected += depth * ((width * c + c) + paths + (2 * c * width + width) + 3)
+    with torch.device("meta"):
+        model = build_backbone(VideoSwinSettings(size="tiny", adapter={"name": "dsta"}))
+    assert num_trainable(model) == expected == 1_910_196
+
+
 @pytest.mark.parametrize("adapter", ["standard", "tia", "dsta", "dsta_180"])
 def test_new_adapter_is_the_identity(adapter: str) -> None:
     clips = torch.randn(2, 3, 16, 32, 32)
@@ -123,6 +137,26 @@ def test_adapters_only_in_the_chosen_blocks() -> None:
     }
 
 
+def test_blocks_of_a_pyramid_are_counted_over_its_stages() -> None:
+    settings, _ = VideoSwinSettings(adapter={"name": "standard"}).tiny()
+    chosen = settings.adapter.model_copy(update={"blocks": [1, 2]})
+    model = build_backbone(settings.model_copy(update={"adapter": chosen}))
+    trained = {name for name, p in model.named_parameters() if p.requires_grad}
+    assert trained == {
+        f"{block}.adapter.{name}"
+        for block in ("stages.0.blocks.1", "stages.1.blocks.0")
+        for name in ("alpha", "down.weight", "down.bias", "up.weight", "up.bias")
+    }
+    missing = settings.adapter.model_copy(update={"blocks": [8]})
+    with pytest.raises(ValueError, match=r"blocks 0 to 7, found \[8\]"):
+        build_backbone(settings.model_copy(update={"adapter": missing}))
+
+
 def test_adapter_in_a_missing_block_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"blocks 0 to 1, found \[7\]"):
         backbone(adapter={"name": "tia", "blocks": [0, 7]})
+
+
+def test_adapter_without_a_channel_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"ratio: 0.05 of the 16 channels .* set it to 0.0625"):
+        backbone(adapter={"name": "tia", "ratio": 0.05})

@@ -4,6 +4,7 @@ import re
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
 from mmad.checkpoint import frozen_state, trainable_state
@@ -25,8 +26,16 @@ TAKING = [name for name in NAMES if members(BackboneSettings)[name].takes_adapte
 # Other networks of a family.
 VARIANTS = {
     f"{name} reversible": (name, {"reversible": True}) for name in ("slowfast", "video_swin")
-}
+} | {f"timesformer {kind}": ("timesformer", {"attention": kind}) for kind in ("joint", "space")}
 KINDS = [*NAMES, *VARIANTS]
+# Shorter clips, of networks whose own are slow.
+SHORT = {"video_swin": {"clip_frames": 4}}
+ADAPTABLE = [kind for kind in KINDS if kind.split()[0] in TAKING]
+CHECKPOINTING = [
+    name
+    for name in NAMES
+    if "activation_checkpointing" in members(BackboneSettings)[name].model_fields
+]
 
 
 def tiny(kind: str, **changes: object) -> tuple[BackboneFamilySettings, int]:
@@ -176,12 +185,13 @@ def test_its_own_weights_come_back_and_those_of_others_do_not(name: str) -> None
 
 
 @pytest.mark.parametrize("adapter", ["standard", "tia", "dsta", "dsta_180"])
-@pytest.mark.parametrize("name", TAKING)
+@pytest.mark.parametrize("name", ADAPTABLE)
 def test_adapters_start_as_the_identity_and_are_all_that_is_trained(
     name: str, adapter: str
 ) -> None:
-    plain, side = made(name)
-    adapted, _ = made(name, adapter={"name": adapter})
+    short = SHORT.get(name.split()[0], {})
+    plain, side = made(name, **short)
+    adapted, _ = made(name, adapter={"name": adapter}, **short)
     fill_backbone(adapted, WeightFile("own", plain.state_dict(), "safetensors", "0" * 64))
     images, videos = clips(plain, 2, side, side), torch.zeros(2, dtype=torch.long)
     expected = plain(images, videos).tokens_NTSC
@@ -189,7 +199,7 @@ def test_adapters_start_as_the_identity_and_are_all_that_is_trained(
     trained = {key for key, value in adapted.named_parameters() if value.requires_grad}
     roles = adapted.roles()
     assert trained == {key for key, role in roles.items() if role.role == "adapter"}
-    assert len(adapted.adapters()) == adapted.spec.num_blocks
+    assert len(adapted.adapters()) == len(adapted.adaptable_blocks()) > 1
     for parameter in adapted.parameters():
         if parameter.requires_grad:
             torch.nn.init.normal_(parameter, std=0.3)
@@ -200,11 +210,23 @@ def test_adapters_start_as_the_identity_and_are_all_that_is_trained(
     assert adapted.context_clips() == (0 if adapter == "standard" else len(adapted.adapters()))
 
 
-@pytest.mark.parametrize("name", TAKING)
+def test_networks_without_adapters_name_those_that_have_some() -> None:
+    assert {"timesformer", "uniformer", "video_swin", "videomae"} <= set(TAKING)
+    with pytest.raises(ValidationError) as caught:
+        members(BackboneSettings)["i3d"](adapter={"name": "dsta"})
+    message = str(caught.value)
+    assert "adapter dsta: i3d takes none; leave it out, or choose a backbone" in message
+    listed = re.search(r"\(([^)]*)\)", message)
+    assert listed is not None
+    assert sorted(listed[1].split(", ")) == TAKING
+
+
+@pytest.mark.parametrize("name", CHECKPOINTING)
 def test_activations_that_are_recomputed_give_the_same_gradients(name: str) -> None:
     gradients = []
     for recomputed in (False, True):
-        backbone, side = made(name, freeze=False, drop_path=0, activation_checkpointing=recomputed)
+        given = {"drop_path": 0, "activation_checkpointing": recomputed, **SHORT.get(name, {})}
+        backbone, side = made(name, freeze=False, **given)
         backbone.train()
         torch.manual_seed(1)
         images = clips(backbone, 1, side, side)

@@ -225,6 +225,45 @@ def test_names_of_other_projects(names, attention: str) -> None:
         assert torch.equal(target.state_dict()[name], value), name
 
 
+@pytest.mark.parametrize("attention", ATTENTIONS)
+def test_an_adapter_sees_the_patches_of_each_frame(attention: str) -> None:
+    """The class token goes past it: that of the last block is as without."""
+    adapter = {"name": "dsta", "blocks": [1]}
+    plain = small(attention=attention)
+    adapted = small(attention=attention, adapter=adapter)
+    adapted.load_state_dict(plain.state_dict(), strict=False)
+    images, videos = torch.randn(3, 3, FRAMES, 8, 12), torch.tensor([0, 0, 1])
+    layer = adapted.adapters()[0]
+    with torch.no_grad():
+        found = adapted(images, videos)
+        last = plain.norm
+        plain.norm = nn.Identity()
+        tokens = plain(images, videos).tokens_NTSC  # before the last norm, which is for each token
+        expected = layer(
+            tokens.flatten(0, 1),
+            video_of_step_L=torch.tensor([0] * 2 * FRAMES + [1] * FRAMES),
+            grid_hw=(2, 3),
+        )
+        plain.norm = last
+        torch.testing.assert_close(found.tokens_NTSC.flatten(0, 1), last(expected))
+        assert torch.equal(found.clip_NC, plain(images, videos).clip_NC)
+    assert (expected - tokens.flatten(0, 1)).abs().max() > 1e-2
+
+
+def test_adapters_are_not_taken_for_attention_over_time() -> None:
+    adapter = {"name": "tia"}
+    source = small(0, attention="space", adapter=adapter)
+    file = WeightFile("own.safetensors", source.state_dict(), "safetensors", "0" * 64)
+    described = source.family.describe(file.tensors)
+    assert described.endswith("one attention in each block, with adapters")
+    target = small(1, attention="divided", adapter=adapter)
+    done = dict(fill_backbone(target, file).reshaped)
+    assert done["time_table"] == "zero, as the file is of an image network"
+    assert not any(".adapter." in name for name in done)
+    for name, value in source.state_dict().items():
+        assert torch.equal(target.state_dict()[name], value), name
+
+
 def test_images_of_another_size_have_the_table_resized() -> None:
     backbone = small()
     found = backbone.positions((4, 6))

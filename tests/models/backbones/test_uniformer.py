@@ -31,7 +31,7 @@ def small(seed: int = 0, **settings: object) -> UniFormer:
 
 def features(backbone: UniFormer, images: Tensor) -> Tensor:
     with torch.no_grad():
-        return backbone.map(images)
+        return backbone.map(images, torch.arange(len(images)))
 
 
 # The paper's Table 1 in millions, with a classifier of the 400 classes of Kinetics.
@@ -97,7 +97,7 @@ def test_an_attention_block_is_torchs_encoder_layer_behind_a_convolution() -> No
     layer.load_state_dict(state)
     x = torch.randn(2, 12, 2, 3, 4)
     expected = layer((x + block.position(x)).flatten(2).transpose(1, 2))
-    torch.testing.assert_close(block(x).flatten(2).transpose(1, 2), expected)
+    torch.testing.assert_close(block(x, torch.arange(1)).flatten(2).transpose(1, 2), expected)
 
 
 def test_depth_grows_with_the_blocks() -> None:
@@ -155,20 +155,44 @@ def test_an_inflated_network_sees_a_still_clip_as_the_image_network_its_image() 
     clip = image.expand(-1, -1, 48, -1, -1)
     with torch.no_grad():
         for number in (0, 1):
-            image, clip = source.stages[number](image), backbone.stages[number](clip)
+            videos = torch.zeros(1, dtype=torch.long)
+            image = source.stages[number](image, videos)
+            clip = backbone.stages[number](clip, videos)
     assert clip.shape[2] == 24
     torch.testing.assert_close(clip[:, :, 12], image[:, :, 0], rtol=1e-4, atol=1e-5)
     assert (clip[:, :, 0] - image[:, :, 0]).abs().max() > 1e-2
+
+
+def test_an_adapter_sees_the_map_of_its_block() -> None:
+    """By hand, behind both transformer blocks, which alone are counted."""
+    plain, adapted = small(), small(adapter={"name": "dsta"})
+    adapted.load_state_dict(plain.state_dict(), strict=False)
+    blocks = [block for stage in plain.stages[2:] for block in stage.blocks]
+    assert len(adapted.adapters()) == len(blocks)
+    videos, video_of_step = torch.tensor([0, 0, 1]), torch.tensor([0, 0, 0, 0, 1, 1])
+    for block, layer in zip(blocks, adapted.adapters(), strict=True):
+
+        def after(module, given, map_: Tensor, layer=layer) -> Tensor:
+            n, c, t, h, w = map_.shape
+            tokens = map_.permute(0, 2, 3, 4, 1).reshape(n * t, h * w, c)
+            found = layer(tokens, video_of_step_L=video_of_step, grid_hw=(h, w))
+            return found.reshape(n, t, h, w, c).permute(0, 4, 1, 2, 3)
+
+        block.register_forward_hook(after)
+    images = torch.randn(3, 3, 4, 32, 64)
+    with torch.no_grad():
+        expected, found = plain.map(images, videos), adapted.map(images, videos)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("settings", [{"freeze": True}, {"keep_statistics": True}])
 def test_statistics_that_stay(settings: dict[str, bool]) -> None:
     backbone = small(**settings).train()
     before = {name: value.clone() for name, value in backbone.named_buffers()}
-    backbone.map(torch.randn(2, 3, 4, 32, 32))
+    backbone.map(torch.randn(2, 3, 4, 32, 32), torch.arange(2))
     assert all(torch.equal(before[name], value) for name, value in backbone.named_buffers())
     moving = small().train()
-    moving.map(torch.randn(2, 3, 4, 32, 32))
+    moving.map(torch.randn(2, 3, 4, 32, 32), torch.arange(2))
     assert len(before) == 2 * (2 * 3 + 1)
     assert not any(torch.equal(before[name], value) for name, value in moving.named_buffers())
 

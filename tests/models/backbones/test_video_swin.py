@@ -29,9 +29,14 @@ def small(seed: int = 0, **settings: object) -> VideoSwin:
     return backbone
 
 
+def map_of(backbone: VideoSwin, images: Tensor) -> Tensor:
+    """The map of clips that are a video each."""
+    return backbone.map(images, torch.arange(len(images)))
+
+
 def features(backbone: VideoSwin, images: Tensor) -> Tensor:
     with torch.no_grad():
-        return backbone.map(images)
+        return map_of(backbone, images)
 
 
 # In millions, with a classifier of the 400 classes of Kinetics (in the paper 28.2, 49.8, 88.1; of
@@ -87,7 +92,7 @@ def test_recomputing_gives_the_same_gradients() -> None:
     gradients = []
     for recompute in (False, True):
         backbone = small(activation_checkpointing=recompute, drop_path=0).train()
-        backbone.map(torch.ones(1, 3, 8, 16, 16)).square().sum().backward()
+        map_of(backbone, torch.ones(1, 3, 8, 16, 16)).square().sum().backward()
         gradients.append([p.grad for p in backbone.parameters()])
     for one, other in zip(*gradients, strict=True):
         torch.testing.assert_close(one, other)
@@ -118,18 +123,59 @@ def test_a_reversible_network_has_two_streams_in_each_stage() -> None:
     assert not torch.allclose(expected, plain, rtol=0.1)
 
 
-def test_a_reversible_network_recomputes_the_same_gradients() -> None:
-    """With stochastic depth, of the same blocks."""
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"adapter": {"name": "dsta"}},
+        {"adapter": {"name": "dsta"}, "freeze": True},
+        {"adapter": {"name": "tia", "blocks": [1]}, "freeze": True},
+    ],
+    ids=["plain", "adapters", "adapters alone", "one adapter"],
+)
+def test_a_reversible_network_recomputes_the_same_gradients(given: dict[str, object]) -> None:
+    """With stochastic depth, of the same blocks; all clips are of one video."""
     gradients = []
-    images = torch.randn(4, 3, 8, 16, 16)
+    images, videos = torch.randn(4, 3, 8, 16, 16), torch.zeros(4, dtype=torch.long)
     for settings in ({"recompute": False}, {"activation_checkpointing": True}, {}):
-        backbone = small(reversible=True, drop_path=0.5, **settings).double().train()
+        backbone = small(reversible=True, drop_path=0.5, **given, **settings).double().train()
         torch.manual_seed(3)
-        backbone.map(images.double()).square().sum().backward()
-        gradients.append([p.grad for p in backbone.parameters()])
+        backbone.map(images.double(), videos).square().sum().backward()
+        trained = [p for p in backbone.parameters() if p.requires_grad]
+        assert all(p.grad is not None for p in trained)
+        gradients.append([p.grad for p in trained])
     for kept, *others in zip(*gradients, strict=True):
         for other in others:
             torch.testing.assert_close(other, kept, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("reversible", [False, True])
+def test_an_adapter_sees_what_its_block_gives(reversible: bool) -> None:
+    """By hand, over the steps of all clips; of a reversible network it sees the stream that the MLP
+    reads and what this adds, and is added to the other.
+    """
+    given = {"reversible": reversible, "size": {**SMALL, "depths": [2, 1]}}
+    plain, adapted = small(**given), small(adapter={"name": "dsta"}, **given)
+    adapted.load_state_dict(plain.state_dict(), strict=False)
+    images, videos = torch.randn(3, 3, 8, 20, 24), torch.tensor([0, 0, 1])
+    video_of_step = torch.tensor([0] * 8 + [1] * 4)
+    for stage, other in zip(plain.stages, adapted.stages, strict=True):
+        for block, its in zip(stage.blocks, other.blocks, strict=True):
+            place, attribute = (block, "mix") if reversible else (block, "forward")
+            before = getattr(place, attribute)
+
+            def after(x: Tensor, *args: object, before=before, adapter=its.adapter, **kw) -> Tensor:
+                given = before(x, *args, **kw)
+                seen = x + given if reversible else given
+                _, _, rows, columns, width = seen.shape
+                tokens = seen.reshape(12, rows * columns, width)
+                found = adapter(tokens, video_of_step_L=video_of_step, grid_hw=(rows, columns))
+                return found.reshape(seen.shape) - (x if reversible else 0)
+
+            setattr(place, attribute, after)
+    with torch.no_grad():
+        expected, found = plain.map(images, videos), adapted.map(images, videos)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_a_deeper_reversible_network_keeps_no_more() -> None:
@@ -138,7 +184,7 @@ def test_a_deeper_reversible_network_keeps_no_more() -> None:
     def kept(blocks: int, **settings: object) -> int:
         size = {**SMALL, "depths": [blocks, 1]}
         backbone = small(size=size, reversible=True, drop_path=0, **settings).train()
-        return bytes_kept(lambda: backbone.map(images), parameters=backbone.parameters())
+        return bytes_kept(lambda: map_of(backbone, images), parameters=backbone.parameters())
 
     assert kept(9) == kept(3)
     stream = 4 * 8 * 4 * 4 * 4  # bytes of 8 channels, 4 steps, 4 x 4 cells
@@ -158,6 +204,10 @@ def test_a_deeper_reversible_network_keeps_no_more() -> None:
         ({"reversible": True, "activation_checkpointing": True}, "from_inputs"),
         ({"reversible": True, "recompute": False}, "kept"),
         ({"reversible": True, "recompute": True}, "from_output"),
+        (
+            {"reversible": True, "recompute": True, "freeze": True, "adapter": {"name": "tia"}},
+            "from_output",
+        ),
     ],
 )
 def test_where_activations_come_from(settings: dict[str, bool], expected: str) -> None:

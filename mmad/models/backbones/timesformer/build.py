@@ -1,10 +1,12 @@
-"""TimeSformer from its settings."""
+"""TimeSformer with its adapters, from its settings."""
 
+import re
 from collections.abc import Mapping
 
 from torch import Tensor
 
 from mmad.config.backbones.timesformer import TimeSformerSettings
+from mmad.models.backbones.build_adapters import adapters_in, add_adapters
 from mmad.models.backbones.contract import BackboneFamily
 from mmad.models.backbones.timesformer.naming import NAMINGS, OPTIONAL
 from mmad.models.backbones.timesformer.network import TimeSformer
@@ -23,17 +25,19 @@ def _build(settings: TimeSformerSettings) -> TimeSformer:
         position_image_size=settings.position_image_size,
         drop_path_rate=settings.drop_path,
     )
-    return backbone.requires_grad_(not settings.freeze)
+    backbone.requires_grad_(not settings.freeze)
+    add_adapters(backbone, settings.adapter)
+    return backbone
 
 
 def _describe(tensors: Mapping[str, Tensor]) -> str:
     patches = tensors["patches.weight"]
     blocks = {name.split(".")[1] for name in tensors if name.startswith("blocks.")}
-    divided = any(".temporal." in name for name in tensors)
+    divided = any(re.match(r"blocks\.\d+\.temporal\.", name) for name in tensors)
     kind = "attention divided over time and space" if divided else "one attention in each block"
     return (
         f"width {patches.shape[0]}, {len(blocks)} blocks, patches of {patches.shape[-1]} pixels, "
-        f"{kind}"
+        f"{kind}{adapters_in(tensors)}"
     )
 
 

@@ -1,6 +1,7 @@
 """Weights of an image transformer, or of other tables, for a TimeSformer."""
 
 import math
+import re
 from collections.abc import Mapping
 
 import torch
@@ -9,6 +10,8 @@ from torch import Tensor
 from torch.nn import functional
 
 _POSITIONS, _TIMES = "position_table", "time_table"
+# Adapters have layers of that name, too.
+_OVER_TIME = re.compile(r"blocks\.\d+\.temporal\.")
 
 
 def complete_image_weights(
@@ -25,14 +28,14 @@ def complete_image_weights(
         divided: Whether the network has attention over time alone.
     """
     done = _resize_tables(tensors, own)
-    of_images = _TIMES not in tensors and not any(".temporal." in name for name in tensors)
+    of_images = _TIMES not in tensors and not any(map(_OVER_TIME.match, tensors))
     if not of_images:
         return done
     for name, value in own.items():
         if name == _TIMES or (divided and ".temporal.fc." in name):
             tensors[name] = torch.zeros_like(value)
             done[name] = "zero, as the file is of an image network"
-        elif ".temporal." in name:
+        elif _OVER_TIME.match(name):
             within = name.replace(".temporal.", ".attention.")
             if within in tensors:
                 tensors[name] = tensors[within].clone()

@@ -15,7 +15,8 @@ from einops import rearrange, repeat
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mmad.models.backbones.contract import Backbone, BackboneSpec, ClipTokens
+from mmad.models.backbones.adaptable import AdaptableBackbone, AdaptableBlock
+from mmad.models.backbones.contract import BackboneSpec, ClipTokens
 from mmad.models.backbones.timesformer.images import complete_image_weights
 from mmad.models.layers.transformer import MLP, SelfAttention, drop_path, drop_path_rates
 
@@ -76,8 +77,8 @@ class SpatialAttention(Attention):
         return x_NLD + torch.cat((to_class, to_patches), dim=1)
 
 
-class Block(nn.Module):
-    """Transformer block: attention over time if it is divided, other attention, MLP."""
+class Block(AdaptableBlock):
+    """Transformer block: attention over time if it is divided, other attention, MLP, adapter."""
 
     def __init__(
         self,
@@ -88,7 +89,7 @@ class Block(nn.Module):
         mlp_ratio: float,
         drop_path_rate: float,
     ) -> None:
-        super().__init__()
+        super().__init__(width)
         self.temporal: TemporalAttention | None = None
         other = Attention
         if attention == "divided":
@@ -101,16 +102,37 @@ class Block(nn.Module):
         self.mlp = MLP(width, hidden=int(width * mlp_ratio))
         self.drop_path_rate = drop_path_rate
 
-    def forward(self, x_NLD: Tensor, *, num_frames: int) -> Tensor:
-        """The tokens after the block, same shape."""
+    def forward(
+        self,
+        x_NLD: Tensor,
+        *,
+        num_frames: int,
+        video_of_step_L: Tensor,
+        grid_hw: tuple[int, int],
+    ) -> Tensor:
+        """The tokens after the block, same shape.
+
+        Args:
+            x_NLD: Tokens.
+            num_frames: F.
+            video_of_step_L, grid_hw: For the adapter.
+        """
         if self.temporal is not None:
             x_NLD = self.temporal(x_NLD, num_frames=num_frames)
         x_NLD = self.attention(x_NLD, num_frames=num_frames)
         mixed = self.mlp(self.mlp_norm(x_NLD))
-        return x_NLD + drop_path(mixed, rate=self.drop_path_rate, training=self.training)
+        x_NLD = x_NLD + drop_path(mixed, rate=self.drop_path_rate, training=self.training)
+        if self.adapter is None:
+            return x_NLD
+        # Clips or, if these stay apart, frames; their class token goes past the adapter.
+        items, class_N1D = len(x_NLD), x_NLD[:, :1]
+        steps = len(video_of_step_L) // items
+        x_SPD = rearrange(x_NLD[:, 1:], "n (p s) d -> (n s) p d", s=steps)
+        x_SPD = self.adapter(x_SPD, video_of_step_L=video_of_step_L, grid_hw=grid_hw)
+        return torch.cat((class_N1D, rearrange(x_SPD, "(n s) p d -> n (p s) d", n=items)), dim=1)
 
 
-class TimeSformer(Backbone):
+class TimeSformer(AdaptableBackbone):
     """TimeSformer without its classifier.
 
     Args:
@@ -198,9 +220,11 @@ class TimeSformer(Backbone):
         """As in `Backbone`; the vector of a clip is its class token."""
         self.require_fitting(images_NCFHW)
         frames, height, width = images_NCFHW.shape[2:]
+        grid_hw = self.spec.grid_hw((height, width))
+        video_of_step_L = video_of_clip_N.repeat_interleave(frames)
         x = self.embed(images_NCFHW)
         for block in self.blocks[:stop_before]:
-            x = block(x, num_frames=frames)
+            x = block(x, num_frames=frames, video_of_step_L=video_of_step_L, grid_hw=grid_hw)
         norm = self.norm if stop_before is None else nn.Identity()
         if self.attention == "space":
             # The mean over frames comes before the norm.
@@ -210,7 +234,7 @@ class TimeSformer(Backbone):
             x = norm(x)
             class_ND = x[:, 0]
             tokens_NTSC = rearrange(x[:, 1:], "n (p f) d -> n f p d", f=frames)
-        return ClipTokens(tokens_NTSC, self.spec.grid_hw((height, width)), class_ND)
+        return ClipTokens(tokens_NTSC, grid_hw, class_ND)
 
     def embed(self, images_NCFHW: Tensor) -> Tensor:
         """Tokens of clips, (N, L, D); those of frames, (N F, 1 + P, D), if these stay apart."""

@@ -1,10 +1,11 @@
-"""UniFormer from its settings."""
+"""UniFormer with its adapters, from its settings."""
 
 from collections.abc import Mapping
 
 from torch import Tensor
 
 from mmad.config.backbones.uniformer import UniFormerSettings
+from mmad.models.backbones.build_adapters import adapters_in, add_adapters
 from mmad.models.backbones.contract import BackboneFamily
 from mmad.models.backbones.uniformer.naming import NAMINGS, OPTIONAL
 from mmad.models.backbones.uniformer.network import UniFormer
@@ -24,6 +25,7 @@ def _build(settings: UniFormerSettings) -> UniFormer:
         keep_statistics=settings.keep_statistics,
     )
     backbone.requires_grad_(not settings.freeze)
+    add_adapters(backbone, settings.adapter)
     return backbone.train()
 
 
@@ -31,7 +33,10 @@ def _describe(tensors: Mapping[str, Tensor]) -> str:
     patches = tensors["stages.0.embed.proj.weight"]
     blocks = {tuple(name.split(".")[1:4]) for name in tensors if ".blocks." in name}
     kind = "of images, to be inflated" if patches.ndim == 4 else "of videos"
-    return f"{patches.shape[0]} channels in the first stage, {len(blocks)} blocks, {kind}"
+    return (
+        f"{patches.shape[0]} channels in the first stage, {len(blocks)} blocks, {kind}"
+        f"{adapters_in(tensors)}"
+    )
 
 
 FAMILY = BackboneFamily("UniFormer", _build, NAMINGS, OPTIONAL, _describe)

@@ -1,6 +1,7 @@
 """UniFormer, two stages of convolutional blocks and two of transformer blocks.
 
-Shapes: N clips, F frames of a clip; T steps, H W rows and columns of the map, C channels.
+Shapes: N clips, F frames of a clip; T steps, H W rows and columns of the map, C channels; L = N x T
+steps of all clips, videos concatenated.
 
 Sources: arXiv 2201.04676, its released code for video and mmaction2's.
 """
@@ -12,12 +13,8 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mmad.models.backbones.contract import (
-    Backbone,
-    BackboneSpec,
-    ClipTokens,
-    tokens_of_map,
-)
+from mmad.models.backbones.adaptable import AdaptableBackbone, AdaptableBlock
+from mmad.models.backbones.contract import BackboneSpec, ClipTokens, tokens_of_map
 from mmad.models.backbones.inflation import inflate_kernels
 from mmad.models.layers.batch_norm import BatchNorm
 from mmad.models.layers.transformer import MLP, SelfAttention, drop_path, drop_path_rates
@@ -99,8 +96,8 @@ class ConvBlock(nn.Module):
         return x + drop_path(self.mlp(self.norm2(x)), rate=rate, training=self.training)
 
 
-class AttentionBlock(nn.Module):
-    """Transformer block on all places of a map.
+class AttentionBlock(AdaptableBlock):
+    """Transformer block on all places of a map, then its adapter if it has one.
 
     Args:
         channels: C.
@@ -119,7 +116,7 @@ class AttentionBlock(nn.Module):
         qkv_bias: bool,
         drop_path_rate: float,
     ) -> None:
-        super().__init__()
+        super().__init__(channels)
         self.position = _depthwise(channels, 3)
         self.norm1 = nn.LayerNorm(channels)
         self.attn = SelfAttention(channels, num_heads=num_heads, qkv_bias=qkv_bias)
@@ -127,15 +124,18 @@ class AttentionBlock(nn.Module):
         self.mlp = MLP(channels, hidden=int(channels * mlp_ratio))
         self.drop_path_rate = drop_path_rate
 
-    def forward(self, x_NCTHW: Tensor) -> Tensor:
-        """The map after the block, same shape."""
+    def forward(self, x_NCTHW: Tensor, video_of_step_L: Tensor) -> Tensor:
+        """The map after the block, same shape; the videos are for the adapter."""
         _, _, steps, rows, _ = x_NCTHW.shape
         rate = self.drop_path_rate
         x_NCTHW = x_NCTHW + self.position(x_NCTHW)
         x = rearrange(x_NCTHW, "n c t h w -> n (t h w) c")
         x = x + drop_path(self.attn(self.norm1(x)), rate=rate, training=self.training)
         x = x + drop_path(self.mlp(self.norm2(x)), rate=rate, training=self.training)
-        return rearrange(x, "n (t h w) c -> n c t h w", t=steps, h=rows)
+        x_NTHWC = rearrange(x, "n (t h w) c -> n t h w c", t=steps, h=rows)
+        if self.adapter is not None:
+            x_NTHWC = x_NTHWC + self.adapter.added_to_map(x_NTHWC, video_of_step_L)
+        return rearrange(x_NTHWC, "n t h w c -> n c t h w")
 
 
 class Stage(nn.Module):
@@ -146,15 +146,16 @@ class Stage(nn.Module):
         self.embed = embed
         self.blocks = nn.ModuleList(blocks)
 
-    def forward(self, x_NCTHW: Tensor) -> Tensor:
-        """The smaller map after the blocks."""
+    def forward(self, x_NCTHW: Tensor, video_of_clip_N: Tensor) -> Tensor:
+        """The smaller map after the blocks; the videos are as in `Backbone.forward`."""
         x = self.embed(x_NCTHW)
+        video_of_step_L = video_of_clip_N.repeat_interleave(x.shape[2])
         for block in self.blocks:
-            x = block(x)
+            x = block(x, video_of_step_L) if isinstance(block, AttentionBlock) else block(x)
         return x
 
 
-class UniFormer(Backbone):
+class UniFormer(AdaptableBackbone):
     """UniFormer without its classifier.
 
     Args:
@@ -226,15 +227,15 @@ class UniFormer(Backbone):
         """As in `Backbone`; there is no block to stop before."""
         assert stop_before is None
         self.require_fitting(images_NCFHW)
-        return tokens_of_map(self.map(images_NCFHW))
+        return tokens_of_map(self.map(images_NCFHW, video_of_clip_N))
 
-    def map(self, images_NCFHW: Tensor) -> Tensor:
+    def map(self, images_NCFHW: Tensor, video_of_clip_N: Tensor) -> Tensor:
         """The feature map (N, C, T, H, W) of clips of any length and size; pixels beyond the last
         whole patch are left out.
         """
         x = images_NCFHW
         for stage in self.stages:
-            x = stage(x)
+            x = stage(x, video_of_clip_N)
         return self.norm(x)
 
     def depth_of(self, name: str) -> int:

@@ -1,6 +1,7 @@
 """Video Swin, a pyramid of transformer blocks with attention inside shifted windows.
 
-Shapes: N clips, F frames of a clip; T steps, H W rows and columns of the map, C channels.
+Shapes: N clips, F frames of a clip; T steps, H W rows and columns of the map, C channels; L = N x T
+steps of all clips, videos concatenated.
 
 Sources: arXiv 2106.13230, and mmaction2's code of it, whose padding, clamped windows and initial
 values these are.
@@ -16,12 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from mmad.models.backbones.contract import (
-    Backbone,
-    BackboneSpec,
-    ClipTokens,
-    tokens_of_map,
-)
+from mmad.models.backbones.adaptable import AdaptableBackbone, AdaptableBlock
+from mmad.models.backbones.contract import BackboneSpec, ClipTokens, tokens_of_map
 from mmad.models.backbones.video_swin.images import inflate_image_weights
 from mmad.models.layers.reversible import Activations, Branch, couple
 from mmad.models.layers.transformer import MLP, drop_path, drop_path_rates
@@ -47,8 +44,8 @@ class PatchEmbed(nn.Module):
         return x if self.norm is None else self.norm(x)
 
 
-class Block(nn.Module):
-    """Pre-norm transformer block with attention inside windows.
+class Block(AdaptableBlock):
+    """Pre-norm transformer block with attention inside windows, then its adapter if it has one.
 
     Args:
         width: C.
@@ -71,7 +68,7 @@ class Block(nn.Module):
         qkv_bias: bool,
         drop_path_rate: float,
     ) -> None:
-        super().__init__()
+        super().__init__(width)
         self.window = window
         self.shift = (window[0] // 2, window[1] // 2, window[2] // 2) if shifted else (0, 0, 0)
         self.drop_path_rate = drop_path_rate
@@ -80,10 +77,22 @@ class Block(nn.Module):
         self.norm2 = nn.LayerNorm(width)
         self.mlp = MLP(width, hidden=int(width * mlp_ratio))
 
-    def forward(self, x_NTHWC: Tensor, windows: Windows, mask_W1LL: Tensor | None) -> Tensor:
-        """The map after the block, same shape; windows and mask are of its size."""
+    def forward(
+        self,
+        x_NTHWC: Tensor,
+        windows: Windows,
+        mask_W1LL: Tensor | None,
+        video_of_step_L: Tensor,
+    ) -> Tensor:
+        """The map after the block, same shape.
+
+        Args:
+            x_NTHWC: The map.
+            windows, mask_W1LL: Of the size of the map.
+            video_of_step_L: For the adapter.
+        """
         x_NTHWC = x_NTHWC + self.attend(x_NTHWC, windows, mask_W1LL)
-        return x_NTHWC + self.mix(x_NTHWC)
+        return x_NTHWC + self.mix(x_NTHWC, video_of_step_L)
 
     def attend(self, x_NTHWC: Tensor, windows: Windows, mask_W1LL: Tensor | None) -> Tensor:
         """What attention adds to the map."""
@@ -92,17 +101,28 @@ class Block(nn.Module):
         attended = windows.join(self.attn(cut, mask_W1LL))
         return drop_path(attended, rate=self.drop_path_rate, training=self.training)
 
-    def mix(self, x_NTHWC: Tensor) -> Tensor:
-        """What the MLP adds to the map."""
+    def mix(self, x_NTHWC: Tensor, video_of_step_L: Tensor) -> Tensor:
+        """What the MLP adds to the map, and the adapter to their sum."""
         mixed = self.mlp(self.norm2(x_NTHWC))
-        return drop_path(mixed, rate=self.drop_path_rate, training=self.training)
+        mixed = drop_path(mixed, rate=self.drop_path_rate, training=self.training)
+        if self.adapter is None:
+            return mixed
+        return mixed + self.adapter.added_to_map(x_NTHWC + mixed, video_of_step_L)
 
-    def branches(self, windows: Windows, mask_W1LL: Tensor | None) -> list[Branch]:
-        """Both of a reversible network."""
+    def branches(
+        self, windows: Windows, mask_W1LL: Tensor | None, video_of_step_L: Tensor
+    ) -> list[Branch]:
+        """Both of a reversible network; arguments as in `forward`.
+
+        The adapter is part of the second: a branch of its own would swap the streams once more, and
+        the network would no longer start as that without adapters.
+        """
         attend = partial(self.attend, windows=windows, mask_W1LL=mask_W1LL)
+        mix = partial(self.mix, video_of_step_L=video_of_step_L)
+        adapter = [] if self.adapter is None else [self.adapter]
         return [
             Branch(attend, [self.norm1, self.attn]),
-            Branch(self.mix, [self.norm2, self.mlp]),
+            Branch(mix, [self.norm2, self.mlp, *adapter]),
         ]
 
 
@@ -138,14 +158,18 @@ class Stage(nn.Module):
         self.merge = merge
         self.reversible = reversible
 
-    def forward(self, x_NTHWC: Tensor, *, activations: Activations) -> Tensor:
+    def forward(
+        self, x_NTHWC: Tensor, video_of_clip_N: Tensor, *, activations: Activations
+    ) -> Tensor:
         """The map after the stage.
 
         Args:
             x_NTHWC: The map.
+            video_of_clip_N: As in `Backbone.forward`.
             activations: As in `VideoSwin`.
         """
         _, steps, rows, columns, _ = x_NTHWC.shape
+        video_of_step_L = video_of_clip_N.repeat_interleave(steps)
         masks: dict[Windows, Tensor | None] = {}
         branches: list[Branch] = []
         for block in self.blocks:
@@ -154,17 +178,19 @@ class Stage(nn.Module):
             if windows not in masks:
                 masks[windows] = windows.mask(device=x_NTHWC.device)
             if self.reversible:
-                branches += block.branches(windows, masks[windows])
+                branches += block.branches(windows, masks[windows], video_of_step_L)
             elif activations == "from_inputs" and self.training and torch.is_grad_enabled():
-                x_NTHWC = checkpoint(block, x_NTHWC, windows, masks[windows], use_reentrant=False)
+                x_NTHWC = checkpoint(
+                    block, x_NTHWC, windows, masks[windows], video_of_step_L, use_reentrant=False
+                )
             else:
-                x_NTHWC = block(x_NTHWC, windows, masks[windows])
+                x_NTHWC = block(x_NTHWC, windows, masks[windows], video_of_step_L)
         if self.reversible:
             x_NTHWC = couple(x_NTHWC, branches, activations=activations)
         return x_NTHWC if self.merge is None else self.merge(x_NTHWC)
 
 
-class VideoSwin(Backbone):
+class VideoSwin(AdaptableBackbone):
     """Video Swin without its classifier.
 
     Args:
@@ -245,13 +271,13 @@ class VideoSwin(Backbone):
         """As in `Backbone`; there is no block to stop before."""
         assert stop_before is None
         self.require_fitting(images_NCFHW)
-        return tokens_of_map(self.map(images_NCFHW))
+        return tokens_of_map(self.map(images_NCFHW, video_of_clip_N))
 
-    def map(self, images_NCFHW: Tensor) -> Tensor:
+    def map(self, images_NCFHW: Tensor, video_of_clip_N: Tensor) -> Tensor:
         """The feature map (N, C, T, H, W) of clips of any length and size."""
         x = self.patches(images_NCFHW)
         for stage in self.stages:
-            x = stage(x, activations=self.activations)
+            x = stage(x, video_of_clip_N, activations=self.activations)
         return rearrange(self.norm(x), "n t h w c -> n c t h w")
 
     def depth_of(self, name: str) -> int:

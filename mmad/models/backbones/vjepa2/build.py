@@ -24,7 +24,7 @@ def _build(settings: VJEPA2Settings) -> VJEPA2:
         drop_path_rate=settings.drop_path,
     )
     backbone.requires_grad_(not settings.freeze)
-    add_adapters(backbone, settings.adapter, width=size.width)
+    add_adapters(backbone, settings.adapter)
     return backbone
 
 
