@@ -60,11 +60,7 @@ def score_emotions(
     """
     read = read_emotion_models(files, options)
     labels, num_left_out = read.labels, read.num_left_out
-    if num_left_out:
-        typer.echo(
-            f"warning: {num_left_out} of {num_left_out + len(read.videos)} annotated videos have "
-            "no prediction and are left out (--only-predicted)"
-        )
+    tell_left_out(read)
     reports = read.each(partial(evaluate_emotions, labels=labels))
     _print(console, reports, labels=labels, details=options.details)
     content: dict[str, object] = {
@@ -129,6 +125,16 @@ def read_emotion_models(files: Sequence[Path], options: EmotionOptions) -> Emoti
     }
     scored = _predicted(videos, found) if options.only_predicted else videos
     return EmotionModels(files, found, scored, len(videos) - len(scored), labels)
+
+
+def tell_left_out(models: EmotionModels) -> None:
+    """Print how many videos are not scored, if any."""
+    if models.num_left_out:
+        num_videos = models.num_left_out + len(models.videos)
+        typer.echo(
+            f"warning: {models.num_left_out} of {num_videos} annotated videos have no prediction "
+            "and are left out (--only-predicted)"
+        )
 
 
 def _print(

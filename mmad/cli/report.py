@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from mmad.annotations.elan_reader import ElanChoice
-from mmad.cli._emotion_scores import annotated_videos
+from mmad.cli._emotion_scores import EmotionOptions, read_emotion_models, tell_left_out
 from mmad.cli._inputs import (
     data_of_run,
     is_recognition,
@@ -18,7 +19,7 @@ from mmad.cli._inputs import (
     subset_of,
     trial_of,
 )
-from mmad.cli._labels import label_choice, labels_of_clips
+from mmad.cli._labels import label_choice
 from mmad.cli._options import (
     AnnotationsOption,
     LabelsOption,
@@ -40,7 +41,7 @@ from mmad.evaluation.clips.recognition import evaluate_recognition
 from mmad.evaluation.clips.scores import to_recognitions
 from mmad.evaluation.detection import evaluate_detections, parse_tiou
 from mmad.evaluation.emotions.metrics import evaluate_emotions
-from mmad.evaluation.emotions.predictions import is_emotion_file, read_emotion_predictions
+from mmad.evaluation.emotions.predictions import is_emotion_file
 from mmad.evaluation.error_analysis import analyse_errors
 from mmad.labels import MA52
 from mmad.progress import tracked
@@ -87,7 +88,8 @@ def report(
     if videos is not None and not videos.is_dir():
         raise PredictionError(f"--videos {videos}: there is no such folder")
     if is_emotion_file(predictions):
-        report_emotions(predictions, annotations, videos, subset=subset, labels=labels, out=out)
+        options = EmotionOptions(annotations, subset, labels, only_predicted, details=False)
+        report_emotions(predictions, options, videos, subset=subset, out=out)
         return
     if is_recognition(predictions):
         report_recognition(predictions, annotations, videos, subset=subset, labels=labels, out=out)
@@ -211,11 +213,10 @@ def report_recognition(
 
 def report_emotions(
     predictions: Path,
-    annotations: list[Path] | None,
+    options: EmotionOptions,
     videos: Path | None,
     *,
     subset: str,
-    labels: str | None,
     out: Path | None,
 ) -> None:
     """Write the report of predicted emotions.
@@ -225,10 +226,10 @@ def report_emotions(
     """
     from mmad.video.film_strip import strip_picture
 
-    classes = labels_of_clips(predictions, labels)
-    annotated = annotated_videos(predictions, annotations, subset=subset, labels=classes)
-    found = read_emotion_predictions(predictions, labels=classes)
-    result = evaluate_emotions(found, annotated, labels=classes)
+    models = read_emotion_models([predictions], options)
+    ((name, found),) = models.predictions.items()
+    annotated, classes = models.videos, models.labels
+    result = models.each(partial(evaluate_emotions, labels=classes))[name]
     folder = videos or data_of_run(predictions).get("videos")
     files = find_videos(folder) if folder and Path(folder).is_dir() else {}
     path = out or default_out(predictions, subset=subset)
@@ -247,4 +248,5 @@ def report_emotions(
             for name in tracked(shown, "pictures", total=len(shown), unit="videos")
         },
     )
+    tell_left_out(models)
     typer.echo(f"report: {path}")

@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 
 from mmad.cli.report import app
 from mmad.config.reading import dump_config, load_any_config
+from mmad.errors import PredictionError
+from support.commands import invoke
 from support.recognisers import make_recogniser
 
 pytestmark = pytest.mark.slow
@@ -85,3 +87,15 @@ def test_the_page_of_a_trial_says_so(tmp_path: Path) -> None:
     run_report(run)
     _, facts = head_of(run / "report_val.html")
     assert "trial heads.embedding=letters: the vectors of the labels have no meaning" in facts
+
+
+def test_emotions_without_a_prediction_may_be_left_out(tmp_path: Path) -> None:
+    truth, found, out = (tmp_path / name for name in ("pro.csv", "found.csv", "page.html"))
+    truth.write_text("video_id,subset,emotion,actions\na,val,joy,A1\nb,val,fear,A1\n")
+    found.write_text("video_id,emotion\na,joy\n")
+    words = (found, "--annotations", truth, "--out", out)
+    with pytest.raises(PredictionError, match=r"found\.csv: .*no prediction: b; add them, or pass"):
+        invoke(app, *words)
+    told = invoke(app, *words, "--only-predicted")
+    assert "1 of 2 annotated videos have no prediction and are left out" in told
+    assert out.is_file()
