@@ -37,7 +37,7 @@ from mmad.cli._recogniser import clips_of, read_recogniser
 from mmad.config.reading import load_any_config
 from mmad.config.run import DetectionRun
 from mmad.errors import ConfigError, PredictionError
-from mmad.evaluation.clips.recognition import evaluate_recognition
+from mmad.evaluation.clips.recognition import evaluate_recognition, with_suffix
 from mmad.evaluation.clips.scores import to_recognitions
 from mmad.evaluation.detection import evaluate_detections, parse_tiou
 from mmad.evaluation.emotions.metrics import evaluate_emotions
@@ -92,7 +92,15 @@ def report(
         report_emotions(predictions, options, videos, subset=subset, out=out)
         return
     if is_recognition(predictions):
-        report_recognition(predictions, annotations, videos, subset=subset, labels=labels, out=out)
+        report_recognition(
+            predictions,
+            annotations,
+            videos,
+            subset=subset,
+            labels=labels,
+            only_predicted=only_predicted,
+            out=out,
+        )
         return
     judged = read_judged(
         [predictions],
@@ -188,6 +196,7 @@ def report_recognition(
     *,
     subset: str,
     labels: str | None,
+    only_predicted: bool,
     out: Path | None,
 ) -> None:
     """Write the report of a recogniser, from the scores beside its predictions.
@@ -195,7 +204,16 @@ def report_recognition(
     Raises: PredictionError if there are no scores, or no list of clips.
     """
     source = read_recogniser(predictions, labels=labels)
-    clips = clips_of(source, annotations, subset=subset, videos=videos)
+    annotated = clips_of(source, annotations, subset=subset, videos=videos)
+    predicted = {with_suffix(name) for name in source.scores.clip_ids}
+    clips = [
+        clip for clip in annotated if not only_predicted or with_suffix(clip.clip_id) in predicted
+    ]
+    if len(clips) < len(annotated):
+        typer.echo(
+            f"warning: {len(annotated) - len(clips)} of {len(annotated)} annotated clips have no "
+            "prediction and are left out (--only-predicted)"
+        )
     path = out or default_out(predictions, subset=subset)
     task = "Micro-action recognition" if source.labels == MA52 else "Action recognition"
     write_recognition_page(

@@ -12,7 +12,7 @@ from mmad.cli.report import app
 from mmad.config.reading import dump_config, load_any_config
 from mmad.errors import PredictionError
 from support.commands import invoke
-from support.recognisers import make_recogniser
+from support.recognisers import IDS, make_recogniser
 
 pytestmark = pytest.mark.slow
 
@@ -99,3 +99,12 @@ def test_emotions_without_a_prediction_may_be_left_out(tmp_path: Path) -> None:
     told = invoke(app, *words, "--only-predicted")
     assert "1 of 2 annotated videos have no prediction and are left out" in told
     assert out.is_file()
+
+
+def test_clips_without_a_prediction_may_be_left_out(tmp_path: Path) -> None:
+    run = make_recogniser(tmp_path / "few", ids=IDS[1:])
+    with pytest.raises(PredictionError, match="no prediction"):
+        invoke(app, run)
+    told = invoke(app, run, "--only-predicted")
+    assert f"1 of {len(IDS)} annotated clips have no prediction and are left out" in told
+    assert (run / "report_val.html").is_file()
