@@ -200,7 +200,7 @@ class BackboneFamilySettings(Settings):
             rest = {key: value for key, value in content.items() if key != "adapter"}
             if name in ("none", None):
                 return rest
-            taking = [_name(family) for family in _families() if family.takes_adapters]
+            taking = sorted(_name(family) for family in _families() if family.takes_adapters)
             raise ValueError(
                 f"adapter {name}: {_name(cls)} takes none; leave it out, or choose a backbone that "
                 f"does ({', '.join(taking)})"
