@@ -158,7 +158,7 @@ _WITHOUT_KINDS: Mapping[str, type[AnyConfig]] = {
 def kind_of_run(content: Mapping[str, Any]) -> type[AnyConfig] | None:
     """The type of the run that ``content`` describes; None if there is no such task."""
     task = content.get("task", "detection")
-    if task in _WITHOUT_KINDS:
+    if isinstance(task, str) and task in _WITHOUT_KINDS:
         return _WITHOUT_KINDS[task]
     if task != "detection":
         return None
