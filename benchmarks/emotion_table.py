@@ -1,6 +1,6 @@
 """Tables VI and VII of the MA-52 paper on synthetic videos: branches, and without lower limbs.
 
-    python -m benchmarks.emotion_table WORK [--seeds 0 1 2] [--epochs 24] [--jobs 2]
+    python -m benchmarks.emotion_table WORK [--seeds 0 1 2] [--epochs 16] [--jobs 2]
 
 Makes videos of drawn people with emotions below WORK (validation: other people) and their face
 copies, and trains the narrow version of each shipped config in `ROWS` from random weights, with
@@ -223,7 +223,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("work", type=Path)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--epochs", type=int, default=24)
+    parser.add_argument("--epochs", type=int, default=16)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--done", action="store_true", help="Write what is done; train nothing.")
     parser.add_argument("--one", nargs=2, type=int, help=argparse.SUPPRESS)
