@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.jobs import Job, train_all
+from benchmarks.jobs import Job, is_done, train_all, train_or_resume
 from mmad.config.reading import parse_any_config
 from mmad.config.run import AnyConfig
 from mmad.engine.runs.folder import RunFolder
-from mmad.engine.training import train_run
 
 CLASSES = "A1,A5,B1,B2,B3,B4,B5,C4,C5,C7,C1,D3,D6,D8,D4,E5,F3,F1,G2,G4"
 SIDE, FPS, CLIP = 64, 15, 16
@@ -223,15 +222,6 @@ def detector_of(
         "inference": {"max_candidates": 500, "batch_windows": 8},
     }
     return parse_any_config(content, source=str(backbone["name"]))
-
-
-def is_done(folder: RunFolder) -> bool:
-    return folder.predictions("val", ".csv").is_file()
-
-
-def train_or_resume(config: AnyConfig, folder: RunFolder) -> None:
-    """Train a run; an interrupted one is resumed."""
-    train_run(config, out=folder.path, resume=folder.last.is_file(), quiet=True)
 
 
 def train_starts(titles: Sequence[str], work: Path, *, epochs: int, at_once: int) -> None:

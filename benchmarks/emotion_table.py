@@ -19,14 +19,13 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.jobs import Job, summary, train_all
+from benchmarks.jobs import Job, is_done, summary, train_all, train_or_resume
 from benchmarks.provenance import commit, hardware, write_rows, write_table
 from mmad.annotations.emotions.lists import of_subset, read_emotions
 from mmad.config.emotion import EmotionConfig
 from mmad.config.extending import merged
 from mmad.config.reading import find_config, parse_any_config, read_settings
 from mmad.engine.runs.folder import RunFolder
-from mmad.engine.training import train_run
 from mmad.evaluation.emotions.metrics import evaluate_emotions
 from mmad.evaluation.emotions.predictions import read_emotion_predictions
 from mmad.labels import EMOTIONS, LOWER_LIMBS, MA52
@@ -130,15 +129,10 @@ def run_folder(row: Row, seed: int, arguments: argparse.Namespace) -> RunFolder:
     return RunFolder(arguments.work / "runs" / name)
 
 
-def is_done(folder: RunFolder) -> bool:
-    return folder.predictions("val", ".csv").is_file()
-
-
 def train_once(row: Row, seed: int, arguments: argparse.Namespace) -> None:
     """Train one run; an interrupted one is resumed."""
     config = config_of(row, work=arguments.work, seed=seed, epochs=arguments.epochs)
-    folder = run_folder(row, seed, arguments)
-    train_run(config, out=folder.path, resume=folder.last.is_file(), quiet=True)
+    train_or_resume(config, run_folder(row, seed, arguments))
 
 
 def jobs_of(arguments: argparse.Namespace) -> list[Job]:

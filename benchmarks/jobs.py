@@ -9,6 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mmad.config.run import AnyConfig
+from mmad.engine.runs.folder import RunFolder
+from mmad.engine.training import train_run
+
 
 @dataclass(frozen=True)
 class Job:
@@ -60,6 +64,16 @@ def train_all(jobs: Sequence[Job], *, at_once: int) -> None:
 
 def _started(job: Job) -> tuple[Job, subprocess.Popen[bytes]]:
     return job, subprocess.Popen([sys.executable, "-m", *job.steps[0]])
+
+
+def is_done(folder: RunFolder) -> bool:
+    """Whether a run that is validated once, at its end, has got there."""
+    return folder.predictions("val", ".csv").is_file()
+
+
+def train_or_resume(config: AnyConfig, folder: RunFolder) -> None:
+    """Train a run; an interrupted one is resumed."""
+    train_run(config, out=folder.path, resume=folder.last.is_file(), quiet=True)
 
 
 def summary(runs: Sequence[dict[str, float]]) -> dict[str, str]:

@@ -17,13 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.jobs import Job, summary, train_all
+from benchmarks.jobs import Job, is_done, summary, train_all, train_or_resume
 from benchmarks.provenance import commit, hardware, write_rows, write_table
 from mmad.annotations.clips.lists import read_clip_list
 from mmad.config.reading import find_config, parse_any_config, read_settings
 from mmad.config.recognition import RecognitionConfig
 from mmad.engine.runs.folder import RunFolder
-from mmad.engine.training import train_run
 from mmad.evaluation.clips.recognition import evaluate_recognition, read_recognitions
 from mmad.labels import MA52
 from mmad.models.build import build_recogniser
@@ -160,15 +159,10 @@ def run_folder(row: Row, seed: int, arguments: argparse.Namespace) -> RunFolder:
     return RunFolder(arguments.work / "runs" / name)
 
 
-def is_done(folder: RunFolder) -> bool:
-    return folder.predictions("val", ".csv").is_file()
-
-
 def train_once(row: Row, seed: int, arguments: argparse.Namespace) -> None:
     """Train one run; an interrupted one is resumed."""
     config = config_of(row, work=arguments.work, seed=seed, epochs=arguments.epochs)
-    folder = run_folder(row, seed, arguments)
-    train_run(config, out=folder.path, resume=folder.last.is_file(), quiet=True)
+    train_or_resume(config, run_folder(row, seed, arguments))
 
 
 def jobs_of(arguments: argparse.Namespace, rows: Sequence[Row]) -> list[Job]:

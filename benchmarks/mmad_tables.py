@@ -26,14 +26,12 @@ from benchmarks.drawn import (
     backbone_of,
     detector_of,
     folder_name,
-    is_done,
     make_data,
     start_of,
-    train_or_resume,
     train_starts,
     videos_of,
 )
-from benchmarks.jobs import Job, summary, train_all
+from benchmarks.jobs import Job, is_done, summary, train_all, train_or_resume
 from benchmarks.provenance import commit, hardware, write_rows, write_table
 from mmad.config.reading import load_config
 from mmad.config.run import DetectionRun
