@@ -1,12 +1,34 @@
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
+from mmad.engine import training
 from support.emotions import felt_set
 from support.synthetic_data import make_videos, tiny_config
 
 torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def curves_drawn_once() -> Iterator[None]:
+    """The first run of a session draws its curves, the others get the same file.
+
+    That figure is half of the time of a run of a few steps; tests/report/test_curves.py draws more.
+    """
+    draw, drawn = training.draw_training_curves, []
+
+    def draw_once(path: Path, rows: list[dict]) -> None:
+        if drawn:
+            path.write_bytes(drawn[0])
+            return
+        draw(path, rows)
+        drawn.append(path.read_bytes())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "draw_training_curves", draw_once)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,5 @@
 """Runs of a backbone with batch norms: statistics are trained, saved and averaged, or stay."""
 
-import os
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +13,8 @@ from mmad.engine.loop import Loop
 from mmad.engine.runs.folder import RunFolder
 from mmad.engine.runs.load import load_run
 from mmad.engine.training import train_run
-from support.runs import losses_of, torchrun
+from support.processes import run_ranks
+from support.runs import losses_of
 from support.synthetic_data import tiny_config
 
 pytestmark = pytest.mark.slow
@@ -73,13 +72,8 @@ def test_a_run_that_stopped_goes_on_to_the_same_losses(
 def test_two_processes_give_the_losses_of_one(run: Path, videos: Path, tmp_path: Path) -> None:
     config, out = tmp_path / "c.yaml", tmp_path / "double"
     config.write_text(dump_config(i3d_config(videos)))
-    command = ["-m", "mmad", "train", str(config), "--out", str(out)]
-    subprocess.run(
-        [*torchrun(2), *command],
-        check=True,
-        capture_output=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+    for rank in run_ranks(2, ["train", config, "--out", out]):
+        assert rank.returncode == 0, rank.stderr
     np.testing.assert_allclose(losses_of(out), losses_of(run), rtol=1e-5)
     one, two = (load_tensors(RunFolder(folder).best)[0] for folder in (run, out))
     for name, value in one.items():

@@ -11,6 +11,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[1]
+PYTEST = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider")
 A_BROWSER_TEST = "tests/report/test_web_page.py::test_light_and_dark"
 
 
@@ -51,7 +52,8 @@ def test_without_a_browser_to_install_it_fails(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("required", "word"), [("1", "1 error"), ("", "1 skipped")])
 def test_page_tests_without_a_browser(tmp_path: Path, required: str, word: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", A_BROWSER_TEST],
+        # Without the other tests' fixtures, which import torch.
+        [*PYTEST, "--confcutdir", "tests/report", A_BROWSER_TEST],
         cwd=ROOT,
         env={**os.environ, "PATH": str(tmp_path), "MMAD_REQUIRE_BROWSER": required},
         capture_output=True,

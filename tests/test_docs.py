@@ -25,6 +25,7 @@ from support.detector_checkpoints import (
     tiny_tia_config,
 )
 from support.emotions import PRO, put
+from support.processes import run_process, run_ranks
 
 pytestmark = pytest.mark.slow
 
@@ -74,17 +75,11 @@ def test_command_is_understood(page: Path, command: str) -> None:
     command_of.make_context(name, list(rest)).close()
 
 
-def run(arguments: Sequence[str], folder: Path, *, code: int = 0) -> str:
+def run(arguments: Sequence[str], folder: Path) -> None:
     result = subprocess.run(
         arguments, cwd=folder, capture_output=True, text=True, check=False, timeout=300
     )
-    assert result.returncode == code, f"{arguments}\n{result.stdout}\n{result.stderr}"
-    assert "Traceback" not in result.stderr
-    return result.stdout
-
-
-def mmad(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "mmad", *arguments]
+    assert result.returncode == 0, f"{arguments}\n{result.stdout}\n{result.stderr}"
 
 
 def write_other_data_sets(folder: Path, content: dict) -> None:
@@ -135,10 +130,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with tiny files under the names that the pages use, and one run."""
     folder = tmp_path_factory.mktemp("world")
     sizes = ("--train", "4", "--val", "2", "--test", "2")
-    run(mmad("synthesize", "demo/data", *sizes, *SMALL, "--clips", "8"), folder)
+    run_mmad(["synthesize", "demo/data", *sizes, *SMALL, "--clips", "8"], folder=folder)
     data = folder / "demo/data"
     places = ["data.annotations=demo/data/annotations/mma52.json", "data.videos=demo/data/videos"]
-    run(mmad("train", "configs/demo.yaml", *places, "--smoke", "--out", "demo/run"), folder)
+    run_mmad(["train", "configs/demo.yaml", *places, "--smoke", "--out", "demo/run"], folder=folder)
     annotations = data / "annotations"
     shutil.copytree(annotations, folder / "annotations")
     shutil.copytree(annotations, folder / "data/mma52/annotations")
@@ -154,7 +149,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # A run finds its data from where it is itself, so both are copied.
     shutil.copytree(folder / "demo/run", folder / "runs/dsta_b")
     shutil.copytree(data, folder / "runs/data")
-    run(mmad("extract-features", "runs/dsta_b", "videos", "--out", "features.h5"), folder)
+    extract = ["extract-features", "runs/dsta_b", "videos", "--out", "features.h5"]
+    run_mmad(extract, folder=folder)
     header, *rows = (annotations / "train.csv").read_text().splitlines()
     tiny = tiny_tia_config(data)  # of the detectors in epoch_59.pth
     (folder / "tiny_tia.yaml").write_text(dump_config(tiny))
@@ -185,10 +181,8 @@ def made_small(words: list[str]) -> list[str] | None:
         limits = ("training.epochs=1", "training.batch_videos=2", "training.threads=1")
         return [sys.executable, str(ROOT / script), config, folder, "backbone.safetensors", *limits]
     if program == "torchrun":
-        place = rest.index("--nproc-per-node") + 1
-        rest = [*rest[:place], "2", *rest[place + 1 :]]
-        rest += ["--smoke"] if "train" in rest else []
-        return [sys.executable, "-m", "torch.distributed.run", *rest]
+        rest = rest[rest.index("mmad") + 1 :]
+        return ["torchrun", *rest, *(["--smoke"] if "train" in rest else [])]
     if rest[0] == "synthesize":
         for place, word in enumerate(rest):
             if word in ("--train", "--val", "--test", "--clips"):
@@ -202,7 +196,7 @@ def made_small(words: list[str]) -> list[str] | None:
         rest[rest.index("--config") + 1] = "tiny_tia.yaml"
     if rest[0] == "train" and not {"--smoke", "--show-config"} & set(rest):
         rest.append("--smoke")
-    return mmad(*rest)
+    return ["mmad", *rest]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[page.stem for page in PAGES])
@@ -216,19 +210,22 @@ def test_commands_of_the_page_run(page: Path, world: Path, tmp_path: Path) -> No
         words = made_small(shlex.split(command, comments=True))
         if words is None:
             continue
-        here = mmad()
-        if words[: len(here)] == here and "broken" not in command:
-            run_mmad(words[len(here) :], folder=folder)
+        program, *rest = words
+        if program == "mmad":
+            run_mmad(rest, folder=folder, code=2 if "broken" in command else 0)
+        elif program == "torchrun":
+            for rank in run_ranks(2, rest, cwd=folder):
+                assert rank.returncode == 0, rank.stderr
         else:
-            run(words, folder, code=2 if "broken" in command else 0)
+            run(words, folder)
 
 
 def test_detect_makes_its_files(world: Path, tmp_path: Path) -> None:
     out = tmp_path / "found"
-    said = run(
-        mmad("detect", "interview.mp4", "--checkpoint", "demo/run", "--out", str(out)), world
+    said = run_mmad(
+        ["detect", "interview.mp4", "--checkpoint", "demo/run", "--out", out], folder=world
     )
-    assert f"written to {out}" in said
+    assert f"written to {out}" in said.stdout
     assert {path.name for path in out.iterdir()} == {
         *("detections.csv", "detections.json", "interview.eaf", "interview.png")
     }
@@ -236,11 +233,6 @@ def test_detect_makes_its_files(world: Path, tmp_path: Path) -> None:
 
 def test_a_wrong_command_line_exits_with_2(tmp_path: Path) -> None:
     for arguments in (["nothing"], ["train"], ["train", "none.yaml"], ["eval", "none.csv"]):
-        result = subprocess.run(
-            [sys.executable, "-m", "mmad", *arguments],
-            cwd=tmp_path,
-            capture_output=True,
-            check=False,
-        )
+        result = run_process(arguments, cwd=tmp_path)
         assert result.returncode == 2
-        assert b"Traceback" not in result.stderr
+        assert "Traceback" not in result.stderr

@@ -32,8 +32,8 @@ class DecordReader(Closing):
             decord = importlib.import_module("decord")
         except ImportError as error:
             raise VideoError(
-                'the reader "decord" is not installed: pip install "mmad[decord]", '
-                "or use reader=pyav"
+                'the reader "decord" is not installed: on Linux (x86-64) and Windows use '
+                "pip install decord, elsewhere reader=pyav"
             ) from error
         self.index = index
         self.damaged: set[int] = set()

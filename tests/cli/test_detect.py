@@ -1,12 +1,11 @@
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from mmad.evaluation.predictions import read_predictions
 from mmad.labels import MA52
+from support.processes import run_process
 
 pytestmark = pytest.mark.slow
 
@@ -20,19 +19,9 @@ def test_an_unreadable_video_does_not_lose_the_others(
     # A name that is not UTF-8.
     odd = tmp_path / os.fsdecode(b"odd\xff.mp4")
     odd.write_bytes(good.read_bytes())
-    command = [
-        sys.executable,
-        "-m",
-        "mmad",
-        "detect",
-        str(good),
-        str(bad),
-        str(odd),
-        "--checkpoint",
-        str(detection_run),
-    ]
-    result = subprocess.run(
-        [*command, "--out", str(tmp_path / "out")], capture_output=True, text=True, check=False
+    out = tmp_path / "out"
+    result = run_process(
+        ["detect", good, bad, odd, "--checkpoint", detection_run, "--out", out], cwd=tmp_path
     )
     assert result.returncode == 2
     assert "bad.mp4" in result.stderr

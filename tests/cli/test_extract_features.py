@@ -2,10 +2,7 @@
 
 import os
 import random
-import signal
 import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,7 +13,7 @@ from mmad.config.reading import dump_config
 from mmad.data.features.files import FeatureFile
 from mmad.files import partial_path
 from support.commands import run_mmad
-from support.runs import torchrun
+from support.processes import run_ranks, started
 from support.synthetic_data import files_of, tiny_config
 
 pytestmark = pytest.mark.slow
@@ -36,16 +33,6 @@ def command(config: Path, videos: Path, out: Path, *options: str) -> list[str]:
     ]
 
 
-def in_processes(count: int, arguments: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*torchrun(count), "-m", "mmad", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-
-
 def test_killed_at_random_moments_it_ends_with_the_same_bytes(
     config_file: Path, videos: Path, tmp_path: Path
 ) -> None:
@@ -53,19 +40,12 @@ def test_killed_at_random_moments_it_ends_with_the_same_bytes(
     run_mmad(command(config_file, videos / "videos", whole))
     out = tmp_path / "killed.h5"
     rng = random.Random(0)
-    kills = 0
-    while kills < 3:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "mmad", *command(config_file, videos / "videos", out)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
-        assert process.stdout is not None
-        process.stdout.readline()  # "6 videos to do": from here on it works
-        time.sleep(rng.uniform(0.0, 0.15))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        kills += 1
+    for _ in range(3):
+        with started(command(config_file, videos / "videos", out)) as one:
+            while "videos to do" not in one.said()[0]:  # from here on it works
+                assert one.process.is_alive(), one.said()
+                time.sleep(0.002)
+            time.sleep(rng.uniform(0.0, 0.15))
     run_mmad(command(config_file, videos / "videos", out))
     assert out.read_bytes() == whole.read_bytes()
     assert {path.name for path in tmp_path.iterdir()} == {"whole.h5", "killed.h5"}
@@ -82,8 +62,8 @@ def test_two_processes_share_the_list(config_file: Path, videos: Path, tmp_path:
     assert not shared.exists()
     run_mmad(command(config_file, videos / "videos", shared, "--share", "2/2"))
     assert shared.read_bytes() == alone.read_bytes()
-    result = in_processes(2, command(config_file, videos / "videos", together))
-    assert result.returncode == 0, result.stderr
+    for rank in run_ranks(2, command(config_file, videos / "videos", together)):
+        assert rank.returncode == 0, rank.stderr
     assert together.read_bytes() == alone.read_bytes()
     assert {path.name for path in tmp_path.iterdir()} == {"a.h5", "b.h5", "c.h5"}
 
@@ -97,9 +77,10 @@ def test_a_broken_video_does_not_stop_the_others_of_torchrun(
     good = files_of(videos)[0][1].read_bytes()
     (folder / "good.mp4").write_bytes(good)
     (folder / "bad.mp4").write_bytes(good[:90])
-    result = in_processes(3, command(config_file, folder, out))
-    assert result.returncode != 0
-    assert f"mmad: extract-features: {folder / 'bad.mp4'}" in result.stderr
+    ranks = run_ranks(3, command(config_file, folder, out))
+    assert any(rank.returncode for rank in ranks)
+    said = "".join(rank.stderr for rank in ranks)
+    assert f"mmad: extract-features: {folder / 'bad.mp4'}" in said
     assert FeatureFile(out).video_ids() == ["good"]
 
 

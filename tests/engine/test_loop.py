@@ -2,9 +2,7 @@
 
 import os
 import re
-import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from mmad.engine.runs.load import load_run
 from mmad.engine.training import train_run
 from mmad.models.build import build_detector
 from support.commands import run_mmad
+from support.processes import run_process, started
 from support.runs import losses_of, torchrun
 from support.synthetic_data import tiny_config, tiny_content
 
@@ -56,17 +55,13 @@ def test_kill_and_resume_gives_the_same_losses(
     config = tmp_path / "c.yaml"
     config.write_text(yaml.safe_dump(content))
     out = tmp_path / "run"
-    command = [sys.executable, "-m", "mmad", "train", str(config), "--out", str(out)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.time() + 120
-    while time.time() < deadline and process.poll() is None:
-        if len(losses_of(out)) >= 3:
-            break
-        time.sleep(0.02)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    command = ["train", config, "--out", out]
+    with started(command) as one:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and one.process.is_alive() and len(losses_of(out)) < 3:
+            time.sleep(0.01)
     assert 3 <= len(losses_of(out)) < 6
-    finished = subprocess.run([*command, "--resume"], capture_output=True, text=True, check=False)
+    finished = run_process([*command, "--resume"])
     assert finished.returncode == 0, finished.stderr
     assert re.search(r"train: resumed at step [2-5] of 6\n", finished.stderr)
     assert "train: validation at step 6 of 6: action_map 0" in finished.stderr

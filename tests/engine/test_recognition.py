@@ -1,9 +1,7 @@
 """A recognition run: it trains, resumes, predicts, and shares its backbone with detection."""
 
 import json
-import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +27,7 @@ from mmad.models.build import build_recogniser
 from mmad.video.find import find_videos
 from mmad.video.flow import flow_videos
 from support.commands import run_mmad
-from support.runs import torchrun
+from support.processes import run_ranks
 from support.synthetic_data import tiny_clip_config, tiny_config
 
 pytestmark = pytest.mark.slow
@@ -167,12 +165,8 @@ def test_two_processes_give_the_losses_of_one(videos: Path, tmp_path: Path) -> N
     arguments = ["train", str(tmp_path / "c.yaml"), "--out"]
     single, double = tmp_path / "single", tmp_path / "double"
     run_mmad([*arguments, single])
-    subprocess.run(
-        [*torchrun(2), "-m", "mmad", *arguments, str(double)],
-        check=True,
-        capture_output=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+    for rank in run_ranks(2, [*arguments, double]):
+        assert rank.returncode == 0, rank.stderr
     found, expected = losses(RunFolder(double)), losses(RunFolder(single))
     np.testing.assert_allclose(found, expected, rtol=2e-5)
 
