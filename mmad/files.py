@@ -13,19 +13,24 @@ import math
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mmad.errors import OutputError
 
 _PARTIAL = ".part"
+_IS_WINDOWS = os.name == "nt"
+_WAITS_SECONDS = (0.05, 0.1, 0.2, 0.4)
 _UMASK = os.umask(0)
 os.umask(_UMASK)
 _DISK_ERRORS = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS),
     *(errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ENOENT),
 )
+# The last is what Windows says of a name with characters that it does not allow.
+_WRONG_PATH = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EINVAL)
 
 
 def partial_path(path: Path) -> Path:
@@ -82,11 +87,36 @@ def replaced(
             if sync:
                 with partial.open("r+b") as file:
                     os.fsync(file.fileno())
-            os.replace(partial, target)
+            move(partial, target)
         finally:
             partial.unlink(missing_ok=True)
     except failures as error:
         raise cannot_write(target, error) from error
+
+
+def move(partial: Path, target: Path) -> None:
+    """Give a file that is complete its name, in place of an older one.
+
+    Raises: OSError
+    """
+    patiently(lambda: os.replace(partial, target))
+
+
+def patiently(action: Callable[[], object]) -> None:
+    """Do something to a file that Windows refuses while another process has it open.
+
+    A virus scanner opens each new file for a moment, so it is tried again for a second there.
+
+    Raises: OSError
+    """
+    for seconds in (*_WAITS_SECONDS, None):
+        try:
+            action()
+            return
+        except PermissionError:
+            if not _IS_WINDOWS or seconds is None:
+                raise
+            time.sleep(seconds)
 
 
 @contextmanager
@@ -101,7 +131,9 @@ def replaced_folder(path: Path) -> Iterator[Path]:
     try:
         yield partial
         try:
-            os.replace(partial, path)
+            with suppress(OSError):
+                path.rmdir()  # Windows does not replace an empty folder.
+            move(partial, path)
         except OSError as error:
             raise cannot_write(path, error) from None
     except OutputError as error:
@@ -161,7 +193,7 @@ def cannot_write(path: Path, error: Exception) -> OutputError:
     reason = os.strerror(number) if number else lines[0][:120]
     if number in (errno.EACCES, errno.EPERM, errno.EROFS):
         advice = "choose a folder with write permission"
-    elif number in (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG):
+    elif number in _WRONG_PATH:
         advice = "choose another path"
     else:
         advice = "check the free space of that disk"

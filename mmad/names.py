@@ -2,6 +2,8 @@
 
 import hashlib
 import re
+import sys
+import unicodedata
 from urllib.parse import quote
 
 # File systems allow 255 bytes; this leaves room for a suffix and for `partial_path`.
@@ -11,7 +13,9 @@ _LONGEST_NAME_BYTES = 200
 # which represent bytes of a name that are not UTF-8.
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f/\\:*?"<>|%\ud800-\udfff]')
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+_RESERVED = re.compile(
+    r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[\d¹²³])[ ]*(\..*)?", re.IGNORECASE
+)
 
 
 def safe_name(identifier: str) -> str:
@@ -41,6 +45,16 @@ def safe_name(identifier: str) -> str:
         kept = encoded[: _LONGEST_NAME_BYTES - 17].decode(errors="ignore")
         name = f"{kept}-{digest}"
     return name
+
+
+def file_key(name: str) -> str:
+    """What two names of the same file have in common.
+
+    Windows and macOS take ``A.eaf`` and ``a.eaf`` for one file, in whichever form its accents are.
+    """
+    if sys.platform not in ("win32", "darwin"):
+        return name
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def problem_of_id(identifier: str) -> str | None:

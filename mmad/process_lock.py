@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mmad.errors import OutputError
-from mmad.files import cannot_write, make_folder
+from mmad.files import cannot_write, make_folder, patiently
 
 LOCK_FILE = ".mmad.lock"
 # A lock of another machine that was not refreshed for this long belongs to a killed process.
@@ -110,7 +110,7 @@ class ProcessLock:
     def release(self) -> None:
         """Release the lock."""
         self._released.set()
-        self.path.unlink(missing_ok=True)
+        patiently(lambda: self.path.unlink(missing_ok=True))
 
     def holder(self) -> str:
         """Id, machine and start of the process that holds it, as a human-readable string."""

@@ -69,6 +69,8 @@ def run_jobs(
 
 def _watch(ends_with_parent: Connection) -> None:
     """End this worker once the other end of the pipe is closed, or its process ends."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows; see `_interrupts_held_back`
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def wait() -> None:
         try:

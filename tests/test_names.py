@@ -1,4 +1,4 @@
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import pytest
 
@@ -17,6 +17,9 @@ from mmad.names import safe_name
         "c:\\x",
         "con",
         "NUL.mp4",
+        "nul .mp4",
+        "CONIN$",
+        "com¹",
         "a.",
         "a ",
         "\udcff",
@@ -31,6 +34,9 @@ def test_a_safe_name_is_one_part_of_a_path(identifier: str, tmp_path: Path) -> N
     assert len(name.encode()) <= 200
     assert not name.startswith(".")
     assert not name.endswith((".", " "))
+    on_windows = PureWindowsPath(name)
+    assert on_windows.name == name
+    assert not on_windows.is_reserved()
 
 
 def test_different_ids_have_different_names() -> None:

@@ -7,7 +7,8 @@ here="$PWD"
 cd "$(dirname "$0")/.."
 started=$SECONDS
 bash tools/setup.sh
-mmad="$PWD/.venv/bin/mmad"
+source tools/programs.sh
+mmad="$programs/mmad"
 cd "$here"
 out="${1:-demo}"
 train=280 val=70 test=10 smoke=()

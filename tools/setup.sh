@@ -12,7 +12,8 @@ stamp=".venv/.installed-${1:-plain}"
 # An installation with extras includes the plain package.
 [ -n "$extras" ] || [ ! -f .venv/.installed-dev ] || stamp=.venv/.installed-dev
 if [ ! -f "$stamp" ] || [ pyproject.toml -nt "$stamp" ] || [ constraints.txt -nt "$stamp" ]; then
-    [ -x .venv/bin/python ] || "$python" -m venv .venv
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".$extras"
+    [ -d .venv/bin ] || [ -d .venv/Scripts ] || "$python" -m venv .venv
+    source tools/programs.sh
+    "$programs/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".$extras"
     touch "$stamp"
 fi

@@ -3,8 +3,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bash tools/setup.sh dev
-.venv/bin/ruff check .
-.venv/bin/ruff format --check .
-.venv/bin/mypy
+source tools/programs.sh
+"$programs/ruff" check .
+"$programs/ruff" format --check .
+"$programs/mypy"
 # A worker that is done takes tests from the other: some take a minute, most a millisecond.
-exec .venv/bin/python -m pytest -n 2 --dist worksteal "$@"
+exec "$programs/python" -m pytest -n 2 --dist worksteal "$@"

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from mmad.config.features import ExtractionSettings
 from mmad.errors import ConfigError, VideoError
+from mmad.names import file_key
 from mmad.video.find import video_id_of
 
 # Value of ``--norm`` -> ``backbone.final_norm``.
@@ -69,11 +70,11 @@ def named_videos(files: list[Path]) -> list[tuple[str, Path]]:
     Raises: VideoError if two would have the same id.
     """
     by_id: dict[str, Path] = {}
+    known: dict[str, Path] = {}
     for path in files:
         video_id = video_id_of(path)
-        if video_id in by_id and by_id[video_id].resolve() != path.resolve():
-            raise VideoError(
-                f"{by_id[video_id]} and {path} would both be video '{video_id}'; rename one"
-            )
-        by_id[video_id] = path
+        other = known.get(file_key(video_id))
+        if other is not None and other.resolve() != path.resolve():
+            raise VideoError(f"{other} and {path} would both be video '{video_id}'; rename one")
+        by_id[video_id] = known[file_key(video_id)] = path
     return sorted(by_id.items())

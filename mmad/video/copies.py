@@ -18,6 +18,7 @@ from pydantic import TypeAdapter
 from mmad.config.base import validated
 from mmad.errors import RESUME_HINT, VideoError, told_if_interrupted
 from mmad.files import check_writable, remove_partials_in, write_json
+from mmad.names import file_key
 from mmad.parsing import json_value, read_text
 from mmad.process_lock import held
 from mmad.video.index import VideoIndex
@@ -275,15 +276,15 @@ def check_copies(videos: Sequence[Path], out: Path, *, manifest_file: str) -> li
     sources: dict[str, Path] = {}
     for video in videos:
         copy = copy_path(video, out)
-        if copy.name in sources:
-            problems.append(f"{sources[copy.name]} and {video} would both become {copy}")
+        if other := sources.get(file_key(copy.name)):
+            problems.append(f"{other} and {video} would both become {copy}")
         if copy.resolve() == video.resolve():
             problems.append(f"{video} would be overwritten by its copy; choose another folder")
-        sources[copy.name] = video
-    for other in (PREPARE_MANIFEST, CROP_MANIFEST, FLOW_MANIFEST, FACES_MANIFEST):
-        if other != manifest_file and (out / other).exists():
+        sources[file_key(copy.name)] = video
+    for manifest in (PREPARE_MANIFEST, CROP_MANIFEST, FLOW_MANIFEST, FACES_MANIFEST):
+        if manifest != manifest_file and (out / manifest).exists():
             problems.append(
-                f"{out} holds the copies of another command, listed in {other}; choose another "
+                f"{out} holds the copies of another command, listed in {manifest}; choose another "
                 "folder"
             )
     return problems

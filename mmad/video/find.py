@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from mmad.errors import VideoError, raise_problems
+from mmad.names import file_key
 
 SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".ts")
 
@@ -39,14 +40,15 @@ def find_videos(folder: str | Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise VideoError(f"{folder}: folder of videos not found")
     found: dict[str, Path] = {}
+    known: dict[str, Path] = {}
     problems = []
     for path in sorted(folder.rglob("*")):
         hidden = path.name.startswith(".")
         if hidden or path.suffix.lower() not in SUFFIXES or not path.is_file():
             continue
         video_id = video_id_of(path)
-        if video_id in found:
-            problems.append(f"{found[video_id]} and {path} would both be video '{video_id}'")
-        found[video_id] = path
+        if other := known.get(file_key(video_id)):
+            problems.append(f"{other} and {path} would both be video '{video_id}'")
+        found[video_id] = known[file_key(video_id)] = path
     raise_problems(VideoError, source=str(folder), problems=problems)
     return found

@@ -1,7 +1,6 @@
 """Atomic writing of H.264 MP4 files."""
 
 import contextlib
-import os
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +15,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from mmad.errors import MmadError, VideoError
-from mmad.files import cannot_write, is_disk_error, make_folder, partial_path
+from mmad.files import cannot_write, is_disk_error, make_folder, move, partial_path
 
 _NTSC = Fraction(1000, 1001)
 
@@ -146,7 +145,7 @@ class VideoWriter:
         try:
             self._container.mux(self._stream.encode(None))
             self._container.close()
-            os.replace(self._temporary, self.path)
+            move(self._temporary, self.path)
         except (OSError, av.error.FFmpegError) as error:
             self._discard()
             raise self._failure(error) from error
