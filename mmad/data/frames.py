@@ -10,10 +10,28 @@ from numpy.typing import NDArray
 
 from mmad.config.data import ImageSettings
 from mmad.data.windows import Window
-from mmad.video.index import index_video
-from mmad.video.open import open_video
-from mmad.video.reader import VideoReader
+from mmad.video.open import VideoSource, index_source, open_video
+from mmad.video.reader import VideoReader, scaled_size
 from mmad.video.reading import ReadVideo, describe_reading, require_whole
+
+
+def decoded_size(settings: ImageSettings, height: int, width: int) -> tuple[int, int]:
+    """The (height, width) at which a video of this size is read for inference."""
+    short_side, size = _size_to_read(settings, settings.image_hw, height, width)
+    return size or scaled_size(width, height, short_side=short_side or 1)
+
+
+def _size_to_read(
+    settings: ImageSettings, hw: tuple[int, int], height: int, width: int
+) -> tuple[int | None, tuple[int, int] | None]:
+    """The short side or the (height, width) at which a video is read; the other is None."""
+    if settings.resize == "squash":
+        return None, hw
+    if hw[0] == hw[1]:
+        return hw[0], None
+    # The smallest size of the same aspect that covers the crop.
+    scale = max(hw[0] / height, hw[1] / width)
+    return None, (max(round(height * scale), hw[0]), max(round(width * scale), hw[1]))
 
 
 class FrameCache:
@@ -57,59 +75,50 @@ class FrameSource:
     def __init__(self, settings: ImageSettings, *, training: bool, cache: FrameCache) -> None:
         self._settings = settings
         self._cache = cache
-        self._damaged: dict[Path, Collection[int]] = {}
+        self._damaged: dict[VideoSource, Collection[int]] = {}
         self._hw = settings.decoded_hw(training=training)
 
-    def open(self, path: Path) -> VideoReader:
+    def open(self, source: VideoSource) -> VideoReader:
         """A reader of the video at the decoded size."""
-        short_side, size = self._decoded_size(path)
+        short_side, size = self._decoded_size(source)
         return open_video(
-            path,
+            source,
             reader=self._settings.reader,
             short_side=short_side,
             size=size,
             resizing=self._settings.resizing,
         )
 
-    def _decoded_size(self, path: Path) -> tuple[int | None, tuple[int, int] | None]:
-        """The short side or the (height, width) at which a video is decoded; the other is None."""
-        height, width = self._hw
-        if self._settings.resize == "squash":
-            return None, self._hw
-        if height == width:
-            return height, None
-        # The smallest size of the same aspect that covers the crop.
-        index = index_video(path)
-        scale = max(height / index.height, width / index.width)
-        return None, (
-            max(round(index.height * scale), height),
-            max(round(index.width * scale), width),
-        )
+    def _decoded_size(self, source: VideoSource) -> tuple[int | None, tuple[int, int] | None]:
+        index = index_source(source)
+        return _size_to_read(self._settings, self._hw, index.height, index.width)
 
-    def found(self, path: Path, *, resampled_fps: float | None = None) -> ReadVideo:
+    def found(self, source: VideoSource, *, resampled_fps: float | None = None) -> ReadVideo:
         """What is known about a video, including what reading it revealed so far.
 
         Raises: VideoError if a larger share is missing or damaged than the settings allow.
         """
         found = describe_reading(
-            index_video(path), damaged=self._damaged.get(path, ()), resampled_fps=resampled_fps
+            index_source(source),
+            damaged=self._damaged.get(source, ()),
+            resampled_fps=resampled_fps,
         )
         require_whole(found, max_missing=self._settings.max_missing)
         return found
 
     def stream(
-        self, path: Path, frames: NDArray[np.int64], windows: Iterable[Window]
+        self, source: VideoSource, frames: NDArray[np.int64], windows: Iterable[Window]
     ) -> Iterator[NDArray[np.uint8]]:
         """The frames of each window; they are decoded once and kept only while a window needs them.
 
         Args:
-            path: Video file.
+            source: Video file, or a video in memory.
             frames: Positions in the video, which windows are counted in.
             windows: Windows in order; neither starts nor stops decrease.
         """
-        with self.open(path) as video:
+        with self.open(source) as video:
             for part in stream_windows(video, frames, windows):
-                self._damaged[path] = video.damaged
+                self._damaged[source] = video.damaged
                 yield part
 
     def read(

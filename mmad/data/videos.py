@@ -1,7 +1,7 @@
 """Data sets of videos: random windows for training, a stream of sliding windows for inference."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -30,7 +30,9 @@ from mmad.data.workers import share_of_worker
 from mmad.errors import VideoError
 from mmad.structures import Annotations, FeatureGrid, VideoRecord
 from mmad.video.index import index_video
+from mmad.video.open import index_source
 from mmad.video.sampling import sample_frames
+from mmad.video.sources.memory import MemoryVideo
 
 
 def choose_frames(
@@ -83,6 +85,23 @@ def path_of(record: VideoRecord) -> Path:
             f"video '{record.video_id}': its file is not known; attach the video files first"
         )
     return record.path
+
+
+def inference_sample(
+    video_id: str,
+    images: NDArray[np.uint8],
+    grid: FeatureGrid,
+    settings: DataSettings,
+    *,
+    backbone: BackboneFamilySettings,
+    annotations: Annotations | None = None,
+) -> Sample:
+    """A window without augmentation, from its images as they were read, (F, H, W, 3)."""
+    if settings.subtract_background:
+        images = subtract_background(images)
+    change = unvaried(images, settings)
+    colour = colour_map(images, backbone.colours)
+    return _finish(video_id, images, change, colour, grid, annotations or Annotations(), settings)
 
 
 class TrainingVideos(Dataset):
@@ -176,7 +195,14 @@ class TrainingVideos(Dataset):
             upsampling=self._upsampling,
         )
         sample = _finish(
-            record, images, change, colour, grid, annotations, settings, on=settings.augment_on
+            record.video_id,
+            images,
+            change,
+            colour,
+            grid,
+            annotations,
+            settings,
+            on=settings.augment_on,
         )
         read = self._source.found(path, resampled_fps=sampled.resampled_fps)
         return replace(sample, read=read)
@@ -193,7 +219,7 @@ def unvaried(frames: NDArray[np.uint8], settings: ImageSettings) -> Change:
 
 
 def _finish(
-    record: VideoRecord,
+    video_id: str,
     frames: NDArray[np.uint8],
     change: Change,
     colour: NDArray[np.float32],
@@ -209,7 +235,7 @@ def _finish(
     num_valid = len(frames)
     if settings.pad_to_window:
         frames = pad_frames(frames, num_frames=settings.window_frames)
-    return Sample(record.video_id, frames, num_valid, colour, grid, annotations, later)
+    return Sample(video_id, frames, num_valid, colour, grid, annotations, later)
 
 
 class WindowStream(IterableDataset):
@@ -225,6 +251,7 @@ class WindowStream(IterableDataset):
         upsampling: Feature steps per step of the backbone.
         fps: Frame rate of the model; None uses each video's own.
         cache: Cache of decoded frames.
+        memory: Videos in memory, by id; the others are files.
     """
 
     def __init__(
@@ -236,8 +263,10 @@ class WindowStream(IterableDataset):
         upsampling: float,
         fps: float | None = None,
         cache: FrameCache | None = None,
+        memory: Mapping[str, MemoryVideo] | None = None,
     ) -> None:
         self._records = list(records)
+        self._memory = memory or {}
         self._settings = settings
         self._backbone = backbone
         self._upsampling = upsampling
@@ -256,10 +285,11 @@ class WindowStream(IterableDataset):
 
     def _windows(self, record: VideoRecord) -> Iterator[Sample]:
         settings = self._settings
-        path = path_of(record)
-        self._source.found(path)
-        sampled = sample_frames(index_video(path), fps=self._fps, tolerance=settings.fps_tolerance)
-        frames, stride = choose_frames(sampled.positions, settings, path=path)
+        source = self._memory.get(record.video_id) or path_of(record)
+        self._source.found(source)
+        index = index_source(source)
+        sampled = sample_frames(index, fps=self._fps, tolerance=settings.fps_tolerance)
+        frames, stride = choose_frames(sampled.positions, settings, path=index.path)
         windows = sliding_windows(
             len(frames),
             window_frames=settings.window_frames,
@@ -267,10 +297,10 @@ class WindowStream(IterableDataset):
             keep_tail=settings.keep_tail,
         )
         if self._use_cache and len(windows) == 1:
-            whole = self._source.read(path, frames, slice(None))
+            whole = self._source.read(index.path, frames, slice(None))
             parts: Iterator[NDArray[np.uint8]] = iter([whole])
         else:
-            parts = self._source.stream(path, frames, windows)
+            parts = self._source.stream(source, frames, windows)
         for number, (window, part) in enumerate(zip(windows, parts, strict=True), start=1):
             seconds_per_frame = stride / sampled.fps
             grid = make_grid(
@@ -286,12 +316,15 @@ class WindowStream(IterableDataset):
                 stop_seconds=window.stop * seconds_per_frame,
                 min_visible=settings.min_visible,
             )
-            if settings.subtract_background:
-                part = subtract_background(part)
-            change = unvaried(part, settings)
-            colour = colour_map(part, self._backbone.colours)
-            sample = _finish(record, part, change, colour, grid, annotations, settings)
+            sample = inference_sample(
+                record.video_id,
+                part,
+                grid,
+                settings,
+                backbone=self._backbone,
+                annotations=annotations,
+            )
             if number == len(windows):
-                read = self._source.found(path, resampled_fps=sampled.resampled_fps)
+                read = self._source.found(source, resampled_fps=sampled.resampled_fps)
                 sample = replace(sample, read=read)
             yield sample

@@ -1,6 +1,6 @@
 """Detection in videos: windows, network, candidates in seconds, suppression per video."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,7 @@ from mmad.data.features.windows import (
 from mmad.data.samples import Batch, FailedVideo, Packer
 from mmad.data.videos import FrameCache, WindowStream
 from mmad.errors import FeatureError
+from mmad.models.detectors.contract import Decoder
 from mmad.models.detectors.families import build_decoder
 from mmad.models.detectors.whole import Detector
 from mmad.progress import Progress
@@ -26,8 +27,11 @@ from mmad.segments import clip
 from mmad.structures import Detections, VideoRecord
 from mmad.suppression import Candidates, suppress
 from mmad.video.reading import ReadVideo, notices
+from mmad.video.sources.memory import MemoryVideo
 
 AnyBatch = Batch | FeatureBatch
+# Segments in seconds (N, 2), labels and scores (N,) of a window.
+WindowPart = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,7 @@ def detect_videos(
     fps: float | None = None,
     cache: FrameCache | None = None,
     reader: WindowReader | None = None,
+    memory: Mapping[str, MemoryVideo] | None = None,
     progress: Callable[[float], object] | None = None,
 ) -> DetectedVideos:
     """Detections of each video by descending score, and notices about the video files.
@@ -79,35 +84,31 @@ def detect_videos(
             own.
         cache: Cache of frames for repeated validation.
         reader: Reader of stored features, instead of video files.
+        memory: Videos in memory, by id, instead of files.
         progress: Called after each batch with the seconds of video that it added.
     """
     decoder = build_decoder(config.detector, config.inference)
-    parts: dict[str, list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = {}
+    parts: dict[str, list[WindowPart]] = {}
     failures: list[FailedVideo] = []
     read: dict[str, ReadVideo] = {}
     durations = {record.video_id: record.duration_seconds for record in records}
     reached: dict[str, float] = {}
     was_training = model.training
     model.eval()
-    for batch, failed in window_batches(records, config, fps=fps, cache=cache, reader=reader):
+    batches = window_batches(records, config, fps=fps, cache=cache, reader=reader, memory=memory)
+    for batch, failed in batches:
         failures += failed
         if batch is None:
             continue
         added = 0.0
         if isinstance(batch, Batch):
             read |= batch.read
-        on_device = batch.to(device)
-        with torch.autocast(device.type, dtype=precision, enabled=precision is not None):
-            outputs = model(*on_device.inputs)
-        for video_id, grid, found in zip(
-            batch.video_ids, batch.grids, decoder(outputs), strict=True
-        ):
+        windows = window_candidates(model, batch, decoder, device=device, precision=precision)
+        for video_id, grid, row in zip(batch.video_ids, batch.grids, windows, strict=True):
             # Windows overlap, and the last one may extend beyond the end of the video.
             end = min(grid.to_seconds([[0, grid.num_steps]])[0, 1], durations[video_id])
             added += max(0.0, end - reached.get(video_id, 0.0))
             reached[video_id] = max(end, reached.get(video_id, 0.0))
-            seconds = grid.to_seconds(found.segments_grid.double().cpu().numpy())
-            row = (seconds, found.labels.cpu().numpy(), found.scores.double().cpu().numpy())
             parts.setdefault(video_id, []).append(row)
         if progress is not None:
             progress(added)
@@ -123,6 +124,29 @@ def detect_videos(
     return DetectedVideos(detections, failures, read)
 
 
+@torch.no_grad()
+def window_candidates(
+    model: Callable[..., Any],
+    batch: AnyBatch,
+    decoder: Decoder,
+    *,
+    device: torch.device,
+    precision: torch.dtype | None = None,
+) -> list[WindowPart]:
+    """The candidates of each window of a batch."""
+    on_device = batch.to(device)
+    with torch.autocast(device.type, dtype=precision, enabled=precision is not None):
+        outputs = model(*on_device.inputs)
+    return [
+        (
+            grid.to_seconds(found.segments_grid.double().cpu().numpy()),
+            found.labels.cpu().numpy(),
+            found.scores.double().cpu().numpy(),
+        )
+        for grid, found in zip(batch.grids, decoder(outputs), strict=True)
+    ]
+
+
 def video_progress(task: str, records: Sequence[VideoRecord], *, quiet: bool = False) -> Progress:
     """Progress in seconds of video, as `detect_videos` reports it."""
     seconds = round(sum(record.duration_seconds for record in records))
@@ -136,6 +160,7 @@ def window_batches(
     fps: float | None = None,
     cache: FrameCache | None = None,
     reader: WindowReader | None = None,
+    memory: Mapping[str, MemoryVideo] | None = None,
 ) -> Iterator[tuple[AnyBatch | None, list[FailedVideo]]]:
     """Windows of all videos, from frames or stored features, and the videos that failed."""
     stream: FeatureStream | WindowStream
@@ -152,13 +177,16 @@ def window_batches(
             upsampling=config.upsampling,
             fps=fps,
             cache=cache,
+            memory=memory,
         )
+    # Another process would get a copy of what is in memory.
+    workers = 0 if memory else min(config.data.num_workers, len(records))
     return iter(
         DataLoader(
             stream,
             batch_size=config.inference.batch_windows,
             collate_fn=collate,
-            num_workers=min(config.data.num_workers, len(records)),
+            num_workers=workers,
         )
     )
 
@@ -185,7 +213,7 @@ def feature_reader(config: FeatureRun) -> WindowReader:
 
 
 def merge_windows(
-    parts: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]],
+    parts: Sequence[WindowPart],
     config: DetectionRun,
     *,
     duration_seconds: float,

@@ -271,9 +271,9 @@ def _build_index(path: Path, container: InputContainer, stream: VideoStream) -> 
     rate = stated or stream.average_rate or stream.guessed_rate or Fraction(25)
     tick_seconds = float(1 / rate if only_order else stream.time_base or Fraction(1))
     times: NDArray[np.float64] = (pts - pts[0]).astype(np.float64) * tick_seconds
-    times, jumps = _without_jumps(times)
+    times, jumps = without_jumps(times)
     notices += [f"{path}: {jump}" for jump in jumps]
-    fps, is_variable = _rate(times, rate)
+    fps, is_variable = rate_of(times, rate)
     mirrored, turns, unclear = _orientation(first)
     if unclear:
         notices.append(f"{path}: its display matrix is empty; frames are shown as they are stored")
@@ -332,7 +332,7 @@ def _announced_seconds(container: InputContainer, stream: VideoStream) -> float 
     return None
 
 
-def _without_jumps(
+def without_jumps(
     times_seconds: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], list[str]]:
     """Times without jumps of the clock, each replaced by one usual step, and a description."""
@@ -437,14 +437,18 @@ def _first_frame(path: Path) -> VideoFrame:
     )
 
 
-def _rate(times_seconds: NDArray[np.float64], announced: Fraction) -> tuple[float, bool]:
-    """Mean frames per second, and whether the spacing varies."""
+def rate_of(times_seconds: NDArray[np.float64], announced: Fraction | None) -> tuple[float, bool]:
+    """Mean frames per second, and whether the spacing varies.
+
+    One frame has the rate that is ``announced``, which is then needed.
+    """
     if len(times_seconds) < 2:
+        assert announced is not None
         return float(announced), False
     spacing = np.diff(times_seconds)
     num_steps = len(times_seconds) - 1
     mean = float(times_seconds[-1]) / num_steps
-    if abs(num_steps / announced - times_seconds[-1]) < _ROUNDING_SECONDS:
+    if announced is not None and abs(num_steps / announced - times_seconds[-1]) < _ROUNDING_SECONDS:
         # The announced rate, without the rounding of the times: 30, not 30.0006.
         mean = 1 / float(announced)
     allowed = _VARIABLE_RATE_SHARE * mean + _ROUNDING_SECONDS

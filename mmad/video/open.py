@@ -1,4 +1,4 @@
-"""Opening a video with a given reader and at a given size."""
+"""Opening a video, in a file or in memory, with a given reader and at a given size."""
 
 import multiprocessing
 from collections.abc import Callable
@@ -6,15 +6,25 @@ from pathlib import Path
 
 from mmad.errors import VideoError
 from mmad.video.decord_reader import DecordReader
-from mmad.video.index import index_video
+from mmad.video.index import VideoIndex, index_video
 from mmad.video.pyav_reader import PyAVReader
 from mmad.video.reader import VideoReader, scaled_size
+from mmad.video.sources.memory import MemoryReader, MemoryVideo
 
 READERS: dict[str, Callable[..., VideoReader]] = {"pyav": PyAVReader, "decord": DecordReader}
+VideoSource = str | Path | MemoryVideo
+
+
+def index_source(source: VideoSource) -> VideoIndex:
+    """The index of a video.
+
+    Raises: VideoError as `index_video`.
+    """
+    return source.index if isinstance(source, MemoryVideo) else index_video(source)
 
 
 def open_video(
-    path: str | Path,
+    source: VideoSource,
     *,
     reader: str = "pyav",
     short_side: int | None = None,
@@ -22,10 +32,10 @@ def open_video(
     resizing: str = "decoder",
     threads: int | None = None,
 ) -> VideoReader:
-    """A reader of the video at ``path``.
+    """A reader of a video.
 
     Args:
-        path: Video file.
+        source: Video file, or a video in memory.
         reader: "pyav", or "decord" for parity with pipelines that use it.
         short_side: Resize so that the shorter side has this many pixels.
         size: Resize to exactly (height, width) instead, without keeping the aspect.
@@ -43,15 +53,17 @@ def open_video(
     asked = size if size is not None else (1 if short_side is None else short_side,)
     if min(asked) < 1:
         raise VideoError(f"size: expected at least 1 pixel, found {min(asked)}")
-    index = index_video(path)
+    index = index_source(source)
     if reader == "decord" and index.is_mirrored:
-        raise VideoError(f"{path}: is stored mirrored, which decord ignores; use reader=pyav")
+        raise VideoError(f"{source}: is stored mirrored, which decord ignores; use reader=pyav")
     if threads is None:
         # Workers already share the cores among themselves.
         threads = 0 if multiprocessing.parent_process() is None else 1
     if short_side is not None:
         size = scaled_size(index.width, index.height, short_side=short_side)
     full = (index.height, index.width)
+    if isinstance(source, MemoryVideo):
+        return MemoryReader(source, size=size or full, resizing=resizing)
     if resizing == "opencv" and size is not None and size != full:
         from mmad.video.opencv_resizing import ResizingReader  # OpenCV is slow to import
 

@@ -10,6 +10,15 @@ from mmad.video.closing import Closing
 from mmad.video.reader import Frame, VideoReader, gather
 
 
+def resize_image(image: Frame, size: tuple[int, int]) -> Frame:
+    """The image at ``size`` (height, width), bilinear."""
+    height, width = size
+    resized = cv2.resize(
+        np.ascontiguousarray(image), (width, height), interpolation=cv2.INTER_LINEAR
+    )
+    return np.asarray(resized, dtype=np.uint8)
+
+
 class ResizingReader(Closing):
     """Frames of another reader, resized one by one. See `mmad.video.reader.VideoReader`.
 
@@ -38,8 +47,5 @@ class ResizingReader(Closing):
 
     def stream(self, frame_indices: Iterable[int] | None = None) -> Iterator[Frame]:
         """The frames at ascending ``frame_indices`` (None: all), one uint8 (H, W, 3) at a time."""
-        height, width = self._size
         for frame in self._reader.stream(frame_indices):
-            yield np.asarray(
-                cv2.resize(frame, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.uint8
-            )
+            yield resize_image(frame, self._size)

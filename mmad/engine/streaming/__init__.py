@@ -1,0 +1,1 @@
+"""Detection in a stream of frames, whose end is not known."""

@@ -1,0 +1,1 @@
+"""Frames that are not in a video file: in memory, and from a camera."""
