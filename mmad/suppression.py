@@ -120,7 +120,15 @@ def _suppress_rows(segments: NDArray, scores: NDArray, rule: _Rule) -> NDArray:
     return final
 
 
-def _vote(
+def groups_of(candidates: Candidates, *, per_class: bool) -> NDArray[np.int64]:
+    """The group of each candidate, (N,): those of different groups do not influence each other."""
+    if not per_class:
+        return candidates.videos
+    num_labels = int(candidates.labels.max(initial=0)) + 1
+    return candidates.videos * num_labels + candidates.labels
+
+
+def vote(
     kept: Candidates,
     everyone: Candidates,
     kept_groups: NDArray,
@@ -192,11 +200,53 @@ def suppress(
             that overlap it by this much; None disables voting.
         voting_weight: Weight of a vote: its score, or score x tIoU.
     """
-    rule = _Rule(method, iou_threshold, sigma, length_threshold, min_score)
     order_in = np.arange(len(candidates))
-    groups = candidates.videos * (int(candidates.labels.max(initial=0)) + 1) + candidates.labels
-    if not per_class:
-        groups = candidates.videos
+    groups = groups_of(candidates, per_class=per_class)
+    final = suppressed_scores(
+        candidates,
+        groups,
+        method=method,
+        iou_threshold=iou_threshold,
+        sigma=sigma,
+        length_threshold=length_threshold,
+        min_score=min_score,
+        keep_best=keep_best,
+    )
+    survived = np.flatnonzero(final > -np.inf)
+    ranked = survived[
+        np.lexsort((order_in[survived], -final[survived], candidates.videos[survived]))
+    ]
+    kept = candidates.take(ranked)
+    kept = Candidates(kept.segments, final[ranked], kept.labels, kept.videos)
+    first_of_video = np.searchsorted(kept.videos, kept.videos)
+    below_limit = np.arange(len(kept)) - first_of_video < max_per_video
+    kept, kept_groups = kept.take(below_limit), groups[ranked][below_limit]
+    if voting_threshold is None:
+        return kept
+    return vote(
+        kept, candidates, kept_groups, groups, threshold=voting_threshold, weight=voting_weight
+    )
+
+
+def suppressed_scores(
+    candidates: Candidates,
+    groups: NDArray[np.int64],
+    *,
+    method: Method,
+    iou_threshold: float,
+    sigma: float,
+    min_score: float,
+    length_threshold: tuple[float, float] = (0.3, 0.05),
+    keep_best: bool = False,
+) -> NDArray[np.float64]:
+    """The score of each candidate after suppression, (N,); -inf if it does not survive.
+
+    Args:
+        groups: Group of each candidate.
+        candidates, method, iou_threshold, sigma, min_score, length_threshold, keep_best: As in
+            `suppress`.
+    """
+    rule = _Rule(method, iou_threshold, sigma, length_threshold, min_score)
     order, row = _rows(groups, candidates.segments)
     scores_in = np.where(candidates.scores < min_score, -np.inf, candidates.scores)
     if keep_best:
@@ -220,17 +270,4 @@ def suppress(
         table_scores[cells] = scores_in[order[chosen]]
         result = _suppress_rows(table_segments, table_scores, rule)
         final[order[chosen]] = result[cells]
-    survived = np.flatnonzero(final > -np.inf)
-    ranked = survived[
-        np.lexsort((order_in[survived], -final[survived], candidates.videos[survived]))
-    ]
-    kept = candidates.take(ranked)
-    kept = Candidates(kept.segments, final[ranked], kept.labels, kept.videos)
-    first_of_video = np.searchsorted(kept.videos, kept.videos)
-    below_limit = np.arange(len(kept)) - first_of_video < max_per_video
-    kept, kept_groups = kept.take(below_limit), groups[ranked][below_limit]
-    if voting_threshold is None:
-        return kept
-    return _vote(
-        kept, candidates, kept_groups, groups, threshold=voting_threshold, weight=voting_weight
-    )
+    return final

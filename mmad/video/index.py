@@ -43,7 +43,7 @@ _RAW_FORMATS = frozenset({"h264", "hevc", "vvc", "m4v", "mpegvideo", "mjpeg", "v
 _FORMATS_WITH_EXACT_SEEK = frozenset({"mov", "mp4", "matroska", "webm"})
 
 # A longer gap between two frames is a clock that jumped, not a scene without motion.
-_LONGEST_GAP_SECONDS = 600.0
+LONGEST_GAP_SECONDS = 600.0
 # Containers round durations, and the last frame may be shown longer: less than this is not missing.
 _LEAST_MISSING_SECONDS = 0.5
 # Formats that make FFmpeg open other files or addresses than the one that was named.
@@ -337,10 +337,10 @@ def without_jumps(
 ) -> tuple[NDArray[np.float64], list[str]]:
     """Times without jumps of the clock, each replaced by one usual step, and a description."""
     spacing = np.diff(times_seconds)
-    jumps = np.flatnonzero(spacing > _LONGEST_GAP_SECONDS)
+    jumps = np.flatnonzero(spacing > LONGEST_GAP_SECONDS)
     # A time-lapse camera may take one frame an hour; then such a gap is the usual one.
     usual = float(np.median(spacing)) if len(spacing) else 0.0
-    if not len(jumps) or usual > _LONGEST_GAP_SECONDS:
+    if not len(jumps) or usual > LONGEST_GAP_SECONDS:
         return times_seconds, []
     told = [
         f"the time stamp after {times_seconds[jump]:.2f} s jumps by {spacing[jump]:.0f} s; taken "

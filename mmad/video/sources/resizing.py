@@ -10,8 +10,8 @@ from mmad.video.reader import Frame
 class Resizer:
     """Resizes RGB images to one size; those that have it are passed on as they are.
 
-    With "opencv" the result is that of reading the file. With "decoder" it differs by a level or
-    two of 255 on average, since in a file the colours have half the resolution and are resized
+    With "opencv" the result is that of reading the file. With "decoder" it differs by a few
+    levels of 255, since in a file the colours have half the resolution and are resized
     first.
 
     Args:

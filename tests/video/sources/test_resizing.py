@@ -12,7 +12,7 @@ def test_images_are_those_of_the_file(videos: Path) -> None:
     file = min((videos / "videos").glob("val*.mp4"))
     with open_video(file) as video:
         held = hold_frames(video.read(np.arange(5)), fps=video.index.fps)
-    for resizing, allowed in (("opencv", 0), ("decoder", 2)):
+    for resizing, allowed in (("opencv", 0), ("decoder", 4)):
         images = []
         for source in (file, held):
             with open_video(source, size=(20, 24), resizing=resizing) as video:
