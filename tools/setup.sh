@@ -14,6 +14,8 @@ stamp=".venv/.installed-${1:-plain}"
 if [ ! -f "$stamp" ] || [ pyproject.toml -nt "$stamp" ] || [ constraints.txt -nt "$stamp" ]; then
     [ -d .venv/bin ] || [ -d .venv/Scripts ] || "$python" -m venv .venv
     source tools/programs.sh
-    "$programs/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".$extras"
+    # Python compiles what is imported when it is; of some packages that is a tenth.
+    "$programs/python" -m pip install --quiet --no-compile --disable-pip-version-check \
+        -c constraints.txt -e ".$extras"
     touch "$stamp"
 fi

@@ -6,6 +6,14 @@ bash tools/setup.sh dev
 source tools/programs.sh
 "$programs/ruff" check .
 "$programs/ruff" format --check .
-"$programs/mypy"
+# mypy has one process, so it runs beside the tests.
+types="$(mktemp)"
+"$programs/mypy" > "$types" 2>&1 &
+checking=$!
+trap 'kill "$checking" 2> /dev/null || true; rm -f "$types"' EXIT
 # A worker that is done takes tests from the other: some take a minute, most a millisecond.
-exec "$programs/python" -m pytest -n 2 --dist worksteal "$@"
+failed=0
+"$programs/python" -m pytest -n 2 --dist worksteal "$@" || failed=$?
+wait "$checking" || failed=1
+cat "$types"
+exit "$failed"
