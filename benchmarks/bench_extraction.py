@@ -35,6 +35,8 @@ from mmad.data.videos import WindowStream
 from mmad.engine.features.backbone import open_backbone
 from mmad.engine.features.extraction import (
     BlockEncoder,
+    Computation,
+    Extracted,
     extract_parts,
     extract_to_file,
     read_blocks,
@@ -104,12 +106,10 @@ def throughput(config: str, videos: list[Path], *, workers: list[int]) -> None:
             parts = FeatureParts(Path(folder) / "f.h5", manifest, named)
             began = time.perf_counter()
             extract_parts(
-                parts.begin(),
+                named,
                 parts,
-                source,
-                SETTINGS,
-                layout=layout,
-                precision=precision,
+                Computation(source, SETTINGS, layout, precision),
+                Extracted(),
                 num_workers=count,
             )
             both = time.perf_counter() - began

@@ -24,6 +24,7 @@ from mmad.files import replaced
 from mmad.limits import require_unpacked
 from mmad.packed import require_small_zip
 from mmad.parsing import reading
+from mmad.sharded import fill, whole, with_memory
 
 
 def trainable_state(model: nn.Module) -> dict[str, Tensor]:
@@ -51,7 +52,7 @@ def hash_state(state: Mapping[str, Tensor]) -> str:
     """
     digest = hashlib.sha256()
     for name in sorted(state):
-        value = state[name].detach().cpu().contiguous()
+        value = whole(state[name].detach()).cpu().contiguous()
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
         digest.update(
             value.reshape(-1).view(torch.uint8).numpy().tobytes() if value.numel() else b""
@@ -201,17 +202,19 @@ def load_exactly(
             target = own[name]
             if target.is_meta:
                 target = _with_memory(model, name)
-            target.copy_(value)
+            fill(target, value)
             release(value)
 
 
 def _with_memory(model: nn.Module, name: str) -> Tensor:
-    """The parameter or buffer ``name`` of the model, now on the CPU instead of the meta device."""
+    """The parameter or buffer ``name`` of the model, now with memory instead of on the meta
+    device.
+    """
     place, _, leaf = name.rpartition(".")
     module = model.get_submodule(place)
     if leaf in module._parameters:
         old = module.get_parameter(leaf)
-        made = nn.Parameter(torch.empty_like(old, device="cpu"), requires_grad=old.requires_grad)
+        made = nn.Parameter(with_memory(old), requires_grad=old.requires_grad)
         module._parameters[leaf] = made
         return made
     module._buffers[leaf] = torch.empty_like(module.get_buffer(leaf), device="cpu")

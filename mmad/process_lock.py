@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mmad.errors import OutputError
 from mmad.files import cannot_write, make_folder, patiently
+from mmad.shares import WHOLE, Share
 
 LOCK_FILE = ".mmad.lock"
 # A lock of another machine that was not refreshed for this long belongs to a killed process.
@@ -158,22 +159,29 @@ class ProcessLock:
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[None]:
+def held(folder: Path, *, share: Share = WHOLE) -> Iterator[None]:
     """Hold the lock of ``folder``, which is created if missing, so that one process writes to it.
+
+    Args:
+        folder: The folder.
+        share: With one of several shares, processes with the other ones may write to it, too.
 
     Raises: OutputError that names the process that is writing to it, if there is one.
     """
     is_new = not folder.exists()
     make_folder(folder)
-    lock = ProcessLock(folder / LOCK_FILE)
+    lock = ProcessLock(folder / (LOCK_FILE if share == WHOLE else f"{LOCK_FILE}.{share}"))
     try:
         is_mine = lock.acquire()
+        other = _other_holder(folder, share) if is_mine else lock
     except OSError as error:
         raise cannot_write(folder, error) from None
-    if not is_mine:
+    if other is not None:
+        if is_mine:
+            lock.release()
         raise OutputError(
-            f"{folder}: {lock.holder()} is writing to this folder; wait until it has ended, or "
-            f"choose another folder (if no such process runs, delete {lock.path})"
+            f"{folder}: {other.holder()} is writing to this folder; wait until it has ended, or "
+            f"choose another folder (if no such process runs, delete {other.path})"
         )
     try:
         yield
@@ -182,3 +190,13 @@ def held(folder: Path) -> Iterator[None]:
         if is_new:
             with suppress(OSError):
                 folder.rmdir()  # Only if nothing was written to it.
+
+
+def _other_holder(folder: Path, share: Share) -> ProcessLock | None:
+    """A lock that excludes the one of a share: that of all shares, or of one if it is of all."""
+    paths = folder.glob(f"{LOCK_FILE}.*-of-*") if share == WHOLE else [folder / LOCK_FILE]
+    for path in paths:
+        lock = ProcessLock(path)
+        if lock.path.exists() and not lock._remove_abandoned():
+            return lock
+    return None

@@ -1,4 +1,4 @@
-"""Parallel work on many items in worker processes, which end when this process does."""
+"""Parallel work on many items: where it is done, and processes that end when this one does."""
 
 import os
 import signal
@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from mmad.errors import MmadError
 
@@ -17,54 +18,75 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 
-def run_jobs(
-    work: Callable[[Job], Result],
-    jobs: Sequence[Job],
-    on_done: Callable[[Job, Result], object],
-    *,
-    num_workers: int,
-) -> None:
-    """Do ``work`` on every job, and call ``on_done`` in this process as each is done.
+class Workers(Protocol):
+    """Where jobs are done: in this process, in others of this machine, or on a cluster."""
 
-    An exception of a job stops the others at once, as does an interruption of this process; jobs
-    done by then have been reported.
+    def run(
+        self,
+        work: Callable[[Job], Result],
+        jobs: Sequence[Job],
+        on_done: Callable[[Job, Result], object],
+    ) -> None:
+        """Do ``work`` on every job, and call ``on_done`` in this process as each is done.
 
-    Args:
-        work: A module-level function, so that it can be pickled for worker processes.
-        jobs: Arguments of ``work``, one per call.
-        on_done: Called with each job and its result, in order of completion.
-        num_workers: Number of processes; with 1 the work is done in this one.
+        An exception of a job stops the others, as does an interruption of this process; jobs done
+        by then have been reported.
 
-    Raises: MmadError if a process was killed, or what ``work`` raises.
+        Args:
+            work: A module-level function, so that it can be pickled for other processes. A job may
+                be done again after its worker was lost, so that doing it twice must do no harm.
+            jobs: Arguments of ``work``, one per call.
+            on_done: Called with each job and its result, in order of completion.
+
+        Raises: MmadError if workers were lost for good, or what ``work`` raises.
+        """
+
+
+@dataclass(frozen=True)
+class LocalWorkers:
+    """Processes of this machine.
+
+    Attributes:
+        count: Number of processes; with 1 the work is done in this one.
     """
-    if num_workers <= 1 or len(jobs) <= 1:
-        for job in jobs:
-            on_done(job, work(job))
-        return
-    # Spawned, because FFmpeg's threads do not survive a fork.
-    context = get_context("spawn")
-    ends_with_us, ours = context.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(
-        num_workers, mp_context=context, initializer=_watch, initargs=(ends_with_us,)
-    )
-    unreported: dict[Future[Result], Job] = {}
-    try:
-        with _interrupts_held_back():
-            unreported |= {pool.submit(work, job): job for job in jobs}
-        for future in as_completed(list(unreported)):
-            on_done(unreported[future], future.result())
-            del unreported[future]
-    except BrokenProcessPool:
-        raise MmadError(
-            "a worker process was killed, perhaps because memory ran out; what is finished is "
-            "kept: run the same command again with fewer --workers"
-        ) from None
-    finally:
-        ours.close()
-        pool.shutdown(cancel_futures=True)
-        for future, job in unreported.items():
-            if future.done() and not future.cancelled() and future.exception() is None:
-                on_done(job, future.result())
+
+    count: int = 1
+
+    def run(
+        self,
+        work: Callable[[Job], Result],
+        jobs: Sequence[Job],
+        on_done: Callable[[Job, Result], object],
+    ) -> None:
+        """As in `Workers`."""
+        if self.count <= 1 or len(jobs) <= 1:
+            for job in jobs:
+                on_done(job, work(job))
+            return
+        # Spawned, because FFmpeg's threads do not survive a fork.
+        context = get_context("spawn")
+        ends_with_us, ours = context.Pipe(duplex=False)
+        pool = ProcessPoolExecutor(
+            self.count, mp_context=context, initializer=_watch, initargs=(ends_with_us,)
+        )
+        unreported: dict[Future[Result], Job] = {}
+        try:
+            with _interrupts_held_back():
+                unreported |= {pool.submit(work, job): job for job in jobs}
+            for future in as_completed(list(unreported)):
+                on_done(unreported[future], future.result())
+                del unreported[future]
+        except BrokenProcessPool:
+            raise MmadError(
+                "a worker process was killed, perhaps because memory ran out; what is finished is "
+                "kept: run the same command again with fewer --workers"
+            ) from None
+        finally:
+            ours.close()
+            pool.shutdown(cancel_futures=True)
+            for future, job in unreported.items():
+                if future.done() and not future.cancelled() and future.exception() is None:
+                    on_done(job, future.result())
 
 
 def _watch(ends_with_parent: Connection) -> None:

@@ -14,30 +14,16 @@ from mmad.video.find import video_id_of
 FINAL_NORMS = {"none": "false", "tokens": "true", "pooled": "pooled"}
 
 
-def parse_share(text: str) -> tuple[int, int]:
-    """Index, from 0, and number of shares, of a share ``I/N`` with I from 1.
-
-    Raises: ConfigError if it is not a share.
-
-    >>> parse_share("2/8")
-    (1, 8)
-    """
-    first, _, second = text.partition("/")
-    if not (first.isdigit() and second.isdigit() and 1 <= int(first) <= int(second)):
-        raise ConfigError(f"--share {text}: expected I/N with I from 1 to N, such as 2/8")
-    return int(first) - 1, int(second)
-
-
-def extraction_rate(text: str | None, *, usual: float | None) -> float | None:
-    """The rate that videos are resampled to; None for each video's own.
+def extraction_rate(text: str | None) -> float | None:
+    """The rate that videos are resampled to; None for each video's own, or that of the backbone.
 
     Raises: ConfigError if it is not a rate.
 
-    >>> extraction_rate("25", usual=30.0), extraction_rate(None, usual=30.0)
-    (25.0, 30.0)
+    >>> extraction_rate("25"), extraction_rate("own")
+    (25.0, None)
     """
     if text is None or text == "own":
-        return usual if text is None else None
+        return None
     try:
         fps = float(text)
     except ValueError:

@@ -10,16 +10,20 @@ from mmad import __version__
 from mmad.annotations.elan import write_elan
 from mmad.annotations.formats import read_annotations
 from mmad.cli._copies import video_files
+from mmad.cli._corpus import find_in_corpus
 from mmad.cli._next_command import judging_flags, tell_next
 from mmad.cli._notices import tell_notices
 from mmad.cli._options import DeviceOption, MaxMissingOption, OutOfVideoOption
+from mmad.cli._workers import OnOption, ShareOption, chosen_share, chosen_workers
 from mmad.config.reading import with_max_missing
+from mmad.data.samples import raise_failures
 from mmad.engine.distributed import start_processes
 from mmad.engine.inference import DetectedVideos, detect_videos, video_progress
+from mmad.engine.jobs.detection import UsedRun
 from mmad.engine.precision import choose_precision
 from mmad.engine.runs.folder import RunFolder
 from mmad.engine.runs.load import labels_of
-from mmad.engine.runs.onto_videos import load_video_run
+from mmad.engine.runs.onto_videos import config_on_videos, load_video_run
 from mmad.errors import VideoError
 from mmad.evaluation.predictions import write_predictions_csv, write_predictions_json
 from mmad.files import check_writable
@@ -27,9 +31,10 @@ from mmad.labels import LabelMap
 from mmad.names import safe_name
 from mmad.progress import tracked
 from mmad.report.timeline import draw_timeline
-from mmad.structures import Annotations, VideoRecord
+from mmad.structures import Annotations, Detections, VideoRecord
 from mmad.video.film_strip import film_strip
 from mmad.video.find import video_id_of
+from mmad.video.index import announced_frames
 from mmad.video.records import record_of
 from mmad.wording import count
 
@@ -68,8 +73,11 @@ def detect(
     device: DeviceOption = "auto",
     out_of_video: OutOfVideoOption = None,
     max_missing: MaxMissingOption = None,
+    share: ShareOption = None,
+    on: OnOption = None,
 ) -> None:
     """Find micro-actions: CSV, JSON, and an ELAN file and a timeline for each video."""
+    mine, workers = chosen_share(share, on), chosen_workers(on, gpus=device != "cpu")
     files = collect(videos)
     check_writable(out)
     # Read first, so that mistakes are reported before the long work.
@@ -84,6 +92,32 @@ def detect(
     )
     annotations_by_video = {record.video_id: record.annotations for record in annotated}
     subsets = {record.video_id: record.subset for record in annotated}
+    if share is not None or on is not None:
+        config, labels = config_on_videos(checkpoint), labels_of(RunFolder(checkpoint))
+        named = {video_id_of(file): file for file in files}
+        found, _ = find_in_corpus(
+            "detect",
+            UsedRun(checkpoint, with_max_missing(config, max_missing), device, backbone),
+            named,
+            path=out / "detections.csv",
+            labels=labels,
+            share=mine,
+            workers=workers,
+            costs={name: float(announced_frames(file)) for name, file in named.items()},
+            record_of=lambda name: record_of(named[name]),
+            on_video=lambda record, detections: _write_video(
+                out,
+                record,
+                detections,
+                labels,
+                min_score,
+                annotations_by_video.get(record.video_id),
+                timeline=not no_pictures,
+            ),
+        )
+        typer.echo(f"written to {out}")
+        raise_failures(found.failures)
+        return
     records, problems = [], []
     for file in tracked(files, "open", total=len(files), unit="videos"):
         try:
@@ -146,29 +180,50 @@ def _write(
     for record in records:
         if record.video_id not in detections or record.path is None:
             continue
-        found = detections[record.video_id]
-        elan = out / f"{safe_name(record.video_id)}.eaf"
-        write_elan(
-            elan,
-            video=record.path,
-            detections=found,
-            labels=labels,
-            min_score=min_score,
-            author=f"mmad {__version__}",
-        )
-        if timelines:
-            draw_timeline(
-                out / f"{safe_name(record.video_id)}.png",
-                video_id=record.video_id,
-                duration_seconds=record.duration_seconds,
-                detections=found,
-                labels=labels,
-                annotations=annotations_by_video.get(record.video_id),
-                min_score=min_score,
-                frames=film_strip(record.path),
-            )
-        sure = int((found.scores >= min_score).sum())
-        typer.echo(
-            f"{record.path.name}: {count(sure, 'detection')} with a score of at least {min_score:g}"
+        _write_video(
+            out,
+            record,
+            detections[record.video_id],
+            labels,
+            min_score,
+            annotations_by_video.get(record.video_id),
+            timeline=timelines,
         )
     typer.echo(f"written to {out}")
+
+
+def _write_video(
+    out: Path,
+    record: VideoRecord,
+    found: Detections,
+    labels: LabelMap,
+    min_score: float,
+    annotations: Annotations | None,
+    *,
+    timeline: bool,
+) -> None:
+    """Write the ELAN file and the timeline of a video."""
+    assert record.path is not None
+    write_elan(
+        out / f"{safe_name(record.video_id)}.eaf",
+        video=record.path,
+        detections=found,
+        labels=labels,
+        min_score=min_score,
+        author=f"mmad {__version__}",
+    )
+    if timeline:
+        draw_timeline(
+            out / f"{safe_name(record.video_id)}.png",
+            video_id=record.video_id,
+            duration_seconds=record.duration_seconds,
+            detections=found,
+            labels=labels,
+            annotations=annotations,
+            min_score=min_score,
+            frames=film_strip(record.path),
+        )
+    sure = int((found.scores >= min_score).sum())
+    typer.echo(
+        f"{record.path.name}: {count(sure, 'detection')} with a score of at least {min_score:g}"
+    )

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,21 +14,27 @@ from mmad.cli._extraction import (
     extraction_rate,
     extraction_settings,
     named_videos,
-    parse_share,
 )
 from mmad.cli._next_command import new_run, tell_next
 from mmad.cli._notices import tell_notices
-from mmad.cli._options import DeviceOption, MaxMissingOption, SetOption, split_overrides
+from mmad.cli._options import (
+    DeviceOption,
+    MaxMissingOption,
+    SetOption,
+    split_overrides,
+)
+from mmad.cli._workers import OnOption, ShareOption, chosen_share, chosen_workers
 from mmad.config.reading import load_any_config
 from mmad.config.run import DetectionRun
 from mmad.data.features.conversion import describe_file
 from mmad.data.features.files import FeatureFile
+from mmad.data.features.parts import FeatureParts
 from mmad.engine.detection import read_data
 from mmad.engine.distributed import choose_device, share_of_process
 from mmad.engine.features.backbone import open_backbone
 from mmad.engine.features.extraction import Extracted
-from mmad.engine.features.videos import extract_videos, plan_extraction
-from mmad.engine.precision import choose_precision
+from mmad.engine.features.videos import extract_videos
+from mmad.engine.jobs.extraction import UsedBackbone, extract_corpus
 from mmad.engine.runs.folder import RunFolder
 from mmad.errors import (
     MmadError,
@@ -87,10 +94,8 @@ def extract_features(
         int | None,
         typer.Option(min=0, help="Processes that decode ahead; 0 on a CPU, 8 with a GPU."),
     ] = None,
-    share: Annotated[
-        str | None,
-        typer.Option(metavar="I/N", help="Extract the I-th of N shares; automatic under torchrun."),
-    ] = None,
+    share: ShareOption = None,
+    on: OnOption = None,
     random_weights: Annotated[
         bool, typer.Option("--random-weights", help="Allow random weights (for testing).")
     ] = False,
@@ -100,7 +105,7 @@ def extract_features(
     device: DeviceOption = "auto",
 ) -> None:
     """Write the features of videos; an interrupted extraction resumes where it stopped."""
-    rank, num_shares = parse_share(share) if share is not None else share_of_process()
+    mine = share_of_process() if share is None and on is None else chosen_share(share, on)
     change = list(change or [])
     if max_missing is not None:
         change.append(f"data.max_missing={max_missing}")
@@ -112,31 +117,54 @@ def extract_features(
         spatial=int(spatial) if spatial.isascii() and spatial.isdigit() else spatial,
         before_block=before_block,
         dtype=dtype,
+        fps=extraction_rate(fps),
     )
     paths, overrides = split_overrides(videos)
     files = named_videos(video_files(paths))
     check_output_file(out)
-    processor = choose_device(device, rank=rank)
-    backbone = open_backbone(
-        source, device=processor, change=[*change, *overrides], random=random_weights
-    )
-    settings = settings.model_copy(update={"fps": extraction_rate(fps, usual=backbone.fps)})
-    plan = plan_extraction(
-        files,
-        out,
-        backbone,
+    used = UsedBackbone(
+        source,
+        tuple([*change, *overrides]),
+        random_weights,
         settings,
-        share=(rank, num_shares),
-        precision=choose_precision(precision, processor),
+        has_rate=fps is not None,
+        device=device,
+        precision=precision,
         block_clips=block_clips,
-        overwrite=overwrite,
     )
-    there = count(len(plan.parts.share) - len(plan.waiting), "part")
-    typer.echo(f"{count(len(plan.waiting), 'video')} to do, {there} there; {backbone}")
-    finished = extract_videos(plan, num_workers=workers, together=share is None and num_shares > 1)
+
+    def tell_begin(parts: FeatureParts, waiting: Sequence[str], of: str = "") -> None:
+        there = count(len(parts.mine) - len(waiting), "part")
+        typer.echo(f"{count(len(waiting), 'video')} to do, {there} there{of}")
+
+    if on is not None:
+        where = chosen_workers(on, gpus=device != "cpu")
+        finished = extract_corpus(
+            used,
+            files,
+            out,
+            where,
+            num_workers=workers,
+            overwrite=overwrite,
+            on_begin=tell_begin,
+        )
+    else:
+        processor = choose_device(device, rank=mine.index)
+        backbone = open_backbone(
+            source, device=processor, change=used.change, random=random_weights
+        )
+        computation = used.computation(backbone)
+        parts = FeatureParts(out, computation.manifest, files, share=mine, overwrite=overwrite)
+        finished = extract_videos(
+            parts,
+            computation,
+            num_workers=workers,
+            rank=mine.index if share is None and mine.count > 1 else None,
+            on_begin=lambda waiting: tell_begin(parts, waiting, f"; {backbone}"),
+        )
     tell(finished.done, seconds=finished.seconds)
     if finished.is_joined is False:
-        typer.echo(f"{plan.parts.folder}: waiting for the other shares")
+        typer.echo(f"{out}.parts: waiting for the other shares")
     elif finished.is_joined and out.is_file():
         typer.echo(describe_file(out))
     if finished.is_joined is not None and out.is_file():

@@ -1,6 +1,7 @@
 """``mmad predict``: predictions for the videos or clips of a subset, annotated or not."""
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -8,32 +9,38 @@ import typer
 
 from mmad.annotations.clips.folds import ClipLists
 from mmad.annotations.placeholders import find_placeholders
+from mmad.cli._corpus import find_in_corpus
 from mmad.cli._emotion_runs import predict_emotions
 from mmad.cli._next_command import annotations_flags, tell_next
 from mmad.cli._notices import tell_notices
 from mmad.cli._options import AnnotationsOption, DeviceOption, OverridesArgument, SubsetOption
+from mmad.cli._workers import OnOption, ShareOption, chosen_share, chosen_workers
 from mmad.config.emotion import EmotionConfig
 from mmad.config.reading import load_any_config
 from mmad.config.recognition import RecognitionConfig
-from mmad.config.run import DetectionRun, FeatureRun
+from mmad.config.run import DetectionRun, FeatureRun, VideoRun
 from mmad.data.samples import raise_failures
 from mmad.engine.clip_inference import raise_failed_clips, recognize_clips, write_recognized
 from mmad.engine.detection import read_data, records_of, require_features, require_rate
 from mmad.engine.distributed import start_processes
 from mmad.engine.features.compatibility import require_features_of
 from mmad.engine.inference import detect_videos, feature_reader, video_progress
+from mmad.engine.jobs.detection import UsedRun
 from mmad.engine.precision import choose_precision
 from mmad.engine.recognition import read_clips
 from mmad.engine.runs.changes import require_places, require_same_model
 from mmad.engine.runs.folder import RunFolder
 from mmad.engine.runs.load import labels_of, load_recogniser, load_run
 from mmad.engine.runs.onto_videos import load_video_run
-from mmad.errors import CheckpointError
+from mmad.errors import CheckpointError, ConfigError
 from mmad.evaluation.predictions import write_predictions_csv, write_predictions_json
 from mmad.files import check_output_file
 from mmad.labels import MA52, LabelMap
 from mmad.progress import Progress
+from mmad.shares import Share
+from mmad.structures import Detections, VideoRecord
 from mmad.wording import count
+from mmad.workers import Workers
 
 app = typer.Typer(add_completion=False)
 
@@ -61,8 +68,11 @@ def predict(
         typer.Option("--details", help="For clips: also features and probabilities over time."),
     ] = False,
     device: DeviceOption = "auto",
+    share: ShareOption = None,
+    on: OnOption = None,
 ) -> None:
     """Write detections of each video of a subset, or predictions of each clip or emotion."""
+    mine, workers = chosen_share(share, on), chosen_workers(on, gpus=device != "cpu")
     folder = RunFolder(checkpoint)
     labels = labels_of(folder)
     check_output_file(out or folder.predictions(subset, ".csv"))
@@ -79,6 +89,22 @@ def predict(
         changes.append("data.folds=null")
     wanted = load_any_config(folder.config, overrides=[*changes, *(overrides or [])])
     require_places(checkpoint, wanted, subset=subset)
+    if share is not None or on is not None:
+        if not isinstance(wanted, VideoRun):
+            raise ConfigError(
+                f"{checkpoint}: --share and --on are for detection in videos; predict clips, "
+                "emotions, and from stored features on one machine"
+            )
+        predict_corpus(
+            *(checkpoint, wanted),
+            labels=labels,
+            subset=subset,
+            path=out or folder.predictions(subset, ".csv"),
+            device=device,
+            share=mine,
+            workers=workers,
+        )
+        return
     if isinstance(wanted, RecognitionConfig):
         predict_clips(
             *(checkpoint, wanted),
@@ -94,6 +120,41 @@ def predict(
         predict_videos(checkpoint, wanted, labels=labels, subset=subset, out=out, device=device)
 
 
+def predict_corpus(
+    checkpoint: Path,
+    wanted: VideoRun,
+    *,
+    labels: LabelMap,
+    subset: str,
+    path: Path,
+    device: str,
+    share: Share,
+    workers: Workers,
+) -> None:
+    """Detect in a share of the videos of a subset, or on a cluster; the last share writes all."""
+    records = {record.video_id: record for record in videos_to_predict(wanted, labels, subset)}
+    require_same_model(
+        checkpoint,
+        load_any_config(RunFolder(checkpoint).config),
+        wanted,
+        ("detector", "upsampling", "backbone"),
+    )
+    found, whole = find_in_corpus(
+        "predict",
+        UsedRun(checkpoint, wanted, device),
+        {name: record.path or Path() for name, record in records.items()},
+        path=path,
+        labels=labels,
+        share=share,
+        workers=workers,
+        costs={name: record.duration_seconds for name, record in records.items()},
+        record_of=records.__getitem__,
+    )
+    if whole is not None:
+        tell_predicted(path, whole.detections, list(records.values()), wanted, subset)
+    raise_failures(found.failures)
+
+
 def predict_videos(
     checkpoint: Path,
     wanted: DetectionRun,
@@ -105,13 +166,7 @@ def predict_videos(
 ) -> None:
     """Write the detections of the videos of a subset."""
     folder = RunFolder(checkpoint)
-    annotations, present = read_data(wanted)
-    if present != labels:
-        raise CheckpointError(
-            f"{wanted.data.annotations}: has other classes ({len(present)}) than {checkpoint} was "
-            f"trained on ({len(labels)})"
-        )
-    records = records_of(wanted, annotations, [subset])
+    records = videos_to_predict(wanted, labels, subset)
     groups = ["detector", "upsampling"]
     fps = wanted.data.rate(usual=folder.training_fps())
     if isinstance(wanted, FeatureRun):
@@ -143,6 +198,32 @@ def predict_videos(
     detections = found.detections
     write_predictions_csv(path, detections)
     write_predictions_json(path.with_suffix(".json"), detections, labels, videos=found.to_json())
+    tell_predicted(path, detections, records, wanted, subset)
+    raise_failures(found.failures)
+
+
+def videos_to_predict(wanted: DetectionRun, labels: LabelMap, subset: str) -> list[VideoRecord]:
+    """The videos of a subset.
+
+    Raises: CheckpointError if their classes are not those of the run; as `records_of`.
+    """
+    annotations, present = read_data(wanted)
+    if present != labels:
+        raise CheckpointError(
+            f"{wanted.data.annotations}: has other classes ({len(present)}) than the run was "
+            f"trained on ({len(labels)})"
+        )
+    return records_of(wanted, annotations, [subset])
+
+
+def tell_predicted(
+    path: Path,
+    detections: Mapping[str, Detections],
+    records: Sequence[VideoRecord],
+    wanted: DetectionRun,
+    subset: str,
+) -> None:
+    """Print what was written, and the command that judges or submits it."""
     num_detections = sum(map(len, detections.values()))
     typer.echo(f"{path}: {count(num_detections, 'detection')} of {count(len(detections), 'video')}")
     if any(len(record.annotations) for record in records) and not find_placeholders(records):
@@ -152,7 +233,6 @@ def predict_videos(
         tell_next("eval", path, "--subset", subset, *flags)
     else:
         tell_next("submit", path, "--out", path.with_suffix(".zip"))
-    raise_failures(found.failures)
 
 
 def predict_clips(

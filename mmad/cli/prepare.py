@@ -9,6 +9,7 @@ import typer
 from mmad.cli._copies import VideosArgument, WorkersOption, tell_copies, video_files
 from mmad.cli._next_command import tell_next, train_words
 from mmad.cli._options import OverwriteOption
+from mmad.cli._workers import OnOption, ShareOption, chosen_share, chosen_workers
 from mmad.errors import VideoError, raise_problems
 from mmad.progress import Progress
 from mmad.video.prepare import prepare_videos
@@ -27,19 +28,24 @@ def prepare(
         int, typer.Option(help="Maximum number of frames between keyframes.")
     ] = 16,
     overwrite: OverwriteOption = False,
+    share: ShareOption = None,
+    on: OnOption = None,
 ) -> None:
     """Write copies of VIDEOS with smaller images, the same frames and the same times.
 
     Run it again after an interruption: finished copies are kept.
     """
+    mine, where = chosen_share(share, on), chosen_workers(on, count=workers)
     files = video_files(videos)
     start = time.perf_counter()
-    with Progress("prepare", total=len(files), unit="videos") as progress:
+    total = -(-len(files) // mine.count)
+    with Progress("prepare", total=total, unit="videos") as progress:
         summary = prepare_videos(
             files,
             out,
             short_side=short_side,
-            num_workers=workers,
+            workers=where,
+            share=mine,
             crf=crf,
             gop_frames=gop_frames,
             overwrite=overwrite,

@@ -219,8 +219,13 @@ def dump_config(config: AnyConfig, *, folder: Path | None = None) -> str:
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
 
 
+_WITHOUT_EFFECT = ("training.sharding",)
+
+
 def differing_settings(first: AnyConfig, second: AnyConfig) -> list[str]:
     """Lines that name the settings in which two configs differ, with paths compared as absolute.
+
+    Settings that change no result are left out.
 
     >>> one = load_any_config("configs/demo.yaml")
     >>> other = load_any_config("configs/demo.yaml", overrides=["seed=3"])
@@ -231,7 +236,7 @@ def differing_settings(first: AnyConfig, second: AnyConfig) -> list[str]:
     return [
         f"{key}: {one.get(key)}, now {other.get(key)}"
         for key in {**one, **other}
-        if one.get(key) != other.get(key)
+        if one.get(key) != other.get(key) and key not in _WITHOUT_EFFECT
     ]
 
 

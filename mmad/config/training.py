@@ -84,6 +84,13 @@ class TrainingSettings(Settings):
             "of VideoMAE: 0.75)"
         ),
     )
+    sharding: Literal["none", "full"] = Field(
+        "none",
+        description=(
+            "full: each process of torchrun holds a share of every tensor of the backbone (FSDP2), "
+            "for backbones that do not fit one GPU; changes no result"
+        ),
+    )
     clip_gradient: float | None = Field(
         1.0, gt=0, description="maximum norm of all gradients; null: no clipping"
     )

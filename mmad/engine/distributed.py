@@ -9,6 +9,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from mmad.errors import ConfigError
+from mmad.shares import Share
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,9 @@ class Processes:
             dist.destroy_process_group()
 
 
-def share_of_process() -> tuple[int, int]:
-    """Rank of this process and number of processes, from torchrun; (0, 1) without it."""
-    return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+def share_of_process() -> Share:
+    """Rank of this process among all, from torchrun; the whole without it."""
+    return Share(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
 
 
 def choose_device(name: str = "auto", *, rank: int = 0) -> torch.device:
@@ -94,7 +95,7 @@ def start_processes(device: str = "auto") -> Processes:
 
     Raises: ConfigError if there is no such device.
     """
-    _, count = share_of_process()
+    count = share_of_process().count
     chosen = choose_device(device, rank=int(os.environ.get("LOCAL_RANK", "0")))
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)

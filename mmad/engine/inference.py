@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby, islice
 from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, IterableDataset
 
 from mmad.config.run import DetectionRun, FeatureRun
 from mmad.data.features.windows import (
@@ -179,16 +180,40 @@ def window_batches(
             cache=cache,
             memory=memory,
         )
+    batches = BatchesOfVideos(stream, collate, size=config.inference.batch_windows)
     # Another process would get a copy of what is in memory.
     workers = 0 if memory else min(config.data.num_workers, len(records))
     return iter(
         DataLoader(
-            stream,
-            batch_size=config.inference.batch_windows,
-            collate_fn=collate,
+            batches,
+            batch_size=None,
             num_workers=workers,
         )
     )
+
+
+class BatchesOfVideos(IterableDataset):
+    """Batches of windows of one video each, so that its detections depend on no other video.
+
+    Args:
+        stream: Windows of videos, one video after another, and those that failed.
+        collate: Makes a batch of windows and failures.
+        size: Windows in a batch at most.
+    """
+
+    def __init__(
+        self,
+        stream: FeatureStream | WindowStream,
+        collate: Callable[[list], tuple[AnyBatch | None, list[FailedVideo]]],
+        *,
+        size: int,
+    ) -> None:
+        self._stream, self._collate, self._size = stream, collate, size
+
+    def __iter__(self) -> Iterator[tuple[AnyBatch | None, list[FailedVideo]]]:
+        for _, items in groupby(self._stream, key=lambda item: item.video_id):
+            while batch := list(islice(items, self._size)):
+                yield self._collate(batch)
 
 
 def feature_reader(config: FeatureRun) -> WindowReader:

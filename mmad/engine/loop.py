@@ -16,14 +16,16 @@ from mmad.checkpoint import load_exactly, save_state, save_tensors, trainable_st
 from mmad.config.training import TrainingSettings
 from mmad.data.samples import raise_failures
 from mmad.engine.distributed import Processes
-from mmad.engine.optimiser import build_optimizer
+from mmad.engine.optimiser import build_optimizer, shared_state
 from mmad.engine.precision import choose_precision
 from mmad.engine.runs.folder import FROZEN_HASH, RunFolder, TrainingState
 from mmad.engine.schedule import Averaged, WeightAverage, learning_rate
-from mmad.engine.task import Experiment
+from mmad.engine.sharding import average_gradients, clip_gradients, release_gathered
+from mmad.engine.task import Experiment, Validation
 from mmad.engine.tensorboard import TensorBoardLog
 from mmad.errors import ConfigError, MmadError
 from mmad.progress import Progress
+from mmad.sharded import gathered
 
 
 class TrainingDiverged(MmadError):  # noqa: N818
@@ -125,7 +127,8 @@ class Loop:
         self._frozen_hash = ""
         self._is_resumed = False
         self._wrapped: nn.Module = self.model
-        if self.processes.count > 1:
+        self._is_sharded = self.settings.sharding == "full"
+        if self.processes.count > 1 and not self._is_sharded:
             self._wrapped = DistributedDataParallel(
                 self.model, device_ids=[device] if device.type == "cuda" else None
             )
@@ -143,8 +146,8 @@ class Loop:
     # ---- state ----
 
     def state(self) -> dict[str, Any]:
-        """Everything that resuming needs."""
-        return {
+        """Everything that resuming needs, complete in the main process; all must call this."""
+        state = {
             "step": self.position.step,
             "best": self.position.best,
             "best_step": self.position.best_step,
@@ -156,12 +159,13 @@ class Loop:
             "normalizer": self.normalizer.value,
             FROZEN_HASH: self._frozen_hash,
         }
+        return gathered(state, keep=self.processes.is_main)
 
     def restore(self, state: TrainingState) -> None:
         """Resume from a saved state."""
         load_exactly(self.model, state.trained, source=str(self.folder.last))
         self._average.load(state.average, num_updates=state.average_updates)
-        self.optimizer.load_state_dict(state.optimizer)
+        self.optimizer.load_state_dict(shared_state(state.optimizer, self.optimizer))
         self._scaler.load_state_dict(state.scaler)
         self.normalizer.value.copy_(state.normalizer)
         self.position = Position(state.step, state.best, state.best_step)
@@ -172,9 +176,10 @@ class Loop:
         self._frozen_hash = value
 
     def save(self) -> None:
-        """Write the state to resume from."""
+        """Write the state to resume from; all processes must call this."""
+        state = self.state() if self._is_sharded or self.processes.is_main else {}
         if self.processes.is_main:
-            save_state(self.folder.last, self.state())
+            save_state(self.folder.last, state)
 
     # ---- training ----
 
@@ -271,7 +276,13 @@ class Loop:
         if isinstance(model, DistributedDataParallel):
             model.require_backward_grad_sync = synchronise
         device = self.processes.device.type
-        with torch.autocast(device, dtype=self.precision, enabled=self.precision is not None):
+        with torch.autocast(
+            device,
+            dtype=self.precision,
+            enabled=self.precision is not None,
+            # Its cache of cast weights would be a second backbone, which nobody has whole.
+            cache_enabled=not self._is_sharded,
+        ):
             losses, num_positives = self.task.losses(model, prepared)
         # DDP averages gradients over processes; the loss is a sum over all of them.
         scaled = losses["loss"] / divisor * self.processes.count
@@ -282,16 +293,17 @@ class Loop:
         """Take an optimiser step with the gradients times ``correction``; returns their norm."""
         self._scaler.unscale_(self.optimizer)
         parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        if self._is_sharded:
+            average_gradients(parameters, self.processes)
         for parameter in parameters:
             if parameter.grad is not None:
                 parameter.grad.mul_(correction)
-        limit = self.settings.clip_gradient or math.inf
-        norm = torch.nn.utils.clip_grad_norm_(parameters, limit)
+        norm = clip_gradients(parameters, self.settings.clip_gradient or math.inf)
         self._scaler.step(self.optimizer)
         self._scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
         self._average.update(self.model)
-        return float(norm)
+        return norm
 
     def _set_rates(self, step: int) -> list[float]:
         rates = [
@@ -330,25 +342,40 @@ class Loop:
         return since >= 0 and since % settings.validate_every == 0
 
     def _validate(self, epoch: int, progress: Progress) -> None:
-        """Validate the averaged weights in the main process; keep them if they are the best."""
-        if self.processes.is_main:
+        """Validate the averaged weights; keep them if they are the best.
+
+        In the main process, but by all of them if each has only a share of the backbone.
+        """
+        if self._is_sharded or self.processes.is_main:
+            quiet = self.quiet or not self.processes.is_main
             with Averaged(self.model, self._average):
-                found = self.task.validate(self.model, quiet=self.quiet)
-            row = {"kind": "validation", "step": self.position.step, "epoch": epoch, **found.row}
-            self._log(row)
-            if found.row:
-                progress.say(self._validated(found.row))
+                found = self.task.validate(self.model, quiet=quiet)
+                if self._is_sharded:
+                    release_gathered(self.experiment.backbones)
             # Without validation data there is no best checkpoint: the last weights are used.
-            if found.row and found.figure > self.position.best:
+            is_best = bool(found.row) and found.figure > self.position.best
+            if is_best:
                 self.position.best, self.position.best_step = found.figure, self.position.step
-                found.keep()
-                information = {
-                    FROZEN_HASH: self._frozen_hash,
-                    "step": str(self.position.step),
-                    "validation": repr(found.figure),
-                }
-                save_tensors(self.folder.best, self._average.state, metadata=information)
+            average = gathered(self._average.state, keep=self.processes.is_main) if is_best else {}
+            if self.processes.is_main:
+                self._report(found, epoch, progress, best=average)
         self.processes.wait()
+
+    def _report(
+        self, found: Validation, epoch: int, progress: Progress, *, best: Mapping[str, Tensor]
+    ) -> None:
+        """Log a validation, and write the predictions and the weights if they are the best."""
+        self._log({"kind": "validation", "step": self.position.step, "epoch": epoch, **found.row})
+        if found.row:
+            progress.say(self._validated(found.row))
+        if best:
+            found.keep()
+            information = {
+                FROZEN_HASH: self._frozen_hash,
+                "step": str(self.position.step),
+                "validation": repr(found.figure),
+            }
+            save_tensors(self.folder.best, best, metadata=information)
 
 
 def _mix(*numbers: int) -> int:

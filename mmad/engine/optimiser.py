@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mmad.config.training import TrainingSettings
 from mmad.models.backbones.contract import Backbone, ParameterRole
+from mmad.sharded import rows_for
 
 
 def build_optimizer(
@@ -18,6 +19,21 @@ def build_optimizer(
     if settings.optimizer == "adamw":
         return torch.optim.AdamW(plain)
     return torch.optim.SGD(plain, momentum=settings.sgd_momentum, nesterov=settings.nesterov)
+
+
+def shared_state(state: Mapping[str, Any], optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """A saved state of the optimiser with this process's rows of what belongs to its parameters."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    rows = {
+        number: {
+            name: rows_for(value, parameters[number])
+            if isinstance(value, Tensor) and value.shape == parameters[number].shape
+            else value
+            for name, value in entries.items()
+        }
+        for number, entries in state["state"].items()
+    }
+    return {**state, "state": rows}
 
 
 def parameter_groups(

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from mmad.checkpoint import trainable_state
 from mmad.config.training import TrainingSettings
+from mmad.sharded import fill
 
 
 def learning_rate(
@@ -73,7 +74,7 @@ class WeightAverage:
     def load(self, state: Mapping[str, Tensor], *, num_updates: int) -> None:
         """Restore a saved average."""
         for name, value in state.items():
-            self.state[name].copy_(value)
+            fill(self.state[name], value)
         self.num_updates = num_updates
 
 

@@ -26,6 +26,7 @@ from mmad.engine.recognition import prepare_recognition, settle_labels
 from mmad.engine.runs.folder import RunFolder, create_run, read_state, save_frozen
 from mmad.engine.runs.load import fill_from_run, labels_of
 from mmad.engine.runs.pretrained import load_pretrained, settle_backbone
+from mmad.engine.sharding import require_shardable, shard_backbones
 from mmad.engine.task import Experiment
 from mmad.engine.tensorboard import TensorBoardLog, require_tensorboard
 from mmad.errors import CheckpointError
@@ -95,7 +96,7 @@ def _run(loop: Loop, folder: RunFolder, *, tensorboard: bool) -> None:
 def _new_loop(config: AnyConfig, folder: RunFolder, *, processes: Processes, quiet: bool) -> Loop:
     """A new training, in a new run folder."""
     config = settle_backbone(config)
-    experiment = EXPERIMENTS[config.task](config, processes=processes, folder=folder)
+    experiment = _experiment(config, folder, processes=processes)
     starts = {
         one.settings.pretrained: load_pretrained(*one)
         for one in experiment.backbones
@@ -109,16 +110,25 @@ def _new_loop(config: AnyConfig, folder: RunFolder, *, processes: Processes, qui
     if processes.is_main:
         create_run(folder.path, config, labels=experiment.labels)
     loop = make_loop(config, experiment, folder, processes=processes, quiet=quiet)
+    loop.set_frozen_hash(save_frozen(folder, experiment.model, is_main=processes.is_main))
     if processes.is_main:
         for report in starts.values():
             folder.append({"kind": "weights", "step": 0, "report": report.lines()})
-        loop.set_frozen_hash(save_frozen(folder, experiment.model))
         if experiment.features is not None:
             write_text(folder.features, experiment.features.to_json())
         folder.append({"kind": "data", "step": 0, **experiment.facts})
     processes.wait()
     loop.save()
     return loop
+
+
+def _experiment(config: AnyConfig, folder: RunFolder, *, processes: Processes) -> Experiment:
+    """The experiment of the settings, with its backbones divided among processes if they say so."""
+    require_shardable(config.training, processes)
+    experiment = EXPERIMENTS[config.task](config, processes=processes, folder=folder)
+    if config.training.sharding == "full":
+        shard_backbones(experiment.backbones, processes)
+    return experiment
 
 
 def _resumed_loop(
@@ -139,7 +149,7 @@ def _resumed_loop(
             f"{folder.path}: was started with other settings ({'; '.join(differing[:3])}); resume "
             f"with {folder.config}, or choose another --out"
         )
-    experiment = EXPERIMENTS[config.task](config, processes=processes, folder=folder)
+    experiment = _experiment(config, folder, processes=processes)
     if labels_of(folder) != experiment.labels:
         raise CheckpointError(
             f"{folder.path}: was started with other classes than {config.data.labels} has now; "

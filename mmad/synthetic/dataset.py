@@ -51,7 +51,7 @@ from mmad.synthetic.subjects import make_subject
 from mmad.video.faces.boxes import FaceBoxes, write_face_boxes
 from mmad.video.writer import VideoWriter
 from mmad.wording import count
-from mmad.workers import run_jobs
+from mmad.workers import LocalWorkers
 
 SUBSETS = ("train", "val", "test")
 SETTINGS_FILE = "synthesize.json"
@@ -172,7 +172,7 @@ def _synthesize(
     tasks = [(job, settings) for job in missing]
     with Progress("synthesize", total=len(missing), unit="videos") as progress:
         try:
-            run_jobs(_write_video, tasks, lambda *_: progress.update(), num_workers=num_workers)
+            LocalWorkers(num_workers).run(_write_video, tasks, lambda *_: progress.update())
         finally:
             for folder in (out / "videos", out / "clips", out / FACE_BOXES):
                 remove_partials_in(folder)

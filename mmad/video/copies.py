@@ -17,14 +17,15 @@ from pydantic import TypeAdapter
 
 from mmad.config.base import validated
 from mmad.errors import RESUME_HINT, VideoError, told_if_interrupted
-from mmad.files import check_writable, remove_partials_in, write_json
+from mmad.files import check_writable, remove_partials, remove_partials_in, write_json
 from mmad.names import file_key
 from mmad.parsing import json_value, read_text
-from mmad.process_lock import held
-from mmad.video.index import VideoIndex
+from mmad.process_lock import ProcessLock, held
+from mmad.shares import WHOLE, Share, names_of
+from mmad.video.index import VideoIndex, announced_frames
 from mmad.video.reader import Frame, scaled_size
 from mmad.video.writer import VideoWriter, exact_fps
-from mmad.workers import run_jobs
+from mmad.workers import LocalWorkers, Workers
 
 PREPARE_MANIFEST = "prepared.json"
 CROP_MANIFEST = "cropped.json"
@@ -88,11 +89,15 @@ def make_copies(
     write: WriteCopy,
     *,
     manifest_file: str,
-    num_workers: int = 1,
+    workers: Workers | None = None,
+    share: Share = WHOLE,
     overwrite: bool = False,
     on_done: Callable[[Path], object] | None = None,
 ) -> CopySummary:
     """Write a copy of each video as ``out / (stem + ".mp4")`` and return what was done.
+
+    Several processes may write to the same folder, each its own share; each adds its copies to the
+    list of finished ones when it ends.
 
     Args:
         settings: Settings of each video, a dataclass of JSON values; a finished copy is kept if
@@ -100,28 +105,86 @@ def make_copies(
         out: Folder of the copies; created if missing.
         write: Writes one copy; its VideoError is reported and does not stop the others.
         manifest_file: Name of the list of finished copies in ``out``.
-        num_workers: Number of worker processes.
+        workers: Where copies are made; None: in this process.
+        share: Share of the videos, balanced by their number of frames, that this process copies.
         overwrite: Whether to make finished copies again.
         on_done: Called with each source once it is done.
 
     Raises: VideoError if the manifest cannot be read, OutputError if a copy cannot be written
-    or another process is writing to ``out``.
+    or another process is writing to ``out`` (the same share, or all).
     """
-    with held(out), told_if_interrupted(RESUME_HINT):
+    manifest_path = out / manifest_file
+    arguments: dict[str, Any] = {
+        "workers": workers or LocalWorkers(),
+        "overwrite": overwrite,
+        "on_done": on_done,
+    }
+    with held(out, share=share), told_if_interrupted(RESUME_HINT):
         check_writable(out)
+        if share.count > 1:
+            mine = _videos_of(share, settings)
+            return _make_share(mine, out, write, manifest_path, share=share, **arguments)
         remove_partials_in(out)
         try:
-            return _make_copies(
-                settings,
-                out,
-                write,
-                manifest_path=out / manifest_file,
-                num_workers=num_workers,
-                overwrite=overwrite,
-                on_done=on_done,
-            )
+            _join_lists(manifest_path)
+            return _make_copies(settings, out, write, manifest_path=manifest_path, **arguments)
         finally:
             remove_partials_in(out)
+
+
+def _videos_of(share: Share, settings: Mapping[Path, Any]) -> dict[Path, Any]:
+    """The videos of a share with their settings, in order."""
+    frames = {str(video): float(announced_frames(video)) for video in settings}
+    mine = set(names_of(share, frames))
+    return {video: wanted for video, wanted in settings.items() if str(video) in mine}
+
+
+def _make_share(
+    settings: Mapping[Path, Any],
+    out: Path,
+    write: WriteCopy,
+    manifest_path: Path,
+    *,
+    share: Share,
+    **arguments: Any,
+) -> CopySummary:
+    """As `make_copies` for the videos of a share, whose copies are listed in a file of its own
+    until it ends.
+    """
+    own = _list_of(share, manifest_path)
+    if not own.exists():
+        names = {copy_path(video, out).name for video in settings}
+        finished = read_manifest(manifest_path)
+        _write_manifest(own, {name: one for name, one in finished.items() if name in names})
+    for video in settings:
+        remove_partials(copy_path(video, out))
+    try:
+        return _make_copies(settings, out, write, manifest_path=own, **arguments)
+    finally:
+        _join_lists(manifest_path, own)
+
+
+def _list_of(share: Share, manifest_path: Path) -> Path:
+    return manifest_path.with_name(f".{manifest_path.stem}.share-{share}.json")
+
+
+def _join_lists(manifest_path: Path, *lists: Path) -> None:
+    """Add the copies listed by shares to the list of all; by default those of killed shares."""
+    lists = lists or tuple(manifest_path.parent.glob(f".{manifest_path.stem}.share-*.json"))
+    if not lists:
+        return
+    lock = ProcessLock(manifest_path.with_name(f"{manifest_path.name}.joining"))
+    while not lock.acquire():
+        time.sleep(0.1)
+    try:
+        finished = read_manifest(manifest_path)
+        for path in lists:
+            finished |= read_manifest(path)
+        _write_manifest(manifest_path, finished)
+        for path in lists:
+            path.unlink(missing_ok=True)
+    finally:
+        lock.release()
 
 
 def _make_copies(
@@ -130,7 +193,7 @@ def _make_copies(
     write: WriteCopy,
     *,
     manifest_path: Path,
-    num_workers: int,
+    workers: Workers,
     overwrite: bool,
     on_done: Callable[[Path], object] | None,
 ) -> CopySummary:
@@ -170,7 +233,7 @@ def _make_copies(
             on_done(video)
 
     try:
-        run_jobs(_copy_or_message, jobs, note, num_workers=num_workers)
+        workers.run(_copy_or_message, jobs, note)
     finally:
         if summary.written:
             _write_manifest(manifest_path, manifest)

@@ -36,6 +36,7 @@ from mmad.video.persons.search import (
 from mmad.video.reader import Frame
 from mmad.video.reading import describe_reading
 from mmad.wording import count
+from mmad.workers import LocalWorkers
 
 # Motion is searched for at this size; the box is in pixels of the full size.
 _MOTION_SHORT_SIDE = 240
@@ -233,7 +234,7 @@ def crop_videos(
         out,
         partial(crop_video, model=None if search is None else search.model.resolve()),
         manifest_file=CROP_MANIFEST,
-        num_workers=num_workers,
+        workers=LocalWorkers(num_workers),
         overwrite=overwrite,
         on_done=on_done,
     )

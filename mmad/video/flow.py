@@ -34,6 +34,7 @@ from mmad.video.index import index_video
 from mmad.video.open import open_video
 from mmad.video.reader import Frame
 from mmad.video.reading import describe_reading
+from mmad.workers import LocalWorkers
 
 CODES = ("colours", "xy")
 SCALES = ("fixed", "per-frame")
@@ -290,7 +291,7 @@ def flow_videos(
         out,
         flow_video,
         manifest_file=FLOW_MANIFEST,
-        num_workers=num_workers,
+        workers=LocalWorkers(num_workers),
         on_done=on_done,
     )
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmad.errors import VideoError, raise_problems
+from mmad.shares import WHOLE, Share
 from mmad.video.copies import (
     PREPARE_MANIFEST,
     CopySummary,
@@ -18,6 +19,7 @@ from mmad.video.copies import (
 from mmad.video.index import index_video
 from mmad.video.open import open_video
 from mmad.video.reading import describe_reading
+from mmad.workers import Workers
 
 MANIFEST_FILE = PREPARE_MANIFEST
 
@@ -42,7 +44,8 @@ def prepare_videos(
     out: Path,
     *,
     short_side: int,
-    num_workers: int = 1,
+    workers: Workers | None = None,
+    share: Share = WHOLE,
     crf: int = 18,
     gop_frames: int = 16,
     overwrite: bool = False,
@@ -60,7 +63,7 @@ def prepare_videos(
         videos: Video files.
         out: Folder of the copies.
         short_side: Pixels of the shorter side, at least 16.
-        num_workers: Number of worker processes.
+        workers, share: As in `make_copies`.
         crf: Quality of x264; lower is better.
         gop_frames: Maximum number of frames between keyframes.
         overwrite: Whether to make finished copies again.
@@ -78,7 +81,8 @@ def prepare_videos(
         out,
         prepare_video,
         manifest_file=MANIFEST_FILE,
-        num_workers=num_workers,
+        workers=workers,
+        share=share,
         overwrite=overwrite,
         on_done=on_done,
     )

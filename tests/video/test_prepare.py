@@ -18,6 +18,7 @@ from mmad.video.find import find_videos
 from mmad.video.index import index_video
 from mmad.video.open import open_video
 from mmad.video.prepare import MANIFEST_FILE, prepare_videos
+from mmad.workers import LocalWorkers
 from support.clips import numbers_of, write_clip
 
 
@@ -101,7 +102,9 @@ def test_one_bad_video_does_not_stop_the_others(tmp_path: Path) -> None:
     bad.write_bytes(b"no video" * 100)
     missing = tmp_path / "d.mp4"
     out = tmp_path / "out"
-    summary = prepare_videos([good[0], bad, missing, good[1]], out, short_side=32, num_workers=2)
+    summary = prepare_videos(
+        [good[0], bad, missing, good[1]], out, short_side=32, workers=LocalWorkers(2)
+    )
     assert sorted(copy.path.name for copy in summary.written) == ["a.mp4", "c.mp4"]
     assert set(summary.failed) == {bad, missing}
     assert "cannot be read as a video" in summary.failed[bad]

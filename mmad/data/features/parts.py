@@ -1,48 +1,32 @@
-"""Resumable extraction: the parts of a file of features, one per video, merged at the end.
+"""Resumable extraction: the parts of a file of features, one for each video, merged at the end."""
 
-Any number of processes on any number of machines may write parts; they share only the folder.
-"""
-
-import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from mmad.data.features.files import FeatureFile, PartWriter, StoredVideo, merge_parts
 from mmad.data.features.manifest import FeatureManifest
-from mmad.data.samples import FailedVideo
 from mmad.errors import FeatureError
-from mmad.files import cannot_write, remove_partials, write_text
-from mmad.names import safe_name
-from mmad.process_lock import ProcessLock
+from mmad.files import remove_partials
+from mmad.parts import Parts
+from mmad.shares import WHOLE, Share, names_of
+from mmad.video.index import announced_frames
 
 
-def assign_shares(
-    videos: Sequence[tuple[str, Path]], *, count: int
-) -> list[list[tuple[str, Path]]]:
-    """The videos of each of ``count`` processes: the largest file goes to the least loaded one."""
-    sizes = [path.stat().st_size if path.is_file() else 0 for _, path in videos]
-    shares: list[list[tuple[str, Path]]] = [[] for _ in range(count)]
-    loads = [0] * count
-    for number in sorted(range(len(videos)), key=lambda k: (-sizes[k], videos[k][0])):
-        least = loads.index(min(loads))
-        shares[least].append(videos[number])
-        loads[least] += sizes[number] + 1
-    return shares
-
-
-class FeatureParts:
+class FeatureParts(Parts):
     """The parts that become the file ``out``.
 
     Args:
         out: File of features; if it exists, its videos are not extracted again.
         manifest: Manifest of the extraction.
         videos: Id and file of each wanted video.
-        share: Number of this process, from 0, and number of processes.
+        share: Share of this process, balanced by the number of frames.
         overwrite: Whether to extract the videos again; a file made with other settings is
             replaced.
 
     Raises: FeatureError if ``out`` was made with other settings.
     """
+
+    suffix = ".h5"
 
     def __init__(
         self,
@@ -50,44 +34,30 @@ class FeatureParts:
         manifest: FeatureManifest,
         videos: Sequence[tuple[str, Path]],
         *,
-        share: tuple[int, int] = (0, 1),
+        share: Share = WHOLE,
         overwrite: bool = False,
     ) -> None:
         self.out = out
-        self.folder = out.with_name(f"{out.name}.parts")
         self._manifest = manifest
         self._videos = dict(videos)
         self._overwrite = overwrite
-        rank, count = share
-        self._at_work = ProcessLock(self.folder / f"share-{rank + 1}-of-{count}.lock")
-        self._joining = ProcessLock(out.with_name(f"{out.name}.joining"))
         done = set() if overwrite else self._finished()
-        wanted = sorted((n, path) for n, path in self._videos.items() if n not in done)
-        self.share = assign_shares(wanted, count=count)[rank]
+        wanted = [name for name in sorted(self._videos) if name not in done]
+        if share != WHOLE:
+            frames = {name: float(announced_frames(self._videos[name])) for name in wanted}
+            wanted = list(names_of(share, frames))
+        super().__init__(
+            out,
+            list(self._videos),
+            wanted,
+            share=share,
+            what="features",
+            error=FeatureError,
+        )
 
-    def path(self, video_id: str) -> Path:
-        """The path of the part of a video."""
-        return self.folder / f"{safe_name(video_id)}.h5"
-
-    def begin(self) -> list[tuple[str, Path]]:
-        """The videos of this process's share without a part; failed ones are tried again.
-
-        Raises: FeatureError if another process has the same share, OutputError if the folder
-            cannot be written to.
-        """
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            if not self._at_work.acquire():
-                raise FeatureError(
-                    f"{self.out}: {self._at_work.holder()} is making the same features; give each "
-                    "process a --share, or, if it was killed, wait two minutes or delete "
-                    f"{self._at_work.path}"
-                )
-            for name, _ in self.share:
-                self._note(name).unlink(missing_ok=True)
-            return [(name, path) for name, path in self.share if not self._has_part(name)]
-        except OSError as error:
-            raise cannot_write(self.folder, error) from None
+    def files(self, names: Iterable[str]) -> list[tuple[str, Path]]:
+        """Id and file of some videos."""
+        return [(name, self._videos[name]) for name in names]
 
     def writer(self, video_id: str, video: StoredVideo, *, dtype: str) -> PartWriter:
         """A writer of the part of a video."""
@@ -99,68 +69,23 @@ class FeatureParts:
             dtype=dtype,
         )
 
-    def end(self, failed: Sequence[FailedVideo]) -> None:
-        """Tell the other processes that this one has ended, and which videos failed."""
-        try:
-            for failure in failed:
-                write_text(self._note(failure.video_id), failure.message)
-        finally:
-            self._at_work.release()
-
-    def join(self) -> bool:
-        """Merge the parts into the file; False if parts of other processes are still missing.
-
-        Waits while another process merges them. Parts are removed afterwards, except those of
-        videos that are not among the wanted ones.
-
-        Raises: OutputError if the file cannot be written.
-        """
-        try:
-            while not self._joining.acquire():
-                time.sleep(0.5)
-            try:
-                return self._join()
-            finally:
-                self._joining.release()
-        except OSError as error:
-            raise cannot_write(self.out, error) from None
-
-    def _join(self) -> bool:
-        parts = {name: self.path(name) for name in self._videos if self._has_part(name)}
+    def merge(self) -> bool:
+        """As in `Parts`."""
+        parts = {name: self.path(name) for name in self.names if self.has_part(name)}
         finished = self._finished()
         kept = {name for name in finished if name not in parts}
-        for name in self._videos:
-            if name not in parts and name not in kept and not self._note(name).is_file():
+        for name in self.names:
+            if name not in parts and name not in kept and not self.note(name).is_file():
                 return False
         changed = self.out.is_file() and kept | set(parts) != self._present()
         if parts or changed:
             remove_partials(self.out)
             sources = {**dict.fromkeys(kept, self.out), **parts}
             merge_parts(sources, self.out, manifest=self._manifest)
-        for name in self._videos:
-            self.path(name).unlink(missing_ok=True)
-            self._note(name).unlink(missing_ok=True)
-        self._clear_folder()
         return True
 
-    def _clear_folder(self) -> None:
-        """Remove the folder unless it contains something of other processes."""
-        # Hidden files are partial ones left by killed processes.
-        names = [path.name for path in self.folder.iterdir()]
-        if not any(name.endswith((".h5", ".lock")) for name in names if name[0] != "."):
-            for name in names:
-                if name[0] == ".":
-                    (self.folder / name).unlink(missing_ok=True)
-        try:
-            self.folder.rmdir()
-        except OSError:
-            return
-
-    def _note(self, video_id: str) -> Path:
-        return self.folder / f"{safe_name(video_id)}.failed"
-
-    def _has_part(self, video_id: str) -> bool:
-        """Whether there is a complete part with these settings, of the current video file."""
+    def has_part(self, video_id: str) -> bool:
+        """As in `Parts`; the video file is still the same, too."""
         path = self.path(video_id)
         if not path.is_file():
             return False

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 from mmad.config.features import ExtractionSettings
 from mmad.data.features.blocks import ClipLayout, FeatureBlock, FeatureBlocks
 from mmad.data.features.files import PartWriter, require_storable
+from mmad.data.features.manifest import FeatureManifest
 from mmad.data.features.parts import FeatureParts
 from mmad.data.samples import FailedVideo
 from mmad.engine.features.plan import FeatureBackbone, describe_features, plan_clips
@@ -110,6 +111,18 @@ class Extracted:
     failed: list[FailedVideo] = field(default_factory=list)
     read: list[ReadVideo] = field(default_factory=list)
 
+    @property
+    def messages(self) -> dict[str, str]:
+        """Why videos failed, by their ids."""
+        return {failure.video_id: failure.message for failure in self.failed}
+
+    def add(self, other: "Extracted") -> None:
+        """Add what another process has done."""
+        self.written += other.written
+        self.num_frames += other.num_frames
+        self.failed += other.failed
+        self.read += other.read
+
 
 def read_blocks(
     videos: Sequence[tuple[str, Path]],
@@ -132,41 +145,94 @@ def read_blocks(
     )
 
 
-def extract_parts(
-    videos: Sequence[tuple[str, Path]],
-    parts: FeatureParts,
-    source: FeatureBackbone,
-    settings: ExtractionSettings,
-    *,
-    layout: ClipLayout,
-    precision: torch.dtype | None,
-    num_workers: int,
-    progress: Callable[[int], object] | None = None,
-) -> Extracted:
-    """Write the file of each video's features; an unreadable video does not stop the others.
+@dataclass(frozen=True, eq=False)
+class Computation:
+    """What turns videos into features.
 
-    Args:
-        videos: Id and path of each, as returned by `FeatureParts.begin`.
-        parts: Output files; this process closes them at the end.
-        source: Backbone, with what the features should be.
+    Attributes:
+        backbone: Backbone, on its device.
         settings: Extraction settings.
         layout: Layout of the clips.
         precision: Type of autocast, or None.
-        num_workers: Decoding processes; 0 decodes in this one, between computations.
+    """
+
+    backbone: FeatureBackbone
+    settings: ExtractionSettings
+    layout: ClipLayout
+    precision: torch.dtype | None
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the backbone."""
+        return next(self.backbone.backbone.parameters()).device
+
+    @property
+    def manifest(self) -> FeatureManifest:
+        """The manifest of what will be extracted."""
+        return describe_features(
+            self.backbone, self.settings, layout=self.layout, precision=self.precision
+        )
+
+
+def plan_computation(
+    backbone: FeatureBackbone,
+    settings: ExtractionSettings,
+    *,
+    precision: torch.dtype | None,
+    block_clips: int | None,
+) -> Computation:
+    """The computation of these settings.
+
+    Args:
+        backbone: Backbone, on its device.
+        settings: Extraction settings.
+        precision: Type of autocast, or None.
+        block_clips: Clips per forward pass; None is 8 on a CPU and 64 on a GPU.
+
+    Raises: FeatureError if the settings do not fit the backbone.
+    """
+    usual = 64 if next(backbone.backbone.parameters()).is_cuda else 8
+    layout = plan_clips(backbone, settings, block_clips=block_clips or usual)
+    return Computation(backbone, settings, layout, precision)
+
+
+def extract_parts(
+    videos: Sequence[tuple[str, Path]],
+    parts: FeatureParts,
+    computation: Computation,
+    done: Extracted,
+    *,
+    num_workers: int | None,
+    progress: Callable[[int], object] | None = None,
+) -> None:
+    """Write the file of each video's features; an unreadable video does not stop the others.
+
+    Args:
+        videos: Id and path of each, among those of `FeatureParts.at_work`.
+        parts: Output files.
+        computation: Backbone and settings.
+        done: Receives what was done.
+        num_workers: Decoding processes; 0 decodes in this one, between computations; None is 0 on
+            a CPU and 8 with a GPU.
         progress: Called with the number of frames done.
 
     Raises: OutputError if they cannot be written.
     """
-    encoder = BlockEncoder(source.backbone, settings, layout=layout, precision=precision)
+    is_cuda = computation.device.type == "cuda"
+    if num_workers is None:
+        num_workers = 8 if is_cuda else 0
+    source, settings, layout = computation.backbone, computation.settings, computation.layout
+    encoder = BlockEncoder(
+        source.backbone, settings, layout=layout, precision=computation.precision
+    )
     blocks = read_blocks(
         videos,
         source,
         settings,
         layout=layout,
         num_workers=num_workers,
-        pin_memory=encoder.device.type == "cuda",
+        pin_memory=is_cuda,
     )
-    done = Extracted()
     writers: dict[str, PartWriter] = {}
     given_up: set[str] = set()
 
@@ -203,8 +269,6 @@ def extract_parts(
     finally:
         for writer in writers.values():
             writer.close()
-        parts.end(done.failed)
-    return done
 
 
 def extract_to_file(
@@ -216,18 +280,10 @@ def extract_to_file(
     block_clips: int = 8,
 ) -> Extracted:
     """Write the features of all videos to ``out``, in full precision, in this process alone."""
-    layout = plan_clips(source, settings, block_clips=block_clips)
-    manifest = describe_features(source, settings, layout=layout, precision=None)
-    parts = FeatureParts(out, manifest, videos)
-    done = extract_parts(
-        parts.begin(),
-        parts,
-        source,
-        settings,
-        layout=layout,
-        precision=None,
-        num_workers=0,
-    )
+    computation = plan_computation(source, settings, precision=None, block_clips=block_clips)
+    parts, done = FeatureParts(out, computation.manifest, videos), Extracted()
+    with parts.at_work(lambda: done.messages) as waiting:
+        extract_parts(parts.files(waiting), parts, computation, done, num_workers=0)
     parts.join()
     return done
 

@@ -29,6 +29,7 @@ from mmad.files import cannot_write, remove_partials_in, write_json, write_text
 from mmad.labels import LabelMap
 from mmad.parsing import json_value, read_text, reading
 from mmad.process_lock import LOCK_FILE
+from mmad.sharded import gathered, is_sharded
 
 FROZEN_HASH = "frozen_sha256"
 
@@ -210,8 +211,15 @@ def read_state(folder: RunFolder) -> TrainingState:
     return validated(_STATE, content, source=folder.last, error=CheckpointError)
 
 
-def save_frozen(folder: RunFolder, model: nn.Module) -> str:
-    """Write the frozen weights and return their hash."""
+def save_frozen(folder: RunFolder, model: nn.Module, *, is_main: bool = True) -> str:
+    """Write the frozen weights in the main process, and return their hash.
+
+    Processes that share the weights must all call this.
+    """
     state = frozen_state(model)
+    if any(map(is_sharded, state.values())):
+        state = gathered(state, keep=is_main)
+    if not is_main:
+        return ""
     save_tensors(folder.frozen, state)
     return hash_state(state)

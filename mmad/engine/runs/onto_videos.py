@@ -11,7 +11,7 @@ from mmad.config.run import FeatureRun, VideoRun
 from mmad.data.features.manifest import FeatureManifest
 from mmad.engine.features.backbone import backbone_of_run
 from mmad.engine.runs.folder import RunFolder
-from mmad.engine.runs.load import fill_from_run, load_run
+from mmad.engine.runs.load import fill_from_run, load_run, run_config
 from mmad.errors import CheckpointError, FeatureError
 from mmad.labels import LabelMap
 from mmad.models.backbones.contract import Backbone
@@ -46,6 +46,21 @@ def load_video_run(
     model.features.backbone.load_state_dict(weights)
     fill_from_run(model, path, keeps_backbone=True)
     return model.eval(), whole, labels
+
+
+def config_on_videos(path: Path) -> VideoRun:
+    """The settings of a run, converted to video input if it was trained on features.
+
+    Raises: CheckpointError as `run_config` and if the run has another task, FeatureError as
+        `video_config`.
+    """
+    config = run_config(path)
+    if isinstance(config, VideoRun):
+        return config
+    manifest = RunFolder(path).manifest()
+    if not isinstance(config, FeatureRun) or manifest is None:
+        raise CheckpointError(f"{path}: is a run of {config.task}; expected one of detection")
+    return video_config(config, manifest, source=str(path))
 
 
 def video_config(config: FeatureRun, manifest: FeatureManifest, *, source: str) -> VideoRun:

@@ -35,6 +35,7 @@ from mmad.video.open import open_video
 from mmad.video.reader import Frame
 from mmad.video.reading import describe_reading
 from mmad.wording import count
+from mmad.workers import LocalWorkers
 
 # Faces are searched for at this size; smaller ones than a dozen pixels there are not found.
 _SEARCH_SHORT_SIDE = 360
@@ -154,7 +155,7 @@ def face_videos(
         out,
         partial(face_video, source=(model or boxes or Path()).resolve()),
         manifest_file=FACES_MANIFEST,
-        num_workers=num_workers,
+        workers=LocalWorkers(num_workers),
         overwrite=overwrite,
         on_done=on_done,
     )
