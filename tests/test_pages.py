@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 WIDTH = 120
 
 
@@ -23,9 +23,13 @@ def anchors_of(page: Path) -> set[str]:
 
 
 def test_the_index_links_every_page() -> None:
-    links = re.findall(r"\]\(([\w-]+\.md)\)", (ROOT / "docs/index.md").read_text(encoding="utf-8"))
-    names = [page.name for page in (ROOT / "docs").glob("*.md") if page.name != "index.md"]
-    assert sorted(links) == sorted(names)
+    docs = ROOT / "docs"
+    links = re.findall(
+        r"^- \[.+?\]\(([^)]+)\)", (docs / "index.md").read_text("utf-8"), re.MULTILINE
+    )
+    pages = [page.relative_to(docs).as_posix() for page in docs.rglob("*.md")]
+    pages += [page.relative_to(docs).as_posix() for page in docs.rglob("*.ipynb")]
+    assert sorted([*links, "index.md"]) == sorted({*pages, *(x for x in links if x[:3] == "../")})
     assert "(docs/index.md)" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
