@@ -7,20 +7,28 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from torch.utils.data import DataLoader
 
 from mmad import files, limits, names, workers
 from mmad.cli._extraction import named_videos
+from mmad.config.reading import dump_config
+from mmad.engine import clip_inference, emotion_inference, loop
+from mmad.engine.features import extraction
 from mmad.engine.runs.folder import RunFolder
 from mmad.engine.training import train_run
 from mmad.errors import OutputError, VideoError
 from mmad.files import replaced_folder, write_text
 from mmad.video.copies import check_copies
 from mmad.video.find import find_videos
-from support.synthetic_data import tiny_config
+from support.commands import run_mmad
+from support.emotions import felt_config
+from support.synthetic_data import files_of, tiny_clip_config, tiny_config
 
 
 @pytest.fixture
@@ -148,3 +156,32 @@ def test_readers_of_frames_are_started_anew(
     losses = [[row["loss"] for row in rows if row["kind"] == "step"] for rows in (one, other)]
     assert losses[0] == losses[1]
     assert losses[0]
+
+
+@pytest.mark.slow
+def test_all_readers_of_frames_can_be_sent_to_a_new_process(
+    videos: Path, felt: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = []
+
+    class Sent(DataLoader):  # type: ignore[type-arg]
+        """Pickles what another process would get, and reads in this one."""
+
+        def __init__(self, dataset: object, **settings: Any) -> None:
+            parts = dataset, settings.get("collate_fn"), settings.get("worker_init_fn")
+            ForkingPickler.dumps(parts)
+            sent.append(type(dataset).__name__)
+            ours = ("batch_size", "sampler", "batch_sampler", "collate_fn")
+            super().__init__(dataset, **{key: settings[key] for key in ours if key in settings})
+
+    for module in (loop, clip_inference, emotion_inference, extraction):
+        monkeypatch.setattr(module, "DataLoader", Sent)
+    changes = {"training__epochs": 1, "data__num_workers": 1}
+    train_run(tiny_clip_config(videos, **changes), out=tmp_path / "clips", quiet=True)
+    train_run(felt_config(felt, **changes), out=tmp_path / "felt", quiet=True)
+    config = tmp_path / "tiny.yaml"
+    config.write_text(dump_config(tiny_config(videos)))
+    video = files_of(videos)[0][1]
+    words = ["--random-weights", "--workers", "1", "--out", tmp_path / "f.h5"]
+    run_mmad(["extract-features", config, video, *words])
+    assert len(set(sent)) == 5
