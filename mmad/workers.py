@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -13,6 +14,9 @@ from multiprocessing.connection import Connection
 from typing import Protocol, TypeVar
 
 from mmad.errors import MmadError
+
+# Windows waits for no more than that many at once.
+_MOST_PROCESSES = 61 if sys.platform == "win32" else 4096
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -67,7 +71,10 @@ class LocalWorkers:
         context = get_context("spawn")
         ends_with_us, ours = context.Pipe(duplex=False)
         pool = ProcessPoolExecutor(
-            self.count, mp_context=context, initializer=_watch, initargs=(ends_with_us,)
+            min(self.count, len(jobs), _MOST_PROCESSES),
+            mp_context=context,
+            initializer=_watch,
+            initargs=(ends_with_us,),
         )
         unreported: dict[Future[Result], Job] = {}
         try:

@@ -99,6 +99,14 @@ def test_workflows_call_scripts_that_exist(path: Path) -> None:
         assert "uses" in job or job["timeout-minutes"] <= 60
 
 
+def test_all_brings_what_a_user_may_want() -> None:
+    (all_of_them,) = EXTRAS["all"]
+    assert all_of_them.name == "mmad"
+    assert set(EXTRAS) - {"all", "dev", "docs", "plots"} <= all_of_them.extras
+    page = (ROOT / "docs/install.md").read_text(encoding="utf-8")
+    assert all(f"`{name}`" in page for name in all_of_them.extras | {"all", "dev"})
+
+
 def test_hooks_are_programs_of_the_developers_environment() -> None:
     names = {canonicalize_name(one.name) for one in EXTRAS["dev"]} | {"python"}
     hooks = [
