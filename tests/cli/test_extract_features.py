@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mmad.cli import extract_features
 from mmad.config.reading import dump_config
 from mmad.data.features.files import FeatureFile
 from mmad.files import partial_path
+from mmad.workers import LocalWorkers
 from support.commands import run_mmad
 from support.processes import run_ranks, started
 from support.synthetic_data import files_of, tiny_config
@@ -215,3 +217,16 @@ def test_a_rate_that_is_resampled_is_told(config_file: Path, videos: Path, tmp_p
     found = FeatureFile(out)
     assert all(found.video(name).fps == 5.0 for name in found.video_ids())
     assert all(len(found.video(name).notices) == 1 for name in found.video_ids())
+
+
+def test_work_on_a_cluster_gives_the_same_bytes(
+    config_file: Path, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With workers of this process instead of those of Ray (tests/test_ray_workers.py)."""
+    monkeypatch.setattr(extract_features, "chosen_workers", lambda *_, **__: LocalWorkers())
+    alone, there = tmp_path / "a.h5", tmp_path / "b.h5"
+    run_mmad(command(config_file, videos / "videos", alone))
+    said = run_mmad(command(config_file, videos / "videos", there, "--on", "ray")).stdout
+    assert "6 videos to do, 0 parts there" in said
+    assert there.read_bytes() == alone.read_bytes()
+    assert {path.name for path in tmp_path.iterdir()} == {"a.h5", "b.h5"}

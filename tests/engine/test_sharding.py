@@ -2,20 +2,23 @@
 from either into either.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 from safetensors.torch import load_file, save_file
 
+from mmad.checkpoint import frozen_state, hash_state
 from mmad.config.backbones.c3d import C3DSettings
 from mmad.config.backbones.internvideo2 import InternVideo2Settings
 from mmad.config.backbones.vit import ViTSettings
-from mmad.config.reading import parse_config
+from mmad.config.reading import dump_config, parse_config
 from mmad.config.run import DetectionRun
 from mmad.config.training import TrainingSettings
-from mmad.engine.distributed import Processes, start_processes
+from mmad.engine.distributed import Processes
 from mmad.engine.loop import Loop
 from mmad.engine.runs.folder import RunFolder, read_state
 from mmad.engine.runs.load import load_run
@@ -26,9 +29,9 @@ from mmad.errors import ConfigError
 from mmad.models.backbones.families import build_backbone
 from mmad.sharded import is_sharded, whole
 from mmad.weights.load import load_backbone
+from support.processes import run_ranks
 from support.runs import losses_of
 from support.synthetic_data import change, tiny_content
-from support.two_processes import next_group, run_in_two
 
 CPU = torch.device("cpu")
 
@@ -61,11 +64,8 @@ def stopped_run(config: DetectionRun, out: Path) -> None:
         Loop.step = step  # type: ignore[method-assign]
 
 
-def sharded(videos: Path, **changes: object) -> DetectionRun:
-    return config_of(videos, training__sharding="full", **changes)
-
-
 TRAINED = {
+    "training__epochs": 1,
     "backbone__freeze": False,
     "backbone__activation_checkpointing": True,
     "training__clip_gradient": 0.05,
@@ -73,56 +73,72 @@ TRAINED = {
 }
 
 
-def peer(place: str, videos_folder: str) -> None:
-    """What each of the two processes does; the test compares the files."""
-    folder, videos = Path(place), Path(videos_folder)
-    load_shares(folder)
-    next_group()
-    train_run(sharded(videos, **TRAINED), out=folder / "all", quiet=True)
-    next_group()
-    stopped_run(sharded(videos), folder / "stopped_full")
-    next_group()
-    train_run(sharded(videos), out=folder / "stopped_none", resume=True, quiet=True)
+def train_in_two(config: DetectionRun, out: Path, *options: str) -> None:
+    """The training with a share of the backbone in each of two processes."""
+    file = out.with_name(f"{out.name}.yaml")
+    file.write_text(dump_config(config))
+    words = ["train", file, "training.sharding=full", "--out", out, "--device", "cpu", *options]
+    for ended in run_ranks(2, words):
+        assert ended.returncode == 0, ended.stderr
 
 
-def load_shares(folder: Path) -> None:
-    """A large network gets memory for its share alone, and the weights of a file."""
-    ViTSettings.is_large = True  # type: ignore[method-assign,assignment]
-    settings = InternVideo2Settings(
-        size={"width": 16, "depth": 3, "num_heads": 2}, adapter={"name": "tia"}, pretrained="x"
-    )
+@pytest.mark.slow
+def test_losses_and_files_are_those_of_one_process(videos: Path, tmp_path: Path) -> None:
+    config = config_of(videos, **TRAINED)
+    found, expected = tmp_path / "found", tmp_path / "expected"
+    train_in_two(config, found)
+    train_run(config, out=expected, quiet=True)
+    compare(found, expected)
+    model, *_ = load_run(found)
+    assert not any(map(is_sharded, model.state_dict().values()))
+    before = read_state(RunFolder(found))
+    train_run(config, out=found, quiet=True, resume=True)  # at its end, in one process
+    for name, value in read_state(RunFolder(found)).trained.items():
+        assert torch.equal(value, before.trained[name])
+
+
+@pytest.mark.slow
+def test_two_processes_resume_what_one_has_begun(videos: Path, tmp_path: Path) -> None:
+    config = config_of(videos)
+    found, expected = tmp_path / "found", tmp_path / "expected"
+    stopped_run(config, found)
+    train_in_two(config, found, "--resume")
+    assert len(losses_of(found)) == 4
+    train_run(config, out=expected, quiet=True)
+    compare(found, expected)
+
+
+@pytest.fixture
+def group() -> Iterator[Processes]:
+    """A group of this process alone, in which tensors can be sharded all the same."""
+    dist.init_process_group("gloo", rank=0, world_size=1, store=dist.HashStore())
+    yield Processes(0, 1, CPU)
+    dist.destroy_process_group()
+
+
+def test_a_large_network_gets_memory_for_its_shares_alone(
+    group: Processes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ViTSettings, "is_large", True)
+    size = {"width": 16, "depth": 3, "num_heads": 2}
+    settings = InternVideo2Settings(size=size, adapter={"name": "tia"}, pretrained="x")
     torch.manual_seed(0)
     expected = build_backbone(settings)
     body = {key: value for key, value in expected.state_dict().items() if "adapter" not in key}
-    processes = start_processes("cpu")
-    path = folder / f"weights{processes.rank}.safetensors"
-    save_file(body, path)
+    save_file(body, tmp_path / "weights.safetensors")
     torch.manual_seed(0)
     backbone = build_backbone(settings, weights_follow=True)
-    shard_backbones([StartingBackbone(backbone, settings)], processes)
+    shard_backbones([StartingBackbone(backbone, settings)], group)
     assert all(map(is_sharded, dict(backbone.named_parameters()).values()))
-    load_backbone(backbone, str(path))
+    load_backbone(backbone, str(tmp_path / "weights.safetensors"))
     for name, value in backbone.state_dict().items():
         if name in body:
             assert torch.equal(whole(value), body[name]), name
-            rows = value.to_local()
-            assert rows.untyped_storage().nbytes() <= rows.numel() * rows.itemsize
+    assert hash_state(frozen_state(backbone)) == hash_state(frozen_state(expected))
     expected.load_state_dict({key: whole(value) for key, value in backbone.state_dict().items()})
     images, videos = torch.ones(1, 3, 8, 32, 32), torch.zeros(1, dtype=torch.long)
     found = [network(images, videos).tokens_NTSC for network in (backbone, expected)]
     torch.testing.assert_close(*found)
-    processes.close()
-
-
-@pytest.fixture(scope="module")
-def runs(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("sharding")
-    stopped_run(config_of(videos), folder / "stopped_none")
-    run_in_two(__file__, "peer", folder, videos)
-    train_run(config_of(videos), out=folder / "stopped_full", resume=True, quiet=True)
-    train_run(config_of(videos), out=folder / "adapters_1", quiet=True)
-    train_run(config_of(videos, **TRAINED), out=folder / "all_1", quiet=True)
-    return folder
 
 
 def compare(found: Path, expected: Path) -> None:
@@ -142,20 +158,6 @@ def compare(found: Path, expected: Path) -> None:
             k: v.shape for k, v in theirs["state"][key].items()
         }
     assert load_file(one.best).keys() == load_file(other.best).keys()
-
-
-@pytest.mark.slow
-def test_losses_and_files_are_those_of_one_process(runs: Path) -> None:
-    compare(runs / "all", runs / "all_1")
-    model, *_ = load_run(runs / "all")
-    assert not any(map(is_sharded, model.state_dict().values()))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["stopped_full", "stopped_none"])
-def test_either_resumes_the_other(name: str, runs: Path) -> None:
-    assert len(losses_of(runs / name)) == 4
-    compare(runs / name, runs / "adapters_1")
 
 
 @pytest.mark.parametrize(

@@ -12,14 +12,17 @@ import pytest
 from typer.testing import CliRunner
 
 from mmad.cli.prepare import app
-from mmad.errors import VideoError
+from mmad.errors import OutputError, VideoError
 from mmad.files import partial_path
+from mmad.process_lock import held
+from mmad.shares import WHOLE, Share
 from mmad.video.find import find_videos
 from mmad.video.index import index_video
 from mmad.video.open import open_video
 from mmad.video.prepare import MANIFEST_FILE, prepare_videos
 from mmad.workers import LocalWorkers
 from support.clips import numbers_of, write_clip
+from support.commands import run_mmad
 
 
 def check_same(source: Path, copy: Path) -> None:
@@ -216,3 +219,42 @@ def test_command(tmp_path: Path) -> None:
     assert "none.mp4: video not found" in str(result.exception)
     assert "0 copies written" in result.output
     assert "2 already there, 1 failed" in result.output
+
+
+def test_shares_make_the_copies_of_one_process(tmp_path: Path) -> None:
+    folder, alone, shared = (tmp_path / name for name in ("videos", "alone", "shared"))
+    folder.mkdir()
+    for name, frames in (("a", 5), ("b", 9), ("c", 3)):
+        write_clip(folder / f"{name}.mp4", num_frames=frames)
+    words = ["prepare", folder, "--short-side", "32", "--out"]
+    run_mmad([*words, alone])
+    assert "1 copy written (9 frames" in run_mmad([*words, shared, "--share", "1/2"]).stdout
+    assert list(json.loads((shared / MANIFEST_FILE).read_text())["copies"]) == ["b.mp4"]
+    assert "2 copies written (8 frames" in run_mmad([*words, shared, "--share", "2/2"]).stdout
+    names = {"a.mp4", "b.mp4", "c.mp4", MANIFEST_FILE}
+    assert {path.name for path in shared.iterdir()} == names
+    for name in names:
+        assert (shared / name).read_bytes() == (alone / name).read_bytes()
+    assert "0 copies written" in run_mmad([*words, shared, "--share", "2/2"]).stdout
+
+
+def test_shares_write_beside_each_other_only(tmp_path: Path) -> None:
+    video = write_clip(tmp_path / "a.mp4", num_frames=3)
+    out = tmp_path / "out"
+    first, second = Share(0, 2), Share(1, 2)
+    with held(out, share=first), held(out, share=second):
+        for share in (first, second, WHOLE):
+            with pytest.raises(OutputError, match="is writing to this folder"):
+                prepare_videos([video], out, short_side=32, share=share)
+    with held(out), pytest.raises(OutputError, match="is writing to this folder"):
+        prepare_videos([video], out, short_side=32, share=second)
+
+
+def test_copies_listed_by_a_killed_share_are_not_made_again(tmp_path: Path) -> None:
+    video = write_clip(tmp_path / "a.mp4", num_frames=3)
+    out = tmp_path / "out"
+    prepare_videos([video], out, short_side=32)
+    (out / MANIFEST_FILE).rename(out / ".prepared.share-1-of-2.json")
+    summary = prepare_videos([video], out, short_side=32)
+    assert summary.skipped == [out / "a.mp4"]
+    assert {path.name for path in out.iterdir()} == {"a.mp4", MANIFEST_FILE}
