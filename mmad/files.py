@@ -193,6 +193,8 @@ def cannot_write(path: Path, error: Exception) -> OutputError:
     reason = os.strerror(number) if number else lines[0][:120]
     if number in (errno.EACCES, errno.EPERM, errno.EROFS):
         advice = "choose a folder with write permission"
+        if _IS_WINDOWS:
+            advice += ", or close the program that has this file open"
     elif number in _WRONG_PATH:
         advice = "choose another path"
     else:

@@ -126,7 +126,7 @@ def _in_folder(folder: str, work: Callable[[Job], Result], job: Job) -> Result:
         os.chdir(folder)
     except OSError:
         raise MmadError(
-            f"--on ray: {folder}: does not exist on {os.uname().nodename}; the machines of a "
+            f"--on ray: {folder}: does not exist on {socket.gethostname()}; the machines of a "
             "cluster must share the folders of videos and results"
         ) from None
     return work(job)

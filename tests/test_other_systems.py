@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -29,6 +30,24 @@ from mmad.video.find import find_videos
 from support.commands import run_mmad
 from support.emotions import felt_config
 from support.synthetic_data import files_of, tiny_clip_config, tiny_config
+
+# What Python has on POSIX systems alone, and the files that ask before they use it.
+POSIX_ONLY = re.compile(
+    r"\bimport (fcntl|resource|pwd|grp|termios|pty)\b"
+    r"|\bos\.(fork|uname|getuid|geteuid|getpgid|killpg|setsid|sched_\w+|mkfifo|statvfs|chown|wait\w*)\b"
+    r"|\bsignal\.(SIGKILL|SIGHUP|SIGUSR1|SIGALRM|alarm|pthread_\w+)\b|preexec_fn|get_context\(.fork"
+)
+GUARDED = {"limits.py", "workers.py"}
+
+
+def test_what_only_posix_has_is_asked_for_first() -> None:
+    package = Path(names.__file__).parent
+    found = {
+        path.relative_to(package).as_posix(): match[0]
+        for path in package.rglob("*.py")
+        if (match := POSIX_ONLY.search(path.read_text(encoding="utf-8")))
+    }
+    assert set(found) == GUARDED, found
 
 
 @pytest.fixture
