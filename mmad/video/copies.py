@@ -321,18 +321,6 @@ def _ticks(index: VideoIndex) -> list[int] | None:
     return [int(tick) for tick in np.maximum.accumulate(ticks - steps) + steps]
 
 
-def check_encoding(*, short_side: int | None, crf: int, gop_frames: int) -> list[str]:
-    """Problems of these settings of copies; empty if there are none."""
-    problems = []
-    if short_side is not None and short_side < 16:
-        problems.append(f"short_side: expected at least 16 pixels, found {short_side}")
-    if not 0 <= crf <= 51:
-        problems.append(f"crf: expected 0 (lossless) to 51, found {crf}")
-    if gop_frames < 1:
-        problems.append(f"gop_frames: expected at least 1, found {gop_frames}")
-    return problems
-
-
 def check_copies(videos: Sequence[Path], out: Path, *, manifest_file: str) -> list[str]:
     """Why copies of ``videos`` cannot be written to ``out``; empty if they can."""
     problems = []

@@ -15,7 +15,6 @@ from mmad.video.copies import (
     CopySummary,
     FinishedCopy,
     check_copies,
-    check_encoding,
     copy_path,
     copy_size,
     make_copies,
@@ -35,6 +34,7 @@ from mmad.video.persons.search import (
 )
 from mmad.video.reader import Frame
 from mmad.video.reading import describe_reading
+from mmad.video.writer import check_encoding
 from mmad.wording import count
 from mmad.workers import LocalWorkers
 

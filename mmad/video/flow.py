@@ -23,7 +23,6 @@ from mmad.video.copies import (
     CopySummary,
     FinishedCopy,
     check_copies,
-    check_encoding,
     copy_path,
     copy_size,
     make_copies,
@@ -34,6 +33,7 @@ from mmad.video.index import index_video
 from mmad.video.open import open_video
 from mmad.video.reader import Frame
 from mmad.video.reading import describe_reading
+from mmad.video.writer import check_encoding
 from mmad.workers import LocalWorkers
 
 CODES = ("colours", "xy")

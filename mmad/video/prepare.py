@@ -11,7 +11,6 @@ from mmad.video.copies import (
     CopySummary,
     FinishedCopy,
     check_copies,
-    check_encoding,
     copy_size,
     make_copies,
     write_frames,
@@ -19,6 +18,7 @@ from mmad.video.copies import (
 from mmad.video.index import index_video
 from mmad.video.open import open_video
 from mmad.video.reading import describe_reading
+from mmad.video.writer import check_encoding
 from mmad.workers import Workers
 
 MANIFEST_FILE = PREPARE_MANIFEST

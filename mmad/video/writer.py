@@ -163,3 +163,15 @@ class VideoWriter:
             with contextlib.suppress(OSError, av.error.FFmpegError):
                 container.close()
         self._temporary.unlink(missing_ok=True)
+
+
+def check_encoding(*, short_side: int | None, crf: int, gop_frames: int) -> list[str]:
+    """Problems of these settings of copies; empty if there are none."""
+    problems = []
+    if short_side is not None and short_side < 16:
+        problems.append(f"short_side: expected at least 16 pixels, found {short_side}")
+    if not 0 <= crf <= 51:
+        problems.append(f"crf: expected 0 (lossless) to 51, found {crf}")
+    if gop_frames < 1:
+        problems.append(f"gop_frames: expected at least 1, found {gop_frames}")
+    return problems

@@ -19,7 +19,6 @@ from mmad.video.copies import (
     CopySummary,
     FinishedCopy,
     check_copies,
-    check_encoding,
     copy_path,
     make_copies,
     read_manifest,
@@ -34,6 +33,7 @@ from mmad.video.index import VideoIndex, index_video
 from mmad.video.open import open_video
 from mmad.video.reader import Frame
 from mmad.video.reading import describe_reading
+from mmad.video.writer import check_encoding
 from mmad.wording import count
 from mmad.workers import LocalWorkers
 
