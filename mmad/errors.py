@@ -43,6 +43,14 @@ class FeatureError(MmadError):
     """Stored features cannot be read, or are not the ones needed."""
 
 
+class Cancelled(Exception):  # noqa: N818
+    """Raised by a progress callback to stop the work; nothing half-written is left."""
+
+
+class MmadWarning(UserWarning):
+    """A notice about the input, from a function of the Python interface."""
+
+
 @contextmanager
 def told_if_interrupted(hint: str) -> Iterator[None]:
     """Add a hint on how to resume if the block is interrupted."""

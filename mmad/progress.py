@@ -3,7 +3,7 @@
 import contextlib
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import TypeVar
 
@@ -13,6 +13,7 @@ from tqdm import tqdm
 _INTERVAL_SECONDS = 60.0
 
 Item = TypeVar("Item")
+Listener = Callable[[float], object]
 
 
 class Progress:
@@ -24,10 +25,19 @@ class Progress:
         unit: Name of the units, in the plural.
         done: Number of units done before.
         quiet: Whether to show nothing.
+        listener: Called with the fraction done after each update, and with 1 at the end; what it
+            raises stops the work.
     """
 
     def __init__(
-        self, task: str, *, total: int, unit: str, done: int = 0, quiet: bool = False
+        self,
+        task: str,
+        *,
+        total: int,
+        unit: str,
+        done: int = 0,
+        quiet: bool = False,
+        listener: Listener | None = None,
     ) -> None:
         self._task = task
         self._total = total
@@ -35,6 +45,7 @@ class Progress:
         self._before = done
         self._done: float = done
         self._quiet = quiet
+        self._listener = listener
         self._started = self._last_line = time.monotonic()
         is_terminal = not quiet and sys.stderr.isatty()
         self._bar = tqdm(
@@ -56,6 +67,8 @@ class Progress:
         traceback: TracebackType | None,
     ) -> None:
         self._bar.close()
+        if exc_type is None and self._listener is not None and self._done < self._total:
+            self._listener(1.0)
 
     def update(self, count: float = 1, detail: str = "") -> None:
         """Add ``count`` units; ``detail`` describes the latest of them, such as its loss."""
@@ -66,6 +79,8 @@ class Progress:
         elif not self._quiet and time.monotonic() - self._last_line >= _INTERVAL_SECONDS:
             self._last_line = time.monotonic()
             self.say(", ".join(filter(None, (self._place(), detail, self._time_left()))))
+        if self._listener is not None:
+            self._listener(min(self._done / self._total, 1.0) if self._total else 1.0)
 
     def say(self, text: str) -> None:
         """Write a line of its own, above the bar if there is one."""
@@ -85,6 +100,16 @@ class Progress:
             return ""
         seconds = (time.monotonic() - self._started) / done * (self._total - self._done)
         return f"about {duration_text(seconds)} left"
+
+
+def watched(
+    task: str, progress: bool | Listener, *, total: int, unit: str, done: int = 0
+) -> Progress:
+    """Progress that is shown (True), hidden (False), or told to a function as the fraction done."""
+    listener = None if isinstance(progress, bool) else progress
+    return Progress(
+        task, total=total, unit=unit, done=done, quiet=progress is not True, listener=listener
+    )
 
 
 def tracked(items: Iterable[Item], task: str, *, total: int, unit: str) -> Iterator[Item]:

@@ -1,8 +1,9 @@
 """Types exchanged between the packages of mmad. Times are in seconds; arrays are read-only."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,6 +18,11 @@ def _read_only(array: NDArray) -> NDArray:
     array = array.copy()
     array.flags.writeable = False
     return array
+
+
+def _chosen(keep: ArrayLike | slice) -> NDArray | slice:
+    """What indexes the arrays so that they keep their dimensions."""
+    return keep if isinstance(keep, slice) else np.atleast_1d(np.asarray(keep))
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,9 +51,9 @@ class Annotations:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitem__(self, keep: ArrayLike) -> "Annotations":
-        """The chosen annotations, by boolean mask or integer indices."""
-        chosen = np.asarray(keep)
+    def __getitem__(self, keep: ArrayLike | slice) -> "Annotations":
+        """The chosen annotations, by boolean mask, integer indices or a slice."""
+        chosen = _chosen(keep)
         return Annotations(self.segments_seconds[chosen], self.labels[chosen])
 
 
@@ -101,17 +107,18 @@ class Detections:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitem__(self, keep: ArrayLike) -> "Detections":
-        """The chosen detections, by boolean mask or integer indices."""
-        chosen = np.asarray(keep)
-        return Detections(
-            self.segments_seconds[chosen],
-            self.labels[chosen],
-            self.scores[chosen],
-            None if self.places is None else self.places[chosen],
+    def __getitem__(self, keep: ArrayLike | slice) -> Self:
+        """The chosen detections, by boolean mask, integer indices or a slice."""
+        chosen = _chosen(keep)
+        return replace(
+            self,
+            segments_seconds=self.segments_seconds[chosen],
+            labels=self.labels[chosen],
+            scores=self.scores[chosen],
+            places=None if self.places is None else self.places[chosen],
         )
 
-    def by_score(self) -> "Detections":
+    def by_score(self) -> Self:
         """The detections in descending order of score; ties keep their order."""
         return self[np.argsort(-self.scores, kind="stable")]
 

@@ -17,7 +17,6 @@ import pytest
 from torch.utils.data import DataLoader
 
 from mmad import files, limits, names, workers
-from mmad.cli._extraction import named_videos
 from mmad.config.reading import dump_config
 from mmad.engine import clip_inference, emotion_inference, loop
 from mmad.engine.features import extraction
@@ -27,6 +26,7 @@ from mmad.errors import OutputError, VideoError
 from mmad.files import replaced_folder, write_text
 from mmad.video.copies import check_copies
 from mmad.video.find import find_videos
+from mmad.video.records import named_videos
 from support.commands import run_mmad
 from support.emotions import felt_config
 from support.synthetic_data import files_of, tiny_clip_config, tiny_config

@@ -178,6 +178,7 @@ def read_annotations(
     elan: ElanChoice | None = None,
     fps: float | None = None,
     strict: bool = True,
+    tell: Callable[[str], object] = _log.warning,
 ) -> AnnotationSet:
     """The annotated videos of one file, of several files, or of a folder.
 
@@ -197,6 +198,7 @@ def read_annotations(
         fps: Frame rate of the videos, for files without one.
         strict: Whether to raise on any problem; otherwise invalid content is left out and listed
             in ``problems``.
+        tell: Called with each notice, unless ``strict`` is off.
 
     Raises: AnnotationError with all problems of all files; or if there is no such file, format or
     subset.
@@ -221,7 +223,7 @@ def read_annotations(
     if strict:
         _raise_with_advice(source, problems)
         for notice in notices:
-            _log.warning(notice)
+            tell(notice)
     return AnnotationSet(
         records=_keep_subsets(records, subsets=subsets, source=source),
         labels=labels,

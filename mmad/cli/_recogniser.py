@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mmad.cli._inputs import annotated_clips, data_of_run, run_of, trial_of
-from mmad.cli._labels import common_labels_of_clips, labels_of_clips
 from mmad.errors import PredictionError
 from mmad.evaluation.clips.details import RecognitionDetails, details_path, read_details
 from mmad.evaluation.clips.judged import (
@@ -16,6 +14,8 @@ from mmad.evaluation.clips.judged import (
 )
 from mmad.evaluation.clips.recognition import with_suffix
 from mmad.evaluation.clips.scores import RecognitionScores, read_scores
+from mmad.evaluation.file_labels import common_labels_of_clips, labels_of_clips
+from mmad.evaluation.run_files import annotated_clips, data_of_run, run_of, trial_of
 from mmad.labels import LabelMap
 from mmad.structures import ClipRecord
 

@@ -11,24 +11,12 @@ from mmad.engine.clip_inference import raise_failed_clips, recognize_clips
 from mmad.engine.distributed import start_processes
 from mmad.engine.runs.load import load_recogniser
 from mmad.engine.saliency import clip_saliency, require_class_maps
-from mmad.errors import VideoError
 from mmad.evaluation.clips.scores import RecognitionScores
 from mmad.labels import LabelMap
 from mmad.models.recognisers.whole import Recogniser
 from mmad.report.recogniser_figures.saliency import ClipSaliency
 from mmad.structures import ClipRecord
-from mmad.video.find import as_text
-
-
-def clip_records(clips: Sequence[Path]) -> list[ClipRecord]:
-    """The clips in these files.
-
-    Raises: VideoError if two have the same name.
-    """
-    names = [as_text(path.name) for path in clips]
-    if len(set(names)) < len(names):
-        raise VideoError("two clips have the same name; recognise them in separate calls")
-    return [ClipRecord(name, None, "test", path) for name, path in zip(names, clips, strict=True)]
+from mmad.video.records import clip_records
 
 
 def best_saliency(

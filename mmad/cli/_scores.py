@@ -1,14 +1,11 @@
 """Output of ``mmad eval`` on detections and on the predictions of a recogniser."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import typer
 from rich.console import Console
 
-from mmad.cli._inputs import annotated_clips, run_of, subset_of, trial_of
-from mmad.cli._labels import common_labels_of_clips, labels_of_clips
 from mmad.errors import PredictionError
 from mmad.evaluation.breakdown import (
     Resamples,
@@ -21,20 +18,21 @@ from mmad.evaluation.breakdown import (
 from mmad.evaluation.clips.cross_validation import folds_json, summarise_folds
 from mmad.evaluation.clips.recognition import (
     RecognitionReport,
-    evaluate_recognition,
-    read_recognitions,
     recognition_json,
-    with_suffix,
+)
+from mmad.evaluation.clips.scoring import (
+    RecognitionOptions,
+    left_out_text,
+    report_of,
+    sweep_of,
 )
 from mmad.evaluation.clips.summed_scores import (
-    CoefficientSweep,
-    read_summed_scores,
-    sweep_coefficients,
     sweep_json,
 )
 from mmad.evaluation.detection import DetectionReport
+from mmad.evaluation.file_labels import common_labels_of_clips, labels_of_clips
+from mmad.evaluation.run_files import run_of, trial_of
 from mmad.evaluation.ties import TieRange
-from mmad.labels import LabelMap
 from mmad.report.recognition_tables import (
     confusion_table,
     folds_table,
@@ -54,7 +52,6 @@ from mmad.report.tables import (
     threshold_table,
     ties_text,
 )
-from mmad.structures import ClipRecord
 
 
 def print_scores(
@@ -106,25 +103,6 @@ def print_comparison(
     return content
 
 
-@dataclass(frozen=True)
-class RecognitionOptions:
-    """How predictions of clips are scored.
-
-    Attributes:
-        annotations: Lists of the clips; None for those of each file's run.
-        subset: Their subset; None for that of each file.
-        labels: Value of ``--labels``.
-        f1: Rule of macro F1.
-        only_predicted: Leave out clips without a prediction.
-    """
-
-    annotations: Sequence[Path] | None
-    subset: str | None
-    labels: str | None
-    f1: str
-    only_predicted: bool
-
-
 def score_recognition(
     predictions: Path, options: RecognitionOptions, *, console: Console
 ) -> dict[str, object]:
@@ -133,7 +111,8 @@ def score_recognition(
     Raises: PredictionError if no list is given or the two do not fit.
     """
     labels = labels_of_clips(predictions, options.labels)
-    report, num_left_out = _report_of(predictions, options, labels=labels)
+    report, num_left_out = report_of(predictions, options, labels=labels)
+    _tell_left_out(report, num_left_out)
     trial = trial_of(predictions)
     console.print(recognition_table(report, trial=trial))
     console.print(confusion_table(report, labels))
@@ -156,7 +135,9 @@ def score_folds(
     names = [str(path) if run is None else run.name for path, run in zip(files, runs, strict=True)]
     if len(set(names)) < len(names):
         names = list(map(str, files))
-    found = [_report_of(path, options, labels=labels) for path in files]
+    found = [report_of(path, options, labels=labels) for path in files]
+    for one in found:
+        _tell_left_out(*one)
     reports = {name: report for name, (report, _) in zip(names, found, strict=True)}
     summary = summarise_folds(reports)
     trials = {
@@ -171,50 +152,6 @@ def score_folds(
     return content | {"trials": trials} if trials else content
 
 
-def _report_of(
-    predictions: Path, options: RecognitionOptions, *, labels: LabelMap
-) -> tuple[RecognitionReport, int]:
-    """The report of a file, and the number of clips left out without a prediction, which is
-    printed.
-    """
-    guesses = read_recognitions(predictions, labels=labels)
-    scored, num_left_out = _scored_clips(predictions, guesses.clip_ids, options, labels=labels)
-    if num_left_out:
-        typer.echo(
-            f"warning: {num_left_out} of {len(scored) + num_left_out} annotated clips have no "
-            "prediction and are left out (--only-predicted)"
-        )
-    return evaluate_recognition(guesses, scored, labels=labels, f1=options.f1), num_left_out
-
-
-def _scored_clips(
-    predictions: Path, clip_ids: Sequence[str], options: RecognitionOptions, *, labels: LabelMap
-) -> tuple[list[ClipRecord], int]:
-    """The clips that predictions of ``clip_ids`` are scored on, and how many are left out."""
-    subset = options.subset or subset_of(predictions)
-    clips = annotated_clips(predictions, options.annotations, subset=subset, labels=labels)
-    if not options.only_predicted:
-        return list(clips), 0
-    scored = [clip for clip in clips if with_suffix(clip.clip_id) in set(clip_ids)]
-    return scored, len(clips) - len(scored)
-
-
-def sweep_of(
-    files: Sequence[Path], options: RecognitionOptions, *, labels: LabelMap
-) -> CoefficientSweep:
-    """The figures of files at each weight of local features.
-
-    Raises: PredictionError if the two parts of the scores are not beside a file of predictions, or
-        the two do not fit.
-    """
-    members = [read_summed_scores(path.with_suffix(".npz"), labels=labels) for path in files]
-    clips = [
-        _scored_clips(path, member.clip_ids, options, labels=labels)[0]
-        for path, member in zip(files, members, strict=True)
-    ]
-    return sweep_coefficients(members, clips, labels=labels, f1=options.f1)
-
-
 def score_coefficients(
     files: Sequence[Path], options: RecognitionOptions, *, console: Console
 ) -> dict[str, object]:
@@ -226,3 +163,9 @@ def score_coefficients(
     console.print(sweep_table(sweep))
     console.print(sweep_text(sweep), highlight=False)
     return {"coefficients": sweep_json(sweep)}
+
+
+def _tell_left_out(report: RecognitionReport, num_left_out: int) -> None:
+    """Print how many clips are not scored, if any."""
+    if notice := left_out_text(report, num_left_out):
+        typer.echo(f"warning: {notice}")

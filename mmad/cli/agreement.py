@@ -9,7 +9,6 @@ import typer
 from rich.console import Console
 
 from mmad.annotations.elan_reader import ElanChoice
-from mmad.cli._labels import label_choice
 from mmad.cli._options import (
     JsonOption,
     LabelsOption,
@@ -25,6 +24,7 @@ from mmad.errors import MmadError
 from mmad.evaluation.agreement import agreement_json, measure_agreement
 from mmad.evaluation.consensus import find_consensus
 from mmad.evaluation.detection import parse_tiou
+from mmad.evaluation.file_labels import label_choice
 from mmad.evaluation.panel import disputed_path, read_panel, write_consensus
 from mmad.files import write_text
 from mmad.report.agreement_tables import behaviour_table, consensus_text, pair_table, videos_text

@@ -17,15 +17,13 @@ from mmad.cli._options import DeviceOption, MaxMissingOption, OutOfVideoOption
 from mmad.cli._workers import OnOption, ShareOption, chosen_share, chosen_workers
 from mmad.config.reading import with_max_missing
 from mmad.data.samples import raise_failures
-from mmad.engine.distributed import start_processes
-from mmad.engine.inference import DetectedVideos, detect_videos, video_progress
+from mmad.engine.inference import DetectedVideos, write_detected
 from mmad.engine.jobs.detection import UsedRun
-from mmad.engine.precision import choose_precision
 from mmad.engine.runs.folder import RunFolder
 from mmad.engine.runs.load import labels_of
-from mmad.engine.runs.onto_videos import config_on_videos, load_video_run
+from mmad.engine.runs.onto_videos import config_on_videos
+from mmad.engine.trained.opening import open_trained, require_detector
 from mmad.errors import VideoError
-from mmad.evaluation.predictions import write_predictions_csv, write_predictions_json
 from mmad.files import check_writable
 from mmad.labels import LabelMap
 from mmad.names import safe_name
@@ -35,7 +33,7 @@ from mmad.structures import Annotations, Detections, VideoRecord
 from mmad.video.film_strip import film_strip
 from mmad.video.find import video_id_of
 from mmad.video.index import announced_frames
-from mmad.video.records import record_of
+from mmad.video.records import record_of, records_of_files, require_different_names
 from mmad.wording import count
 
 app = typer.Typer(add_completion=False)
@@ -47,10 +45,7 @@ def collect(paths: list[Path]) -> list[Path]:
     Raises: VideoError if there are none, or two would have the same id.
     """
     files = video_files(paths)
-    stems = [video_id_of(file) for file in files]
-    repeated = sorted({stem for stem in stems if stems.count(stem) > 1})
-    if repeated:
-        raise VideoError(f"two videos have the name '{repeated[0]}'; rename one")
+    require_different_names(files)
     return files
 
 
@@ -118,26 +113,11 @@ def detect(
         typer.echo(f"written to {out}")
         raise_failures(found.failures)
         return
-    records, problems = [], []
-    for file in tracked(files, "open", total=len(files), unit="videos"):
-        try:
-            records.append(record_of(file))
-        except VideoError as error:
-            problems.append(str(error))
+    records, problems = records_of_files(tracked(files, "open", total=len(files), unit="videos"))
     if records:
-        model, config, labels = load_video_run(checkpoint, backbone=backbone)
-        config = with_max_missing(config, max_missing)
-        processor = start_processes(device).device
-        with video_progress("detect", records) as progress:
-            found = detect_videos(
-                model.to(processor),
-                records,
-                config,
-                device=processor,
-                precision=choose_precision(config.training.precision, processor),
-                fps=config.data.rate(usual=RunFolder(checkpoint).training_fps()),
-                progress=progress.update,
-            )
+        detector = require_detector(open_trained(checkpoint, device=device, backbone=backbone))
+        labels = detector.labels
+        found = detector.detect(records, max_missing=max_missing)
         tell_notices(found.notices())
         problems += [failure.message for failure in found.failures]
         _write(out, records, found, labels, min_score, annotations_by_video, not no_pictures)
@@ -175,8 +155,7 @@ def _write(
     timelines: bool,
 ) -> None:
     detections = videos.detections
-    write_predictions_csv(out / "detections.csv", detections)
-    write_predictions_json(out / "detections.json", detections, labels, videos=videos.to_json())
+    write_detected(out / "detections.csv", videos, labels=labels)
     for record in records:
         if record.video_id not in detections or record.path is None:
             continue

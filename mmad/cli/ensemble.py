@@ -8,7 +8,6 @@ import typer
 from rich.console import Console
 
 from mmad.annotations.attach import read_subjects
-from mmad.cli._labels import common_labels_of_clips
 from mmad.cli._options import LabelsOption
 from mmad.config.ensemble import read_ensemble
 from mmad.errors import PredictionError
@@ -28,6 +27,7 @@ from mmad.evaluation.clips.scores import (
 )
 from mmad.evaluation.detection_fusion import fuse_detections
 from mmad.evaluation.ensemble_files import hold_scores, labelled_clips
+from mmad.evaluation.file_labels import common_labels_of_clips
 from mmad.evaluation.predictions import (
     read_predictions,
     write_predictions_csv,

@@ -1,7 +1,6 @@
 """``mmad error-analysis``: error analysis of detections."""
 
 import json
-import re
 from pathlib import Path
 from typing import Annotated
 
@@ -9,11 +8,6 @@ import typer
 from rich.console import Console
 
 from mmad.annotations.elan_reader import ElanChoice
-from mmad.cli._inputs import (
-    newest_predictions,
-    read_judged,
-)
-from mmad.cli._labels import label_choice
 from mmad.cli._next_command import judging_flags, tell_next
 from mmad.cli._options import (
     AnnotationsOption,
@@ -30,18 +24,17 @@ from mmad.cli._options import (
     TiouOption,
     levels_of,
 )
-from mmad.evaluation.beyond_detad import errors_by_video
 from mmad.evaluation.detection import parse_tiou
 from mmad.evaluation.error_analysis import analyse_errors
-from mmad.files import write_csv, write_text
-from mmad.progress import tracked
+from mmad.evaluation.file_labels import label_choice
+from mmad.evaluation.run_files import (
+    newest_predictions,
+    read_judged,
+)
+from mmad.files import write_text
 from mmad.report.error_tables import error_json, error_tables
-from mmad.structures import Detections
 
 app = typer.Typer(add_completion=False)
-
-# Timelines of the videos with the most errors.
-NUM_TIMELINES = 3
 
 
 @app.command()
@@ -102,29 +95,9 @@ def error_analysis(
         write_text(json_file, content)
     if out is not None:
         # Not at the top: matplotlib is slow to import, and only figures need it.
-        from mmad.report.detector_figures.error_figures import write_error_figures
-        from mmad.report.figures import SUFFIXES
-        from mmad.report.timeline import draw_timeline
+        from mmad.report.detector_figures.error_files import write_error_files
 
-        for table in tables:
-            write_csv(out / f"{table.name}.csv", header=table.header, rows=table.rows)
-        write_text(out / "errors.json", content)
-        for name in tracked(levels, "figures", total=len(levels), unit="levels"):
-            write_error_figures(out, name, report.levels[name])
-        records = {record.video_id: record for record in annotated.records}
-        worst = errors_by_video(report, level=levels[0])[:NUM_TIMELINES]
-        drawn = tracked(worst, "timelines", total=len(worst), unit="videos")
-        for place, row in enumerate(drawn, start=1):
-            record = records[row.video_id]
-            for suffix in SUFFIXES:
-                draw_timeline(
-                    out / f"timeline_{place}_{safe_name(row.video_id)}{suffix}",
-                    video_id=row.video_id,
-                    duration_seconds=record.duration_seconds,
-                    detections=detections.get(row.video_id, Detections()),
-                    labels=annotated.labels,
-                    annotations=record.annotations,
-                )
+        write_error_files(out, report, annotated, detections, content=content)
         typer.echo(f"tables and figures: {out}")
     flags = judging_flags(
         annotations,
@@ -134,12 +107,3 @@ def error_analysis(
         only_predicted=only_predicted,
     )
     tell_next("report", predictions, *flags)
-
-
-def safe_name(video_id: str) -> str:
-    """``video_id`` as a safe file name.
-
-    >>> safe_name("../a b")
-    '.._a_b'
-    """
-    return re.sub(r"[^\w.-]", "_", video_id)

@@ -8,12 +8,6 @@ from rich.console import Console
 
 from mmad.annotations.elan_reader import ElanChoice
 from mmad.cli._emotion_scores import EmotionOptions, score_emotions
-from mmad.cli._inputs import (
-    is_recognition,
-    newest_predictions,
-    read_judged,
-)
-from mmad.cli._labels import label_choice
 from mmad.cli._next_command import judging_flags, tell_next
 from mmad.cli._options import (
     AnnotationsOption,
@@ -32,7 +26,6 @@ from mmad.cli._options import (
     levels_of,
 )
 from mmad.cli._scores import (
-    RecognitionOptions,
     print_comparison,
     print_scores,
     score_coefficients,
@@ -40,8 +33,15 @@ from mmad.cli._scores import (
     score_recognition,
 )
 from mmad.errors import PredictionError
+from mmad.evaluation.clips.scoring import RecognitionOptions
 from mmad.evaluation.detection import detection_json, evaluate_detections, parse_tiou
 from mmad.evaluation.emotions.predictions import is_emotion_file
+from mmad.evaluation.file_labels import label_choice
+from mmad.evaluation.run_files import (
+    is_recognition,
+    newest_predictions,
+    read_judged,
+)
 from mmad.evaluation.ties import tie_range, ties_json
 from mmad.files import write_json
 

@@ -12,8 +12,6 @@ from mmad.cli._copies import video_files
 from mmad.cli._extraction import (
     FINAL_NORMS,
     extraction_rate,
-    extraction_settings,
-    named_videos,
 )
 from mmad.cli._next_command import new_run, tell_next
 from mmad.cli._notices import tell_notices
@@ -24,6 +22,7 @@ from mmad.cli._options import (
     split_overrides,
 )
 from mmad.cli._workers import OnOption, ShareOption, chosen_share, chosen_workers
+from mmad.config.features import extraction_settings
 from mmad.config.reading import load_any_config
 from mmad.config.run import DetectionRun
 from mmad.data.features.conversion import describe_file
@@ -43,6 +42,7 @@ from mmad.errors import (
 )
 from mmad.files import check_output_file
 from mmad.video.reading import notices
+from mmad.video.records import named_videos
 from mmad.wording import count
 
 app = typer.Typer(add_completion=False)

@@ -12,27 +12,25 @@ from rich.markup import escape
 from rich.table import Table
 
 from mmad.cli._copies import existing_videos
-from mmad.cli._emotion_runs import FaceChoice, recognize_videos
+from mmad.cli._emotion_runs import recognize_videos
 from mmad.cli._notices import tell_notices
 from mmad.cli._options import DeviceOption, MaxMissingOption
-from mmad.cli._saliency import best_saliency, clip_records
-from mmad.config.emotion import EmotionConfig
-from mmad.config.reading import with_max_missing
+from mmad.cli._saliency import best_saliency
 from mmad.config.recognition import RecognitionConfig
-from mmad.engine.clip_inference import raise_failed_clips, recognize_clips, write_recognized
-from mmad.engine.distributed import start_processes
-from mmad.engine.runs.load import load_recogniser, run_config
+from mmad.engine.clip_inference import raise_failed_clips, write_recognized
 from mmad.engine.saliency import require_class_maps
+from mmad.engine.trained.emotion import FaceChoice, TrainedEmotion
+from mmad.engine.trained.opening import open_trained, require_recogniser
 from mmad.errors import MmadError
 from mmad.evaluation.clips.scores import RecognitionScores
 from mmad.files import check_output_file, make_folder
 from mmad.labels import LabelMap
 from mmad.models.recognisers.whole import Recogniser
-from mmad.progress import Progress
 from mmad.report.axes import PAGE_INCHES
 from mmad.report.figures import save_figure
 from mmad.report.recogniser_figures.saliency import draw_saliency
 from mmad.structures import ClipRecord
+from mmad.video.records import clip_records
 from mmad.wording import count
 
 app = typer.Typer(add_completion=False)
@@ -78,19 +76,13 @@ def recognize(
     """Name the action of each clip and its body part, or emotion and actions of each video."""
     clips = existing_videos(videos)
     choice = FaceChoice(faces, face_model, face_boxes)
-    if isinstance(run_config(checkpoint), EmotionConfig):
+    trained = open_trained(checkpoint, device=device)
+    if isinstance(trained, TrainedEmotion):
         if saliency is not None:
             raise MmadError("--saliency is for recognisers of clips, and this run is of emotion")
-        recognize_videos(
-            clips,
-            checkpoint,
-            faces=choice,
-            top=top,
-            max_missing=max_missing,
-            out=out,
-            device=device,
-        )
+        recognize_videos(clips, trained, faces=choice, top=top, max_missing=max_missing, out=out)
         return
+    trained = require_recogniser(trained)
     if choice:
         raise MmadError("--faces, --face-model and --face-boxes are for runs on emotions")
     records = clip_records(clips)
@@ -100,22 +92,10 @@ def recognize(
         check_output_file(out)
     if saliency is not None:
         make_folder(saliency)
-    model, config, labels = load_recogniser(checkpoint)
-    config = with_max_missing(config, max_missing)
-    processor = start_processes(device).device
-    model.to(processor)
+    config, labels = trained.config, trained.labels
     if saliency is not None:
-        require_class_maps(model, config, device=processor, source=checkpoint)
-    with Progress("recognize", total=len(records), unit="clips") as progress:
-        answers = recognize_clips(
-            model,
-            records,
-            config,
-            labels=labels,
-            views=config.data.views("test"),
-            device=processor,
-            progress=progress.update,
-        )
+        require_class_maps(trained.network, config, device=trained.device, source=checkpoint)
+    answers = trained.recognize(records, max_missing=max_missing)
     scores = answers.scores
     console = Console(width=110)
     for row in range(len(scores)):
@@ -126,10 +106,10 @@ def recognize(
     if saliency is not None:
         of_name = {record.clip_id: record for record in records}
         _draw(
-            *(saliency, model, [of_name[name] for name in scores.clip_ids], config),
+            *(saliency, trained.network, [of_name[name] for name in scores.clip_ids], config),
             scores=scores,
             labels=labels,
-            device=processor,
+            device=trained.device,
         )
     tell_notices(answers.notices)
     raise_failed_clips(answers.failures)

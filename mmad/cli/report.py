@@ -9,17 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from mmad.annotations.elan_reader import ElanChoice
-from mmad.cli._emotion_scores import EmotionOptions, read_emotion_models, tell_left_out
-from mmad.cli._inputs import (
-    data_of_run,
-    is_recognition,
-    newest_predictions,
-    read_judged,
-    run_of,
-    subset_of,
-    trial_of,
-)
-from mmad.cli._labels import label_choice
+from mmad.cli._emotion_scores import tell_left_out
 from mmad.cli._options import (
     AnnotationsOption,
     LabelsOption,
@@ -41,8 +31,19 @@ from mmad.evaluation.clips.recognition import evaluate_recognition, with_suffix
 from mmad.evaluation.clips.scores import to_recognitions
 from mmad.evaluation.detection import evaluate_detections, parse_tiou
 from mmad.evaluation.emotions.metrics import evaluate_emotions
+from mmad.evaluation.emotions.models import EmotionOptions, read_emotion_models
 from mmad.evaluation.emotions.predictions import is_emotion_file
 from mmad.evaluation.error_analysis import analyse_errors
+from mmad.evaluation.file_labels import label_choice
+from mmad.evaluation.run_files import (
+    data_of_run,
+    is_recognition,
+    newest_predictions,
+    read_judged,
+    run_of,
+    subset_of,
+    trial_of,
+)
 from mmad.labels import MA52
 from mmad.progress import tracked
 from mmad.report.emotion_page import surest_mistakes_first, write_emotion_page

@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from mmad.cli._labels import known_labels
 from mmad.cli._next_command import tell_next
 from mmad.cli._options import SubsetOption
 from mmad.errors import PredictionError
+from mmad.evaluation.file_labels import known_labels
 from mmad.evaluation.submission import (
     SubmissionReport,
     build_submission,

@@ -8,7 +8,7 @@ import typer
 
 from mmad.cli._next_command import tell_next
 from mmad.cli._options import DeviceOption, OverridesArgument
-from mmad.config.reading import dump_config, fold_suffix, load_any_config, name_of_config, with_fold
+from mmad.config.reading import dump_config, load_any_config, run_folder_of, with_fold
 from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import AnyConfig, DetectionRun
 from mmad.engine.runs.folder import RunFolder
@@ -45,7 +45,7 @@ def train(
     settings = load_any_config(config, overrides=overrides or [])
     if fold is not None:
         settings = with_fold(settings, fold)
-    folder = out or Path("runs") / f"{name_of_config(config)}{fold_suffix(settings)}"
+    folder = out or run_folder_of(config, settings)
     if smoke:
         settings = smoke_config(settings, data=folder.parent / "smoke_data")
     if show_config:

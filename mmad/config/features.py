@@ -1,12 +1,13 @@
 """Settings of stored features: extraction, and training on them."""
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from mmad.config.base import FirstFrame, PositiveFrames, PositiveRate, Settings
 from mmad.config.data import AnnotatedSettings, Rate
+from mmad.errors import ConfigError
 
 
 class StoredGrid(Settings):
@@ -83,3 +84,20 @@ class ExtractionSettings(Settings):
             yield "dense features have no window and stride; leave them out"
         if isinstance(self.spatial, int) and not 1 <= self.spatial <= 64:
             yield f"spatial: expected 1 to 64 cells a side, found {self.spatial}"
+
+
+def extraction_settings(**given: Any) -> ExtractionSettings:
+    """The settings from options; windows if a window or a stride is given.
+
+    Raises: ConfigError if they are invalid.
+    """
+    mode: Literal["dense", "windows"] = "dense"
+    if given["window"] is not None or given["stride"] is not None:
+        mode = "windows"
+    try:
+        return ExtractionSettings(mode=mode, **given)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = str(first["loc"][0]).replace("_", "-") if first["loc"] else None
+        message = first["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"--{name}: {message}" if name else message) from None

@@ -110,6 +110,15 @@ def name_of_config(path: str | Path) -> str:
     return found.stem
 
 
+def run_folder_of(path: str | Path, config: AnyConfig) -> Path:
+    """The folder of a run that is not named: runs/CONFIG, or runs/CONFIG_foldK.
+
+    >>> run_folder_of("configs/demo.yaml", load_any_config("configs/demo.yaml")).as_posix()
+    'runs/demo'
+    """
+    return Path("runs") / f"{name_of_config(path)}{fold_suffix(config)}"
+
+
 def parse_config(content: Mapping[str, Any], *, source: str) -> DetectionRun:
     """The settings of a detection run in ``content``; as in `parse_any_config`."""
     config = parse_any_config({"task": "detection", **content}, source=source)

@@ -112,7 +112,7 @@ class DetectionTask:
             return Validation(0.0, {})
         assert isinstance(model, EndToEndDetector | FeatureDetector)
         device = self._processes.device
-        with video_progress("validate", self._validation, quiet=quiet) as progress:
+        with video_progress("validate", self._validation, not quiet) as progress:
             found = detect_videos(
                 model,
                 self._validation,

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,10 +21,12 @@ from mmad.data.features.windows import (
 from mmad.data.samples import Batch, FailedVideo, Packer
 from mmad.data.videos import FrameCache, WindowStream
 from mmad.errors import FeatureError
+from mmad.evaluation.predictions import write_predictions_csv, write_predictions_json
+from mmad.labels import LabelMap
 from mmad.models.detectors.contract import Decoder
 from mmad.models.detectors.families import build_decoder
 from mmad.models.detectors.whole import Detector
-from mmad.progress import Progress
+from mmad.progress import Listener, Progress, watched
 from mmad.segments import clip
 from mmad.structures import Detections, VideoRecord
 from mmad.suppression import Candidates, suppress
@@ -148,10 +151,22 @@ def window_candidates(
     ]
 
 
-def video_progress(task: str, records: Sequence[VideoRecord], *, quiet: bool = False) -> Progress:
-    """Progress in seconds of video, as `detect_videos` reports it."""
+def write_detected(path: Path, found: DetectedVideos, *, labels: LabelMap) -> None:
+    """Write the challenge's CSV, and the JSON beside it, which also says how videos were read.
+
+    Raises: OutputError if a file cannot be written.
+    """
+    write_predictions_csv(path, found.detections)
+    json_path = path.with_suffix(".json")
+    write_predictions_json(json_path, found.detections, labels, videos=found.to_json())
+
+
+def video_progress(
+    task: str, records: Sequence[VideoRecord], progress: bool | Listener = True
+) -> Progress:
+    """Progress in seconds of video, as `detect_videos` reports it; see `watched`."""
     seconds = round(sum(record.duration_seconds for record in records))
-    return Progress(task, total=seconds, unit="s of video", quiet=quiet)
+    return watched(task, progress, total=seconds, unit="s of video")
 
 
 def window_batches(

@@ -24,7 +24,7 @@ from mmad.engine.sharding import average_gradients, clip_gradients, release_gath
 from mmad.engine.task import Experiment, Validation
 from mmad.engine.tensorboard import TensorBoardLog
 from mmad.errors import ConfigError, MmadError
-from mmad.progress import Progress
+from mmad.progress import Listener, Progress
 from mmad.sharded import gathered
 
 
@@ -95,6 +95,7 @@ class Loop:
         num_workers: Number of processes that read videos.
         quiet: Show no progress bar.
         tensorboard: Receives every row of the log too.
+        listener: Called with the fraction done after each step; what it raises stops the training.
     """
 
     experiment: Experiment
@@ -106,6 +107,7 @@ class Loop:
     num_workers: int = 0
     quiet: bool = False
     tensorboard: TensorBoardLog | None = None
+    listener: Listener | None = None
     position: Position = field(default_factory=Position)
 
     def __post_init__(self) -> None:
@@ -206,7 +208,9 @@ class Loop:
         batches = iter(loader)
         quiet = self.quiet or not self.processes.is_main
         total, done = self.num_steps, self.position.step
-        with Progress("train", total=total, unit="steps", done=done, quiet=quiet) as progress:
+        with Progress(
+            "train", total=total, unit="steps", done=done, quiet=quiet, listener=self.listener
+        ) as progress:
             if self._is_resumed:
                 progress.say(f"resumed at step {done} of {total}")
             while self.position.step < total:

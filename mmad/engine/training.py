@@ -33,6 +33,7 @@ from mmad.errors import CheckpointError
 from mmad.files import check_writable, write_text
 from mmad.parsing import reading
 from mmad.process_lock import held
+from mmad.progress import Listener
 from mmad.report.curves import draw_training_curves
 
 EXPERIMENTS: Mapping[str, Callable[..., Experiment]] = {
@@ -49,6 +50,7 @@ def train_run(
     resume: bool = False,
     quiet: bool = False,
     device: str = "auto",
+    listener: Listener | None = None,
 ) -> RunFolder:
     """Train as the settings say; the results go to the run folder.
 
@@ -58,6 +60,7 @@ def train_run(
         resume: Resume from the last checkpoint of ``out``, whose settings must be the same.
         quiet: Show no progress bar.
         device: As in `choose_device`.
+        listener: Called with the fraction done after each step; what it raises stops the training.
 
     Raises: MmadError for any problem with settings, annotations, videos or weights; OutputError if
         another process trains in ``out``.
@@ -75,6 +78,7 @@ def train_run(
                 config = settle_labels(config, tell=processes.is_main and not quiet)
             begin = _resumed_loop if resume else _new_loop
             loop = begin(config, folder, processes=processes, quiet=quiet)
+            loop.listener = listener
             _run(loop, folder, tensorboard=config.training.tensorboard)
             return folder
     finally:

@@ -1,5 +1,6 @@
 """Figures with their numbers, and writing them to files."""
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from mmad.files import replaced
 
 Cell = str | int | float
 
+_SCREEN_DPI = 110
 SUFFIXES = (".png", ".svg", ".pdf")
 # Publishers refuse Type 3 fonts; equal figures give equal bytes.
 _STYLE: Any = {"pdf.fonttype": 42, "svg.hashsalt": "mmad"}
@@ -32,6 +34,15 @@ class Drawn:
     figure: Figure
     header: tuple[str, ...]
     rows: Sequence[tuple[Cell, ...]]
+
+
+class ShownFigure(Figure):
+    """A figure that a notebook shows without pyplot, and without a display."""
+
+    def _repr_png_(self) -> bytes:
+        out = io.BytesIO()
+        self.savefig(out, format="png", dpi=_SCREEN_DPI)
+        return out.getvalue()
 
 
 def check_figure_path(path: str | Path) -> None:

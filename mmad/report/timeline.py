@@ -20,7 +20,7 @@ from mmad.labels import LabelMap
 from mmad.report.axes import text_inches
 from mmad.report.blocks import FilmStrip, draw_strip, strip_inches
 from mmad.report.colours import PART_COLOURS
-from mmad.report.figures import save_figure
+from mmad.report.figures import ShownFigure, save_figure
 from mmad.segments import assign_lanes
 from mmad.structures import Annotations, Detections
 
@@ -36,7 +36,7 @@ _BAR_HEIGHT = 0.78
 _TEXT_POINTS = 6.5
 _TEXT_GAP_INCHES = 0.04
 _MIN_BAR_INCHES = 0.012
-_DPI = 130
+DPI = 130
 
 
 @dataclass(frozen=True)
@@ -85,10 +85,37 @@ def draw_timeline(
     max_detections: int = 30,
     frames: FilmStrip = (),
 ) -> None:
-    """Draw detections, and any annotations, over time.
+    """Write a `timeline_figure`; the suffix of ``path`` (.png, .svg, .pdf) decides the format.
+
+    Raises: MmadError if the suffix is none of these, OutputError if it cannot be written.
+    """
+    figure = timeline_figure(
+        video_id=video_id,
+        duration_seconds=duration_seconds,
+        detections=detections,
+        labels=labels,
+        annotations=annotations,
+        min_score=min_score,
+        max_detections=max_detections,
+        frames=frames,
+    )
+    save_figure(figure, path, dpi=DPI)
+
+
+def timeline_figure(
+    *,
+    video_id: str,
+    duration_seconds: float,
+    detections: Detections,
+    labels: LabelMap,
+    annotations: Annotations | None = None,
+    min_score: float = 0.1,
+    max_detections: int = 30,
+    frames: FilmStrip = (),
+) -> Figure:
+    """Detections, and any annotations, over time.
 
     Args:
-        path: Path of the figure; the suffix (.png, .svg, .pdf) decides the format.
         video_id: Video id, for the title.
         duration_seconds: Duration of the video.
         detections: Detections; those of at least ``min_score`` are drawn, at most
@@ -96,9 +123,9 @@ def draw_timeline(
         labels: Names and body parts.
         annotations: Annotations (ground truth), drawn outlined above the detections of their body
             part.
+        min_score: Lowest score that is drawn.
+        max_detections: Most detections for each minute.
         frames: Frames (H, W, 3), evenly spread over the video, drawn as a strip on top.
-
-    Raises: MmadError if the suffix is none of these.
     """
     # A video of unknown length still shows its bars.
     last_end = float(detections.segments_seconds[:, 1].max(initial=0))
@@ -141,7 +168,7 @@ def draw_timeline(
     figure.text(
         0.1 / _WIDTH_INCHES, 1 - 0.1 / height, title, fontsize=9, va="top", parse_math=False
     )
-    save_figure(figure, path, dpi=_DPI)
+    return figure
 
 
 def _explain(num_shown: int, num_sure: int, min_score: float, has_annotations: bool) -> str:
@@ -231,7 +258,7 @@ def _make_figure(*, left: float, body: float, frames: FilmStrip) -> tuple[Figure
     strip_height = strip_inches(frames, width_inches=free, most_inches=_MAX_STRIP_INCHES)
     strip_gap = 0.08 if strip_height else 0.0
     height = _TITLE_INCHES + strip_height + strip_gap + body + _AXIS_INCHES
-    figure = Figure(figsize=(_WIDTH_INCHES, height))
+    figure = ShownFigure(figsize=(_WIDTH_INCHES, height))
     x, width = left / _WIDTH_INCHES, free / _WIDTH_INCHES
     axes = figure.add_axes((x, _AXIS_INCHES / height, width, body / height))
     bottom = (_AXIS_INCHES + body + strip_gap) / height

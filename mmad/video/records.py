@@ -1,9 +1,13 @@
-"""Records of videos without annotations."""
+"""Records of videos and clips without annotations."""
 
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from mmad.structures import VideoRecord
-from mmad.video.find import video_id_of
+from mmad.errors import VideoError
+from mmad.names import file_key
+from mmad.structures import ClipRecord, VideoRecord
+from mmad.video.find import as_text, video_id_of
 from mmad.video.index import index_video
 
 
@@ -18,3 +22,49 @@ def record_of(path: Path) -> VideoRecord:
         num_frames=index.num_frames,
         path=path,
     )
+
+
+def records_of_files(files: Iterable[Path]) -> tuple[list[VideoRecord], list[str]]:
+    """The records of videos, and the problems of those that cannot be opened."""
+    records, problems = [], []
+    for file in files:
+        try:
+            records.append(record_of(file))
+        except VideoError as error:
+            problems.append(str(error))
+    return records, problems
+
+
+def require_different_names(files: Sequence[Path]) -> None:
+    """Raise `VideoError` if two videos would have the same id."""
+    counts = Counter(video_id_of(file) for file in files)
+    repeated = sorted(name for name, number in counts.items() if number > 1)
+    if repeated:
+        raise VideoError(f"two videos have the name '{repeated[0]}'; rename one")
+
+
+def named_videos(files: list[Path]) -> list[tuple[str, Path]]:
+    """Id and path of each video, sorted.
+
+    Raises: VideoError if two would have the same id.
+    """
+    by_id: dict[str, Path] = {}
+    known: dict[str, Path] = {}
+    for path in files:
+        video_id = video_id_of(path)
+        other = known.get(file_key(video_id))
+        if other is not None and other.resolve() != path.resolve():
+            raise VideoError(f"{other} and {path} would both be video '{video_id}'; rename one")
+        by_id[video_id] = known[file_key(video_id)] = path
+    return sorted(by_id.items())
+
+
+def clip_records(clips: Sequence[Path]) -> list[ClipRecord]:
+    """The clips in these files.
+
+    Raises: VideoError if two have the same name.
+    """
+    names = [as_text(path.name) for path in clips]
+    if len(set(names)) < len(names):
+        raise VideoError("two clips have the same name; recognise them in separate calls")
+    return [ClipRecord(name, None, "test", path) for name, path in zip(names, clips, strict=True)]

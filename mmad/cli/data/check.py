@@ -9,7 +9,6 @@ from rich.markup import escape
 
 from mmad.annotations.elan_reader import ElanChoice
 from mmad.annotations.formats import read_annotations
-from mmad.cli._labels import label_choice, labels_of_lists
 from mmad.cli._options import (
     JsonOption,
     LabelsOption,
@@ -28,6 +27,7 @@ from mmad.cli.data._options import (
     open_console,
     write_numbers,
 )
+from mmad.evaluation.file_labels import label_choice, labels_of_lists
 from mmad.wording import count
 
 if TYPE_CHECKING:

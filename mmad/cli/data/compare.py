@@ -10,9 +10,9 @@ from mmad.annotations.attach import read_subjects, with_subjects
 from mmad.annotations.clips.split import subjects_of_names
 from mmad.annotations.description.comparison import DataSetFacts, facts_of_clips, facts_of_videos
 from mmad.annotations.formats import attach_subjects, read_annotations, read_clip_list
-from mmad.cli._labels import label_choice, labels_of_lists
 from mmad.cli.data._options import clip_files, kind_of, one_or_many, open_console
 from mmad.errors import AnnotationError
+from mmad.evaluation.file_labels import label_choice, labels_of_lists
 from mmad.files import check_output_file
 from mmad.report.comparison_table import check_table_path, comparison_table, write_comparison
 from mmad.video.find import find_videos

@@ -19,10 +19,10 @@ from mmad.annotations.formats import (
     write_mma52_json,
 )
 from mmad.annotations.subject_split import split_videos_by_subject
-from mmad.cli._labels import label_choice, labels_of_lists
 from mmad.cli._options import LabelsOption
 from mmad.cli.data._options import kind_of, one_or_many
 from mmad.errors import AnnotationError
+from mmad.evaluation.file_labels import label_choice, labels_of_lists
 from mmad.labels import MA52
 from mmad.wording import count
 

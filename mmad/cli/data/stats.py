@@ -19,7 +19,6 @@ from mmad.annotations.formats import (
     read_clip_list,
 )
 from mmad.annotations.statistics import describe_clips, describe_records
-from mmad.cli._labels import label_choice, labels_of_lists
 from mmad.cli._options import (
     JsonOption,
     LabelsOption,
@@ -39,6 +38,7 @@ from mmad.cli.data._options import (
     open_console,
     write_numbers,
 )
+from mmad.evaluation.file_labels import label_choice, labels_of_lists
 from mmad.labels import LabelMap
 from mmad.report.comparison_table import comparison_table
 from mmad.report.data_tables import class_counts_table, lengths_table, overlap_table, size_table

@@ -15,9 +15,9 @@ from mmad.annotations.description.instances import (
 from mmad.annotations.elan_reader import ElanChoice
 from mmad.annotations.formats import read_annotations, read_clip_list
 from mmad.annotations.validation import OutOfVideo
-from mmad.cli._labels import label_choice, labels_of_lists
 from mmad.cli.data._options import clip_files, kind_of, one_or_many
 from mmad.errors import AnnotationError
+from mmad.evaluation.file_labels import label_choice, labels_of_lists
 from mmad.labels import LabelMap
 
 SubsetsOption = Annotated[

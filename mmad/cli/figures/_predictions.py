@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from mmad.cli._inputs import newest_predictions
 from mmad.errors import PredictionError
 from mmad.evaluation.emotions.predictions import is_emotion_file
+from mmad.evaluation.run_files import newest_predictions
 from mmad.evaluation.submission import guess_task
 
 Predicted = Literal["detections", "clips", "emotions"]

@@ -8,8 +8,6 @@ import typer
 
 from mmad.annotations.elan_reader import ElanChoice
 from mmad.annotations.validation import OutOfVideo
-from mmad.cli._inputs import Judged, data_of_run, read_judged
-from mmad.cli._labels import label_choice
 from mmad.cli._options import (
     AnnotationsOption,
     LabelsOption,
@@ -35,6 +33,8 @@ from mmad.errors import PredictionError
 from mmad.evaluation.best_detections import best_detections, richest_videos
 from mmad.evaluation.detection import parse_tiou
 from mmad.evaluation.error_analysis import analyse_errors
+from mmad.evaluation.file_labels import label_choice
+from mmad.evaluation.run_files import Judged, data_of_run, read_judged
 from mmad.structures import Detections, VideoRecord
 from mmad.video.find import find_videos
 

@@ -8,8 +8,6 @@ import typer
 
 from mmad.annotations.emotions.lists import read_emotion_lists
 from mmad.annotations.emotions.statistics import describe_emotions
-from mmad.cli._emotion_scores import EmotionOptions, read_emotion_models
-from mmad.cli._labels import labels_of_lists
 from mmad.cli._options import AnnotationsOption, LabelsOption, RunSubsetOption
 from mmad.cli.data._options import kind_of
 from mmad.cli.figures._predictions import prediction_files
@@ -24,6 +22,8 @@ from mmad.cli.figures._writing import (
 )
 from mmad.errors import AnnotationError, PredictionError, VideoError
 from mmad.evaluation.emotions.metrics import choose_videos, predicted_videos
+from mmad.evaluation.emotions.models import EmotionOptions, read_emotion_models
+from mmad.evaluation.file_labels import labels_of_lists
 from mmad.report.colours import MODEL_COLOURS
 from mmad.structures import EmotionRecord
 from mmad.video.find import find_videos

@@ -6,11 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from mmad.cli._inputs import subset_of
-from mmad.cli._labels import common_labels_of_clips
 from mmad.cli._options import AnnotationsOption, DeviceOption, LabelsOption, RunSubsetOption
 from mmad.cli._recogniser import JudgedRecognisers, judge_recognisers
-from mmad.cli._scores import RecognitionOptions, sweep_of
 from mmad.cli.figures._predictions import prediction_files
 from mmad.cli.figures._writing import (
     CsvOption,
@@ -21,6 +18,9 @@ from mmad.cli.figures._writing import (
     write_drawn,
 )
 from mmad.errors import PredictionError, VideoError
+from mmad.evaluation.clips.scoring import RecognitionOptions, sweep_of
+from mmad.evaluation.file_labels import common_labels_of_clips
+from mmad.evaluation.run_files import subset_of
 
 OneOrTwo = Annotated[
     list[Path] | None,

@@ -8,7 +8,6 @@ import typer
 
 from mmad.annotations.elan_reader import ElanChoice
 from mmad.annotations.formats import AnnotationSet, read_annotations, read_clip_list
-from mmad.cli._labels import label_choice, labels_of_lists
 from mmad.cli._options import (
     LabelsOption,
     LanguageOption,
@@ -35,6 +34,7 @@ from mmad.cli.figures._writing import (
 )
 from mmad.errors import AnnotationError, MmadError, VideoError
 from mmad.evaluation.best_detections import richest_videos
+from mmad.evaluation.file_labels import label_choice, labels_of_lists
 from mmad.structures import ClipRecord, VideoRecord
 from mmad.video.find import find_videos, video_id_of
 

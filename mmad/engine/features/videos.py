@@ -11,7 +11,7 @@ import torch.distributed as dist
 from mmad.data.features.parts import FeatureParts
 from mmad.engine.features.extraction import Computation, Extracted, extract_parts
 from mmad.errors import RESUME_HINT, told_if_interrupted
-from mmad.progress import Progress
+from mmad.progress import Listener, Progress, watched
 from mmad.video.index import announced_frames
 
 
@@ -38,6 +38,7 @@ def extract_videos(
     num_workers: int | None = None,
     rank: int | None = None,
     on_begin: Callable[[Sequence[str]], object] = lambda _: None,
+    progress: bool | Listener = True,
 ) -> FinishedExtraction:
     """Extract the videos of a share, and merge the files of all videos if complete.
 
@@ -48,6 +49,7 @@ def extract_videos(
         rank: Rank of this process, if each process of torchrun has a share. They wait for each
             other, since torchrun stops all when one fails, and the first one merges the files.
         on_begin: Called with the ids of the videos that are to be done.
+        progress: Show the progress, or a function of the fraction done.
     """
     together = rank is not None
     if together:
@@ -57,14 +59,14 @@ def extract_videos(
     with told_if_interrupted(RESUME_HINT), parts.at_work(lambda: done.messages) as waiting:
         on_begin(waiting)
         files = parts.files(waiting)
-        with extraction_progress(files, quiet=bool(rank)) as progress:
+        with extraction_progress(files, False if rank else progress) as shown:
             extract_parts(
                 files,
                 parts,
                 computation,
                 done,
                 num_workers=num_workers,
-                progress=progress.update,
+                progress=shown.update,
             )
     seconds = time.perf_counter() - began
     if together:
@@ -76,7 +78,9 @@ def extract_videos(
     return FinishedExtraction(done, seconds, is_joined)
 
 
-def extraction_progress(files: Sequence[tuple[str, Path]], *, quiet: bool = False) -> Progress:
-    """Progress in frames of videos, as the containers state them."""
+def extraction_progress(
+    files: Sequence[tuple[str, Path]], progress: bool | Listener = True
+) -> Progress:
+    """Progress in frames of videos, as the containers state them; see `watched`."""
     total = sum(announced_frames(path) for _, path in files)
-    return Progress("extract", total=total, unit="frames", quiet=quiet)
+    return watched("extract", progress, total=total, unit="frames")

@@ -1,10 +1,14 @@
-"""Checks of settings that are changed for a trained run."""
+"""Settings that are changed for a trained run, and checks of them."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from mmad.annotations.clips.folds import ClipLists
+from mmad.config.reading import load_any_config
+from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import AnyConfig
+from mmad.engine.runs.folder import RunFolder
 from mmad.errors import CheckpointError
 
 # Settings of the data, and the option to pass their new place.
@@ -15,6 +19,45 @@ _PLACES = {
     "faces": "--faces DIR",
     "features": "--features FILE",
 }
+
+
+def config_for(
+    folder: RunFolder,
+    subset: str,
+    *,
+    annotations: Sequence[Path] = (),
+    videos: Path | None = None,
+    faces: Path | None = None,
+    features: Path | None = None,
+    overrides: Sequence[str] = (),
+) -> AnyConfig:
+    """The settings of a run for the predictions of a subset, with its data elsewhere.
+
+    Args:
+        folder: Run folder.
+        subset: Subset that is predicted.
+        annotations: Annotation files or lists; none leaves those of the run.
+        videos: Folder of videos or clips.
+        faces: Folder of face copies.
+        features: Stored features.
+        overrides: Changes of single settings, ``key.sub=value``.
+
+    Raises: ConfigError if settings are wrong, CheckpointError if the data are not where they say.
+    """
+    of_clips = isinstance(load_any_config(folder.config), RecognitionConfig)
+    moved = {
+        subset if of_clips else "annotations": [str(path) for path in annotations],
+        "clips" if of_clips else "videos": videos and str(videos),
+        "faces": faces and str(faces),
+        "features": features and str(features),
+    }
+    # Written as JSON, which is valid YAML for any characters of a path.
+    changes = [f"data.{key}={json.dumps(place)}" for key, place in moved.items() if place]
+    if of_clips and annotations:  # whole lists, not a fold of the training lists
+        changes.append("data.folds=null")
+    wanted = load_any_config(folder.config, overrides=[*changes, *overrides])
+    require_places(folder.path, wanted, subset=subset)
+    return wanted
 
 
 def require_places(checkpoint: Path, wanted: AnyConfig, *, subset: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import platform
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -116,6 +117,15 @@ class RunFolder:
         """TensorBoard event files, if enabled."""
         return self.path / "tensorboard"
 
+    def version(self) -> str | None:
+        """Version of mmad that made the run; None if it is not recorded."""
+        path = self.path / "environment.json"
+        if not path.is_file():
+            return None
+        content = json_value(path, read_text(path, error=CheckpointError), error=CheckpointError)
+        found = content.get("mmad") if isinstance(content, dict) else None
+        return found if isinstance(found, str) else None
+
     def manifest(self) -> FeatureManifest | None:
         """Manifest of the stored features that it was trained on; None if trained on videos."""
         if not self.features.is_file():
@@ -160,6 +170,16 @@ class RunFolder:
         """Drop the lines after ``step``, whose steps will be run again."""
         kept = [row for row in self.rows() if row.get("step", 0) <= step]
         write_text(self.log, "".join(json.dumps(row) + "\n" for row in kept))
+
+
+def version_numbers(version: str) -> tuple[int, ...]:
+    """The numbers of a version, for comparison.
+
+    >>> version_numbers("0.10.1") > version_numbers("0.9.3"), version_numbers("1.2.dev3")
+    (True, (1, 2))
+    """
+    found = re.match(r"\d{1,9}(\.\d{1,9})*", version)
+    return tuple(map(int, found.group().split("."))) if found else ()
 
 
 _BEFORE_FIRST_STEP = {

@@ -1,11 +1,13 @@
 """Models, weights and labels of trained runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
 from torch import Tensor, nn
 
+from mmad import __version__
 from mmad.checkpoint import few, hash_state, load_exactly, load_tensors
 from mmad.config.emotion import EmotionConfig
 from mmad.config.labels import read_label_map
@@ -13,8 +15,8 @@ from mmad.config.reading import load_any_config, load_config
 from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import AnyConfig, DetectionRun
 from mmad.data.features.manifest import FeatureManifest
-from mmad.engine.runs.folder import FROZEN_HASH, RunFolder, read_state
-from mmad.errors import CheckpointError
+from mmad.engine.runs.folder import FROZEN_HASH, RunFolder, read_state, version_numbers
+from mmad.errors import CheckpointError, MmadError
 from mmad.labels import LabelMap
 from mmad.models.backbones.features import BACKBONE_PREFIX
 from mmad.models.build import build_detector, build_emotion, build_recogniser
@@ -115,6 +117,24 @@ def rows_of_parts(
     return filled
 
 
+@contextmanager
+def named_if_newer(folder: RunFolder) -> Iterator[None]:
+    """Say that a newer version made the run, if that may be why it cannot be read.
+
+    Raises: CheckpointError in place of another MmadError.
+    """
+    try:
+        yield
+    except MmadError as error:
+        made = folder.version()
+        if made is None or version_numbers(made) <= version_numbers(__version__):
+            raise
+        raise CheckpointError(
+            f"{folder.path}: was made by mmad {made}; this is {__version__} and cannot read it "
+            f"({error}); upgrade: pip install --upgrade mmad"
+        ) from None
+
+
 def labels_of(folder: RunFolder) -> LabelMap:
     """The labels that a run was trained on.
 
@@ -134,7 +154,8 @@ def run_config(path: str | Path) -> AnyConfig:
     """
     folder = RunFolder(Path(path))
     labels_of(folder)
-    return load_any_config(folder.config)
+    with named_if_newer(folder):
+        return load_any_config(folder.config)
 
 
 def load_run(
@@ -151,17 +172,18 @@ def load_run(
     """
     folder = RunFolder(Path(path))
     labels = labels_of(folder)
-    config = load_config(folder.config)
-    if features is None:
-        features = folder.manifest()
-    model = build_detector(
-        config,
-        num_classes=len(labels),
-        parents=labels.parents,
-        feature_channels=None if features is None else features.channels,
-        weights_follow=True,
-    )
-    fill_from_run(model, path)
+    with named_if_newer(folder):
+        config = load_config(folder.config)
+        if features is None:
+            features = folder.manifest()
+        model = build_detector(
+            config,
+            num_classes=len(labels),
+            parents=labels.parents,
+            feature_channels=None if features is None else features.channels,
+            weights_follow=True,
+        )
+        fill_from_run(model, path)
     return model.eval(), config, labels
 
 
@@ -170,9 +192,10 @@ def load_recogniser(path: str | Path) -> tuple[Recogniser, RecognitionConfig, La
 
     Raises: CheckpointError as `run_weights`, or if the run has another task.
     """
-    config, labels = _settings_of(path, RecognitionConfig)
-    model = build_recogniser(config, labels=labels, weights_follow=True)
-    fill_from_run(model, path)
+    with named_if_newer(RunFolder(Path(path))):
+        config, labels = _settings_of(path, RecognitionConfig)
+        model = build_recogniser(config, labels=labels, weights_follow=True)
+        fill_from_run(model, path)
     return model.eval(), config, labels
 
 
@@ -181,9 +204,10 @@ def load_emotion(path: str | Path) -> tuple[EmotionNetwork, EmotionConfig, Label
 
     Raises: CheckpointError as `run_weights`, or if the run has another task.
     """
-    config, labels = _settings_of(path, EmotionConfig)
-    model = build_emotion(config, labels=labels)
-    fill_from_run(model, path)
+    with named_if_newer(RunFolder(Path(path))):
+        config, labels = _settings_of(path, EmotionConfig)
+        model = build_emotion(config, labels=labels)
+        fill_from_run(model, path)
     return model.eval(), config, labels
 
 

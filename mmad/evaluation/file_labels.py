@@ -6,10 +6,10 @@ from typing import cast
 
 from mmad.annotations.formats import LabelChoice
 from mmad.annotations.label_files import labels_named
-from mmad.cli._inputs import run_of
 from mmad.config.labels import read_label_map
 from mmad.errors import PredictionError
 from mmad.evaluation.clips.scores import labels_in
+from mmad.evaluation.run_files import run_of
 from mmad.labels import MA52, LabelMap
 
 _CHOICES = ("auto", "ma52", "file")

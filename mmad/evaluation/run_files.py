@@ -1,4 +1,4 @@
-"""Inputs of the commands that score predictions: files of predictions and annotations."""
+"""Files of predictions, the runs that they are in, and the annotations they are scored against."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -196,17 +196,46 @@ def read_judged(
         out_of_video=out_of_video or settings.get("out_of_video", "error"),
         elan=elan,
     )
-    warnings = [finding.message for finding in find_placeholders(annotated.records)]
-    counts: dict[str, int] = {}
     known = {record.video_id for record in annotated.records}
     scored = [
         read_predictions(path, labels=annotated.labels, videos=known, strict=strict)
         for path in predictions
     ]
-    for path, one in zip(predictions, scored, strict=True):
+    return judge(
+        annotated,
+        scored,
+        names=list(map(str, predictions)),
+        subset=subset,
+        only_predicted=only_predicted,
+    )
+
+
+def judge(
+    annotated: AnnotationSet,
+    scored: Sequence[Predictions],
+    *,
+    names: Sequence[str],
+    subset: str,
+    only_predicted: bool,
+) -> Judged:
+    """Sets of detections with the annotations to score them against, and what is unusual.
+
+    Args:
+        annotated: Annotations of the subset.
+        scored: Detections of each set; with ``only_predicted`` those of other videos are removed.
+        names: Name of each set, for messages.
+        subset: Subset, for messages.
+        only_predicted: Leave out annotated videos without detections in any set.
+
+    Raises: PredictionError if no annotated video has detections.
+    """
+    warnings = [finding.message for finding in find_placeholders(annotated.records)]
+    counts: dict[str, int] = {}
+    known = {record.video_id for record in annotated.records}
+    for name, one in zip(names, scored, strict=True):
         if text := one.odd_rows_text():
             warnings.append(
-                f"{path}: {text}: each counts as a false positive, as in the official evaluators; "
+                f"{name}: {text}: each counts as a false positive, as in the official evaluators; "
                 "--strict refuses them"
             )
     counts["reversed_rows"] = sum(one.num_reversed for one in scored)
@@ -215,7 +244,9 @@ def read_judged(
         kept = set.intersection(*({name for name in one if len(one[name])} for one in scored))
         left_out = known - kept
         if left_out == known:
-            raise PredictionError(f"{first}: no annotated video of subset {subset} has predictions")
+            raise PredictionError(
+                f"{names[0]}: no annotated video of subset {subset} has predictions"
+            )
         counts["videos_left_out"] = len(left_out)
         if left_out:
             warnings.append(
@@ -225,6 +256,6 @@ def read_judged(
         records = tuple(record for record in annotated.records if record.video_id in kept)
         annotated = replace(annotated, records=records)
         for one in scored:
-            for name in left_out.intersection(one):
-                del one[name]
+            for video_id in left_out.intersection(one):
+                del one[video_id]
     return Judged(annotated, tuple(scored), tuple(warnings), counts)

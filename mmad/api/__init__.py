@@ -1,0 +1,1 @@
+"""The Python interface; its public names are those of ``mmad``."""

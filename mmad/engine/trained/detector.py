@@ -1,0 +1,149 @@
+"""A trained detector: detections of any video, and of the videos of a subset."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+
+from mmad.config.reading import with_max_missing
+from mmad.config.run import DetectionRun, FeatureRun, VideoRun
+from mmad.engine.detection import read_data, records_of, require_features, require_rate
+from mmad.engine.features.compatibility import require_features_of
+from mmad.engine.inference import DetectedVideos, detect_videos, feature_reader, video_progress
+from mmad.engine.precision import choose_precision
+from mmad.engine.runs.changes import require_same_model
+from mmad.engine.runs.folder import RunFolder
+from mmad.engine.runs.load import load_run
+from mmad.engine.runs.onto_videos import load_video_run
+from mmad.errors import CheckpointError
+from mmad.labels import LabelMap
+from mmad.models.detectors.whole import EndToEndDetector
+from mmad.progress import Listener
+from mmad.structures import VideoRecord
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedDetector:
+    """A run of detection, ready to use.
+
+    Attributes:
+        folder: Run folder.
+        config: Settings of the run.
+        labels: Labels that it was trained on.
+        device: Device to compute on.
+        backbone: For a run on features: current place of their backbone; None: the original one.
+    """
+
+    folder: RunFolder
+    config: DetectionRun
+    labels: LabelMap
+    device: torch.device
+    backbone: str | None = None
+
+    @cached_property
+    def on_videos(self) -> tuple[EndToEndDetector, VideoRun]:
+        """The network that takes videos, and its settings.
+
+        Raises: CheckpointError or FeatureError as `load_video_run`.
+        """
+        network, config, _ = load_video_run(self.folder.path, backbone=self.backbone)
+        return network.to(self.device), config
+
+    @property
+    def fps(self) -> float | None:
+        """Frame rate that the network works at; None takes each video's own."""
+        return self.config.data.rate(usual=self.folder.training_fps())
+
+    def read(self) -> None:
+        """Read the network now: of a run on features, only the temporal part.
+
+        Raises: CheckpointError as `load_run`.
+        """
+        if isinstance(self.config, FeatureRun):
+            load_run(self.folder.path)
+        else:
+            _ = self.on_videos
+
+    def detect(
+        self,
+        records: Sequence[VideoRecord],
+        *,
+        max_missing: float | None = None,
+        progress: bool | Listener = True,
+    ) -> DetectedVideos:
+        """Detections of videos, with those that could not be read.
+
+        Args:
+            records: Videos with their paths.
+            max_missing: Share of missing frames above which a video fails; None: the run's.
+            progress: Show the progress, or a function of the fraction done.
+        """
+        network, config = self.on_videos
+        config = with_max_missing(config, max_missing)
+        with video_progress("detect", records, progress) as shown:
+            return detect_videos(
+                network,
+                records,
+                config,
+                device=self.device,
+                precision=choose_precision(config.training.precision, self.device),
+                fps=config.data.rate(usual=self.folder.training_fps()),
+                progress=shown.update,
+            )
+
+    def predict(
+        self, wanted: DetectionRun, subset: str, *, progress: bool | Listener = True
+    ) -> tuple[list[VideoRecord], DetectedVideos]:
+        """The videos of a subset of the annotations, and their detections.
+
+        Args:
+            wanted: Settings of the run, changed in data and inference only.
+            subset: Subset of the annotations.
+            progress: As in `detect`.
+
+        Raises: MmadError if the data are missing or of other classes, or the settings define
+            another model.
+        """
+        path = self.folder.path
+        records = videos_to_predict(wanted, self.labels, subset)
+        groups = ["detector", "upsampling"]
+        fps = wanted.data.rate(usual=self.folder.training_fps())
+        if isinstance(wanted, FeatureRun):
+            reader = feature_reader(wanted)
+            manifest = reader.source.manifest
+            require_features(reader, records)
+            require_rate(reader, records, fps=fps, tolerance=wanted.data.fps_tolerance)
+            require_features_of(self.folder, manifest, source=wanted.data.features)
+            network, config, _ = load_run(path, features=manifest)
+        else:
+            reader = None
+            network, config = self.on_videos
+            groups.append("backbone")
+        require_same_model(path, config, wanted, groups)
+        with video_progress("predict", records, progress) as shown:
+            found = detect_videos(
+                network.to(self.device),
+                records,
+                wanted,
+                device=self.device,
+                precision=choose_precision(wanted.training.precision, self.device),
+                fps=fps,
+                reader=reader,
+                progress=shown.update,
+            )
+        return records, found
+
+
+def videos_to_predict(wanted: DetectionRun, labels: LabelMap, subset: str) -> list[VideoRecord]:
+    """The videos of a subset.
+
+    Raises: CheckpointError if their classes are not those of the run; as `records_of`.
+    """
+    annotations, present = read_data(wanted)
+    if present != labels:
+        raise CheckpointError(
+            f"{wanted.data.annotations}: has other classes ({len(present)}) than the run was "
+            f"trained on ({len(labels)})"
+        )
+    return records_of(wanted, annotations, [subset])
