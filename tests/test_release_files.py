@@ -105,6 +105,7 @@ def test_all_brings_what_a_user_may_want() -> None:
     assert set(EXTRAS) - {"all", "dev", "docs", "plots"} <= all_of_them.extras
     page = (ROOT / "docs/install.md").read_text(encoding="utf-8")
     assert all(f"`{name}`" in page for name in all_of_them.extras | {"all", "dev"})
+    assert all_of_them.extras <= set(EXTRAS)
 
 
 def test_hooks_are_programs_of_the_developers_environment() -> None:
