@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     )
     from mmad.api.model import Model, load
     from mmad.api.results import Detections, Recognition, RecognizedEmotion
+    from mmad.api.stream import Stream
     from mmad.api.tables import to_frame
     from mmad.api.training import Run, train
     from mmad.errors import Cancelled, MmadError, MmadWarning
@@ -40,6 +41,7 @@ _PLACES = {
     "read_annotations": "api.evaluation",
     "read_predictions": "api.evaluation",
     "write_predictions": "api.evaluation",
+    "Stream": "api.stream",
     "to_frame": "api.tables",
     "train": "api.training",
     "Run": "api.training",
@@ -64,6 +66,7 @@ __all__ = [
     "RecognizedEmotion",
     "Run",
     "Scores",
+    "Stream",
     "VideoRecord",
     "__version__",
     "error_analysis",

@@ -192,6 +192,8 @@ def made_small(words: list[str]) -> list[str] | None:
         rest += ["--min-seconds", "1", "--max-seconds", "2"]
     if rest[0] == "profile":
         rest += ["--repeats", "1"]
+    if "--camera" in rest:  # a file takes its place
+        rest[rest.index("--camera") + 1] = "interview.mp4"
     if rest[:2] == ["weights", "fetch"]:  # tests/weights/test_hub.py has a server for it
         return None
     if rest[:2] == ["weights", "convert"] and "--config" in rest:

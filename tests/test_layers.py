@@ -30,6 +30,7 @@ FLOORS = {
     "labels": 0,
     "wording": 0,
     "structures": 0,
+    "arrays": 0,
     "suppression": 0,
     "config": 0,
     "video": 1,

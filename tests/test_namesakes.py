@@ -36,6 +36,7 @@ COVERED = {
     "annotations/problems.py": "annotations/test_check.py",
     "annotations/subsets.py": "annotations/test_formats.py",
     "annotations/validation.py": "annotations/test_formats.py",
+    "cli/_camera.py": "cli/test_detect_camera.py",
     "cli/_copies.py": "video/test_prepare.py",
     "cli/_corpus.py": "engine/jobs/test_detection.py",
     "cli/_workers.py": "test_ray_workers.py",

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,12 +19,14 @@ from mmad.api.results import (
     SomeVideosFailed,
     named_detections,
 )
+from mmad.api.stream import Stream, are_frames, open_stream
 from mmad.config.emotion import EmotionConfig
 from mmad.config.features import extraction_settings
 from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import AnyConfig, DetectionRun
 from mmad.data.features.files import FeatureFile
 from mmad.data.features.parts import FeatureParts
+from mmad.data.frames import Shrinker
 from mmad.engine.clip_inference import RecognizedClips, write_recognized
 from mmad.engine.emotion_inference import RecognizedEmotions
 from mmad.engine.features.backbone import open_backbone
@@ -49,6 +51,8 @@ from mmad.video.records import (
     records_of_files,
     require_different_names,
 )
+from mmad.video.sources.given import Colours
+from mmad.video.sources.memory import hold_frames
 from mmad.wording import count
 
 _log = logging.getLogger("mmad")
@@ -153,18 +157,40 @@ class Model:
         progress: Shown = ...,
     ) -> list[Detections]: ...
 
+    @overload
+    def detect(
+        self,
+        videos: Any,
+        *,
+        fps: float | None = ...,
+        times: Iterable[float] | None = ...,
+        colours: Colours = ...,
+        name: str = ...,
+        progress: Shown = ...,
+    ) -> Detections: ...
+
     @public
     def detect(
         self,
-        videos: Place | VideoRecord | Sequence[Place | VideoRecord],
+        videos: Any,
         *,
+        fps: float | None = None,
+        times: Iterable[float] | None = None,
+        colours: Colours = "rgb",
+        name: str = "frames",
         max_missing: float | None = None,
         progress: Shown = False,
     ) -> Detections | list[Detections]:
         """The detections of a video, or of each of several, by descending score.
 
         Args:
-            videos: Video file, or a sequence of them; a `VideoRecord` with a path, too.
+            videos: Video file, or a sequence of them; a `VideoRecord` with a path, too. Or the
+                frames of one video in memory: an array or tensor (T, H, W, 3), uint8, or an
+                iterable of images (H, W, 3) or of pairs (seconds, image).
+            fps: Of frames: their constant rate.
+            times: Of frames: their times in seconds, ascending.
+            colours: Of frames: "rgb", or "bgr" as OpenCV has them.
+            name: Of frames: id of the video.
             max_missing: Share of missing frames above which a video fails; None: the run's.
             progress: True shows a bar; a function is called with the fraction done, and may raise
                 `mmad.Cancelled` (or anything else) to stop.
@@ -173,6 +199,17 @@ class Model:
             in the ``found`` of the exception. MmadError if the model is no detector.
         """
         detector = self._of(TrainedDetector, "detect")
+        if fps is not None or times is not None or are_frames(videos):
+            shrink = Shrinker(detector.on_videos[1].data)
+            video = hold_frames(
+                videos, fps=fps, times=times, colours=colours, name=name, shrink=shrink
+            )
+            detected = detector.detect(
+                [video.record(name)], memory={name: video}, progress=progress
+            )
+            if detected.failures:
+                raise VideoError(detected.failures[0].message)
+            return self._detections(detected, [video.record(name)])[0]
         is_one = isinstance(videos, str | os.PathLike | VideoRecord)
         given = [videos] if isinstance(videos, str | os.PathLike | VideoRecord) else list(videos)
         records, problems = _records(given)
@@ -193,6 +230,49 @@ class Model:
         found = named_detections(result.detections, records, self.labels)
         _log.info("%s in %s", count(sum(map(len, found)), "detection"), count(len(found), "video"))
         return found
+
+    @public
+    def stream(
+        self,
+        source: Any,
+        *,
+        fps: float | None = None,
+        times: Iterable[float] | None = None,
+        colours: Colours = "rgb",
+        min_score: float = 0.1,
+        delay: float | None = None,
+        window_overlap: float | None = None,
+        seconds: float | None = None,
+        name: str | None = None,
+    ) -> Stream:
+        """Detections in frames that keep coming, given out while they come; see `Stream`.
+
+        Args:
+            source: Number of a camera (0 is the first) or address (``rtsp://...``) that OpenCV
+                opens; or an iterable of images (H, W, 3), uint8, or of pairs (seconds, image).
+            fps: Of images: their constant rate.
+            times: Of images: their times in seconds, ascending.
+            colours: Of images: "rgb", or "bgr" as OpenCV has them.
+            min_score: Lowest score that is given out.
+            delay: Longest time in seconds from the end of an event to its detection; None is two
+                windows, which lets as good as every detection wait until nothing can change it.
+            window_overlap: Share by which windows overlap; None: the run's.
+            seconds: Of a camera: stop after so many.
+            name: Id of the video in the detections.
+
+        Raises: VideoError if the camera cannot be opened, or the images have no times; ConfigError
+            if the delay is too short. Iterating raises VideoError for an image that cannot be used.
+        """
+        return open_stream(
+            self._of(TrainedDetector, "stream"),
+            source,
+            fps=fps,
+            times=times,
+            colours=colours,
+            seconds=seconds,
+            name=name,
+            options={"min_score": min_score, "delay": delay, "window_overlap": window_overlap},
+        )
 
     @overload
     def recognize(  # type: ignore[overload-overlap]

@@ -9,6 +9,7 @@ import typer
 from mmad import __version__
 from mmad.annotations.elan import write_elan
 from mmad.annotations.formats import read_annotations
+from mmad.cli._camera import detect_camera
 from mmad.cli._copies import video_files
 from mmad.cli._corpus import find_in_corpus
 from mmad.cli._next_command import judging_flags, tell_next
@@ -51,8 +52,10 @@ def collect(paths: list[Path]) -> list[Path]:
 
 @app.command()
 def detect(
-    videos: Annotated[list[Path], typer.Argument(help="Video files, or folders of them.")],
     checkpoint: Annotated[Path, typer.Option(help="Run folder of a trained model.")],
+    videos: Annotated[
+        list[Path] | None, typer.Argument(help="Video files, or folders of them.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("detections"),
     min_score: Annotated[
         float,
@@ -70,11 +73,54 @@ def detect(
     max_missing: MaxMissingOption = None,
     share: ShareOption = None,
     on: OnOption = None,
+    camera: Annotated[
+        str | None,
+        typer.Option(
+            metavar="<N|ADDRESS>",
+            help="Detect in camera N, 0 the first, or in rtsp://..., until Ctrl-C.",
+        ),
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=0.1, help="Of a camera: stop after so many.")
+    ] = None,
+    delay: Annotated[
+        float | None,
+        typer.Option(
+            help="Of a camera: longest time in seconds from the end of an event to its line; "
+            "default: two windows."
+        ),
+    ] = None,
+    overlap: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=0.95, help="Of a camera: overlap of windows as a share; default: the run's."
+        ),
+    ] = None,
 ) -> None:
     """Find micro-actions: CSV, JSON, and an ELAN file and a timeline for each video."""
+    check_writable(out)
+    if camera is not None:
+        if videos or annotations is not None or share is not None or on is not None:
+            raise VideoError(
+                "pass either videos or --camera; --annotations, --share and --on are for videos"
+            )
+        detector = require_detector(open_trained(checkpoint, device=device, backbone=backbone))
+        detect_camera(
+            detector,
+            camera,
+            out=out,
+            min_score=min_score,
+            seconds=seconds,
+            delay=delay,
+            window_overlap=overlap,
+        )
+        return
+    if not videos:
+        raise VideoError("name video files or folders, or pass --camera 0 for a camera")
+    if not (seconds is None and delay is None and overlap is None):
+        raise VideoError("--seconds, --delay and --overlap are for --camera; leave them out")
     mine, workers = chosen_share(share, on), chosen_workers(on, gpus=device != "cpu")
     files = collect(videos)
-    check_writable(out)
     # Read first, so that mistakes are reported before the long work.
     annotated = (
         read_annotations(

@@ -13,6 +13,7 @@ from mmad.data.windows import Window
 from mmad.video.open import VideoSource, index_source, open_video
 from mmad.video.reader import VideoReader, scaled_size
 from mmad.video.reading import ReadVideo, describe_reading, require_whole
+from mmad.video.sources.resizing import Resizer
 
 
 def decoded_size(settings: ImageSettings, height: int, width: int) -> tuple[int, int]:
@@ -32,6 +33,25 @@ def _size_to_read(
     # The smallest size of the same aspect that covers the crop.
     scale = max(hw[0] / height, hw[1] / width)
     return None, (max(round(height * scale), hw[0]), max(round(width * scale), hw[1]))
+
+
+class Shrinker:
+    """Brings the images of one video to the size at which it is read for inference.
+
+    Args:
+        settings: Image settings.
+    """
+
+    def __init__(self, settings: ImageSettings) -> None:
+        self._settings = settings
+        self._resizer: Resizer | None = None
+
+    def __call__(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The image, RGB uint8 (H, W, 3); one of that size is passed on."""
+        if self._resizer is None:
+            size = decoded_size(self._settings, *image.shape[:2])
+            self._resizer = Resizer(size=size, resizing=self._settings.resizing)
+        return self._resizer(image)
 
 
 class FrameCache:

@@ -5,6 +5,7 @@ is kept does not grow: the frames of one window, and candidates for as long as t
 """
 
 import math
+import time
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 
 from mmad.config.base import changed
 from mmad.config.run import VideoRun
-from mmad.data.frames import decoded_size
+from mmad.data.frames import Shrinker
 from mmad.data.samples import pack
 from mmad.data.videos import inference_sample, make_grid
 from mmad.data.windows import Window
@@ -25,7 +26,6 @@ from mmad.models.detectors.whole import EndToEndDetector
 from mmad.structures import Detections
 from mmad.video.reader import Frame
 from mmad.video.reading import rate_text
-from mmad.video.sources.resizing import Resizer
 from mmad.wording import count
 
 
@@ -55,6 +55,10 @@ class DetectionStream:
 
     Attributes:
         min_score: Lowest score that is given out; at least that of suppression.
+        delay_seconds: Longest time from the end of an event to its detection.
+        window_seconds, step_seconds: Length of a window, and the time between two.
+        busy_seconds: How long windows took to compute; a camera needs it below `seen_seconds`.
+        shrink: Brings an image to the size at which windows keep it; a source may do it before.
 
     Raises: ConfigError if the model needs a whole video, or the delay is shorter than the time
         between two windows; VideoError as `StreamSampler`.
@@ -91,6 +95,7 @@ class DetectionStream:
         self._device = device
         self._precision = precision
         self._name = name
+        self.shrink = Shrinker(config.data)
         self._decoder = build_decoder(config.detector, config.inference)
         data = config.data
         self._sampler = StreamSampler(
@@ -114,8 +119,8 @@ class DetectionStream:
             config.inference, min_score=min_score, memory_seconds=self.window_seconds
         )
         self.min_score = self._events.min_score
-        self._resizer: Resizer | None = None
         self._num_windows = self._num_given = 0
+        self.busy_seconds = 0.0
 
     @property
     def seen_seconds(self) -> float:
@@ -132,14 +137,6 @@ class DetectionStream:
     def num_waiting(self) -> int:
         """Candidates in memory."""
         return len(self._events)
-
-    def shrink(self, image: Frame) -> Frame:
-        """An image at the size at which windows keep it; one of that size is passed on."""
-        if self._resizer is None:
-            data = self._config.data
-            size = decoded_size(data, *image.shape[:2])
-            self._resizer = Resizer(size=size, resizing=data.resizing)
-        return self._resizer(image)
 
     def run(self, frames: Iterable[tuple[float, Frame]]) -> Iterator[Detections]:
         """New detections after each window, often none, and those left at the end.
@@ -184,6 +181,7 @@ class DetectionStream:
 
     def _add(self, window: Window, images: Frame) -> None:
         """Add the candidates of a window."""
+        started = time.perf_counter()
         config = self._config
         grid = make_grid(
             fps=self._sampler.fps,
@@ -202,6 +200,7 @@ class DetectionStream:
         )
         self._events.add(part, window_end=window.stop * self._seconds_per_frame)
         self._num_windows += 1
+        self.busy_seconds += time.perf_counter() - started
 
     def _settle(self, window: Window, images: Frame) -> Detections:
         """Add a window, and what is settled then."""

@@ -1,6 +1,6 @@
 """A trained detector: detections of any video, and of the videos of a subset."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,11 +16,13 @@ from mmad.engine.runs.changes import require_same_model
 from mmad.engine.runs.folder import RunFolder
 from mmad.engine.runs.load import load_run
 from mmad.engine.runs.onto_videos import load_video_run
+from mmad.engine.streaming.stream import DetectionStream
 from mmad.errors import CheckpointError
 from mmad.labels import LabelMap
 from mmad.models.detectors.whole import EndToEndDetector
 from mmad.progress import Listener
 from mmad.structures import VideoRecord
+from mmad.video.sources.memory import MemoryVideo
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,12 +72,14 @@ class TrainedDetector:
         records: Sequence[VideoRecord],
         *,
         max_missing: float | None = None,
+        memory: Mapping[str, MemoryVideo] | None = None,
         progress: bool | Listener = True,
     ) -> DetectedVideos:
         """Detections of videos, with those that could not be read.
 
         Args:
             records: Videos with their paths.
+            memory: Videos in memory, by id, instead of files.
             max_missing: Share of missing frames above which a video fails; None: the run's.
             progress: Show the progress, or a function of the fraction done.
         """
@@ -89,8 +93,33 @@ class TrainedDetector:
                 device=self.device,
                 precision=choose_precision(config.training.precision, self.device),
                 fps=config.data.rate(usual=self.folder.training_fps()),
+                memory=memory,
                 progress=shown.update,
             )
+
+    def open_stream(
+        self,
+        *,
+        fps: float | None,
+        min_score: float,
+        delay: float | None = None,
+        window_overlap: float | None = None,
+        name: str = "stream",
+    ) -> DetectionStream:
+        """Detection in a stream of frames; the arguments are those of `DetectionStream`."""
+        network, config = self.on_videos
+        return DetectionStream(
+            network,
+            config,
+            device=self.device,
+            precision=choose_precision(config.training.precision, self.device),
+            model_fps=config.data.rate(usual=self.folder.training_fps()),
+            fps=fps,
+            min_score=min_score,
+            delay=delay,
+            window_overlap=window_overlap,
+            name=name,
+        )
 
     def predict(
         self, wanted: DetectionRun, subset: str, *, progress: bool | Listener = True
