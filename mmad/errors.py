@@ -39,6 +39,10 @@ class CheckpointError(MmadError):
     """Weights or a run folder cannot be read or do not fit the model."""
 
 
+class ExportError(MmadError):
+    """A network cannot be exported, or an exported file cannot be used."""
+
+
 class FeatureError(MmadError):
     """Stored features cannot be read, or are not the ones needed."""
 

@@ -43,6 +43,7 @@ FLOORS = {
     "weights": 3,
     "data": 3,
     "engine": 4,
+    "export": 4,
     "cli": 5,
     "api": 5,
     "assets": 0,

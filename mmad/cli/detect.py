@@ -52,7 +52,9 @@ def collect(paths: list[Path]) -> list[Path]:
 
 @app.command()
 def detect(
-    checkpoint: Annotated[Path, typer.Option(help="Run folder of a trained model.")],
+    checkpoint: Annotated[
+        Path, typer.Option(help="Run folder of a trained model, or its exported ONNX file.")
+    ],
     videos: Annotated[
         list[Path] | None, typer.Argument(help="Video files, or folders of them.")
     ] = None,

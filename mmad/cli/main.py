@@ -33,6 +33,7 @@ COMMANDS = {
     "extract-features": "Write the features of videos, to train detectors on.",
     "features": "Describe stored features; convert them from and to folders of arrays.",
     "weights": "Describe, convert, fetch and export weights.",
+    "export": "Write a trained network as one file: ONNX, TorchScript or pt2.",
     "eval": "Score predictions: mAP of detections, F1 of recognition.",
     "error-analysis": "Analyse the errors of a detector, in tables and figures.",
     "report": "Write an HTML report: figures, classes and the timeline of every video.",

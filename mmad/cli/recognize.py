@@ -23,6 +23,7 @@ from mmad.engine.trained.emotion import FaceChoice, TrainedEmotion
 from mmad.engine.trained.opening import open_trained, require_recogniser
 from mmad.errors import MmadError
 from mmad.evaluation.clips.scores import RecognitionScores
+from mmad.export.reading import is_exported
 from mmad.files import check_output_file, make_folder
 from mmad.labels import LabelMap
 from mmad.models.recognisers.whole import Recogniser
@@ -46,7 +47,9 @@ def recognize(
             help="Video files, each of one action, or any for emotions; or folders of them."
         ),
     ],
-    checkpoint: Annotated[Path, typer.Option(help="Run folder of a trained recogniser.")],
+    checkpoint: Annotated[
+        Path, typer.Option(help="Run folder of a trained recogniser, or its exported ONNX file.")
+    ],
     top: Annotated[int, typer.Option(min=1, help="Predictions to show.")] = 5,
     max_missing: MaxMissingOption = None,
     out: Annotated[
@@ -90,6 +93,8 @@ def recognize(
         raise MmadError(f"--out {out}: expected a name that ends in .csv")
     if out is not None:
         check_output_file(out)
+    if saliency is not None and is_exported(checkpoint):
+        raise MmadError("--saliency needs the layers of the network; pass its run folder")
     if saliency is not None:
         make_folder(saliency)
     config, labels = trained.config, trained.labels

@@ -145,7 +145,10 @@ def export(
         str | None, typer.Option(help="For a run on features: current place of their backbone.")
     ] = None,
 ) -> None:
-    """Write the merged model in Hugging Face's naming, or what was trained, with its config."""
+    """Write the merged model in Hugging Face's naming, or what was trained, with its config.
+
+    These are weights; for the whole network as one ONNX file: mmad export.
+    """
     if out.exists() and any(out.iterdir()):
         raise CheckpointError(f"{out}: exists already; choose another folder")
     model, config, _ = load_video_run(run, backbone=backbone)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from torch import Tensor, nn
 
@@ -17,6 +17,7 @@ from mmad.config.run import AnyConfig, DetectionRun
 from mmad.data.features.manifest import FeatureManifest
 from mmad.engine.runs.folder import FROZEN_HASH, RunFolder, read_state, version_numbers
 from mmad.errors import CheckpointError, MmadError
+from mmad.export.reading import describe_exported, is_exported, open_recogniser
 from mmad.labels import LabelMap
 from mmad.models.backbones.features import BACKBONE_PREFIX
 from mmad.models.build import build_detector, build_emotion, build_recogniser
@@ -140,6 +141,8 @@ def labels_of(folder: RunFolder) -> LabelMap:
 
     Raises: CheckpointError if the folder is not a run.
     """
+    if is_exported(folder.path):
+        return describe_exported(folder.path).labels
     if not folder.config.is_file() or not folder.labels.is_file():
         raise CheckpointError(
             f"{folder.path}: is not a run folder (no config.yaml or labels.json in it)"
@@ -153,6 +156,8 @@ def run_config(path: str | Path) -> AnyConfig:
     Raises: CheckpointError if the folder is not a run, ConfigError if they are wrong.
     """
     folder = RunFolder(Path(path))
+    if is_exported(path):
+        return describe_exported(path).settings(folder.path)
     labels_of(folder)
     with named_if_newer(folder):
         return load_any_config(folder.config)
@@ -194,6 +199,8 @@ def load_recogniser(path: str | Path) -> tuple[Recogniser, RecognitionConfig, La
     """
     with named_if_newer(RunFolder(Path(path))):
         config, labels = _settings_of(path, RecognitionConfig)
+        if is_exported(path):
+            return cast(Recogniser, open_recogniser(path).network), config, labels
         model = build_recogniser(config, labels=labels, weights_follow=True)
         fill_from_run(model, path)
     return model.eval(), config, labels
@@ -216,9 +223,7 @@ _Config = TypeVar("_Config", RecognitionConfig, EmotionConfig)
 
 def _settings_of(path: str | Path, kind: type[_Config]) -> tuple[_Config, LabelMap]:
     """The settings of a run, which is to be of this kind, and its labels."""
-    folder = RunFolder(Path(path))
-    labels = labels_of(folder)
-    config = load_any_config(folder.config)
+    config, labels = run_config(path), labels_of(RunFolder(Path(path)))
     if not isinstance(config, kind):
         expected = kind.model_fields["task"].default
         raise CheckpointError(f"{path}: is a run of {config.task}; expected one of {expected}")

@@ -1,6 +1,7 @@
 """Runs with video input, converted from features where needed."""
 
 from pathlib import Path
+from typing import cast
 
 import torch
 
@@ -13,6 +14,7 @@ from mmad.engine.features.backbone import backbone_of_run
 from mmad.engine.runs.folder import RunFolder
 from mmad.engine.runs.load import fill_from_run, load_run, run_config
 from mmad.errors import CheckpointError, FeatureError
+from mmad.export.reading import is_exported, open_detector
 from mmad.labels import LabelMap
 from mmad.models.backbones.contract import Backbone
 from mmad.models.backbones.families import build_backbone
@@ -33,6 +35,9 @@ def load_video_run(
     Raises: FeatureError if the features are not those of an end-to-end detector, or their backbone
         is not found; CheckpointError as `load_run`.
     """
+    if is_exported(path):
+        opened = open_detector(path)
+        return cast(EndToEndDetector, opened.network), opened.config, opened.labels
     detector, config, labels = load_run(path)
     if isinstance(config, VideoRun):
         assert isinstance(detector, EndToEndDetector)

@@ -46,7 +46,8 @@ def interpolate_steps(features_BCT: Tensor, *, factor: float) -> Tensor:
     """The sequence with ``factor`` times as many steps, by linear interpolation."""
     if factor == 1:
         return features_BCT
-    size = round(int(features_BCT.shape[2]) * factor)  # a tensor while the network is traced
+    steps = features_BCT.shape[2]  # a tensor while the network is traced
+    size = steps * int(factor) if factor == int(factor) else round(int(steps) * factor)
     return functional.interpolate(features_BCT, size=size, mode="linear")
 
 

@@ -73,8 +73,10 @@ class Family:
             detector with a body-level head also from the body part of each class.
         criterion: Builds the criterion from settings and number of classes.
         decoder: Builds the decoder from settings and inference settings.
+        outputs: Type of the raw outputs, a dataclass of tensors.
     """
 
     network: Callable[..., nn.Module]
     criterion: Callable[[Any, int], Criterion]
     decoder: Callable[[Any, InferenceSettings], Decoder]
+    outputs: type

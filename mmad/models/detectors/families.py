@@ -69,6 +69,11 @@ def build_decoder(settings: DetectorSettings, inference: InferenceSettings) -> D
     return DETECTORS[settings.name].decoder(settings, inference)
 
 
+def outputs_of(settings: DetectorSettings) -> type:
+    """The type of the raw outputs of the detector."""
+    return DETECTORS[settings.name].outputs
+
+
 def build_normalizer(settings: DetectorSettings) -> LossNormalizer:
     """The running number of positives."""
     return LossNormalizer(initial=settings.normalizer, momentum=settings.normalizer_momentum)

@@ -57,7 +57,7 @@ def read_steps(values_BTHD: Tensor, positions_BHQP: Tensor, weights_BHQP: Tensor
     # Clamped as integers, so that a model that diverges fails with its loss, not here.
     index = index.long().clamp(0, steps - 1)
     flat = index.flatten(2)[..., None].expand(-1, -1, -1, channels)
-    read = values_BHTD.gather(2, flat).unflatten(2, index.shape[2:])
+    read = values_BHTD.gather(2, flat).unflatten(2, (-1, index.shape[3]))
     return torch.einsum("bhqpd,bhqp->bqhd", read, weight).flatten(2)
 
 
@@ -149,7 +149,7 @@ def alignment_weights(
     start_BQ, end_BQ = bounds_BQ2.unbind(-1)
     bin_BQ = (end_BQ - start_BQ).clamp(min=1) / num_bins
     places_BQ = bin_BQ.ceil()  # number of places in a bin
-    most = max(1, math.ceil(num_steps / num_bins))
+    most = -(-num_steps // num_bins)
     number_G = torch.arange(most, device=device)
     within_BQG = (number_G + 0.5) * (bin_BQ / places_BQ)[..., None]
     first_BQN = start_BQ[..., None] + torch.arange(num_bins, device=device) * bin_BQ[..., None]

@@ -14,6 +14,7 @@ from mmad.models.detectors.dense.build import (
     dense_decoder,
 )
 from mmad.models.detectors.dense.head import DenseDetector
+from mmad.models.detectors.dense.points import DenseOutputs
 
 
 def _network(
@@ -33,4 +34,4 @@ def _network(
     return build_dense(settings, pyramid, num_classes, parents)
 
 
-FAMILY = Family(_network, dense_criterion, dense_decoder)
+FAMILY = Family(_network, dense_criterion, dense_decoder, DenseOutputs)

@@ -13,6 +13,7 @@ from mmad.models.detectors.dense.build import (
     num_offsets,
 )
 from mmad.models.detectors.dense.head import DenseDetector
+from mmad.models.detectors.dense.points import DenseOutputs
 from mmad.models.detectors.dyfadet.head import DynamicTower
 from mmad.models.detectors.tridet.build import build_block
 
@@ -46,4 +47,4 @@ def _network(
     )
 
 
-FAMILY = Family(_network, dense_criterion, dense_decoder)
+FAMILY = Family(_network, dense_criterion, dense_decoder, DenseOutputs)

@@ -10,7 +10,6 @@ import math
 from collections.abc import Sequence
 
 import torch
-from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -49,8 +48,10 @@ def shift_steps(x_BCT: Tensor, *, kernel_size: int) -> Tensor:
     weighted at each step.
     """
     reach = kernel_size // 2
-    x_BCTk = functional.pad(x_BCT, (reach, reach)).unfold(2, kernel_size, 1)
-    return rearrange(x_BCTk, "b c t k -> b (c k) t")
+    steps = x_BCT.shape[2]
+    padded = functional.pad(x_BCT, (reach, kernel_size - 1 - reach))
+    shifted = [padded[:, :, first : first + steps] for first in range(kernel_size)]
+    return torch.stack(shifted, dim=2).flatten(1, 2)
 
 
 class GatedConv(nn.Module):

@@ -5,7 +5,7 @@ from mmad.config.inference import InferenceSettings
 from mmad.models.detectors.contract import Family
 from mmad.models.detectors.mstct.criterion import MSTCTCriterion
 from mmad.models.detectors.mstct.decoder import RunDecoder, logit_levels
-from mmad.models.detectors.mstct.network import MSTCT
+from mmad.models.detectors.mstct.network import MSTCT, FrameOutputs
 from mmad.models.from_settings import from_settings
 
 
@@ -24,4 +24,4 @@ def _decoder(settings: MSTCTSettings, inference: InferenceSettings) -> RunDecode
     return from_settings(RunDecoder, settings, inference, levels=levels)
 
 
-FAMILY = Family(_network, _criterion, _decoder)
+FAMILY = Family(_network, _criterion, _decoder, FrameOutputs)

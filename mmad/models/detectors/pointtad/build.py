@@ -4,7 +4,7 @@ from mmad.config.detectors.pointtad import PointTADSettings
 from mmad.config.inference import InferenceSettings
 from mmad.models.detectors.contract import Family
 from mmad.models.detectors.pointtad.criterion import PointTADCriterion, PointTADDecoder
-from mmad.models.detectors.pointtad.network import PointTAD
+from mmad.models.detectors.pointtad.network import PointTAD, PointTADOutputs
 from mmad.models.from_settings import from_settings
 
 
@@ -20,4 +20,4 @@ def _decoder(settings: PointTADSettings, inference: InferenceSettings) -> PointT
     return from_settings(PointTADDecoder, settings, inference)
 
 
-FAMILY = Family(_network, _criterion, _decoder)
+FAMILY = Family(_network, _criterion, _decoder, PointTADOutputs)

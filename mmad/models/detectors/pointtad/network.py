@@ -297,7 +297,7 @@ class PointTAD(nn.Module):
         """Predictions of every layer, for any T."""
         x_BCT = mask_steps(self.project(features_BCT), mask_BT)
         lengths_B = mask_BT.sum(dim=1).clamp(min=1)
-        batch = len(x_BCT)
+        batch = x_BCT.shape[0]
         queries_BQC = self.queries_QC.expand(batch, -1, -1)
         points_BQP = self.points_QP.expand(batch, -1, -1)
         logits, segments = [], []

@@ -4,7 +4,7 @@ from mmad.config.detectors.tadtr import TadTRSettings
 from mmad.config.inference import InferenceSettings
 from mmad.models.detectors.contract import Family
 from mmad.models.detectors.tadtr.criterion import QueryDecoder, TadTRCriterion
-from mmad.models.detectors.tadtr.network import EncoderLayer, QueryLayer, TadTR
+from mmad.models.detectors.tadtr.network import EncoderLayer, QueryLayer, QueryOutputs, TadTR
 from mmad.models.from_settings import from_settings
 
 
@@ -27,4 +27,4 @@ def _decoder(_: TadTRSettings, inference: InferenceSettings) -> QueryDecoder:
     return from_settings(QueryDecoder, inference)
 
 
-FAMILY = Family(_network, _criterion, _decoder)
+FAMILY = Family(_network, _criterion, _decoder, QueryOutputs)

@@ -245,7 +245,7 @@ class TadTR(nn.Module):
         """Predictions of the queries, for any T."""
         memory_BTC = self.encode(features_BCT, mask_BT)
         lengths_B = mask_BT.sum(dim=1).clamp(min=1)
-        batch = len(features_BCT)
+        batch = features_BCT.shape[0]
         positions_BQC = self.query_positions.expand(batch, -1, -1)
         x_BQC = self.query_contents.expand(batch, -1, -1)
         device = features_BCT.device.type

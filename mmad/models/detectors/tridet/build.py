@@ -13,7 +13,7 @@ from mmad.models.detectors.dense.build import (
     dense_decoder,
 )
 from mmad.models.detectors.tridet.blocks import SGPBlock
-from mmad.models.detectors.tridet.head import TridentCriterion, TridentDetector
+from mmad.models.detectors.tridet.head import TridentCriterion, TridentDetector, TridentOutputs
 from mmad.models.from_settings import from_settings
 
 
@@ -61,4 +61,4 @@ def _criterion(settings: TriDetSettings, num_classes: int) -> TridentCriterion:
     return from_settings(TridentCriterion, settings, assign=centre_sampling(settings, num_classes))
 
 
-FAMILY = Family(_network, _criterion, dense_decoder)
+FAMILY = Family(_network, _criterion, dense_decoder, TridentOutputs)

@@ -13,6 +13,7 @@ from mmad.models.detectors.dense.build import (
     dense_decoder,
 )
 from mmad.models.detectors.dense.head import DenseDetector
+from mmad.models.detectors.dense.points import DenseOutputs
 from mmad.models.detectors.videomamba.network import MambaBlock
 from mmad.models.from_settings import from_settings
 
@@ -27,4 +28,4 @@ def _network(
     return build_dense(settings, pyramid, num_classes, parents)
 
 
-FAMILY = Family(_network, dense_criterion, dense_decoder)
+FAMILY = Family(_network, dense_criterion, dense_decoder, DenseOutputs)

@@ -1,0 +1,1 @@
+"""Trained networks as single files for other runtimes, and such files as networks."""

@@ -1,0 +1,253 @@
+"""Networks in the form that is exported: tensors in, tensors out, of any length and number.
+
+Shapes: B windows, L frames of a window, N clips, F frames of a clip, H W pixels, C channels, T
+steps.
+"""
+
+import dataclasses
+from abc import abstractmethod
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mmad.config.backbones.family import ColourStatistics
+from mmad.data.transforms import colour_map
+from mmad.models.backbones.features import interpolate_steps
+from mmad.models.detectors.whole import EndToEndDetector, FeatureDetector
+from mmad.models.recognisers.whole import Recogniser
+
+# Dimensions that may differ from call to call, by their place in the shape of an input or output.
+Axes = Mapping[str, Mapping[int, str]]
+
+
+def tensors_of(outputs: Any) -> dict[str, Tensor]:
+    """The tensors among the fields of raw outputs, by name."""
+    fields = [(field.name, getattr(outputs, field.name)) for field in dataclasses.fields(outputs)]
+    return {name: value for name, value in fields if isinstance(value, Tensor)}
+
+
+class ExportedNetwork(nn.Module):
+    """Base of networks in the form that is exported.
+
+    Attributes:
+        inputs: Names of the inputs, in order.
+        axes: Their dimensions that may differ from call to call.
+        multiples: What some of these are a multiple of.
+        sizes: (number, length) of calls with which an exported file is checked.
+    """
+
+    inputs: tuple[str, ...]
+    axes: ClassVar[Axes]
+    multiples: Mapping[str, int] = {}
+    sizes: tuple[tuple[int, int], ...] = ((1, 1), (1, 3), (2, 7))
+
+    @abstractmethod
+    def example(self, number: int, length: int) -> tuple[Tensor, ...]:
+        """Random inputs, the same for the same sizes."""
+
+    @abstractmethod
+    def reference(self, *inputs: Tensor) -> dict[str, Tensor]:
+        """What the network as it was trained gives for these inputs."""
+
+
+class Normalisation(nn.Module):
+    """Frames to input of a backbone: uint8 (N, F, H, W, 3) to float32 (N, 3, F, H, W)."""
+
+    def __init__(self, statistics: ColourStatistics) -> None:
+        super().__init__()
+        affine = colour_map(np.zeros((1, 1, 1, 3), dtype=np.uint8), statistics)
+        scale, offset = torch.from_numpy(affine).diagonal(), torch.from_numpy(affine)[:, 3]
+        self.register_buffer("affine_34", torch.from_numpy(affine))
+        self.register_buffer("scale", scale[:, None, None, None].clone())
+        self.register_buffer("offset", offset[:, None, None, None].clone())
+        self.affine_34: Tensor
+        self.scale: Tensor
+        self.offset: Tensor
+
+    def forward(self, clips_NFHWC: Tensor) -> Tensor:
+        """Normalised clips."""
+        return clips_NFHWC.permute(0, 4, 1, 2, 3).float() * self.scale + self.offset
+
+    def colours(self, number: int) -> Tensor:
+        """The affine maps of ``number`` windows, (number, 3, 4)."""
+        return self.affine_34.expand(number, -1, -1)
+
+
+class VideoDetector(ExportedNetwork):
+    """A detector on windows of videos.
+
+    Args:
+        detector: The detector.
+        statistics: Colours that its backbone expects.
+        image_hw: Height and width of its images.
+    """
+
+    inputs = ("frames", "num_frames")
+    axes: ClassVar[Axes] = {"frames": {0: "windows", 1: "frames"}, "num_frames": {0: "windows"}}
+
+    def __init__(
+        self,
+        detector: EndToEndDetector,
+        *,
+        statistics: ColourStatistics,
+        image_hw: tuple[int, int],
+    ) -> None:
+        super().__init__()
+        self.detector = detector
+        self.normalise = Normalisation(statistics)
+        self.image_hw = image_hw
+        self.spec = detector.features.backbone.spec
+        self.multiples = {"frames": self.spec.clip_frames}
+        # Steps of the features for each frame.
+        self.rate = Fraction(detector.features.upsampling) / self.spec.frames_per_step
+
+    def forward(self, frames_BLHWC: Tensor, num_frames_B: Tensor) -> dict[str, Tensor]:
+        """Raw outputs by name.
+
+        Args:
+            frames_BLHWC: uint8 RGB; L is a multiple of the frames of a clip. The last clip repeats
+                the last frame.
+            num_frames_B: Frames that exist.
+        """
+        features, spec = self.detector.features, self.spec
+        windows, length, height, width, _ = frames_BLHWC.shape
+        clips = length // spec.clip_frames
+        images = frames_BLHWC.reshape(-1, spec.clip_frames, height, width, 3)
+        number = torch.arange(windows, device=frames_BLHWC.device)
+        window_of_clip_N = number[:, None].expand(-1, clips).reshape(-1)
+        tokens = features.backbone(self.normalise(images), window_of_clip_N)
+        steps_NTC = features.backbone.pool_steps(tokens)
+        steps_BTC = steps_NTC.reshape(windows, clips * spec.steps_per_clip, -1)
+        features_BCT = interpolate_steps(steps_BTC.transpose(1, 2), factor=features.upsampling)
+        over, under = self.rate.numerator, self.rate.denominator
+        valid_B = (num_frames_B * over + under - 1) // under
+        step = torch.arange(features_BCT.shape[2], device=frames_BLHWC.device)
+        mask_BT = step[None] < valid_B[:, None]
+        if features.mask_padding:
+            features_BCT = features_BCT * mask_BT[:, None]
+        return tensors_of(self.detector.network(features_BCT, mask_BT))
+
+    def example(self, number: int, length: int) -> tuple[Tensor, ...]:
+        """``number`` windows of ``length`` clips, whose last frames do not exist."""
+        generator = torch.Generator().manual_seed(length)
+        frames = length * self.spec.clip_frames
+        images = torch.randint(
+            0, 256, (number, frames, *self.image_hw, 3), dtype=torch.uint8, generator=generator
+        )
+        fewer = torch.arange(number) * 3 % self.spec.clip_frames + 1
+        return images, frames - fewer
+
+    def reference(self, *inputs: Tensor) -> dict[str, Tensor]:
+        """As in `ExportedNetwork`."""
+        frames, num_frames = inputs
+        number, clips = len(frames), frames.shape[1] // self.spec.clip_frames
+        outputs = self.detector(
+            frames.reshape(-1, self.spec.clip_frames, *frames.shape[2:]),
+            self.normalise.colours(number),
+            (clips,) * number,
+            tuple(num_frames.tolist()),
+        )
+        return tensors_of(outputs)
+
+
+class SequenceDetector(ExportedNetwork):
+    """A detector on stored features.
+
+    Args:
+        detector: The detector.
+        channels: Channels of the features.
+    """
+
+    inputs = ("features", "mask")
+    axes: ClassVar[Axes] = {
+        "features": {0: "windows", 2: "steps"},
+        "mask": {0: "windows", 1: "steps"},
+    }
+    sizes = ((1, 1), (1, 150), (2, 333))
+
+    def __init__(self, detector: FeatureDetector, *, channels: int) -> None:
+        super().__init__()
+        self.detector = detector
+        self.channels = channels
+
+    def forward(self, features_BCT: Tensor, mask_BT: Tensor) -> dict[str, Tensor]:
+        """Raw outputs by name.
+
+        Args:
+            features_BCT: Features, zero where no step exists.
+            mask_BT: Which steps exist.
+        """
+        return tensors_of(self.detector(features_BCT, mask_BT))
+
+    def example(self, number: int, length: int) -> tuple[Tensor, ...]:
+        """``number`` windows of at most ``length`` steps."""
+        generator = torch.Generator().manual_seed(length)
+        lengths_B = length - torch.arange(number) * length // (2 * number)
+        mask_BT = torch.arange(length)[None] < lengths_B[:, None]
+        features = torch.randn(number, self.channels, length, generator=generator)
+        return features * mask_BT[:, None], mask_BT
+
+    def reference(self, *inputs: Tensor) -> dict[str, Tensor]:
+        """As in `ExportedNetwork`."""
+        return tensors_of(self.detector(*inputs))
+
+
+class ClipRecogniser(ExportedNetwork):
+    """A recogniser of clips.
+
+    Args:
+        recogniser: The recogniser, of one stream.
+        statistics: Colours that its backbone expects.
+        image_hw: Height and width of its images.
+    """
+
+    inputs = ("frames",)
+    axes: ClassVar[Axes] = {"frames": {0: "views"}}
+    sizes = ((1, 1), (3, 1))
+
+    def __init__(
+        self,
+        recogniser: Recogniser,
+        *,
+        statistics: ColourStatistics,
+        image_hw: tuple[int, int],
+    ) -> None:
+        super().__init__()
+        self.recogniser = recogniser
+        self.normalise = Normalisation(statistics)
+        self.image_hw = image_hw
+        self.spec = recogniser.features.backbone.spec
+
+    def forward(self, clips_NFHWC: Tensor) -> dict[str, Tensor]:
+        """Logits by name; each view is a clip of uint8 RGB frames."""
+        backbone, heads = self.recogniser.features.backbone, self.recogniser.heads
+        number = torch.arange(clips_NFHWC.shape[0], device=clips_NFHWC.device)
+        tokens = backbone.forward_stages(self.normalise(clips_NFHWC), number, heads.stages)
+        steps, pooled = backbone.pool_steps(tokens), backbone.pool_clips(tokens)
+        return logits_of(heads(steps, pooled, None, None, tokens))
+
+    def example(self, number: int, length: int) -> tuple[Tensor, ...]:
+        """``number`` views."""
+        generator = torch.Generator().manual_seed(number)
+        frames = self.spec.clip_frames * self.spec.images_per_frame
+        shape = (number, frames, *self.image_hw, 3)
+        return (torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator),)
+
+    def reference(self, *inputs: Tensor) -> dict[str, Tensor]:
+        """As in `ExportedNetwork`."""
+        (clips,) = inputs
+        number = len(clips)
+        return logits_of(self.recogniser(clips, self.normalise.colours(number), (1,) * number))
+
+
+LOGITS = ("pooled", "fine", "coarse", "fine_frame")
+
+
+def logits_of(outputs: Any) -> dict[str, Tensor]:
+    """The outputs that every family of recognisers has."""
+    found = {name: getattr(outputs, name) for name in LOGITS}
+    return {name: value for name, value in found.items() if value is not None}
