@@ -9,8 +9,9 @@ import pytest
 import typer
 from mkdocs.commands.build import build
 from mkdocs.config import load_config
-from website import links, navigation, options
+from website import docstrings, links, navigation, options
 
+import mmad
 from mmad.cli.main import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -63,6 +64,13 @@ def test_one_page_has_every_option_of_a_command(command: str) -> None:
             assert names[0].strip("[].") in shown
 
 
+def test_the_python_page_has_every_public_name() -> None:
+    page = (ROOT / "docs/api.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^::: mmad\.(\w+)$", page, re.MULTILINE)) == set(mmad.__all__) - {
+        "__version__"
+    }
+
+
 def test_an_unknown_command_is_an_error() -> None:
     with pytest.raises(KeyError, match="detetc"):
         options.insert("<!-- options of mmad detetc -->")
@@ -85,6 +93,8 @@ def test_links_in_code_stay_as_they_are() -> None:
     assert changed.count("../LICENSE") == 2
 
 
-@pytest.mark.parametrize("module", [links, navigation, options], ids=lambda module: module.__name__)
+@pytest.mark.parametrize(
+    "module", [docstrings, links, navigation, options], ids=lambda module: module.__name__
+)
 def test_examples_in_the_scripts(module: object) -> None:
     assert doctest.testmod(module).failed == 0  # type: ignore[arg-type]

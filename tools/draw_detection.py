@@ -3,11 +3,20 @@
     mmad synthesize demo/large --train 0 --val 0 --test 8 --seed 5 --first-subject 8000 --fps 15 \
         --width 288 --height 288 --class-weights uniform \
         --classes A1,A5,B1,B2,B3,B4,B5,C4,C5,C7,C1,D3,D6,D8,D4,E5,F3,F1,G2,G4
+    mmad extract-features configs/demo.yaml demo/data/videos "backbone.adapter={name: none}" \
+        --out demo/features.h5
+    mmad train configs/features/temporalmaxer.yaml \
+        data.annotations=demo/data/annotations/mma52.json \
+        data.features=demo/features.h5 data.window_steps=128 training.epochs=6 \
+        training.batch_videos=8 training.warmup_epochs=1 training.weight_decay=0.02 \
+        training.ema_decay=0.99 training.learning_rate=2e-3 training.validate_from_epoch=6 \
+        inference.max_candidates=500 detector.channels=96 detector.num_branch=4 \
+        "detector.regression_ranges=[[0,6],[4,12],[8,24],[16,48],[32,10000]]" --out demo/run
     mmad detect demo/large/videos --checkpoint demo/run --out demo/large/found
-    python tools/draw_detection.py demo/large test0003 docs/assets/detection.webp
+    python tools/draw_detection.py demo/large test0003 docs/assets/detection.webp --min-score 0.2
 
 Detections appear as the video reaches them. Both parts have a white ground, so that the picture is
-legible on light and dark pages.
+legible on light and dark pages. demo/data is that of tools/demo.sh.
 """
 
 import argparse

@@ -43,4 +43,6 @@ def on_files(files: Files, *, config: Any) -> Files:
 def on_page_markdown(markdown: str, *, page: Any, **_: object) -> str:
     """Links as they are on the site, and the options of the commands of the page."""
     here = links.place_in_repository(page.file.src_uri)
+    if page.file.src_uri == "index.md":  # its headings are the tabs above
+        page.meta["hide"] = ["toc"]
     return options.insert(links.rewrite(markdown, here))

@@ -11,7 +11,7 @@ def read(index: str) -> list[dict[str, object]]:
     """Sections (second-level headings) with the pages of their lists.
 
     >>> read("# mmad\\n## Start\\n- [Five minutes](start.md): try it\\n")
-    [{'Start': ['index.md', {'Five minutes': 'start.md'}]}]
+    [{'Start': [{'Overview': 'index.md'}, {'Five minutes': 'start.md'}]}]
     """
     sections: list[dict[str, object]] = []
     for section in re.split(r"^## ", index, flags=re.MULTILINE)[1:]:
@@ -20,6 +20,6 @@ def read(index: str) -> list[dict[str, object]]:
             {match["title"].replace("`", ""): rewrite_target(match["target"], "docs/index.md")}
             for match in _LINK.finditer(section)
         ]
-        if pages:
-            sections.append({name: pages if sections else ["index.md", *pages]})
+        if pages:  # the first section begins with the start page
+            sections.append({name: pages if sections else [{"Overview": "index.md"}, *pages]})
     return sections

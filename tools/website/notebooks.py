@@ -33,10 +33,7 @@ def to_page(notebook: Path) -> Page:
         for output in cell["outputs"]:
             blocks.append(_output(output, notebook, pictures))
     title, *rest = blocks
-    link = (
-        f'<a href="../{notebook.name}" download>Download this page as a notebook</a>; '
-        f"its outputs are those of the demo's data."
-    )
+    link = f'<a href="../{notebook.name}" download>Download this page as a notebook</a>'
     return Page("\n\n".join([title, link, *filter(None, rest)]) + "\n", pictures)
 
 
