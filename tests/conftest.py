@@ -1,7 +1,12 @@
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+# Before huggingface_hub reads it: no test ever asks the real Hub.
+os.environ["HF_ENDPOINT"] = "http://127.0.0.1:9"
+
 import torch
 
 from mmad.engine import training

@@ -23,6 +23,7 @@ from mmad.config.recognition import RecognitionConfig
 from mmad.engine.schedule import learning_rate
 from mmad.engine.smoke import smoke_config, tiny_config
 from mmad.engine.training import train_run
+from support.hub_server import use
 from support.synthetic_data import own_labels
 
 # That of an ensemble is not one of a run.
@@ -126,7 +127,10 @@ def test_any_detector_takes_a_preset(path: Path, compat: str) -> None:
     assert ("mask_levels" in own) == isinstance(config.detector, DenseSettings)
 
 
-def test_missing_weights_say_how_to_get_them(videos: Path, tmp_path: Path) -> None:
+def test_weights_that_cannot_be_fetched_say_how_to_get_them(
+    videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, "http://127.0.0.1:9", tmp_path / "cache")
     config = load_config(
         "configs/dsta_videomae_s.yaml",
         overrides=[
@@ -134,8 +138,9 @@ def test_missing_weights_say_how_to_get_them(videos: Path, tmp_path: Path) -> No
             f"data.videos={videos / 'videos'}",
         ],
     )
-    with pytest.raises(ValueError, match="get them from their authors"):
+    with pytest.raises(ValueError, match=r"Two ways out: .* pass its path instead of MCG-NJU.* or"):
         train_run(config, out=tmp_path / "run", quiet=True)
+    assert not (tmp_path / "run").exists()
 
 
 PAPERS = sorted(

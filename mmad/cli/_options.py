@@ -83,6 +83,11 @@ OverridesArgument = Annotated[
 # An earlier spelling of the same.
 SetOption = Annotated[list[str] | None, typer.Option("--set", hidden=True)]
 
+RunArgument = Annotated[Path, typer.Argument(help="Run folder or hub id of a trained model.")]
+RecogniserOption = Annotated[
+    Path, typer.Option(help="Run folder or hub id of a trained recogniser.")
+]
+
 _OVERRIDE = re.compile(r"[a-z_]\w*(\.\w+)*=.*", re.DOTALL)
 
 

@@ -21,6 +21,7 @@ from mmad.data.samples import raise_failures
 from mmad.engine.inference import DetectedVideos, write_detected
 from mmad.engine.jobs.detection import UsedRun
 from mmad.engine.runs.folder import RunFolder
+from mmad.engine.runs.hub import local_run
 from mmad.engine.runs.load import labels_of
 from mmad.engine.runs.onto_videos import config_on_videos
 from mmad.engine.trained.opening import open_trained, require_detector
@@ -53,7 +54,7 @@ def collect(paths: list[Path]) -> list[Path]:
 @app.command()
 def detect(
     checkpoint: Annotated[
-        Path, typer.Option(help="Run folder of a trained model, or its exported ONNX file.")
+        Path, typer.Option(help="Run folder or hub id of a trained model, or its ONNX file.")
     ],
     videos: Annotated[
         list[Path] | None, typer.Argument(help="Video files, or folders of them.")
@@ -121,6 +122,7 @@ def detect(
         raise VideoError("name video files or folders, or pass --camera 0 for a camera")
     if not (seconds is None and delay is None and overlap is None):
         raise VideoError("--seconds, --delay and --overlap are for --camera; leave them out")
+    checkpoint = local_run(checkpoint)
     mine, workers = chosen_share(share, on), chosen_workers(on, gpus=device != "cpu")
     files = collect(videos)
     # Read first, so that mistakes are reported before the long work.

@@ -35,6 +35,7 @@ from mmad.engine.features.extraction import Extracted
 from mmad.engine.features.videos import extract_videos
 from mmad.engine.jobs.extraction import UsedBackbone, extract_corpus
 from mmad.engine.runs.folder import RunFolder
+from mmad.engine.runs.hub import local_run
 from mmad.errors import (
     MmadError,
     VideoError,
@@ -50,7 +51,10 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def extract_features(
-    source: Annotated[Path, typer.Argument(help="Config, or run folder of a trained model.")],
+    source: Annotated[
+        Path,
+        typer.Argument(help="Config, or run folder or hub id of a trained model."),
+    ],
     videos: Annotated[
         list[Path],
         typer.Argument(
@@ -105,6 +109,7 @@ def extract_features(
     device: DeviceOption = "auto",
 ) -> None:
     """Write the features of videos; an interrupted extraction resumes where it stopped."""
+    source = local_run(source)
     mine = share_of_process() if share is None and on is None else chosen_share(share, on)
     change = list(change or [])
     if max_missing is not None:

@@ -34,6 +34,7 @@ COMMANDS = {
     "features": "Describe stored features; convert them from and to folders of arrays.",
     "weights": "Describe, convert, fetch and export weights.",
     "export": "Write a trained network as one file: ONNX, TorchScript or pt2.",
+    "push": "Put a trained model on the Hugging Face Hub, with a model card.",
     "eval": "Score predictions: mAP of detections, F1 of recognition.",
     "error-analysis": "Analyse the errors of a detector, in tables and figures.",
     "report": "Write an HTML report: figures, classes and the timeline of every video.",

@@ -12,7 +12,13 @@ from mmad.cli._corpus import find_in_corpus
 from mmad.cli._emotion_runs import predict_emotions
 from mmad.cli._next_command import annotations_flags, tell_next
 from mmad.cli._notices import tell_notices
-from mmad.cli._options import AnnotationsOption, DeviceOption, OverridesArgument, SubsetOption
+from mmad.cli._options import (
+    AnnotationsOption,
+    DeviceOption,
+    OverridesArgument,
+    RunArgument,
+    SubsetOption,
+)
 from mmad.cli._workers import OnOption, ShareOption, chosen_share, chosen_workers
 from mmad.config.emotion import EmotionConfig
 from mmad.config.reading import load_any_config
@@ -24,6 +30,7 @@ from mmad.engine.inference import write_detected
 from mmad.engine.jobs.detection import UsedRun
 from mmad.engine.runs.changes import config_for, require_same_model
 from mmad.engine.runs.folder import RunFolder
+from mmad.engine.runs.hub import local_run
 from mmad.engine.runs.load import labels_of
 from mmad.engine.trained.detector import TrainedDetector, videos_to_predict
 from mmad.engine.trained.emotion import TrainedEmotion
@@ -42,7 +49,7 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def predict(
-    checkpoint: Annotated[Path, typer.Argument(help="Run folder of a trained model.")],
+    checkpoint: RunArgument,
     overrides: OverridesArgument = None,
     annotations: AnnotationsOption = None,
     videos: Annotated[
@@ -67,6 +74,7 @@ def predict(
     on: OnOption = None,
 ) -> None:
     """Write detections of each video of a subset, or predictions of each clip or emotion."""
+    checkpoint = local_run(checkpoint)
     mine, workers = chosen_share(share, on), chosen_workers(on, gpus=device != "cpu")
     folder = RunFolder(checkpoint)
     labels = labels_of(folder)

@@ -18,6 +18,7 @@ from mmad.cli._options import DeviceOption, MaxMissingOption
 from mmad.cli._saliency import best_saliency
 from mmad.config.recognition import RecognitionConfig
 from mmad.engine.clip_inference import raise_failed_clips, write_recognized
+from mmad.engine.runs.hub import local_run
 from mmad.engine.saliency import require_class_maps
 from mmad.engine.trained.emotion import FaceChoice, TrainedEmotion
 from mmad.engine.trained.opening import open_trained, require_recogniser
@@ -48,7 +49,7 @@ def recognize(
         ),
     ],
     checkpoint: Annotated[
-        Path, typer.Option(help="Run folder of a trained recogniser, or its exported ONNX file.")
+        Path, typer.Option(help="Run folder or hub id of a trained recogniser, or its ONNX file.")
     ],
     top: Annotated[int, typer.Option(min=1, help="Predictions to show.")] = 5,
     max_missing: MaxMissingOption = None,
@@ -77,6 +78,7 @@ def recognize(
     device: DeviceOption = "auto",
 ) -> None:
     """Name the action of each clip and its body part, or emotion and actions of each video."""
+    checkpoint = local_run(checkpoint)
     clips = existing_videos(videos)
     choice = FaceChoice(faces, face_model, face_boxes)
     trained = open_trained(checkpoint, device=device)

@@ -1,5 +1,6 @@
 """``mmad weights``: describe, convert, fetch and export weights."""
 
+import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -7,12 +8,13 @@ import typer
 
 from mmad.checkpoint import save_tensors
 from mmad.cli._next_command import tell_next
-from mmad.cli._options import OverridesArgument, SetOption
+from mmad.cli._options import OverridesArgument, RunArgument, SetOption
 from mmad.config.reading import dump_config, load_config
 from mmad.config.run import DetectionRun, require_videos
 from mmad.engine.detection import read_data
 from mmad.engine.optimiser import roles_in_backbones
 from mmad.engine.runs.from_checkpoint import import_run
+from mmad.engine.runs.hub import local_run, require_run
 from mmad.engine.runs.onto_videos import load_video_run
 from mmad.errors import CheckpointError, ConfigError
 from mmad.files import replaced_folder, write_bytes, write_text
@@ -21,6 +23,7 @@ from mmad.weights.describe import describe
 from mmad.weights.export import write_hugging_face
 from mmad.weights.files import read_weights
 from mmad.weights.hub import fetch as fetch_from_hub
+from mmad.weights.hub import hub_place
 from mmad.weights.load import fill_backbone, find_weights
 from mmad.weights.naming import backbone_names, detector_names
 from mmad.wording import count
@@ -126,16 +129,39 @@ def convert(
 def fetch(
     name: Annotated[str, typer.Argument(help="Hub id, such as MCG-NJU/videomae-base.")],
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="New folder for a copy, to take to another machine.")
+    ] = None,
 ) -> None:
-    """Download weights into the cache of the Hub, for use without a connection."""
-    folder = fetch_from_hub(name, revision=revision)
-    for line in describe(read_weights(folder)):
+    """Download weights, or a run, into the cache of the Hub, for use without a connection."""
+    if hub_place(name) is None:
+        raise CheckpointError(f"{name}: expected a Hub id, such as MCG-NJU/videomae-base")
+    found = fetch_from_hub(name, revision=revision)
+    if out is not None:
+        require_new_folder(out)
+        with replaced_folder(out) as folder:
+            if found.is_dir():
+                shutil.copytree(found, folder, dirs_exist_ok=True)
+            else:
+                shutil.copyfile(found, folder / found.name)
+        found = out if found.is_dir() else out / found.name
+    if (found / "config.yaml").is_file():
+        require_run(found, name=name)
+        typer.echo(f"{found}: a run folder, for mmad detect, predict and recognize")
+        return
+    for line in describe(read_weights(found)):
         typer.echo(line)
+
+
+def require_new_folder(out: Path) -> None:
+    """Raise `CheckpointError` if a folder to write has something in it."""
+    if out.exists() and any(out.iterdir()):
+        raise CheckpointError(f"{out}: exists already; choose another folder")
 
 
 @app.command()
 def export(
-    run: Annotated[Path, typer.Argument(help="Run folder of a trained model.")],
+    run: RunArgument,
     out: Annotated[Path, typer.Argument(help="New folder.")],
     trained_only: Annotated[
         bool,
@@ -149,8 +175,8 @@ def export(
 
     These are weights; for the whole network as one ONNX file: mmad export.
     """
-    if out.exists() and any(out.iterdir()):
-        raise CheckpointError(f"{out}: exists already; choose another folder")
+    require_new_folder(out)
+    run = local_run(run)
     model, config, _ = load_video_run(run, backbone=backbone)
     settings = config.backbone
     with replaced_folder(out) as folder:

@@ -20,6 +20,7 @@ DATA_PATHS = (
 # These may also be names: of weights on a hub, of shipped ones, of label sets.
 _NAMES = (
     ("backbone", "pretrained"),
+    ("heads", "flow_pretrained"),
     ("network", "faces_pretrained"),
     ("training", "start"),
     ("data", "labels"),
@@ -74,6 +75,19 @@ def absolute(content: Mapping[str, Any]) -> dict[str, Any]:
             path if is_name and not os.path.exists(path) else os.path.abspath(path)
         ),
     )
+
+
+def without_folders(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings with paths that say nothing of this machine: an absolute one, or one out of the
+    working folder, keeps its last part alone.
+    """
+
+    def change(path: str, is_name: bool) -> str:
+        parts = Path(path).parts
+        leads_out = os.path.isabs(path) or path.startswith("~") or ".." in parts
+        return Path(path).name if leads_out else path
+
+    return _changed(content, change)
 
 
 def _changed(content: Mapping[str, Any], change: Callable[[str, bool], str]) -> dict[str, Any]:

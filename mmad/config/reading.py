@@ -249,6 +249,11 @@ def differing_settings(first: AnyConfig, second: AnyConfig) -> list[str]:
     ]
 
 
+def flat_settings(config: AnyConfig) -> dict[str, Any]:
+    """All settings by their names with dots, such as ``training.epochs``."""
+    return _flat(config.model_dump(mode="json"))
+
+
 def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in content.items():

@@ -1,10 +1,10 @@
 """Settings of the training loop."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mmad.config.base import Settings
 
@@ -105,10 +105,24 @@ class TrainingSettings(Settings):
     checkpoint_steps: int = Field(
         200, ge=1, description="steps between checkpoints within an epoch"
     )
-    tensorboard: bool = Field(
-        False, description="also write event files (requires pip install 'mmad[logging]')"
+    loggers: list[Literal["tensorboard", "wandb", "mlflow"]] = Field(
+        [],
+        description=(
+            "where the log goes beside log.jsonl and its CSV files, such as [tensorboard, wandb] "
+            "(requires pip install 'mmad[logging]')"
+        ),
     )
     threads: int | None = Field(None, ge=1, description="CPU threads; null leaves torch's choice")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _earlier_name(cls, content: Any) -> Any:
+        """Files of version 0.1 have ``tensorboard: true`` or false instead of ``loggers``."""
+        if isinstance(content, Mapping) and isinstance(content.get("tensorboard"), bool):
+            content = dict(content)
+            if content.pop("tensorboard"):
+                content["loggers"] = [*content.get("loggers", []), "tensorboard"]
+        return content
 
     @property
     def sgd_momentum(self) -> float:
@@ -128,6 +142,8 @@ class TrainingSettings(Settings):
                 "momentum and nesterov are those of SGD; leave them out, or set "
                 "training.optimizer=sgd"
             )
+        if len(set(self.loggers)) < len(self.loggers):
+            yield f"loggers: each once, found {', '.join(self.loggers)}"
         if self.nesterov and self.momentum == 0:
             yield "nesterov needs a momentum above 0"
         yield from self._problems_of_steps()

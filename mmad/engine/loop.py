@@ -16,13 +16,13 @@ from mmad.checkpoint import load_exactly, save_state, save_tensors, trainable_st
 from mmad.config.training import TrainingSettings
 from mmad.data.samples import raise_failures
 from mmad.engine.distributed import Processes
+from mmad.engine.loggers.collection import Loggers
 from mmad.engine.optimiser import build_optimizer, shared_state
 from mmad.engine.precision import choose_precision
 from mmad.engine.runs.folder import FROZEN_HASH, RunFolder, TrainingState
 from mmad.engine.schedule import Averaged, WeightAverage, learning_rate
 from mmad.engine.sharding import average_gradients, clip_gradients, release_gathered
 from mmad.engine.task import Experiment, Validation
-from mmad.engine.tensorboard import TensorBoardLog
 from mmad.errors import ConfigError, MmadError
 from mmad.progress import Listener, Progress
 from mmad.sharded import gathered
@@ -94,7 +94,7 @@ class Loop:
         processes: Processes of the run.
         num_workers: Number of processes that read videos.
         quiet: Show no progress bar.
-        tensorboard: Receives every row of the log too.
+        loggers: Receive every row of the log too.
         listener: Called with the fraction done after each step; what it raises stops the training.
     """
 
@@ -106,7 +106,7 @@ class Loop:
     processes: Processes
     num_workers: int = 0
     quiet: bool = False
-    tensorboard: TensorBoardLog | None = None
+    loggers: Loggers | None = None
     listener: Listener | None = None
     position: Position = field(default_factory=Position)
 
@@ -323,8 +323,8 @@ class Loop:
     def _log(self, row: Mapping[str, Any]) -> None:
         if self.processes.is_main:
             self.folder.append(row)
-            if self.tensorboard is not None:
-                self.tensorboard.append(row)
+            if self.loggers is not None:
+                self.loggers.append(row)
 
     def _detail(self, row: Mapping[str, Any]) -> str:
         text = f"loss {row['loss']:.3f}, learning rate {row['learning_rate']:.1e}"

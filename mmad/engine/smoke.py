@@ -60,6 +60,7 @@ def tiny_config(config: AnyConfig) -> AnyConfig:
         "warmup_epochs": 0.0,
         "batch_videos": 2,
         "accumulate": 1,
+        "loggers": [],
     }
     update: dict[str, Any] = {"training": config.training.model_copy(update=short)}
     few: dict[str, Any] = {"num_workers": 0}

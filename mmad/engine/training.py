@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -13,28 +15,32 @@ from mmad.checkpoint import (
     load_exactly,
     load_tensors,
 )
-from mmad.config.reading import differing_settings, load_any_config
+from mmad.config.reading import differing_settings, flat_settings, load_any_config
 from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import AnyConfig, DetectionRun, FeatureRun
 from mmad.engine.detection import prepare_detection
 from mmad.engine.distributed import Processes, start_processes
 from mmad.engine.emotion import prepare_emotion
 from mmad.engine.features.compatibility import require_features_of, require_same_base
+from mmad.engine.loggers.collection import Loggers, require_loggers
+from mmad.engine.loggers.contract import Ending, LoggedRun
 from mmad.engine.loop import Loop
 from mmad.engine.optimiser import parameter_groups
 from mmad.engine.recognition import prepare_recognition, settle_labels
 from mmad.engine.runs.folder import RunFolder, create_run, read_state, save_frozen
+from mmad.engine.runs.hub import local_run
 from mmad.engine.runs.load import fill_from_run, labels_of
 from mmad.engine.runs.pretrained import load_pretrained, settle_backbone
 from mmad.engine.sharding import require_shardable, shard_backbones
 from mmad.engine.task import Experiment
-from mmad.engine.tensorboard import TensorBoardLog, require_tensorboard
 from mmad.errors import CheckpointError
 from mmad.files import check_writable, write_text
 from mmad.parsing import reading
 from mmad.process_lock import held
 from mmad.progress import Listener
 from mmad.report.curves import draw_training_curves
+from mmad.weights.hub import source_of
+from mmad.weights.load import LoadReport
 
 EXPERIMENTS: Mapping[str, Callable[..., Experiment]] = {
     "detection": prepare_detection,
@@ -72,27 +78,33 @@ def train_run(
             check_writable(out)
             if config.training.threads is not None:
                 torch.set_num_threads(config.training.threads)
-            if config.training.tensorboard:
-                require_tensorboard()
+            require_loggers(config.training.loggers)
             if isinstance(config, RecognitionConfig):
                 config = settle_labels(config, tell=processes.is_main and not quiet)
             begin = _resumed_loop if resume else _new_loop
             loop = begin(config, folder, processes=processes, quiet=quiet)
             loop.listener = listener
-            _run(loop, folder, tensorboard=config.training.tensorboard)
+            _run(loop, folder, config)
             return folder
     finally:
         processes.close()
 
 
-def _run(loop: Loop, folder: RunFolder, *, tensorboard: bool) -> None:
-    if tensorboard and loop.processes.is_main:
-        loop.tensorboard = TensorBoardLog(folder.tensorboard, first_step=loop.position.step)
+def _run(loop: Loop, folder: RunFolder, config: AnyConfig) -> None:
+    if loop.processes.is_main:
+        settings = flat_settings(config)
+        run = LoggedRun(folder.path, settings, first_step=loop.position.step)
+        loop.loggers = Loggers(config.training.loggers, run, rows=folder.rows())
+    ending: Ending = "failed"
     try:
         loop.run()
+        ending = "finished"
+    except KeyboardInterrupt:
+        ending = "interrupted"
+        raise
     finally:
-        if loop.tensorboard is not None:
-            loop.tensorboard.close()
+        if loop.loggers is not None:
+            loop.loggers.close(ending)
     if loop.processes.is_main:
         draw_training_curves(folder.curves, folder.rows())
 
@@ -117,7 +129,7 @@ def _new_loop(config: AnyConfig, folder: RunFolder, *, processes: Processes, qui
     loop.set_frozen_hash(save_frozen(folder, experiment.model, is_main=processes.is_main))
     if processes.is_main:
         for report in starts.values():
-            folder.append({"kind": "weights", "step": 0, "report": report.lines()})
+            folder.append({"kind": "weights", "step": 0, **_facts_of(report)})
         if experiment.features is not None:
             write_text(folder.features, experiment.features.to_json())
         folder.append({"kind": "data", "step": 0, **experiment.facts})
@@ -206,13 +218,20 @@ def _features(config: AnyConfig) -> str:
     return config.data.features if isinstance(config, FeatureRun) else ""
 
 
+def _facts_of(report: LoadReport) -> dict[str, Any]:
+    """What the log keeps of loaded weights: every tensor, the file, and its place on the Hub."""
+    source = source_of(Path(report.source))
+    hub = {} if source is None else {"hub": asdict(source)}
+    return {"report": report.lines(), "sha256": report.sha256, **hub}
+
+
 def _start_from(config: AnyConfig, experiment: Experiment) -> None:
     """Load the weights of ``training.start``.
 
     Raises: CheckpointError if they do not fit, FeatureError if they belong to other features.
     """
     assert config.training.start is not None
-    start = RunFolder(Path(config.training.start))
+    start = RunFolder(local_run(config.training.start))
     if start.config.is_file():
         _require_same_steps(config, start)
         if experiment.features is not None:

@@ -13,7 +13,7 @@ from mmad.models.backbones.contract import Backbone
 from mmad.models.backbones.features import BACKBONE_PREFIX
 from mmad.models.detectors.whole import Detector, EndToEndDetector
 from mmad.weights.files import WeightFile, read_weights
-from mmad.weights.hub import fetch, is_hub_id
+from mmad.weights.hub import fetch, hub_place
 from mmad.weights.naming import backbone_names, detector_names
 
 SHIPPED_WEIGHTS = Path(__file__).resolve().parents[1] / "assets"
@@ -84,7 +84,7 @@ def find_weights(name: str) -> Path:
     for path in (Path(name), SHIPPED_WEIGHTS / name):
         if path.exists():
             return path
-    if is_hub_id(name):
+    if hub_place(name) is not None:
         return fetch(name)
     shipped = ", ".join(sorted(file.name for file in SHIPPED_WEIGHTS.glob("*.safetensors")))
     raise CheckpointError(

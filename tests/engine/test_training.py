@@ -27,6 +27,8 @@ def test_run_folder_is_complete(detection_run: Path) -> None:
             "labels.json",
             "environment.json",
             "log.jsonl",
+            "steps.csv",
+            "validations.csv",
             "curves.png",
             "frozen.safetensors",
         ),
@@ -39,7 +41,7 @@ def test_run_folder_is_complete(detection_run: Path) -> None:
 
 def test_tensorboard_gets_the_log(videos: Path, tmp_path: Path) -> None:
     event_files = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    config = tiny_config(videos, training__tensorboard=True, training__epochs=1)
+    config = tiny_config(videos, training__loggers=["tensorboard"], training__epochs=1)
     train_run(config, out=tmp_path / "run", quiet=True)
     events = event_files.EventAccumulator(str(tmp_path / "run/tensorboard"))
     events.Reload()
@@ -52,7 +54,7 @@ def test_tensorboard_that_is_not_installed_is_named(
     videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    config = tiny_config(videos, training__tensorboard=True)
+    config = tiny_config(videos, training__loggers=["tensorboard"])
     with pytest.raises(ConfigError, match=r"pip install 'mmad\[logging\]'"):
         train_run(config, out=tmp_path / "run", quiet=True)
     assert not (tmp_path / "run").exists()

@@ -1,121 +1,101 @@
 """Weights by hub id: fetched from a server of the hub's kind, and then without one."""
 
-import hashlib
-import json
-import os
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import torch
 
+from mmad.errors import CheckpointError
 from mmad.weights.export import write_hugging_face
+from mmad.weights.files import read_weights
+from mmad.weights.hub import fetch, source_of
+from mmad.weights.load import load_backbone
 from support.backbones import perturbed_backbone
+from support.commands import run_mmad
+from support.hub_server import COMMIT, Hub, served, use
 
-pytestmark = pytest.mark.slow
-
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
-
-
-def handler_for(folder: Path) -> type[BaseHTTPRequestHandler]:
-    files = {path.name: path.read_bytes() for path in folder.iterdir()}
-
-    class Handler(BaseHTTPRequestHandler):
-        def answer(self, body: bytes, *, headers: dict[str, str], with_body: bool) -> None:
-            self.send_response(200)
-            for name, value in {"Content-Length": str(len(body)), **headers}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            if with_body:
-                self.wfile.write(body)
-
-        def respond(self, *, with_body: bool) -> None:
-            path = self.path.split("?")[0]
-            name = path.rsplit("/", 1)[-1]
-            if path.startswith("/api/models/lab/videomae-tiny"):
-                siblings = [{"rfilename": name} for name in files]
-                tree = [
-                    {"type": "file", "path": name, "size": len(body), "oid": "0" * 40}
-                    for name, body in files.items()
-                ]
-                info = {"id": "lab/videomae-tiny", "sha": COMMIT, "siblings": siblings}
-                content = tree if "/tree/" in path else info
-                body = json.dumps(content).encode()
-                self.answer(body, headers={"Content-Type": "application/json"}, with_body=with_body)
-            elif path.startswith("/lab/videomae-tiny/resolve/") and name in files:
-                headers = {"ETag": f'"{hashlib.sha1(files[name]).hexdigest()}"'}
-                self.answer(
-                    files[name], headers={**headers, "X-Repo-Commit": COMMIT}, with_body=with_body
-                )
-            else:
-                self.send_response(404)
-                self.send_header("X-Error-Code", "RepoNotFound")
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-        def do_GET(self) -> None:
-            self.respond(with_body=True)
-
-        def do_HEAD(self) -> None:
-            self.respond(with_body=False)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    return Handler
+NAME = "lab/videomae-tiny"
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[ThreadingHTTPServer]:
-    write_hugging_face(tmp_path / "repository", perturbed_backbone(seed=1))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler_for(tmp_path / "repository"))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    folder = tmp_path / "repository"
+    write_hugging_face(folder, perturbed_backbone(seed=1))
+    (folder / "README.md").write_text("---\nlicense: cc-by-nc-4.0\n---\n# Tiny\n")
+    monkeypatch.chdir(tmp_path)
+    with served(monkeypatch, tmp_path / "cache") as hub:
+        hub.add(NAME, folder)
+        yield hub
 
 
-def run(arguments: list[str], *, port: int, home: Path) -> subprocess.CompletedProcess[str]:
-    environment = {
-        **os.environ,
-        "HF_ENDPOINT": f"http://127.0.0.1:{port}",
-        "HF_HOME": str(home),
-        "HF_HUB_DISABLE_XET": "1",
-        "HF_HUB_ETAG_TIMEOUT": "3",
-    }
-    return subprocess.run(
-        [sys.executable, "-m", "mmad", "weights", *arguments],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+def without_a_hub(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+    use(monkeypatch, "http://127.0.0.1:9", cache)
 
 
-def test_fetched_once_then_offline(server: ThreadingHTTPServer, tmp_path: Path) -> None:
-    port, home = server.server_address[1], tmp_path / "home"
-    fetched = run(["fetch", "lab/videomae-tiny"], port=port, home=home)
-    assert fetched.returncode == 0, fetched.stderr
-    assert "VideoMAE in hugging face naming: width 16, 2 blocks" in fetched.stdout
-    server.shutdown()
-    server.server_close()
-    sizes = ["--set", "backbone.size={width: 16, depth: 2, num_heads: 2}"]
-    config = ["--config", "configs/dsta_videomae_s.yaml", *sizes]
-    inspected = run(["inspect", "lab/videomae-tiny", *config], port=port, home=home)
-    assert inspected.returncode == 0, inspected.stderr
-    assert "0 missing, 0 unexpected" in inspected.stdout
-    absent = run(["fetch", "lab/other"], port=port, home=home)
-    assert absent.returncode == 2
-    assert "lab/other" in absent.stderr
-    assert "Traceback" not in absent.stderr
+@pytest.mark.slow
+def test_fetched_once_then_offline(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    said = run_mmad(["weights", "fetch", NAME])
+    assert "VideoMAE in hugging face naming: width 16, 2 blocks" in said.stdout
+    assert f"{NAME} at {COMMIT[:12]}: licence cc-by-nc-4.0" in said.stderr
+    assert "licence" not in run_mmad(["weights", "fetch", NAME]).stderr  # said once
+    without_a_hub(monkeypatch, tmp_path / "cache")
+    backbone = perturbed_backbone(seed=2)
+    report = load_backbone(backbone, NAME)
+    assert report.missing == report.unexpected == ()
+    assert report.sha256 == read_weights(tmp_path / "repository").sha256
+    source = source_of(Path(report.source))
+    assert source is not None
+    assert (source.repository, source.commit, source.licence) == (NAME, COMMIT, "cc-by-nc-4.0")
 
 
-def test_an_unknown_name_is_said(server: ThreadingHTTPServer, tmp_path: Path) -> None:
-    absent = run(["fetch", "lab/other"], port=server.server_address[1], home=tmp_path / "home")
-    assert absent.returncode == 2
-    assert "mmad: lab/other: cannot be fetched" in absent.stderr
-    assert "Traceback" not in absent.stderr
+def test_without_a_connection_both_ways_out_are_said(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_mmad(["weights", "fetch", NAME, "--out", "taken"])
+    assert (tmp_path / "taken/model.safetensors").is_file()
+    assert not (tmp_path / "taken/model.safetensors").is_symlink()
+    without_a_hub(monkeypatch, tmp_path / "other cache")
+    with pytest.raises(CheckpointError, match=r"weights fetch lab/videomae-tiny --out FOLDER`.*or"):
+        fetch(NAME)
+    with pytest.raises(CheckpointError, match=r"backbone\.pretrained=null"):
+        fetch(NAME)
+    assert "VideoMAE in hugging" in run_mmad(["weights", "inspect", "taken"]).stdout
+
+
+def test_one_file_of_a_repository(hub: Hub) -> None:
+    tensors = {"module": {"patch_embed.proj.bias": torch.arange(4.0)}}
+    torch.save(tensors, "v2.pth")
+    hub.repositories["lab/many"] = {"mae-b/v2.pth": Path("v2.pth").read_bytes()}
+    path = fetch("hf://lab/many/mae-b/v2.pth")
+    assert read_weights(path).container == "module"
+    source = source_of(path)
+    assert source is not None
+    assert (source.repository, source.licence) == ("lab/many", None)
+    with pytest.raises(CheckpointError, match=r"no such file; see http.*/lab/many/tree/main"):
+        fetch("hf://lab/many/mae-c/v2.pth")
+    with pytest.raises(CheckpointError, match=r"has no weights.*hf://ORG/NAME/FILE"):
+        fetch("lab/many")
+
+
+def test_what_cannot_be_fetched_is_said(hub: Hub) -> None:
+    said = run_mmad(["weights", "fetch", "lab/other"], code=2).stderr
+    assert "mmad: lab/other: there is no such file or folder here, and no such repository" in said
+    with pytest.raises(CheckpointError, match="has no revision 'v9'; see http"):
+        fetch(f"{NAME}@v9")
+    hub.private.add(NAME)
+    with pytest.raises(CheckpointError, match=r"or it is private.*hf auth login.*HF_TOKEN"):
+        fetch(NAME)
+    hub.private.clear()
+    hub.gated.add(NAME)
+    with pytest.raises(CheckpointError, match=r"consent.*http\S+/lab/videomae-tiny"):
+        fetch(NAME)
+    assert "expected a Hub id" in run_mmad(["weights", "fetch", "a.pth"], code=2).stderr
+
+
+def test_damage_on_the_way_is_found(hub: Hub) -> None:
+    hub.damaged.add("model.safetensors")
+    with pytest.raises(CheckpointError, match=r"model\.safetensors was damaged on its way"):
+        fetch(NAME)

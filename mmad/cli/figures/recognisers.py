@@ -6,7 +6,13 @@ from typing import Annotated, Literal
 
 import typer
 
-from mmad.cli._options import AnnotationsOption, DeviceOption, LabelsOption, RunSubsetOption
+from mmad.cli._options import (
+    AnnotationsOption,
+    DeviceOption,
+    LabelsOption,
+    RecogniserOption,
+    RunSubsetOption,
+)
 from mmad.cli._recogniser import JudgedRecognisers, judge_recognisers
 from mmad.cli.figures._predictions import prediction_files
 from mmad.cli.figures._writing import (
@@ -142,7 +148,7 @@ def saliency(
         list[Path] | None, typer.Argument(help="Video files, each of one action.")
     ] = None,
     *,
-    checkpoint: Annotated[Path, typer.Option(help="Run folder of a trained recogniser.")],
+    checkpoint: RecogniserOption,
     out: OutOption,
     csv: CsvOption = None,
     width: WidthOption = "page",
@@ -153,9 +159,10 @@ def saliency(
         raise VideoError("saliency shows clips; pass one video file or several")
     # Not at the top: torch and matplotlib are slow to import, and other figures do without torch.
     from mmad.cli._saliency import saliency_of_files
+    from mmad.engine.runs.hub import local_run
     from mmad.report.recogniser_figures.saliency import draw_saliency
 
-    found = saliency_of_files(clips, checkpoint, device=device)
+    found = saliency_of_files(clips, local_run(checkpoint), device=device)
     write_drawn(draw_saliency(found, width_inches=inches_of(width)), out=out, csv=csv)
 
 

@@ -17,6 +17,7 @@ from mmad.errors import ConfigError
 from mmad.models.backbones.contract import Backbone
 from mmad.models.backbones.families import build_backbone
 from mmad.models.detectors.whole import EndToEndDetector
+from mmad.weights.hub import source_of
 
 
 def open_backbone(
@@ -69,10 +70,12 @@ def open_backbone(
 
 
 def _place(source: str | Path | None) -> str | None:
-    """Absolute path of the weights; Hub ids are unchanged."""
+    """Absolute path of the weights, or their Hub id."""
     if source is None:
         return None
     path = Path(source)
+    if (origin := source_of(path)) is not None:
+        return f"{origin.repository}@{origin.commit}"
     return str(path.resolve() if path.exists() else source)
 
 

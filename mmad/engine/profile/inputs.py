@@ -118,7 +118,7 @@ def make_workload(
 
 def _without_files(config: AnyRun, *, batch: int) -> AnyRun:
     """The settings with random weights, and a step of ``batch`` clips or videos."""
-    short = {"start": None, "batch_videos": batch, "accumulate": 1, "tensorboard": False}
+    short: dict[str, Any] = {"start": None, "batch_videos": batch, "accumulate": 1, "loggers": []}
     config = changed(config, training=changed(config.training, **short))
     config = changed(config, data=changed(config.data, num_workers=0))
     if config.backbone is None:

@@ -28,9 +28,11 @@ from mmad.data.features.manifest import FeatureManifest, read_manifest
 from mmad.errors import CheckpointError, ConfigError
 from mmad.files import cannot_write, remove_partials_in, write_json, write_text
 from mmad.labels import LabelMap
+from mmad.names import safe_name
 from mmad.parsing import json_value, read_text, reading
 from mmad.process_lock import LOCK_FILE
 from mmad.sharded import gathered, is_sharded
+from mmad.weights.hub import source_of
 
 FROZEN_HASH = "frozen_sha256"
 
@@ -112,11 +114,6 @@ class RunFolder:
         """Figure of losses and validation."""
         return self.path / "curves.png"
 
-    @property
-    def tensorboard(self) -> Path:
-        """TensorBoard event files, if enabled."""
-        return self.path / "tensorboard"
-
     def version(self) -> str | None:
         """Version of mmad that made the run; None if it is not recorded."""
         path = self.path / "environment.json"
@@ -134,7 +131,11 @@ class RunFolder:
         return read_manifest(text, source=str(self.features))
 
     def predictions(self, subset: str, suffix: str) -> Path:
-        """Detections of a subset."""
+        """Predictions of a subset; of a run in the cache of the Hub, in the working folder."""
+        source = source_of(self.path)
+        if source is not None:
+            name = safe_name(source.repository.replace("/", "_"))
+            return Path("predictions") / name / f"{subset}{suffix}"
         return self.path / "predictions" / f"{subset}{suffix}"
 
     def training_fps(self) -> float | None:

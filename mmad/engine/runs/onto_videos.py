@@ -12,6 +12,7 @@ from mmad.config.run import FeatureRun, VideoRun
 from mmad.data.features.manifest import FeatureManifest
 from mmad.engine.features.backbone import backbone_of_run
 from mmad.engine.runs.folder import RunFolder
+from mmad.engine.runs.hub import local_run
 from mmad.engine.runs.load import fill_from_run, load_run, run_config
 from mmad.errors import CheckpointError, FeatureError
 from mmad.export.reading import is_exported, open_detector
@@ -121,8 +122,8 @@ def backbone_of_features(manifest: FeatureManifest, *, place: str | None, source
     """
     assert manifest.backbone is not None
     place = place or manifest.weights_source
-    run = None if place is None else RunFolder(Path(place))
     try:
+        run = None if place is None else RunFolder(local_run(place))
         if run is not None and run.config.is_file():
             backbone = backbone_of_run(run.path, load_any_config(run.config))
         else:

@@ -10,12 +10,14 @@ from mmad.config.base import changed
 from mmad.config.reading import load_any_config
 from mmad.config.run import AnyRun
 from mmad.engine.runs.folder import RunFolder
+from mmad.engine.runs.hub import require_run
 from mmad.engine.runs.load import run_weights
 from mmad.models.backbones.contract import Backbone
 from mmad.models.backbones.features import BACKBONE_PREFIX
 from mmad.models.emotion.network import BRANCH_PREFIXES
 from mmad.weights.files import WeightFile
-from mmad.weights.load import LoadReport, fill_backbone, load_backbone, weight_names
+from mmad.weights.hub import source_of
+from mmad.weights.load import LoadReport, fill_backbone, find_weights, load_backbone, weight_names
 
 
 def settle_backbone(config: AnyRun, *, started: RunFolder | None = None) -> AnyRun:
@@ -38,12 +40,20 @@ def settle_backbone(config: AnyRun, *, started: RunFolder | None = None) -> AnyR
     elif settings.pretrained is None:
         settled = settings.settled(None)
     else:
-        run = RunFolder(Path(settings.pretrained))
+        run = RunFolder(_found(settings.pretrained))
         is_run = run.config.is_file()
-        settled = settings.settled(
-            backbone_weights(run) if is_run else weight_names(settings.pretrained)
-        )
+        settled = settings.settled(backbone_weights(run) if is_run else weight_names(str(run.path)))
     return changed(config, backbone=settled)
+
+
+def _found(name: str) -> Path:
+    """The file or folder of weights, or the run folder, of that name; fetched from the Hub if it
+    is there.
+    """
+    path = find_weights(name)
+    if (path / "config.yaml").is_file() and source_of(path) is not None:
+        require_run(path, name=name)
+    return path
 
 
 def load_pretrained(backbone: Backbone, settings: BackboneFamilySettings) -> LoadReport:
@@ -53,9 +63,9 @@ def load_pretrained(backbone: Backbone, settings: BackboneFamilySettings) -> Loa
     Raises: CheckpointError if the weights cannot be read or do not fit.
     """
     assert settings.pretrained is not None
-    run = RunFolder(Path(settings.pretrained))
+    run = RunFolder(_found(settings.pretrained))
     if not run.config.is_file():
-        return load_backbone(backbone, settings.pretrained, allow=settings.pretrained_allow)
+        return load_backbone(backbone, str(run.path), allow=settings.pretrained_allow)
     weights = backbone_weights(run)
     file = WeightFile(
         source=str(run.path), container="run", tensors=weights, sha256=hash_state(weights)

@@ -5,6 +5,7 @@ from pathlib import Path
 from mmad.config.emotion import EmotionConfig
 from mmad.config.recognition import RecognitionConfig
 from mmad.engine.runs.folder import RunFolder
+from mmad.engine.runs.hub import local_run
 from mmad.engine.runs.load import labels_of, run_config
 from mmad.engine.trained.detector import TrainedDetector
 from mmad.engine.trained.device import device_of_process
@@ -21,14 +22,14 @@ def open_trained(
     """A trained run on its device; the network is read when it is first needed.
 
     Args:
-        source: Run folder.
+        source: Run folder, or hub id of a pushed run.
         device: As in `choose_device`.
         backbone: For a run on features: the current place of the backbone that made them.
 
-    Raises: CheckpointError if the folder is not a run, or of a newer version; ConfigError if its
-        settings are wrong or there is no such device.
+    Raises: CheckpointError if the folder is not a run, or of a newer version, and as `local_run`;
+        ConfigError if its settings are wrong or there is no such device.
     """
-    folder = RunFolder(Path(source))
+    folder = RunFolder(local_run(source))
     config, labels = run_config(folder.path), labels_of(folder)
     processor = device_of_process(device)
     if isinstance(config, RecognitionConfig):

@@ -344,17 +344,17 @@ def evaluate_recognition(
         found = f"{len(unlabelled)} without: {', '.join(unlabelled[:5])}" if clips else "no clips"
         raise AnnotationError(f"recognition can be scored on clips with labels only, found {found}")
     true_labels = np.array([clip.label for clip in clips], dtype=np.int64)
-    rows = _rows_of_clips(recognitions, clips, allow_missing=allow_missing)
+    rows = rows_of_clips(recognitions, clips, allow_missing=allow_missing)
     guesses, size = recognitions.action_top, len(labels)
-    levels = {"action": _evaluate(guesses, true_labels, rows, num_labels=size, f1=f1)}
+    levels = {"action": evaluate_level(guesses, true_labels, rows, num_labels=size, f1=f1)}
     if labels.has_parents:
         guesses, size = recognitions.body_top, len(labels.parent_names)
         true_labels = labels.to_parents(true_labels)
-        levels["body"] = _evaluate(guesses, true_labels, rows, num_labels=size, f1=f1)
+        levels["body"] = evaluate_level(guesses, true_labels, rows, num_labels=size, f1=f1)
     return RecognitionReport(levels, f1, len(clips), int((rows < 0).sum()))
 
 
-def _rows_of_clips(
+def rows_of_clips(
     recognitions: Recognitions, clips: Sequence[ClipRecord], *, allow_missing: bool
 ) -> Ints:
     """Row of each clip among the recognitions, (N,); -1 if it has none."""
@@ -373,9 +373,18 @@ def _rows_of_clips(
     return np.array([row_of.get(name, -1) for name in names], dtype=np.int64)
 
 
-def _evaluate(
+def evaluate_level(
     guesses: Ints, true_labels: Ints, rows: Ints, *, num_labels: int, f1: str
 ) -> RecognitionLevel:
+    """The figures of one level.
+
+    Args:
+        guesses: Ranked predictions, (recognitions, ranks), indices of labels.
+        true_labels: Label of each clip, (N,).
+        rows: Row of each clip among ``guesses``, (N,); -1 if it has none.
+        num_labels: Number of labels of the level.
+        f1: Rule of macro F1, one of `F1_RULES`.
+    """
     assert guesses.shape[1] > 0, "recognitions without guesses"
     assert guesses.max(initial=-1) < num_labels, "guesses of another label set"
     # The row added here is row -1, that of clips without a prediction.
