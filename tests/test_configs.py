@@ -223,7 +223,10 @@ def test_benchmarks_and_tools_need_declared_packages_only() -> None:
         re.split(r"[^A-Za-z0-9_-]", text)[0].lower().replace("-", "_")
         for text in (*project["dependencies"], *(text for extra in extras for text in extra))
     }
-    called = {"cv2": "opencv_python_headless", "yaml": "pyyaml", "sklearn": "scikit_learn"}
+    called = {
+        **{"cv2": "opencv_python_headless", "yaml": "pyyaml"},
+        **{"sklearn": "scikit_learn", "PIL": "pillow"},
+    }
     for path in (*root.glob("benchmarks/*.py"), *root.glob("tools/**/*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
