@@ -27,13 +27,11 @@ class LoggedRun:
 
 
 class Logger(Protocol):
-    """A place that rows of the log are sent to; whatever it raises never stops a training.
+    """A place that rows of the log are sent to; whatever it raises never stops a training."""
 
-    Attributes:
-        id: Id of the training at its service, to resume it there; None if it needs none.
-    """
-
-    id: str | None
+    @property
+    def id(self) -> str | None:
+        """Id of the training at its service, to resume it there; None if it needs none."""
 
     def log(self, rows: Sequence[Row]) -> None:
         """Send rows, each with its ``kind``, ``step`` and figures."""

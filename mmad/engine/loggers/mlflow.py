@@ -24,8 +24,8 @@ class MLflowLogger:
         from mlflow.entities import Param
 
         self._client = MlflowClient()
-        self.id: str | None = run.id
         if run.id is not None:
+            self.id = run.id
             self._client.update_run(run.id, status="RUNNING")
             return
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME", "mmad")
@@ -34,7 +34,7 @@ class MLflowLogger:
             place = self._client.create_experiment(name)
         else:
             place = experiment.experiment_id
-        self.id = self._client.create_run(place, run_name=run.folder.name).info.run_id
+        self.id = str(self._client.create_run(place, run_name=run.folder.name).info.run_id)
         parameters = [Param(name, str(value)[:_CHARACTERS]) for name, value in run.settings.items()]
         for start in range(0, len(parameters), _PARAMETERS):
             self._client.log_batch(self.id, params=parameters[start : start + _PARAMETERS])
