@@ -36,6 +36,10 @@ class LabelMap:
     parent_codes: tuple[str, ...] = ()
     first_number: int = 0
 
+    def __repr__(self) -> str:
+        shown = ", ".join(self.names[:3]) + (", ..." if len(self.names) > 3 else "")
+        return f"<LabelMap of {len(self.names)}: {shown}>"
+
     def __post_init__(self) -> None:
         if len(set(self.names)) != len(self.names):
             repeated = sorted({name for name in self.names if self.names.count(name) > 1})

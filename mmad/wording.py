@@ -1,6 +1,7 @@
 """Numbers and nouns in messages, tables and figures."""
 
 import math
+from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Context, Decimal
 
 _IRREGULAR = {"is": "are", "has": "have", "was": "were"}
@@ -19,6 +20,15 @@ def count(number: int, noun: str, verb: str = "") -> str:
             noun += "es" if noun.endswith("s") else "s"
         verb = _IRREGULAR.get(verb, verb)
     return f"{number} {noun} {verb}".rstrip()
+
+
+def listed(places: str | Sequence[str]) -> str:
+    """A path, or several with commas.
+
+    >>> listed(["a.json", "b.json"])
+    'a.json, b.json'
+    """
+    return places if isinstance(places, str) else ", ".join(places)
 
 
 def rounded(value: float | None, digits: int = 2) -> str:

@@ -2,11 +2,14 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mmad.annotations import formats
 from mmad.annotations.elan_reader import ElanChoice
@@ -51,6 +54,7 @@ if TYPE_CHECKING:
 Level = Literal["action", "body", "both"]
 Labels = LabelMap | Place | None
 Annotated = AnnotationSet | Place | Sequence[Place]
+Thresholds = str | float | Sequence[float]
 Predicted: TypeAlias = "Place | Found | DataFrame"
 
 
@@ -121,12 +125,12 @@ def read_predictions(
 
 
 @public
-def write_predictions(path: Place, found: Sequence[Detections]) -> Path:
+def write_predictions(path: Place, found: Detections | Sequence[Detections]) -> Path:
     """Write detections of videos: ActivityNet-style JSON for .json, else the challenge's CSV.
 
     Args:
         path: File to write.
-        found: Detections of each video.
+        found: Detections of a video, or of each of several.
 
     Returns: The path.
 
@@ -237,7 +241,7 @@ def evaluate(
     annotations: Annotated | None = None,
     *,
     subset: str | None = None,
-    tiou: str = "0.1:0.9",
+    tiou: Thresholds = "0.1:0.9",
     level: Level = "both",
     protocol: Literal["mma52", "opentad", "actionformer"] = "mma52",
     f1: Literal["per_class", "harmonic"] = "per_class",
@@ -254,7 +258,7 @@ def evaluate(
         annotations: Annotations, or their files; None: those of the run that contains the file.
         subset: Subset of the annotations; None: that of the run, else "val"; for detections in
             memory, that of their videos.
-        tiou: Thresholds: a number, a list "0.3,0.5" or a range "0.1:0.9".
+        tiou: Thresholds: a number, several ([0.3, 0.5] or "0.3,0.5") or a range "0.1:0.9".
         level: Levels to score.
         protocol: Evaluation protocol; see docs/eval.md.
         f1: Rule of macro F1 of clips.
@@ -266,7 +270,7 @@ def evaluate(
     Raises: PredictionError if the predictions cannot be read or do not fit the annotations,
         AnnotationError if these cannot be read.
     """
-    thresholds = parse_tiou(tiou)
+    thresholds = _thresholds(tiou)
     if isinstance(predictions, str | os.PathLike):
         path = _file(predictions, subset=subset)
         if is_emotion_file(path):
@@ -333,7 +337,7 @@ def error_analysis(
     annotations: Annotated | None = None,
     *,
     subset: str | None = None,
-    tiou: str = "0.5",
+    tiou: Thresholds = "0.5",
     level: Level = "both",
     out: Place | None = None,
     labels: Labels = None,
@@ -357,7 +361,7 @@ def error_analysis(
 
     Raises: As `evaluate`.
     """
-    thresholds = parse_tiou(tiou)
+    thresholds = _thresholds(tiou)
     judged, name = _judged(
         predictions, annotations, subset, labels, out_of_video, only_predicted, strict
     )
@@ -377,6 +381,11 @@ def error_analysis(
         content = json.dumps(numbers, indent=1) + "\n"
         write_error_files(Path(out), report, annotated, found, content=content)
     return Errors(numbers, report, name)
+
+
+def _thresholds(tiou: Thresholds) -> NDArray[np.float64]:
+    numbers = [tiou] if isinstance(tiou, str) or not isinstance(tiou, Iterable) else tiou
+    return parse_tiou(",".join(map(str, numbers)))
 
 
 def _levels(level: Level) -> tuple[str, ...]:
@@ -463,16 +472,16 @@ def _in_memory(predictions: "Found | DataFrame", labels: LabelMap) -> Prediction
 
     Raises: PredictionError if their labels are not those of the annotations.
     """
-    if not isinstance(predictions, Mapping | Sequence):
+    if not isinstance(predictions, Mapping | Sequence | Detections):
         return predictions_of_frame(predictions, labels)
-    if not isinstance(predictions, Mapping):
-        for one in predictions:
-            if one.label_map.names != labels.names:
-                raise PredictionError(
-                    f"video '{one.video_id}': its detections have {len(one.label_map)} labels, "
-                    f"others than the {len(labels)} of the annotations"
-                )
-    return Predictions(by_video(predictions))
+    found = by_video(predictions)
+    for one in found.values():
+        if isinstance(one, Detections) and one.label_map.names != labels.names:
+            raise PredictionError(
+                f"video '{one.video_id}': its detections have {len(one.label_map)} labels, others "
+                f"than the {len(labels)} of the annotations"
+            )
+    return Predictions(found)
 
 
 def _subset_of(found: Mapping[str, Any], records: Sequence[VideoRecord]) -> str:

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,6 +12,7 @@ from numpy import float32
 from numpy.typing import NDArray
 
 from mmad.api.calls import Place, path_or_none, paths_of, public, warn
+from mmad.api.overrides import as_overrides
 from mmad.api.results import (
     Detections,
     Recognition,
@@ -19,7 +20,7 @@ from mmad.api.results import (
     SomeVideosFailed,
     named_detections,
 )
-from mmad.api.stream import Stream, are_frames, open_stream
+from mmad.api.stream import Stream, are_frames, are_paths, open_stream
 from mmad.config.emotion import EmotionConfig
 from mmad.config.features import extraction_settings
 from mmad.config.recognition import RecognitionConfig
@@ -199,6 +200,8 @@ class Model:
             in the ``found`` of the exception. MmadError if the model is no detector.
         """
         detector = self._of(TrainedDetector, "detect")
+        if are_paths(videos) and not (fps is None and times is None):
+            raise VideoError("fps and times are for frames in memory; a file has its own")
         if fps is not None or times is not None or are_frames(videos):
             shrink = Shrinker(detector.on_videos[1].data)
             video = hold_frames(
@@ -210,6 +213,8 @@ class Model:
             if detected.failures:
                 raise VideoError(detected.failures[0].message)
             return self._detections(detected, [video.record(name)])[0]
+        if not isinstance(videos, Iterable | os.PathLike | VideoRecord):
+            raise VideoError(f"expected video files or frames, found {type(videos).__name__}")
         is_one = isinstance(videos, str | os.PathLike | VideoRecord)
         given = [videos] if isinstance(videos, str | os.PathLike | VideoRecord) else list(videos)
         records, problems = _records(given)
@@ -357,7 +362,7 @@ class Model:
         subset: str = "test",
         out: Place | None = None,
         details: bool = False,
-        overrides: Sequence[str] = (),
+        overrides: Mapping[str, Any] | None = None,
         progress: Shown = False,
     ) -> list[Detections] | list[Recognition] | list[RecognizedEmotion]:
         """Predictions for the videos or clips of a subset, as ``mmad predict`` makes them.
@@ -370,7 +375,8 @@ class Model:
             subset: Subset of the annotations.
             out: Also write the files of ``mmad predict`` here, a name that ends in .csv.
             details: For clips, with ``out``: also features and probabilities over time.
-            overrides: Changes of data and inference settings, such as "inference.nms=none".
+            overrides: Changes of settings of data and inference, such as
+                ``{"inference.nms": "none"}``.
             progress: As in `detect`.
 
         Raises: MmadError if data are missing or of other classes, or settings change the model;
@@ -387,7 +393,7 @@ class Model:
             videos=path_or_none(videos),
             faces=path_or_none(faces),
             features=path_or_none(features),
-            overrides=overrides,
+            overrides=as_overrides(overrides or {}),
         )
         found: list[Any]
         if isinstance(trained, TrainedDetector):

@@ -11,7 +11,7 @@ from mmad import structures
 from mmad.api.calls import Place, public
 from mmad.api.notebook import scores_html, timeline_html
 from mmad.api.tables import data_frame
-from mmad.errors import MmadError, VideoError
+from mmad.errors import PredictionError, VideoError
 from mmad.labels import EMOTIONS, LabelMap
 from mmad.structures import Annotations, Floats, Ints, VideoRecord
 from mmad.wording import count
@@ -306,7 +306,7 @@ class RecognizedEmotion:
         return scores_html(self.video_id, groups)
 
 
-Found = Sequence[Detections] | Mapping[str, structures.Detections]
+Found = Detections | Sequence[Detections] | Mapping[str, structures.Detections]
 
 
 class SomeVideosFailed(VideoError):  # noqa: N818
@@ -340,13 +340,20 @@ def named_detections(
 def by_video(found: Found) -> dict[str, structures.Detections]:
     """Detections by the id of their video.
 
-    Raises: MmadError if two are of one video.
+    Raises: PredictionError if these are no detections, or two are of one video.
     """
     if isinstance(found, Mapping):
         return dict(found)
+    if isinstance(found, Detections):
+        return {found.video_id: found}
+    for one in found if isinstance(found, Sequence) else [found]:
+        if not isinstance(one, Detections):
+            raise PredictionError(
+                f"expected the Detections of a video, or a list of them; found {type(one).__name__}"
+            )
     named = {one.video_id: one for one in found}
     if len(named) < len(found):
         names = [one.video_id for one in found]
         twice = next(name for name in names if names.count(name) > 1)
-        raise MmadError(f"video '{twice}' has two sets of detections; pass one of each video")
+        raise PredictionError(f"video '{twice}' has two sets of detections; pass one of each video")
     return dict(named)

@@ -8,7 +8,7 @@ from mmad.api.calls import warn
 from mmad.api.results import Detections
 from mmad.engine.streaming.stream import DetectionStream
 from mmad.engine.trained.detector import TrainedDetector
-from mmad.errors import MmadError
+from mmad.errors import MmadError, VideoError
 from mmad.labels import LabelMap
 from mmad.structures import VideoRecord
 from mmad.video.reader import Frame
@@ -110,7 +110,12 @@ def open_stream(
     options: Mapping[str, Any],
 ) -> Stream:
     """The stream of a camera, an address or an iterable of images; see `Model.stream`."""
-    if not isinstance(source, int | str | os.PathLike):
+    is_camera = isinstance(source, int | str | os.PathLike)
+    if is_camera and not (fps is None and times is None):
+        raise VideoError("fps and times are for images; a camera has its own")
+    if not is_camera and seconds is not None:
+        raise VideoError("seconds are for cameras; end the images where they should end")
+    if not is_camera:
         video_id = name or "stream"
         stream = detector.open_stream(fps=fps, name=video_id, **options)
         frames = given_frames(source, fps=fps, times=times, colours=colours, name=video_id)
@@ -133,12 +138,17 @@ def open_stream(
     )
 
 
+def are_paths(given: Any) -> bool:
+    """Whether this is a video file, or a list of them."""
+    path = str | os.PathLike | VideoRecord
+    in_list = isinstance(given, list | tuple) and bool(given) and isinstance(given[0], path)
+    return isinstance(given, path) or in_list
+
+
 def are_frames(given: Any) -> bool:
     """Whether these are images, in an array, a tensor, a sequence or an iterator, and no paths."""
-    if isinstance(given, str | os.PathLike | VideoRecord):
+    if are_paths(given):
         return False
     if hasattr(given, "__array__") or hasattr(given, "detach"):
         return True
-    if not isinstance(given, list | tuple):
-        return hasattr(given, "__iter__")
-    return bool(given) and not isinstance(given[0], str | os.PathLike | VideoRecord)
+    return bool(given) if isinstance(given, list | tuple) else hasattr(given, "__iter__")

@@ -84,8 +84,14 @@ def predictions_of_frame(frame: "DataFrame", labels: LabelMap) -> Predictions:
             index) and score.
         labels: Labels.
 
-    Raises: PredictionError if columns are missing, or a row has an unknown label or bad numbers.
+    Raises: PredictionError if it is no table, columns are missing, or a row has an unknown label or
+        bad numbers.
     """
+    if not hasattr(frame, "columns"):
+        raise PredictionError(
+            "expected a file, a run, detections or a pandas table of predictions; found "
+            f"{type(frame).__name__}"
+        )
     missing = [name for name in _WANTED if name not in frame.columns]
     if missing:
         raise PredictionError(

@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from mmad.api.calls import Place, public
+from mmad.api.overrides import as_overrides
 from mmad.api.tables import data_frame
 from mmad.config.reading import load_any_config, run_folder_of
 from mmad.config.run import AnyConfig
 from mmad.engine.runs.folder import RunFolder
 from mmad.engine.training import train_run
-from mmad.errors import CheckpointError, ConfigError
+from mmad.errors import CheckpointError
 from mmad.progress import Listener
 
 if TYPE_CHECKING:
@@ -127,33 +126,9 @@ def train(
 
     Raises: MmadError for any problem with settings, annotations, videos or weights.
     """
-    settings = load_any_config(os.fspath(config), overrides=_overrides(overrides or {}, changes))
+    settings = load_any_config(os.fspath(config), overrides=as_overrides(overrides or {}, changes))
     folder = Path(out) if out is not None else run_folder_of(os.fspath(config), settings)
     quiet = progress is not True
     listener = None if isinstance(progress, bool) else progress
     train_run(settings, out=folder, resume=resume, quiet=quiet, device=device, listener=listener)
     return Run(folder)
-
-
-def _overrides(given: Mapping[str, Any], changes: Mapping[str, Any]) -> list[str]:
-    """Changes of settings as ``key.sub=value``, as on the command line.
-
-    >>> _overrides({"training.epochs": 3}, {"data__videos": "a b"})
-    ['training.epochs=3', 'data.videos=a b']
-    """
-    named = dict(given) | {key.replace("__", "."): value for key, value in changes.items()}
-    return [f"{key}={_as_yaml(key, value)}" for key, value in named.items()]
-
-
-def _as_yaml(key: str, value: Any) -> str:
-    if isinstance(value, os.PathLike):
-        value = os.fspath(value)
-    if isinstance(value, tuple):
-        value = list(value)
-    try:
-        text = yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True)
-    except yaml.YAMLError:
-        raise ConfigError(
-            f"{key}: expected text, a number, a list or a group of settings; found {value!r:.60}"
-        ) from None
-    return text.strip().removesuffix("...").strip()

@@ -38,7 +38,7 @@ from mmad.structures import VideoRecord
 from mmad.video.index import index_video
 from mmad.video.reading import rate_text
 from mmad.video.sampling import has_rate, usual_rate
-from mmad.wording import count
+from mmad.wording import count, listed
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,8 @@ def records_of(
     if not chosen:
         present = ", ".join(sorted({record.subset for record in annotations.records})) or "none"
         raise AnnotationError(
-            f"{config.data.annotations}: no videos of subset {', '.join(subsets)}; found: {present}"
+            f"{listed(config.data.annotations)}: no videos of subset {', '.join(subsets)}; found: "
+            f"{present}"
         )
     chosen = chosen[: config.data.max_videos]
     if isinstance(config, FeatureRun):
@@ -199,7 +200,9 @@ def prepare_detection(
     subsets = [config.data.val_subset] if has_validation else []
     validation = records_of(config, annotations, subsets) if subsets else []
     if not any(len(record.annotations) for record in training):
-        raise AnnotationError(f"{config.data.annotations}: the training videos have no annotations")
+        raise AnnotationError(
+            f"{listed(config.data.annotations)}: the training videos have no annotations"
+        )
     if isinstance(config, FeatureRun):
         return _on_features(
             config, training, validation, labels=labels, processes=processes, folder=folder

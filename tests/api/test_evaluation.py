@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -93,6 +94,27 @@ def test_what_does_not_fit_is_said_in_python(predictions: Path, annotations: Pat
     ):
         with pytest.raises(mmad.MmadError, match=message):
             call()
+
+
+@pytest.mark.filterwarnings("ignore:1 of 2 annotated videos")
+def test_detections_of_one_video_need_no_list(annotations: Path, tmp_path: Path) -> None:
+    record = mmad.read_annotations(annotations, subset="val").records[0]
+    chosen = record.annotations
+    scores = np.linspace(0.9, 0.2, len(chosen))
+    found = mmad.Detections(
+        chosen.segments_seconds, chosen.labels, scores, video=record, label_map=mmad.MA52
+    )
+    one = mmad.evaluate(found, annotations, tiou=[0.5, 0.7], only_predicted=True)
+    listed = mmad.evaluate([found], annotations, tiou="0.5,0.7", only_predicted=True)
+    assert one.numbers == listed.numbers
+    assert mmad.error_analysis(found, annotations, tiou=0.5, only_predicted=True).numbers
+    assert mmad.write_predictions(tmp_path / "one.csv", found).is_file()
+
+
+@pytest.mark.parametrize("given", [None, 5, [3], ["a.csv"]])
+def test_what_is_no_prediction_is_named(given: Any, annotations: Path) -> None:
+    with pytest.raises(mmad.MmadError, match=r"expected .*; found (NoneType|int|str)"):
+        mmad.evaluate(given, annotations)
 
 
 def test_notices_of_annotations_are_warnings(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def test_a_subset_is_predicted_as_the_command_does(model: mmad.Model, tmp_path: 
         mine, theirs = (tmp_path / f"{name}{suffix}" for name in ("mine", "theirs"))
         assert mine.read_bytes() == theirs.read_bytes()
     assert [one.video_id for one in found] == ["val0000", "val0001"]
-    changed = model.predict(subset="val", overrides=["inference.max_detections=3"])
+    changed = model.predict(subset="val", overrides={"inference.max_detections": 3})
     assert all(len(one) <= 3 for one in changed)
 
 

@@ -49,6 +49,15 @@ def test_mistakes_are_one_message(detection_run: Path) -> None:
         list(model.stream(iter(frames)))
     with pytest.raises(mmad.MmadError, match="camera 97: OpenCV cannot open it"):
         model.stream(97)
+    for call, message in (
+        (lambda: model.detect("a.mp4", fps=25), "a file has its own"),
+        (lambda: model.detect(3), "expected video files or frames, found int"),
+        (lambda: model.stream(0, fps=25), "a camera has its own"),
+        (lambda: model.stream(iter(frames), fps=25, seconds=1), "seconds are for cameras"),
+        (lambda: model.stream(iter(frames), fps=25, min_score=3), "a score from 0 to 1, found 3"),
+    ):
+        with pytest.raises(mmad.MmadError, match=message):
+            call()
 
 
 def test_frames_are_told_from_paths() -> None:

@@ -47,6 +47,8 @@ def test_wrong_settings_name_the_nearest(config: Path, tmp_path: Path) -> None:
     ):
         with pytest.raises(mmad.MmadError, match=message):
             mmad.train(config, out=tmp_path / "run", **changes)
+    with pytest.raises(mmad.MmadError, match="overrides: expected settings by their keys"):
+        mmad.train(config, ["training.epochs=3"])
     with pytest.raises(mmad.MmadError, match="there is no such config; did you mean"):
         mmad.train("configs/dsta_videomae_x.yaml")
     with pytest.raises(mmad.MmadError, match="is not a run folder"):

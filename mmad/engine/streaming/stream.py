@@ -106,6 +106,8 @@ class DetectionStream:
         self._cutter = WindowCutter(data, name=name)
         self.step_seconds = self._cutter.step_frames * self._seconds_per_frame
         self.delay_seconds = 2 * self.window_seconds if delay is None else delay
+        if not 0 <= min_score <= 1:
+            raise ConfigError(f"{name}: min_score: expected a score from 0 to 1, found {min_score}")
         if not self.step_seconds <= self.delay_seconds < math.inf:
             raise ConfigError(
                 f"{name}: delay: expected at least the {self.step_seconds:.2f} s between two "

@@ -23,6 +23,7 @@ from mmad.models.detectors.whole import EndToEndDetector
 from mmad.progress import Listener
 from mmad.structures import VideoRecord
 from mmad.video.sources.memory import MemoryVideo
+from mmad.wording import listed
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,7 +173,7 @@ def videos_to_predict(wanted: DetectionRun, labels: LabelMap, subset: str) -> li
     annotations, present = read_data(wanted)
     if present != labels:
         raise CheckpointError(
-            f"{wanted.data.annotations}: has other classes ({len(present)}) than the run was "
-            f"trained on ({len(labels)})"
+            f"{listed(wanted.data.annotations)}: has other classes ({len(present)}) than the run "
+            f"was trained on ({len(labels)})"
         )
     return records_of(wanted, annotations, [subset])
