@@ -78,7 +78,6 @@ def predict(
     mine, workers = chosen_share(share, on), chosen_workers(on, gpus=device != "cpu")
     folder = RunFolder(checkpoint)
     labels = labels_of(folder)
-    check_output_file(out or folder.predictions(subset, ".csv"))
     wanted = config_for(
         folder,
         subset,
@@ -88,6 +87,7 @@ def predict(
         features=features,
         overrides=overrides or (),
     )
+    check_output_file(out or folder.predictions(subset, ".csv"))
     if share is not None or on is not None:
         if not isinstance(wanted, VideoRun):
             raise ConfigError(

@@ -16,6 +16,7 @@ from mmad.export.networks import (
     SequenceDetector,
     VideoDetector,
 )
+from mmad.export.reading import is_exported
 from mmad.labels import LabelMap
 from mmad.models.detectors.whole import EndToEndDetector, FeatureDetector
 from mmad.models.recognisers.whole import Recogniser
@@ -33,6 +34,8 @@ def network_of_run(
 
     Raises: ExportError if the run has no such form, CheckpointError as `run_weights`.
     """
+    if is_exported(path):
+        raise ExportError(f"{path}: is an exported file; pass the run folder that it was made from")
     config = run_config(path)
     folder = RunFolder(path)
     if isinstance(config, RecognitionConfig):

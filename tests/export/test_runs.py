@@ -12,7 +12,7 @@ from mmad.export.writing import write_network
 from mmad.labels import MA52
 from mmad.models.build import build_recogniser
 from support.commands import run_mmad
-from support.synthetic_data import tiny_clip_config
+from support.synthetic_data import files_of, tiny_clip_config
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +50,31 @@ def test_images_of_other_sides_are_refused(exported: Path) -> None:
     clips = torch.zeros(1, 16, 48, 32, 3, dtype=torch.uint8)
     with pytest.raises(ExportError, match="reads images of 32x32 pixels, found 32x48"):
         network(clips, None, (1,), (16,))
+
+
+def test_an_exported_run_detects_in_shares(exported: Path, videos: Path, tmp_path: Path) -> None:
+    files = [path for _, path in files_of(videos)[:2]]
+    words = ["detect", *files, "--checkpoint", exported, "--out", tmp_path, "--no-pictures"]
+    run_mmad([*words, "--share", "1/2"])
+    run_mmad([*words, "--share", "2/2"])
+    assert (tmp_path / "detections.csv").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["export"], "is an exported file; pass the run folder"),
+        (["predict"], "pass the run folder, or use the file with mmad detect"),
+        (["extract-features"], "expected a config or a run folder"),
+    ],
+)
+def test_what_an_exported_file_cannot_do(
+    words: list[str], message: str, exported: Path, videos: Path, tmp_path: Path
+) -> None:
+    more: list[object] = []
+    if words == ["extract-features"]:
+        more = [files_of(videos)[0][1], "--out", tmp_path / "f.h5"]
+    assert message in run_mmad([*words, exported, *more], code=2).stderr
 
 
 def test_a_recogniser_gives_the_same_logits(videos: Path, tmp_path: Path) -> None:

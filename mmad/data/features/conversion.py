@@ -13,6 +13,7 @@ from mmad.data.features.folders import FOLDER_MANIFEST, FOLDER_VIDEOS, write_arr
 from mmad.files import make_folder, write_json, write_text
 from mmad.names import safe_name
 from mmad.progress import tracked
+from mmad.wording import count
 
 
 def _tracked(found: FeatureSource) -> Iterator[str]:
@@ -64,7 +65,7 @@ def summary(found: FeatureSource) -> str:
     names = found.video_ids()
     steps = sum(found.video(name).num_steps for name in names)
     shape = " x ".join(map(str, found.manifest.step_shape))
-    return f"{found.path}: {len(names)} videos, {steps} steps of {shape}"
+    return f"{found.path}: {count(len(names), 'video')}, {count(steps, 'step')} of {shape}"
 
 
 def describe_file(path: Path) -> str:

@@ -14,6 +14,7 @@ from mmad.engine.runs.folder import RunFolder
 from mmad.engine.runs.load import load_recogniser, load_run
 from mmad.engine.runs.pretrained import load_pretrained, settle_backbone
 from mmad.errors import ConfigError
+from mmad.export.reading import is_exported
 from mmad.models.backbones.contract import Backbone
 from mmad.models.backbones.families import build_backbone
 from mmad.models.detectors.whole import EndToEndDetector
@@ -34,6 +35,8 @@ def open_backbone(
     Raises: ConfigError if there is no backbone or it has no weights, CheckpointError if they do not
         fit.
     """
+    if is_exported(source):
+        raise ConfigError(f"{source}: expected a config or a run folder, found a file of a network")
     run = RunFolder(source)
     given = load_any_config(run.config if source.is_dir() else source, overrides=change)
     config = settle_backbone(

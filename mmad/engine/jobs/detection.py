@@ -36,7 +36,7 @@ class UsedRun:
     """A run as it is used, for other processes to open.
 
     Attributes:
-        folder: Run folder.
+        folder: Run folder, or exported file.
         config: Its settings, changed in data and inference only.
         device: As in `choose_device`.
         backbone: As in `load_video_run`.
@@ -50,7 +50,8 @@ class UsedRun:
     def fingerprint(self) -> str:
         """What decides the detections of a video: the settings, and the weights on disk."""
         run = RunFolder(self.folder)
-        weights = run.best if run.best.is_file() else run.last
+        exported = self.folder
+        weights = next((one for one in (exported, run.best) if one.is_file()), run.last)
         state = weights.stat()
         facts = [self.config.model_dump(mode="json"), state.st_size, state.st_mtime_ns]
         return hashlib.sha256(json.dumps([*facts, self.backbone]).encode()).hexdigest()

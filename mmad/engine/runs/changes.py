@@ -9,7 +9,9 @@ from mmad.config.reading import load_any_config
 from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import AnyConfig
 from mmad.engine.runs.folder import RunFolder
+from mmad.engine.runs.load import labels_of
 from mmad.errors import CheckpointError
+from mmad.export.reading import is_exported
 
 # Settings of the data, and the option to pass their new place.
 _PLACES = {
@@ -42,8 +44,15 @@ def config_for(
         features: Stored features.
         overrides: Changes of single settings, ``key.sub=value``.
 
-    Raises: ConfigError if settings are wrong, CheckpointError if the data are not where they say.
+    Raises: ConfigError if settings are wrong, CheckpointError if it is no run folder or the data are
+        not where they say.
     """
+    if is_exported(folder.path):
+        raise CheckpointError(
+            f"{folder.path}: an exported file has no data of its own; pass the run folder, or use "
+            "the file with mmad detect or mmad recognize"
+        )
+    labels_of(folder)
     of_clips = isinstance(load_any_config(folder.config), RecognitionConfig)
     moved = {
         subset if of_clips else "annotations": [str(path) for path in annotations],
