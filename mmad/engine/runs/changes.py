@@ -44,8 +44,8 @@ def config_for(
         features: Stored features.
         overrides: Changes of single settings, ``key.sub=value``.
 
-    Raises: ConfigError if settings are wrong, CheckpointError if it is no run folder or the data are
-        not where they say.
+    Raises: ConfigError if settings are wrong, CheckpointError if it is no run folder or the data
+        are not where they say.
     """
     if is_exported(folder.path):
         raise CheckpointError(
