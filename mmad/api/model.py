@@ -80,7 +80,8 @@ def load(source: Place, *, device: str = "auto", backbone: str | None = None) ->
     """A trained model, ready to use.
 
     Args:
-        source: Run folder of any task, on videos or on stored features.
+        source: Run folder of any task, on videos or on stored features; hub id of a pushed run; or
+            exported ONNX file.
         device: "auto" (a GPU if there is one), "cpu", "cuda" or "cuda:N".
         backbone: For a run on features: the current place of the backbone that made them.
 
@@ -260,7 +261,7 @@ class Model:
             colours: Of images: "rgb", or "bgr" as OpenCV has them.
             min_score: Lowest score that is given out.
             delay: Longest time in seconds from the end of an event to its detection; None is two
-                windows, which lets as good as every detection wait until nothing can change it.
+                windows, so that almost every detection waits until nothing can change it.
             window_overlap: Share by which windows overlap; None: the run's.
             seconds: Of a camera: stop after so many.
             name: Id of the video in the detections.

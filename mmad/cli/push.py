@@ -12,6 +12,7 @@ from mmad.cli._options import AnnotationsOption
 from mmad.engine.runs.folder import RunFolder
 from mmad.engine.runs.hub import write_run_for_hub
 from mmad.errors import CheckpointError
+from mmad.export.reading import is_exported
 from mmad.files import replaced_folder
 from mmad.report.model_card import model_card
 from mmad.weights.hub import hub_place, upload
@@ -53,6 +54,10 @@ def push(
     place = hub_place(repository)
     if place is None or place.revision is not None or place.file is not None:
         raise CheckpointError(f"{repository}: expected ORG/NAME, such as my-lab/dsta-mma52")
+    if is_exported(run):
+        raise CheckpointError(
+            f"{run}: is an exported file; pass the run folder that it was made from"
+        )
     options = CardOptions(licence, data_licence, annotations)
     facts, missing = card_facts(RunFolder(run), repository, options)
     for sentence in missing:

@@ -64,6 +64,7 @@ def test_an_exported_run_detects_in_shares(exported: Path, videos: Path, tmp_pat
     ("words", "message"),
     [
         (["export"], "is an exported file; pass the run folder"),
+        (["push"], "is an exported file; pass the run folder"),
         (["predict"], "pass the run folder, or use the file with mmad detect"),
         (["extract-features"], "expected a config or a run folder"),
     ],
@@ -74,6 +75,8 @@ def test_what_an_exported_file_cannot_do(
     more: list[object] = []
     if words == ["extract-features"]:
         more = [files_of(videos)[0][1], "--out", tmp_path / "f.h5"]
+    if words == ["push"]:
+        more = ["org/name", "--dry-run", "--out", tmp_path / "hub"]
     assert message in run_mmad([*words, exported, *more], code=2).stderr
 
 
