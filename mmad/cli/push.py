@@ -55,9 +55,7 @@ def push(
     if place is None or place.revision is not None or place.file is not None:
         raise CheckpointError(f"{repository}: expected ORG/NAME, such as my-lab/dsta-mma52")
     if is_exported(run):
-        raise CheckpointError(
-            f"{run}: is an exported file; pass the run folder that it was made from"
-        )
+        raise CheckpointError(f"{run}: is an exported file; pass the run folder it was made from")
     options = CardOptions(licence, data_licence, annotations)
     facts, missing = card_facts(RunFolder(run), repository, options)
     for sentence in missing:
