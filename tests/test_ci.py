@@ -49,6 +49,7 @@ def test_without_a_browser_to_install_it_fails(tmp_path: Path) -> None:
     assert "test 1" not in calls
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("required", "word"), [("1", "1 error"), ("", "1 skipped")])
 def test_page_tests_without_a_browser(tmp_path: Path, required: str, word: str) -> None:
     done = subprocess.run(

@@ -50,6 +50,7 @@ def test_there_are_configs() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("path", DIFFERENT, ids=name_of_config)
 def test_config_trains_a_step(
     path: Path, videos: Path, features: Path, felt: Path, tmp_path: Path

@@ -22,7 +22,7 @@ from support.commands import run_mmad
 from support.processes import Ended, run_process
 from support.synthetic_data import tiny_content
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 def mmad(*arguments: object, largest_file: int | None = None) -> subprocess.CompletedProcess[str]:

@@ -205,6 +205,7 @@ def made_small(words: list[str]) -> list[str] | None:
     return ["mmad", *rest]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("page", RUN, ids=[page.stem for page in RUN])
 def test_commands_of_the_page_run(page: Path, world: Path, tmp_path: Path) -> None:
     """In order, in a folder of their own, with the results of the earlier ones."""
@@ -226,6 +227,7 @@ def test_commands_of_the_page_run(page: Path, world: Path, tmp_path: Path) -> No
             run(words, folder)
 
 
+@pytest.mark.long
 def test_detect_makes_its_files(world: Path, tmp_path: Path) -> None:
     out = tmp_path / "found"
     said = run_mmad(

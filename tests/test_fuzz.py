@@ -19,7 +19,7 @@ from mmad.errors import MmadError
 from mmad.names import problem_of_id, safe_name
 from mmad.parsing import json_value, yaml_value
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 FAST = [reader for reader in READERS if not reader.is_slow]
 REPEATABLE = settings(

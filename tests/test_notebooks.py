@@ -11,7 +11,7 @@ from website import notebooks
 
 from support.commands import run_mmad
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs/notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))

@@ -56,6 +56,7 @@ def test_a_cluster_that_does_not_answer(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.usefixtures("cluster")
 def test_the_video_of_a_lost_worker_is_done_again(folder: Path, tmp_path: Path) -> None:
 
@@ -85,6 +86,7 @@ def test_the_video_of_a_lost_worker_is_done_again(folder: Path, tmp_path: Path) 
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.usefixtures("cluster")
 def test_a_job_that_kills_its_worker_each_time_is_named_after_the_others() -> None:
     def die(job: str) -> str:

@@ -83,6 +83,7 @@ def train_in_two(config: DetectionRun, out: Path, *options: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_losses_and_files_are_those_of_one_process(videos: Path, tmp_path: Path) -> None:
     config = config_of(videos, **TRAINED)
     found, expected = tmp_path / "found", tmp_path / "expected"
@@ -98,6 +99,7 @@ def test_losses_and_files_are_those_of_one_process(videos: Path, tmp_path: Path)
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_two_processes_resume_what_one_has_begun(videos: Path, tmp_path: Path) -> None:
     config = config_of(videos)
     found, expected = tmp_path / "found", tmp_path / "expected"

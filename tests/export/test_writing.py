@@ -34,6 +34,7 @@ def test_a_detector_is_equal_to_its_onnx_file_at_any_length(name: str, tmp_path:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["actionformer", "tridet", "mstct", "videomamba", "dyfadet"])
 def test_so_are_the_others(name: str, tmp_path: Path) -> None:
     found = write_network(on_features(name), ABOUT, tmp_path / "net.onnx", format="onnx")

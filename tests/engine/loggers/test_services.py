@@ -7,7 +7,7 @@ import pytest
 from mmad.engine.loggers.collection import Loggers
 from mmad.engine.loggers.contract import LoggedRun
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 ROW = {"kind": "step", "step": 1, "epoch": 0, "loss": 2.0, "mAP@0.5": 0.25}
 SETTINGS = {"seed": 0, "training.epochs": 3}
