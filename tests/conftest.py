@@ -16,6 +16,19 @@ from support.synthetic_data import make_videos, tiny_config
 torch.set_num_threads(1)
 
 
+# Their slow tests run whole commands, or draw whole pages.
+LONG_FOLDERS = ("cli", "report", "synthetic")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the slow tests of `LONG_FOLDERS` as long, too."""
+    for item in items:
+        folder, *_ = item.nodeid.removeprefix("tests/").split("/")
+        if folder in LONG_FOLDERS and item.get_closest_marker("slow"):
+            item.add_marker("long")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def curves_drawn_once() -> Iterator[None]:
     """The first run of a session draws its curves, the others get the same file.

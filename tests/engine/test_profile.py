@@ -20,7 +20,7 @@ from mmad.engine.runs.folder import RunFolder
 from mmad.errors import MmadError
 from mmad.models.detectors.videomamba.network import DecomposedMamba
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 # Those of the winner of 2024 have the networks of others.
 CONFIGS = sorted(p for p in SHIPPED_CONFIGS.rglob("*.yaml") if p.parent.name != "winner")
