@@ -69,6 +69,7 @@ def test_a_run_that_stopped_goes_on_to_the_same_losses(
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+@pytest.mark.long
 def test_two_processes_give_the_losses_of_one(run: Path, videos: Path, tmp_path: Path) -> None:
     config, out = tmp_path / "c.yaml", tmp_path / "double"
     config.write_text(dump_config(i3d_config(videos)))

@@ -18,6 +18,7 @@ from support.synthetic_data import tiny_content
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.skipif(sys.platform != "linux", reason="processes are counted in /proc"),
 ]
 
