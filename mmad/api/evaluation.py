@@ -141,7 +141,8 @@ def write_predictions(path: Place, found: Detections | Sequence[Detections]) -> 
     if target.suffix.lower() != ".json":
         write_predictions_csv(target, named)
         return target
-    labels = {one.label_map for one in found} or {MA52}
+    each = [found] if isinstance(found, Detections) else found
+    labels = {one.label_map for one in each} or {MA52}
     if len(labels) > 1:
         raise PredictionError(f"{path}: the detections have different label sets; write two files")
     write_predictions_json(target, named, labels.pop())

@@ -109,6 +109,7 @@ def test_detections_of_one_video_need_no_list(annotations: Path, tmp_path: Path)
     assert one.numbers == listed.numbers
     assert mmad.error_analysis(found, annotations, tiou=0.5, only_predicted=True).numbers
     assert mmad.write_predictions(tmp_path / "one.csv", found).is_file()
+    assert mmad.write_predictions(tmp_path / "one.json", found).is_file()
 
 
 @pytest.mark.parametrize("given", [None, 5, [3], ["a.csv"]])
