@@ -1,0 +1,1 @@
+"""Files of programs for coding behaviour: ELAN, BORIS, VIA, Label Studio, Praat and others."""
