@@ -16,7 +16,7 @@ import torch
 
 from mmad.annotations.attach import read_subjects
 from mmad.annotations.clips.lists import read_clip_list
-from mmad.annotations.elan import write_elan
+from mmad.annotations.elan.writing import write_elan
 from mmad.annotations.emotions.lists import read_emotions
 from mmad.annotations.formats import detect_format, read_annotations
 from mmad.annotations.label_files import read_labels

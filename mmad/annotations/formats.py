@@ -20,7 +20,8 @@ from mmad.annotations.clips.lists import (
     write_clip_list,
 )
 from mmad.annotations.ego4d import read_ego4d_json
-from mmad.annotations.elan_reader import ElanChoice, read_elan
+from mmad.annotations.elan.choice import ElanChoice
+from mmad.annotations.elan.reading import read_elan
 from mmad.annotations.emotions.lists import is_emotion_header, read_emotions, write_emotions
 from mmad.annotations.epic import read_epic_noun_csv, read_epic_verb_csv
 from mmad.annotations.mma52 import (

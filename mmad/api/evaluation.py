@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmad.annotations import formats
-from mmad.annotations.elan_reader import ElanChoice
+from mmad.annotations.elan.choice import ElanChoice
 from mmad.annotations.formats import AnnotationSet, LabelChoice
 from mmad.annotations.validation import OutOfVideo
 from mmad.api.calls import Place, paths_of, public, warn

@@ -137,7 +137,7 @@ class Detections(structures.Detections):
         Raises: VideoError if there is no video file to link, AnnotationError if an existing file is
             not an ELAN file, OutputError if it cannot be written.
         """
-        from mmad.annotations.elan import write_elan
+        from mmad.annotations.elan.writing import write_elan
         from mmad.names import safe_name
 
         if self.video.path is None:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mmad import __version__
-from mmad.annotations.elan import write_elan
+from mmad.annotations.elan.writing import write_elan
 from mmad.annotations.formats import read_annotations
 from mmad.cli._camera import detect_camera
 from mmad.cli._copies import video_files

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from mmad.annotations.elan_reader import ElanChoice
+from mmad.annotations.elan.choice import ElanChoice
 from mmad.cli._emotion_scores import EmotionOptions, score_emotions
 from mmad.cli._next_command import judging_flags, tell_next
 from mmad.cli._options import (

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from mmad.annotations.elan_reader import ElanChoice
+from mmad.annotations.elan.choice import ElanChoice
 from mmad.cli._emotion_scores import tell_left_out
 from mmad.cli._options import (
     AnnotationsOption,

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mmad.annotations.attach import attach_videos
 from mmad.annotations.check_videos import measure_videos
-from mmad.annotations.elan_reader import ElanChoice
+from mmad.annotations.elan.choice import ElanChoice
 from mmad.annotations.formats import AnnotationSet, read_annotations
 from mmad.annotations.levels import of_body_parts
 from mmad.config.run import DetectionRun, FeatureRun

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mmad.annotations.activitynet import write_activitynet_json
-from mmad.annotations.elan_reader import ElanChoice
+from mmad.annotations.elan.choice import ElanChoice
 from mmad.annotations.formats import AnnotationSet, LabelChoice, read_annotations
 from mmad.annotations.mma52 import UNKNOWN_SUBSET
 from mmad.annotations.subsets import plain_subset

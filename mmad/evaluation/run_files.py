@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mmad.annotations.clips.folds import ClipLists
-from mmad.annotations.elan_reader import ElanChoice
+from mmad.annotations.elan.choice import ElanChoice
 from mmad.annotations.formats import AnnotationSet, LabelChoice, read_annotations
 from mmad.annotations.placeholders import find_placeholders
 from mmad.annotations.validation import OutOfVideo

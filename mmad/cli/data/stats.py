@@ -9,7 +9,7 @@ import typer
 
 from mmad.annotations.attach import read_subjects, with_subjects
 from mmad.annotations.description.comparison import facts_of_clips
-from mmad.annotations.elan_reader import ElanChoice
+from mmad.annotations.elan.choice import ElanChoice
 from mmad.annotations.emotions.lists import read_emotion_lists
 from mmad.annotations.emotions.statistics import describe_emotions
 from mmad.annotations.formats import (

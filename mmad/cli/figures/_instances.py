@@ -12,7 +12,7 @@ from mmad.annotations.description.instances import (
     instances_of_clips,
     instances_of_videos,
 )
-from mmad.annotations.elan_reader import ElanChoice
+from mmad.annotations.elan.choice import ElanChoice
 from mmad.annotations.formats import read_annotations, read_clip_list
 from mmad.annotations.validation import OutOfVideo
 from mmad.cli.data._options import clip_files, kind_of, one_or_many

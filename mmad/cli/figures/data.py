@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mmad.annotations.description.instances import merged
-from mmad.annotations.elan_reader import ElanChoice
+from mmad.annotations.elan.choice import ElanChoice
 from mmad.cli._options import (
     LabelsOption,
     LanguageOption,

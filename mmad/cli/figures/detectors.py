@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmad.annotations.elan_reader import ElanChoice
+from mmad.annotations.elan.choice import ElanChoice
 from mmad.annotations.validation import OutOfVideo
 from mmad.cli._options import (
     AnnotationsOption,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from mmad.annotations.elan_reader import ElanChoice
+from mmad.annotations.elan.choice import ElanChoice
 from mmad.annotations.formats import AnnotationSet, read_annotations, read_clip_list
 from mmad.cli._options import (
     LabelsOption,

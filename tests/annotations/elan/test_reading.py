@@ -5,8 +5,9 @@ import pytest
 from typer.testing import CliRunner
 
 from mmad.annotations.check import check_data
-from mmad.annotations.elan import write_elan
-from mmad.annotations.elan_reader import ElanChoice, read_elan
+from mmad.annotations.elan.choice import ElanChoice
+from mmad.annotations.elan.reading import read_elan
+from mmad.annotations.elan.writing import write_elan
 from mmad.annotations.formats import AnnotationSet, detect_format, read_annotations
 from mmad.cli.data import app
 from mmad.errors import AnnotationError

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmad.annotations.elan import tiers_of, write_elan
+from mmad.annotations.elan.lanes import tiers_of
+from mmad.annotations.elan.writing import write_elan
 from mmad.errors import AnnotationError
 from mmad.labels import MA52, flat_labels
 from mmad.structures import Detections

@@ -7,25 +7,20 @@ micro-actions do, also within a body part: so each body part has as many lanes a
 Source: ELAN Annotation Format 3.0, https://www.mpi.nl/tools/elan/EAFv3.0.xsd.
 """
 
-import mimetypes
-import os
-import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
-from urllib.parse import quote
 
+from mmad.annotations.elan.document import TIER_PREFIX, is_of_model, parse_elan, whole_number
+from mmad.annotations.elan.lanes import tiers_of, whole_milliseconds
+from mmad.annotations.elan.media import link_video
 from mmad.errors import AnnotationError
 from mmad.files import write_text
 from mmad.labels import LabelMap
-from mmad.parsing import read_text, reading
-from mmad.segments import assign_lanes
 from mmad.structures import Detections
 
-TIER_PREFIX = "mmad:"
 _TYPE = "mmad-detection"
 _VOCABULARY = "mmad-actions"
 _LANGUAGE = "eng"
@@ -55,19 +50,6 @@ _CONSTRAINTS = {
     "Included_In": "Time alignable annotations within the parent annotation's time interval, gaps "
     "are allowed",
 }
-
-
-@dataclass(frozen=True)
-class Lane:
-    """Detections of one tier, which do not overlap.
-
-    Attributes:
-        tier: Name of the tier.
-        indices: positions in the detections, in order of start.
-    """
-
-    tier: str
-    indices: tuple[int, ...]
 
 
 def write_elan(
@@ -100,7 +82,7 @@ def write_elan(
     chosen = detections[detections.scores >= min_score]
     root = _read_document(path) if path.exists() else _new_document(author=author)
     _remove_model_tiers(root, path=path)
-    _link_video(root, video=video, folder=path.parent)
+    link_video(root, video=video, folder=path.parent)
     milliseconds = whole_milliseconds(chosen)
     slot_ids = [slot.get("TIME_SLOT_ID", "") for slot in root.iter("TIME_SLOT")]
     slots = count(_highest(slot_ids, prefix="ts") + 1)
@@ -138,50 +120,6 @@ def write_elan(
     write_text(path, f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n')
 
 
-def whole_milliseconds(detections: Detections) -> list[tuple[int, int]]:
-    """Start and end of each detection in milliseconds, the end at least one after the start.
-
-    >>> whole_milliseconds(Detections([[0.1004, 0.1004], [1.0, 2.5]], [0, 0], [1.0, 1.0]))
-    [(100, 101), (1000, 2500)]
-    """
-    found = []
-    for start, end in detections.segments_seconds:
-        first = max(0, round(float(start) * 1000))
-        found.append((first, max(first + 1, round(float(end) * 1000))))
-    return found
-
-
-def tiers_of(detections: Detections, *, labels: LabelMap) -> list[Lane]:
-    """The detections of each body part, in as few lanes as possible without overlap in a lane.
-
-    A label set without body parts is one group, "action". In order of start, each detection goes
-    to the lowest free lane; so there are only as many lanes as simultaneous detections.
-
-    >>> from mmad.labels import MA52
-    >>> found = Detections([[0, 2], [1, 3], [2, 4]], [9, 10, 9], [0.9, 0.8, 0.7])
-    >>> [(lane.tier, lane.indices) for lane in tiers_of(found, labels=MA52)]
-    [('mmad:head:1', (0, 2)), ('mmad:head:2', (1,))]
-    """
-    milliseconds = whole_milliseconds(detections)
-    groups: dict[int, list[int]] = {}
-    parents = labels.to_parents(detections.labels) if labels.has_parents else [0] * len(detections)
-    for index, parent in enumerate(parents):
-        groups.setdefault(int(parent), []).append(index)
-    lanes = []
-    for parent, indices in sorted(groups.items()):
-        name = labels.parent_names[parent] if labels.has_parents else "action"
-        indices.sort(key=lambda index: milliseconds[index])
-        by_lane: dict[int, list[int]] = {}
-        places = assign_lanes([milliseconds[index] for index in indices])
-        for lane, index in zip(places, indices, strict=True):
-            by_lane.setdefault(lane, []).append(index)
-        lanes += [
-            Lane(f"{TIER_PREFIX}{name}:{lane + 1}", tuple(mine))
-            for lane, mine in sorted(by_lane.items())
-        ]
-    return lanes
-
-
 def _new_document(*, author: str) -> ElementTree.Element:
     root = ElementTree.Element(
         "ANNOTATION_DOCUMENT",
@@ -198,40 +136,6 @@ def _new_document(*, author: str) -> ElementTree.Element:
     for stereotype, description in _CONSTRAINTS.items():
         ElementTree.SubElement(root, "CONSTRAINT", STEREOTYPE=stereotype, DESCRIPTION=description)
     return root
-
-
-class _Builder(ElementTree.TreeBuilder):
-    """Builds the tree but refuses a document type, the only place to declare entities."""
-
-    def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
-        raise AnnotationError(
-            "an ELAN file has no document type (<!DOCTYPE>); the file was not read"
-        )
-
-
-def parse_elan(path: Path) -> ElementTree.Element:
-    """The root of an ELAN file, with its comments.
-
-    Raises: AnnotationError if it is missing, not XML, or has a document type.
-    """
-    text = read_text(path)
-    parser = ElementTree.XMLParser(target=_Builder(insert_comments=True))
-    with reading(path, expected="an ELAN file"):
-        try:
-            return ElementTree.fromstring(text, parser=parser)
-        except ElementTree.ParseError as error:
-            raise AnnotationError(f"{path}: not an ELAN file ({error})") from None
-        except AnnotationError as error:
-            raise AnnotationError(f"{path}: {error}") from None
-
-
-def whole_number(text: str) -> int | None:
-    """The number in ``text``, such as milliseconds, or None if it is not one of up to 12 digits.
-
-    >>> whole_number("1500"), whole_number("1.5"), whole_number("9" * 5000)
-    (1500, None, None)
-    """
-    return int(text) if re.fullmatch(r"[0-9]{1,12}", text) else None
 
 
 def _read_document(path: Path) -> ElementTree.Element:
@@ -254,11 +158,11 @@ def _read_document(path: Path) -> ElementTree.Element:
 
 
 def _remove_model_tiers(root: ElementTree.Element, *, path: Path) -> None:
-    ours = [tier for tier in root.findall("TIER") if _is_ours(tier.get("TIER_ID", ""))]
+    ours = [tier for tier in root.findall("TIER") if is_of_model(tier)]
     dependent = [
         tier.get("TIER_ID", "")
         for tier in root.findall("TIER")
-        if _is_ours(tier.get("PARENT_REF", "")) and tier not in ours
+        if tier.get("PARENT_REF", "").startswith(TIER_PREFIX) and tier not in ours
     ]
     if dependent:
         raise AnnotationError(
@@ -283,32 +187,6 @@ def _remove_model_tiers(root: ElementTree.Element, *, path: Path) -> None:
     for slot in time_order.findall("TIME_SLOT"):
         if slot.get("TIME_SLOT_ID") in freed:
             time_order.remove(slot)
-
-
-def _is_ours(tier_id: str) -> bool:
-    return tier_id.startswith(TIER_PREFIX)
-
-
-def _link_video(root: ElementTree.Element, *, video: Path, folder: Path) -> None:
-    """Link ``video`` in the header, unless a person has already linked one."""
-    header = root.find("HEADER")
-    assert header is not None
-    if header.find("MEDIA_DESCRIPTOR") is not None:
-        return
-    absolute = video.resolve()
-    descriptor = ElementTree.Element(
-        "MEDIA_DESCRIPTOR",
-        MEDIA_URL=absolute.as_uri(),
-        MIME_TYPE=mimetypes.guess_type(video.name)[0] or "video/mp4",
-    )
-    try:
-        relative = Path(os.path.relpath(absolute, folder.resolve())).as_posix()
-    except ValueError:  # on another drive there is no relative path
-        relative = ""
-    if relative:
-        link = relative if relative.startswith("../") else f"./{relative}"
-        descriptor.set("RELATIVE_MEDIA_URL", quote(os.fsencode(link)))
-    header.insert(0, descriptor)
 
 
 def _annotation_ids(root: ElementTree.Element) -> list[str]:

@@ -3,89 +3,23 @@
 Source: ELAN Annotation Format 3.0, https://www.mpi.nl/tools/elan/EAFv3.0.xsd.
 """
 
-import os
-import re
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from urllib.parse import unquote, urlsplit
 
-from mmad.annotations.elan import TIER_PREFIX, parse_elan, whole_number
+from mmad.annotations.elan.choice import ElanChoice
+from mmad.annotations.elan.document import TIER_PREFIX, is_of_model, parse_elan, whole_number
+from mmad.annotations.elan.media import linked_video, measure
+from mmad.annotations.elan.vocabularies import Vocabulary, micro_action, vocabularies_of
 from mmad.annotations.mma52 import UNKNOWN_SUBSET
 from mmad.annotations.problems import BAD_FILE, BAD_VALUE, Problem
 from mmad.annotations.subsets import guess_subset
 from mmad.annotations.validation import RawFile, RawInstance, RawVideo
-from mmad.errors import AnnotationError, VideoError
+from mmad.errors import AnnotationError
 from mmad.labels import MA52
-from mmad.video.find import SUFFIXES
 from mmad.wording import count
-
-_SCORE = re.compile(r"\s*\(\d+(\.\d*)?\)$")
-_MICRO_ACTIONS = {
-    text.casefold(): name
-    for index, name in enumerate(MA52.names)
-    for text in (name, MA52.codes[index], MA52.title(index))
-}
-
-
-@dataclass(frozen=True)
-class ElanChoice:
-    """Which tiers of an ELAN file are read, and in which language.
-
-    Attributes:
-        tiers: Names of tiers, or patterns such as ``gesture*``; all if neither these nor types are
-            given.
-        tier_types: Linguistic types of tiers, or patterns.
-        language: Language of the values of multilingual vocabularies, such as ``eng``; by default
-            the first of each value.
-    """
-
-    tiers: tuple[str, ...] = ()
-    tier_types: tuple[str, ...] = ()
-    language: str | None = None
-
-    @classmethod
-    def of(
-        cls,
-        tiers: Sequence[str] | None,
-        tier_types: Sequence[str] | None,
-        language: str | None,
-    ) -> "ElanChoice":
-        """The choice made by options or settings, any of which may be absent."""
-        return cls(tuple(tiers or ()), tuple(tier_types or ()), language)
-
-    @property
-    def is_made(self) -> bool:
-        """Whether any tiers are chosen."""
-        return bool(self.tiers or self.tier_types)
-
-    def has(self, tier: ElementTree.Element) -> bool:
-        """Whether a tier is among the chosen ones."""
-        name, kind = tier.get("TIER_ID", ""), tier.get("LINGUISTIC_TYPE_REF", "")
-        return any(fnmatchcase(name, pattern) for pattern in self.tiers) or any(
-            fnmatchcase(kind, pattern) for pattern in self.tier_types
-        )
-
-
-@dataclass(frozen=True)
-class _Vocabulary:
-    """A controlled vocabulary, with one label for each of its entries.
-
-    Attributes:
-        by_id: Label of each entry with an id.
-        by_value: Label of each value in any language, in lower case.
-    """
-
-    by_id: dict[str, str] = field(default_factory=dict)
-    by_value: dict[str, str] = field(default_factory=dict)
-
-    def label(self, entry_id: str | None, value: str) -> str:
-        """The label of an annotation, by the id of its entry, else by its value."""
-        known = self.by_id.get(entry_id or "")
-        return known or self.by_value.get(value.casefold(), value)
 
 
 @dataclass(frozen=True)
@@ -100,25 +34,11 @@ class _Tier:
 
     name: str
     instances: list[RawInstance]
-    vocabulary: _Vocabulary
+    vocabulary: Vocabulary
 
     @property
     def has_micro_actions(self) -> bool:
         return any(instance.label in MA52.names for instance in self.instances)
-
-
-def micro_action(text: str) -> str | None:
-    """The micro-action whose name or code is ``text``, or None.
-
-    Both together and a score after them are read, too, as `write_elan` writes them. A number is not
-    a micro-action: in ELAN it is more often a rating than an index.
-
-    >>> micro_action("B1 nodding (0.83)"), micro_action("b1"), micro_action("Nodding")
-    ('nodding', 'nodding', 'nodding')
-    >>> micro_action("9") is None
-    True
-    """
-    return _MICRO_ACTIONS.get(_SCORE.sub("", text.strip()).casefold())
 
 
 def read_elan(path: Path, *, fps: float | None = None, choice: ElanChoice | None = None) -> RawFile:
@@ -163,13 +83,13 @@ def read_elan(path: Path, *, fps: float | None = None, choice: ElanChoice | None
     instances = [instance for tier in tiers for instance in tier.instances]
     instances.sort(key=lambda one: (one.start_seconds, one.end_seconds))
     _tell_parallel(tiers, name=path.name, raw=raw)
-    links = _linked_video(root, name=path.name, raw=raw)
+    links = linked_video(root, name=path.name, raw=raw)
     video_id = next((PurePosixPath(link).stem for link in links), path.stem)
     subset = guess_subset(path, video_id=video_id) or UNKNOWN_SUBSET
     video = RawVideo(
         video_id, max(known) / 1000, subset, fps=fps, instances=instances, is_length_assumed=True
     )
-    if not _measure(video, links=links, folder=path.parent):
+    if not measure(video, links=links, folder=path.parent):
         raw.notices.append(
             f"{path.name} does not state the duration of its video; its last time is used, "
             f"{video.duration_seconds:.3f} s"
@@ -219,7 +139,7 @@ def _read_tiers(
     tiers = []
     all_tiers = root.findall("TIER")
     raw.tiers = tuple(tier.get("TIER_ID", "") for tier in all_tiers)
-    model_tiers = [tier for tier in all_tiers if _is_of_model(tier)]
+    model_tiers = [tier for tier in all_tiers if is_of_model(tier)]
     if choice.is_made:
         chosen = [tier for tier in all_tiers if choice.has(tier)]
         raw.has_chosen_tiers = bool(chosen)
@@ -227,7 +147,7 @@ def _read_tiers(
     else:
         chosen = all_tiers
     types = {tier.get("LINGUISTIC_TYPE_REF", "") for tier in chosen}
-    vocabularies = _vocabularies(
+    vocabularies = vocabularies_of(
         root, types=types, folder=path.parent, language=choice.language, raw=raw
     )
     bearers = _bearers_of_times(root) if choice.is_made else {}
@@ -239,10 +159,10 @@ def _read_tiers(
         )
     num_referring = num_unaligned = 0
     for tier in chosen:
-        if _is_of_model(tier):
+        if is_of_model(tier):
             continue
         tier_id = tier.get("TIER_ID", "")
-        vocabulary = vocabularies.get(tier.get("LINGUISTIC_TYPE_REF", ""), _Vocabulary())
+        vocabulary = vocabularies.get(tier.get("LINGUISTIC_TYPE_REF", ""), Vocabulary())
         instances = []
         for element in tier.iterfind("ANNOTATION/*"):
             where = f"tier '{tier_id}', annotation {element.get('ANNOTATION_ID')}"
@@ -279,10 +199,6 @@ def _read_tiers(
     return tiers
 
 
-def _is_of_model(tier: ElementTree.Element) -> bool:
-    return tier.get("TIER_ID", "").startswith(TIER_PREFIX)
-
-
 def _bearers_of_times(root: ElementTree.Element) -> dict[str, ElementTree.Element]:
     """The annotation with times that each annotation refers to, directly or via others, by id.
 
@@ -303,82 +219,6 @@ def _bearers_of_times(root: ElementTree.Element) -> dict[str, ElementTree.Elemen
         found |= {name: found[parents[name]] for name in ready}
         waiting = {name: parent for name, parent in waiting.items() if name not in found}
     return found
-
-
-def _vocabularies(
-    root: ElementTree.Element,
-    *,
-    types: Collection[str],
-    folder: Path,
-    language: str | None,
-    raw: RawFile,
-) -> dict[str, _Vocabulary]:
-    """The controlled vocabulary of each of the linguistic ``types`` that has one."""
-    names = {
-        kind.get("LINGUISTIC_TYPE_ID", ""): kind.get("CONTROLLED_VOCABULARY_REF", "")
-        for kind in root.iterfind("LINGUISTIC_TYPE")
-        if kind.get("LINGUISTIC_TYPE_ID") in types
-    }
-    external = {
-        one.get("EXT_REF_ID", ""): one.get("VALUE", "")
-        for one in root.iterfind("EXTERNAL_REF")
-        if one.get("TYPE") == "ecv"
-    }
-    found = {}
-    languages: set[str] = set()
-    for element in root.iterfind("CONTROLLED_VOCABULARY"):
-        name = element.get("CV_ID", "")
-        if name not in names.values():
-            continue
-        if element.get("EXT_REF") in external:
-            link = external[element.get("EXT_REF", "")]
-            outside = _external_vocabulary(link, name=name, folder=folder)
-            if outside is None:
-                raw.notices.append(
-                    f"vocabulary '{name}' is in {link}, which is not beside the ELAN file: only "
-                    "the values that are used are known"
-                )
-            element = element if outside is None else outside
-        found[name] = _entries(element, language=language)
-        languages.update(one.get("LANG_REF", "") for one in element.iter("CVE_VALUE"))
-    if language and languages and language not in languages:
-        listed = ", ".join(sorted(languages))
-        message = f"no vocabulary has values in the language {language}; found {listed}"
-        raw.problems.append(Problem(BAD_VALUE, message))
-    return {kind: found[name] for kind, name in names.items() if name in found}
-
-
-def _external_vocabulary(link: str, *, name: str, folder: Path) -> ElementTree.Element | None:
-    """The vocabulary of this name in an .ecv file beside the ELAN file, or None."""
-    path = folder / PurePosixPath(unquote(link).replace("\\", "/")).name
-    if path.suffix.lower() != ".ecv" or not os.path.isfile(path):
-        return None
-    root = parse_elan(path)
-    all_of_it = root.findall("CONTROLLED_VOCABULARY")
-    return next((one for one in all_of_it if one.get("CV_ID") == name), None)
-
-
-def _entries(element: ElementTree.Element, *, language: str | None) -> _Vocabulary:
-    vocabulary = _Vocabulary()
-    for entry in element.iterfind("CV_ENTRY_ML"):
-        values = [
-            (one.get("LANG_REF"), text)
-            for one in entry.iterfind("CVE_VALUE")
-            if (text := (one.text or "").strip())
-        ]
-        if not values:
-            continue
-        wanted = [text for lang, text in values if lang == language]
-        known = [name for _, text in values if (name := micro_action(text))]
-        label = (known or wanted or [values[0][1]])[0]
-        vocabulary.by_id[entry.get("CVE_ID", "")] = label
-        for _, text in values:
-            vocabulary.by_value.setdefault(text.casefold(), label)
-    # In older files an entry has a single value, its text.
-    for entry in element.iterfind("CV_ENTRY"):
-        if text := (entry.text or "").strip():
-            vocabulary.by_value.setdefault(text.casefold(), micro_action(text) or text)
-    return vocabulary
 
 
 def _choose_tiers(tiers: Sequence[_Tier], *, name: str, raw: RawFile) -> list[_Tier]:
@@ -423,46 +263,3 @@ def _tell_parallel(tiers: Sequence[_Tier], *, name: str, raw: RawFile) -> None:
             f"times and label, first {label} from {start:.3f} to {end:.3f} s on "
             f"{', '.join(sorted(names))}; if these are not two people or hands, choose with --tier"
         )
-
-
-def _linked_video(root: ElementTree.Element, *, name: str, raw: RawFile) -> list[str]:
-    """The links to the first video, or to another medium, with slashes; none if there is none."""
-    media = root.findall("HEADER/MEDIA_DESCRIPTOR")
-    videos = [one for one in media if one.get("MIME_TYPE", "").startswith("video")]
-    for one in videos or media:
-        # Links made on Windows may have backslashes, and all have %20 for a space.
-        urls = (one.get("MEDIA_URL", ""), one.get("RELATIVE_MEDIA_URL", ""))
-        links = [unquote(url).replace("\\", "/") for url in urls]
-        links = [link for link in links if PurePosixPath(link).stem]
-        if not links:
-            continue
-        if one.get("TIME_ORIGIN", "0") != "0":
-            raw.notices.append(
-                f"{name}: the video {PurePosixPath(links[0]).stem} is linked with an offset of "
-                f"{one.get('TIME_ORIGIN')} ms, which is not applied to the times"
-            )
-        return links
-    return []
-
-
-def _measure(video: RawVideo, *, links: Sequence[str], folder: Path) -> bool:
-    """Set duration, frame rate and number of frames of ``video`` from the linked file.
-
-    Returns False if there is no such file.
-    """
-    # Imported here because the decoder is slow to import, and few files need it.
-    from mmad.video.index import index_video
-
-    linked = [Path(urlsplit(one).path if one.startswith("file:") else one) for one in links]
-    for path in (folder / place for one in linked for place in (one, one.name)):
-        if path.suffix.lower() not in SUFFIXES or not os.path.isfile(path):
-            continue
-        try:
-            index = index_video(path)
-        except VideoError:
-            continue
-        video.duration_seconds, video.num_frames = index.duration_seconds, index.num_frames
-        video.fps = video.fps or index.fps
-        video.is_length_assumed = False
-        return True
-    return False
