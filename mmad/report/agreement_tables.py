@@ -3,8 +3,8 @@
 from rich.markup import escape
 from rich.table import Table
 
-from mmad.evaluation.agreement import AgreementReport, LevelAgreement, PairAgreement
-from mmad.evaluation.consensus import Consensus
+from mmad.evaluation.agreement.consensus import Consensus
+from mmad.evaluation.agreement.pairs import AgreementReport, LevelAgreement, PairAgreement
 from mmad.wording import count
 
 _NUM_NAMED = 10

@@ -13,8 +13,8 @@ from mmad.annotations.mma52 import UNKNOWN_SUBSET
 from mmad.annotations.subsets import plain_subset
 from mmad.annotations.validation import OutOfVideo
 from mmad.errors import AnnotationError, PredictionError
-from mmad.evaluation.agreement import Annotator
-from mmad.evaluation.consensus import Consensus
+from mmad.evaluation.agreement.consensus import Consensus
+from mmad.evaluation.agreement.pairs import Annotator
 from mmad.evaluation.predictions import read_predictions, read_text_file
 from mmad.files import write_csv
 from mmad.labels import MA52, LabelMap

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from mmad.errors import AnnotationError
+from mmad.evaluation.agreement.symmetric_matching import match_both_ways
 from mmad.evaluation.detection import annotation_rows, to_parents
 from mmad.evaluation.matching import Rows
-from mmad.evaluation.symmetric_matching import match_both_ways
 from mmad.labels import LabelMap
 from mmad.structures import Annotations, Floats
 

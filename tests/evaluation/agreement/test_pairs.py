@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from mmad.errors import AnnotationError
-from mmad.evaluation.agreement import AgreementReport, agreement_json, measure_agreement
-from mmad.evaluation.consensus import DisputedInstance, find_consensus
+from mmad.evaluation.agreement.consensus import DisputedInstance, find_consensus
+from mmad.evaluation.agreement.pairs import AgreementReport, agreement_json, measure_agreement
+from mmad.evaluation.agreement.symmetric_matching import match_both_ways
 from mmad.evaluation.detection import annotation_rows
 from mmad.evaluation.matching import Rows
-from mmad.evaluation.symmetric_matching import match_both_ways
 from mmad.labels import MA52, flat_labels
 from mmad.segments import tiou as tiou_of
 from mmad.structures import Annotations

@@ -12,10 +12,10 @@ from itertools import combinations
 import numpy as np
 
 from mmad.errors import AnnotationError
-from mmad.evaluation.agreement import Annotator, common_videos
+from mmad.evaluation.agreement.pairs import Annotator, common_videos
+from mmad.evaluation.agreement.symmetric_matching import match_both_ways
 from mmad.evaluation.detection import annotation_rows
 from mmad.evaluation.matching import Rows
-from mmad.evaluation.symmetric_matching import match_both_ways
 from mmad.segments import tiou as tiou_of
 from mmad.structures import Annotations, Floats
 
