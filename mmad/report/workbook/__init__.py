@@ -1,0 +1,1 @@
+"""Workbooks (xlsx) of tables for people who work with spreadsheets."""
