@@ -9,16 +9,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mmad.api.evaluation import (
-        Scores,
-        error_analysis,
-        evaluate,
-        read_annotations,
-        read_predictions,
-        write_predictions,
-    )
+    from mmad.api.error_analysis import error_analysis
+    from mmad.api.files import read_annotations, read_predictions, write_predictions
     from mmad.api.model import Model, load
     from mmad.api.results import Detections, Recognition, RecognizedEmotion
+    from mmad.api.scores import Scores, evaluate
     from mmad.api.stream import Stream
     from mmad.api.tables import to_frame
     from mmad.api.training import Run, train
@@ -35,12 +30,12 @@ _PLACES = {
     "Detections": "api.results",
     "Recognition": "api.results",
     "RecognizedEmotion": "api.results",
-    "evaluate": "api.evaluation",
-    "error_analysis": "api.evaluation",
-    "Scores": "api.evaluation",
-    "read_annotations": "api.evaluation",
-    "read_predictions": "api.evaluation",
-    "write_predictions": "api.evaluation",
+    "evaluate": "api.scores",
+    "error_analysis": "api.error_analysis",
+    "Scores": "api.scores",
+    "read_annotations": "api.files",
+    "read_predictions": "api.files",
+    "write_predictions": "api.files",
     "Stream": "api.stream",
     "to_frame": "api.tables",
     "train": "api.training",

@@ -3,15 +3,14 @@
 import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, overload
 
-from numpy import float32
-from numpy.typing import NDArray
-
 from mmad.api.calls import Place, path_or_none, paths_of, public, warn
+from mmad.api.extraction import Features, extract_to, features_in
+from mmad.api.found import emotions_of, recognitions_of
+from mmad.api.given import existing, records_of
 from mmad.api.overrides import as_overrides
 from mmad.api.results import (
     Detections,
@@ -25,13 +24,8 @@ from mmad.config.emotion import EmotionConfig
 from mmad.config.features import extraction_settings
 from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import AnyConfig, DetectionRun
-from mmad.data.features.files import FeatureFile
-from mmad.data.features.parts import FeatureParts
 from mmad.data.frames import Shrinker
-from mmad.engine.clip_inference import RecognizedClips, write_recognized
-from mmad.engine.emotion_inference import RecognizedEmotions
-from mmad.engine.features.backbone import open_backbone
-from mmad.engine.features.videos import extract_videos
+from mmad.engine.clip_inference import write_recognized
 from mmad.engine.inference import DetectedVideos, write_detected
 from mmad.engine.jobs.extraction import UsedBackbone
 from mmad.engine.runs.changes import config_for
@@ -39,18 +33,14 @@ from mmad.engine.trained.detector import TrainedDetector
 from mmad.engine.trained.emotion import FaceChoice, TrainedEmotion
 from mmad.engine.trained.opening import Trained, open_trained
 from mmad.engine.trained.recogniser import TrainedRecogniser
-from mmad.errors import MmadError, VideoError, raise_problems
+from mmad.errors import MmadError, VideoError
 from mmad.evaluation.emotions.predictions import check_emotion_path, write_emotion_predictions
 from mmad.files import check_output_file
 from mmad.labels import LabelMap
 from mmad.progress import Listener
-from mmad.structures import FeatureGrid, VideoRecord
-from mmad.video.reading import notices
+from mmad.structures import VideoRecord
 from mmad.video.records import (
     clip_records,
-    named_videos,
-    records_of_files,
-    require_different_names,
 )
 from mmad.video.sources.given import Colours
 from mmad.video.sources.memory import hold_frames
@@ -59,20 +49,6 @@ from mmad.wording import count
 _log = logging.getLogger("mmad")
 
 Shown = bool | Listener
-
-
-@dataclass(frozen=True, eq=False)
-class Features:
-    """The features of a video.
-
-    Attributes:
-        values: float32 (T, C), or (T, h, w, C) with ``spatial``; a row for each step, of which
-            those after ``grid.num_steps`` are of the repeated last frame.
-        grid: The times of the steps; None if the frame rate is not known.
-    """
-
-    values: NDArray[float32]
-    grid: FeatureGrid | None
 
 
 @public
@@ -218,7 +194,7 @@ class Model:
             raise VideoError(f"expected video files or frames, found {type(videos).__name__}")
         is_one = isinstance(videos, str | os.PathLike | VideoRecord)
         given = [videos] if isinstance(videos, str | os.PathLike | VideoRecord) else list(videos)
-        records, problems = _records(given)
+        records, problems = records_of(given)
         result = DetectedVideos({}, [])
         if records:
             result = detector.detect(records, max_missing=max_missing, progress=progress)
@@ -329,7 +305,7 @@ class Model:
             emotions needs faces; MmadError if the model is a detector.
         """
         is_one = isinstance(videos, str | os.PathLike)
-        files = _existing(paths_of(videos))
+        files = existing(paths_of(videos))
         choice = FaceChoice(*map(path_or_none, (faces, face_model, face_boxes)))
         trained = self._trained
         found: list[Recognition] | list[RecognizedEmotion]
@@ -337,7 +313,7 @@ class Model:
             emotions = trained.recognize(
                 files, faces=choice, max_missing=max_missing, progress=progress
             )
-            found, failures = _emotions(emotions, self.labels), emotions.failures
+            found, failures = emotions_of(emotions, self.labels), emotions.failures
         else:
             recogniser = self._of(TrainedRecogniser, "recognize")
             if choice:
@@ -345,7 +321,7 @@ class Model:
             clips = recogniser.recognize(
                 clip_records(files), max_missing=max_missing, progress=progress
             )
-            found, failures = _recognitions(clips, self.labels), clips.failures
+            found, failures = recognitions_of(clips, self.labels), clips.failures
         if failures:
             raise SomeVideosFailed("\n".join(one.message for one in failures), found)
         return found[0] if is_one else found
@@ -415,7 +391,7 @@ class Model:
                     summed=clips.summed,
                     details=clips.details if details else None,
                 )
-            found, failures = _recognitions(clips, self.labels), clips.failures
+            found, failures = recognitions_of(clips, self.labels), clips.failures
         else:
             assert isinstance(wanted, EmotionConfig)
             if path is not None:
@@ -423,7 +399,7 @@ class Model:
             _, emotions = trained.predict(wanted, subset, progress=progress)
             if path is not None:
                 write_emotion_predictions(path, emotions.predictions, labels=self.labels)
-            found, failures = _emotions(emotions, self.labels), emotions.failures
+            found, failures = emotions_of(emotions, self.labels), emotions.failures
         if failures:
             raise SomeVideosFailed("\n".join(one.message for one in failures), found)
         return found
@@ -469,22 +445,13 @@ class Model:
             window=window, stride=stride, spatial=spatial, before_block=before_block, dtype=dtype
         )
         used = UsedBackbone(self.path, (), False, settings, False, self.device, precision, None)
-        files = named_videos(_existing(paths_of(videos)))
-        computation = used.computation(open_backbone(self.path, device=self._trained.device))
+        files = existing(paths_of(videos))
         with TemporaryDirectory() as folder:
             target = Path(folder) / "features.h5" if out is None else Path(out)
-            check_output_file(target)
-            parts = FeatureParts(target, computation.manifest, files, overwrite=overwrite)
-            finished = extract_videos(parts, computation, progress=progress)
-            warn(notices(finished.done.read))
-            problems = [one.message for one in finished.done.failed]
-            raise_problems(VideoError, source="extract", problems=problems)
+            extract_to(target, used, files, overwrite=overwrite, progress=progress)
             if out is not None:
                 return target
-            stored = FeatureFile(target)
-            made = {name: _features(stored, name) for name in stored.video_ids()}
-        by_path = {path: made[name] for name, path in files}
-        found = [by_path[path] for path in paths_of(videos)]
+            found = features_in(target, files)
         return found[0] if isinstance(videos, str | os.PathLike) else found
 
     def _of(self, kind: type, method: str) -> Any:
@@ -495,57 +462,3 @@ class Model:
                 f"{self.path}: is a run of {self.task}, which cannot {method}; use model.{own}()"
             )
         return self._trained
-
-
-def _records(given: Sequence[Place | VideoRecord]) -> tuple[list[VideoRecord], list[str]]:
-    """The records of videos in their order, and the problems of those that cannot be opened."""
-    paths = []
-    for one in given:
-        path = one.path if isinstance(one, VideoRecord) else Path(one)
-        if path is None:
-            assert isinstance(one, VideoRecord)
-            raise VideoError(f"video '{one.video_id}' has no path; set it to the file")
-        if path.is_dir():
-            raise VideoError(f"{path}: is a folder; pass the video files in it, as a list")
-        paths.append(path)
-    require_different_names(paths)
-    records, problems = records_of_files(paths)
-    own = {one.path: one for one in given if isinstance(one, VideoRecord)}
-    return [own.get(record.path, record) for record in records], problems
-
-
-def _features(stored: FeatureFile, name: str) -> Features:
-    video = stored.video(name)
-    grid = None
-    if video.fps is not None:
-        grid = FeatureGrid(video.fps, video.stride_frames, video.num_steps, video.offset_frames)
-    return Features(stored.raw(name), grid)
-
-
-def _existing(files: list[Path]) -> list[Path]:
-    missing = [str(path) for path in files if not path.is_file()]
-    if missing:
-        raise VideoError(f"there is no such video: {', '.join(missing)}")
-    return files
-
-
-def _recognitions(result: RecognizedClips, labels: LabelMap) -> list[Recognition]:
-    """The recognition of each clip; issues the notices."""
-    warn(result.notices)
-    scores = result.scores
-    return [
-        Recognition(name, scores.action_scores[row], scores.body_scores[row], labels)
-        for row, name in enumerate(scores.clip_ids)
-    ]
-
-
-def _emotions(result: RecognizedEmotions, labels: LabelMap) -> list[RecognizedEmotion]:
-    """The emotion of each video; issues the notices."""
-    warn(result.notices)
-    found = result.predictions
-    return [
-        RecognizedEmotion(
-            name, found.emotion_scores[row], found.action_scores[row], found.action_labels, labels
-        )
-        for row, name in enumerate(found.video_ids)
-    ]

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
-Level = Literal["action", "body", "both"]
+from mmad.evaluation.detection import Level
+
 LevelOption = Annotated[Level, typer.Option(help="Classes that are scored.")]
 # Those of `PROTOCOLS`, which is imported by the commands that score.
 ProtocolOption = Annotated[
@@ -89,11 +90,6 @@ RecogniserOption = Annotated[
 ]
 
 _OVERRIDE = re.compile(r"[a-z_]\w*(\.\w+)*=.*", re.DOTALL)
-
-
-def levels_of(level: Level) -> tuple[str, ...]:
-    """The levels of ``--level``."""
-    return ("action", "body") if level == "both" else (level,)
 
 
 def split_overrides(words: Sequence[Path]) -> tuple[list[Path], list[str]]:

@@ -18,13 +18,12 @@ from mmad.cli._options import (
     TierOption,
     TierTypeOption,
     TiouOption,
-    levels_of,
 )
 from mmad.errors import MmadError
 from mmad.evaluation.agreement.consensus import find_consensus
 from mmad.evaluation.agreement.pairs import agreement_json, measure_agreement
 from mmad.evaluation.agreement.panel import disputed_path, read_panel, write_consensus
-from mmad.evaluation.detection import parse_tiou
+from mmad.evaluation.detection import levels_of, parse_tiou
 from mmad.evaluation.file_labels import label_choice
 from mmad.files import write_text
 from mmad.report.agreement_tables import behaviour_table, consensus_text, pair_table, videos_text

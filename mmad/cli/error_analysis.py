@@ -22,9 +22,8 @@ from mmad.cli._options import (
     TierOption,
     TierTypeOption,
     TiouOption,
-    levels_of,
 )
-from mmad.evaluation.detection import parse_tiou
+from mmad.evaluation.detection import levels_of, parse_tiou
 from mmad.evaluation.error_analysis import analyse_errors
 from mmad.evaluation.file_labels import label_choice
 from mmad.evaluation.run_files import (

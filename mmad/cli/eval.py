@@ -23,7 +23,6 @@ from mmad.cli._options import (
     TierOption,
     TierTypeOption,
     TiouOption,
-    levels_of,
 )
 from mmad.cli._scores import (
     print_comparison,
@@ -34,7 +33,7 @@ from mmad.cli._scores import (
 )
 from mmad.errors import PredictionError
 from mmad.evaluation.clips.scoring import RecognitionOptions
-from mmad.evaluation.detection import detection_json, evaluate_detections, parse_tiou
+from mmad.evaluation.detection import detection_json, evaluate_detections, levels_of, parse_tiou
 from mmad.evaluation.emotions.predictions import is_emotion_file
 from mmad.evaluation.file_labels import label_choice
 from mmad.evaluation.run_files import (

@@ -21,7 +21,6 @@ from mmad.cli._options import (
     StrictOption,
     TierOption,
     TierTypeOption,
-    levels_of,
 )
 from mmad.cli._recogniser import clips_of, read_recogniser
 from mmad.config.reading import load_any_config
@@ -29,7 +28,7 @@ from mmad.config.run import DetectionRun
 from mmad.errors import ConfigError, PredictionError
 from mmad.evaluation.clips.recognition import evaluate_recognition, with_suffix
 from mmad.evaluation.clips.scores import to_recognitions
-from mmad.evaluation.detection import evaluate_detections, parse_tiou
+from mmad.evaluation.detection import evaluate_detections, levels_of, parse_tiou
 from mmad.evaluation.emotions.metrics import evaluate_emotions
 from mmad.evaluation.emotions.models import EmotionOptions, read_emotion_models
 from mmad.evaluation.emotions.predictions import is_emotion_file

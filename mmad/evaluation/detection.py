@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,8 @@ from mmad.errors import PredictionError, raise_problems
 from mmad.evaluation.matching import Denominator, Matches, Rows, average_precision, match
 from mmad.labels import LabelMap
 from mmad.structures import Annotations, Detections, Floats, Ints, VideoRecord
+
+Level = Literal["action", "body", "both"]
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,15 @@ def mean_precision(per_class: Floats) -> Floats:
     counted = ~np.isnan(per_class)
     total = np.where(counted, per_class, 0.0).sum(axis=1)
     return total / np.maximum(counted.sum(axis=1), 1)
+
+
+def levels_of(level: Level) -> tuple[str, ...]:
+    """The levels that are scored, by name.
+
+    >>> levels_of("both")
+    ('action', 'body')
+    """
+    return ("action", "body") if level == "both" else (level,)
 
 
 def parse_tiou(text: str) -> Floats:

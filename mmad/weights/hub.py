@@ -81,13 +81,14 @@ def hub_place(name: str) -> HubPlace | None:
     return HubPlace(found["repository"], found["revision"])
 
 
-def fetch(name: str, *, revision: str | None = None) -> Path:
+def fetch(name: str, *, revision: str | None = None, without: str | None = None) -> Path:
     """Folder with the files of a repository on the Hub, or one file of it, downloaded with a
     progress bar unless cached; after a download its licence is printed.
 
     Args:
         name: Place on the Hub, as in `hub_place`.
         revision: Branch, tag or commit, instead of that of ``name``.
+        without: How to do without it, for the message where the Hub cannot be reached.
 
     Raises: CheckpointError if it does not exist, may not be read, cannot be reached and is not
         cached, or was damaged on its way; OutputError if the cache cannot be written to.
@@ -97,7 +98,7 @@ def fetch(name: str, *, revision: str | None = None) -> Path:
     if revision is not None:
         place = HubPlace(place.repository, revision, place.file)
     is_new = not _cache_of(place.repository).is_dir()
-    with _told(name, place):
+    with _told(name, place, without=without):
         path = _downloaded(place)
     if path is None:
         raise CheckpointError(
@@ -129,9 +130,12 @@ def _downloaded(place: HubPlace) -> Path | None:
 
 
 @contextmanager
-def _told(name: str, place: HubPlace) -> Iterator[None]:
+def _told(name: str, place: HubPlace, *, without: str | None) -> Iterator[None]:
     """Turn what huggingface_hub raises into one message that says what to do."""
     from huggingface_hub import errors
+
+    where = "Two ways out: where" if without else "Where"
+    other_way = f"; or, {without}" if without else ""
 
     page = f"{os.environ.get('HF_ENDPOINT', 'https://huggingface.co')}/{place.repository}"
     log_in = "log in with `hf auth login`, or set HF_TOKEN"
@@ -154,9 +158,8 @@ def _told(name: str, place: HubPlace) -> Iterator[None]:
     except errors.LocalEntryNotFoundError:
         raise CheckpointError(
             f"{name}: is neither here nor in the cache of the Hub, and the Hub cannot be reached. "
-            "Two ways out: where there is a connection, run `mmad weights fetch "
-            f"{name} --out FOLDER`, copy the folder here, and pass its path instead of {name}; or, "
-            "to train without pre-trained weights, pass backbone.pretrained=null"
+            f"{where} there is a connection, run `mmad weights fetch {name} --out FOLDER`, "
+            f"copy the folder here, and pass its path instead of {name}{other_way}"
         ) from None
     except errors.EntryNotFoundError:
         raise CheckpointError(

@@ -85,7 +85,9 @@ def find_weights(name: str) -> Path:
         if path.exists():
             return path
     if hub_place(name) is not None:
-        return fetch(name)
+        return fetch(
+            name, without="to train without pre-trained weights, pass backbone.pretrained=null"
+        )
     shipped = ", ".join(sorted(file.name for file in SHIPPED_WEIGHTS.glob("*.safetensors")))
     raise CheckpointError(
         f"{name}: there is no such file of weights. Pre-trained weights of backbones are not "

@@ -10,7 +10,7 @@ from mmad.errors import CheckpointError
 from mmad.weights.export import write_hugging_face
 from mmad.weights.files import read_weights
 from mmad.weights.hub import fetch, source_of
-from mmad.weights.load import load_backbone
+from mmad.weights.load import find_weights, load_backbone
 from support.backbones import perturbed_backbone
 from support.commands import run_mmad
 from support.hub_server import COMMIT, Hub, served, use
@@ -58,10 +58,10 @@ def test_without_a_connection_both_ways_out_are_said(
     assert (tmp_path / "taken/model.safetensors").is_file()
     assert not (tmp_path / "taken/model.safetensors").is_symlink()
     without_a_hub(monkeypatch, tmp_path / "other cache")
-    with pytest.raises(CheckpointError, match=r"weights fetch lab/videomae-tiny --out FOLDER`.*or"):
+    with pytest.raises(CheckpointError, match=r"Where .*weights fetch lab/videomae-tiny --out"):
         fetch(NAME)
-    with pytest.raises(CheckpointError, match=r"backbone\.pretrained=null"):
-        fetch(NAME)
+    with pytest.raises(CheckpointError, match=r"Two ways .*; or, .* backbone\.pretrained=null"):
+        find_weights(NAME)
     assert "VideoMAE in hugging" in run_mmad(["weights", "inspect", "taken"]).stdout
 
 

@@ -18,7 +18,6 @@ from mmad.cli._options import (
     TierOption,
     TierTypeOption,
     TiouOption,
-    levels_of,
 )
 from mmad.cli.figures._predictions import prediction_files
 from mmad.cli.figures._writing import (
@@ -31,7 +30,7 @@ from mmad.cli.figures._writing import (
 )
 from mmad.errors import PredictionError
 from mmad.evaluation.best_detections import best_detections, richest_videos
-from mmad.evaluation.detection import parse_tiou
+from mmad.evaluation.detection import levels_of, parse_tiou
 from mmad.evaluation.error_analysis import analyse_errors
 from mmad.evaluation.file_labels import label_choice
 from mmad.evaluation.run_files import Judged, data_of_run, read_judged

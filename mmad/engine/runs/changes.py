@@ -1,7 +1,7 @@
 """Settings that are changed for a trained run, and checks of them."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from mmad.annotations.clips.folds import ClipLists
@@ -65,18 +65,31 @@ def config_for(
     if of_clips and annotations:  # whole lists, not a fold of the training lists
         changes.append("data.folds=null")
     wanted = load_any_config(folder.config, overrides=[*changes, *overrides])
-    require_places(folder.path, wanted, subset=subset)
+    _require_places(folder.path, wanted, subset=subset, given={key for key in moved if moved[key]})
     return wanted
 
 
-def require_places(checkpoint: Path, wanted: AnyConfig, *, subset: str) -> None:
-    """Raise `CheckpointError` unless the data of the settings exist."""
+def _require_places(
+    checkpoint: Path, wanted: AnyConfig, *, subset: str, given: Collection[str]
+) -> None:
+    """Raise `CheckpointError` unless the data of the settings exist.
+
+    Args:
+        checkpoint: Run folder.
+        wanted: Settings.
+        subset: Subset of the data that is wanted.
+        given: Settings of data that an option gave, others than the run's.
+    """
     lists = ClipLists.of(wanted.data.model_dump())
     for key, option in {**_PLACES, subset: "--annotations LIST"}.items():
         value = getattr(wanted.data, key, None)
         paths = value if isinstance(value, list) else [value] if isinstance(value, str) else []
         for path in map(lists.place, paths):
             if not Path(path).exists():
+                if key in given:
+                    raise CheckpointError(
+                        f"{option.split()[0]} {path}: there is no such file or folder"
+                    )
                 raise CheckpointError(
                     f"{checkpoint}: the {key} of this run are no longer at {path}; pass {option}"
                 )
