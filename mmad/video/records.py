@@ -43,7 +43,7 @@ def require_different_names(files: Sequence[Path]) -> None:
         raise VideoError(f"two videos have the name '{repeated[0]}'; rename one")
 
 
-def named_videos(files: list[Path]) -> list[tuple[str, Path]]:
+def named_videos(files: Sequence[Path]) -> list[tuple[str, Path]]:
     """Id and path of each video, sorted.
 
     Raises: VideoError if two would have the same id.
