@@ -10,6 +10,13 @@ WITHOUT = ("__init__.py", "build.py", "contract.py")
 
 # Source without a namesake, and the test file that covers it.
 COVERED = {
+    "annotations/exchange/coding.py": "annotations/exchange/test_boris_project.py",
+    "annotations/exchange/events.py": "annotations/exchange/test_plain.py",
+    "annotations/exchange/raw.py": "annotations/exchange/test_plain.py",
+    "annotations/exchange/recognise.py": "annotations/test_format_table.py",
+    "annotations/exchange/source.py": "annotations/exchange/test_plain.py",
+    "annotations/exchange/values.py": "annotations/exchange/test_plain.py",
+    "annotations/labels/choice.py": "annotations/test_formats.py",
     "__main__.py": "test_docs.py",
     "checkpoint.py": "engine/runs/test_folder.py",
     "errors.py": "cli/test_main.py",

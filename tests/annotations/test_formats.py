@@ -8,7 +8,6 @@ import pytest
 from mmad.annotations.formats import (
     AnnotationSet,
     detect_format,
-    labels_of_names,
     read_annotations,
     read_clip_list,
     write_activitynet_json,
@@ -16,6 +15,7 @@ from mmad.annotations.formats import (
     write_mma52_csv,
     write_mma52_json,
 )
+from mmad.annotations.labels.choice import labels_of_names
 from mmad.errors import AnnotationError
 from mmad.labels import MA52, flat_labels
 from mmad.structures import Annotations, ClipRecord, VideoRecord
@@ -350,8 +350,8 @@ def test_video_in_two_files_is_an_error_that_names_the_subsets(tmp_path: Path) -
             "video a is listed twice in the file",
         ),
         ('{"a": {"duration": 2, "actions": [', "not valid JSON at line 1.*cut off"),
-        ("[1, 2]", "expected a JSON object"),
-        ('{"a": 1}', "none of the known annotation formats:\n  mma52-json"),
+        ("[1, 2]", "none of the known annotation formats"),
+        ('{"a": 1}', r"none of the known annotation formats[^\n]+\n(  .*\n)*  mma52-json"),
         ("hello world\n", "none of the known annotation formats"),
         ("  \n", "the annotation file is empty"),
         ('{"database": []}', 'expected an object "database"'),
@@ -382,10 +382,10 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         read_annotations(tmp_path / "no.csv")
     with pytest.raises(AnnotationError, match="found none of them; name the file"):
         read_annotations(tmp_path)
-    (tmp_path / "x.csv").write_bytes(b"\xff\xfe\x00\x01")
+    (tmp_path / "x.csv").write_bytes(b"\xff\x00\x01\x02")
     with pytest.raises(AnnotationError, match="expected a text file in UTF-8"):
         read_annotations(tmp_path / "x.csv")
-    with pytest.raises(AnnotationError, match="unknown annotation format 'xml'; known: auto, mma"):
+    with pytest.raises(AnnotationError, match="unknown annotation format 'xml'; known: auto, "):
         read_annotations(tmp_path / "x.csv", format="xml")
     with pytest.raises(AnnotationError, match="fps must be a number above 0, found 0"):
         read_annotations(tmp_path / "x.csv", fps=0)
