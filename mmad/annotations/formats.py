@@ -26,6 +26,7 @@ from mmad.annotations.validation import OutOfVideo, build_records, merge_raw
 from mmad.errors import AnnotationError
 from mmad.labels import LabelMap
 from mmad.structures import VideoRecord
+from mmad.wording import count
 
 __all__ = [
     "CLIP_FORMAT",
@@ -126,6 +127,7 @@ def read_annotations(
         found = ", ".join(raw.tiers[:20]) or f"none: a tier is part of an ELAN file, not {names[0]}"
         raise AnnotationError(f"{files[0]}: no tier is or has the type {wanted}; found {found}")
     source = Path(path) if isinstance(path, str | Path) else files[0]
+    _tell_unchanged(raw, source=source)
     if isinstance(labels, LabelChanges):
         change_raw(raw, labels, source=source.name)
         labels = "auto"
@@ -146,6 +148,27 @@ def read_annotations(
         notices=notices,
         problems=problems,
         assumed_lengths=frozenset(one.video_id for one in raw.videos if one.is_length_assumed),
+    )
+
+
+def _tell_unchanged(raw: RawFile, *, source: Path) -> None:
+    """Add a notice about files left out as detections alone.
+
+    Raises: AnnotationError if nothing else was read.
+    """
+    if not raw.unchanged:
+        return
+    names = ", ".join(path.name for path in raw.unchanged[:5])
+    names += ", ..." if len(raw.unchanged) > 5 else ""
+    advice = "if they were checked and are right, choose them with --tier 'mmad:*'"
+    if not raw.videos and not raw.problems:
+        raise AnnotationError(
+            f"{source}: only detections that nobody has changed ({names}), so there are no "
+            f"annotations of a person; correct them in ELAN, or {advice}"
+        )
+    raw.notices.append(
+        f"{count(len(raw.unchanged), 'file')} without annotations of a person left out ({names}): "
+        f"only detections that nobody has changed; {advice}"
     )
 
 

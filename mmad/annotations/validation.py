@@ -76,6 +76,7 @@ class RawFile:
         classes: Names of the label set if the file lists them, else None.
         tiers: Names of all tiers of an ELAN file.
         has_chosen_tiers: Whether any of the chosen tiers exists.
+        unchanged: Files left out because they hold only detections, which nobody has changed.
     """
 
     videos: list[RawVideo] = field(default_factory=list)
@@ -84,6 +85,7 @@ class RawFile:
     classes: tuple[str, ...] | None = None
     tiers: tuple[str, ...] = ()
     has_chosen_tiers: bool = False
+    unchanged: list[Path] = field(default_factory=list)
 
 
 def as_number(value: Any) -> float | None:
@@ -303,6 +305,7 @@ def merge_raw(files: Mapping[Path, RawFile]) -> RawFile:
         merged.notices += raw.notices
         merged.tiers = tuple(dict.fromkeys((*merged.tiers, *raw.tiers)))
         merged.has_chosen_tiers |= raw.has_chosen_tiers
+        merged.unchanged += raw.unchanged
         if raw.classes is not None:
             known = merged.classes or ()
             merged.classes = known + tuple(name for name in raw.classes if name not in known)

@@ -1,65 +1,65 @@
 """Lanes: annotations on one tier of ELAN must not overlap, so each body part has several."""
 
-from dataclasses import dataclass
+from collections.abc import Hashable, Sequence
+from typing import TypeVar
 
-from mmad.annotations.elan.document import TIER_PREFIX
+import numpy as np
+
 from mmad.labels import LabelMap
 from mmad.segments import assign_lanes
-from mmad.structures import Detections
+
+Group = TypeVar("Group", bound=Hashable)
+
+# Of a label set without body parts.
+ONE_GROUP = "action"
 
 
-@dataclass(frozen=True)
-class Lane:
-    """Detections of one tier, which do not overlap.
+def whole_milliseconds(segments_seconds: Sequence[Sequence[float]]) -> list[tuple[int, int]]:
+    """Start and end of each segment in milliseconds, the end at least one after the start.
 
-    Attributes:
-        tier: Name of the tier.
-        indices: positions in the detections, in order of start.
-    """
-
-    tier: str
-    indices: tuple[int, ...]
-
-
-def whole_milliseconds(detections: Detections) -> list[tuple[int, int]]:
-    """Start and end of each detection in milliseconds, the end at least one after the start.
-
-    >>> whole_milliseconds(Detections([[0.1004, 0.1004], [1.0, 2.5]], [0, 0], [1.0, 1.0]))
+    >>> whole_milliseconds([[0.1004, 0.1004], [1.0, 2.5]])
     [(100, 101), (1000, 2500)]
     """
     found = []
-    for start, end in detections.segments_seconds:
+    for start, end in segments_seconds:
         first = max(0, round(float(start) * 1000))
         found.append((first, max(first + 1, round(float(end) * 1000))))
     return found
 
 
-def tiers_of(detections: Detections, *, labels: LabelMap) -> list[Lane]:
-    """The detections of each body part, in as few lanes as possible without overlap in a lane.
-
-    A label set without body parts is one group, "action". In order of start, each detection goes
-    to the lowest free lane; so there are only as many lanes as simultaneous detections.
+def group_names(labels: LabelMap, indices: Sequence[int]) -> list[str]:
+    """The body part of each label; one group for labels without body parts.
 
     >>> from mmad.labels import MA52
-    >>> found = Detections([[0, 2], [1, 3], [2, 4]], [9, 10, 9], [0.9, 0.8, 0.7])
-    >>> [(lane.tier, lane.indices) for lane in tiers_of(found, labels=MA52)]
-    [('mmad:head:1', (0, 2)), ('mmad:head:2', (1,))]
+    >>> group_names(MA52, [9, 0])
+    ['head', 'body']
     """
-    milliseconds = whole_milliseconds(detections)
-    groups: dict[int, list[int]] = {}
-    parents = labels.to_parents(detections.labels) if labels.has_parents else [0] * len(detections)
-    for index, parent in enumerate(parents):
-        groups.setdefault(int(parent), []).append(index)
-    lanes = []
-    for parent, indices in sorted(groups.items()):
-        name = labels.parent_names[parent] if labels.has_parents else "action"
+    if not labels.has_parents:
+        return [ONE_GROUP] * len(indices)
+    parents = labels.to_parents(np.asarray(indices, dtype=np.int64))
+    return [labels.parent_names[parent] for parent in parents.tolist()]
+
+
+def lanes_of(
+    groups: Sequence[Group], milliseconds: Sequence[tuple[int, int]]
+) -> dict[tuple[Group, int], list[int]]:
+    """The positions in each lane of each group, from lane 1, in order of start.
+
+    In order of start, each goes to the lowest free lane; so a group has only as many lanes as
+    there are at one time. Groups come in the order of their first position.
+
+    >>> lanes_of(["head", "head", "body"], [(0, 2), (1, 3), (1, 2)])
+    {('head', 1): [0], ('head', 2): [1], ('body', 1): [2]}
+    """
+    members: dict[Group, list[int]] = {}
+    for index, group in enumerate(groups):
+        members.setdefault(group, []).append(index)
+    found: dict[tuple[Group, int], list[int]] = {}
+    for group, indices in members.items():
         indices.sort(key=lambda index: milliseconds[index])
-        by_lane: dict[int, list[int]] = {}
         places = assign_lanes([milliseconds[index] for index in indices])
+        by_lane: dict[int, list[int]] = {}
         for lane, index in zip(places, indices, strict=True):
             by_lane.setdefault(lane, []).append(index)
-        lanes += [
-            Lane(f"{TIER_PREFIX}{name}:{lane + 1}", tuple(mine))
-            for lane, mine in sorted(by_lane.items())
-        ]
-    return lanes
+        found |= {(group, lane + 1): mine for lane, mine in sorted(by_lane.items())}
+    return found

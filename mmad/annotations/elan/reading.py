@@ -3,21 +3,28 @@
 Source: ELAN Annotation Format 3.0, https://www.mpi.nl/tools/elan/EAFv3.0.xsd.
 """
 
-import xml.etree.ElementTree as ElementTree
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from mmad.annotations.elan.choice import ElanChoice
-from mmad.annotations.elan.document import TIER_PREFIX, is_of_model, parse_elan, whole_number
-from mmad.annotations.elan.media import linked_video, measure
+from mmad.annotations.elan.document import ElanDocument, read_document
+from mmad.annotations.elan.media import id_of_video, main_medium, measure, media_of
+from mmad.annotations.elan.tiers import (
+    Annotation,
+    Ownership,
+    Tier,
+    Times,
+    owners,
+    read_tiers,
+    read_times,
+)
 from mmad.annotations.elan.vocabularies import Vocabulary, micro_action, vocabularies_of
 from mmad.annotations.mma52 import UNKNOWN_SUBSET
 from mmad.annotations.problems import BAD_FILE, BAD_VALUE, Problem
 from mmad.annotations.subsets import guess_subset
 from mmad.annotations.validation import RawFile, RawInstance, RawVideo
-from mmad.errors import AnnotationError
 from mmad.labels import MA52
 from mmad.wording import count
 
@@ -53,19 +60,26 @@ def read_elan(path: Path, *, fps: float | None = None, choice: ElanChoice | None
     A value of a multilingual vocabulary is read in one language, whatever language it was written
     in. On tiers that were chosen, annotations that refer to one of another tier have its times.
 
-    The video has the name of the first linked video file, else that of the .eaf file. ELAN does not
-    store its duration: it is that of the linked file if that exists at the link or beside the .eaf
-    file; otherwise the last time slot is used, with a notice. Tiers of the model (``mmad:``), other
-    annotations that refer to others, and those without times of their own are left out with a
+    The video has the name of the first linked video file, else that of the .eaf file, and times
+    count from its beginning, whatever ELAN skips of it. ELAN does not store its duration: it is
+    that of the linked file if that can be found; otherwise the last time slot is used, with a
     notice.
+
+    Tiers of the model that nobody has changed are left out with a notice, unless they are chosen; a
+    file with nothing else has no video. So are annotations that refer to others, and those without
+    times of their own.
 
     Raises: AnnotationError if the file is missing, not XML, has a document type, or is not an ELAN
     file in milliseconds.
     """
-    root = _parse(path)
+    document = read_document(path)
     raw = RawFile()
-    milliseconds = _read_times(root, problems=raw.problems)
-    known = [value for value in milliseconds.values() if value is not None]
+    times = read_times(document)
+    raw.problems += [Problem(BAD_VALUE, message) for message in times.problems]
+    raw.problems += [
+        Problem(BAD_FILE, f"time slot {name} is listed twice") for name in times.repeated
+    ]
+    known = [value for value in times.milliseconds.values() if value is not None]
     if not known and not raw.problems:
         message = (
             "no time slot, so the duration of the video is not known; annotate something, or leave "
@@ -75,7 +89,16 @@ def read_elan(path: Path, *, fps: float | None = None, choice: ElanChoice | None
     if not known:
         return raw
     choice = choice or ElanChoice()
-    tiers = _read_tiers(root, milliseconds=milliseconds, path=path, raw=raw, choice=choice)
+    all_tiers = read_tiers(document, times.milliseconds)
+    owned = owners(document, all_tiers)
+    raw.tiers = tuple(tier.name for tier in all_tiers)
+    if owned.is_model_alone and not choice.is_made:
+        raw.unchanged.append(path)
+        return raw
+    medium = main_medium(media_of(document))
+    origin = medium.origin_milliseconds if medium else 0
+    chosen = _chosen(owned, all_tiers, choice=choice, name=path.name, raw=raw)
+    tiers = _instances(document, chosen, times, choice=choice, origin=origin, raw=raw)
     if choice.is_made:
         raw.classes = _classes(tiers)
     else:
@@ -83,13 +106,17 @@ def read_elan(path: Path, *, fps: float | None = None, choice: ElanChoice | None
     instances = [instance for tier in tiers for instance in tier.instances]
     instances.sort(key=lambda one: (one.start_seconds, one.end_seconds))
     _tell_parallel(tiers, name=path.name, raw=raw)
-    links = linked_video(root, name=path.name, raw=raw)
-    video_id = next((PurePosixPath(link).stem for link in links), path.stem)
+    video_id = id_of_video(document, medium)
     subset = guess_subset(path, video_id=video_id) or UNKNOWN_SUBSET
     video = RawVideo(
-        video_id, max(known) / 1000, subset, fps=fps, instances=instances, is_length_assumed=True
+        video_id,
+        (max(known) + origin) / 1000,
+        subset,
+        fps=fps,
+        instances=instances,
+        is_length_assumed=True,
     )
-    if not measure(video, links=links, folder=path.parent):
+    if not measure(video, medium=medium, folder=path.parent):
         raw.notices.append(
             f"{path.name} does not state the duration of its video; its last time is used, "
             f"{video.duration_seconds:.3f} s"
@@ -98,94 +125,73 @@ def read_elan(path: Path, *, fps: float | None = None, choice: ElanChoice | None
     return raw
 
 
-def _parse(path: Path) -> ElementTree.Element:
-    root = parse_elan(path)
-    header = root.find("HEADER")
-    if root.tag != "ANNOTATION_DOCUMENT" or header is None or root.find("TIME_ORDER") is None:
-        raise AnnotationError(
-            f"{path}: expected an ELAN file with HEADER and TIME_ORDER, found XML with the root "
-            f"{root.tag}"
-        )
-    unit = header.get("TIME_UNITS", "milliseconds")
-    if unit != "milliseconds":
-        raise AnnotationError(f"{path}: expected times in milliseconds, found {unit}")
-    return root
-
-
-def _read_times(root: ElementTree.Element, *, problems: list[Problem]) -> dict[str, int | None]:
-    """Milliseconds of each time slot; None for a slot without a time of its own."""
-    times: dict[str, int | None] = {}
-    for slot in root.iterfind("TIME_ORDER/TIME_SLOT"):
-        name, text = slot.get("TIME_SLOT_ID", ""), slot.get("TIME_VALUE")
-        if text is not None and whole_number(text) is None:
-            message = f"time slot {name}: expected whole milliseconds, found {text!r}"
-            problems.append(Problem(BAD_VALUE, message))
-        elif name in times:
-            problems.append(Problem(BAD_FILE, f"time slot {name} is listed twice"))
-        else:
-            times[name] = None if text is None else whole_number(text)
-    return times
-
-
-def _read_tiers(
-    root: ElementTree.Element,
+def _chosen(
+    owned: Ownership,
+    tiers: Sequence[Tier],
     *,
-    milliseconds: Mapping[str, int | None],
-    path: Path,
-    raw: RawFile,
     choice: ElanChoice,
-) -> list[_Tier]:
-    name = path.name
-    tiers = []
-    all_tiers = root.findall("TIER")
-    raw.tiers = tuple(tier.get("TIER_ID", "") for tier in all_tiers)
-    model_tiers = [tier for tier in all_tiers if is_of_model(tier)]
+    name: str,
+    raw: RawFile,
+) -> list[Tier]:
+    """The tiers to read: the chosen ones, else those of a person."""
     if choice.is_made:
-        chosen = [tier for tier in all_tiers if choice.has(tier)]
+        chosen = [tier for tier in tiers if choice.has(tier.element)]
         raw.has_chosen_tiers = bool(chosen)
-        model_tiers = [tier for tier in model_tiers if tier in chosen]
-    else:
-        chosen = all_tiers
-    types = {tier.get("LINGUISTIC_TYPE_REF", "") for tier in chosen}
-    vocabularies = vocabularies_of(
-        root, types=types, folder=path.parent, language=choice.language, raw=raw
-    )
-    bearers = _bearers_of_times(root) if choice.is_made else {}
-    if model_tiers:
-        count = sum(len(tier.findall("ANNOTATION")) for tier in model_tiers)
+        return [tier for tier in chosen if tier not in owned.dependent]
+    if owned.model:
+        number = sum(len(tier.annotations) for tier in owned.model)
         raw.notices.append(
-            f"{name}: {len(model_tiers)} tiers of the model ({TIER_PREFIX}...) with {count} "
-            "annotations are left out; copy what a person has accepted to a tier of its own"
+            f"{name}: {count(len(owned.model), 'tier')} of the model with "
+            f"{count(number, 'annotation')} that nobody has changed "
+            f"{'is' if len(owned.model) == 1 else 'are'} left out; if they were checked, choose "
+            "them with --tier 'mmad:*' --tier '*'"
         )
+    if owned.changed:
+        names = ", ".join(tier.name for tier in owned.changed)
+        raw.notices.append(f"{name}: changed by a person, so read as that person's: {names}")
+    return [tier for tier in tiers if tier in owned.changed or tier in owned.person]
+
+
+def _instances(
+    document: ElanDocument,
+    chosen: Sequence[Tier],
+    times: Times,
+    *,
+    choice: ElanChoice,
+    origin: int,
+    raw: RawFile,
+) -> list[_Tier]:
+    name = document.path.name
+    vocabularies = vocabularies_of(
+        document.root,
+        types={tier.kind for tier in chosen},
+        folder=document.path.parent,
+        language=choice.language,
+        raw=raw,
+    )
+    bearers = bearers_of_times(read_tiers(document, times.milliseconds)) if choice.is_made else {}
+    found = []
     num_referring = num_unaligned = 0
     for tier in chosen:
-        if is_of_model(tier):
-            continue
-        tier_id = tier.get("TIER_ID", "")
-        vocabulary = vocabularies.get(tier.get("LINGUISTIC_TYPE_REF", ""), Vocabulary())
+        vocabulary = vocabularies.get(tier.kind, Vocabulary())
         instances = []
-        for element in tier.iterfind("ANNOTATION/*"):
-            where = f"tier '{tier_id}', annotation {element.get('ANNOTATION_ID')}"
-            is_referring = element.tag == "REF_ANNOTATION"
-            aligned = bearers.get(element.get("ANNOTATION_ID", "")) if is_referring else element
+        for one in tier.annotations:
+            where = f"tier '{tier.name}', annotation {one.id or None}"
+            aligned = one if one.parent is None else bearers.get(one.id)
             if aligned is None:
                 num_referring += 1
                 continue
-            slots = [aligned.get(key, "") for key in ("TIME_SLOT_REF1", "TIME_SLOT_REF2")]
-            absent = [slot for slot in slots if slot not in milliseconds]
-            if absent:
-                message = f"{where}: there is no time slot '{absent[0]}'"
+            if aligned.missing_slot is not None:
+                message = f"{where}: there is no time slot '{aligned.missing_slot}'"
                 raw.problems.append(Problem(BAD_VALUE, message))
                 continue
-            start, end = (milliseconds[slot] for slot in slots)
-            if start is None or end is None:
+            if aligned.start is None or aligned.end is None:
                 num_unaligned += 1
                 continue
-            value = (element.findtext("ANNOTATION_VALUE") or "").strip()
-            value = vocabulary.label(element.get("CVE_REF"), value)
-            label = micro_action(value) or micro_action(tier_id) or value or tier_id
-            instances.append(RawInstance(where, start / 1000, end / 1000, label))
-        tiers.append(_Tier(tier_id, instances, vocabulary))
+            start, end = ((value + origin) / 1000 for value in (aligned.start, aligned.end))
+            label = label_of(one, tier, vocabulary)
+            instances.append(RawInstance(where, start, end, label))
+        found.append(_Tier(tier.name, instances, vocabulary))
     if num_referring:
         raw.notices.append(
             f"{name}: {num_referring} annotations that refer to others (REF_ANNOTATION) are left "
@@ -196,24 +202,30 @@ def _read_tiers(
             f"{name}: {num_unaligned} annotations whose start or end is not aligned to a time are "
             "left out"
         )
-    return tiers
+    return found
 
 
-def _bearers_of_times(root: ElementTree.Element) -> dict[str, ElementTree.Element]:
+def label_of(annotation: Annotation, tier: Tier, vocabulary: Vocabulary) -> str:
+    """The label of an annotation, as `read_elan` describes it."""
+    value = vocabulary.label(annotation.entry, annotation.value)
+    return micro_action(value) or micro_action(tier.name) or value or tier.name
+
+
+def bearers_of_times(tiers: Sequence[Tier]) -> dict[str, Annotation]:
     """The annotation with times that each annotation refers to, directly or via others, by id.
 
     Annotations of one tier that share a parent divide its time in a way that the file does not
     record, so they and those that refer to them are left out.
     """
-    found: dict[str, ElementTree.Element] = {}
+    found: dict[str, Annotation] = {}
     parents: dict[str, str] = {}
-    for tier in root.iterfind("TIER"):
-        for one in tier.iter("ALIGNABLE_ANNOTATION"):
-            found[one.get("ANNOTATION_ID", "")] = one
-        siblings = Counter(one.get("ANNOTATION_REF") for one in tier.iter("REF_ANNOTATION"))
-        for one in tier.iter("REF_ANNOTATION"):
-            if siblings[one.get("ANNOTATION_REF")] == 1:
-                parents[one.get("ANNOTATION_ID", "")] = one.get("ANNOTATION_REF", "")
+    for tier in tiers:
+        siblings = Counter(one.parent for one in tier.annotations if one.parent is not None)
+        for one in tier.annotations:
+            if one.parent is None:
+                found[one.id] = one
+            elif siblings[one.parent] == 1:
+                parents[one.id] = one.parent
     waiting = parents
     while ready := [name for name, parent in waiting.items() if parent in found]:
         found |= {name: found[parents[name]] for name in ready}

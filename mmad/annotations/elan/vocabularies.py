@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
-from mmad.annotations.elan.document import parse_elan
+from mmad.annotations.elan.document import parse_xml
 from mmad.annotations.problems import BAD_VALUE, Problem
 from mmad.annotations.validation import RawFile
 from mmad.labels import MA52
 
+# Ids of entries that mmad makes begin with this.
+OUR_ENTRIES = "mmad-"
 _SCORE = re.compile(r"\s*\(\d+(\.\d*)?\)$")
 _MICRO_ACTIONS = {
     text.casefold(): name
@@ -27,8 +29,8 @@ _MICRO_ACTIONS = {
 def micro_action(text: str) -> str | None:
     """The micro-action whose name or code is ``text``, or None.
 
-    Both together and a score after them are read, too, as `write_elan` writes them. A number is not
-    a micro-action: in ELAN it is more often a rating than an index.
+    Both together and a score after them are read, too, as mmad wrote them once. A number is not a
+    micro-action: in ELAN it is more often a rating than an index.
 
     >>> micro_action("B1 nodding (0.83)"), micro_action("b1"), micro_action("Nodding")
     ('nodding', 'nodding', 'nodding')
@@ -45,15 +47,28 @@ class Vocabulary:
     Attributes:
         by_id: Label of each entry with an id.
         by_value: Label of each value in any language, in lower case.
+        texts: Values of each entry with an id, in lower case.
     """
 
     by_id: dict[str, str] = field(default_factory=dict)
     by_value: dict[str, str] = field(default_factory=dict)
+    texts: dict[str, set[str]] = field(default_factory=dict)
 
     def label(self, entry_id: str | None, value: str) -> str:
-        """The label of an annotation, by the id of its entry, else by its value."""
-        known = self.by_id.get(entry_id or "")
-        return known or self.by_value.get(value.casefold(), value)
+        """The label of an annotation, by the id of its entry, else by its value.
+
+        The value is what a person sees. It counts if it is none of the entry's but another entry's,
+        or if mmad made the entry: then a program has changed the one and not the other.
+        """
+        entry_id, text = entry_id or "", value.casefold()
+        known = self.by_id.get(entry_id)
+        is_stale = (
+            known is not None
+            and bool(text)
+            and text not in self.texts[entry_id]
+            and (text in self.by_value or entry_id.startswith(OUR_ENTRIES))
+        )
+        return known if known and not is_stale else self.by_value.get(text, value)
 
 
 def vocabularies_of(
@@ -104,7 +119,7 @@ def _external_vocabulary(link: str, *, name: str, folder: Path) -> ElementTree.E
     path = folder / PurePosixPath(unquote(link).replace("\\", "/")).name
     if path.suffix.lower() != ".ecv" or not os.path.isfile(path):
         return None
-    root = parse_elan(path)
+    root = parse_xml(path).root
     all_of_it = root.findall("CONTROLLED_VOCABULARY")
     return next((one for one in all_of_it if one.get("CV_ID") == name), None)
 
@@ -123,6 +138,7 @@ def _entries(element: ElementTree.Element, *, language: str | None) -> Vocabular
         known = [name for _, text in values if (name := micro_action(text))]
         label = (known or wanted or [values[0][1]])[0]
         vocabulary.by_id[entry.get("CVE_ID", "")] = label
+        vocabulary.texts[entry.get("CVE_ID", "")] = {text.casefold() for _, text in values}
         for _, text in values:
             vocabulary.by_value.setdefault(text.casefold(), label)
     # In older files an entry has a single value, its text.

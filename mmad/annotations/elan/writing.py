@@ -1,55 +1,44 @@
-"""Writing ELAN files (.eaf): detections as tiers, for correction by hand.
+"""Writing detections into ELAN files (.eaf), for correction by hand.
 
-Tiers of the model are named ``mmad:<body part>:<lane>``. Only these are ever replaced; every other
-tier of an existing file is kept. Annotations on one tier of ELAN must not overlap, but
-micro-actions do, also within a body part: so each body part has as many lanes as it needs.
-
-Source: ELAN Annotation Format 3.0, https://www.mpi.nl/tools/elan/EAFv3.0.xsd.
+Only tiers of the model that nobody has changed are ever replaced. Tiers that a person has changed
+get another name, and everything else of an existing file stays as it is, byte for byte.
 """
 
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Sequence
-from datetime import UTC, datetime
-from itertools import count
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mmad.annotations.elan.document import TIER_PREFIX, is_of_model, parse_elan, whole_number
-from mmad.annotations.elan.lanes import tiers_of, whole_milliseconds
-from mmad.annotations.elan.media import link_video
-from mmad.errors import AnnotationError
-from mmad.files import write_text
-from mmad.labels import LabelMap
-from mmad.structures import Detections
-
-_TYPE = "mmad-detection"
-_VOCABULARY = "mmad-actions"
-_LANGUAGE = "eng"
-_SCHEMA_INSTANCE = "http://www.w3.org/2001/XMLSchema-instance"
-_SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
-# The order of the elements of a document, which the schema prescribes.
-_ORDER = (
-    "LICENSE",
-    "HEADER",
-    "TIME_ORDER",
-    "TIER",
-    "LINGUISTIC_TYPE",
-    "LOCALE",
-    "LANGUAGE",
-    "CONSTRAINT",
-    "CONTROLLED_VOCABULARY",
-    "LEXICON_REF",
-    "REF_LINK_SET",
-    "EXTERNAL_REF",
+from mmad.annotations.elan.additions import (
+    NewTier,
+    add_tiers,
+    empty_document,
+    set_property,
 )
-_CONSTRAINTS = {
-    "Time_Subdivision": "Time subdivision of parent annotation's time interval, no time gaps "
-    "allowed within this interval",
-    "Symbolic_Subdivision": "Symbolic subdivision of a parent annotation. Annotations refering to "
-    "the same parent are ordered",
-    "Symbolic_Association": "1-1 association with a parent annotation",
-    "Included_In": "Time alignable annotations within the parent annotation's time interval, gaps "
-    "are allowed",
-}
+from mmad.annotations.elan.document import Edits, ElanDocument, read_document, xml_text
+from mmad.annotations.elan.lanes import group_names, lanes_of, whole_milliseconds
+from mmad.annotations.elan.media import VIDEO_PROPERTY, descriptor_of, main_medium, media_of
+from mmad.annotations.elan.tiers import (
+    SEAL_PREFIX,
+    TIER_PREFIX,
+    Annotation,
+    Ownership,
+    Tier,
+    owners,
+    read_tiers,
+    read_times,
+    seal_of,
+)
+from mmad.errors import AnnotationError
+from mmad.files import write_bytes
+from mmad.labels import LabelMap
+from mmad.names import file_key
+from mmad.structures import Detections
+from mmad.video.find import video_id_of
+from mmad.wording import count as counted
+
+EDITED_PREFIX = "edited:"
+# Attributes of a tier that a person may have set on a tier of the model, which they do not change.
+_KEPT_ATTRIBUTES = ("PARTICIPANT", "DEFAULT_LOCALE", "LANG_REF", "EXT_REF")
 
 
 def write_elan(
@@ -60,196 +49,229 @@ def write_elan(
     labels: LabelMap,
     min_score: float,
     author: str = "mmad",
-) -> None:
+    source: str | None = None,
+    video_id: str | None = None,
+) -> tuple[str, ...]:
     """Write the ``detections`` with a score of at least ``min_score`` as tiers of an ELAN file.
 
-    An annotation reads like ``B1 nodding (0.83)``. Times are whole milliseconds, at least one
-    apart. If the file exists, its tiers that begin with ``mmad:`` are replaced and all others are
-    kept.
+    A tier has the labels of one body part and lane, as entries of a controlled vocabulary; two
+    tiers depend on it, with the score and the source of each. Times are whole milliseconds, at
+    least one apart, on the timeline of ELAN, which may begin within the video.
+
+    If the file exists, tiers of the model that nobody has changed are replaced. Those that a person
+    has changed are renamed (``edited:head:1``), with all lanes of their body part, and stay.
 
     Args:
         path: Path of the .eaf file.
-        video: Video file, linked relative to the .eaf file.
+        video: Video file, linked relative to the .eaf file unless that already links media.
         detections: Detections of the model in this video.
         labels: Label set of the detections.
         min_score: Lowest score that is written.
         author: Name of the annotator of the model's tiers.
+        source: Text of the source of each detection, such as model, run and threshold.
+        video_id: Id of the video if it is not the name of its file.
 
-    Raises: AnnotationError if an existing file is not an ELAN file, or if a tier made by hand
-        depends on a tier of the model.
+    Returns: notices, one sentence each, about tiers that were renamed and detections left out.
+
+    Raises: AnnotationError if an existing file is not an ELAN file.
     """
     path = Path(path)
+    document = _read_existing(path) if path.exists() else empty_document(path, author=author)
+    edits = Edits(document)
+    tiers = read_tiers(document, read_times(document).milliseconds)
+    owned = owners(document, tiers)
+    new_names = _rename_changed(document, edits, owned, author=author)
+    notices = _tell_changed(path, owned, new_names)
+    removed = _remove_model(edits, owned)
+    origin = _link(document, edits, video)
     chosen = detections[detections.scores >= min_score]
-    root = _read_document(path) if path.exists() else _new_document(author=author)
-    _remove_model_tiers(root, path=path)
-    link_video(root, video=video, folder=path.parent)
-    milliseconds = whole_milliseconds(chosen)
-    slot_ids = [slot.get("TIME_SLOT_ID", "") for slot in root.iter("TIME_SLOT")]
-    slots = count(_highest(slot_ids, prefix="ts") + 1)
-    names = count(_highest(_annotation_ids(root), prefix="a") + 1)
-    time_order = root.find("TIME_ORDER")
-    assert time_order is not None  # read or created above
-    for lane in tiers_of(chosen, labels=labels):
-        tier = ElementTree.SubElement(
-            root, "TIER", LINGUISTIC_TYPE_REF=_TYPE, TIER_ID=lane.tier, ANNOTATOR=author
+    segments = chosen.segments_seconds - origin / 1000
+    visible = segments[:, 1] > 0
+    if not visible.all():
+        hidden = counted(int((~visible).sum()), "detection", "is")
+        notices.append(
+            f"{path.name}: {hidden} left out, before the {origin / 1000:.3f} s of the video at "
+            "which the timeline of ELAN begins"
         )
-        for index in lane.indices:
-            label = int(chosen.labels[index])
-            refs = []
-            for value in milliseconds[index]:
-                refs.append(f"ts{next(slots)}")
-                ElementTree.SubElement(
-                    time_order, "TIME_SLOT", TIME_SLOT_ID=refs[-1], TIME_VALUE=str(value)
-                )
-            annotation = ElementTree.SubElement(
-                ElementTree.SubElement(tier, "ANNOTATION"),
-                "ALIGNABLE_ANNOTATION",
-                ANNOTATION_ID=f"a{next(names)}",
-                TIME_SLOT_REF1=refs[0],
-                TIME_SLOT_REF2=refs[1],
-            )
-            text = f"{labels.title(label)} ({chosen.scores[index]:.2f})"
-            ElementTree.SubElement(annotation, "ANNOTATION_VALUE").text = text
-    _sort_time_slots(time_order)
-    _add_vocabulary(root, labels=labels)
-    _set_last_annotation(root)
-    rank = {tag: position for position, tag in enumerate(_ORDER)}
-    root[:] = sorted(root, key=lambda element: rank.get(element.tag, len(rank)))
-    ElementTree.indent(root)
-    text = ElementTree.tostring(root, encoding="unicode")
-    write_text(path, f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n')
-
-
-def _new_document(*, author: str) -> ElementTree.Element:
-    root = ElementTree.Element(
-        "ANNOTATION_DOCUMENT",
-        {
-            f"{{{_SCHEMA_INSTANCE}}}noNamespaceSchemaLocation": _SCHEMA,
-            "AUTHOR": author,
-            "DATE": datetime.now(UTC).isoformat(timespec="seconds"),
-            "FORMAT": "3.0",
-            "VERSION": "3.0",
-        },
+    chosen, segments = chosen[visible], segments[visible]
+    new = _new_tiers(
+        chosen,
+        whole_milliseconds(segments.tolist()),
+        labels=labels,
+        author=author,
+        source=source or f"{author}, scores from {min_score:g}",
+        before=owned.model,
     )
-    ElementTree.SubElement(root, "HEADER", MEDIA_FILE="", TIME_UNITS="milliseconds")
-    ElementTree.SubElement(root, "TIME_ORDER")
-    for stereotype, description in _CONSTRAINTS.items():
-        ElementTree.SubElement(root, "CONSTRAINT", STEREOTYPE=stereotype, DESCRIPTION=description)
-    return root
+    add_tiers(
+        document,
+        edits,
+        new,
+        entries=vocabulary_entries(labels),
+        removed=removed,
+        taken={new_names.get(one.name, one.name) for one in tiers if one.element not in removed},
+    )
+    _seal(document, edits, new, author=author)
+    if video_id is not None and video_id != video_id_of(video):
+        set_property(document, edits, VIDEO_PROPERTY, video_id)
+    write_bytes(path, edits.applied())
+    return tuple(notices)
 
 
-def _read_document(path: Path) -> ElementTree.Element:
+def vocabulary_entries(labels: LabelMap) -> dict[str, str]:
+    """Title and body part of each label, as ELAN offers them."""
+    parents = labels.parent_names
+    return {
+        xml_text(labels.title(index)): parents[labels.parents[index]] if labels.has_parents else ""
+        for index in range(len(labels))
+    }
+
+
+def _read_existing(path: Path) -> ElanDocument:
     advice = "nothing was written; name another file, or move this one away"
     try:
-        root = parse_elan(path)
+        document = read_document(path)
     except AnnotationError as error:
         raise AnnotationError(f"{error}; {advice}") from None
-    header, time_order = root.find("HEADER"), root.find("TIME_ORDER")
-    if root.tag != "ANNOTATION_DOCUMENT" or header is None or time_order is None:
-        raise AnnotationError(f"{path}: XML, but not an ELAN file (root {root.tag}); {advice}")
-    times = [slot.get("TIME_VALUE", "0") for slot in time_order.iter("TIME_SLOT")]
-    bad = [value for value in times if whole_number(value) is None]
-    if bad:
-        raise AnnotationError(f"{path}: time slot with the value {bad[0]!r:.60}; {advice}")
-    unit = header.get("TIME_UNITS", "milliseconds")
-    if unit != "milliseconds":
-        raise AnnotationError(f"{path}: expected times in milliseconds, found {unit}; {advice}")
-    return root
+    times = read_times(document)
+    if times.problems:
+        raise AnnotationError(f"{path}: {times.problems[0]}; {advice}")
+    return document
 
 
-def _remove_model_tiers(root: ElementTree.Element, *, path: Path) -> None:
-    ours = [tier for tier in root.findall("TIER") if is_of_model(tier)]
-    dependent = [
-        tier.get("TIER_ID", "")
-        for tier in root.findall("TIER")
-        if tier.get("PARENT_REF", "").startswith(TIER_PREFIX) and tier not in ours
-    ]
-    if dependent:
-        raise AnnotationError(
-            f"{path}: the tiers {', '.join(dependent)} depend on tiers of the model, which would "
-            "be replaced; give them another parent tier in ELAN, or name another file"
-        )
-    for tier in ours:
-        root.remove(tier)
-    used = {
-        annotation.get(name)
-        for annotation in root.iter("ALIGNABLE_ANNOTATION")
-        for name in ("TIME_SLOT_REF1", "TIME_SLOT_REF2")
+def _rename_changed(
+    document: ElanDocument, edits: Edits, owned: Ownership, *, author: str
+) -> dict[str, str]:
+    """Give tiers that a person has changed names of their own; returns the new name of each.
+
+    Tiers that depend on them follow, and so do ours that depend on a tier that a person has
+    renamed.
+    """
+    taken = {tier.get("TIER_ID", "") for tier in document.tiers}
+    new_names: dict[str, str] = {}
+    for group in dict.fromkeys(tier.group for tier in owned.changed):
+        members = [tier.name for tier in owned.changed if tier.group == group]
+        new_names |= _edited_names(members, taken)
+    model = {tier.name for tier in owned.model}
+    for tier in owned.dependent:
+        if tier.name.startswith(TIER_PREFIX) and tier.parent not in model:
+            parent = new_names.get(tier.parent or "", tier.parent)
+            kind = tier.name.rpartition(":")[2]
+            name = f"{parent}:{kind}"
+            new_names[tier.name] = name if name not in taken else f"{name} of {tier.name[5:]}"
+    whose = document.root.get("AUTHOR", "")
+    for tier in document.tiers:
+        name, parent = tier.get("TIER_ID", ""), tier.get("PARENT_REF", "")
+        if name in new_names:
+            edits.set(tier, "TIER_ID", new_names[name])
+        if parent in new_names:
+            edits.set(tier, "PARENT_REF", new_names[parent])
+    for one in owned.changed:
+        if one.annotator and _is_model(one.annotator, author):
+            person = whose if whose and not _is_model(whose, author) else None
+            edits.set(one.element, "ANNOTATOR", person)
+    return new_names
+
+
+def _tell_changed(path: Path, owned: Ownership, new_names: Mapping[str, str]) -> list[str]:
+    if not owned.changed:
+        return []
+    names = ", ".join(f"{tier.name} (now {new_names[tier.name]})" for tier in owned.changed)
+    return [f"{path.name}: changed by a person, so kept as that person's: {names}"]
+
+
+def _is_model(annotator: str, author: str) -> bool:
+    return annotator == author or annotator.startswith("mmad")
+
+
+def _edited_names(names: Sequence[str], taken: set[str]) -> dict[str, str]:
+    """New names for the lanes of a body part, none of which a tier has; adds them to ``taken``."""
+    number = 1
+    while True:
+        prefix = EDITED_PREFIX if number == 1 else f"edited {number}:"
+        found = {name: prefix + name.removeprefix(TIER_PREFIX) for name in names}
+        if not taken & set(found.values()):
+            taken.update(found.values())
+            return found
+        number += 1
+
+
+def _remove_model(edits: Edits, owned: Ownership) -> set[ElementTree.Element]:
+    """Remove the model's tiers and what mmad wrote about them; returns their elements."""
+    names = {tier.name for tier in owned.model}
+    gone = {tier.element for tier in owned.model}
+    gone |= {tier.element for tier in owned.dependent if tier.parent in names}
+    for element in gone:
+        edits.remove(element)
+    return gone
+
+
+def _link(document: ElanDocument, edits: Edits, video: Path) -> int:
+    """Link the video if no media are linked; returns the time of it at which ELAN begins (ms)."""
+    if document.header.find("MEDIA_DESCRIPTOR") is None:
+        new = descriptor_of(video, folder=document.path.parent)
+        if len(document.header):
+            edits.add_before(document.header[0], [new])
+        else:
+            edits.add([new], into=document.header)
+        return 0
+    media = media_of(document)
+    same = [one for one in media if file_key(one.name) == file_key(video.name)]
+    medium = same[0] if same else main_medium(media)
+    return medium.origin_milliseconds if medium else 0
+
+
+def _new_tiers(
+    chosen: Detections,
+    milliseconds: Sequence[tuple[int, int]],
+    *,
+    labels: LabelMap,
+    author: str,
+    source: str,
+    before: Sequence[Tier],
+) -> list[NewTier]:
+    order = {name: place for place, name in enumerate(labels.parent_names)}
+    lanes = lanes_of(group_names(labels, chosen.labels.tolist()), milliseconds)
+    set_before = {tier.name: tier.element for tier in before} | {
+        tier.group or "": tier.element for tier in reversed(before)
     }
-    freed = {
-        annotation.get(name)
-        for tier in ours
-        for annotation in tier.iter("ALIGNABLE_ANNOTATION")
-        for name in ("TIME_SLOT_REF1", "TIME_SLOT_REF2")
-    } - used
-    time_order = root.find("TIME_ORDER")
-    assert time_order is not None
-    for slot in time_order.findall("TIME_SLOT"):
-        if slot.get("TIME_SLOT_ID") in freed:
-            time_order.remove(slot)
-
-
-def _annotation_ids(root: ElementTree.Element) -> list[str]:
-    return [
-        element.get("ANNOTATION_ID", "")
-        for tag in ("ALIGNABLE_ANNOTATION", "REF_ANNOTATION")
-        for element in root.iter(tag)
-    ]
-
-
-def _highest(names: Sequence[str], *, prefix: str) -> int:
-    numbers = [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
-    return max((whole_number(number) or 0 for number in numbers), default=0)
-
-
-def _sort_time_slots(time_order: ElementTree.Element) -> None:
-    """Sort the slots by time; a slot without a time stays behind its predecessor."""
-    keyed = []
-    last = 0
-    for slot in time_order:
-        last = int(slot.get("TIME_VALUE", last))
-        keyed.append((last, slot))
-    time_order[:] = [slot for _, slot in sorted(keyed, key=lambda pair: pair[0])]
-
-
-def _add_vocabulary(root: ElementTree.Element, *, labels: LabelMap) -> None:
-    """Add our linguistic type and vocabulary of actions to ``root``, replacing older ones."""
-    for tag, attribute, name in (
-        ("LINGUISTIC_TYPE", "LINGUISTIC_TYPE_ID", _TYPE),
-        ("CONTROLLED_VOCABULARY", "CV_ID", _VOCABULARY),
+    found = []
+    for (group, lane), indices in sorted(
+        lanes.items(), key=lambda item: (order.get(item[0][0], 0), item[0])
     ):
-        for element in root.findall(tag):
-            if element.get(attribute) == name:
-                root.remove(element)
-    ElementTree.SubElement(
-        root,
-        "LINGUISTIC_TYPE",
-        LINGUISTIC_TYPE_ID=_TYPE,
-        TIME_ALIGNABLE="true",
-        GRAPHIC_REFERENCES="false",
-        CONTROLLED_VOCABULARY_REF=_VOCABULARY,
-    )
-    if not any(one.get("LANG_ID") == _LANGUAGE for one in root.findall("LANGUAGE")):
-        ElementTree.SubElement(root, "LANGUAGE", LANG_ID=_LANGUAGE, LANG_LABEL="English (eng)")
-    vocabulary = ElementTree.SubElement(root, "CONTROLLED_VOCABULARY", CV_ID=_VOCABULARY)
-    description = ElementTree.SubElement(vocabulary, "DESCRIPTION", LANG_REF=_LANGUAGE)
-    description.text = "Actions that mmad detects"
-    for index in range(len(labels)):
-        entry = ElementTree.SubElement(vocabulary, "CV_ENTRY_ML", CVE_ID=f"mmad-action-{index}")
-        parent = labels.parent_names[labels.parents[index]] if labels.has_parents else ""
-        value = ElementTree.SubElement(entry, "CVE_VALUE", LANG_REF=_LANGUAGE, DESCRIPTION=parent)
-        value.text = labels.title(index)
+        name = f"{TIER_PREFIX}{group}:{lane}"
+        earlier = set_before.get(name, set_before.get(group))
+        attributes = {"ANNOTATOR": author}
+        if earlier is not None:
+            attributes |= {key: value for key, value in earlier.items() if key in _KEPT_ATTRIBUTES}
+        found.append(
+            NewTier(
+                name=name,
+                milliseconds=[milliseconds[index] for index in indices],
+                values=[xml_text(labels.title(int(chosen.labels[index]))) for index in indices],
+                more={
+                    "score": [f"{chosen.scores[index]:.3f}" for index in indices],
+                    "source": [source] * len(indices),
+                },
+                attributes=attributes,
+            )
+        )
+    return found
 
 
-def _set_last_annotation(root: ElementTree.Element) -> None:
-    """Record the highest annotation number, so that ELAN does not assign it again."""
-    header = root.find("HEADER")
-    assert header is not None
-    name = "lastUsedAnnotationId"
-    found = [one for one in header.findall("PROPERTY") if one.get("NAME") == name]
-    element = found[0] if found else ElementTree.SubElement(header, "PROPERTY", NAME=name)
-    before = whole_number((element.text or "").strip()) or 0
-    element.text = str(max(before, _highest(_annotation_ids(root), prefix="a")))
-
-
-ElementTree.register_namespace("xsi", _SCHEMA_INSTANCE)
+def _seal(document: ElanDocument, edits: Edits, new: Sequence[NewTier], *, author: str) -> None:
+    """Note in the header what was written for each body part."""
+    written: dict[str, list[list[Annotation]]] = {}
+    for tier in new:
+        group = tier.name.removeprefix(TIER_PREFIX).rpartition(":")[0]
+        written.setdefault(group, []).append(
+            [
+                Annotation("", start, end, value.strip())
+                for (start, end), value in zip(tier.milliseconds, tier.values, strict=True)
+            ]
+        )
+    for element in document.header.iterfind("PROPERTY"):
+        name = element.get("NAME", "")
+        if name.startswith(SEAL_PREFIX) and name.removeprefix(SEAL_PREFIX) not in written:
+            edits.remove(element)
+    for group, annotations in written.items():
+        set_property(document, edits, f"{SEAL_PREFIX}{group}", seal_of(author, annotations))

@@ -6,7 +6,6 @@ from typer.testing import CliRunner
 
 from mmad.annotations.check import check_data
 from mmad.annotations.elan.choice import ElanChoice
-from mmad.annotations.elan.reading import read_elan
 from mmad.annotations.elan.writing import write_elan
 from mmad.annotations.formats import AnnotationSet, detect_format, read_annotations
 from mmad.cli.data import app
@@ -82,9 +81,8 @@ def test_detections_that_a_person_took_over_are_read_back(tmp_path: Path) -> Non
     path = tmp_path / "a.eaf"
     detections = Detections([[1.0, 2.5], [2.0, 3.0]], [NODDING, WAVING], [0.834, 0.6])
     write_elan(path, video=tmp_path / "v 1.mp4", detections=detections, labels=MA52, min_score=0.0)
-    of_model = read_annotations(path)
-    assert rows(of_model) == []
-    assert "2 tiers of the model (mmad:...) with 2 annotations are left out" in of_model.notices[0]
+    with pytest.raises(AnnotationError, match="only detections that nobody has changed"):
+        read_annotations(path)
     path.write_text(path.read_text().replace('TIER_ID="mmad:', 'TIER_ID="ada '))
     found = read_annotations(path)
     assert rows(found) == [(1.0, 2.5, "nodding"), (2.0, 3.0, "waving")]
@@ -152,10 +150,10 @@ def test_the_video_is_the_linked_one(tmp_path: Path, media: str, expected: str) 
     assert read_annotations(put(tmp_path, text)).records[0].video_id == expected
 
 
-def test_an_offset_of_the_video_is_told(tmp_path: Path) -> None:
+def test_times_count_from_the_beginning_of_the_video_whatever_elan_skips(tmp_path: Path) -> None:
     media = MEDIA.replace("/>", ' TIME_ORIGIN="480"/>')
-    raw = read_elan(put(tmp_path, eaf(tier("x", (0, 9, "B1")), media=media, times=(0, 9))))
-    assert any("offset of 480 ms, which is not applied" in notice for notice in raw.notices)
+    text = eaf(tier("x", (0, 1000, "B1")), media=media, times=(0, 1000))
+    assert rows(read_annotations(put(tmp_path, text))) == [(0.48, 1.48, "nodding")]
 
 
 def test_a_folder_of_files_is_one_set(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmad.annotations.elan.lanes import tiers_of
+from mmad.annotations.elan.lanes import group_names, lanes_of, whole_milliseconds
 from mmad.annotations.elan.writing import write_elan
 from mmad.errors import AnnotationError
 from mmad.labels import MA52, flat_labels
@@ -55,8 +55,26 @@ def read_tiers(path: Path) -> dict[str, list[tuple[int, int, str]]]:
         for one in tier.iter("ALIGNABLE_ANNOTATION"):
             text = one.findtext("ANNOTATION_VALUE") or ""
             found.append((times[one.get("TIME_SLOT_REF1")], times[one.get("TIME_SLOT_REF2")], text))
-        tiers[tier.get("TIER_ID") or ""] = found
+        if found or not tier.get("PARENT_REF"):
+            tiers[tier.get("TIER_ID") or ""] = found
     return tiers
+
+
+def read_dependents(path: Path) -> dict[str, list[str]]:
+    """The values of the tiers that depend on others, each behind the value of its parent."""
+    root = ElementTree.parse(path).getroot()
+    texts = {
+        one.get("ANNOTATION_ID"): one.findtext("ANNOTATION_VALUE")
+        for one in root.iterfind("TIER/ANNOTATION/*")
+    }
+    return {
+        tier.get("TIER_ID") or "": [
+            f"{texts[one.get('ANNOTATION_REF')]}: {one.findtext('ANNOTATION_VALUE')}"
+            for one in tier.iter("REF_ANNOTATION")
+        ]
+        for tier in root.findall("TIER")
+        if tier.get("PARENT_REF")
+    }
 
 
 def write(path: Path, detections: Detections, *, min_score: float = 0.0) -> None:
@@ -79,14 +97,22 @@ def detections() -> Detections:
     )
 
 
-def test_one_tier_per_body_part_and_lane_with_scores(
+def test_labels_scores_and_sources_are_on_tiers_of_their_own(
     tmp_path: Path, detections: Detections
 ) -> None:
     write(tmp_path / "a.eaf", detections, min_score=0.5)
     assert read_tiers(tmp_path / "a.eaf") == {
-        "mmad:head:1": [(1000, 2500, "B1 nodding (0.83)"), (2500, 4000, "B1 nodding (0.50)")],
-        "mmad:head:2": [(2000, 3000, "B2 shaking head (0.60)")],
-        "mmad:upper limb:1": [(0, 9000, "C5 waving (0.90)")],
+        "mmad:head:1": [(1000, 2500, "B1 nodding"), (2500, 4000, "B1 nodding")],
+        "mmad:head:2": [(2000, 3000, "B2 shaking head")],
+        "mmad:upper limb:1": [(0, 9000, "C5 waving")],
+    }
+    assert read_dependents(tmp_path / "a.eaf") == {
+        "mmad:head:1:score": ["B1 nodding: 0.834", "B1 nodding: 0.500"],
+        "mmad:head:2:score": ["B2 shaking head: 0.600"],
+        "mmad:upper limb:1:score": ["C5 waving: 0.900"],
+        "mmad:head:1:source": ["B1 nodding: mmad 0.1, scores from 0.5"] * 2,
+        "mmad:head:2:source": ["B2 shaking head: mmad 0.1, scores from 0.5"],
+        "mmad:upper limb:1:source": ["C5 waving: mmad 0.1, scores from 0.5"],
     }
 
 
@@ -95,8 +121,9 @@ def test_document_is_complete(tmp_path: Path, detections: Detections) -> None:
     root = ElementTree.parse(tmp_path / "a.eaf").getroot()
     assert [element.tag for element in root] == (
         ["HEADER", "TIME_ORDER"]
-        + ["TIER"] * 3
-        + ["LINGUISTIC_TYPE", "LANGUAGE"]
+        + ["TIER"] * 9
+        + ["LINGUISTIC_TYPE"] * 3
+        + ["LANGUAGE"]
         + ["CONSTRAINT"] * 4
         + ["CONTROLLED_VOCABULARY"]
     )
@@ -104,15 +131,18 @@ def test_document_is_complete(tmp_path: Path, detections: Detections) -> None:
     assert media is not None
     assert media.get("RELATIVE_MEDIA_URL") == "./a%20b.mp4"
     assert media.get("MEDIA_URL") == (tmp_path / "a b.mp4").as_uri()
-    values = [one.text for one in root.iter("CVE_VALUE")]
-    assert values == [MA52.title(index) for index in range(52)]
+    values = {one.get("CVE_ID"): one.findtext("CVE_VALUE") for one in root.iter("CV_ENTRY_ML")}
+    assert list(values.values()) == [MA52.title(index) for index in range(52)]
     times = [int(slot.get("TIME_VALUE", "-1")) for slot in root.iter("TIME_SLOT")]
     assert times == sorted(times)
     assert len(times) == 2 * len(detections)
-    assert root.findtext("HEADER/PROPERTY") == "5"
+    properties = {one.get("NAME"): one.text for one in root.iterfind("HEADER/PROPERTY")}
+    assert properties["lastUsedAnnotationId"] == "15"
+    assert {"mmad:seal:head", "mmad:seal:upper limb"} < properties.keys()
     for tier in root.findall("TIER"):
         assert tier.get("ANNOTATOR") == "mmad 0.1"
-        assert tier.get("LINGUISTIC_TYPE_REF") == "mmad-detection"
+    for one in root.iter("ALIGNABLE_ANNOTATION"):
+        assert values[one.get("CVE_REF")] == one.findtext("ANNOTATION_VALUE")
 
 
 def test_annotations_of_one_tier_never_overlap(tmp_path: Path) -> None:
@@ -135,12 +165,9 @@ def test_annotations_of_one_tier_never_overlap(tmp_path: Path) -> None:
 
 
 def test_lanes_are_as_few_as_detections_under_way_at_once() -> None:
-    found = Detections([[0, 4], [1, 2], [2, 3], [3, 5]], [0, 0, 0, 0], [1, 1, 1, 1])
-    lanes = tiers_of(found, labels=flat_labels(["wave"]))
-    assert [(lane.tier, lane.indices) for lane in lanes] == [
-        ("mmad:action:1", (0,)),
-        ("mmad:action:2", (1, 2, 3)),
-    ]
+    times = whole_milliseconds([[0, 4], [1, 2], [2, 3], [3, 5]])
+    groups = group_names(flat_labels(["wave"]), [0, 0, 0, 0])
+    assert lanes_of(groups, times) == {("action", 1): [0], ("action", 2): [1, 2, 3]}
 
 
 def test_work_by_hand_is_kept_and_only_our_tiers_are_replaced(
@@ -151,9 +178,14 @@ def test_work_by_hand_is_kept_and_only_our_tiers_are_replaced(
     write(path, detections)
     write(path, detections[[3]])
     tiers = read_tiers(path)
-    assert list(tiers) == ["speech", "words", "mmad:upper limb:1"]
+    assert list(tiers) == ["speech", "mmad:upper limb:1"]
+    assert list(read_dependents(path)) == [
+        "words",
+        "mmad:upper limb:1:score",
+        "mmad:upper limb:1:source",
+    ]
     assert tiers["speech"] == [(100, -1, "hello & you"), (-1, 9000, "world")]
-    assert tiers["mmad:upper limb:1"] == [(0, 9000, "C5 waving (0.90)")]
+    assert tiers["mmad:upper limb:1"] == [(0, 9000, "C5 waving")]
     root = ElementTree.parse(path).getroot()
     assert root.get("AUTHOR") == "Ada"
     assert root.findtext("LICENSE") == "ours"
@@ -166,7 +198,9 @@ def test_work_by_hand_is_kept_and_only_our_tiers_are_replaced(
     assert [one.get("LINGUISTIC_TYPE_ID") for one in root.findall("LINGUISTIC_TYPE")] == [
         "default-lt",
         "words",
-        "mmad-detection",
+        "mmad-action",
+        "mmad-score",
+        "mmad-source",
     ]
     assert len(root.findall("CONTROLLED_VOCABULARY")) == 1
     names = [
@@ -174,32 +208,19 @@ def test_work_by_hand_is_kept_and_only_our_tiers_are_replaced(
         for one in root.iter()
         if one.tag in ("ALIGNABLE_ANNOTATION", "REF_ANNOTATION")
     ]
-    assert len(set(names)) == len(names) == 3 + 1
+    assert len(set(names)) == len(names) == 3 + 3
     assert root.findtext("HEADER/PROPERTY") == "40"
-
-
-def test_a_tier_by_hand_below_one_of_ours_stops_the_writer(
-    tmp_path: Path, detections: Detections
-) -> None:
-    path = tmp_path / "a.eaf"
-    write(path, detections)
-    text = path.read_text().replace(
-        "<LINGUISTIC_TYPE ",
-        '<TIER TIER_ID="mine" PARENT_REF="mmad:head:1" LINGUISTIC_TYPE_REF="x"/><LINGUISTIC_TYPE ',
-        1,
-    )
-    path.write_text(text)
-    with pytest.raises(AnnotationError, match="the tiers mine depend on tiers of the model"):
-        write(path, detections)
-    assert path.read_text() == text
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         ("not xml", "not an ELAN file"),
-        ("<html/>", r"XML, but not an ELAN file \(root html\)"),
-        (BY_HAND.replace('"9000"', '"soon"'), "time slot with the value 'soon'"),
+        ("<html/>", "found XML with the root html; nothing was written"),
+        (
+            BY_HAND.replace('"9000"', '"soon"'),
+            "time slot ts3: expected whole millisec",
+        ),
         (BY_HAND.replace("milliseconds", "NTSC-frames"), "expected times in milliseconds"),
     ],
 )
