@@ -117,10 +117,12 @@ def add_tiers(
         + 1
     )
     numbers = count(_highest(_annotation_ids(kept), prefix="a") + 1)
-    labels, dependents, slots = [], [], []
+    labels: list[ElementTree.Element] = []
+    dependents: list[tuple[str, ElementTree.Element]] = []
+    slots: list[tuple[int, str]] = []
     for tier in tiers:
         element = ElementTree.Element(
-            "TIER", tier.attributes, LINGUISTIC_TYPE_REF=tier.kind, TIER_ID=tier.name
+            "TIER", dict(tier.attributes), LINGUISTIC_TYPE_REF=tier.kind, TIER_ID=tier.name
         )
         names = []
         for (start, end), value in zip(tier.milliseconds, tier.values, strict=True):
@@ -163,7 +165,7 @@ def _dependent(
 ) -> ElementTree.Element:
     element = ElementTree.Element(
         "TIER",
-        tier.attributes,
+        dict(tier.attributes),
         LINGUISTIC_TYPE_REF=DEPENDENT_TYPES[kind],
         PARENT_REF=tier.name,
         TIER_ID=name,
@@ -256,7 +258,7 @@ def _add_slots(document: ElanDocument, edits: Edits, slots: Sequence[tuple[int, 
             edits.add_before(known[0], elements)
 
 
-def _add_types(document: ElanDocument, edits: Edits, used: Collection[str]) -> None:
+def _add_types(document: ElanDocument, edits: Edits, used: set[str]) -> None:
     known = {one.get("LINGUISTIC_TYPE_ID") for one in document.root.iterfind("LINGUISTIC_TYPE")}
     stereotypes = {one.get("STEREOTYPE") for one in document.root.iterfind("CONSTRAINT")}
     depends = False
@@ -359,7 +361,7 @@ def _entry_id(label: str) -> str:
     """An id of an entry that only this label has.
 
     >>> _entry_id("B1 nodding"), _entry_id("b1-nodding") == _entry_id("B1 nodding")
-    ('mmad-B1-nodding-8b4b', False)
+    ('mmad-B1-nodding-2593', False)
     """
     plain = re.sub("[^A-Za-z0-9]+", "-", label).strip("-")[:40]
     return f"{OUR_ENTRIES}{plain}-{hashlib.sha256(label.encode(errors='replace')).hexdigest()[:4]}"

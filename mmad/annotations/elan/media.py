@@ -33,19 +33,16 @@ class Medium:
     """A linked video or audio file.
 
     Attributes:
+        name: Its file name.
         links: Its links with slashes, the relative one first.
         is_video: Whether it is a video.
         origin_milliseconds: Its time at which the timeline of ELAN begins.
     """
 
+    name: str
     links: tuple[str, ...]
     is_video: bool
     origin_milliseconds: int = 0
-
-    @property
-    def name(self) -> str:
-        """Its file name."""
-        return PurePosixPath(self.links[0]).name
 
     @property
     def video_id(self) -> str:
@@ -75,13 +72,16 @@ def media_of(document: ElanDocument) -> list[Medium]:
     """The linked media in the order of the file; those without a name are left out."""
     found = []
     for one in document.header.iterfind("MEDIA_DESCRIPTOR"):
-        urls = [one.get("RELATIVE_MEDIA_URL", ""), one.get("MEDIA_URL", "")]
-        links = dict.fromkeys(link for url in urls for link in _paths_of(url))
+        absolute, relative = (
+            _paths_of(one.get(f"{kind}MEDIA_URL", "")) for kind in ("", "RELATIVE_")
+        )
+        links = tuple(dict.fromkeys((*relative, *absolute)))
         kind = one.get("MIME_TYPE", "")
         if links:
             found.append(
                 Medium(
-                    links=tuple(links),
+                    name=PurePosixPath([*absolute, *relative][0]).name,
+                    links=links,
                     is_video=kind.startswith("video"),
                     origin_milliseconds=signed_number(one.get("TIME_ORIGIN", "")) or 0,
                 )

@@ -154,17 +154,16 @@ def _rename_changed(
     model = {tier.name for tier in owned.model}
     for tier in owned.dependent:
         if tier.name.startswith(TIER_PREFIX) and tier.parent not in model:
-            parent = new_names.get(tier.parent or "", tier.parent)
             kind = tier.name.rpartition(":")[2]
-            name = f"{parent}:{kind}"
+            name = f"{new_names.get(tier.parent or '', tier.parent or '')}:{kind}"
             new_names[tier.name] = name if name not in taken else f"{name} of {tier.name[5:]}"
     whose = document.root.get("AUTHOR", "")
-    for tier in document.tiers:
-        name, parent = tier.get("TIER_ID", ""), tier.get("PARENT_REF", "")
+    for element in document.tiers:
+        name, parent = element.get("TIER_ID", ""), element.get("PARENT_REF", "")
         if name in new_names:
-            edits.set(tier, "TIER_ID", new_names[name])
+            edits.set(element, "TIER_ID", new_names[name])
         if parent in new_names:
-            edits.set(tier, "PARENT_REF", new_names[parent])
+            edits.set(element, "PARENT_REF", new_names[parent])
     for one in owned.changed:
         if one.annotator and _is_model(one.annotator, author):
             person = whose if whose and not _is_model(whose, author) else None
