@@ -22,7 +22,7 @@ from mmad.annotations.problems import (
     raise_annotation_problems,
 )
 from mmad.annotations.subsets import plain_subset
-from mmad.annotations.validation import OutOfVideo, build_records, merge_raw
+from mmad.annotations.validation import OutOfVideo, RawFile, build_records, merge_raw
 from mmad.errors import AnnotationError
 from mmad.labels import LabelMap
 from mmad.structures import VideoRecord
