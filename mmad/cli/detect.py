@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from mmad import __version__
+from mmad.annotations.elan.tiers import TIER_PREFIX
 from mmad.annotations.elan.writing import write_elan
 from mmad.annotations.formats import read_annotations
 from mmad.cli._camera import detect_camera
@@ -184,7 +185,8 @@ def detect(
             )
             tell_next("eval", out / "detections.csv", *flags)
         elif sure:
-            tell_next("data", "stats", out / f"{safe_name(sure[0])}.eaf")
+            first = out / f"{safe_name(sure[0])}.eaf"
+            tell_next("data", "stats", first, "--tier", f"{TIER_PREFIX}*")
         elif surest > 0:
             score = f"{surest:.6f}"[:-3]  # rounded down
             tell_next(
@@ -233,14 +235,17 @@ def _write_video(
 ) -> None:
     """Write the ELAN file and the timeline of a video."""
     assert record.path is not None
-    write_elan(
+    notices = write_elan(
         out / f"{safe_name(record.video_id)}.eaf",
         video=record.path,
         detections=found,
         labels=labels,
         min_score=min_score,
         author=f"mmad {__version__}",
+        video_id=record.video_id,
     )
+    for notice in notices:
+        typer.echo(f"note: {notice}")
     if timeline:
         draw_timeline(
             out / f"{safe_name(record.video_id)}.png",
