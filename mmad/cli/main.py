@@ -42,6 +42,7 @@ COMMANDS = {
     "submit": "Write or check a submission to the challenge.",
     "ensemble": "Combine the predictions of several models.",
     "agreement": "Compare annotators, or a model with annotators.",
+    "budget": "Count behaviours: rates, durations, shares of time, what follows what.",
 }
 
 

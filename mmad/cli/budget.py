@@ -1,0 +1,91 @@
+"""``mmad budget``: how often, how long and when behaviours occur."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from mmad.annotations.elan.choice import ElanChoice
+from mmad.cli._options import (
+    LabelsOption,
+    LanguageOption,
+    OutOfVideoOption,
+    TierOption,
+    TierTypeOption,
+)
+from mmad.errors import AnnotationError
+from mmad.evaluation.budget.budget import make_budget
+from mmad.evaluation.budget.reading import read_coding
+from mmad.evaluation.budget.tables import write_tables
+from mmad.evaluation.file_labels import label_choice
+from mmad.files import check_writable
+from mmad.report.budget.terminal import budget_table, budget_text
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(name="budget")
+def budget(
+    files: Annotated[
+        list[Path], typer.Argument(help="Annotations, or detections, each of other videos.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the tables and the page.")],
+    conditions: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CSV",
+            help="Table with the columns video, optionally person and duration_seconds, and one "
+            "for each condition.",
+        ),
+    ] = None,
+    videos: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="The videos, for their lengths.")
+    ] = None,
+    bin_seconds: Annotated[
+        float | None, typer.Option("--bin", help="Also count in bins of so many seconds.")
+    ] = None,
+    lag: Annotated[
+        float, typer.Option(help="Seconds after the start of a behaviour in which others follow.")
+    ] = 2.0,
+    min_score: Annotated[
+        float, typer.Option(min=0, max=1, help="Lowest score of a detection.")
+    ] = 0.5,
+    bootstrap: Annotated[
+        int, typer.Option(min=0, help="Resamples for the intervals over videos; 0: none.")
+    ] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the resamples.")] = 0,
+    labels: LabelsOption = None,
+    out_of_video: OutOfVideoOption = None,
+    tier: TierOption = None,
+    tier_type: TierTypeOption = None,
+    language: LanguageOption = None,
+    annotator: Annotated[
+        str | None, typer.Option(help="Whose events count, in files of several annotators.")
+    ] = None,
+) -> None:
+    """Count behaviours: rates, durations, shares of time, what is together and what follows."""
+    if out.is_file():
+        raise AnnotationError(f"--out {out}: is a file; pass a folder for the tables")
+    check_writable(out)
+    coding = read_coding(
+        files,
+        conditions=conditions,
+        videos=videos,
+        min_score=min_score,
+        labels=label_choice(labels) or "auto",
+        out_of_video=out_of_video or "error",
+        elan=ElanChoice.of(tier, tier_type, language),
+        annotator=annotator,
+        tell=lambda notice: typer.echo(f"note: {notice}"),
+    )
+    found = make_budget(
+        coding, bin_seconds=bin_seconds, lag_seconds=lag, num_resamples=bootstrap, seed=seed
+    )
+    for notice in found.notices:
+        typer.echo(f"note: {notice}")
+    written = write_tables(out, found)
+    console = Console(width=140)
+    console.print(budget_table(found))
+    console.print(budget_text(found), highlight=False, markup=False)
+    typer.echo(f"written to {out}: {', '.join(path.name for path in written)}")

@@ -1,0 +1,1 @@
+"""Time budgets as tables, workbooks and pages."""
