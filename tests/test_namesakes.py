@@ -28,6 +28,7 @@ COVERED = {
     "sharded.py": "engine/test_sharding.py",
     "wording.py": "report/detector_figures/test_error_figures.py",
     "workers.py": "test_interrupts.py",
+    "annotations/groups.py": "engine/test_own_data.py",
     "api/error_analysis.py": "api/test_scores.py",
     "api/extraction.py": "api/test_model.py",
     "api/files.py": "api/test_scores.py",

@@ -24,7 +24,7 @@ from mmad.annotations.problems import (
 from mmad.annotations.subsets import plain_subset
 from mmad.annotations.validation import OutOfVideo, RawFile, build_records, merge_raw
 from mmad.errors import AnnotationError
-from mmad.labels import LabelMap
+from mmad.labels import MA52, LabelMap
 from mmad.structures import VideoRecord
 from mmad.wording import count
 
@@ -40,6 +40,7 @@ __all__ = [
     "read_annotations",
     "read_clip_list",
     "write_activitynet_json",
+    "write_annotations_json",
     "write_clip_list",
     "write_mma52_csv",
     "write_mma52_json",
@@ -149,6 +150,16 @@ def read_annotations(
         problems=problems,
         assumed_lengths=frozenset(one.video_id for one in raw.videos if one.is_length_assumed),
     )
+
+
+def write_annotations_json(
+    path: str | Path, records: Sequence[VideoRecord], labels: LabelMap
+) -> None:
+    """Write the JSON of MMA-52 if the labels are its own, else that of ActivityNet."""
+    if labels == MA52:
+        write_mma52_json(path, records)
+    else:
+        write_activitynet_json(path, records, labels)
 
 
 def _tell_unchanged(raw: RawFile, *, source: Path) -> None:

@@ -13,10 +13,8 @@ from mmad.structures import ClipRecord, Ints
 SUBJECT_IN_NAME = r"^([^_]+)_"
 
 
-def subjects_of_names(
-    clips: Sequence[ClipRecord], pattern: str = SUBJECT_IN_NAME
-) -> dict[str, str]:
-    """The subject of each clip, the first group of ``pattern`` in its name.
+def subjects_of_names(names: Sequence[str], pattern: str = SUBJECT_IN_NAME) -> dict[str, str]:
+    """The subject of each clip or video, the first group of ``pattern`` in its name.
 
     Raises: AnnotationError if the pattern is invalid, or listing names that it does not match.
     """
@@ -31,8 +29,8 @@ def subjects_of_names(
             f"--subject-pattern {pattern}: expected a group in parentheses, the subject"
         )
     found = {
-        clip.clip_id: match[1] if (match := compiled.search(PurePath(clip.clip_id).name)) else None
-        for clip in clips
+        name: match[1] if (match := compiled.search(PurePath(name).name)) else None
+        for name in names
     }
     lacking = [name for name, subject in found.items() if not subject]
     if lacking:

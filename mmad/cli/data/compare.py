@@ -122,7 +122,7 @@ def _facts(
         classes = labels_of_lists(labels)
         clips = [clip for path in paths for clip in read_clip_list(path, labels=classes)]
         if pattern:
-            table = subjects_of_names(clips, pattern)
+            table = subjects_of_names([clip.clip_id for clip in clips], pattern)
         clips = with_subjects(clips, table)
         if videos:
             clips = clip_files(clips, Path(videos), option=f"--videos {name}=")
