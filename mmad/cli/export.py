@@ -48,7 +48,8 @@ def export(
         f"{target}: {target.stat().st_size / 1e6:.1f} MB; largest difference from PyTorch "
         f"{found.largest:.1g} (at most {TOLERANCE:g} allowed; {calls})"
     )
-    typer.echo(description.preprocessing)
+    for line in description.lines():
+        typer.echo(f"  {line}")
     if format == "onnx" and description.reads != "features":
         command = "detect" if description.reads == "videos" else "recognize"
         tell_next(command, "VIDEOS", "--checkpoint", target)

@@ -19,6 +19,44 @@ KEY = "mmad"
 _FORMAT = 1
 
 
+class TensorSpec(BaseModel):
+    """An input or output.
+
+    Attributes:
+        name: Its name in the file.
+        dtype: Type of its numbers, as in NumPy.
+        shape: Its dimensions; those with a name may differ from call to call.
+        about: What its numbers are.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+    about: str
+
+    def line(self) -> str:
+        """The tensor in one line."""
+        return f"{self.name}: {self.dtype} ({', '.join(map(str, self.shape))}), {self.about}"
+
+
+class WindowSpec(BaseModel):
+    """How a video, or its features, is cut into windows, in units of the input.
+
+    Attributes:
+        length: Length of a window at most.
+        overlap: Share that a window has in common with the next one.
+        multiple: Lengths are multiples of it; what is missing is filled up.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    length: int
+    overlap: float
+    multiple: int = 1
+
+
 class Description(BaseModel):
     """What an exported file says of itself.
 
@@ -29,8 +67,10 @@ class Description(BaseModel):
         config: All settings of the run: sizes, colours, windows, suppression.
         labels: The classes, in the order of the scores.
         fps: Frames per second that videos are resampled to; None: their own.
+        frame_stride: Every how many of those frames one is taken.
         int8: Whether weights are 8-bit integers.
-        preprocessing, outputs: For readers without mmad.
+        inputs, outputs: The tensors, for readers without mmad.
+        window: How windows are cut; None for clips.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True, arbitrary_types_allowed=True)
@@ -41,9 +81,11 @@ class Description(BaseModel):
     config: dict[str, Any]
     labels: LabelMap
     fps: PositiveRate | None = None
+    frame_stride: Count = 1
     int8: bool = False
-    preprocessing: str = ""
-    outputs: list[str] = []
+    inputs: list[TensorSpec] = []
+    outputs: list[TensorSpec] = []
+    window: WindowSpec | None = None
 
     def settings(self, source: Path) -> AnyConfig:
         """The settings of the run, with the frame rate that its folder would tell."""
@@ -51,6 +93,10 @@ class Description(BaseModel):
         if isinstance(config, VideoRun) and config.data.fps is None:
             return changed(config, data=changed(config.data, fps=self.fps))
         return config
+
+    def lines(self) -> list[str]:
+        """The inputs and outputs, one in a line."""
+        return [tensor.line() for tensor in (*self.inputs, *self.outputs)]
 
 
 _DESCRIPTION = TypeAdapter(Description)

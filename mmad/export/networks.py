@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from mmad.config.backbones.family import ColourStatistics
 from mmad.data.transforms import colour_map
+from mmad.export.candidates import CandidateStage
 from mmad.models.backbones.features import interpolate_steps
 from mmad.models.detectors.whole import EndToEndDetector, FeatureDetector
 from mmad.models.recognisers.whole import Recogniser
@@ -51,7 +52,13 @@ class ExportedNetwork(nn.Module):
 
     @abstractmethod
     def reference(self, *inputs: Tensor) -> dict[str, Tensor]:
-        """What the network as it was trained gives for these inputs."""
+        """What the network as it was trained gives for these inputs: its raw outputs."""
+
+    def derived_difference(self, found: Mapping[str, Any]) -> float:
+        """Largest difference of what the file makes of its raw outputs from what mmad makes of
+        them, as a share of 1 + |value|.
+        """
+        return 0.0
 
 
 class Normalisation(nn.Module):
@@ -77,11 +84,33 @@ class Normalisation(nn.Module):
         return self.affine_34.expand(number, -1, -1)
 
 
-class VideoDetector(ExportedNetwork):
+class ExportedDetectorNetwork(ExportedNetwork):
+    """Base of detectors.
+
+    Args:
+        stage: What makes candidates of raw outputs; None: the file gives raw outputs alone.
+    """
+
+    def __init__(self, stage: CandidateStage | None) -> None:
+        super().__init__()
+        self.stage = stage
+
+    def all_outputs(self, raw: Any) -> dict[str, Tensor]:
+        """Candidates, then raw outputs, by name."""
+        candidates = {} if self.stage is None else self.stage(raw)
+        return candidates | tensors_of(raw)
+
+    def derived_difference(self, found: Mapping[str, Any]) -> float:
+        """As in `ExportedNetwork`."""
+        return 0.0 if self.stage is None else self.stage.difference(found)
+
+
+class VideoDetector(ExportedDetectorNetwork):
     """A detector on windows of videos.
 
     Args:
         detector: The detector.
+        stage: As in `ExportedDetectorNetwork`.
         statistics: Colours that its backbone expects.
         image_hw: Height and width of its images.
     """
@@ -93,10 +122,11 @@ class VideoDetector(ExportedNetwork):
         self,
         detector: EndToEndDetector,
         *,
+        stage: CandidateStage | None,
         statistics: ColourStatistics,
         image_hw: tuple[int, int],
     ) -> None:
-        super().__init__()
+        super().__init__(stage)
         self.detector = detector
         self.normalise = Normalisation(statistics)
         self.image_hw = image_hw
@@ -106,7 +136,7 @@ class VideoDetector(ExportedNetwork):
         self.rate = Fraction(detector.features.upsampling) / self.spec.frames_per_step
 
     def forward(self, frames_BLHWC: Tensor, num_frames_B: Tensor) -> dict[str, Tensor]:
-        """Raw outputs by name.
+        """Candidates and raw outputs by name.
 
         Args:
             frames_BLHWC: uint8 RGB; L is a multiple of the frames of a clip. The last clip repeats
@@ -114,9 +144,9 @@ class VideoDetector(ExportedNetwork):
             num_frames_B: Frames that exist.
         """
         features, spec = self.detector.features, self.spec
-        windows, length, height, width, _ = frames_BLHWC.shape
+        windows, length = frames_BLHWC.shape[:2]
         clips = length // spec.clip_frames
-        images = frames_BLHWC.reshape(-1, spec.clip_frames, height, width, 3)
+        images = frames_BLHWC.reshape(-1, spec.clip_frames, *self.image_hw, 3)
         number = torch.arange(windows, device=frames_BLHWC.device)
         window_of_clip_N = number[:, None].expand(-1, clips).reshape(-1)
         tokens = features.backbone(self.normalise(images), window_of_clip_N)
@@ -129,7 +159,7 @@ class VideoDetector(ExportedNetwork):
         mask_BT = step[None] < valid_B[:, None]
         if features.mask_padding:
             features_BCT = features_BCT * mask_BT[:, None]
-        return tensors_of(self.detector.network(features_BCT, mask_BT))
+        return self.all_outputs(self.detector.network(features_BCT, mask_BT))
 
     def example(self, number: int, length: int) -> tuple[Tensor, ...]:
         """``number`` windows of ``length`` clips, whose last frames do not exist."""
@@ -154,11 +184,12 @@ class VideoDetector(ExportedNetwork):
         return tensors_of(outputs)
 
 
-class SequenceDetector(ExportedNetwork):
+class SequenceDetector(ExportedDetectorNetwork):
     """A detector on stored features.
 
     Args:
         detector: The detector.
+        stage: As in `ExportedDetectorNetwork`.
         channels: Channels of the features.
     """
 
@@ -169,19 +200,21 @@ class SequenceDetector(ExportedNetwork):
     }
     sizes = ((1, 1), (1, 150), (2, 333))
 
-    def __init__(self, detector: FeatureDetector, *, channels: int) -> None:
-        super().__init__()
+    def __init__(
+        self, detector: FeatureDetector, *, stage: CandidateStage | None, channels: int
+    ) -> None:
+        super().__init__(stage)
         self.detector = detector
         self.channels = channels
 
     def forward(self, features_BCT: Tensor, mask_BT: Tensor) -> dict[str, Tensor]:
-        """Raw outputs by name.
+        """Candidates and raw outputs by name.
 
         Args:
             features_BCT: Features, zero where no step exists.
             mask_BT: Which steps exist.
         """
-        return tensors_of(self.detector(features_BCT, mask_BT))
+        return self.all_outputs(self.detector(features_BCT, mask_BT))
 
     def example(self, number: int, length: int) -> tuple[Tensor, ...]:
         """``number`` windows of at most ``length`` steps."""

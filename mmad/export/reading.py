@@ -1,7 +1,7 @@
 """Exported files as networks that stand in for those of run folders."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -12,6 +12,7 @@ from mmad.config.base import changed
 from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import AnyConfig, DetectionRun, VideoRun
 from mmad.errors import ExportError
+from mmad.export.candidates import rebuilt
 from mmad.export.description import KEY, Description, read_description
 from mmad.export.sessions import Session
 from mmad.labels import LabelMap
@@ -35,8 +36,11 @@ class ExportedDetector(nn.Module):
         config: Settings of the run.
     """
 
-    def __init__(self, session: Session, config: DetectionRun) -> None:
+    reads = "videos"
+
+    def __init__(self, session: Session, config: AnyConfig) -> None:
         super().__init__()
+        assert isinstance(config, DetectionRun)
         self._session = session
         self._config = config
         self._outputs = outputs_of(config.detector)
@@ -49,7 +53,7 @@ class ExportedDetector(nn.Module):
         """
         if isinstance(self._config, VideoRun):
             inputs = self._frames(*inputs)
-        return _rebuilt(self._outputs, self._session(*inputs))
+        return rebuilt(self._outputs, self._session(*inputs))
 
     def _frames(
         self,
@@ -76,8 +80,11 @@ class ExportedRecogniser(nn.Module):
         config: Settings of the run.
     """
 
-    def __init__(self, session: Session, config: RecognitionConfig) -> None:
+    reads = "clips"
+
+    def __init__(self, session: Session, config: AnyConfig) -> None:
         super().__init__()
+        assert isinstance(config, RecognitionConfig)
         self._session = session
         self._hw = config.data.views("test").hw
 
@@ -86,7 +93,7 @@ class ExportedRecogniser(nn.Module):
     ) -> RecognitionOutputs:
         """Logits on the CPU; arguments as in `Recogniser`."""
         require_sides(clips_NFHWC, self._hw, source=self._session.path)
-        return _rebuilt(RecognitionOutputs, self._session(clips_NFHWC))
+        return rebuilt(RecognitionOutputs, self._session(clips_NFHWC))
 
 
 def require_sides(clips_NFHWC: Tensor, image_hw: tuple[int, int], *, source: Path) -> None:
@@ -97,12 +104,6 @@ def require_sides(clips_NFHWC: Tensor, image_hw: tuple[int, int], *, source: Pat
             f"{source}: reads images of {image_hw[1]}x{image_hw[0]} pixels, found "
             f"{found[1]}x{found[0]}; export the run again with the sides that you need"
         )
-
-
-def _rebuilt(kind: type, found: dict[str, Any]) -> Any:
-    """Raw outputs of ``kind``; a field that the file does not give is None."""
-    tensors = {name: torch.from_numpy(value) for name, value in found.items()}
-    return kind(**{field.name: tensors.get(field.name) for field in fields(kind)})
 
 
 AnyNetwork = TypeVar("AnyNetwork", ExportedDetector, ExportedRecogniser)
@@ -135,34 +136,28 @@ def describe_exported(path: str | Path) -> Description:
     return _opened(Path(path), None)[1]
 
 
-def open_detector(
-    path: str | Path, *, device: torch.device | None = None
-) -> Exported[ExportedDetector]:
-    """An exported detector on videos.
+def open_exported(
+    path: str | Path, kind: type[AnyNetwork], *, device: torch.device | None = None
+) -> Exported[AnyNetwork]:
+    """An exported file as a network of this kind.
+
+    Args:
+        path: ONNX file.
+        kind: `ExportedDetector`, on videos, or `ExportedRecogniser`, of clips.
+        device: Where to compute.
 
     Raises: ExportError if the file is another, as `describe_exported`.
     """
-
-    def build(session: Session, config: AnyConfig) -> ExportedDetector:
-        assert isinstance(config, DetectionRun)
-        return ExportedDetector(session, config)
-
-    return _open(Path(path), "videos", build, device)
-
-
-def open_recogniser(
-    path: str | Path, *, device: torch.device | None = None
-) -> Exported[ExportedRecogniser]:
-    """An exported recogniser of clips.
-
-    Raises: ExportError if the file is another, as `describe_exported`.
-    """
-
-    def build(session: Session, config: AnyConfig) -> ExportedRecogniser:
-        assert isinstance(config, RecognitionConfig)
-        return ExportedRecogniser(session, config)
-
-    return _open(Path(path), "clips", build, device)
+    path = Path(path)
+    session, description = _opened(path, device)
+    if description.reads != kind.reads:
+        raise ExportError(f"{path}: is {_USES[description.reads]}; expected {_USES[kind.reads]}")
+    config = description.settings(path)
+    network = kind(session, config)
+    if isinstance(config, DetectionRun):
+        # Windows of one call have the same length, and the last one of a video may not.
+        config = changed(config, inference=changed(config.inference, batch_windows=1))
+    return Exported(network.eval(), config, description.labels, description.fps, description)
 
 
 _USES = {
@@ -170,23 +165,6 @@ _USES = {
     "clips": "a recogniser of clips, for mmad recognize",
     "features": "a detector on stored features, for other programs",
 }
-
-
-def _open(
-    path: Path,
-    reads: str,
-    build: Callable[[Session, AnyConfig], AnyNetwork],
-    device: torch.device | None,
-) -> Exported[AnyNetwork]:
-    session, description = _opened(path, device)
-    if description.reads != reads:
-        raise ExportError(f"{path}: is {_USES[description.reads]}; expected {_USES[reads]}")
-    config = description.settings(path)
-    network = build(session, config)
-    if isinstance(config, DetectionRun):
-        # Windows of one call have the same length, and the last one of a video may not.
-        config = changed(config, inference=changed(config.inference, batch_windows=1))
-    return Exported(network.eval(), config, description.labels, description.fps, description)
 
 
 def _opened(path: Path, device: torch.device | None) -> tuple[Session, Description]:

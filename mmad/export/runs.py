@@ -2,14 +2,17 @@
 
 from pathlib import Path
 
+import torch
+
 from mmad.config.recognition import RecognitionConfig
-from mmad.config.run import AnyConfig, FeatureRun, VideoRun
+from mmad.config.run import FeatureRun, VideoRun
 from mmad.data.features.manifest import FeatureManifest
 from mmad.engine.runs.folder import RunFolder
 from mmad.engine.runs.load import load_recogniser, load_run, run_config
 from mmad.engine.runs.onto_videos import load_video_run
 from mmad.errors import ExportError
-from mmad.export.description import Description, plain_settings
+from mmad.export.candidates import candidate_stage
+from mmad.export.description import Description, TensorSpec, WindowSpec, plain_settings
 from mmad.export.networks import (
     ClipRecogniser,
     ExportedNetwork,
@@ -62,32 +65,76 @@ def video_form(
     detector: EndToEndDetector, config: VideoRun, labels: LabelMap, *, fps: float | None
 ) -> tuple[ExportedNetwork, Description]:
     """A detector on videos."""
-    height, width = config.data.image_hw
+    data, backbone = config.data, config.backbone
+    unit = backbone.frames_per_step / config.upsampling
     network = VideoDetector(
-        detector, statistics=config.backbone.colours, image_hw=config.data.image_hw
+        detector,
+        stage=candidate_stage(config, unit=unit),
+        statistics=backbone.colours,
+        image_hw=data.image_hw,
     )
-    clip = config.backbone.clip_frames
     rate = "their own rate" if fps is None else f"{fps:g} frames per second"
-    background = ", less their median plus 128" if config.data.subtract_background else ""
-    text = (
-        f"frames: uint8 RGB (windows, frames, {height}, {width}, 3){background}, at {rate}, "
-        f"every {config.data.frame_stride}; their number is a multiple of {clip}, the last one "
-        "repeated. num_frames: int64 (windows,), frames that exist. Normalisation is inside. A "
-        f"step of the outputs is {config.backbone.frames_per_step / config.upsampling:g} frames."
+    every = "" if data.frame_stride == 1 else f", every {data.frame_stride}th of them"
+    background = ", less their median over the video plus 128" if data.subtract_background else ""
+    inputs = [
+        TensorSpec(
+            name="frames",
+            dtype="uint8",
+            shape=("windows", "frames", *data.image_hw, 3),
+            about=f"RGB, at {rate}{every}{background}; a multiple of {backbone.clip_frames}, the "
+            "last frame repeated",
+        ),
+        TensorSpec(
+            name="num_frames",
+            dtype="int64",
+            shape=("windows",),
+            about="frames that exist, without the repeated ones",
+        ),
+    ]
+    window = WindowSpec(
+        length=data.window_frames, overlap=data.window_overlap, multiple=backbone.clip_frames
     )
-    return network, _described(network, config, labels, reads="videos", text=text, fps=fps)
+    description = Description(
+        reads="videos",
+        config=plain_settings(config),
+        labels=labels,
+        fps=fps,
+        frame_stride=data.frame_stride,
+        inputs=inputs,
+        outputs=_outputs_of(network, unit=f"frames of the input ({unit:g} in a step)"),
+        window=window,
+    )
+    return network, description
 
 
 def sequence_form(
     detector: FeatureDetector, config: FeatureRun, labels: LabelMap, manifest: FeatureManifest
 ) -> tuple[ExportedNetwork, Description]:
     """A detector on stored features."""
-    network = SequenceDetector(detector, channels=manifest.channels)
-    text = (
-        f"features: float32 (windows, {manifest.channels}, steps), zero where no step exists. "
-        "mask: bool (windows, steps), the steps that exist."
+    stage = candidate_stage(config, unit=1.0)
+    network = SequenceDetector(detector, stage=stage, channels=manifest.channels)
+    inputs = [
+        TensorSpec(
+            name="features",
+            dtype="float32",
+            shape=("windows", manifest.channels, "steps"),
+            about="zero where no step exists"
+            + ("" if config.upsampling == 1 else f"; {config.upsampling:g} for each stored step"),
+        ),
+        TensorSpec(
+            name="mask", dtype="bool", shape=("windows", "steps"), about="the steps that exist"
+        ),
+    ]
+    length = round(config.data.window_steps * config.upsampling)
+    description = Description(
+        reads="features",
+        config=plain_settings(config),
+        labels=labels,
+        inputs=inputs,
+        outputs=_outputs_of(network, unit="steps of the input"),
+        window=WindowSpec(length=length, overlap=config.data.window_overlap),
     )
-    return network, _described(network, config, labels, reads="features", text=text)
+    return network, description
 
 
 def recogniser_form(
@@ -101,27 +148,54 @@ def recogniser_form(
         raise ExportError("this recogniser reads optical flow; those of images can be exported")
     view = config.data.views("test")
     network = ClipRecogniser(recogniser, statistics=config.backbone.colours, image_hw=view.hw)
-    height, width = view.hw
-    text = (
-        f"frames: uint8 RGB (views, {config.backbone.images_per_clip}, {height}, {width}, 3). "
-        "Normalisation is inside. fine and coarse: logits of actions and body parts."
+    frames = TensorSpec(
+        name="frames",
+        dtype="uint8",
+        shape=("views", config.backbone.images_per_clip, *view.hw, 3),
+        about="RGB",
     )
-    return network, _described(network, config, labels, reads="clips", text=text)
-
-
-def _described(
-    network: ExportedNetwork,
-    config: AnyConfig,
-    labels: LabelMap,
-    *,
-    reads: str,
-    text: str,
-    fps: float | None = None,
-) -> Description:
-    return Description(
-        reads=reads,
+    description = Description(
+        reads="clips",
         config=plain_settings(config),
         labels=labels,
-        fps=fps,
-        preprocessing=text,
+        inputs=[frames],
+        outputs=_outputs_of(network, unit=""),
     )
+    return network, description
+
+
+_CANDIDATES = {
+    "segments": "start and end of each candidate, in {unit}",
+    "scores": "their scores, by descending score; 0 for no candidate",
+    "labels": "their classes, as places in the list of labels",
+}
+_LOGITS = {
+    "pooled": "logits of the actions, of the whole clip",
+    "fine": "logits of the actions",
+    "coarse": "logits of the body parts",
+    "fine_frame": "logits of the actions, of each step",
+}
+# Dimensions that differ from call to call, by their letter at the end of the name of a raw output.
+_DIMENSIONS = {"B": "windows", "P": "points", "T": "steps"}
+
+
+def _outputs_of(network: ExportedNetwork, *, unit: str) -> list[TensorSpec]:
+    """The outputs, from what the network gives for one call."""
+    with torch.no_grad():
+        found = network.eval()(*network.example(1, 1))
+    specs = []
+    for name, value in found.items():
+        shape: list[int | str] = list(value.shape)
+        if name in _CANDIDATES:
+            shape[:2] = ["windows", "candidates"]
+            about = _CANDIDATES[name].format(unit=unit)
+        elif name in _LOGITS:
+            shape[0] = "views"
+            about = _LOGITS[name]
+        else:
+            letters = name.rpartition("_")[2]
+            shape = [_DIMENSIONS.get(x, size) for x, size in zip(letters, shape, strict=True)]
+            about = "raw output of the detector"
+        dtype = str(value.dtype).removeprefix("torch.")
+        specs.append(TensorSpec(name=name, dtype=dtype, shape=tuple(shape), about=about))
+    return specs

@@ -43,6 +43,8 @@ class Session:
             raise ExportError(f"{path}: there is no such file")
         options = runtime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
+        # Threads that wait otherwise keep the processors from all other work.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 4  # what fails is raised
         providers: list[Any] = ["CPUExecutionProvider"]
         if on_gpu and device is not None:

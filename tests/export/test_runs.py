@@ -6,7 +6,7 @@ import torch
 
 from mmad.errors import ExportError
 from mmad.evaluation.predictions import read_predictions
-from mmad.export.reading import open_detector, open_recogniser
+from mmad.export.reading import ExportedDetector, ExportedRecogniser, open_exported
 from mmad.export.runs import recogniser_form
 from mmad.export.writing import write_network
 from mmad.labels import MA52
@@ -46,7 +46,7 @@ def test_an_exported_run_detects_the_same(
 
 
 def test_images_of_other_sides_are_refused(exported: Path) -> None:
-    network = open_detector(exported).network
+    network = open_exported(exported, ExportedDetector).network
     clips = torch.zeros(1, 16, 48, 32, 3, dtype=torch.uint8)
     with pytest.raises(ExportError, match="reads images of 32x32 pixels, found 32x48"):
         network(clips, None, (1,), (16,))
@@ -86,13 +86,13 @@ def test_a_recogniser_gives_the_same_logits(videos: Path, tmp_path: Path) -> Non
     network, description = recogniser_form(model, config, MA52)
     out = tmp_path / "clips.onnx"
     assert write_network(network, description, out, format="onnx").largest < 1e-4
-    opened = open_recogniser(out)
+    opened = open_exported(out, ExportedRecogniser)
     clips = torch.randint(0, 256, (4, 16, 32, 32, 3), dtype=torch.uint8)
     colours = network.normalise.colours(2)  # type: ignore[attr-defined, operator]
     found, expected = opened.network(clips, colours, (2, 2)), model(clips, colours, (2, 2))
     torch.testing.assert_close(found.fine, expected.fine, rtol=1e-4, atol=1e-4)
     with pytest.raises(ExportError, match="for mmad recognize; expected a detector of videos"):
-        open_detector(out)
+        open_exported(out, ExportedDetector)
 
 
 def test_the_name_says_the_format(detection_run: Path, tmp_path: Path) -> None:

@@ -17,7 +17,12 @@ from mmad.config.run import AnyConfig, DetectionRun
 from mmad.data.features.manifest import FeatureManifest
 from mmad.engine.runs.folder import FROZEN_HASH, RunFolder, read_state, version_numbers
 from mmad.errors import CheckpointError, MmadError
-from mmad.export.reading import describe_exported, is_exported, open_recogniser
+from mmad.export.reading import (
+    ExportedRecogniser,
+    describe_exported,
+    is_exported,
+    open_exported,
+)
 from mmad.labels import LabelMap
 from mmad.models.backbones.features import BACKBONE_PREFIX
 from mmad.models.build import build_detector, build_emotion, build_recogniser
@@ -200,7 +205,8 @@ def load_recogniser(path: str | Path) -> tuple[Recogniser, RecognitionConfig, La
     with named_if_newer(RunFolder(Path(path))):
         config, labels = _settings_of(path, RecognitionConfig)
         if is_exported(path):
-            return cast(Recogniser, open_recogniser(path).network), config, labels
+            opened = open_exported(path, ExportedRecogniser)
+            return cast(Recogniser, opened.network), config, labels
         model = build_recogniser(config, labels=labels, weights_follow=True)
         fill_from_run(model, path)
     return model.eval(), config, labels

@@ -15,7 +15,7 @@ from mmad.engine.runs.folder import RunFolder
 from mmad.engine.runs.hub import local_run
 from mmad.engine.runs.load import fill_from_run, load_run, run_config
 from mmad.errors import CheckpointError, FeatureError
-from mmad.export.reading import is_exported, open_detector
+from mmad.export.reading import ExportedDetector, is_exported, open_exported
 from mmad.labels import LabelMap
 from mmad.models.backbones.contract import Backbone
 from mmad.models.backbones.families import build_backbone
@@ -37,7 +37,7 @@ def load_video_run(
         is not found; CheckpointError as `load_run`.
     """
     if is_exported(path):
-        opened = open_detector(path)
+        opened = open_exported(path, ExportedDetector)
         return cast(EndToEndDetector, opened.network), opened.config, opened.labels
     detector, config, labels = load_run(path)
     if isinstance(config, VideoRun):

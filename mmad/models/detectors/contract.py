@@ -6,7 +6,7 @@ A family is three objects: the network (features and mask to raw outputs of its 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -62,6 +62,42 @@ class Decoder(Protocol):
 
     def __call__(self, outputs: Any) -> list[WindowCandidates]:
         """The best candidates of each window of the batch."""
+
+
+@dataclass(frozen=True)
+class RankedCandidates:
+    """The best pairs of a row of scores and a class of each window, in a number that no value
+    decides; so an exported network can give them.
+
+    Attributes:
+        segments_BN2: Start and end in steps.
+        labels_BN: Their classes.
+        scores_BN: Their scores.
+    """
+
+    segments_BN2: Tensor
+    labels_BN: Tensor
+    scores_BN: Tensor
+
+
+@runtime_checkable
+class RankingDecoder(Decoder, Protocol):
+    """A decoder whose candidates are the best of a list, less those that it drops."""
+
+    @property
+    def score_threshold(self) -> float:
+        """Candidates at or below it are dropped."""
+
+    @property
+    def max_candidates(self) -> int:
+        """Maximum number of candidates of a window."""
+
+    @property
+    def min_length(self) -> float:
+        """Candidates of this many steps or fewer are dropped; 0 keeps all."""
+
+    def ranked(self, outputs: Any) -> RankedCandidates:
+        """The list of each window, before any is dropped."""
 
 
 @dataclass(frozen=True)

@@ -53,9 +53,11 @@ def read_steps(values_BTHD: Tensor, positions_BHQP: Tensor, weights_BHQP: Tensor
     share_BHQP = positions_BHQP - low_BHQP
     index = torch.stack((low_BHQP, low_BHQP + 1), dim=-1).flatten(-2)
     weight = torch.stack(((1 - share_BHQP) * weights_BHQP, share_BHQP * weights_BHQP), dim=-1)
-    weight = weight.flatten(-2) * ((index >= 0) & (index < steps))
-    # Clamped as integers, so that a model that diverges fails with its loss, not here.
-    index = index.long().clamp(0, steps - 1)
+    known = (index >= 0) & (index < steps)
+    weight = weight.flatten(-2) * known
+    # Chosen as integers, so that a model that diverges fails with its loss, not here. And not
+    # clamped: a traced network would fix the last step.
+    index = torch.where(known, index.long(), 0)
     flat = index.flatten(2)[..., None].expand(-1, -1, -1, channels)
     read = values_BHTD.gather(2, flat).unflatten(2, (-1, index.shape[3]))
     return torch.einsum("bhqpd,bhqp->bqhd", read, weight).flatten(2)
@@ -116,7 +118,7 @@ class TemporalDeformableAttention(nn.Module):
         positions_BQHP = reference[..., 0] * length_B + offsets_BQHP - 0.5
         with torch.autocast(memory_BTC.device.type, enabled=False):
             read_BQC = read_steps(
-                value_BTC.float().unflatten(-1, (self.num_heads, -1)),
+                value_BTC.float().reshape(*value_BTC.shape[:2], self.num_heads, -1),
                 positions_BQHP.transpose(1, 2),
                 weights_BQHP.transpose(1, 2),
             )
@@ -149,7 +151,7 @@ def alignment_weights(
     start_BQ, end_BQ = bounds_BQ2.unbind(-1)
     bin_BQ = (end_BQ - start_BQ).clamp(min=1) / num_bins
     places_BQ = bin_BQ.ceil()  # number of places in a bin
-    most = -(-num_steps // num_bins)
+    most = (num_steps + num_bins - 1) // num_bins
     number_G = torch.arange(most, device=device)
     within_BQG = (number_G + 0.5) * (bin_BQ / places_BQ)[..., None]
     first_BQN = start_BQ[..., None] + torch.arange(num_bins, device=device) * bin_BQ[..., None]
@@ -179,7 +181,7 @@ def align_segments(
     )
     with torch.autocast(memory_BTC.device.type, enabled=False):
         aligned = weights_BQNT.flatten(1, 2) @ memory_BTC.float()
-    return aligned.unflatten(1, weights_BQNT.shape[1:3])
+    return aligned.reshape(aligned.shape[0], -1, num_bins, aligned.shape[2])
 
 
 def perceptron(in_channels: int, channels: int, out_channels: int) -> nn.Sequential:

@@ -30,6 +30,8 @@ def halves_grid_table(side: int, width: int) -> Tensor:
 
 def resized_grids(table_1SD: Tensor, *, side: int, grid_hw: tuple[int, int]) -> Tensor:
     """The table for steps of ``grid_hw`` tokens instead of side x side, bicubic in each step."""
+    # Sizes of images are fixed in a traced network; else it would resize the table in each call.
+    grid_hw = (int(grid_hw[0]), int(grid_hw[1]))
     if grid_hw == (side, side):
         return table_1SD
     table = rearrange(table_1SD, "1 (t h w) d -> t d h w", h=side, w=side)

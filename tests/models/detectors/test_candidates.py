@@ -31,7 +31,7 @@ def test_candidates_within_limits(limits: dict, expected: list[int]) -> None:
 
 
 def test_best_pairs_of_row_and_class() -> None:
-    scores = torch.tensor([[0.1, 0.8, 0.3], [0.6, 0.2, 0.7]])
-    best = [column.tolist() for column in best_pairs(scores, 3)]
+    scores = torch.tensor([[[0.1, 0.8, 0.3], [0.6, 0.2, 0.7]]])
+    best = [column[0].tolist() for column in best_pairs(scores, 3)]
     assert best == [pytest.approx([0.8, 0.7, 0.6]), [0, 1, 1], [1, 2, 0]]
-    assert len(best_pairs(scores, 99)[0]) == 6
+    assert best_pairs(scores, 99)[0].shape == (1, 6)

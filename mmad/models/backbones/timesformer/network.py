@@ -207,6 +207,8 @@ class TimeSformer(AdaptableBackbone):
     def positions(self, grid_hw: tuple[int, int]) -> Tensor:
         """Position table for a class token and images of ``grid_hw`` patches, (1, 1 + P, D)."""
         side = self.position_side
+        # As in `resized_grids`.
+        grid_hw = (int(grid_hw[0]), int(grid_hw[1]))
         if grid_hw == (side, side):
             return self.position_table
         table = rearrange(self.position_table[:, 1:], "1 (h w) d -> 1 d h w", h=side)

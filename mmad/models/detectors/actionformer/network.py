@@ -5,8 +5,6 @@ Shapes: B batch, C channels, T steps, h heads, d channels of a head.
 Source: ActionFormer (arXiv 2202.07925) and its released code.
 """
 
-import math
-
 import torch
 from einops import rearrange
 from torch import Tensor, nn
@@ -30,16 +28,20 @@ def _attend_locally(q: Tensor, k: Tensor, v: Tensor, mask_BT: Tensor, *, window:
     reach = window // 2
     chunk = max(window, 16)
     batch, heads, steps, channels = q.shape
-    num_chunks = math.ceil(steps / chunk)
+    num_chunks = (steps + chunk - 1) // chunk
     tail = num_chunks * chunk - steps
+    seen = torch.arange(chunk + 2 * reach, device=q.device)
+    first = torch.arange(num_chunks, device=q.device) * chunk
+    index = (first[:, None] + seen).flatten()  # and not unfold, which ONNX has for fixed lengths
 
     def neighbourhoods(x: Tensor) -> Tensor:
         padded = functional.pad(x, (0, 0, reach, reach + tail))
-        return padded.unfold(2, chunk + 2 * reach, chunk).transpose(-1, -2)
+        return padded.index_select(2, index).unflatten(2, (-1, chunk + 2 * reach))
 
-    q_chunks = functional.pad(q, (0, 0, 0, tail)).unflatten(2, (num_chunks, chunk))
-    known = functional.pad(mask_BT, (reach, reach + tail)).unfold(1, chunk + 2 * reach, chunk)
-    distance = torch.arange(chunk + 2 * reach, device=q.device)[None] - reach
+    q_chunks = functional.pad(q, (0, 0, 0, tail)).unflatten(2, (-1, chunk))
+    known = functional.pad(mask_BT, (reach, reach + tail)).index_select(1, index)
+    known = known.unflatten(1, (-1, chunk + 2 * reach))
+    distance = seen[None] - reach
     distance = distance - torch.arange(chunk, device=q.device)[:, None]
     near = distance.abs() <= reach
     allowed = near & known[:, None, :, None, :]

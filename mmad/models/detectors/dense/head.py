@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mmad.models.detectors.candidates import best_pairs, select_candidates
-from mmad.models.detectors.contract import WindowCandidates
+from mmad.models.detectors.candidates import best_pairs, select_ranked
+from mmad.models.detectors.contract import RankedCandidates, WindowCandidates
 from mmad.models.detectors.dense.body import BodyLogits, split_rows
 from mmad.models.detectors.dense.points import (
     DenseOutputs,
@@ -182,37 +182,33 @@ class DenseDecoder:
     candidates_per_level: bool
     min_length: float
 
-    def __call__(self, outputs: PointOutputs) -> list[WindowCandidates]:
-        """The candidates of each window of the batch."""
+    def ranked(self, outputs: PointOutputs) -> RankedCandidates:
+        """The best pairs of point and class of each window, before any is dropped."""
         scores_BPK = outputs.logits_BPK.float().sigmoid() * outputs.mask_BP[..., None]
-        parts = [len(outputs.points_P4)]
+        parts = [scores_BPK.shape[1]]
         if self.candidates_per_level:  # points come level by level
             stride_P = outputs.points_P4[:, 3]
             parts = torch.unique_consecutive(stride_P, return_counts=True)[1].tolist()
-        return [
-            self._of_window(outputs, window, scores_PK.split(parts))
-            for window, scores_PK in enumerate(scores_BPK)
-        ]
-
-    def _of_window(
-        self, outputs: PointOutputs, window: int, scores: Sequence[Tensor]
-    ) -> WindowCandidates:
-        first_point, rows = 0, []
-        for scores_PK in scores:
-            score_N, point_N, label_N = best_pairs(scores_PK, self.max_candidates)
-            rows.append((score_N, first_point + point_N, label_N))
-            first_point += len(scores_PK)
-        score_M, point_M, label_M = (torch.cat(column) for column in zip(*rows, strict=True))
-        window_M = torch.full_like(point_M, window)
+        first_point, levels = 0, []
+        for size, scores in zip(parts, scores_BPK.split(parts, dim=1), strict=True):
+            score_BN, point_BN, label_BN = best_pairs(scores, self.max_candidates)
+            levels.append((score_BN, first_point + point_BN, label_BN))
+            first_point += size
+        score_BN, point_BN, label_BN = (torch.cat(x, dim=1) for x in zip(*levels, strict=True))
+        window_B1 = torch.arange(point_BN.shape[0], device=point_BN.device)[:, None]
+        chosen = (window_B1.expand_as(point_BN), point_BN, label_BN)
+        window_M, point_M, label_M = (index.flatten() for index in chosen)
         offsets_M2 = outputs.offsets_at(window_M=window_M, point_M=point_M, label_M=label_M)
         position_M, stride_M = outputs.points_P4[point_M, 0], outputs.points_P4[point_M, 3]
         start_M = position_M - offsets_M2[:, 0] * stride_M
         end_M = position_M + offsets_M2[:, 1] * stride_M
-        return select_candidates(
-            torch.stack((start_M, end_M), dim=1),
-            label_M,
-            score_M,
+        segments_BN2 = torch.stack((start_M, end_M), dim=1).reshape(*point_BN.shape, 2)
+        return RankedCandidates(segments_BN2, label_BN, score_BN)
+
+    def __call__(self, outputs: PointOutputs) -> list[WindowCandidates]:
+        """The candidates of each window of the batch."""
+        return select_ranked(
+            self.ranked(outputs),
             score_threshold=self.score_threshold,
             min_length=self.min_length,
-            max_candidates=None,
         )

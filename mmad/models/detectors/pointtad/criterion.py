@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mmad.models.detectors.candidates import select_candidates
-from mmad.models.detectors.contract import Losses, WindowCandidates
+from mmad.models.detectors.candidates import select_ranked
+from mmad.models.detectors.contract import Losses, RankedCandidates, WindowCandidates
 from mmad.models.detectors.pointtad.network import PointTADOutputs
 from mmad.models.detectors.set_matching import match, pairwise_iou, to_centre_width
 
@@ -177,24 +177,22 @@ class PointTADDecoder:
     labels_per_query: int
     min_length: float
 
-    def __call__(self, outputs: PointTADOutputs) -> list[WindowCandidates]:
-        """The candidates of each window of the batch."""
+    def ranked(self, outputs: PointTADOutputs) -> RankedCandidates:
+        """The best classes of each query of each window, in the order of the queries, before any is
+        dropped.
+        """
         scores_BQK = outputs.logits_DBQK[-1].float().softmax(dim=-1)[..., :-1]
         lengths_B = outputs.mask_BT.sum(dim=1)
         segments_BQ2 = outputs.segments_DBQ2[-1].float().clamp(0, 1) * lengths_B[:, None, None]
-        return [
-            self._of_window(segments_Q2, scores_QK)
-            for segments_Q2, scores_QK in zip(segments_BQ2, scores_BQK, strict=True)
-        ]
+        per_query = min(self.labels_per_query, scores_BQK.shape[2])
+        scores_BQN, labels_BQN = scores_BQK.topk(per_query, dim=2)
+        segments_BN2 = segments_BQ2.repeat_interleave(per_query, dim=1)
+        return RankedCandidates(segments_BN2, labels_BQN.flatten(1), scores_BQN.flatten(1))
 
-    def _of_window(self, segments_Q2: Tensor, scores_QK: Tensor) -> WindowCandidates:
-        per_query = min(self.labels_per_query, scores_QK.shape[1])
-        scores, labels = (x.flatten() for x in scores_QK.topk(per_query, dim=1))
-        segments_N2 = segments_Q2.repeat_interleave(per_query, dim=0)
-        return select_candidates(
-            segments_N2,
-            labels,
-            scores,
+    def __call__(self, outputs: PointTADOutputs) -> list[WindowCandidates]:
+        """The candidates of each window of the batch."""
+        return select_ranked(
+            self.ranked(outputs),
             score_threshold=self.score_threshold,
             min_length=self.min_length,
             max_candidates=self.max_candidates,

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mmad.models.detectors.candidates import best_pairs, select_candidates
-from mmad.models.detectors.contract import Losses, WindowCandidates
+from mmad.models.detectors.candidates import best_pairs, rows_at, select_ranked
+from mmad.models.detectors.contract import Losses, RankedCandidates, WindowCandidates
 from mmad.models.detectors.losses import sigmoid_focal_loss
 from mmad.models.detectors.set_matching import match, pairwise_iou, to_bounds, to_centre_width
 from mmad.models.detectors.tadtr.network import QueryOutputs
@@ -149,23 +149,18 @@ class QueryDecoder:
     max_candidates: int
     min_length: float
 
-    def __call__(self, outputs: QueryOutputs) -> list[WindowCandidates]:
-        """The candidates of each window of the batch."""
+    def ranked(self, outputs: QueryOutputs) -> RankedCandidates:
+        """The best pairs of query and class of each window, before any is dropped."""
         shares_BQ2 = to_bounds(outputs.segments_LBQ2[-1].float())
         segments_BQ2 = shares_BQ2 * outputs.lengths_B[:, None, None]
         scores_BQK = outputs.logits_LBQK[-1].float().sigmoid() * outputs.actionness_BQ[..., None]
-        return [
-            self._of_window(segments_Q2, scores_QK)
-            for segments_Q2, scores_QK in zip(segments_BQ2, scores_BQK, strict=True)
-        ]
+        score_BN, query_BN, label_BN = best_pairs(scores_BQK, self.max_candidates)
+        return RankedCandidates(rows_at(segments_BQ2, query_BN), label_BN, score_BN)
 
-    def _of_window(self, segments_Q2: Tensor, scores_QK: Tensor) -> WindowCandidates:
-        score_N, query_N, label_N = best_pairs(scores_QK, self.max_candidates)
-        return select_candidates(
-            segments_Q2[query_N],
-            label_N,
-            score_N,
+    def __call__(self, outputs: QueryOutputs) -> list[WindowCandidates]:
+        """The candidates of each window of the batch."""
+        return select_ranked(
+            self.ranked(outputs),
             score_threshold=self.score_threshold,
             min_length=self.min_length,
-            max_candidates=None,
         )

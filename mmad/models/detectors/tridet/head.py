@@ -59,7 +59,7 @@ class TridentOutputs:
         step d after it is its end. What lies outside of the level has a boundary logit of 0.
         """
         stride_P = self.points_P4[:, 3]
-        num_points = len(stride_P)
+        num_points = stride_P.shape[0]  # not len, which a traced network would fix
         distance_N = torch.arange(self.distance_logits_BP2N.shape[-1], device=stride_P.device)
         own_M2N = self.distance_logits_BP2N[window_M, point_M].float()
         sides = []
@@ -68,8 +68,9 @@ class TridentOutputs:
         ):
             neighbour_MN = point_M[:, None] + sign * distance_N
             known_MN = (neighbour_MN >= 0) & (neighbour_MN < num_points)
-            neighbour_MN = neighbour_MN.clamp(0, num_points - 1)
-            known_MN &= stride_P[neighbour_MN] == stride_P[point_M][:, None]  # of the same level
+            neighbour_MN = torch.where(known_MN, neighbour_MN, 0)
+            same_level_MN = stride_P[neighbour_MN] == stride_P[point_M][:, None]
+            known_MN = known_MN & same_level_MN
             boundary_MN = logits_BPK[window_M[:, None], neighbour_MN, label_M[:, None]].float()
             boundary_MN = boundary_MN.masked_fill(~known_MN, 0.0)
             probability_MN = (boundary_MN + own_M2N[:, side]).softmax(dim=-1)
