@@ -10,7 +10,17 @@ WITHOUT = ("__init__.py", "build.py", "contract.py")
 
 # Source without a namesake, and the test file that covers it.
 COVERED = {
-    "annotations/exchange/coding.py": "annotations/exchange/test_boris_project.py",
+    "annotations/exchange/audacity.py": "annotations/exchange/test_foreign.py",
+    "annotations/exchange/detections.py": "annotations/exchange/test_writing.py",
+    "annotations/exchange/elan_events.py": "annotations/exchange/test_writing.py",
+    "annotations/exchange/elan_text.py": "annotations/exchange/test_foreign.py",
+    "annotations/exchange/label_studio.py": "annotations/exchange/test_foreign.py",
+    "annotations/exchange/lanes.py": "annotations/exchange/test_writing.py",
+    "annotations/exchange/praat.py": "annotations/exchange/test_foreign.py",
+    "annotations/exchange/records.py": "annotations/exchange/test_writing.py",
+    "annotations/exchange/via.py": "annotations/exchange/test_foreign.py",
+    "annotations/exchange/boris/json_edit.py": "annotations/exchange/boris/test_writing.py",
+    "annotations/exchange/coding.py": "annotations/exchange/boris/test_project.py",
     "annotations/exchange/events.py": "annotations/exchange/test_plain.py",
     "annotations/exchange/raw.py": "annotations/exchange/test_plain.py",
     "annotations/exchange/recognise.py": "annotations/test_format_table.py",

@@ -14,10 +14,19 @@ from mmad.annotations.charades import read_charades_csv
 from mmad.annotations.ego4d import read_ego4d_json
 from mmad.annotations.elan.reading import read_elan
 from mmad.annotations.epic import read_epic_noun_csv, read_epic_verb_csv
-from mmad.annotations.exchange import recognise
-from mmad.annotations.exchange.boris_project import is_boris, read_boris
+from mmad.annotations.exchange import (
+    audacity,
+    detections,
+    elan_text,
+    label_studio,
+    plain,
+    praat,
+    recognise,
+    via,
+)
+from mmad.annotations.exchange.boris import tables
+from mmad.annotations.exchange.boris.project import is_boris, read_boris
 from mmad.annotations.exchange.events import EventFile
-from mmad.annotations.exchange.plain import read_plain
 from mmad.annotations.exchange.raw import raw_file
 from mmad.annotations.exchange.source import Source
 from mmad.annotations.mma52 import read_mma52_csv, read_mma52_json
@@ -67,6 +76,22 @@ FORMATS: dict[str, Format] = {
         recognise.any_json(is_boris, "behaviors_conf", "observations"),
         events=read_boris,
     ),
+    "via-json": Format(
+        "project of the VGG Image Annotator 3 (JSON), with temporal segments",
+        recognise.any_json(via.is_via, "metadata", "attribute", "file", "view"),
+        events=via.read_via_json,
+    ),
+    "detections-json": Format(
+        'predictions {"results": {video: [{"segment": [start, end], "label", "score"}]}}',
+        recognise.any_json(detections.is_detections_json, "results"),
+        kind="detections",
+        events=detections.read_detections,
+    ),
+    "label-studio": Format(
+        "export of Label Studio (JSON or JSON-MIN), with timelines or segments in time",
+        recognise.any_json(label_studio.is_label_studio, "data", "annotations"),
+        events=label_studio.read_label_studio,
+    ),
     "emotion-json": Format(
         'JSON {"a": {"emotion": "joy", "actions": ["nodding", ...], "subset": "train"}}',
         recognise.json_with("emotion", inside=True),
@@ -95,6 +120,38 @@ FORMATS: dict[str, Format] = {
         recognise.is_elan,
         read=read_elan,
     ),
+    "praat": Format(
+        "TextGrid of Praat, long or short text, with tiers of intervals or points",
+        recognise.that(praat.is_praat),
+        events=praat.read_praat,
+    ),
+    "via-csv": Format(
+        "export of the VGG Image Annotator 3 as CSV, with a line # CSV_HEADER",
+        recognise.that(lambda source: via.is_via_csv(source.text)),
+        events=via.read_via_csv,
+    ),
+    "audacity": Format(
+        "label track of Audacity: start, end and label with tabs, without a header",
+        recognise.that(audacity.is_audacity),
+        events=audacity.read_audacity,
+    ),
+    "boris-aggregated": Format(
+        "aggregated events of BORIS (TSV, CSV, XLSX): Observation id, Subject, Behavior, "
+        "Start (s), Stop (s)",
+        recognise.table_with(tables.lacking, tables.AGGREGATED_FIELDS),
+        events=tables.read_aggregated,
+    ),
+    "boris-tabular": Format(
+        "tabular events of BORIS (TSV, CSV, XLSX): Time, Subject, Behavior, Behavior type "
+        "(or Status: START, STOP, POINT)",
+        recognise.table_with(tables.lacking, tables.TABULAR_FIELDS),
+        events=tables.read_tabular,
+    ),
+    "elan-text": Format(
+        "tab-delimited text of ELAN: tier, begin, end, annotation, with or without a header",
+        recognise.that(lambda source: elan_text.layout_of(source) is not None),
+        events=elan_text.read_elan_text,
+    ),
     "charades-csv": Format(
         'CSV of Charades, with the columns id, actions ("c092 11.9 21.2;..."), length',
         recognise.columns_of("id", "actions", "length"),
@@ -115,6 +172,12 @@ FORMATS: dict[str, Format] = {
         recognise.is_emotion_csv,
         kind="emotions",
     ),
+    "detections-csv": Format(
+        "predictions as CSV with the columns video_id, t_start, t_end, class, score",
+        recognise.columns_of(*detections.CSV_COLUMNS),
+        kind="detections",
+        events=detections.read_detections,
+    ),
     "mma52-csv": Format(
         "CSV with the columns id, video_id, start_frame, end_frame, class, total_frames, fps",
         recognise.is_mma52_csv,
@@ -124,7 +187,7 @@ FORMATS: dict[str, Format] = {
         "table with the columns video, start, end (or duration) and label, in any order, with , ; "
         "or tabs, or as .xlsx",
         recognise.is_plain,
-        events=read_plain,
+        events=plain.read_plain,
     ),
     CLIP_FORMAT: Format(
         "list with one line 'name.mp4 label' per clip, or CSV with the columns clip, label",

@@ -1,7 +1,7 @@
 """Collecting the events of a file while it is read."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from mmad.annotations.exchange.events import CodedVideo, Event, EventFile
@@ -12,7 +12,7 @@ from mmad.video.find import SUFFIXES
 from mmad.wording import count
 
 # What other formats have no place for is kept at the end of a comment.
-_IN_COMMENT = re.compile(r"\s*\[(score|by|modifiers) ([^\[\]]*)\]$")
+_IN_COMMENT = re.compile(r"\s*\[(score|by|modifiers|person) ([^\[\]]*)\]$")
 _ABSENT = ("", "NA", "N/A", "nan", "None")
 
 
@@ -146,20 +146,25 @@ def media_ids(paths: Iterable[str]) -> dict[str, str]:
             depth[path] += 1
 
 
-def with_extras(event: Event, *, modifiers: bool = True) -> str:
+def with_extras(event: Event, *, without: Collection[str] = (), person: bool = False) -> str:
     """The comment of an event, with what its format has no place for.
+
+    Args:
+        event: The event.
+        without: Fields that the format has a place for.
+        person: Whether it has none for the person.
 
     >>> with_extras(Event("v", "nod", 0, 1, annotator="model", score=0.831, comment="left"))
     'left [score 0.831] [by model]'
     """
-    text = event.comment
-    if event.score is not None:
-        text += f" [score {event.score:.6g}]"
-    if event.annotator:
-        text += f" [by {event.annotator}]"
-    if event.modifiers and modifiers:
-        text += f" [modifiers {event.modifiers}]"
-    return text.strip()
+    values = {
+        "person": event.person if person else None,
+        "score": None if event.score is None else repr(float(event.score)),
+        "by": event.annotator,
+        "modifiers": event.modifiers,
+    }
+    added = [f"[{name} {text}]" for name, text in values.items() if text and name not in without]
+    return " ".join([event.comment, *added] if event.comment else added)
 
 
 def extras_of(comment: str) -> dict[str, object]:

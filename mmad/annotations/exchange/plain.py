@@ -71,6 +71,15 @@ def _columns(header: Sequence[str]) -> dict[str, _Column]:
     return found
 
 
+def field_of(name: str) -> str | None:
+    """What a column or an attribute of this name is, or None.
+
+    >>> field_of("Behaviour"), field_of("Observer"), field_of("colour")
+    ('label', 'annotator', None)
+    """
+    return next((field for field, names in _NAMES.items() if plain_name(name) in names), None)
+
+
 def lacking(header: Sequence[str]) -> tuple[str, ...]:
     """Which of the needed columns a header lacks.
 
@@ -192,7 +201,7 @@ def _time(
     return coding.seconds(text, where=where, what=column.name, per_second=per_second)
 
 
-def write_plain(path: str | Path, file: EventFile) -> tuple[str, ...]:
+def write_plain(path: str | Path, file: EventFile, *, fps: float | None = None) -> None:
     """Write events as a table with commas, and a row without an event for each other video.
 
     Columns that are empty for all events are left out. Times have six decimals at most.
@@ -243,4 +252,3 @@ def write_plain(path: str | Path, file: EventFile) -> tuple[str, ...]:
     writer.writerow(["video", "start", "end", "label", *kept, *told])
     writer.writerows(rows)
     write_text(path, text.getvalue())
-    return ()

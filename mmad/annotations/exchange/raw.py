@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from mmad.annotations.elan.reading import micro_action
 from mmad.annotations.exchange.events import CodedVideo, EventFile
@@ -11,6 +12,9 @@ from mmad.errors import VideoError
 from mmad.labels import MA52
 from mmad.video.find import SUFFIXES
 from mmad.wording import count
+
+if TYPE_CHECKING:
+    from mmad.video.index import VideoIndex
 
 _UNKNOWN_SUBSET = "all"
 
@@ -88,20 +92,26 @@ def measure(video: RawVideo, coded: CodedVideo, *, folder: Path) -> bool:
 
     Returns False if there is no such file at its path or in ``folder``.
     """
-    if not coded.media:
+    index = index_beside(coded.media, folder=folder)
+    if index is None:
         return False
+    video.duration_seconds, video.num_frames = index.duration_seconds, index.num_frames
+    video.fps = index.fps
+    return True
+
+
+def index_beside(media: str, *, folder: Path) -> "VideoIndex | None":
+    """The index of a media file at its path or in ``folder``; None if there is none."""
+    if not media:
+        return None
     # Imported here because the decoder is slow to import, and few files need it.
     from mmad.video.index import index_video
 
-    media = coded.media.replace("\\", "/")
-    for path in (folder / media, folder / PurePosixPath(media).name):
-        if path.suffix.lower() not in SUFFIXES or not os.path.isfile(path):
-            continue
+    name = media.replace("\\", "/")
+    for path in (folder / name, folder / PurePosixPath(name).name):
         try:
-            index = index_video(path)
-        except VideoError:
+            if path.suffix.lower() in SUFFIXES and os.path.isfile(path):
+                return index_video(path)
+        except (VideoError, OSError, ValueError):
             continue
-        video.duration_seconds, video.num_frames = index.duration_seconds, index.num_frames
-        video.fps = index.fps
-        return True
-    return False
+    return None

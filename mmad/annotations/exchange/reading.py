@@ -1,10 +1,12 @@
 """Reading coded events in any format."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from mmad.annotations.elan.choice import ElanChoice
+from mmad.annotations.exchange import detections, elan_events
 from mmad.annotations.exchange.events import CodedVideo, Event, EventFile
 from mmad.annotations.exchange.source import Source
 from mmad.annotations.format_table import FORMATS, format_of
@@ -39,6 +41,7 @@ def read_events(
     format: str = "auto",
     labels: LabelMap | LabelChanges | LabelChoice = "auto",
     fps: float | None = None,
+    elan: ElanChoice | None = None,
     strict: bool = True,
     tell: Callable[[str], object] = _log.warning,
 ) -> EventFile:
@@ -54,6 +57,7 @@ def read_events(
             are numbers or codes, and others are a problem; the keywords are those of
             `read_annotations`, for formats with one label set.
         fps: Frame rate, for times in frames without one.
+        elan: Which tiers of an ELAN file are read, and in which language.
         strict: Whether to raise on any problem; otherwise its events are left out, and it is listed
             in ``problems``.
         tell: Called with each notice, unless ``strict`` is off.
@@ -72,7 +76,13 @@ def read_events(
     entry = FORMATS[name]
     if entry.kind in ("clips", "emotions"):
         raise AnnotationError(f"{path}: a list of {entry.kind} ({name}) has no times")
-    if entry.events is None:
+    if entry.kind == "detections":
+        known = labels if isinstance(labels, LabelMap) else None
+        found = detections.read_detections(source, fps=fps, labels=known)
+        found = _judged(_renamed(found, labels=labels if known is None else "auto"))
+    elif name == elan_events.NAME:
+        found = _judged(_renamed(elan_events.read_elan_file(path, choice=elan), labels=labels))
+    elif entry.events is None:
         found = _events_of_records(path, format=name, labels=labels, fps=fps)
     else:
         found = _judged(_renamed(entry.events(source, fps=fps), labels=labels))
@@ -81,11 +91,6 @@ def read_events(
         for notice in found.notices:
             tell(notice)
     return found
-
-
-def read_event_files(paths: Sequence[str | Path], **more: object) -> list[EventFile]:
-    """The coded events of several files; see `read_events`."""
-    return [read_events(path, **more) for path in paths]  # type: ignore[arg-type]
 
 
 def _events_of_records(

@@ -60,6 +60,30 @@ def json_list_in(key: str) -> Recognise:
     return look
 
 
+def that(is_it: Callable[[Source], bool]) -> Recognise:
+    """Recognises what ``is_it``, of text that is not JSON."""
+
+    def look(source: Source) -> Miss | None:
+        return None if not _is_json(source) and is_it(source) else _NOTHING
+
+    return look
+
+
+def table_with(lacking: Callable[..., tuple[str, ...]], fields: Sequence[str]) -> Recognise:
+    """Recognises a table that lacks none of the fields."""
+
+    def look(source: Source) -> Miss | None:
+        if _is_json(source):
+            return _NOTHING
+        if source.table(lambda cells: not lacking(cells, needed=fields)) is not None:
+            return None
+        return nearest_header(
+            source, lambda cells: lacking(cells, needed=fields), needed=len(fields)
+        )
+
+    return look
+
+
 def either(*ways: Recognise) -> Recognise:
     """Recognises what any of these does."""
 
@@ -71,15 +95,6 @@ def either(*ways: Recognise) -> Recognise:
                 return None
             misses.append(miss)
         return max(misses, key=lambda miss: miss.share)
-
-    return look
-
-
-def text_with(*signs: str) -> Recognise:
-    """Recognises a text that contains one of these near its beginning."""
-
-    def look(source: Source) -> Miss | None:
-        return None if any(sign in source.text[:20_000] for sign in signs) else _NOTHING
 
     return look
 

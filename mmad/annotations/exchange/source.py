@@ -49,6 +49,7 @@ class Source:
 
     Attributes:
         path: The file.
+        is_packed: Whether it is packed by gzip.
     """
 
     def __init__(self, path: Path) -> None:
@@ -61,7 +62,8 @@ class Source:
             raise AnnotationError(f"{path}: annotation file not found") from None
         except OSError as error:
             raise AnnotationError(f"{path}: cannot be read ({error.strerror})") from None
-        if self._data.startswith(_GZIP):
+        self.is_packed = self._data.startswith(_GZIP)
+        if self.is_packed:
             with reading(path, expected="a packed text file"):
                 self._data = gunzip(path, error=AnnotationError)
         if not self._data.strip():

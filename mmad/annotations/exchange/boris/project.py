@@ -110,8 +110,9 @@ def read_boris(source: Source, *, fps: float | None = None) -> EventFile:
     for name, observation in valid.items():
         media = all_media[name]
         shared = any(len(coders[ids.get(file.path, name)]) > 1 for file in media)
-        annotator = _observer(observation) or (name if shared else None)
-        if shared and not _observer(observation):
+        observer = _observer(observation)
+        annotator = (name if shared else None) if observer is None else observer or None
+        if shared and observer is None:
             coding.notice(
                 f"{coding.name}: {count(sum(len(one) > 1 for one in coders.values()), 'video')} "
                 "with more than one observation; the observation is taken for the annotator"
@@ -244,9 +245,9 @@ def media_at(media: Sequence[Media], seconds: float) -> Media | None:
 
 
 def _observer(observation: Mapping[str, Any]) -> str | None:
-    variables = observation.get("independent_variables")
-    for name, value in variables.items() if isinstance(variables, dict) else ():
-        if name.strip().casefold() in _OBSERVERS and isinstance(value, str) and value.strip():
+    """The observer that a variable names, "" if it is empty; None if there is no such variable."""
+    for name, value in _object(observation.get("independent_variables")).items():
+        if name.strip().casefold() in _OBSERVERS and isinstance(value, str):
             return value.strip()
     return None
 

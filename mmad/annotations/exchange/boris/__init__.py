@@ -1,0 +1,1 @@
+"""BORIS: projects (read, written, added to) and exported tables."""
