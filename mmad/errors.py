@@ -47,6 +47,10 @@ class FeatureError(MmadError):
     """Stored features cannot be read, or are not the ones needed."""
 
 
+class ProjectError(MmadError):
+    """A project cannot be opened or written, or does not hold what is asked of it."""
+
+
 class Cancelled(Exception):  # noqa: N818
     """Raised by a progress callback to stop the work; nothing half-written is left."""
 

@@ -38,6 +38,7 @@ FLOORS = {
     "evaluation": 1,
     "report": 1,
     "synthetic": 1,
+    "projects": 1,
     "models": 2,
     "checkpoint": 3,
     "weights": 3,

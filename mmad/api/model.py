@@ -35,6 +35,7 @@ from mmad.engine.trained.opening import Trained, open_trained
 from mmad.engine.trained.recogniser import TrainedRecogniser
 from mmad.errors import MmadError, VideoError
 from mmad.evaluation.emotions.predictions import check_emotion_path, write_emotion_predictions
+from mmad.evaluation.predictions import check_predictions_path
 from mmad.files import check_output_file
 from mmad.labels import LabelMap
 from mmad.progress import Listener
@@ -363,6 +364,8 @@ class Model:
         path = None if out is None else Path(out)
         if path is not None:
             check_output_file(path)
+            if not isinstance(trained, TrainedEmotion):
+                check_predictions_path(path)
         wanted = config_for(
             trained.folder,
             subset,

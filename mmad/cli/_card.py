@@ -40,7 +40,7 @@ from mmad.wording import count
 
 RESAMPLES = 1000
 _TIOU = "0.1:0.9"
-_DRAWN = "drawn people, generated with `mmad synthesize`: nobody's rights are touched."
+_DRAWN = "drawn people, generated with `mmad synthesize`; nobody was filmed."
 _OF_MA52 = "MMA-52 and MA-52 are given out by their authors under a licence form, for research."
 
 

@@ -36,7 +36,8 @@ from mmad.engine.trained.detector import TrainedDetector, videos_to_predict
 from mmad.engine.trained.emotion import TrainedEmotion
 from mmad.engine.trained.opening import open_trained
 from mmad.engine.trained.recogniser import TrainedRecogniser
-from mmad.errors import CheckpointError, ConfigError
+from mmad.errors import ConfigError
+from mmad.evaluation.predictions import check_predictions_path
 from mmad.files import check_output_file
 from mmad.labels import MA52, LabelMap
 from mmad.shares import Share
@@ -87,6 +88,9 @@ def predict(
         features=features,
         overrides=overrides or (),
     )
+    if out is not None and not isinstance(wanted, EmotionConfig):
+        of_clips = isinstance(wanted, RecognitionConfig)
+        check_predictions_path(out, suffixes=(".csv", ".zip") if of_clips else (".csv",))
     check_output_file(out or folder.predictions(subset, ".csv"))
     if share is not None or on is not None:
         if not isinstance(wanted, VideoRun):
@@ -191,8 +195,6 @@ def predict_clips(
     details: bool,
 ) -> None:
     """Write the predictions of the clips of a subset."""
-    if out is not None and out.suffix.lower() not in (".csv", ".zip"):
-        raise CheckpointError(f"--out {out}: expected a name that ends in .csv or .zip")
     clips, answers = trained.predict(wanted, subset)
     path = out or trained.folder.predictions(subset, ".csv")
     write_recognized(

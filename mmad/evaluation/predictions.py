@@ -4,7 +4,7 @@ import csv
 import io
 import math
 import zipfile
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -395,6 +395,13 @@ def _indices(values: list[Any], labels: LabelMap) -> tuple[NDArray[np.int64], di
         else:
             unknown[row] = f"expected the name or index of a label, found {value!r}"
     return indices, unknown
+
+
+def check_predictions_path(path: Path, *, suffixes: Sequence[str] = (".csv",)) -> None:
+    """Raise `PredictionError` unless the name ends as predictions do; other files lie beside it."""
+    if path.suffix.lower() not in suffixes:
+        expected = " or ".join(", ".join(suffixes).rsplit(", ", 1))
+        raise PredictionError(f"{path}: expected a name that ends in {expected}")
 
 
 def write_predictions_csv(path: str | Path, detections_by_video: Mapping[str, Detections]) -> None:

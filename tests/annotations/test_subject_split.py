@@ -100,7 +100,7 @@ def test_videos_of_unknown_people_are_split_only_if_asked(tmp_path: Path) -> Non
     truth = tmp_path / "mine.json"
     write_mma52_json(truth, [replace(one, subject=None) for one in videos(4)])
     words = ("split", truth, "--out", tmp_path / "split")
-    with pytest.raises(AnnotationError, match="20 of 20 videos are not known, .* or --random"):
+    with pytest.raises(AnnotationError, match=r"20 of 20 videos are not known, .* or --random"):
         invoke(app, *words)
     assert "val: 4 videos, 12 annotations" in invoke(app, *words, "--random")
     told = invoke(app, *words, "--subject-pattern", "^v([0-9])", "--val-share", "0.5")

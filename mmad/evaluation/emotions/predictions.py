@@ -15,7 +15,7 @@ import numpy as np
 from mmad.errors import PredictionError, raise_problems
 from mmad.evaluation.clips.recognition import table_rows
 from mmad.evaluation.clips.scores import load_arrays
-from mmad.evaluation.predictions import id_problems, read_text_file
+from mmad.evaluation.predictions import check_predictions_path, id_problems, read_text_file
 from mmad.files import write_bytes
 from mmad.labels import EMOTIONS, MA52, LabelMap, emotion_index
 from mmad.parsing import RepeatedKeyDict, json_value
@@ -314,8 +314,7 @@ def write_emotion_predictions(
 
 def check_emotion_path(path: Path) -> None:
     """Raise `PredictionError` unless the name of the file is that of predictions to write."""
-    if path.suffix.lower() not in (".csv", ".json", ".npz"):
-        raise PredictionError(f"{path}: expected a name that ends in .csv, .json or .npz")
+    check_predictions_path(path, suffixes=(".csv", ".json", ".npz"))
 
 
 def _csv_bytes(predictions: EmotionPredictions, labels: LabelMap) -> bytes:

@@ -1,0 +1,188 @@
+"""The behaviours and videos of a project."""
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from mmad.errors import ProjectError, VideoError, raise_problems
+from mmad.projects.database import Database
+from mmad.projects.records import Behaviour, ProjectVideo
+from mmad.video.index import index_video
+
+_CHUNK = 1 << 20
+
+
+class Catalogue:
+    """The behaviours that are coded, and the videos in which."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def behaviours(self) -> list[Behaviour]:
+        """All behaviours, in their order."""
+        rows = self._database.all("SELECT * FROM behaviours ORDER BY id")
+        return [
+            Behaviour(row["id"], row["name"], row["code"], row["body_part"], bool(row["is_active"]))
+            for row in rows
+        ]
+
+    def add_behaviour(self, name: str) -> Behaviour:
+        """A new behaviour, or the one of this name.
+
+        Raises: ProjectError if the name is empty, or that of another but for case.
+        """
+        name = name.strip()
+        if not name:
+            raise ProjectError("a behaviour needs a name")
+        for known in self.behaviours():
+            if known.name == name:
+                return known
+            if known.name.casefold() == name.casefold():
+                raise ProjectError(
+                    f"behaviour '{name}': there is '{known.name}' already; use that spelling"
+                )
+        with self._database.transaction():
+            self._database.run("INSERT INTO behaviours (name) VALUES (?)", (name,))
+        return self.behaviours()[-1]
+
+    def rename_behaviour(self, behaviour: int, name: str) -> None:
+        """Give a behaviour another name; everything that was coded keeps pointing at it.
+
+        Raises: ProjectError if there is no such behaviour, or the name is taken.
+        """
+        others = {one.name.casefold(): one.id for one in self.behaviours()}
+        if others.get(name.strip().casefold(), behaviour) != behaviour or not name.strip():
+            raise ProjectError(f"behaviour '{name}': is empty, or the name of another one")
+        with self._database.transaction():
+            statement = "UPDATE behaviours SET name = ? WHERE id = ?"
+            if self._database.run(statement, (name.strip(), behaviour)).rowcount != 1:
+                raise ProjectError(f"there is no behaviour number {behaviour}")
+
+    def videos(self) -> list[ProjectVideo]:
+        """All videos, by name."""
+        conditions: dict[int, dict[str, str]] = {}
+        for row in self._database.all("SELECT * FROM conditions ORDER BY name"):
+            conditions.setdefault(row["video"], {})[row["name"]] = row["value"]
+        return [
+            ProjectVideo(
+                row["id"],
+                row["name"],
+                self._database.folder / row["path"],
+                row["bytes"],
+                row["sha256"],
+                row["duration_seconds"],
+                row["fps"],
+                row["num_frames"],
+                row["person"],
+                conditions.get(row["id"], {}),
+            )
+            for row in self._database.all("SELECT * FROM videos ORDER BY name")
+        ]
+
+    def video(self, name: str) -> ProjectVideo:
+        """The video of this name.
+
+        Raises: ProjectError, with some names, if there is none.
+        """
+        videos = self.videos()
+        for one in videos:
+            if one.name == name:
+                return one
+        known = ", ".join(one.name for one in videos[:5])
+        raise ProjectError(f"{self._database.folder}: has no video '{name}'; it has {known}")
+
+    def add_videos(
+        self, files: Mapping[str, Path], *, tell: Callable[[str], object] = lambda _: None
+    ) -> list[str]:
+        """Add videos that are not in the project yet, each at once; the names of the new ones.
+
+        Args:
+            files: File of each name.
+            tell: Called with the name of each that was added.
+
+        Raises: VideoError with all videos that cannot be opened; the others are added.
+        """
+        known = {row["name"] for row in self._database.all("SELECT name FROM videos")}
+        added, problems = [], []
+        for name, path in files.items():
+            if name in known:
+                continue
+            try:
+                index = index_video(path)
+                digest = content_hash(path)
+            except (VideoError, OSError) as error:
+                problems.append(str(error))
+                continue
+            facts = (index.duration_seconds, index.fps, index.num_frames)
+            row = (
+                name,
+                _relative(path, self._database.folder),
+                path.stat().st_size,
+                digest,
+                *facts,
+            )
+            with self._database.transaction():
+                self._database.run(
+                    "INSERT INTO videos (name, path, bytes, sha256, duration_seconds, fps, "
+                    "num_frames) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    row,
+                )
+            added.append(name)
+            tell(name)
+        raise_problems(VideoError, source=str(self._database.folder), problems=problems)
+        return added
+
+    def describe_video(
+        self, name: str, *, person: str | None, conditions: Mapping[str, str]
+    ) -> None:
+        """Say who is seen in a video, and its conditions, instead of what was said before.
+
+        Raises: ProjectError if there is no such video.
+        """
+        video = self.video(name).id
+        with self._database.transaction():
+            self._database.run("UPDATE videos SET person = ? WHERE id = ?", (person, video))
+            self._database.run("DELETE FROM conditions WHERE video = ?", (video,))
+            self._database.run_many(
+                "INSERT INTO conditions VALUES (?, ?, ?)",
+                [(video, key, value) for key, value in conditions.items()],
+            )
+
+    def problems_of_videos(self, *, thorough: bool = False) -> dict[str, str]:
+        """What is wrong with the file of each video that is gone or was replaced.
+
+        Args:
+            thorough: Hash the content; otherwise only sizes are compared.
+        """
+        found = {}
+        for video in self.videos():
+            if not video.path.is_file():
+                found[video.name] = (
+                    f"{video.path}: is gone; put it back, or move it with the project"
+                )
+            elif video.path.stat().st_size != video.num_bytes or (
+                thorough and content_hash(video.path) != video.sha256
+            ):
+                found[video.name] = (
+                    f"{video.path}: is another video than the one that was coded; put that one "
+                    "back, or give this one another name and add it"
+                )
+        return found
+
+
+def content_hash(path: Path) -> str:
+    """SHA-256 of the content of a file, in hexadecimal digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _relative(path: Path, folder: Path) -> str:
+    """``path`` from ``folder``, with slashes; absolute where it is on another drive."""
+    with suppress(ValueError):
+        return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
+    return path.resolve().as_posix()

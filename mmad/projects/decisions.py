@@ -1,0 +1,214 @@
+"""What people decided about the videos of a project, and its history."""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from mmad.errors import ProjectError
+from mmad.projects.catalogue import Catalogue
+from mmad.projects.database import Database, now
+from mmad.projects.records import Change, Instance, Stretch, What
+
+
+class Decisions:
+    """The instances that people coded; every change of them is kept, with who and when."""
+
+    def __init__(self, database: Database, catalogue: Catalogue) -> None:
+        self._database = database
+        self._catalogue = catalogue
+
+    def annotators(self) -> list[str]:
+        """Names of all annotators."""
+        return [
+            row["name"] for row in self._database.all("SELECT name FROM annotators ORDER BY id")
+        ]
+
+    def instances(self, name: str, annotator: str) -> list[Instance]:
+        """What a person has decided about a video, by start."""
+        rows = self._database.all(
+            "SELECT instances.* FROM instances JOIN annotators ON annotator = annotators.id "
+            "WHERE video = ? AND annotators.name = ? ORDER BY start_seconds, instances.id",
+            self._catalogue.video(name).id,
+            annotator,
+        )
+        return [_instance(dict(row)) for row in rows]
+
+    def change(
+        self,
+        annotator: str,
+        name: str,
+        what: What,
+        *,
+        remove: Iterable[int] = (),
+        add: Sequence[Instance] = (),
+    ) -> Change:
+        """Replace instances of a person in a video by others, and keep both in the history.
+
+        Args:
+            annotator: Who decides.
+            name: Video.
+            what: What is done, for the history.
+            remove: Numbers of the instances that end.
+            add: The new ones; an ``id`` that is in ``remove`` is kept.
+
+        Raises: ProjectError if an instance is not this person's in this video, a segment is
+            reversed, empty or outside the video, or there is no such behaviour.
+        """
+        video = self._catalogue.video(name)
+        for one in add:
+            if (
+                not 0
+                <= one.start_seconds
+                < one.end_seconds
+                <= video.duration_seconds + 1 / video.fps
+            ):
+                raise ProjectError(
+                    f"video '{name}': {one.start_seconds:.3f} to {one.end_seconds:.3f} s is not a "
+                    f"stretch of its {video.duration_seconds:.3f} s"
+                )
+        known = {one.id for one in self._catalogue.behaviours()}
+        if unknown := {one.behaviour for one in add} - known:
+            raise ProjectError(f"{min(unknown)} is not the number of a behaviour of the project")
+        with self._database.transaction():
+            return self._change(self._annotator(annotator), video.id, what, tuple(remove), add)
+
+    def undo(self, annotator: str) -> Change | None:
+        """Undo the last change of a person that is not undone; None if there is none.
+
+        An undoing is a change, too: the history keeps both.
+        """
+        rows = self._database.all(
+            "SELECT * FROM changes WHERE undoes IS NULL AND annotator = "
+            "(SELECT id FROM annotators WHERE name = ?) AND id NOT IN "
+            "(SELECT undoes FROM changes WHERE undoes IS NOT NULL) ORDER BY id DESC LIMIT 1",
+            annotator,
+        )
+        if not rows:
+            return None
+        last = self._changes(rows)[0]
+        with self._database.transaction():
+            return self._change(
+                self._annotator(annotator),
+                last.video,
+                "undo",
+                tuple(one.id for one in last.after if one.id is not None),
+                last.before,
+                undoes=last.id,
+            )
+
+    def history(self, *, annotator: str | None = None) -> list[Change]:
+        """All changes, or those of a person, in their order."""
+        if annotator is None:
+            return self._changes(self._database.all("SELECT * FROM changes ORDER BY id"))
+        return self._changes(
+            self._database.all(
+                "SELECT * FROM changes WHERE annotator = "
+                "(SELECT id FROM annotators WHERE name = ?) ORDER BY id",
+                annotator,
+            )
+        )
+
+    def mark_reviewed(
+        self, annotator: str, name: str, start_seconds: float, end_seconds: float, *, blind: bool
+    ) -> None:
+        """Note that a person has looked at a stretch of a video."""
+        with self._database.transaction():
+            who = self._annotator(annotator)
+            row = (now(), who, self._catalogue.video(name).id, start_seconds, end_seconds, blind)
+            self._database.run(
+                "INSERT INTO reviewed (made, annotator, video, start_seconds, end_seconds, "
+                "is_blind) VALUES (?, ?, ?, ?, ?, ?)",
+                row,
+            )
+
+    def reviewed(self, annotator: str) -> list[Stretch]:
+        """The stretches that a person has looked at."""
+        rows = self._database.all(
+            "SELECT reviewed.* FROM reviewed JOIN annotators ON annotator = annotators.id "
+            "WHERE annotators.name = ? ORDER BY reviewed.id",
+            annotator,
+        )
+        return [
+            Stretch(row["video"], row["start_seconds"], row["end_seconds"], bool(row["is_blind"]))
+            for row in rows
+        ]
+
+    def _annotator(self, name: str) -> int:
+        """The number of a person, who is added at the first decision."""
+        if not name.strip():
+            raise ProjectError("who decides? an annotator needs a name")
+        self._database.run("INSERT OR IGNORE INTO annotators (name) VALUES (?)", (name,))
+        return int(self._database.all("SELECT id FROM annotators WHERE name = ?", name)[0]["id"])
+
+    def _change(
+        self,
+        annotator: int,
+        video: int,
+        what: str,
+        remove: tuple[int, ...],
+        add: Sequence[Instance],
+        undoes: int | None = None,
+    ) -> Change:
+        before = []
+        for number in remove:
+            rows = self._database.all(
+                "SELECT * FROM instances WHERE id = ? AND annotator = ? AND video = ?",
+                number,
+                annotator,
+                video,
+            )
+            if not rows:
+                raise ProjectError(
+                    f"instance {number} is not there any more, or is another person's; load the "
+                    "video again"
+                )
+            before.append(_instance(dict(rows[0])))
+            self._database.run("DELETE FROM instances WHERE id = ?", (number,))
+        after = []
+        for one in add:
+            kept = one.id if undoes is not None or one.id in remove else None
+            cursor = self._database.run(
+                "INSERT INTO instances VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    kept,
+                    annotator,
+                    video,
+                    one.behaviour,
+                    one.start_seconds,
+                    one.end_seconds,
+                    one.state,
+                    one.detection,
+                ),
+            )
+            after.append(_instance(one.as_json() | {"id": cursor.lastrowid}))
+        texts = [json.dumps([one.as_json() for one in each]) for each in (before, after)]
+        cursor = self._database.run(
+            "INSERT INTO changes (made, annotator, video, what, before, after, undoes) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (now(), annotator, video, what, *texts, undoes),
+        )
+        return self._changes(
+            self._database.all("SELECT * FROM changes WHERE id = ?", cursor.lastrowid)
+        )[0]
+
+    def _changes(self, rows: Iterable[sqlite3.Row]) -> list[Change]:
+        names = {row["id"]: row["name"] for row in self._database.all("SELECT * FROM annotators")}
+        return [
+            Change(
+                row["id"],
+                row["made"],
+                names[row["annotator"]],
+                row["video"],
+                row["what"],
+                tuple(_instance(one) for one in json.loads(row["before"])),
+                tuple(_instance(one) for one in json.loads(row["after"])),
+                row["undoes"],
+            )
+            for row in rows
+        ]
+
+
+def _instance(fields: Mapping[str, Any]) -> Instance:
+    names = ("id", "behaviour", "start_seconds", "end_seconds", "state", "detection")
+    return Instance(**{name: fields[name] for name in names})

@@ -1,0 +1,84 @@
+"""What models found in the videos of a project."""
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from typing import Any
+
+from mmad.errors import ProjectError
+from mmad.labels import LabelMap
+from mmad.projects.catalogue import Catalogue
+from mmad.projects.database import Database, now
+from mmad.projects.records import FoundDetection
+from mmad.structures import Detections
+
+
+class Findings:
+    """The detections of each source: a run of a model over videos."""
+
+    def __init__(self, database: Database, catalogue: Catalogue) -> None:
+        self._database = database
+        self._catalogue = catalogue
+
+    def add_source(self, model: str, settings: Mapping[str, Any]) -> int:
+        """A run of a model over videos, to which its detections belong; its number."""
+        with self._database.transaction():
+            row = (now(), model, json.dumps(settings, sort_keys=True))
+            cursor = self._database.run(
+                "INSERT INTO sources (made, model, settings) VALUES (?, ?, ?)", row
+            )
+        return int(cursor.lastrowid or 0)
+
+    def add_detections(self, source: int, name: str, found: Detections, labels: LabelMap) -> None:
+        """The detections of a source in a video; those it had there are replaced.
+
+        Raises: ProjectError if the project lacks a behaviour of them, or a person has already
+            decided about those of this source.
+        """
+        video = self._catalogue.video(name).id
+        known = {one.name: one.id for one in self._catalogue.behaviours()}
+        missing = sorted({labels.names[one] for one in found.labels} - known.keys())
+        if missing:
+            raise ProjectError(
+                f"{self._database.folder}: has no behaviour {', '.join(missing[:5])}; the "
+                "model was trained on other labels than those of the project"
+            )
+        rows = [
+            (source, video, known[labels.names[label]], float(start), float(end), float(score))
+            for label, (start, end), score in zip(
+                found.labels, found.segments_seconds, found.scores, strict=True
+            )
+        ]
+        try:
+            with self._database.transaction():
+                self._database.run(
+                    "DELETE FROM detections WHERE source = ? AND video = ?", (source, video)
+                )
+                self._database.run_many(
+                    "INSERT INTO detections (source, video, behaviour, start_seconds, "
+                    "end_seconds, score) VALUES (?, ?, ?, ?, ?, ?)",
+                    rows,
+                )
+        except sqlite3.IntegrityError:
+            raise ProjectError(
+                f"video '{name}': somebody has decided about detections of source {source}; add "
+                "new ones as another source"
+            ) from None
+
+    def detections(self, name: str, *, source: int | None = None) -> list[FoundDetection]:
+        """The detections in a video by descending score, of a source or of the newest one."""
+        video = self._catalogue.video(name).id
+        if source is None:
+            newest = "SELECT MAX(source) AS newest FROM detections WHERE video = ?"
+            source = self._database.all(newest, video)[0]["newest"]
+        rows = self._database.all(
+            "SELECT * FROM detections WHERE video = ? AND source = ? ORDER BY score DESC, id",
+            video,
+            source,
+        )
+        return [
+            FoundDetection(
+                row["id"], row["behaviour"], row["start_seconds"], row["end_seconds"], row["score"]
+            )
+            for row in rows
+        ]

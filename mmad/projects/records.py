@@ -1,0 +1,147 @@
+"""What a project holds, as values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+State = Literal["accepted", "rejected"]
+What = Literal["accept", "reject", "relabel", "move", "draw", "delete", "split", "merge", "undo"]
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """A behaviour that is coded.
+
+    Attributes:
+        id: Number in the project, which a renaming does not change.
+        name: Name.
+        code: Short code, such as B1, or None.
+        body_part: Body part, or None.
+        is_active: Whether it is offered for coding.
+    """
+
+    id: int
+    name: str
+    code: str | None
+    body_part: str | None
+    is_active: bool
+
+
+@dataclass(frozen=True)
+class ProjectVideo:
+    """A video of a project.
+
+    Attributes:
+        id: Number in the project.
+        name: Id of the video, as in `VideoRecord`.
+        path: Its file.
+        num_bytes: Size of the file when it was added.
+        sha256: Hash of the content when it was added.
+        duration_seconds: Duration.
+        fps: Mean frame rate.
+        num_frames: Number of frames.
+        person: Who is seen, or None.
+        conditions: Conditions by name.
+    """
+
+    id: int
+    name: str
+    path: Path
+    num_bytes: int
+    sha256: str
+    duration_seconds: float
+    fps: float
+    num_frames: int
+    person: str | None
+    conditions: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FoundDetection:
+    """A detection of a model in a video of a project.
+
+    Attributes:
+        id: Number in the project.
+        behaviour: Number of the behaviour.
+        start_seconds, end_seconds: Segment.
+        score: Score.
+    """
+
+    id: int
+    behaviour: int
+    start_seconds: float
+    end_seconds: float
+    score: float
+
+
+@dataclass(frozen=True)
+class Instance:
+    """What a person decided about a stretch of a video.
+
+    Attributes:
+        id: Number in the project; None for one that is not stored yet.
+        behaviour: Number of the behaviour.
+        start_seconds, end_seconds: Segment.
+        state: Whether the behaviour is there; a rejected one says that it is not.
+        detection: Number of the detection that it answers, or None if the person drew it.
+    """
+
+    id: int | None
+    behaviour: int
+    start_seconds: float
+    end_seconds: float
+    state: State = "accepted"
+    detection: int | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields by name, as they are kept in the history."""
+        return {
+            "id": self.id,
+            "behaviour": self.behaviour,
+            "start_seconds": self.start_seconds,
+            "end_seconds": self.end_seconds,
+            "state": self.state,
+            "detection": self.detection,
+        }
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change that a person made, and can be undone.
+
+    Attributes:
+        id: Number; later changes have larger ones.
+        made: Time in UTC, ISO 8601.
+        annotator: Who made it.
+        video: Number of the video.
+        what: What was done.
+        before: The instances that it replaced.
+        after: The instances that replaced them.
+        undoes: The change that it undoes, or None.
+    """
+
+    id: int
+    made: str
+    annotator: str
+    video: int
+    what: str
+    before: tuple[Instance, ...]
+    after: tuple[Instance, ...]
+    undoes: int | None
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A stretch of a video that a person has looked at.
+
+    Attributes:
+        video: Number of the video.
+        start_seconds, end_seconds: From when to when.
+        is_blind: Whether the suggestions of the model were hidden.
+    """
+
+    video: int
+    start_seconds: float
+    end_seconds: float
+    is_blind: bool
