@@ -8,6 +8,7 @@ import numpy as np
 
 from mmad.annotations.activitynet import write_activitynet_json
 from mmad.annotations.elan.choice import ElanChoice
+from mmad.annotations.elan.detections import holds_detections_alone
 from mmad.annotations.formats import AnnotationSet, LabelChoice, read_annotations
 from mmad.annotations.mma52 import UNKNOWN_SUBSET
 from mmad.annotations.subsets import plain_subset
@@ -56,7 +57,10 @@ class Panel:
 
 
 def is_predictions(path: Path) -> bool:
-    """Whether a file holds predictions: a CSV with a column ``score`` or a JSON with ``results``.
+    """Whether a file holds predictions.
+
+    That is a CSV with a column ``score``, a JSON with ``results``, or an ELAN file with nothing but
+    detections that nobody has changed.
 
     Such a file may be compressed (.gz, .zip), which annotations never are. Errors of unreadable
     files are left to `read_annotations`.
@@ -65,6 +69,8 @@ def is_predictions(path: Path) -> bool:
         return True
     if not path.is_file():
         return False
+    if path.suffix.lower() == ".eaf":
+        return holds_detections_alone(path)
     try:
         text = read_text_file(path)
     except PredictionError:
@@ -149,7 +155,7 @@ def read_panel(
     sets = {
         path: read_annotations(path, labels=labels, out_of_video=out_of_video, elan=elan)
         for path in paths
-        if not is_predictions(path)
+        if not is_predictions(path) or (elan is not None and elan.takes(path))
     }
     if not sets:
         raise AnnotationError(
