@@ -21,12 +21,23 @@ from mmad.cli._options import (
 )
 from mmad.errors import MmadError
 from mmad.evaluation.agreement.consensus import find_consensus
-from mmad.evaluation.agreement.pairs import agreement_json, measure_agreement
-from mmad.evaluation.agreement.panel import disputed_path, read_panel, write_consensus
+from mmad.evaluation.agreement.consensus_files import (
+    check_consensus_path,
+    disputed_path,
+    write_consensus,
+)
+from mmad.evaluation.agreement.panel import read_panel
+from mmad.evaluation.agreement.report import measure_agreement
+from mmad.evaluation.agreement.results import agreement_json
 from mmad.evaluation.detection import levels_of, parse_tiou
 from mmad.evaluation.file_labels import label_choice
 from mmad.files import write_text
-from mmad.report.agreement_tables import behaviour_table, consensus_text, pair_table, videos_text
+from mmad.report.agreement_tables import (
+    agreement_table,
+    consensus_text,
+    videos_text,
+    write_agreement,
+)
 
 app = typer.Typer(add_completion=False)
 
@@ -40,6 +51,9 @@ def agreement(
     step: Annotated[
         float, typer.Option(min=0.001, help="Seconds between two samples of kappa.")
     ] = 0.1,
+    interval: Annotated[
+        float, typer.Option(min=0.1, help="Seconds of an interval of partial agreement.")
+    ] = 10.0,
     level: LevelOption = "both",
     subset: Annotated[str | None, typer.Option(help="Compare videos of this subset only.")] = None,
     min_score: Annotated[
@@ -51,12 +65,24 @@ def agreement(
     tier_type: TierTypeOption = None,
     language: LanguageOption = None,
     consensus_file: Annotated[
-        Path | None, typer.Option("--consensus", help="Write the annotators' consensus (JSON).")
+        Path | None,
+        typer.Option(
+            "--consensus",
+            help="Write the annotators' consensus: .json, .csv, .eaf, or a folder of ELAN files.",
+        ),
     ] = None,
+    table: Annotated[
+        list[Path] | None,
+        typer.Option(help="Also write the table here, as .csv or .xlsx; repeat for both."),
+    ] = None,
+    bootstrap: Annotated[
+        int, typer.Option(min=0, help="Resamples for the intervals over videos; 0: none.")
+    ] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the resamples.")] = 0,
     json_file: JsonOption = None,
 ) -> None:
-    """Compare annotators: matched F1, kappa over time, and deviations of boundaries."""
-    _check_outputs(files, consensus_file, json_file)
+    """Compare annotators: F1, kappa, partial agreement, ICC and boundaries in one table."""
+    _check_outputs(files, consensus_file, json_file, table or [])
     thresholds = parse_tiou(tiou).tolist()
     panel = read_panel(
         files,
@@ -75,14 +101,17 @@ def agreement(
         durations_seconds={name: one.duration_seconds for name, one in panel.videos.items()},
         tiou=thresholds,
         step_seconds=step,
+        interval_seconds=interval,
         levels=levels_of(level),
+        num_resamples=bootstrap,
+        seed=seed,
+        reasons=panel.reasons,
     )
-    console = Console(width=140)
-    for pair in report.pairs:
-        for name, of_level in pair.levels.items():
-            console.print(behaviour_table(pair, name, of_level))
-    console.print(pair_table(report))
+    console = Console(width=180)
+    console.print(agreement_table(report))
     console.print(videos_text(report), highlight=False, markup=False)
+    for path in table or []:
+        write_agreement(path, report)
     if consensus_file is not None:
         found = find_consensus(panel.annotators)
         disputed = write_consensus(consensus_file, found, panel)
@@ -92,13 +121,18 @@ def agreement(
         write_text(json_file, json.dumps(agreement_json(report), indent=1) + "\n")
 
 
-def _check_outputs(files: Sequence[Path], consensus: Path | None, numbers: Path | None) -> None:
+def _check_outputs(
+    files: Sequence[Path], consensus: Path | None, numbers: Path | None, tables: Sequence[Path]
+) -> None:
     """Refuse to overwrite the inputs, whose manual work would be lost."""
     outputs = [] if consensus is None else [consensus, disputed_path(consensus)]
     outputs += [] if numbers is None else [numbers]
     given = {path.resolve() for path in files}
-    for path in outputs:
+    for path in (*outputs, *tables):
         if path.resolve() in given:
             raise MmadError(f"{path}: is one of the files to compare; pass another file to write")
-    if consensus is not None and consensus.suffix.lower() != ".json":
-        raise MmadError(f"--consensus {consensus}: expected a name that ends in .json")
+    for path in tables:
+        if path.suffix.lower() not in (".csv", ".xlsx"):
+            raise MmadError(f"--table {path}: expected a name that ends in .csv or .xlsx")
+    if consensus is not None:
+        check_consensus_path(consensus)

@@ -12,7 +12,7 @@ from itertools import combinations
 import numpy as np
 
 from mmad.errors import AnnotationError
-from mmad.evaluation.agreement.pairs import Annotator, common_videos
+from mmad.evaluation.agreement.annotators import Annotator, common_videos
 from mmad.evaluation.agreement.symmetric_matching import match_both_ways
 from mmad.evaluation.detection import annotation_rows
 from mmad.evaluation.matching import Rows

@@ -1,26 +1,30 @@
-"""Annotators from several files over one label set, and consensus files."""
+"""Annotators from several files over one label set."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from mmad.annotations.activitynet import write_activitynet_json
 from mmad.annotations.elan.choice import ElanChoice
-from mmad.annotations.elan.detections import holds_detections_alone
-from mmad.annotations.formats import AnnotationSet, LabelChoice, read_annotations
+from mmad.annotations.elan.events import read_elan_events
+from mmad.annotations.elan.tiers import TIER_PREFIX
+from mmad.annotations.elan.vocabularies import micro_action
+from mmad.annotations.exchange.events import Event, EventFile
+from mmad.annotations.exchange.raw import raw_file
+from mmad.annotations.formats import AnnotationSet, read_annotations
+from mmad.annotations.labels.choice import LabelChoice, labels_of_names
 from mmad.annotations.mma52 import UNKNOWN_SUBSET
 from mmad.annotations.subsets import plain_subset
 from mmad.annotations.validation import OutOfVideo
 from mmad.errors import AnnotationError, PredictionError
-from mmad.evaluation.agreement.consensus import Consensus
-from mmad.evaluation.agreement.pairs import Annotator
+from mmad.evaluation.agreement.annotators import Annotator
+from mmad.evaluation.coded_files import has_coded_events, read_coded
 from mmad.evaluation.predictions import read_predictions, read_text_file
-from mmad.files import write_csv
 from mmad.labels import MA52, LabelMap
 from mmad.parsing import json_value
 from mmad.structures import Annotations, VideoRecord
+from mmad.wording import count
 
 
 @dataclass(frozen=True)
@@ -32,12 +36,14 @@ class Panel:
         labels: Common label set.
         videos: Record of each annotated video, by id, with the longest duration of all files.
         notices: What is unusual about the files, one sentence each.
+        reasons: The notices about the file of each annotator.
     """
 
     annotators: Mapping[str, Annotator]
     labels: LabelMap
     videos: Mapping[str, VideoRecord]
     notices: tuple[str, ...] = ()
+    reasons: Mapping[str, str] = field(default_factory=dict)
 
     def of_subset(self, subset: str) -> "Panel":
         """The panel with the videos of a subset only.
@@ -53,14 +59,11 @@ class Panel:
             name: {video: one for video, one in annotations.items() if video in videos}
             for name, annotations in self.annotators.items()
         }
-        return Panel(annotators, self.labels, videos, self.notices)
+        return replace(self, annotators=annotators, videos=videos)
 
 
 def is_predictions(path: Path) -> bool:
-    """Whether a file holds predictions.
-
-    That is a CSV with a column ``score``, a JSON with ``results``, or an ELAN file with nothing but
-    detections that nobody has changed.
+    """Whether a file holds predictions: a CSV with a column ``score`` or a JSON with ``results``.
 
     Such a file may be compressed (.gz, .zip), which annotations never are. Errors of unreadable
     files are left to `read_annotations`.
@@ -69,8 +72,6 @@ def is_predictions(path: Path) -> bool:
         return True
     if not path.is_file():
         return False
-    if path.suffix.lower() == ".eaf":
-        return holds_detections_alone(path)
     try:
         text = read_text_file(path)
     except PredictionError:
@@ -152,10 +153,12 @@ def read_panel(
     """
     if len(paths) < 2:
         raise AnnotationError(f"expected at least two files to compare, found {len(paths)}")
+    names = dict(zip(paths, annotator_names(paths), strict=True))
+    reasons: dict[str, list[str]] = {name: [] for name in names.values()}
     sets = {
-        path: read_annotations(path, labels=labels, out_of_video=out_of_video, elan=elan)
-        for path in paths
-        if not is_predictions(path) or (elan is not None and elan.takes(path))
+        path: _read(path, labels, out_of_video, elan, reasons[name].append)
+        for path, name in names.items()
+        if not is_predictions(path)
     }
     if not sets:
         raise AnnotationError(
@@ -164,23 +167,105 @@ def read_panel(
         )
     common = common_labels(list(sets.values()))
     annotators: dict[str, Annotator] = {}
-    notices = []
-    for path, name in zip(paths, annotator_names(paths), strict=True):
+    for path, name in names.items():
         if path in sets:
             annotators[name] = _translated(sets[path], common)
-            continue
-        predictions = read_predictions(path, labels=common)
-        if odd := predictions.odd_rows_text():
-            notices.append(f"{path}: {odd}; they agree with nothing")
-        annotators[name] = {
-            video: Annotations(found.segments_seconds[good], found.labels[good])
-            for video, found in predictions.items()
-            for good in [found.scores >= min_score]
-        }
+        else:
+            annotators[name] = _detected(path, common, min_score, reasons[name])
     videos: dict[str, VideoRecord] = {}
     for record in (record for one in sets.values() for record in one.records):
         videos[record.video_id] = _merged(videos.get(record.video_id, record), record)
-    return Panel(annotators, common, videos, tuple(notices))
+    return Panel(
+        annotators,
+        common,
+        videos,
+        notices=tuple(one for of_file in reasons.values() for one in of_file),
+        reasons={name: "; ".join(found) for name, found in reasons.items() if found},
+    )
+
+
+def _read(
+    path: Path,
+    labels: LabelMap | LabelChoice,
+    out_of_video: OutOfVideo,
+    elan: ElanChoice | None,
+    tell: Callable[[str], object],
+) -> AnnotationSet:
+    """The annotations of a file, points included; those of a model if an ELAN file has no other."""
+    if has_coded_events(path):
+        return _coded(path, labels, out_of_video, tell)
+    chosen = elan is not None and elan.is_made
+    if not chosen and path.suffix.lower() == ".eaf" and read_elan_events(path).is_model_alone:
+        tell(f"{path.name}: only detections that nobody has changed; they are taken as the model's")
+        elan = ElanChoice((f"{TIER_PREFIX}*",), (), None if elan is None else elan.language)
+    found = read_annotations(
+        path, labels=labels, out_of_video=out_of_video, elan=elan, tell=lambda text: None
+    )
+    for notice in found.notices:
+        tell(notice)
+    return found
+
+
+def _coded(
+    path: Path,
+    labels: LabelMap | LabelChoice,
+    out_of_video: OutOfVideo,
+    tell: Callable[[str], object],
+) -> AnnotationSet:
+    """The annotations of a program for coding behaviour; points become segments of no length."""
+    file = read_coded(path, labels=labels, out_of_video=out_of_video, tell=tell)
+    events = [replace(one, label=micro_action(one.label) or one.label) for one in file.events]
+    known = labels if isinstance(labels, LabelMap) else _labels_of(events, file, labels)
+    if any(one.person for one in events):
+        tell(f"{path.name}: persons are not told apart; the behaviours of all are compared")
+    raw = raw_file(file)
+    records = []
+    for video in raw.videos:
+        mine = [one for one in events if one.video_id == video.video_id]
+        if video.is_length_assumed:
+            tell(
+                f"{path.name}: the length of {video.video_id} is not stated; its last time is used"
+            )
+        records.append(
+            VideoRecord(
+                video_id=video.video_id,
+                duration_seconds=video.duration_seconds,
+                subset=video.subset,
+                fps=video.fps,
+                num_frames=video.num_frames,
+                annotations=Annotations(
+                    np.array([(one.start_seconds, one.end_seconds) for one in mine]),
+                    np.array([known.index(one.label) for one in mine], dtype=np.int64),
+                ),
+            )
+        )
+    return AnnotationSet(tuple(records), known, path, file.format)
+
+
+def _labels_of(events: Sequence[Event], file: EventFile, choice: LabelChoice) -> LabelMap:
+    names = {event.label for event in events} | set(file.labels)
+    micro = names & set(MA52.names)
+    if choice == "ma52" or (choice == "auto" and names == micro):
+        return MA52
+    return labels_of_names(sorted(names))
+
+
+def _detected(path: Path, labels: LabelMap, min_score: float, notices: list[str]) -> Annotator:
+    """The detections of a file with a score of at least ``min_score``."""
+    predictions = read_predictions(path, labels=labels)
+    if odd := predictions.odd_rows_text():
+        notices.append(f"{path}: {odd}; they agree with nothing")
+    scores = np.concatenate([found.scores for found in predictions.values()] or [np.zeros(0)])
+    if len(scores) and not (scores >= min_score).any():
+        notices.append(
+            f"{path.name}: none of its {count(len(scores), 'detection')} has a score of at least "
+            f"--min-score {min_score:g}; the highest is {scores.max():.3f}"
+        )
+    return {
+        video: Annotations(found.segments_seconds[good], found.labels[good])
+        for video, found in predictions.items()
+        for good in [found.scores >= min_score]
+    }
 
 
 def _translated(annotations: AnnotationSet, labels: LabelMap) -> Annotator:
@@ -203,48 +288,3 @@ def _merged(first: VideoRecord, second: VideoRecord) -> VideoRecord:
         fps=first.fps or second.fps,
         num_frames=first.num_frames or second.num_frames,
     )
-
-
-def write_consensus(path: Path, consensus: Consensus, panel: Panel) -> Path:
-    """Write the consensus, and the disputed instances beside it; returns the path of the latter.
-
-    For MA-52 in the format of its published JSON, otherwise as ActivityNet JSON.
-
-    Raises: AnnotationError if they cannot be written.
-    """
-    records = [
-        VideoRecord(
-            video_id=video,
-            duration_seconds=panel.videos[video].duration_seconds,
-            subset=panel.videos[video].subset,
-            fps=panel.videos[video].fps,
-            num_frames=panel.videos[video].num_frames,
-            annotations=annotations,
-        )
-        for video, annotations in consensus.annotations.items()
-    ]
-    write_activitynet_json(path, records, panel.labels)
-    disputed = disputed_path(path)
-    rows = [
-        (
-            one.video_id,
-            round(one.start_seconds, 4),
-            round(one.end_seconds, 4),
-            panel.labels.names[one.label],
-            "; ".join(one.seen_by),
-            "; ".join(one.missed_by),
-        )
-        for one in consensus.disputed
-    ]
-    header = ("video_id", "start_seconds", "end_seconds", "label", "seen_by", "missed_by")
-    write_csv(disputed, header=header, rows=rows)
-    return disputed
-
-
-def disputed_path(path: Path) -> Path:
-    """Path of the disputed instances of a consensus.
-
-    >>> disputed_path(Path("out/agreed.json")).as_posix()
-    'out/agreed_disputed.csv'
-    """
-    return path.with_name(f"{path.stem}_disputed.csv")

@@ -5,16 +5,14 @@ from pathlib import Path
 
 from mmad.annotations.elan.choice import ElanChoice
 from mmad.annotations.exchange.events import Event
-from mmad.annotations.exchange.reading import read_events
-from mmad.annotations.format_table import FORMATS, detect_format
 from mmad.annotations.formats import read_annotations
 from mmad.annotations.labels.choice import LabelChoice
-from mmad.annotations.problems import OUTSIDE_VIDEO, raise_annotation_problems
 from mmad.annotations.validation import OutOfVideo
 from mmad.errors import AnnotationError
 from mmad.evaluation.agreement.panel import is_predictions
 from mmad.evaluation.budget.coding import Coding, make_coding
 from mmad.evaluation.budget.conditions import Conditions, read_conditions
+from mmad.evaluation.coded_files import has_coded_events, read_coded
 from mmad.evaluation.file_labels import known_labels
 from mmad.evaluation.predictions import read_predictions
 from mmad.labels import MA52, LabelMap
@@ -58,10 +56,17 @@ def read_coding(
     for path in files:
         if is_predictions(path):
             found, lengths = _detections(path, labels=labels, min_score=min_score, tell=tell)
-        elif path.is_file() and FORMATS[detect_format(path)].events is not None:
-            found, lengths = _events(
-                path, labels=labels, out_of_video=out_of_video, annotator=annotator, tell=tell
+        elif has_coded_events(path, with_elan=True):
+            coded = read_coded(
+                path,
+                labels=labels,
+                out_of_video=out_of_video,
+                annotator=annotator,
+                elan=elan,
+                tell=tell,
             )
+            found = list(coded.events)
+            lengths = {one.video_id: one.duration_seconds for one in coded.videos}
         else:
             found, lengths = _annotations(path, labels, out_of_video, elan, tell)
         for video in lengths:
@@ -76,36 +81,6 @@ def read_coding(
         seconds = _measured(seconds, videos)
     table = Conditions() if conditions is None else read_conditions(conditions, seconds)
     return make_coding(events, seconds=seconds, conditions=table, out_of_video=out_of_video)
-
-
-def _events(
-    path: Path,
-    *,
-    labels: LabelMap | LabelChoice,
-    out_of_video: OutOfVideo,
-    annotator: str | None,
-    tell: Callable[[str], object],
-) -> tuple[list[Event], Lengths]:
-    """The events of a program for coding behaviour, with points and persons."""
-    found = read_events(path, labels=labels, strict=False)
-    # What is not inside its video is cut or left out later, where all lengths are known.
-    fatal = [one for one in found.problems if out_of_video != "drop" or one.kind != OUTSIDE_VIDEO]
-    raise_annotation_problems(path, fatal)
-    for notice in found.notices:
-        tell(notice)
-    events = [one for one in found.events if annotator in (None, one.annotator)]
-    coders: dict[str, str] = {}
-    for event in events:
-        other = coders.setdefault(event.video_id, event.annotator or "")
-        if other != (event.annotator or ""):
-            raise AnnotationError(
-                f"{path}: {other or 'nobody'} and {event.annotator or 'nobody'} have both coded "
-                f"{event.video_id}; pass --annotator NAME for one of them"
-            )
-    if annotator is not None and found.events and not events:
-        known = ", ".join(sorted({one.annotator or "nobody" for one in found.events}))
-        raise AnnotationError(f"{path}: --annotator {annotator}: found {known}")
-    return events, {one.video_id: one.duration_seconds for one in found.videos}
 
 
 def _annotations(

@@ -5,7 +5,8 @@ import pytest
 
 from mmad.errors import AnnotationError
 from mmad.evaluation.agreement.consensus import DisputedInstance, find_consensus
-from mmad.evaluation.agreement.pairs import AgreementReport, agreement_json, measure_agreement
+from mmad.evaluation.agreement.report import measure_agreement
+from mmad.evaluation.agreement.results import AgreementReport, agreement_json
 from mmad.evaluation.agreement.symmetric_matching import match_both_ways
 from mmad.evaluation.detection import annotation_rows
 from mmad.evaluation.matching import Rows
@@ -33,42 +34,39 @@ def compare(a: dict[str, Annotations], b: dict[str, Annotations], **options) -> 
 
 def test_matched_f1_and_deviations_by_hand() -> None:
     report = compare(ADA, BEN, tiou=(0.3, 0.5))
-    (pair,) = report.pairs
-    assert (pair.first, pair.second) == ("ada", "ben")
-    action = pair.levels["action"]
-    assert action.num_instances[NODDING] == (2, 1)
-    loose, strict = action.matched
+    strictly = compare(ADA, BEN, tiou=(0.5, 0.3)).row()
+    whole, nodding, waving = (report.row(label=label) for label in (None, NODDING, WAVING))
+    assert whole.annotators == ("ada", "ben")
+    assert nodding.num_instances == (2, 1)
     # tIoU of nodding is 2 / 6, of waving 1.5 / 2; three instances each.
-    assert (loose.num_matched, strict.num_matched) == (2, 1)
-    assert loose.f1 == 2 * 2 / (3 + 3)
-    assert strict.f1 == 2 * 1 / (3 + 3)
-    assert loose.f1_per_label[NODDING] == 2 * 1 / (2 + 1)
-    assert strict.f1_per_label[NODDING] == 0
-    assert strict.f1_per_label[SHAKING_HEAD] == 0
-    assert strict.f1_per_label[WAVING] == 1
-    assert strict.f1_per_label[0] is None
+    assert whole.num_matched == (2, 1)
+    assert [one.value for one in whole.f1] == [2 * 2 / (3 + 3), 2 * 1 / (3 + 3)]
+    assert [one.value for one in nodding.f1] == [2 * 1 / (2 + 1), 0]
+    assert report.row(label=SHAKING_HEAD).f1[1].value == 0
+    assert waving.f1[1].value == 1
+    with pytest.raises(KeyError):
+        report.row(label=0)  # which nobody has
     # Ben is 2 s later with both ends of nodding, and 0.5 s with the start of waving.
-    assert loose.start.mean == loose.start.mean_absolute == (2 + 0.5) / 2
-    assert loose.end.median_absolute == (2 + 0) / 2
-    assert (strict.start.mean, strict.end.mean) == (0.5, 0)
+    assert whole.start.mean == whole.start.mean_absolute.value == (2 + 0.5) / 2
+    assert whole.end.median_absolute == (2 + 0) / 2
+    assert nodding.end.mean == 2
+    assert (strictly.start.mean, strictly.end.mean) == (0.5, 0)
     # At body level nodding and shaking the head are one: tIoU 0.8 / 1.2 in w.
-    body = pair.levels["body"].matched[1]
-    assert body.f1_per_label[HEAD] == 2 * 1 / (2 + 2)
-    assert body.num_matched == 2
+    assert report.row(label=HEAD, level="body").f1[1].value == 2 * 1 / (2 + 2)
+    assert report.row(level="body").num_matched[1] == 2
 
 
 def test_kappa_by_hand() -> None:
     a = {"v": made((0, 4, NODDING))}
     b = {"v": made((2, 6, NODDING), (0, 10, WAVING))}
     report = compare(a, b, durations_seconds={"v": 10.0}, step_seconds=1.0)
-    level = report.pairs[0].levels["action"]
     # Ten samples at 0.5 to 9.5 s: both 2.5 and 3.5, only a 2, only b 2, neither 4.
     observed, chance = (2 + 4) / 10, (4 * 4 + 6 * 6) / 10**2
-    assert level.kappa[NODDING] == pytest.approx((observed - chance) / (1 - chance))
+    nodding = report.row(label=NODDING).kappa.value
+    assert nodding == pytest.approx((observed - chance) / (1 - chance))
     # One always, the other never: they agree as little as chance would have it.
-    assert level.kappa[WAVING] == 0
-    assert level.kappa[SHAKING_HEAD] is None
-    assert level.mean_kappa == pytest.approx((level.kappa[NODDING] + 0) / 2)
+    assert report.row(label=WAVING).kappa.value == 0
+    assert report.row().kappa.value == pytest.approx((nodding + 0) / 2)
 
 
 def test_kappa_takes_all_videos_as_one_series_and_overlaps_once() -> None:
@@ -76,7 +74,7 @@ def test_kappa_takes_all_videos_as_one_series_and_overlaps_once() -> None:
     b = {"v": made((0, 2, NODDING)), "w": made((0, 2, NODDING))}
     report = compare(a, b, durations_seconds={"v": 4.0, "w": 4.0}, step_seconds=1.0)
     observed, chance = 6 / 8, (2 * 4 + 6 * 4) / 8**2
-    kappa = report.pairs[0].levels["action"].kappa[NODDING]
+    kappa = report.row(label=NODDING).kappa.value
     assert kappa == pytest.approx((observed - chance) / (1 - chance))
 
 
@@ -84,23 +82,25 @@ def test_a_boundary_on_a_sample_belongs_to_what_starts_there() -> None:
     # 0.15 / 0.1 is below 1.5 in floats. Samples at 0.05, 0.15, 0.25 and 0.35 s.
     a, b = {"v": made((0.15, 0.35, NODDING))}, {"v": made((0.1, 0.3, NODDING))}
     report = compare(a, b, durations_seconds={"v": 0.4})
-    assert report.pairs[0].levels["action"].kappa[NODDING] == 1
+    assert report.row(label=NODDING).kappa.value == 1
 
 
 def test_kappa_is_undefined_where_both_always_see_it() -> None:
     always = {"v": made((0, 8, NODDING))}
-    level = compare(always, always).pairs[0].levels["action"]
-    assert level.kappa[NODDING] is None
-    assert level.mean_kappa is None
-    assert level.matched[0].f1 == 1
+    report = compare(always, always)
+    assert report.row(label=NODDING).kappa.value is None
+    assert report.row().kappa.value is None
+    assert report.row().f1[0].value == 1
 
 
 def test_the_same_twice_agrees_fully() -> None:
-    (pair,) = compare(ADA, ADA, tiou=(0.5, 1.0)).pairs
-    for level in pair.levels.values():
-        assert [one.f1 for one in level.matched] == [1, 1]
-        assert level.mean_kappa == 1
-        assert level.matched[0].start.mean_absolute == 0
+    report = compare(ADA, ADA, tiou=(0.5, 1.0), num_resamples=20)
+    for level in ("action", "body"):
+        row = report.row(level=level)
+        assert [(one.value, one.low, one.high) for one in row.f1] == [(1, 1, 1)] * 2
+        assert row.kappa.value == row.partial.value == row.partial_scored.value == 1
+        assert row.start.mean_absolute.value == 0
+        assert row.icc_counts.absolute.value == row.icc_counts.consistent.value == 1
 
 
 def random_annotators(seed: int) -> tuple[dict[str, Annotations], dict[str, Annotations]]:
@@ -119,16 +119,16 @@ def random_annotators(seed: int) -> tuple[dict[str, Annotations], dict[str, Anno
 def test_exchanging_the_annotators_changes_only_the_sign(seed: int) -> None:
     a, b = random_annotators(seed)
     options = {"durations_seconds": {"v": 50.0}, "tiou": (0.3, 0.6)}
-    (there,), (back,) = (compare(*both, **options).pairs for both in ((a, b), (b, a)))
-    for name, level in there.levels.items():
-        other = back.levels[name]
-        assert level.kappa == other.kappa
-        for one, two in zip(level.matched, other.matched, strict=True):
-            assert 0 < one.num_matched == two.num_matched
-            assert one.f1_per_label == two.f1_per_label
-            assert one.start.mean == pytest.approx(-two.start.mean, abs=1e-12)
-            assert one.end.mean_absolute == pytest.approx(two.end.mean_absolute)
-            assert one.end.median_absolute == two.end.median_absolute
+    there, back = (compare(*both, **options) for both in ((a, b), (b, a)))
+    for one, two in zip(there.rows, back.rows, strict=True):
+        assert one.num_matched[0] > 0
+        assert one.num_matched == two.num_matched
+        assert one.num_instances == two.num_instances[::-1]
+        for name in ("f1", "kappa", "partial", "partial_scored", "partial_seconds"):
+            assert getattr(one, name) == getattr(two, name)
+        assert one.start.mean == pytest.approx(-two.start.mean, abs=1e-12)
+        assert one.end.mean_absolute.value == pytest.approx(two.end.mean_absolute.value)
+        assert one.end.median_absolute == two.end.median_absolute
 
 
 def best_pairs_first(a: Rows, b: Rows, *, tiou: float) -> list[float]:
@@ -172,19 +172,70 @@ def test_only_common_videos_are_compared_and_the_others_named() -> None:
     assert report.left_out == {"v": ("ada",), "x": ("ada",), "y": ("ben",)}
     content = json.loads(json.dumps(agreement_json(report), allow_nan=False))
     assert content["left_out"]["y"] == ["ben"]
-    level = content["pairs"][0]["action"]
-    assert level["num_instances"] == {"nodding": [1, 0], "shaking head": [0, 1]}
-    assert level["matched"][0]["f1_per_label"] == {"nodding": 0, "shaking head": 0}
-    assert level["matched"][0]["start"]["mean"] is None
+    rows = {row["label"]: row for row in content["rows"] if row["level"] == "action"}
+    assert rows["nodding"]["num_instances"] == [1, 0]
+    assert rows["shaking head"]["f1"][0]["value"] == 0
+    assert rows[None]["start"]["mean"] is None
 
 
-def test_three_annotators_are_three_pairs() -> None:
+def test_three_annotators_are_all_and_three_pairs() -> None:
     report = measure_agreement(
         {"ada": ADA, "ben": BEN, "cy": ADA}, labels=MA52, durations_seconds=DURATIONS
     )
-    names = [(pair.first, pair.second) for pair in report.pairs]
-    assert names == [("ada", "ben"), ("ada", "cy"), ("ben", "cy")]
-    assert report.pairs[1].levels["action"].matched[0].f1 == 1
+    names = list(dict.fromkeys(row.annotators for row in report.rows))
+    pairs = [("ada", "ben"), ("ada", "cy"), ("ben", "cy")]
+    assert names == [("ada", "ben", "cy"), *pairs]
+    assert report.row("ada", "cy").f1[0].value == 1
+    whole = report.row(label=NODDING)
+    of_pairs = [report.row(*pair, label=NODDING) for pair in pairs]
+    for name in ("partial", "partial_scored", "partial_seconds"):
+        mean = np.mean([getattr(row, name).value for row in of_pairs])
+        assert getattr(whole, name).value == pytest.approx(mean)
+    assert whole.f1[0].value == pytest.approx(np.mean([row.f1[0].value for row in of_pairs]))
+    assert whole.num_matched[0] == sum(row.num_matched[0] for row in of_pairs)
+    assert whole.num_instances == (2, 1, 2)
+
+
+def test_nothing_on_one_side_is_an_error_that_says_why() -> None:
+    nobody = {"v": made(), "w": made(), "x": made((0, 1, NODDING))}
+    message = r"ben has no annotation in the 2 videos of all \(v, w\).*; too tired; it has 1 annot"
+    with pytest.raises(AnnotationError, match=message):
+        compare(ADA, nobody, reasons={"ben": "too tired"})
+
+
+def test_points_count_but_have_no_time_to_match_or_sample() -> None:
+    a = {"v": made((1, 1, NODDING), (12, 12, NODDING)), "w": made((1, 2, WAVING))}
+    b = {"v": made((2, 2, NODDING)), "w": made((1, 2, WAVING))}
+    row = compare(a, b, durations_seconds={"v": 20.0, "w": 2.5}).row(label=NODDING)
+    assert row.num_instances == (2, 1)
+    assert (row.f1[0].value, row.kappa.value) == (None, None)
+    # Of three intervals, one of each video has the same number, and one 1 and 0.
+    assert row.partial.value == pytest.approx(2 / 3)
+    assert row.partial_scored.value == pytest.approx(1 / 2)
+
+
+def test_intervals_are_a_bootstrap_over_videos() -> None:
+    ada, ben = {}, {}
+    for place in range(12):
+        a, b = random_annotators(place)
+        ada[f"v{place}"], ben[f"v{place}"] = a["v"], b["v"]
+    seconds = dict.fromkeys(ada, 50.0)
+    options = {"durations_seconds": seconds, "levels": ("action",)}
+    report = compare(ada, ben, num_resamples=50, seed=3, **options)
+    drawn = np.random.default_rng(3).integers(0, 12, (50, 12))
+    redone = []
+    for row in drawn.tolist():
+        copies = [{f"{i} {k}": one[f"v{k}"] for i, k in enumerate(row)} for one in (ada, ben)]
+        again = {"durations_seconds": dict.fromkeys(copies[0], 50.0), "levels": ("action",)}
+        redone.append(compare(*copies, **again).row(label=NODDING))
+    found = report.row(label=NODDING)
+    for name in ("kappa", "partial", "partial_scored", "partial_seconds"):
+        values = [getattr(one, name).value for one in redone]
+        limits = (getattr(found, name).low, getattr(found, name).high)
+        assert limits == pytest.approx(tuple(np.quantile(values, (0.025, 0.975))))
+    values = [one.start.mean_absolute.value for one in redone]
+    limits = (found.start.mean_absolute.low, found.start.mean_absolute.high)
+    assert limits == pytest.approx(tuple(np.quantile(values, (0.025, 0.975))))
 
 
 @pytest.mark.parametrize(
@@ -193,6 +244,7 @@ def test_three_annotators_are_three_pairs() -> None:
         ({"b": {"z": made()}}, "no video is annotated by all.*\n  ada: v, w\n  ben: z"),
         ({"step_seconds": 0.0}, "step: expected seconds, at least 0.01, found 0.0"),
         ({"step_seconds": float("nan")}, "found nan"),
+        ({"interval_seconds": 0.0}, r"interval: expected seconds, at least 0.1, found 0.0"),
         ({"durations_seconds": {"v": 8.0}}, "the duration of video w is unknown"),
         ({"labels": flat_labels(["x"]), "levels": ("body",)}, "the 1 labels have no body"),
     ],
