@@ -73,12 +73,12 @@ class LocalWorkers:
         pool = ProcessPoolExecutor(
             min(self.count, len(jobs), _MOST_PROCESSES),
             mp_context=context,
-            initializer=_watch,
+            initializer=end_with_parent,
             initargs=(ends_with_us,),
         )
         unreported: dict[Future[Result], Job] = {}
         try:
-            with _interrupts_held_back():
+            with interrupts_held_back():
                 unreported |= {pool.submit(work, job): job for job in jobs}
             for future in as_completed(list(unreported)):
                 on_done(unreported[future], future.result())
@@ -96,14 +96,14 @@ class LocalWorkers:
                     on_done(job, future.result())
 
 
-def _watch(ends_with_parent: Connection) -> None:
+def end_with_parent(pipe: Connection) -> None:
     """End this worker once the other end of the pipe is closed, or its process ends."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows; see `_interrupts_held_back`
+    if not hasattr(signal, "pthread_sigmask"):  # Windows; see `interrupts_held_back`
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def wait() -> None:
         try:
-            ends_with_parent.recv_bytes()
+            pipe.recv_bytes()
         except (EOFError, OSError):
             os._exit(1)
 
@@ -111,7 +111,7 @@ def _watch(ends_with_parent: Connection) -> None:
 
 
 @contextmanager
-def _interrupts_held_back() -> Iterator[None]:
+def interrupts_held_back() -> Iterator[None]:
     """Shield processes started in this block from Ctrl-C, which a terminal sends to all of them."""
     if not hasattr(signal, "pthread_sigmask"):
         yield

@@ -133,8 +133,8 @@ def test_a_worker_leaves_ctrl_c_to_its_parent_where_signals_cannot_be_held_back(
     monkeypatch.setattr(workers.threading, "Thread", Mock())
     receiver, _ = multiprocessing.Pipe(duplex=False)
     try:
-        with workers._interrupts_held_back():
-            workers._watch(receiver)
+        with workers.interrupts_held_back():
+            workers.end_with_parent(receiver)
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)

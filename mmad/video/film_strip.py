@@ -5,18 +5,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mmad.video.index import index_video
-from mmad.video.open import open_video
+from mmad.video.open import VideoSource, index_source, open_video
 from mmad.video.reader import Frame
 
 
-def film_strip(path: Path, *, num_frames: int = 10) -> list[tuple[float, Frame]]:
+def film_strip(video: VideoSource, *, num_frames: int = 10) -> list[tuple[float, Frame]]:
     """Small frames, evenly spread over a video, with their times in seconds."""
-    index = index_video(path)
+    index = index_source(video)
     times = (np.arange(num_frames) + 0.5) * index.duration_seconds / num_frames
     positions = np.searchsorted(index.times_seconds, times).clip(0, index.num_frames - 1)
-    with open_video(path, short_side=120) as video:
-        return list(zip(times.tolist(), video.read(positions.tolist()), strict=True))
+    with open_video(video, short_side=120) as reader:
+        return list(zip(times.tolist(), reader.read(positions.tolist()), strict=True))
 
 
 def strip_picture(path: Path, *, num_frames: int = 4, height: int = 72) -> bytes:

@@ -1,18 +1,31 @@
-"""Opening a video, in a file or in memory, with a given reader and at a given size."""
+"""Opening a video, a file or an opened one, with a given reader and at a given size."""
 
 import multiprocessing
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 from mmad.errors import VideoError
 from mmad.video.decord_reader import DecordReader
 from mmad.video.index import VideoIndex, index_video
 from mmad.video.pyav_reader import PyAVReader
 from mmad.video.reader import VideoReader, scaled_size
-from mmad.video.sources.memory import MemoryReader, MemoryVideo
 
 READERS: dict[str, Callable[..., VideoReader]] = {"pyav": PyAVReader, "decord": DecordReader}
-VideoSource = str | Path | MemoryVideo
+
+
+class OpenedVideo(Protocol):
+    """A video that is more than a file: frames in memory, or decoded by another process."""
+
+    @property
+    def index(self) -> VideoIndex:
+        """Times, rate and size."""
+
+    def open(self, *, size: tuple[int, int], reader: str, resizing: str) -> VideoReader:
+        """A reader; the arguments are those of `open_video`."""
+
+
+VideoSource = str | Path | OpenedVideo
 
 
 def index_source(source: VideoSource) -> VideoIndex:
@@ -20,7 +33,7 @@ def index_source(source: VideoSource) -> VideoIndex:
 
     Raises: VideoError as `index_video`.
     """
-    return source.index if isinstance(source, MemoryVideo) else index_video(source)
+    return index_video(source) if isinstance(source, str | Path) else source.index
 
 
 def open_video(
@@ -35,7 +48,7 @@ def open_video(
     """A reader of a video.
 
     Args:
-        source: Video file, or a video in memory.
+        source: Video file, or an opened video.
         reader: "pyav", or "decord" for parity with pipelines that use it.
         short_side: Resize so that the shorter side has this many pixels.
         size: Resize to exactly (height, width) instead, without keeping the aspect.
@@ -55,15 +68,15 @@ def open_video(
         raise VideoError(f"size: expected at least 1 pixel, found {min(asked)}")
     index = index_source(source)
     if reader == "decord" and index.is_mirrored:
-        raise VideoError(f"{source}: is stored mirrored, which decord ignores; use reader=pyav")
+        raise VideoError(f"{index.path}: is stored mirrored, which decord ignores; use reader=pyav")
     if threads is None:
         # Workers already share the cores among themselves.
         threads = 0 if multiprocessing.parent_process() is None else 1
     if short_side is not None:
         size = scaled_size(index.width, index.height, short_side=short_side)
     full = (index.height, index.width)
-    if isinstance(source, MemoryVideo):
-        return MemoryReader(source, size=size or full, resizing=resizing)
+    if not isinstance(source, str | Path):
+        return source.open(size=size or full, reader=reader, resizing=resizing)
     if resizing == "opencv" and size is not None and size != full:
         from mmad.video.opencv_resizing import ResizingReader  # OpenCV is slow to import
 

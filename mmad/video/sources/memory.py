@@ -39,6 +39,10 @@ class MemoryVideo:
             num_frames=self.index.num_frames,
         )
 
+    def open(self, *, size: tuple[int, int], reader: str, resizing: str) -> "MemoryReader":
+        """A reader; the arguments are those of `open_video`, of which ``reader`` is for files."""
+        return MemoryReader(self, size=size, resizing=resizing)
+
 
 def hold_frames(
     frames: Any,
