@@ -75,12 +75,16 @@ class Progress:
         self._done += count
         if not self._bar.disable:
             self._bar.set_postfix_str(detail, refresh=False)
-            self._bar.update(count)
+            self._bar.update(round(self._done, 2) - self._bar.n)
         elif not self._quiet and time.monotonic() - self._last_line >= _INTERVAL_SECONDS:
             self._last_line = time.monotonic()
             self.say(", ".join(filter(None, (self._place(), detail, self._time_left()))))
         if self._listener is not None:
             self._listener(min(self._done / self._total, 1.0) if self._total else 1.0)
+
+    def reach(self, done: float) -> None:
+        """Have so many units done, of which the last may be done in part."""
+        self.update(round(done, 2) - self._done)
 
     def say(self, text: str) -> None:
         """Write a line of its own, above the bar if there is one."""
@@ -92,7 +96,8 @@ class Progress:
 
     def _place(self) -> str:
         share = f" ({self._done / self._total:.0%})" if self._total else ""
-        return f"{self._done:.0f} of {self._total} {self._unit}{share}"
+        done = f"{self._done:.2f}".rstrip("0").rstrip(".")
+        return f"{done} of {self._total} {self._unit}{share}"
 
     def _time_left(self) -> str:
         done = self._done - self._before

@@ -186,7 +186,7 @@ class Model:
                 videos, fps=fps, times=times, colours=colours, name=name, shrink=shrink
             )
             detected = detector.detect(
-                [video.record(name)], memory={name: video}, progress=progress
+                [video.record(name)], sources={name: video}, progress=progress
             )
             if detected.failures:
                 raise VideoError(detected.failures[0].message)

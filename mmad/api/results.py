@@ -174,20 +174,24 @@ class Detections(structures.Detections):
 
         Raises: MmadError if the suffix is none of these, OutputError if it cannot be written.
         """
+        from mmad.evaluation.thresholds import Thresholds
         from mmad.report.figures import save_figure
-        from mmad.report.timeline import DPI, timeline_figure
+        from mmad.report.timeline.contents import TimelineContents
+        from mmad.report.timeline.figure import DPI, timeline_figure
         from mmad.video.film_strip import film_strip
 
         file = self.video.path
-        figure = timeline_figure(
+        shown = frames and file is not None and file.is_file()
+        contents = TimelineContents(
             video_id=self.video_id,
             duration_seconds=self.video.duration_seconds,
             detections=self,
             labels=self.label_map,
+            thresholds=Thresholds.same(min_score, self.label_map),
             annotations=annotations,
-            min_score=min_score,
-            frames=film_strip(file) if frames and file is not None and file.is_file() else (),
+            frames=film_strip(file) if shown and file is not None else (),
         )
+        figure = timeline_figure(contents)
         if path is not None:
             save_figure(figure, Path(path), dpi=DPI)
         return figure

@@ -1,4 +1,4 @@
-"""Detections of a corpus in shares or on a cluster, for ``mmad detect`` and ``mmad predict``."""
+"""Detections of a corpus, for ``mmad detect`` and ``mmad predict``: kept as they are found."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -7,12 +7,10 @@ import typer
 
 from mmad.cli._notices import tell_notices
 from mmad.engine.inference import DetectedVideos
-from mmad.engine.jobs.detection import DetectionParts, FoundInCorpus, UsedRun, detect_corpus
-from mmad.evaluation.predictions import write_predictions_csv, write_predictions_json
-from mmad.labels import LabelMap
+from mmad.engine.jobs.detection import DetectionParts, FoundInCorpus, Shown, UsedRun, detect_corpus
 from mmad.progress import Progress
 from mmad.shares import Share, names_of
-from mmad.structures import Detections, VideoRecord
+from mmad.structures import VideoRecord
 from mmad.workers import Workers
 
 
@@ -22,12 +20,12 @@ def find_in_corpus(
     videos: Mapping[str, Path],
     *,
     path: Path,
-    labels: LabelMap,
+    write: Callable[[FoundInCorpus], object],
     share: Share,
     workers: Workers,
     costs: Mapping[str, float],
-    record_of: Callable[[str], VideoRecord],
-    on_video: Callable[[VideoRecord, Detections], object] = lambda *_: None,
+    records: Mapping[str, VideoRecord],
+    shown: Shown | None = None,
 ) -> tuple[DetectedVideos, FoundInCorpus | None]:
     """Detect in the videos of a share; write those of all videos if this is the last share.
 
@@ -38,36 +36,26 @@ def find_in_corpus(
         task: Name of the work.
         run: The run.
         videos: Id and file of each video.
-        path: CSV to write, with a JSON beside it.
-        labels: Labels of the run.
+        path: File that ``write`` writes, in whose name the parts are kept.
+        write: Writes the detections of all videos.
         share: Share of this process.
         workers: Where the work is done.
-        costs: Frames or seconds of each video, by which shares are balanced.
-        record_of, on_video: As in `detect_corpus`.
+        costs: Frames, seconds or bytes of each video, by which shares are balanced.
+        records, shown: As in `detect_corpus`.
 
     Raises: MmadError as `detect_corpus`.
     """
-    written: list[FoundInCorpus] = []
-
-    def write(found: FoundInCorpus) -> None:
-        write_predictions_csv(path, found.detections)
-        write_predictions_json(
-            path.with_suffix(".json"), found.detections, labels, videos=found.readings
-        )
-        written.append(found)
-
     mine = names_of(share, costs)
     parts = DetectionParts(path, videos, mine, share=share, made_by=run.fingerprint(), write=write)
     with Progress(task, total=len(mine), unit="videos") as progress:
-        found, _ = detect_corpus(
-            run,
-            parts,
-            workers,
-            record_of=record_of,
-            on_video=on_video,
-            progress=progress.update,
+        found = detect_corpus(
+            run, parts, workers, records=records, shown=shown or Shown(), progress=progress
         )
     tell_notices(found.notices())
-    if not written:
+    if parts.merged is None:
         typer.echo(f"{parts.folder}: waiting for the other shares")
-    return found, written[0] if written else None
+    elif parts.folder.is_dir() and parts.merged.failed:
+        typer.echo(
+            f"{parts.folder}: kept, so that the same command takes up the failed videos alone"
+        )
+    return found, parts.merged

@@ -1,6 +1,7 @@
 """``mmad predict``: predictions for the videos or clips of a subset, annotated or not."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -27,7 +28,7 @@ from mmad.config.run import DetectionRun, VideoRun
 from mmad.data.samples import raise_failures
 from mmad.engine.clip_inference import raise_failed_clips, write_recognized
 from mmad.engine.inference import write_detected
-from mmad.engine.jobs.detection import UsedRun
+from mmad.engine.jobs.detection import UsedRun, write_corpus
 from mmad.engine.runs.changes import config_for, require_same_model
 from mmad.engine.runs.folder import RunFolder
 from mmad.engine.runs.hub import local_run
@@ -144,11 +145,11 @@ def predict_corpus(
         UsedRun(checkpoint, wanted, device),
         {name: record.path or Path() for name, record in records.items()},
         path=path,
-        labels=labels,
+        write=partial(write_corpus, path, labels=labels),
         share=share,
         workers=workers,
         costs={name: record.duration_seconds for name, record in records.items()},
-        record_of=records.__getitem__,
+        records=records,
     )
     if whole is not None:
         tell_predicted(path, whole.detections, list(records.values()), wanted, subset)

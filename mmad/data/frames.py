@@ -132,7 +132,7 @@ class FrameSource:
         """The frames of each window; they are decoded once and kept only while a window needs them.
 
         Args:
-            source: Video file, or a video in memory.
+            source: Video file, or an opened video.
             frames: Positions in the video, which windows are counted in.
             windows: Windows in order; neither starts nor stops decrease.
         """

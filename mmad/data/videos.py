@@ -30,9 +30,8 @@ from mmad.data.workers import share_of_worker
 from mmad.errors import VideoError
 from mmad.structures import Annotations, FeatureGrid, VideoRecord
 from mmad.video.index import index_video
-from mmad.video.open import index_source
+from mmad.video.open import OpenedVideo, index_source
 from mmad.video.sampling import sample_frames
-from mmad.video.sources.memory import MemoryVideo
 
 
 def choose_frames(
@@ -251,7 +250,7 @@ class WindowStream(IterableDataset):
         upsampling: Feature steps per step of the backbone.
         fps: Frame rate of the model; None uses each video's own.
         cache: Cache of decoded frames.
-        memory: Videos in memory, by id; the others are files.
+        sources: Opened videos, by id; the others are files.
     """
 
     def __init__(
@@ -263,10 +262,10 @@ class WindowStream(IterableDataset):
         upsampling: float,
         fps: float | None = None,
         cache: FrameCache | None = None,
-        memory: Mapping[str, MemoryVideo] | None = None,
+        sources: Mapping[str, OpenedVideo] | None = None,
     ) -> None:
         self._records = list(records)
-        self._memory = memory or {}
+        self._sources = sources or {}
         self._settings = settings
         self._backbone = backbone
         self._upsampling = upsampling
@@ -285,7 +284,7 @@ class WindowStream(IterableDataset):
 
     def _windows(self, record: VideoRecord) -> Iterator[Sample]:
         settings = self._settings
-        source = self._memory.get(record.video_id) or path_of(record)
+        source = self._sources.get(record.video_id) or path_of(record)
         self._source.found(source)
         index = index_source(source)
         sampled = sample_frames(index, fps=self._fps, tolerance=settings.fps_tolerance)

@@ -30,6 +30,7 @@ from mmad.engine.task import Experiment, FirstReading, StartingBackbone, Validat
 from mmad.errors import AnnotationError, FeatureError, raise_problems
 from mmad.evaluation.detection import DetectionReport, evaluate_detections, parse_tiou
 from mmad.evaluation.predictions import write_predictions_csv, write_predictions_json
+from mmad.evaluation.thresholds import choose_thresholds, write_thresholds
 from mmad.labels import LabelMap
 from mmad.models.build import build_detector
 from mmad.models.detectors.families import build_criterion, build_normalizer
@@ -137,6 +138,11 @@ class DetectionTask:
             write_predictions_csv(self._folder.predictions(subset, ".csv"), detections)
             json_path = self._folder.predictions(subset, ".json")
             write_predictions_json(json_path, detections, self._labels)
+            thresholds = choose_thresholds(
+                detections, self._validation, labels=self._labels, subset=subset
+            )
+            if thresholds is not None:
+                write_thresholds(self._folder.thresholds, thresholds)
 
         return Validation(action, row, keep)
 

@@ -30,8 +30,8 @@ from mmad.progress import Listener, Progress, watched
 from mmad.segments import clip
 from mmad.structures import Detections, VideoRecord
 from mmad.suppression import Candidates, suppress
+from mmad.video.open import OpenedVideo
 from mmad.video.reading import ReadVideo, notices
-from mmad.video.sources.memory import MemoryVideo
 
 AnyBatch = Batch | FeatureBatch
 # Segments in seconds (N, 2), labels and scores (N,) of a window.
@@ -73,7 +73,7 @@ def detect_videos(
     fps: float | None = None,
     cache: FrameCache | None = None,
     reader: WindowReader | None = None,
-    memory: Mapping[str, MemoryVideo] | None = None,
+    sources: Mapping[str, OpenedVideo] | None = None,
     progress: Callable[[float], object] | None = None,
 ) -> DetectedVideos:
     """Detections of each video by descending score, and notices about the video files.
@@ -88,7 +88,8 @@ def detect_videos(
             own.
         cache: Cache of frames for repeated validation.
         reader: Reader of stored features, instead of video files.
-        memory: Videos in memory, by id, instead of files.
+        sources: Opened videos, by id, instead of files: frames in memory, or files that another
+            process decodes.
         progress: Called after each batch with the seconds of video that it added.
     """
     decoder = build_decoder(config.detector, config.inference)
@@ -99,7 +100,7 @@ def detect_videos(
     reached: dict[str, float] = {}
     was_training = model.training
     model.eval()
-    batches = window_batches(records, config, fps=fps, cache=cache, reader=reader, memory=memory)
+    batches = window_batches(records, config, fps=fps, cache=cache, reader=reader, sources=sources)
     for batch, failed in batches:
         failures += failed
         if batch is None:
@@ -176,7 +177,7 @@ def window_batches(
     fps: float | None = None,
     cache: FrameCache | None = None,
     reader: WindowReader | None = None,
-    memory: Mapping[str, MemoryVideo] | None = None,
+    sources: Mapping[str, OpenedVideo] | None = None,
 ) -> Iterator[tuple[AnyBatch | None, list[FailedVideo]]]:
     """Windows of all videos, from frames or stored features, and the videos that failed."""
     stream: FeatureStream | WindowStream
@@ -193,11 +194,11 @@ def window_batches(
             upsampling=config.upsampling,
             fps=fps,
             cache=cache,
-            memory=memory,
+            sources=sources,
         )
     batches = BatchesOfVideos(stream, collate, size=config.inference.batch_windows)
-    # Another process would get a copy of what is in memory.
-    workers = 0 if memory else min(config.data.num_workers, len(records))
+    # Another process would get a copy of what is in memory, and no decoder.
+    workers = 0 if sources else min(config.data.num_workers, len(records))
     return iter(
         DataLoader(
             batches,

@@ -30,6 +30,7 @@ from mmad.engine.recognition import prepare_recognition, settle_labels
 from mmad.engine.runs.folder import RunFolder, create_run, read_state, save_frozen
 from mmad.engine.runs.hub import local_run
 from mmad.engine.runs.load import fill_from_run, labels_of
+from mmad.engine.runs.people import DRAWN_FACT, is_drawn
 from mmad.engine.runs.pretrained import load_pretrained, settle_backbone
 from mmad.engine.sharding import require_shardable, shard_backbones
 from mmad.engine.task import Experiment
@@ -132,7 +133,8 @@ def _new_loop(config: AnyConfig, folder: RunFolder, *, processes: Processes, qui
             folder.append({"kind": "weights", "step": 0, **_facts_of(report)})
         if experiment.features is not None:
             write_text(folder.features, experiment.features.to_json())
-        folder.append({"kind": "data", "step": 0, **experiment.facts})
+        people = DRAWN_FACT if is_drawn(config) else {}
+        folder.append({"kind": "data", "step": 0, **people, **experiment.facts})
     processes.wait()
     loop.save()
     return loop

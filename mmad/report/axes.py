@@ -1,6 +1,7 @@
 """What the figures share: sizes, and the order, groups and short names of labels on axes."""
 
 import re
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import groupby
@@ -89,10 +90,14 @@ def shortened(text: str, most: int) -> str:
 
 def fitted(text: str, *, inches: float, points: float, bold: bool = False) -> str:
     """As much of ``text`` as fits into this width."""
-    for most in range(len(text), 1, -1):
-        if text_inches(shortened(text, most), points=points, bold=bold) <= inches:
-            return shortened(text, most)
-    return text[:1]
+
+    def fits(most: int) -> bool:
+        return text_inches(shortened(text, most), points=points, bold=bold) <= inches
+
+    if fits(len(text)):
+        return text
+    fitting = bisect_left(range(2, len(text)), True, key=lambda most: not fits(most)) + 1
+    return shortened(text, fitting) if fitting > 1 else text[:1]
 
 
 _LEGEND_LINE_INCHES, _AROUND_HANDLE_INCHES = 0.14, 0.35

@@ -8,14 +8,18 @@ from mmad.errors import VideoError
 from mmad.names import file_key
 from mmad.structures import ClipRecord, VideoRecord
 from mmad.video.find import as_text, video_id_of
-from mmad.video.index import index_video
+from mmad.video.index import VideoIndex, index_video
 
 
 def record_of(path: Path) -> VideoRecord:
     """The record of a video without annotations."""
-    index = index_video(path)
+    return record_of_index(index_video(path), path, video_id=video_id_of(path))
+
+
+def record_of_index(index: VideoIndex, path: Path, *, video_id: str) -> VideoRecord:
+    """The record of an indexed video without annotations."""
     return VideoRecord(
-        video_id=video_id_of(path),
+        video_id=video_id,
         duration_seconds=index.duration_seconds,
         subset="none",
         fps=index.fps,

@@ -1,5 +1,6 @@
 """Detections of the videos of a corpus, each kept as soon as it is found."""
 
+import atexit
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -9,26 +10,30 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import torch
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from mmad.config.base import validated
 from mmad.config.run import VideoRun
 from mmad.data.samples import FailedVideo
-from mmad.engine.distributed import choose_device
-from mmad.engine.inference import DetectedVideos, detect_videos
-from mmad.engine.precision import choose_precision
+from mmad.engine.inference import DetectedVideos
 from mmad.engine.runs.folder import RunFolder
-from mmad.engine.runs.onto_videos import load_video_run
+from mmad.engine.trained.detector import TrainedDetector
+from mmad.engine.trained.opening import open_trained, require_detector
 from mmad.errors import RESUME_HINT, PredictionError, VideoError, told_if_interrupted
+from mmad.evaluation.predictions import write_predictions_csv, write_predictions_json
 from mmad.files import write_json
-from mmad.models.detectors.whole import EndToEndDetector
+from mmad.labels import LabelMap
 from mmad.parsing import json_value, read_text
 from mmad.parts import Parts
+from mmad.progress import Listener, Progress
 from mmad.shares import Share
 from mmad.structures import Detections, VideoRecord
+from mmad.video.guarded.limits import DecoderLimits
+from mmad.video.guarded.process import DecoderProcess
+from mmad.video.open import VideoSource, index_source
 from mmad.video.reading import ReadVideo
-from mmad.workers import Workers
+from mmad.video.records import record_of_index
+from mmad.workers import LocalWorkers, Workers
 
 
 @dataclass(frozen=True)
@@ -40,12 +45,14 @@ class UsedRun:
         config: Its settings, changed in data and inference only.
         device: As in `choose_device`.
         backbone: As in `load_video_run`.
+        limits: Of the process that decodes; None decodes in the process that computes.
     """
 
     folder: Path
     config: VideoRun
     device: str = "auto"
     backbone: str | None = None
+    limits: DecoderLimits | None = None
 
     def fingerprint(self) -> str:
         """What decides the detections of a video: the settings, and the weights on disk."""
@@ -59,38 +66,90 @@ class UsedRun:
 
 @dataclass(frozen=True)
 class DetectionJob:
-    """One video to find detections in."""
+    """One video to find detections in.
+
+    Attributes:
+        run: The run.
+        video_id: Id of the video.
+        path: Its file.
+        record: Its record; None makes one of the file.
+    """
 
     run: UsedRun
-    record: VideoRecord
+    video_id: str
+    path: Path
+    record: VideoRecord | None = None
 
     def __str__(self) -> str:
-        return self.record.video_id
+        return self.video_id
 
 
-def detect_video(job: DetectionJob) -> DetectedVideos:
-    """The detections of one video; the network stays in memory for the next one.
+@dataclass(frozen=True)
+class DetectedVideo:
+    """The detections of one video, or why it failed.
+
+    Attributes:
+        found: Detections and failures, of this video alone.
+        record: Its record; None if it could not be opened.
+    """
+
+    found: DetectedVideos
+    record: VideoRecord | None
+
+
+def detect_video(job: DetectionJob, *, progress: bool | Listener = False) -> DetectedVideo:
+    """The detections of one video; network and decoder stay in memory for the next one.
+
+    Args:
+        job: The video.
+        progress: As in `TrainedDetector.detect`.
 
     Raises: CheckpointError or FeatureError as `load_video_run`.
     """
     run = job.run
-    device = choose_device(run.device)
-    return detect_videos(
-        _network(run.folder, run.device, run.backbone),
-        [job.record],
-        run.config,
-        device=device,
-        precision=choose_precision(run.config.training.precision, device),
-        fps=run.config.data.rate(usual=RunFolder(run.folder).training_fps()),
-    )
+    name, before = job.video_id, _stamp(job.path)
+    record = job.record
+    try:
+        source = open_source(job.path, run.limits)
+        record = record or record_of_index(index_source(source), job.path, video_id=name)
+    except VideoError as error:
+        return DetectedVideo(DetectedVideos({}, [FailedVideo(name, str(error))]), None)
+    sources = {} if isinstance(source, str | Path) else {name: source}
+    detector = _detector(run.folder, run.device, run.backbone)
+    found = detector.detect([record], wanted=run.config, sources=sources, progress=progress)
+    if _stamp(job.path) != before and not found.failures:
+        message = f"{job.path}: was replaced while it was read; run the same command again"
+        found = DetectedVideos({}, [FailedVideo(name, message)])
+    return DetectedVideo(found, record)
+
+
+def open_source(path: Path, limits: DecoderLimits | None) -> VideoSource:
+    """A video as `detect_video` opens it: decoded in another process if there are limits.
+
+    Raises: VideoError if it cannot be read.
+    """
+    return path if limits is None else _decoder(limits).open(path)
 
 
 @lru_cache(maxsize=1)
-def _network(folder: Path, device: str, backbone: str | None) -> EndToEndDetector:
-    chosen = choose_device(device)
-    if chosen.type == "cuda":
-        torch.cuda.set_device(chosen)
-    return load_video_run(folder, backbone=backbone)[0].to(chosen)
+def _decoder(limits: DecoderLimits) -> DecoderProcess:
+    process = DecoderProcess(limits)
+    atexit.register(process.close)
+    return process
+
+
+@lru_cache(maxsize=1)
+def _detector(folder: Path, device: str, backbone: str | None) -> TrainedDetector:
+    return require_detector(open_trained(folder, device=device, backbone=backbone))
+
+
+def _stamp(path: Path) -> list[int] | None:
+    """Size and time of a file, which tell whether it has changed; None if there is none."""
+    try:
+        state = path.stat()
+    except (OSError, ValueError):
+        return None
+    return [state.st_size, state.st_mtime_ns]
 
 
 _Numbers = list[Annotated[float, Field(ge=0, allow_inf_nan=False)]]
@@ -106,6 +165,8 @@ class DetectionPart(BaseModel):
     segments_seconds: list[Annotated[_Numbers, Field(min_length=2, max_length=2)]]
     labels: list[Annotated[int, Field(ge=0)]]
     scores: _Numbers
+    duration_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    shown_as: str
     reading: dict[str, Any] | None
 
     def detections(self) -> Detections:
@@ -135,8 +196,21 @@ class FoundInCorpus:
     failed: Mapping[str, str]
 
 
+def write_corpus(path: Path, found: FoundInCorpus, *, labels: LabelMap) -> None:
+    """Write the challenge's CSV, and the JSON beside it, which also says how videos were read.
+
+    Raises: OutputError if a file cannot be written.
+    """
+    write_predictions_csv(path, found.detections)
+    write_predictions_json(
+        path.with_suffix(".json"), found.detections, labels, videos=found.readings
+    )
+
+
 class DetectionParts(Parts):
     """The detections of each video, until those of all are there.
+
+    If a video failed they are kept, so that only what failed is done again.
 
     Args:
         out: File that all of them are written to in the end.
@@ -144,7 +218,7 @@ class DetectionParts(Parts):
         mine: Ids of the videos of this process.
         share: The share that these are.
         made_by: Fingerprint of the run; parts of another one are made again.
-        write: Writes the detections of all videos.
+        write: Writes the detections of all videos; not called if none could be read.
     """
 
     suffix = ".json"
@@ -159,48 +233,66 @@ class DetectionParts(Parts):
         made_by: str,
         write: Callable[[FoundInCorpus], object],
     ) -> None:
-        self._videos = videos
+        self.videos = videos
         self._made_by = made_by
         self._write = write
+        self.merged: FoundInCorpus | None = None
         super().__init__(
             out, list(videos), mine, share=share, what="predictions", error=PredictionError
         )
 
-    def write(self, video_id: str, found: Detections, read: ReadVideo | None) -> None:
-        """Write the part of a video."""
+    def write(
+        self,
+        record: VideoRecord,
+        found: Detections,
+        read: ReadVideo | None,
+        *,
+        shown_as: str = "",
+    ) -> None:
+        """Write the part of a video; ``shown_as`` says how its own files were written."""
         part = DetectionPart(
             made_by=self._made_by,
-            source=self._source(video_id),
+            source=_stamp(self.videos[record.video_id]),
             segments_seconds=found.segments_seconds.tolist(),
             labels=found.labels.tolist(),
             scores=found.scores.tolist(),
+            duration_seconds=record.duration_seconds,
+            shown_as=shown_as,
             reading=None if read is None else read.to_json(),
         )
+        self.rewrite(record.video_id, part)
+
+    def rewrite(self, video_id: str, part: DetectionPart) -> None:
+        """Write a part that was there, changed."""
         write_json(self.path(video_id), part.model_dump())
 
     def has_part(self, video_id: str) -> bool:
         """As in `Parts`."""
-        return self._part(video_id) is not None
+        return self.part(video_id) is not None
+
+    def outdated(self, names: Sequence[str]) -> int:
+        """How many of these videos have a part, but one of another run or an older file."""
+        return sum(self.path(name).is_file() and not self.has_part(name) for name in names)
 
     def merge(self) -> bool:
         """As in `Parts`."""
-        parts = {name: self._part(name) for name in self.names}
+        parts = {name: self.part(name) for name in self.names}
         missing = [name for name, part in parts.items() if part is None]
         if not all(self.note(name).is_file() for name in missing):
             return False
         failed = {name: read_text(self.note(name), error=PredictionError) for name in missing}
         found = {name: part for name, part in parts.items() if part is not None}
         readings = {name: part.reading for name, part in found.items() if part.reading is not None}
-        self._write(
-            FoundInCorpus(
-                {name: part.detections() for name, part in found.items()},
-                readings | {name: {"error": message} for name, message in failed.items()},
-                failed,
-            )
+        self.merged = FoundInCorpus(
+            {name: part.detections() for name, part in found.items()},
+            readings | {name: {"error": message} for name, message in failed.items()},
+            failed,
         )
+        if found:
+            self._write(self.merged)
         return True
 
-    def _part(self, video_id: str) -> DetectionPart | None:
+    def part(self, video_id: str) -> DetectionPart | None:
         """A complete part of this run and of the current video file."""
         path = self.path(video_id)
         if not path.is_file():
@@ -212,15 +304,28 @@ class DetectionParts(Parts):
             part = validated(_PART, content, source=path, error=PredictionError)
         except PredictionError:
             return None
-        is_current = part.made_by == self._made_by and part.source == self._source(video_id)
-        return part if is_current else None
+        is_current = part.made_by == self._made_by
+        return part if is_current and part.source == _stamp(self.videos[video_id]) else None
 
-    def _source(self, video_id: str) -> list[int] | None:
-        path = self._videos[video_id]
-        if not path.is_file():
-            return None
-        state = path.stat()
-        return [state.st_size, state.st_mtime_ns]
+    def _clear(self) -> None:
+        if self.merged is None or not (self.merged.failed and self.merged.detections):
+            super()._clear()
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The files of each video, beside those of all.
+
+    Attributes:
+        write: Writes them, of a video and its detections.
+        how: What decides their content besides the detections, by the id of the video; "" without
+            them.
+        are_there: Whether they are all there, by the id of the video.
+    """
+
+    write: Callable[[VideoRecord, Detections], object] = lambda *_: None
+    how: Callable[[str], str] = lambda _: ""
+    are_there: Callable[[str], bool] = lambda _: True
 
 
 def detect_corpus(
@@ -228,49 +333,63 @@ def detect_corpus(
     parts: DetectionParts,
     workers: Workers,
     *,
-    record_of: Callable[[str], VideoRecord],
-    on_video: Callable[[VideoRecord, Detections], object] = lambda *_: None,
-    progress: Callable[[], object] = lambda: None,
-) -> tuple[DetectedVideos, bool]:
+    records: Mapping[str, VideoRecord],
+    shown: Shown,
+    progress: Progress,
+) -> DetectedVideos:
     """Find the detections of the videos of a share that have none yet, and merge all if complete.
 
-    Returns what this process has found now, and whether the detections of all videos were there,
-    so that they are written.
+    Returns what this process has found now; ``parts.merged`` has the detections of all videos, once
+    those of all are there.
 
     Args:
         run: The run.
         parts: Files of the detections of each video.
         workers: Where the work is done.
-        record_of: Gives the record of a video, with its path, by its id; its VideoError is the
-            failure of that video.
-        on_video: Called with each video that is done now, and its detections.
-        progress: Called after each video.
+        records: Records of videos, by their ids; the others are made of their files.
+        shown: The files of each video, which are written when it is done.
+        progress: Counts videos.
 
     Raises: MmadError as `Workers.run` and `Parts`.
     """
     found = DetectedVideos({}, [])
 
-    def keep(job: DetectionJob, result: DetectedVideos) -> None:
-        name = job.record.video_id
-        found.failures.extend(result.failures)
-        if name in result.detections:
-            parts.write(name, result.detections[name], result.read.get(name))
-            found.detections[name] = result.detections[name]
-            found.read.update(result.read)
-            on_video(job.record, result.detections[name])
-        progress()
+    def keep(job: DetectionJob, result: DetectedVideo) -> None:
+        name = job.video_id
+        found.failures.extend(result.found.failures)
+        if result.record is not None and name in result.found.detections:
+            detections = result.found.detections[name]
+            # The part is last, so that a video with one has its files, too.
+            shown.write(result.record, detections)
+            read = result.found.read.get(name)
+            parts.write(result.record, detections, read, shown_as=shown.how(name))
+            found.detections[name] = detections
+            found.read.update(result.found.read)
+        progress.reach(len(parts.mine) - len(jobs) + len(found.detections) + len(found.failures))
+
+    def work(job: DetectionJob) -> DetectedVideo:
+        done = len(parts.mine) - len(jobs) + len(found.detections) + len(found.failures)
+        return detect_video(job, progress=lambda fraction: progress.reach(done + fraction))
 
     def messages() -> dict[str, str]:
         return {failure.video_id: failure.message for failure in found.failures}
 
     with told_if_interrupted(RESUME_HINT), parts.at_work(messages) as waiting:
-        jobs = []
-        for name in waiting:
-            try:
-                jobs.append(DetectionJob(run, record_of(name)))
-            except VideoError as error:
-                found.failures.append(FailedVideo(name, str(error)))
-        for _ in range(len(parts.mine) - len(jobs)):
-            progress()
-        workers.run(detect_video, jobs, keep)
-    return found, parts.join()
+        if outdated := parts.outdated(waiting):
+            progress.say(
+                f"{outdated} of {len(parts.mine)} were done with other settings or weights, or "
+                "have changed since, and are done again"
+            )
+        if len(waiting) < len(parts.mine):
+            progress.say(f"{len(parts.mine) - len(waiting)} of {len(parts.mine)} are done already")
+        jobs = [DetectionJob(run, name, parts.videos[name], records.get(name)) for name in waiting]
+        for name in parts.mine:
+            part = None if name in waiting else parts.part(name)
+            if part and (part.shown_as != shown.how(name) or not shown.are_there(name)):
+                record = VideoRecord(name, part.duration_seconds, "none", path=parts.videos[name])
+                shown.write(record, part.detections())
+                parts.rewrite(name, part.model_copy(update={"shown_as": shown.how(name)}))
+        is_here = isinstance(workers, LocalWorkers) and workers.count <= 1
+        workers.run(work if is_here else detect_video, jobs, keep)
+    parts.join()
+    return found

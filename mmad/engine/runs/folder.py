@@ -26,6 +26,7 @@ from mmad.config.reading import dump_config
 from mmad.config.run import AnyConfig
 from mmad.data.features.manifest import FeatureManifest, read_manifest
 from mmad.errors import CheckpointError, ConfigError
+from mmad.evaluation.thresholds import FILE_NAME as THRESHOLDS_FILE
 from mmad.files import cannot_write, remove_partials_in, write_json, write_text
 from mmad.labels import LabelMap
 from mmad.names import safe_name
@@ -113,6 +114,11 @@ class RunFolder:
     def curves(self) -> Path:
         """Figure of losses and validation."""
         return self.path / "curves.png"
+
+    @property
+    def thresholds(self) -> Path:
+        """Lowest score of each behaviour, chosen on the validation subset; see `Thresholds`."""
+        return self.path / THRESHOLDS_FILE
 
     def version(self) -> str | None:
         """Version of mmad that made the run; None if it is not recorded."""

@@ -160,8 +160,9 @@ def write_run_for_hub(run: RunFolder, out: Path, *, card: str) -> None:
             manifest = manifest.model_copy(update={"weights_source": Path(source).name})
         write_text(out / run.features.name, manifest.to_json())
     environment = run.path / "environment.json"
-    if environment.is_file():
-        _copy(environment, out)
+    for file in (environment, run.thresholds):
+        if file.is_file():
+            _copy(file, out)
     rows = [row for row in run.rows() if row.get("kind") in _LOGGED]
     write_text(out / run.log.name, "".join(json.dumps(row) + "\n" for row in rows))
     files = sorted(path for path in out.iterdir() if path.is_file())

@@ -8,6 +8,7 @@ import torch
 
 from mmad.config.reading import with_max_missing
 from mmad.config.run import DetectionRun, FeatureRun, VideoRun
+from mmad.data.features.windows import WindowReader
 from mmad.engine.detection import read_data, records_of, require_features, require_rate
 from mmad.engine.features.compatibility import require_features_of
 from mmad.engine.inference import DetectedVideos, detect_videos, feature_reader, video_progress
@@ -19,10 +20,10 @@ from mmad.engine.runs.onto_videos import load_video_run
 from mmad.engine.streaming.stream import DetectionStream
 from mmad.errors import CheckpointError
 from mmad.labels import LabelMap
-from mmad.models.detectors.whole import EndToEndDetector
+from mmad.models.detectors.whole import Detector, EndToEndDetector
 from mmad.progress import Listener
 from mmad.structures import VideoRecord
-from mmad.video.sources.memory import MemoryVideo
+from mmad.video.open import OpenedVideo
 from mmad.wording import listed
 
 
@@ -72,21 +73,43 @@ class TrainedDetector:
         self,
         records: Sequence[VideoRecord],
         *,
+        wanted: VideoRun | None = None,
         max_missing: float | None = None,
-        memory: Mapping[str, MemoryVideo] | None = None,
+        sources: Mapping[str, OpenedVideo] | None = None,
         progress: bool | Listener = True,
     ) -> DetectedVideos:
         """Detections of videos, with those that could not be read.
 
         Args:
             records: Videos with their paths.
-            memory: Videos in memory, by id, instead of files.
+            wanted: Settings of the run, changed in data and inference only; None: as they are.
             max_missing: Share of missing frames above which a video fails; None: the run's.
+            sources: Opened videos, by id, instead of files.
             progress: Show the progress, or a function of the fraction done.
         """
         network, config = self.on_videos
-        config = with_max_missing(config, max_missing)
-        with video_progress("detect", records, progress) as shown:
+        return self._detect(
+            network,
+            records,
+            with_max_missing(wanted or config, max_missing),
+            task="detect",
+            progress=progress,
+            sources=sources,
+        )
+
+    def _detect(
+        self,
+        network: Detector,
+        records: Sequence[VideoRecord],
+        config: DetectionRun,
+        *,
+        task: str,
+        progress: bool | Listener,
+        reader: WindowReader | None = None,
+        sources: Mapping[str, OpenedVideo] | None = None,
+    ) -> DetectedVideos:
+        """The arguments are those of `detect` and `detect_videos`."""
+        with video_progress(task, records, progress) as shown:
             return detect_videos(
                 network,
                 records,
@@ -94,7 +117,8 @@ class TrainedDetector:
                 device=self.device,
                 precision=choose_precision(config.training.precision, self.device),
                 fps=config.data.rate(usual=self.folder.training_fps()),
-                memory=memory,
+                reader=reader,
+                sources=sources,
                 progress=shown.update,
             )
 
@@ -151,17 +175,14 @@ class TrainedDetector:
             network, config = self.on_videos
             groups.append("backbone")
         require_same_model(path, config, wanted, groups)
-        with video_progress("predict", records, progress) as shown:
-            found = detect_videos(
-                network.to(self.device),
-                records,
-                wanted,
-                device=self.device,
-                precision=choose_precision(wanted.training.precision, self.device),
-                fps=fps,
-                reader=reader,
-                progress=shown.update,
-            )
+        found = self._detect(
+            network.to(self.device),
+            records,
+            wanted,
+            task="predict",
+            progress=progress,
+            reader=reader,
+        )
         return records, found
 
 

@@ -6,13 +6,15 @@ from pathlib import Path
 from mmad.annotations.formats import AnnotationSet
 from mmad.evaluation.beyond_detad import errors_by_video
 from mmad.evaluation.error_analysis import ErrorReport
+from mmad.evaluation.thresholds import USUAL_MIN_SCORE, Thresholds
 from mmad.files import write_csv, write_text
 from mmad.names import safe_name
 from mmad.progress import tracked
 from mmad.report.detector_figures.error_figures import write_error_figures
 from mmad.report.error_tables import error_tables
 from mmad.report.figures import SUFFIXES
-from mmad.report.timeline import draw_timeline
+from mmad.report.timeline.contents import TimelineContents
+from mmad.report.timeline.figure import draw_timeline
 from mmad.structures import Detections
 
 # Timelines of the videos with the most errors.
@@ -49,12 +51,16 @@ def write_error_files(
     drawn = tracked(worst, "timelines", total=len(worst), unit="videos")
     for place, row in enumerate(drawn, start=1):
         record = records[row.video_id]
+        contents = TimelineContents(
+            video_id=row.video_id,
+            duration_seconds=record.duration_seconds,
+            detections=detections.get(row.video_id, Detections()),
+            labels=annotated.labels,
+            thresholds=Thresholds.same(USUAL_MIN_SCORE, annotated.labels),
+            annotations=record.annotations,
+        )
         for suffix in SUFFIXES:
             draw_timeline(
                 out / f"timeline_{place}_{safe_name(row.video_id)}{suffix}",
-                video_id=row.video_id,
-                duration_seconds=record.duration_seconds,
-                detections=detections.get(row.video_id, Detections()),
-                labels=annotated.labels,
-                annotations=record.annotations,
+                contents,
             )

@@ -169,7 +169,8 @@ def _send_frames(connection: Connection, request: FramesRequest, decoding: Decod
                     if freed.count < 0:
                         return
                     free += freed.count
-                memory.buf[slot * num_bytes : (slot + 1) * num_bytes] = image.reshape(-1).data
+                place = slot * num_bytes
+                np.ndarray(image.shape, np.uint8, memory.buf, place)[:] = image
                 slot, free, ready = (slot + 1) % request.slots, free - 1, ready + 1
                 if ready == BLOCK_FRAMES or not free:
                     connection.send(Ready(ready, frozenset(video.damaged)))

@@ -44,15 +44,15 @@ def test_a_share_keeps_what_it_has_found_and_names_what_failed(
     done: list[str] = []
     whole = detection.detect_video
 
-    def counted(job: detection.DetectionJob) -> object:
+    def counted(job: detection.DetectionJob, **options: object) -> object:
         done.append(str(job))
-        return whole(job)
+        return whole(job, **options)
 
     monkeypatch.setattr(detection, "detect_video", counted)
     assert "broken.mp4" in run_mmad([*words, "--share", "1/2"], code=2).stderr
-    assert done == []  # found before, and the broken one is not opened
+    assert done == ["broken"]  # the others were found before
     run_mmad([*words, "--share", "2/2"])
-    assert len(done) == 2
+    assert len(done) == 3
     found = json.loads((out / "detections.json").read_text())
     assert sorted(found["results"]) == sorted(name for name, _ in files_of(videos)[:3])
     assert "error" in found["videos"]["broken"]

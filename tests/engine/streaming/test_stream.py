@@ -56,7 +56,7 @@ def images(videos: Path) -> np.ndarray:
 
 def recorded(network: EndToEndDetector, config: VideoRun, video: MemoryVideo) -> Detections:
     found = detect_videos(
-        network, [video.record("a")], config, device=CPU, fps=15, memory={"a": video}
+        network, [video.record("a")], config, device=CPU, fps=15, sources={"a": video}
     )
     return found.detections["a"]
 

@@ -40,7 +40,7 @@ def of_file(config: VideoRun, model: EndToEndDetector, file: Path) -> Detections
 
 def of_memory(config: VideoRun, model: EndToEndDetector, video: MemoryVideo) -> DetectedVideos:
     records = [video.record("a")]
-    return detect_videos(model, records, config, device=CPU, fps=15, memory={"a": video})
+    return detect_videos(model, records, config, device=CPU, fps=15, sources={"a": video})
 
 
 @pytest.mark.parametrize("resizing", ["decoder", "opencv"])

@@ -1,0 +1,1 @@
+"""Timeline of a video: annotations and detections, a row for each behaviour."""
