@@ -127,11 +127,12 @@ class Parts:
             self.note(name).unlink(missing_ok=True)
         if not self.folder.is_dir():
             return
-        # Hidden files are partial ones left by killed processes.
+        # Hidden files are partial ones left by killed processes; notes are of videos that nobody
+        # asks for any more.
         names = [path.name for path in self.folder.iterdir()]
         if not any(name.endswith((self.suffix, ".lock")) for name in names if name[0] != "."):
             for name in names:
-                if name[0] == ".":
+                if name[0] == "." or name.endswith(".failed"):
                     (self.folder / name).unlink(missing_ok=True)
         try:
             self.folder.rmdir()

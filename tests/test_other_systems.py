@@ -37,7 +37,7 @@ POSIX_ONLY = re.compile(
     r"|\bos\.(fork|uname|getuid|geteuid|getpgid|killpg|setsid|sched_\w+|mkfifo|statvfs|chown|wait\w*)\b"
     r"|\bsignal\.(SIGKILL|SIGHUP|SIGUSR1|SIGALRM|alarm|pthread_\w+)\b|preexec_fn|get_context\(.fork"
 )
-GUARDED = {"limits.py", "workers.py"}
+GUARDED = {"limits.py", "workers.py", "video/guarded/limits.py"}
 
 
 def test_what_only_posix_has_is_asked_for_first() -> None:

@@ -31,18 +31,23 @@ from mmad.cli._scores import (
     score_folds,
     score_recognition,
 )
-from mmad.errors import PredictionError
+from mmad.config.labels import read_label_map
+from mmad.errors import CheckpointError, PredictionError
 from mmad.evaluation.clips.scoring import RecognitionOptions
 from mmad.evaluation.detection import detection_json, evaluate_detections, levels_of, parse_tiou
 from mmad.evaluation.emotions.predictions import is_emotion_file
 from mmad.evaluation.file_labels import label_choice
 from mmad.evaluation.run_files import (
+    Judged,
     is_recognition,
     newest_predictions,
     read_judged,
+    subset_of,
 )
+from mmad.evaluation.thresholds import FILE_NAME, choose_thresholds, write_thresholds
 from mmad.evaluation.ties import tie_range, ties_json
 from mmad.files import write_json
+from mmad.wording import count
 
 app = typer.Typer(add_completion=False)
 
@@ -72,6 +77,34 @@ def _chosen(
 def _write(json_file: Path | None, content: dict[str, object]) -> None:
     if json_file is not None:
         write_json(json_file, content)
+
+
+def _keep_thresholds(run: Path, judged: Judged, *, subset: str) -> None:
+    """Choose thresholds on scored detections, and write them to a run folder.
+
+    Raises: CheckpointError if it is no run, or of other labels; PredictionError if no annotation
+        was found; OutputError if they cannot be written.
+    """
+    annotated = judged.annotations
+    present = run / "labels.json"
+    if not present.is_file():
+        raise CheckpointError(f"--thresholds {run}: is not a run folder (no labels.json in it)")
+    if read_label_map(present, error=CheckpointError).names != annotated.labels.names:
+        raise CheckpointError(f"--thresholds {run}: has other classes than the annotations")
+    chosen = choose_thresholds(
+        judged.predictions[0], annotated.records, labels=annotated.labels, subset=subset
+    )
+    if chosen is None:
+        raise PredictionError(
+            f"--thresholds {run}: no annotation of subset {subset} is found at a tIoU of 0.5, so "
+            "no score is better than another"
+        )
+    write_thresholds(run / FILE_NAME, chosen)
+    own = sum(one.f1 is not None for one in chosen.classes)
+    typer.echo(
+        f"{run / FILE_NAME}: {count(own, 'class')} with a threshold of their own, the others "
+        f"{chosen.overall.threshold:.3f} (all together, F1 {chosen.overall.f1:.2f})"
+    )
 
 
 @app.command(name="eval")
@@ -120,6 +153,15 @@ def evaluate(
     tier: TierOption = None,
     tier_type: TierTypeOption = None,
     language: LanguageOption = None,
+    thresholds_of: Annotated[
+        Path | None,
+        typer.Option(
+            "--thresholds",
+            metavar="RUN",
+            help="Also choose the score of each class with the best F1 here, and keep them in this "
+            "run for mmad detect.",
+        ),
+    ] = None,
     json_file: JsonOption = None,
 ) -> None:
     """Score detections (mAP), a recogniser's predictions (F1) or emotions (accuracy, F1, mAP)."""
@@ -127,6 +169,8 @@ def evaluate(
     console = Console(width=120)
     given = _chosen(files or [], compare, runs=runs, subset=subset)
     predictions = given[0]
+    if thresholds_of is not None and (compare is not None or len(given) > 1):
+        raise PredictionError("--thresholds takes the detections of one file")
     if any(map(is_emotion_file, given)):
         if compare is not None or bootstrap:
             raise PredictionError(
@@ -191,6 +235,8 @@ def evaluate(
         content |= print_scores(console, report, ties, num_resamples=bootstrap, details=details)
     for warning in judged.warnings:
         typer.echo(f"warning: {warning}")
+    if thresholds_of is not None:
+        _keep_thresholds(thresholds_of, judged, subset=subset or subset_of(predictions))
     _write(json_file, content)
     flags = judging_flags(
         annotations,

@@ -176,7 +176,7 @@ def ticks_of(start: float, end: float, *, length: float) -> list[float]:
     step = next((one for one in _NICE_SECONDS if length / one <= _MOST_TICKS), length / _MOST_TICKS)
     first = math.ceil(start / step - 1e-9)
     last = math.floor(end / step + 1e-9)
-    ticks = [round(number * step, 6) for number in range(first, last + 1)]
+    ticks = [round(float(number * step), 6) for number in range(first, last + 1)]
     if not ticks or ticks[0] - start > 1e-6:
         ticks.insert(0, start)
     if end - ticks[-1] > 1e-6:

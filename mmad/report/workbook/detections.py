@@ -124,7 +124,8 @@ def _behaviours(sure: Mapping[str, Detections], labels: LabelMap, thresholds: Th
             seconds[label] += duration
         for label in set(one.labels.tolist()):
             videos[label] += 1
-    numbers = zip(labels.names, thresholds.values, counts, videos, seconds, strict=True)
+    totals = [round(total, 3) for total in seconds]
+    numbers = zip(labels.names, thresholds.values, counts, videos, totals, strict=True)
     return Sheet("Behaviours", columns, list(numbers))
 
 

@@ -1,5 +1,6 @@
 """The process that decodes: answers requests until its parent ends or closes the connection."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -22,9 +23,10 @@ BLOCK_FRAMES = 8
 
 @dataclass(frozen=True)
 class IndexRequest:
-    """Asks for the index of a video."""
+    """Asks for the index of a video, whose path may start at the folder."""
 
     path: Path
+    folder: str
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class FramesRequest:
     """Asks for frames of a video, which are written to shared memory, one slot after another.
 
     Attributes:
-        path: Video file.
+        path, folder: As in `IndexRequest`.
         frames: Positions, ascending; int64 (F,).
         size: Height and width to read them at.
         reader, resizing: As in `open_video`.
@@ -41,6 +43,7 @@ class FramesRequest:
     """
 
     path: Path
+    folder: str
     frames: NDArray[np.int64]
     size: tuple[int, int]
     reader: str
@@ -108,6 +111,7 @@ def serve(
         if isinstance(request, Freed):  # of a request that has been answered
             continue
         try:
+            os.chdir(request.folder)
             if isinstance(request, IndexRequest):
                 connection.send(_index(request.path, limits, decoding))
             else:

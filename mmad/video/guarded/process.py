@@ -5,6 +5,7 @@ In a process of its own that ends the reading of this file; the next one gets a 
 come through shared memory, and are decoded ahead of their use.
 """
 
+import os
 import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -65,7 +66,7 @@ class DecoderProcess(Closing):
 
         Raises: VideoError if it cannot be read within the limits.
         """
-        self._ask(IndexRequest(path))
+        self._ask(IndexRequest(path, os.getcwd()))
         try:
             size = path.stat().st_size
         except (OSError, ValueError):
@@ -101,7 +102,10 @@ class DecoderProcess(Closing):
         memory = _shared(slots * height * width * 3)
         try:
             self._ask(
-                FramesRequest(index.path, positions, size, reader, resizing, memory.name, slots)
+                FramesRequest(
+                    *(index.path, os.getcwd(), positions, size, reader, resizing),
+                    *(memory.name, slots),
+                )
             )
             slot = 0
             while not isinstance(answer := self._answer(index.path), Done):
