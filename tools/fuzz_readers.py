@@ -5,7 +5,7 @@ import json
 import pickle
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,10 @@ from mmad.annotations.attach import read_subjects
 from mmad.annotations.clips.lists import read_clip_list
 from mmad.annotations.elan.writing import write_elan
 from mmad.annotations.emotions.lists import read_emotions
+from mmad.annotations.exchange.events import CodedVideo, Event, EventFile
+from mmad.annotations.exchange.reading import read_events
+from mmad.annotations.exchange.writing import WRITERS, write_events
+from mmad.annotations.format_table import FORMATS
 from mmad.annotations.formats import detect_format, read_annotations
 from mmad.annotations.label_files import read_labels
 from mmad.checkpoint import save_tensors
@@ -271,6 +275,40 @@ def _annotations(path: Path) -> object:
     return read_annotations(path)
 
 
+_EVENTS = EventFile(
+    Path("v"),
+    "csv",
+    (
+        Event("v", "nod", 0.5, 1.25, "P1", "anna", 0.5, "left", "fast|far"),
+        Event("v", "nodding", 1.0, 2.5, "P1"),
+        Event("v", "blink", 1.5, 1.5),
+    ),
+    ("", "", ""),
+    (CodedVideo("v", "v.mp4", 9.5, 25.0, "val"),),
+)
+
+
+def _coded(format: str, *, name: str = "") -> Make:
+    """A file of coded events in a format."""
+    file = _EVENTS
+    if FORMATS[format].kind == "detections":
+        file = replace(_EVENTS, events=_EVENTS.events[1:2], places=("",))
+
+    def make(folder: Path) -> None:
+        write_events(folder / (name or f"v{WRITERS[format].suffix}"), file, format=format)
+
+    return make
+
+
+def _read_coded(path: Path) -> None:
+    read_events(path, tell=lambda notice: None)
+    read_annotations(path, tell=lambda notice: None)
+
+
+def _update_boris(path: Path) -> None:
+    write_events(path, _EVENTS, format="boris")
+
+
 def _update_elan(path: Path) -> None:
     found = Detections(np.array([[0.5, 1.0]]), np.array([9]), np.array([0.5]))
     write_elan(path, video=path, detections=found, labels=MA52, min_score=0.1)
@@ -316,6 +354,13 @@ READERS = (
         _annotations,
     ),
     Reader("elan", "v.eaf", _text("v.eaf", _ELAN), _annotations),
+    *(
+        Reader(format, WRITERS[format].suffix.replace(".", "v."), _coded(format), _read_coded)
+        for format in WRITERS
+        if FORMATS[format].events is not None
+    ),
+    Reader("boris-xlsx", "v.xlsx", _coded("boris-tabular", name="v.xlsx"), _read_coded),
+    Reader("boris-update", "v.boris", _coded("boris"), _update_boris),
     Reader("elan-update", "v.eaf", _text("v.eaf", _ELAN), _update_elan),
     Reader("format", "x.json", _text("x.json", json.dumps(_MMA52)), detect_format),
     *(

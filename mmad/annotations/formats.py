@@ -82,7 +82,7 @@ def read_annotations(
     *,
     format: str = "auto",
     subsets: Sequence[str] | None = None,
-    labels: LabelMap | LabelChanges | LabelChoice = "auto",
+    labels: LabelMap | LabelChoice = "auto",
     out_of_video: OutOfVideo = "error",
     elan: ElanChoice | None = None,
     fps: float | None = None,
@@ -116,7 +116,7 @@ def read_annotations(
     """
     if fps is not None and not 0 < fps < float("inf"):
         raise AnnotationError(f"fps must be a number above 0, found {fps}")
-    files = _find_files(path)
+    files = find_files(path)
     names = [_name_of_format(file, format=format) for file in files]
     if len(set(names)) > 1:
         found = ", ".join(f"{file.name} ({name})" for file, name in zip(files, names, strict=True))
@@ -183,11 +183,15 @@ def _tell_unchanged(raw: RawFile, *, source: Path) -> None:
     )
 
 
-def _find_files(path: str | Path | Sequence[str | Path]) -> list[Path]:
+def find_files(path: str | Path | Sequence[str | Path]) -> list[Path]:
+    """The annotation files at a path: itself, those of several paths, or of a folder.
+
+    Raises: AnnotationError if a folder has none, or has several that do not belong together.
+    """
     if not isinstance(path, str | Path):
         if not path:
             raise AnnotationError("expected at least one annotation file, found an empty list")
-        return [file for one in path for file in _find_files(one)]
+        return [file for one in path for file in find_files(one)]
     path = Path(path)
     if not path.is_dir():
         return [path]

@@ -12,6 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mmad.annotations.labels.changes import (
+    LabelChanges,
+    is_table_of_changes,
+    read_label_changes,
+)
 from mmad.config.labels import read_label_map
 from mmad.errors import AnnotationError, raise_problems
 from mmad.labels import MA52, LabelMap
@@ -53,6 +58,19 @@ def labels_named(setting: str | Path) -> LabelMap:
             "line, or CSV or JSON"
         )
     return read_labels(path)
+
+
+def labels_or_changes(setting: str | Path) -> LabelMap | LabelChanges:
+    """As `labels_named`, or the new names of a CSV with the columns from and to.
+
+    Raises: AnnotationError as in `labels_named` and `read_label_changes`.
+    """
+    path = Path(setting)
+    if path.is_file() and path.suffix.lower() == ".csv":
+        header, _ = parse_csv(path, read_text(path))
+        if is_table_of_changes(header):
+            return read_label_changes(path)
+    return labels_named(setting)
 
 
 def read_labels(path: str | Path) -> LabelMap:

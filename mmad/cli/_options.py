@@ -35,8 +35,8 @@ LabelsOption = Annotated[
     str | None,
     typer.Option(
         metavar="<auto|ma52|file|FILE>",
-        help="The 52 micro-actions, the labels of the file itself, or those in a label file; "
-        "default: as in the run, else by the file.",
+        help="The 52 micro-actions, the labels of the file itself, those in a label file, or new "
+        "names in a CSV with the columns from and to; default: as in the run, else by the file.",
     ),
 ]
 OutOfVideoOption = Annotated[

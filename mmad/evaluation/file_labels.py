@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import cast
 
 from mmad.annotations.formats import LabelChoice
-from mmad.annotations.label_files import labels_named
+from mmad.annotations.label_files import labels_or_changes
+from mmad.annotations.labels.changes import LabelChanges
 from mmad.config.labels import read_label_map
 from mmad.errors import PredictionError
 from mmad.evaluation.clips.scores import labels_in
@@ -16,13 +17,13 @@ _CHOICES = ("auto", "ma52", "file")
 
 
 def label_choice(text: str | None) -> LabelMap | LabelChoice | None:
-    """The value of ``--labels``: a keyword, the labels of a label file, or None.
+    """The value of ``--labels``: a keyword, the labels of a label file, new names, or None.
 
     Raises: AnnotationError if it is neither a keyword nor a label file.
     """
     if text is None or text in _CHOICES:
         return cast("LabelChoice | None", text)
-    return labels_named(text)
+    return labels_or_changes(text)
 
 
 def labels_of_lists(text: str | None) -> LabelMap:
@@ -35,6 +36,11 @@ def labels_of_lists(text: str | None) -> LabelMap:
         raise PredictionError(
             "--labels file: a list of clips does not name its classes; pass --labels FILE, a file "
             "with one name per line"
+        )
+    if isinstance(choice, LabelChanges):
+        raise PredictionError(
+            f"--labels {text}: a table of new names (from, to) is for annotations in time; pass a "
+            "file with one name per line"
         )
     return choice if isinstance(choice, LabelMap) else MA52
 

@@ -1,16 +1,17 @@
 """Reading coded events in any format."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from mmad.annotations.elan.choice import ElanChoice
 from mmad.annotations.exchange import detections, elan_events
 from mmad.annotations.exchange.events import CodedVideo, Event, EventFile
 from mmad.annotations.exchange.source import Source
 from mmad.annotations.format_table import FORMATS, format_of
-from mmad.annotations.formats import read_annotations
+from mmad.annotations.formats import find_files, read_annotations
 from mmad.annotations.labels.changes import (
     LabelChanges,
     folded,
@@ -26,10 +27,11 @@ from mmad.annotations.problems import (
     Problem,
     raise_annotation_problems,
 )
-from mmad.annotations.validation import RawVideo, judge_video
+from mmad.annotations.validation import OutOfVideo, RawVideo, judge_video
 from mmad.annotations.validation import find_label as index_of
 from mmad.errors import AnnotationError
 from mmad.labels import LabelMap
+from mmad.wording import count
 
 _log = logging.getLogger(__name__)
 _HALF_FRAME_SECONDS = 0.5 / 30
@@ -39,9 +41,10 @@ def read_events(
     path: str | Path,
     *,
     format: str = "auto",
-    labels: LabelMap | LabelChanges | LabelChoice = "auto",
+    labels: LabelMap | LabelChoice = "auto",
     fps: float | None = None,
     elan: ElanChoice | None = None,
+    out_of_video: OutOfVideo = "error",
     strict: bool = True,
     tell: Callable[[str], object] = _log.warning,
 ) -> EventFile:
@@ -58,6 +61,8 @@ def read_events(
             `read_annotations`, for formats with one label set.
         fps: Frame rate, for times in frames without one.
         elan: Which tiers of an ELAN file are read, and in which language.
+        out_of_video: An event that is not fully inside its video is an "error", cut ("clip") or
+            left out ("drop"); the last two are counted in a notice.
         strict: Whether to raise on any problem; otherwise its events are left out, and it is listed
             in ``problems``.
         tell: Called with each notice, unless ``strict`` is off.
@@ -79,13 +84,16 @@ def read_events(
     if entry.kind == "detections":
         known = labels if isinstance(labels, LabelMap) else None
         found = detections.read_detections(source, fps=fps, labels=known)
-        found = _judged(_renamed(found, labels=labels if known is None else "auto"))
+        found = _renamed(found, labels=labels if known is None else "auto")
     elif name == elan_events.NAME:
-        found = _judged(_renamed(elan_events.read_elan_file(path, choice=elan), labels=labels))
+        found = _renamed(elan_events.read_elan_file(path, choice=elan), labels=labels)
     elif entry.events is None:
-        found = _events_of_records(path, format=name, labels=labels, fps=fps)
+        found = _events_of_records(
+            path, format=name, labels=labels, fps=fps, out_of_video=out_of_video
+        )
     else:
-        found = _judged(_renamed(entry.events(source, fps=fps), labels=labels))
+        found = _renamed(entry.events(source, fps=fps), labels=labels)
+    found = _judged(found if out_of_video == "error" else _mended(found, out_of_video))
     if strict:
         raise_annotation_problems(path, found.problems)
         for notice in found.notices:
@@ -93,15 +101,25 @@ def read_events(
     return found
 
 
+def read_event_files(
+    paths: str | Path | Sequence[str | Path], **more: Any
+) -> tuple[EventFile, ...]:
+    """The coded events of each of several files, or of the files of a folder; see `read_events`."""
+    return tuple(read_events(path, **more) for path in find_files(paths))
+
+
 def _events_of_records(
     path: Path,
     *,
     format: str,
-    labels: LabelMap | LabelChanges | LabelChoice,
+    labels: LabelMap | LabelChoice,
     fps: float | None,
+    out_of_video: OutOfVideo,
 ) -> EventFile:
     """The events of a format whose labels are one set."""
-    found = read_annotations(path, format=format, labels=labels, fps=fps, strict=False)
+    found = read_annotations(
+        path, format=format, labels=labels, fps=fps, out_of_video=out_of_video, strict=False
+    )
     events = tuple(
         Event(record.video_id, found.labels.names[label], float(start), float(end))
         for record in found.records
@@ -131,7 +149,7 @@ def _events_of_records(
     )
 
 
-def _renamed(file: EventFile, *, labels: LabelMap | LabelChanges | LabelChoice) -> EventFile:
+def _renamed(file: EventFile, *, labels: LabelMap | LabelChoice) -> EventFile:
     """The file with the labels that are asked for, and one spelling of each."""
     notices = list(file.notices)
     problems = list(file.problems)
@@ -171,6 +189,33 @@ def _renamed(file: EventFile, *, labels: LabelMap | LabelChanges | LabelChoice) 
         labels=tuple(dict.fromkeys(joined.get(name, name) for name in defined)),
         notices=tuple(notices),
         problems=tuple(problems),
+    )
+
+
+def _mended(file: EventFile, how: OutOfVideo) -> EventFile:
+    """The file with events that are inside of their videos: cut, or without the others."""
+    lengths = {video.video_id: video.duration_seconds for video in file.videos}
+    kept = []
+    places = []
+    for event, where in zip(file.events, file.places, strict=True):
+        length = lengths.get(event.video_id)
+        end = event.end_seconds if length is None else min(event.end_seconds, length)
+        start = max(event.start_seconds, 0.0)
+        if (start, end) != (event.start_seconds, event.end_seconds):
+            places.append(where)
+            if how == "drop" or start >= end:
+                continue
+            event = replace(event, start_seconds=start, end_seconds=end)
+        kept.append((event, where))
+    if not places:
+        return file
+    done = "left out" if how == "drop" else "cut at the ends of its video"
+    notice = f"{file.path.name}: {count(len(places), 'event', 'was')} {done}, first {places[0]}"
+    return replace(
+        file,
+        events=tuple(event for event, _ in kept),
+        places=tuple(where for _, where in kept),
+        notices=(*file.notices, notice),
     )
 
 

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from mmad.annotations.labels.changes import LabelChanges
 from mmad.annotations.validation import RawFile, as_number, find_label
 from mmad.errors import AnnotationError
 from mmad.labels import MA52, LabelMap, flat_labels
 
-LabelChoice = Literal["auto", "ma52", "file"]
+# "auto" and the like, or new names of labels, after which it is "auto".
+LabelChoice = Literal["auto", "ma52", "file"] | LabelChanges
 
 # Larger numbers than this are not labels but something else, such as ids.
 _MOST_NUMBERS = 10_000

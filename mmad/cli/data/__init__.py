@@ -4,6 +4,7 @@ import typer
 
 from mmad.cli.data.check import check
 from mmad.cli.data.compare import compare
+from mmad.cli.data.convert import convert
 from mmad.cli.data.crop import crop
 from mmad.cli.data.faces import faces
 from mmad.cli.data.flow import flow
@@ -11,9 +12,9 @@ from mmad.cli.data.split import split
 from mmad.cli.data.stats import stats
 
 app = typer.Typer(
-    help="Describe and check annotations and videos; crop videos and faces, compute optical flow.",
+    help="Describe, check and convert annotations; crop videos and faces, compute optical flow.",
     no_args_is_help=True,
     add_completion=False,
 )
-for command in (stats, compare, check, crop, faces, flow, split):
+for command in (stats, compare, check, convert, crop, faces, flow, split):
     app.command()(command)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 
 from mmad.annotations.exchange.events import EventFile
-from tests.support.events import event_files, kept_of, micro_actions, order, round_trip
+from support.events import event_files, kept_of, micro_actions, order, round_trip
 
 EXACT = [
     *("boris", "boris-tabular", "boris-aggregated", "via-json", "via-csv"),
