@@ -29,6 +29,7 @@ _ORDER = (
     "REF_LINK_SET",
     "EXTERNAL_REF",
 )
+_START_TAG = re.compile(rb"""<[^>"']*(?:"[^"]*"[^>"']*|'[^']*'[^>"']*)*>""")
 # What XML 1.0 cannot hold, not even escaped.
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -58,13 +59,13 @@ class ElanDocument:
         path: Path of the file, for messages.
         data: Its bytes.
         root: Its root; comments are only in the bytes.
-        spans: Place of each element in the bytes.
+        places: Where each element begins, and where the parser was when it ended.
     """
 
     path: Path
     data: bytes
     root: ElementTree.Element
-    spans: dict[ElementTree.Element, Span]
+    places: dict[ElementTree.Element, tuple[int, int]]
 
     @property
     def header(self) -> ElementTree.Element:
@@ -84,6 +85,14 @@ class ElanDocument:
     def tiers(self) -> list[ElementTree.Element]:
         """The tiers in the order of the file."""
         return self.root.findall("TIER")
+
+    def span(self, element: ElementTree.Element) -> Span:
+        """Where an element is in the bytes."""
+        first, close = self.places[element]
+        content = _end_of_tag(self.data, first)
+        if self.data[close : close + 2] == b"</" and close > first:
+            return Span(first, content, close, self.data.index(b">", close) + 1)
+        return Span(first, content, content, content)  # <A/>
 
     def property(self, name: str) -> str | None:
         """The text of the property of this name in the header, or None."""
@@ -128,7 +137,7 @@ def parse_bytes(data: bytes, *, path: Path) -> ElanDocument:
     parser = expat.ParserCreate("utf-8")
     parser.buffer_text = True
     open_elements: list[tuple[ElementTree.Element, int]] = []
-    spans: dict[ElementTree.Element, Span] = {}
+    places: dict[ElementTree.Element, tuple[int, int]] = {}
 
     def start(tag: str, attributes: dict[str, str]) -> None:
         open_elements.append((builder.start(tag, attributes), parser.CurrentByteIndex))
@@ -136,13 +145,7 @@ def parse_bytes(data: bytes, *, path: Path) -> ElanDocument:
     def end(tag: str) -> None:
         builder.end(tag)
         element, first = open_elements.pop()
-        close = parser.CurrentByteIndex
-        if data[close : close + 2] == b"</" and close > first:
-            content = _end_of_tag(data, first)
-            spans[element] = Span(first, content, close, data.index(b">", close) + 1)
-        else:  # <A/>
-            last = _end_of_tag(data, first)
-            spans[element] = Span(first, last, last, last)
+        places[element] = (first, parser.CurrentByteIndex)
 
     def refuse(name: str, *_: object) -> None:
         raise AnnotationError(
@@ -156,12 +159,12 @@ def parse_bytes(data: bytes, *, path: Path) -> ElanDocument:
         parser.Parse(data, True)
     except expat.ExpatError as error:
         raise AnnotationError(f"{path}: not an ELAN file ({error})") from None
-    return ElanDocument(path, data, builder.close(), spans)
+    return ElanDocument(path, data, builder.close(), places)
 
 
 def _end_of_tag(data: bytes, start: int) -> int:
     """Place behind the start tag that begins at ``start``; values may contain ``>``."""
-    found = re.compile(rb"""<[^>"']*(?:"[^"]*"[^>"']*|'[^']*'[^>"']*)*>""").match(data, start)
+    found = _START_TAG.match(data, start)
     assert found is not None  # the parser has accepted it
     return found.end()
 
@@ -181,7 +184,7 @@ class Edits:
 
     def remove(self, element: ElementTree.Element) -> None:
         """Remove an element and the white space before it."""
-        span = self._document.spans[element]
+        span = self._document.span(element)
         start = span.start
         data = self._document.data
         while start and data[start - 1 : start].isspace():
@@ -190,7 +193,7 @@ class Edits:
 
     def set(self, element: ElementTree.Element, name: str, value: str | None) -> None:
         """Set an attribute of an element, or remove it."""
-        span = self._document.spans[element]
+        span = self._document.span(element)
         tag = self._document.data[span.start : span.content]
         pattern = rb"\s" + name.encode() + rb"""\s*=\s*("[^"]*"|'[^']*')"""
         written = b"" if value is None else f" {name}={quoted(value)}".encode()
@@ -203,7 +206,7 @@ class Edits:
 
     def set_text(self, element: ElementTree.Element, text: str) -> None:
         """Replace the content of an element that has only text."""
-        span = self._document.spans[element]
+        span = self._document.span(element)
         if span.close == span.end:
             self._opened[element] = plain(text)
         else:
@@ -222,27 +225,27 @@ class Edits:
                     for child in into
                     if (_ORDER.index(child.tag) if child.tag in _ORDER else len(_ORDER)) <= rank
                 ]
-                places = [document.spans[child].end for child in earlier]
-                place = max(places, default=document.spans[into].content)
+                places = [document.span(child).end for child in earlier]
+                place = max(places, default=document.span(into).content)
                 self._insert(place, [one], depth=1, rank=rank)
             return
-        span = document.spans[into]
+        span = document.span(into)
         if span.close == span.end:
             inner = "".join(self._lines(one, depth=2) for one in xml)
             self._opened[into] = self._opened.get(into, "") + inner
             return
-        last = max((document.spans[child].end for child in into), default=span.content)
+        last = max((document.span(child).end for child in into), default=span.content)
         self._insert(last, xml, depth=2)
         if not len(into) and not document.data[span.content : span.close].strip():
             self._change(span.content, span.close, (self._newline + self._indent).encode(), rank=99)
 
     def add_after(self, element: ElementTree.Element, xml: Sequence[ElementTree.Element]) -> None:
         """Add elements behind another one of the same parent."""
-        self._insert(self._document.spans[element].end, xml, depth=2)
+        self._insert(self._document.span(element).end, xml, depth=2)
 
     def add_before(self, element: ElementTree.Element, xml: Sequence[ElementTree.Element]) -> None:
         """Add elements before another one of the same parent."""
-        start = self._document.spans[element].start
+        start = self._document.span(element).start
         while start and self._document.data[start - 1 : start].isspace():
             start -= 1
         self._insert(start, xml, depth=2)
@@ -251,7 +254,7 @@ class Edits:
         """The changed bytes."""
         changes = list(self._changes)
         for element, inner in self._opened.items():
-            end = self._document.spans[element].end
+            end = self._document.span(element).end
             after = self._newline + self._indent if inner.startswith(self._newline) else ""
             changes.append((end - 2, 100, end, f">{inner}{after}</{element.tag}>".encode()))
         data, parts, place = self._document.data, [], 0

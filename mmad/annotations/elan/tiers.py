@@ -47,7 +47,7 @@ class Annotation:
     more: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Tier:
     """A tier.
 
