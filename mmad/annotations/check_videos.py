@@ -8,12 +8,13 @@ from pathlib import Path
 import av
 
 from mmad.annotations.problems import OUTSIDE_VIDEO, Finding
-from mmad.annotations.validation import USUAL_FPS
+from mmad.annotations.validation import TOLERATED_SECONDS, USUAL_FPS
 from mmad.errors import VideoError, raise_problems
 from mmad.progress import Progress, tracked
 from mmad.structures import VideoRecord
 from mmad.video.find import find_videos
 from mmad.video.index import index_video, open_container, video_stream
+from mmad.wording import count
 
 MISSING_VIDEO = "missing video"
 UNREADABLE_VIDEO = "unreadable video"
@@ -128,9 +129,24 @@ def _check_file(record: VideoRecord, path: Path, *, is_length_assumed: bool) -> 
         facts = probe(path)
     except VideoError as error:
         return [Finding(UNREADABLE_VIDEO, str(error))]
+    notices = []
     if is_length_assumed:
-        record = replace(record, duration_seconds=facts.duration_seconds)
-    return compare(record, facts, path=path)
+        length = facts.duration_seconds
+        segments = record.annotations.segments_seconds.copy()
+        late = (segments[:, 1] > length) & (segments[:, 1] - length <= TOLERATED_SECONDS)
+        segments[late] = segments[late].clip(max=length)
+        record = replace(
+            record,
+            duration_seconds=length,
+            annotations=replace(record.annotations, segments_seconds=segments),
+        )
+        if late.any():
+            message = (
+                f"video {record.video_id} ({path}): {count(int(late.sum()), 'instance', 'ends')} "
+                f"less than {TOLERATED_SECONDS:g} s after the last image, at {length:.4f} s"
+            )
+            notices.append(Finding(OUTSIDE_VIDEO, message, is_error=False))
+    return notices + compare(record, facts, path=path)
 
 
 def probe(path: Path) -> VideoFacts:

@@ -31,6 +31,10 @@ OutOfVideo = Literal["error", "clip", "drop"]
 # If the frame rate is not known, half a frame is taken at this rate, the usual one of MMA-52.
 USUAL_FPS = 30.0
 
+# If a file does not know the length of its video, how far after the last image an annotation may
+# end: the timeline of ELAN is as long as the longest medium, which is often the sound.
+TOLERATED_SECONDS = 0.5
+
 
 @dataclass(frozen=True)
 class RawInstance:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from mmad import structures
-from mmad.api.calls import Place, public
+from mmad.api.calls import Place, public, warn
 from mmad.api.notebook import scores_html, timeline_html
 from mmad.api.tables import data_frame
 from mmad.errors import PredictionError, VideoError
@@ -125,7 +125,7 @@ class Detections(structures.Detections):
     def to_elan(
         self, path: Place | None = None, *, min_score: float = MIN_SCORE, author: str = "mmad"
     ) -> Path:
-        """Write detections as tiers of an ELAN file; tiers of a person in it are kept.
+        """Write detections as tiers of an ELAN file; what a person has made or changed is kept.
 
         Args:
             path: File to write; by default VIDEO.eaf in the working folder.
@@ -145,14 +145,16 @@ class Detections(structures.Detections):
                 f"{self.video_id}: these detections have no video file, and an ELAN file links one"
             )
         target = Path(path) if path is not None else Path(f"{safe_name(self.video_id)}.eaf")
-        write_elan(
+        notices = write_elan(
             target,
             video=self.video.path,
             detections=self,
             labels=self.label_map,
             min_score=min_score,
             author=author,
+            video_id=self.video_id,
         )
+        warn(notices)
         return target
 
     @public

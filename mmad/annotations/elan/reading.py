@@ -5,7 +5,7 @@ Source: ELAN Annotation Format 3.0, https://www.mpi.nl/tools/elan/EAFv3.0.xsd.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mmad.annotations.elan.choice import ElanChoice
@@ -24,7 +24,7 @@ from mmad.annotations.elan.vocabularies import Vocabulary, micro_action, vocabul
 from mmad.annotations.mma52 import UNKNOWN_SUBSET
 from mmad.annotations.problems import BAD_FILE, BAD_VALUE, Problem
 from mmad.annotations.subsets import guess_subset
-from mmad.annotations.validation import RawFile, RawInstance, RawVideo
+from mmad.annotations.validation import TOLERATED_SECONDS, RawFile, RawInstance, RawVideo
 from mmad.labels import MA52
 from mmad.wording import count
 
@@ -63,7 +63,7 @@ def read_elan(path: Path, *, fps: float | None = None, choice: ElanChoice | None
     The video has the name of the first linked video file, else that of the .eaf file, and times
     count from its beginning, whatever ELAN skips of it. ELAN does not store its duration: it is
     that of the linked file if that can be found; otherwise the last time slot is used, with a
-    notice.
+    notice. Annotations that end up to half a second after the last image are cut there, with one.
 
     Tiers of the model that nobody has changed are left out with a notice, unless they are chosen; a
     file with nothing else has no video. So are annotations that refer to others, and those without
@@ -79,14 +79,7 @@ def read_elan(path: Path, *, fps: float | None = None, choice: ElanChoice | None
     raw.problems += [
         Problem(BAD_FILE, f"time slot {name} is listed twice") for name in times.repeated
     ]
-    known = [value for value in times.milliseconds.values() if value is not None]
-    if not known and not raw.problems:
-        message = (
-            "no time slot, so the duration of the video is not known; annotate something, or leave "
-            "the file out"
-        )
-        raw.problems.append(Problem(BAD_VALUE, message))
-    if not known:
+    if times.problems and not any(times.milliseconds.values()):
         return raw
     choice = choice or ElanChoice()
     all_tiers = read_tiers(document, times.milliseconds)
@@ -108,21 +101,44 @@ def read_elan(path: Path, *, fps: float | None = None, choice: ElanChoice | None
     _tell_parallel(tiers, name=path.name, raw=raw)
     video_id = id_of_video(document, medium)
     subset = guess_subset(path, video_id=video_id) or UNKNOWN_SUBSET
-    video = RawVideo(
-        video_id,
-        (max(known) + origin) / 1000,
-        subset,
-        fps=fps,
-        instances=instances,
-        is_length_assumed=True,
-    )
-    if not measure(video, medium=medium, folder=path.parent):
-        raw.notices.append(
-            f"{path.name} does not state the duration of its video; its last time is used, "
-            f"{video.duration_seconds:.3f} s"
-        )
+    video = RawVideo(video_id, 0.0, subset, fps=fps, instances=instances)
+    if measure(video, medium=medium, folder=path.parent):
+        raw.notices += end_with_video(video, name=path.name)
+    else:
+        _assume_length(video, times, origin=origin, name=path.name, raw=raw)
     raw.videos.append(video)
     return raw
+
+
+def _assume_length(video: RawVideo, times: Times, *, origin: int, name: str, raw: RawFile) -> None:
+    """Take the last time as the length of a video whose file was not found, with a notice."""
+    video.is_length_assumed = True
+    known = [value for value in times.milliseconds.values() if value is not None]
+    video.duration_seconds = max((max(known, default=0) + origin) / 1000, 0.001)
+    reason = "its last time is used" if known else "it has no times either, so it counts as"
+    raw.notices.append(
+        f"{name} does not state the duration of its video; {reason}, {video.duration_seconds:.3f} s"
+    )
+
+
+def end_with_video(video: RawVideo, *, name: str) -> list[str]:
+    """Cut instances that end a little after the last image; returns a notice if there are any."""
+    end = video.duration_seconds
+    late = [
+        one
+        for one in video.instances
+        if 0 < one.end_seconds - end <= TOLERATED_SECONDS and one.start_seconds < end
+    ]
+    if not late:
+        return []
+    furthest = max(one.end_seconds for one in late) - end
+    video.instances = [
+        replace(one, end_seconds=end) if one in late else one for one in video.instances
+    ]
+    return [
+        f"{name}: {count(len(late), 'annotation')} cut at the last image of the video, "
+        f"{end:.3f} s; the furthest ended {furthest:.3f} s after it"
+    ]
 
 
 def _chosen(

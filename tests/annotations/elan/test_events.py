@@ -148,3 +148,29 @@ def test_random_events_come_back(tmp_path: Path, events: list[Event]) -> None:
 @given(event_lists())
 def test_a_thousand_random_files_come_back(tmp_path: Path, events: list[Event]) -> None:
     round_trip(tmp_path, events)
+
+
+@pytest.mark.long
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    event_lists(),
+    st.lists(
+        st.lists(st.tuples(st.integers(0, 9000), st.integers(1, 900)), max_size=6), max_size=3
+    ),
+)
+def test_a_persons_events_survive_any_detections(
+    tmp_path: Path, events: list[Event], runs: list[list[tuple[int, int]]]
+) -> None:
+    path = tmp_path / "a.eaf"
+    write_elan_events(path, events, video_id="a video", overwrite=True)
+    before = path.read_bytes()
+    for run in [*runs, []]:
+        segments = [(start / 1000, (start + length) / 1000) for start, length in run]
+        found = Detections(segments, [start % 52 for start, _ in run], [0.5] * len(run))
+        write_elan(
+            path, video=tmp_path / "a video.mp4", detections=found, labels=MA52, min_score=0.1
+        )
+        assert same(events, read_elan_events(path, with_model=False).events)
+    tiers = before[before.index(b"</TIME_ORDER>") :] if events else b""
+    tiers = tiers[: tiers.rindex(b"</TIER>")] if events else b""
+    assert tiers in path.read_bytes()

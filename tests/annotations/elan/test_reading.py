@@ -6,6 +6,7 @@ from typer.testing import CliRunner
 
 from mmad.annotations.check import check_data
 from mmad.annotations.elan.choice import ElanChoice
+from mmad.annotations.elan.reading import read_elan
 from mmad.annotations.elan.writing import write_elan
 from mmad.annotations.formats import AnnotationSet, detect_format, read_annotations
 from mmad.cli.data import app
@@ -156,6 +157,54 @@ def test_times_count_from_the_beginning_of_the_video_whatever_elan_skips(tmp_pat
     assert rows(read_annotations(put(tmp_path, text))) == [(0.48, 1.48, "nodding")]
 
 
+def test_a_file_without_times_is_a_video_without_annotations(tmp_path: Path) -> None:
+    (record,) = read_annotations(put(tmp_path, eaf(tier("head")))).records
+    assert (record.video_id, len(record.annotations)) == ("talk 1", 0)
+    raw = read_elan(tmp_path / "ada.eaf")
+    assert raw.videos[0].is_length_assumed
+    assert raw.notices[-1].endswith("it has no times either, so it counts as, 0.001 s")
+
+
+def write_video(path: Path, *, frames: int) -> None:
+    path.parent.mkdir(exist_ok=True)
+    with VideoWriter(path, width=32, height=32, fps=10) as writer:
+        for _ in range(frames):
+            writer.write(np.zeros((32, 32, 3), np.uint8))
+
+
+def test_what_ends_with_the_sound_ends_with_the_video(tmp_path: Path) -> None:
+    text = eaf(tier("head", (1000, 4300, "B1")), times=(1000, 4300))
+    path = put(tmp_path, text)
+    write_video(tmp_path / "videos/talk 1.mp4", frames=40)
+    report = check_data(read_annotations(path, strict=False), videos=tmp_path / "videos")
+    assert report.num_errors == 0
+    assert "1 instance ends less than 0.5 s after the last image" in str(report.findings)
+    (tmp_path / "videos/talk 1.mp4").rename(tmp_path / "talk 1.mp4")
+    found = read_annotations(path)
+    assert rows(found) == [(1.0, 4.0, "nodding")]
+    assert "1 annotation cut at the last image of the video, 4.000 s" in found.notices[0]
+    path.write_text(text.replace('"4300"', '"4600"'))
+    with pytest.raises(AnnotationError, match="reaches beyond the end of the video"):
+        read_annotations(path)
+
+
+def test_a_moved_project_is_found_by_its_folders(tmp_path: Path) -> None:
+    media = (
+        '<MEDIA_DESCRIPTOR MEDIA_URL="file:///C:/old/study/films/day%201/a.mp4" '
+        'MIME_TYPE="video/mp4" RELATIVE_MEDIA_URL="..\\..\\films\\day%201\\a.mp4"/>'
+    )
+    folder = tmp_path / "study/elan/done"
+    folder.mkdir(parents=True)
+    path = put(folder, eaf(tier("head", (0, 1000, "B1")), media=media, times=(0, 1000)))
+    for place in ("study/films/day 1/a.mp4", "study/elan/films/day 1/a.mp4"):
+        video = tmp_path / place
+        video.parent.mkdir(parents=True)
+        write_video(video, frames=25)
+        assert read_annotations(path).records[0].num_frames == 25
+        video.unlink()
+    assert read_annotations(path).records[0].num_frames is None
+
+
 def test_a_folder_of_files_is_one_set(tmp_path: Path) -> None:
     for name in ("v1", "v2"):
         text = eaf(tier("head", (0, 1000, "B1")), media="", times=(0, 1000))
@@ -185,7 +234,6 @@ GOOD = eaf(tier("head", (1000, 2000, "B1")), times=(1000, 2000))
             GOOD.replace('REF2="ts2000"', 'REF2="ts1000"'),
             r"annotation head0 \(video talk 1\): empty",
         ),
-        (eaf(tier("head")), "no time slot, so the duration of the video is not known"),
         (
             eaf(tier("head", (1, 2, "B1"), (2, 3, "C5"), (3, 4, "nodd")), times=(1, 2, 3, 4)),
             r"tier 'head', annotation head2 \(video talk 1\): unknown label 'nodd'",
