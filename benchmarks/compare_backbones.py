@@ -29,7 +29,7 @@ from benchmarks.drawn import (
     start_of,
     train_starts,
 )
-from benchmarks.jobs import Job, is_done, summary, train_all, train_or_resume
+from benchmarks.jobs import Job, is_done, seeds_text, summary, train_all, train_or_resume
 from benchmarks.provenance import commit, hardware, write_rows, write_table
 from mmad.config.run import AnyConfig
 from mmad.engine.profile.inputs import InputSize
@@ -113,8 +113,10 @@ def draw(cells: Sequence[Mapping[str, Any]], path: Path) -> None:
     """mAP over the time of a second of video, each backbone with its name and spread."""
     figure, axes = plt.subplots(figsize=(6.4, 3.8), layout="constrained")
     for cell in cells:
-        mean, spread = (float(part) for part in cell["action"].split(" ± "))
-        axes.errorbar(cell["forward_ms"], mean, yerr=spread, fmt="o", color="#0b6e8a", capsize=3)
+        mean, *spread = (float(part) for part in cell["action"].split(" ± "))
+        axes.errorbar(
+            cell["forward_ms"], mean, yerr=spread or None, fmt="o", color="#0b6e8a", capsize=3
+        )
         axes.annotate(
             cell["backbone"], (cell["forward_ms"], mean), xytext=(6, 4), textcoords="offset points"
         )
@@ -153,7 +155,7 @@ def main() -> None:
     if arguments.rows == list(ROWS):
         draw(cells, DOCS / "backbones.png")
         note = (
-            f"Mean ± standard deviation over {len(arguments.seeds)} seeds, {arguments.epochs} "
+            f"{seeds_text(arguments.seeds)}, {arguments.epochs} "
             f"passes; costs of a second of video, one thread. Commit {commit()}, {hardware()}."
         )
         lines = [*table_lines(cells), "", note]

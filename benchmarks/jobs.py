@@ -79,12 +79,24 @@ def train_or_resume(config: AnyConfig, folder: RunFolder) -> None:
 def summary(runs: Sequence[dict[str, float]]) -> dict[str, str]:
     """Mean and standard deviation of each figure over the runs, the seeds of a row.
 
-    >>> summary([{"f1": 60.0}, {"f1": 62.0}])
-    {'f1': '61.00 ± 1.41'}
+    >>> summary([{"f1": 60.0}, {"f1": 62.0}]), summary([{"f1": 60.0}])
+    ({'f1': '61.00 ± 1.41'}, {'f1': '60.00'})
     """
     cells = {}
     for name in runs[0]:
         values = [run[name] for run in runs]
-        spread = statistics.stdev(values) if len(values) > 1 else 0.0
-        cells[name] = f"{statistics.mean(values):.2f} ± {spread:.2f}"
+        cells[name] = f"{statistics.mean(values):.2f}"
+        if len(values) > 1:
+            cells[name] += f" ± {statistics.stdev(values):.2f}"
     return cells
+
+
+def seeds_text(seeds: Sequence[int]) -> str:
+    """What `summary` gives, for the note below a table.
+
+    >>> seeds_text([0, 1]), seeds_text([0])
+    ('Mean ± standard deviation over 2 seeds', 'One seed')
+    """
+    if len(seeds) == 1:
+        return "One seed"
+    return f"Mean ± standard deviation over {len(seeds)} seeds"

@@ -31,7 +31,7 @@ from benchmarks.drawn import (
     train_starts,
     videos_of,
 )
-from benchmarks.jobs import Job, is_done, summary, train_all, train_or_resume
+from benchmarks.jobs import Job, is_done, seeds_text, summary, train_all, train_or_resume
 from benchmarks.provenance import commit, hardware, write_rows, write_table
 from mmad.config.reading import load_config
 from mmad.config.run import DetectionRun
@@ -277,7 +277,7 @@ def main() -> None:
     print("\n".join(lines))
     if arguments.data is None and arguments.tables == [3, 4]:
         note = (
-            f"Mean ± standard deviation over {len(arguments.seeds)} seeds, {arguments.epochs} "
+            f"{seeds_text(arguments.seeds)}, {arguments.epochs} "
             f"passes ({FEATURE_PASSES} times as many on features). Commit {commit()}, {hardware()}."
         )
         print(write_table(DOCS, "mmad_tables", [*lines, note]))
