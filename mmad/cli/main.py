@@ -43,6 +43,7 @@ COMMANDS = {
     "ensemble": "Combine the predictions of several models.",
     "agreement": "Compare annotators, or a model with annotators.",
     "budget": "Count behaviours: rates, durations, shares of time, what follows what.",
+    "elan": "Detect from within ELAN: install mmad in its Recognizers tab.",
 }
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmad.annotations.elan.detections import read_elan_detections
 from mmad.errors import PredictionError, raise_problems
 from mmad.files import write_json, write_text
 from mmad.labels import LabelMap
@@ -69,7 +70,8 @@ def read_predictions(
     strict: bool = False,
     repair: bool = False,
 ) -> Predictions:
-    """The detections of each video in a CSV (plain, .gz, or prediction.csv in a .zip) or JSON file.
+    """The detections of each video in a CSV (plain, .gz, or prediction.csv in a .zip) or JSON file,
+    or in an ELAN file with nothing else.
 
     A CSV with only a header has no detections. Detections keep the order of the file, also across
     videos (`Detections.places`), and videos that of their first detection; a video that a JSON file
@@ -87,6 +89,8 @@ def read_predictions(
     Raises: PredictionError, with every problem of the file in one message.
     """
     path = Path(path)
+    if path.suffix.lower() == ".eaf":
+        return _of_elan(path, labels=labels, videos=videos)
     text = read_text_file(path)
     if text.lstrip()[:1] in ("{", "["):
         listed, columns, place_of, problems = _parse_json(path, text)
@@ -108,6 +112,15 @@ def read_predictions(
         repairs = []
     found = rows.by_video(listed)
     found.repairs = tuple(repairs)
+    return found
+
+
+def _of_elan(path: Path, *, labels: LabelMap, videos: Collection[str] | None) -> Predictions:
+    video, detections = read_elan_detections(path, labels=labels)
+    if videos is not None and video not in videos:
+        raise PredictionError(f"{path}: video '{video}' is not in the ground truth of this subset")
+    found = Predictions()
+    found[video] = detections
     return found
 
 

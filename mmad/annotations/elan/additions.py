@@ -52,7 +52,7 @@ class NewTier:
         milliseconds: Start and end of each annotation, in order, without overlaps.
         values: Label of each.
         more: What is known of each besides, by the last part of the name of the dependent tier
-            ("score", "source", "comment"); None where nothing is.
+            ("score", "source" and others); None where nothing is.
         attributes: Further attributes of the tier, such as PARTICIPANT.
         kind: Its linguistic type.
     """

@@ -4,6 +4,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,10 @@ class ElanChoice:
     def is_made(self) -> bool:
         """Whether any tiers are chosen."""
         return bool(self.tiers or self.tier_types)
+
+    def takes(self, path: Path) -> bool:
+        """Whether the tiers of a file are chosen, so that all of them count as annotations."""
+        return self.is_made and path.suffix.lower() == ".eaf"
 
     def has(self, tier: ElementTree.Element) -> bool:
         """Whether a tier is among the chosen ones."""

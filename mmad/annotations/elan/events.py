@@ -1,11 +1,11 @@
 """Coded events of ELAN files, with persons, annotators, scores and comments; and fresh ELAN files.
 
 What reading and writing keep: labels, times in milliseconds, who is seen (PARTICIPANT), who coded
-it (ANNOTATOR), scores and comments (dependent tiers), and whether an event is a point.
+it (ANNOTATOR), scores, modifiers and comments (dependent tiers), and whether an event is a point.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mmad.annotations.elan.additions import (
@@ -29,7 +29,7 @@ from mmad.annotations.elan.media import (
 )
 from mmad.annotations.elan.reading import bearers_of_times, label_of
 from mmad.annotations.elan.tiers import TIER_PREFIX, Tier, owners, read_tiers, read_times
-from mmad.annotations.elan.vocabularies import Vocabulary, vocabularies_of
+from mmad.annotations.elan.vocabularies import Vocabulary, named_as_title, vocabularies_of
 from mmad.annotations.elan.writing import vocabulary_entries
 from mmad.annotations.exchange.events import Event
 from mmad.annotations.validation import RawFile, as_number
@@ -66,6 +66,9 @@ def read_elan_events(
 ) -> ElanEvents:
     """The events of an ELAN file, whatever they are about.
 
+    Codes and names of micro-actions, in any case, become their names if all events are such;
+    otherwise labels are the values as they are, because others use codes such as A1, too.
+
     Args:
         path: Path of the .eaf file.
         choice: Which tiers are read, and in which language; by default all with times of their own.
@@ -89,22 +92,26 @@ def read_elan_events(
     else:
         chosen = [one for one in tiers if one in owned.person or one in owned.changed]
     raw = RawFile()
-    vocabularies = vocabularies_of(
-        document.root,
-        types={tier.kind for tier in chosen},
-        folder=path.parent,
-        language=choice.language,
-        raw=raw,
+    recognised, plain = (
+        vocabularies_of(
+            document.root,
+            types={tier.kind for tier in chosen},
+            folder=path.parent,
+            language=choice.language,
+            raw=raw if recognise else RawFile(),
+            recognise=recognise,
+        )
+        for recognise in (True, False)
     )
     medium = main_medium(media_of(document))
     origin = medium.origin_milliseconds if medium else 0
     bearers = bearers_of_times(tiers)
     about = _about(owned.dependent)
     video_id = id_of_video(document, medium)
-    events = []
+    events, names = [], []
     num_left = 0
     for tier in chosen:
-        vocabulary = vocabularies.get(tier.kind, Vocabulary())
+        vocabulary = plain.get(tier.kind, Vocabulary())
         for one in tier.annotations:
             aligned = one if one.parent is None else bearers.get(one.id) if choice.is_made else None
             if aligned is not None and aligned.missing_slot is not None:
@@ -117,25 +124,30 @@ def read_elan_events(
                 continue
             start, end = ((value + origin) / 1000 for value in (aligned.start, aligned.end))
             known = about.get(one.id, {})
+            label = vocabulary.label(one.entry, one.value) or tier.name
+            names.append(label_of(one, tier, recognised.get(tier.kind, Vocabulary())))
             events.append(
                 Event(
                     video_id=video_id,
-                    label=label_of(one, tier, vocabulary),
+                    label=named_as_title(label) or label,
                     start_seconds=start,
                     end_seconds=start if tier.kind == POINT_TYPE else end,
                     person=tier.person,
                     annotator=tier.annotator,
                     score=as_number(known.get("mmad-score")),
                     comment=known.get("mmad-comment", ""),
+                    modifiers=known.get("mmad-modifiers", ""),
                 )
             )
+    if all(name in MA52.names for name in names):
+        events = [replace(one, label=name) for one, name in zip(events, names, strict=True)]
     notices = list(raw.notices)
     if num_left:
         notices.append(
             f"{path.name}: {count(num_left, 'annotation', 'is')} left out, without times of their "
             "own: not aligned, or they refer to others"
         )
-    labels = {text for one in vocabularies.values() for text in one.by_value.values()}
+    labels = {text for one in recognised.values() for text in one.by_value.values()}
     return ElanEvents(
         events=tuple(sorted(events, key=lambda one: (one.start_seconds, one.end_seconds))),
         video_id=video_id,
@@ -268,6 +280,7 @@ def _tiers(events: Sequence[Event], *, labels: LabelMap, author: str) -> list[Ne
                 values=[_value(labels, indices[index], events[index].label) for index in members],
                 more={
                     "score": [None if one.score is None else f"{one.score:.6g}" for one in mine],
+                    "modifiers": [one.modifiers.strip() or None for one in mine],
                     "comment": [one.comment.strip() or None for one in mine],
                 },
                 attributes=attributes | ({"PARTICIPANT": person} if person else {}),

@@ -73,7 +73,7 @@ def media_of(document: ElanDocument) -> list[Medium]:
     found = []
     for one in document.header.iterfind("MEDIA_DESCRIPTOR"):
         absolute, relative = (
-            _paths_of(one.get(f"{kind}MEDIA_URL", "")) for kind in ("", "RELATIVE_")
+            paths_of(one.get(f"{kind}MEDIA_URL", "")) for kind in ("", "RELATIVE_")
         )
         links = tuple(dict.fromkeys((*relative, *absolute)))
         kind = one.get("MIME_TYPE", "")
@@ -94,12 +94,12 @@ def main_medium(media: Sequence[Medium]) -> Medium | None:
     return next((one for one in media if one.is_video), media[0] if media else None)
 
 
-def _paths_of(url: str) -> list[str]:
+def paths_of(url: str) -> list[str]:
     r"""The paths that a link may mean, with slashes; none if it has no file name.
 
-    >>> _paths_of("file:///C:/my%20data/a.mp4")
+    >>> paths_of("file:///C:/my%20data/a.mp4")
     ['C:/my data/a.mp4', 'C:/my%20data/a.mp4']
-    >>> _paths_of("..\\videos\\a.mp4"), _paths_of("file:///home/ada/50%.mp4"), _paths_of("./")
+    >>> paths_of("..\\videos\\a.mp4"), paths_of("file:///home/ada/50%.mp4"), paths_of("./")
     (['../videos/a.mp4'], ['/home/ada/50%.mp4'], [])
     """
     slashed = url.replace("\\", "/")

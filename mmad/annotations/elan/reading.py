@@ -159,8 +159,8 @@ def _chosen(
         raw.notices.append(
             f"{name}: {count(len(owned.model), 'tier')} of the model with "
             f"{count(number, 'annotation')} that nobody has changed "
-            f"{'is' if len(owned.model) == 1 else 'are'} left out; if they were checked, choose "
-            "them with --tier 'mmad:*' --tier '*'"
+            f"{'is' if len(owned.model) == 1 else 'are'} left out; if they were checked and are "
+            "right, choose them with --tier 'mmad:*', and your own by further --tier"
         )
     if owned.changed:
         names = ", ".join(tier.name for tier in owned.changed)

@@ -19,7 +19,7 @@ from mmad.annotations.elan.document import ElanDocument, whole_number
 TIER_PREFIX = "mmad:"
 SEAL_PREFIX = "mmad:seal:"
 # Linguistic types of our dependent tiers, whose values are no behaviours, by the end of their name.
-DEPENDENT_TYPES = {"score": "mmad-score", "source": "mmad-source", "comment": "mmad-comment"}
+DEPENDENT_TYPES = {name: f"mmad-{name}" for name in ("score", "source", "modifiers", "comment")}
 
 
 @dataclass(frozen=True)

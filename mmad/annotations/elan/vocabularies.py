@@ -24,6 +24,7 @@ _MICRO_ACTIONS = {
     for index, name in enumerate(MA52.names)
     for text in (name, MA52.codes[index], MA52.title(index))
 }
+_TITLES = {MA52.title(index).casefold(): name for index, name in enumerate(MA52.names)}
 
 
 def micro_action(text: str) -> str | None:
@@ -38,6 +39,15 @@ def micro_action(text: str) -> str | None:
     True
     """
     return _MICRO_ACTIONS.get(_SCORE.sub("", text.strip()).casefold())
+
+
+def named_as_title(text: str) -> str | None:
+    """The micro-action whose code and name are ``text``, as mmad writes it, or None.
+
+    >>> named_as_title("B1 nodding"), named_as_title("B1")
+    ('nodding', None)
+    """
+    return _TITLES.get(text.casefold())
 
 
 @dataclass(frozen=True)
@@ -78,8 +88,18 @@ def vocabularies_of(
     folder: Path,
     language: str | None,
     raw: RawFile,
+    recognise: bool = True,
 ) -> dict[str, Vocabulary]:
-    """The controlled vocabulary of each of the linguistic ``types`` that has one."""
+    """The controlled vocabulary of each of the linguistic ``types`` that has one.
+
+    Args:
+        root: Root of the document.
+        types: Names of linguistic types.
+        folder: Folder of the document, for vocabularies in files of their own.
+        language: Language of the labels.
+        raw: Takes notices and problems.
+        recognise: Whether an entry that names a micro-action has its name as label.
+    """
     names = {
         kind.get("LINGUISTIC_TYPE_ID", ""): kind.get("CONTROLLED_VOCABULARY_REF", "")
         for kind in root.iterfind("LINGUISTIC_TYPE")
@@ -105,7 +125,7 @@ def vocabularies_of(
                     "the values that are used are known"
                 )
             element = element if outside is None else outside
-        found[name] = _entries(element, language=language)
+        found[name] = _entries(element, language=language, recognise=recognise)
         languages.update(one.get("LANG_REF", "") for one in element.iter("CVE_VALUE"))
     if language and languages and language not in languages:
         listed = ", ".join(sorted(languages))
@@ -124,7 +144,7 @@ def _external_vocabulary(link: str, *, name: str, folder: Path) -> ElementTree.E
     return next((one for one in all_of_it if one.get("CV_ID") == name), None)
 
 
-def _entries(element: ElementTree.Element, *, language: str | None) -> Vocabulary:
+def _entries(element: ElementTree.Element, *, language: str | None, recognise: bool) -> Vocabulary:
     vocabulary = Vocabulary()
     for entry in element.iterfind("CV_ENTRY_ML"):
         values = [
@@ -135,7 +155,7 @@ def _entries(element: ElementTree.Element, *, language: str | None) -> Vocabular
         if not values:
             continue
         wanted = [text for lang, text in values if lang == language]
-        known = [name for _, text in values if (name := micro_action(text))]
+        known = [name for _, text in values if recognise and (name := micro_action(text))]
         label = (known or wanted or [values[0][1]])[0]
         vocabulary.by_id[entry.get("CVE_ID", "")] = label
         vocabulary.texts[entry.get("CVE_ID", "")] = {text.casefold() for _, text in values}
@@ -144,5 +164,6 @@ def _entries(element: ElementTree.Element, *, language: str | None) -> Vocabular
     # In older files an entry has a single value, its text.
     for entry in element.iterfind("CV_ENTRY"):
         if text := (entry.text or "").strip():
-            vocabulary.by_value.setdefault(text.casefold(), micro_action(text) or text)
+            label = (micro_action(text) if recognise else None) or text
+            vocabulary.by_value.setdefault(text.casefold(), label)
     return vocabulary

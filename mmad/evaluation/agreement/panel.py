@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mmad.annotations.elan.choice import ElanChoice
-from mmad.annotations.elan.events import read_elan_events
-from mmad.annotations.elan.tiers import TIER_PREFIX
+from mmad.annotations.elan.detections import holds_detections_alone
 from mmad.annotations.elan.vocabularies import micro_action
 from mmad.annotations.exchange.events import Event, EventFile
 from mmad.annotations.exchange.raw import raw_file
@@ -63,7 +62,10 @@ class Panel:
 
 
 def is_predictions(path: Path) -> bool:
-    """Whether a file holds predictions: a CSV with a column ``score`` or a JSON with ``results``.
+    """Whether a file holds predictions.
+
+    That is a CSV with a column ``score``, a JSON with ``results``, or an ELAN file with nothing but
+    detections that nobody has changed.
 
     Such a file may be compressed (.gz, .zip), which annotations never are. Errors of unreadable
     files are left to `read_annotations`.
@@ -72,6 +74,8 @@ def is_predictions(path: Path) -> bool:
         return True
     if not path.is_file():
         return False
+    if path.suffix.lower() == ".eaf":
+        return holds_detections_alone(path)
     try:
         text = read_text_file(path)
     except PredictionError:
@@ -158,7 +162,7 @@ def read_panel(
     sets = {
         path: _read(path, labels, out_of_video, elan, reasons[name].append)
         for path, name in names.items()
-        if not is_predictions(path)
+        if not is_predictions(path) or (elan is not None and elan.takes(path))
     }
     if not sets:
         raise AnnotationError(
@@ -171,6 +175,11 @@ def read_panel(
         if path in sets:
             annotators[name] = _translated(sets[path], common)
         else:
+            if path.suffix.lower() == ".eaf":
+                reasons[name].append(
+                    f"{path.name}: only detections that nobody has changed; they are taken as the "
+                    f"model's, from a score of {min_score:g} (--min-score)"
+                )
             annotators[name] = _detected(path, common, min_score, reasons[name])
     videos: dict[str, VideoRecord] = {}
     for record in (record for one in sets.values() for record in one.records):
@@ -191,13 +200,9 @@ def _read(
     elan: ElanChoice | None,
     tell: Callable[[str], object],
 ) -> AnnotationSet:
-    """The annotations of a file, points included; those of a model if an ELAN file has no other."""
+    """The annotations of a file, points included."""
     if has_coded_events(path):
         return _coded(path, labels, out_of_video, tell)
-    chosen = elan is not None and elan.is_made
-    if not chosen and path.suffix.lower() == ".eaf" and read_elan_events(path).is_model_alone:
-        tell(f"{path.name}: only detections that nobody has changed; they are taken as the model's")
-        elan = ElanChoice((f"{TIER_PREFIX}*",), (), None if elan is None else elan.language)
     found = read_annotations(
         path, labels=labels, out_of_video=out_of_video, elan=elan, tell=lambda text: None
     )

@@ -69,6 +69,19 @@ def test_detections_are_read_only_if_there_is_nothing_else(tmp_path: Path) -> No
     assert [one.label for one in chosen.events] == ["waving"]
 
 
+def test_codes_among_other_labels_are_no_micro_actions(tmp_path: Path) -> None:
+    path = tmp_path / "a.eaf"
+    events = [
+        Event("a", "A1", 0.0, 1.0),
+        Event("a", "Nodding", 1.0, 2.0),
+        Event("a", "x", 2.0, 3.0),
+    ]
+    write_elan_events(path, events)
+    assert list(read_elan_events(path).events) == events
+    write_elan_events(path, events[:2], overwrite=True)
+    assert [one.label for one in read_elan_events(path).events] == ["shaking body", "nodding"]
+
+
 def test_events_of_several_videos_are_refused(tmp_path: Path) -> None:
     with pytest.raises(AnnotationError, match="about one video, but the events are of 2: a, b"):
         write_elan_events(tmp_path / "a.eaf", [Event("a", "x", 0, 1), Event("b", "x", 0, 1)])
@@ -88,12 +101,16 @@ TEXTS = (
 NAMES = st.none() | TEXTS
 
 
+# Alone, these are micro-actions, too.
+CODES = {code.casefold() for code in MA52.codes}
+
+
 @st.composite
 def event_lists(draw: st.DrawFn) -> list[Event]:
     # Labels that differ by case alone are one entry of a vocabulary.
     labels = draw(
         st.lists(
-            TEXTS.filter(lambda text: not text.isdecimal()),
+            TEXTS.filter(lambda text: text.casefold() not in CODES),
             min_size=1,
             max_size=4,
             unique_by=str.casefold,
@@ -114,6 +131,7 @@ def event_lists(draw: st.DrawFn) -> list[Event]:
                 annotator=draw(NAMES),
                 score=draw(st.none() | st.integers(0, 1000).map(lambda one: one / 1000)),
                 comment=draw(st.just("") | TEXTS),
+                modifiers=draw(st.just("") | TEXTS),
             )
         )
     return found
