@@ -15,6 +15,11 @@
     mmad detect demo/large/videos --checkpoint demo/run --out demo/large/found
     python tools/draw_detection.py demo/large test0003 docs/assets/detection.webp --min-score 0.2
 
+    mmad detect demo/data/videos/val0000.mp4 --checkpoint demo/run --min-score 0.2 \
+        --annotations demo/data/annotations/mma52.json --out demo/timeline
+
+The last command's val0000.png, with 200 colours, is docs/timeline.png.
+
 Detections appear as the video reaches them. Both parts have a white ground, so that the picture is
 legible on light and dark pages. demo/data is that of tools/demo.sh.
 """
