@@ -70,7 +70,8 @@ def prepare_own_data(
         videos: Folder of the videos; name = video id.
         labels: As in `read_annotations`.
         subjects: CSV with the columns video_id and subject.
-        out: Folder that ``annotations.json`` is written to if the annotations are not in subsets.
+        out: Folder that ``annotations.json`` is written to if the annotations are not in subsets,
+            or labels come from another file.
         overrides: Changes of the config, ``key.sub=value``.
 
     Raises: AnnotationError if the annotations are invalid, empty, or of a single video; VideoError
@@ -101,23 +102,22 @@ def prepare_own_data(
         records = attach_subjects(records, subjects)
     _require_instances(records, annotations)
     told = [_contents_text(records, read.labels)]
-    chosen: dict[str, object] = {}
-    subsets = {record.subset for record in records}
-    if {*given.data.train_subsets, given.data.val_subset} <= subsets:
+    chosen: dict[str, object] = {"data.labels": "ma52" if read.labels == MA52 else "file"}
+    has_subsets = {*given.data.train_subsets, given.data.val_subset} <= {
+        record.subset for record in records
+    }
+    if has_subsets:
         told.append("the annotations name the subsets to train and validate on")
-        chosen["data.labels"] = "ma52" if read.labels == MA52 else "file"
     else:
         records, sentence = _split(records, read.labels, seed=given.seed)
+        told.append(sentence)
+        chosen |= {"data.train_subsets": ["train"], "data.val_subset": "val"}
+    # Labels by a table or a label file are in no file that a later reading would find.
+    if not has_subsets or not isinstance(labels, str):
         target = out / "annotations.json"
         write_annotations_json(target, records, read.labels)
-        told += [sentence, f"the split is written to {target}"]
-        chosen |= {
-            "data.annotations": [str(target)],
-            "data.format": "auto",
-            "data.labels": "ma52" if read.labels == MA52 else "file",
-            "data.train_subsets": ["train"],
-            "data.val_subset": "val",
-        }
+        told.append(f"written to {target}, to train on")
+        chosen |= {"data.annotations": [str(target)], "data.format": "auto"}
     told += _unseen_texts(records, read.labels, given)
     for settings, sentence in (
         _sampling(records, given),

@@ -12,6 +12,7 @@ from mmad.config.reading import load_config
 from mmad.config.run import VideoRun
 from mmad.engine.own_data import OwnData, prepare_own_data
 from mmad.errors import AnnotationError, ConfigError, VideoError
+from mmad.evaluation.file_labels import label_choice
 from mmad.structures import VideoRecord
 from mmad.synthetic.dataset import SynthesisSettings, synthesize
 from support.commands import run_mmad
@@ -72,6 +73,22 @@ def test_the_data_are_split_and_the_settings_follow(own: Path, tmp_path: Path) -
         tmp_path / "annotations.json"
     ).read_text()
     assert again.told[0] == found.told[0]
+
+
+def test_labels_of_a_table_are_written(own: Path, tmp_path: Path) -> None:
+    table = tmp_path / "labels.csv"
+    table.write_text("from,to\nmy nodding,nod\nmy waving,wave\n")
+    found = prepare_own_data(
+        CONFIG,
+        annotations=[own / "mine.csv"],
+        videos=own / "videos",
+        labels=label_choice(str(table)) or "auto",
+        subjects=None,
+        out=tmp_path,
+        overrides=(),
+    )
+    assert read_annotations(tmp_path / "annotations.json").labels.names == ("nod", "wave")
+    assert "(nod, wave)" in found.told[0]
 
 
 def test_given_settings_stay(own: Path, tmp_path: Path) -> None:
