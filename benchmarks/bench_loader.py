@@ -1,5 +1,7 @@
 """Frames per second of reading whole videos at short side 160, from 1080p and from prepared copies.
 
+"pyav apart" decodes in a process of its own, as `mmad detect` does; its memory is that of this one.
+
     python -m benchmarks.bench_loader [--videos FOLDER] [--repeats 5]
 
 Every measurement runs in a process of its own, so that its peak memory is its own, and the cases
@@ -21,6 +23,8 @@ import numpy as np
 
 from benchmarks.provenance import write_rows
 from mmad.video.find import find_videos
+from mmad.video.guarded.limits import DecoderLimits
+from mmad.video.guarded.process import DecoderProcess
 from mmad.video.open import open_video
 from mmad.video.prepare import prepare_videos
 from mmad.video.writer import VideoWriter
@@ -47,11 +51,16 @@ def make_video(path: Path, *, num_frames: int, seed: int) -> None:
 def measure(reader: str, videos: list[str]) -> dict[str, float]:
     """Frames per second and peak resident memory of reading ``videos`` whole, frame by frame."""
     num_frames = 0
-    start = time.perf_counter()
-    for video in videos:
-        with open_video(video, reader=reader, short_side=SHORT_SIDE, threads=0) as opened:
-            num_frames += sum(1 for _ in opened.stream())
-    seconds = time.perf_counter() - start
+    name, _, apart = reader.partition(" ")
+    with DecoderProcess(DecoderLimits()) as process:
+        if apart:
+            process.open(Path(videos[0]))  # it starts once for many videos
+        start = time.perf_counter()
+        for video in videos:
+            source = process.open(Path(video)) if apart else video
+            with open_video(source, reader=name, short_side=SHORT_SIDE, threads=0) as opened:
+                num_frames += sum(1 for _ in opened.stream())
+        seconds = time.perf_counter() - start
     # ru_maxrss may hold the peak of the parent before the start of this program; VmHWM does not.
     status = Path("/proc/self/status").read_text().splitlines()
     peak_kb = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
@@ -86,7 +95,7 @@ def main() -> None:
                 (source_name, sources),
                 ("prepared 182", [copy.path for copy in copies]),
             )
-            for reader in ("pyav", "decord")
+            for reader in ("pyav", "pyav apart", "decord")
         }
         measured: dict[tuple[str, str], list[dict[str, float]]] = {case: [] for case in cases}
         for _ in range(arguments.repeats):

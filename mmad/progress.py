@@ -9,6 +9,8 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
+from mmad.errors import ConfigError
+
 # Work that ends within the first interval leaves no line in a log file.
 _INTERVAL_SECONDS = 60.0
 
@@ -110,7 +112,14 @@ class Progress:
 def watched(
     task: str, progress: bool | Listener, *, total: int, unit: str, done: int = 0
 ) -> Progress:
-    """Progress that is shown (True), hidden (False), or told to a function as the fraction done."""
+    """Progress that is shown (True), hidden (False), or told to a function as the fraction done.
+
+    Raises: ConfigError if it is none of these.
+    """
+    if not (isinstance(progress, bool) or callable(progress)):
+        raise ConfigError(
+            f"progress: expected True, False or a function of the fraction done, found {progress!r}"
+        )
     listener = None if isinstance(progress, bool) else progress
     return Progress(
         task, total=total, unit=unit, done=done, quiet=progress is not True, listener=listener

@@ -6,7 +6,8 @@ import sys
 import pytest
 
 from mmad import progress as module
-from mmad.progress import Progress, tracked
+from mmad.errors import ConfigError
+from mmad.progress import Progress, tracked, watched
 
 
 @pytest.fixture
@@ -67,3 +68,8 @@ def test_a_log_that_cannot_be_written_does_not_stop_the_work(
     monkeypatch.setattr(sys, "stderr", FullDisk())
     with Progress("train", total=10, unit="steps") as progress:
         progress.say("validation")
+
+
+def test_progress_that_is_none() -> None:
+    with pytest.raises(ConfigError, match="progress: expected True, False or a function"):
+        watched("detect", "yes", total=1, unit="videos")  # type: ignore[arg-type]

@@ -192,9 +192,16 @@ def _remove(content: dict[str, Any], keys: Sequence[str], of_group: set[str] | N
 
 
 def with_max_missing(config: AnyRun, share: float | None) -> AnyRun:
-    """The settings with another ``data.max_missing``; the same for None."""
+    """The settings with another ``data.max_missing``; the same for None.
+
+    Raises: ConfigError if it is no share, 0 to 1.
+    """
     if share is None:
         return config
+    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
+        raise ConfigError(
+            f"--max-missing: expected a share of the frames from 0 to 1, found {share!r}"
+        )
     return changed(config, data=changed(config.data, max_missing=share))
 
 

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from mmad.errors import VideoError
 from mmad.video.closing import Closing
+from mmad.video.find import SUFFIXES
 from mmad.video.reader import Frame
 from mmad.video.sources.given import given_frames
 from mmad.wording import count
@@ -89,6 +90,13 @@ class Camera(Closing):
             opened = cv2.VideoCapture(source)
         if not opened.isOpened():
             opened.release()
+            if Path(source).suffix.lower() in SUFFIXES and "://" not in source:
+                is_there = Path(source).is_file()
+                reason = "OpenCV cannot open this file" if is_there else "there is no such file"
+                raise VideoError(
+                    f"{self.name}: {reason}; detect in a video file without --camera, and pass "
+                    "--camera the number of a camera (0 is the first) or an address"
+                )
             raise VideoError(
                 f"{self.name}: OpenCV cannot open it; pass the number of a connected camera (0 is "
                 "the first) that no other program uses, or an address that "

@@ -91,7 +91,7 @@ def test_a_file_stands_in_for_a_camera(videos: Path) -> None:
 def test_a_bad_source_is_one_message() -> None:
     with pytest.raises(VideoError, match=r"^camera 97: OpenCV cannot open it; pass the number of"):
         Camera("97")
-    with pytest.raises(VideoError, match=r"^nowhere\.mp4: OpenCV cannot open it"):
+    with pytest.raises(VideoError, match=r"^nowhere\.mp4: there is no such file; detect in"):
         Camera("nowhere.mp4")
     with pytest.raises(
         VideoError, match=r"^rtsp://127\.0\.0\.1/live: OpenCV cannot open it"
