@@ -100,8 +100,8 @@ def detect(
     ] = None,
 ) -> None:
     """Find micro-actions: tables, JSON, and an ELAN file and a timeline for each video."""
+    check_writable(out)
     if camera is not None:
-        check_writable(out)
         if videos or annotations is not None or share is not None or on is not None:
             raise VideoError(
                 "pass either videos or --camera; --annotations, --share and --on are for videos"
