@@ -14,7 +14,7 @@ from mmad import __version__
 from mmad.annotations.elan.document import read_document
 from mmad.annotations.elan.writing import write_elan
 from mmad.engine.jobs.detection import FoundInCorpus, Shown, open_source, write_corpus
-from mmad.errors import AnnotationError, ConfigError, OutputError, VideoError
+from mmad.errors import AnnotationError, OutputError, VideoError
 from mmad.evaluation.thresholds import USUAL_MIN_SCORE, Thresholds, read_thresholds
 from mmad.files import check_writable
 from mmad.labels import LabelMap
@@ -35,19 +35,27 @@ _BYTES_OF_VIDEO = {True: 2**20, False: 2**18}
 _BYTES_OF_ALL = 4 * 2**20
 
 
+def checked_min_score(text: str) -> str:
+    """The value of ``--min-score``.
+
+    Raises: BadParameter if it is neither "auto" nor a score.
+    """
+    try:
+        is_score = text == "auto" or 0 <= float(text) <= 1
+    except ValueError:
+        is_score = False
+    if not is_score:
+        raise typer.BadParameter(f"expected auto or a number from 0 to 1, found {text!r}")
+    return text
+
+
 def chosen_thresholds(text: str, run: Path, labels: LabelMap) -> Thresholds:
     """The thresholds of ``--min-score``: a number for all, or "auto" for those of the run.
 
-    Raises: ConfigError if it is neither, CheckpointError if those of the run are damaged.
+    Raises: BadParameter if it is neither, CheckpointError if those of the run are damaged.
     """
     if text != "auto":
-        try:
-            score = float(text)
-        except ValueError:
-            score = -1.0
-        if not 0 <= score <= 1:
-            raise ConfigError(f"--min-score {text}: expected auto or a number from 0 to 1")
-        return Thresholds.same(score, labels)
+        return Thresholds.same(float(checked_min_score(text)), labels)
     why = ", as the run has no thresholds of its own (mmad eval --thresholds chooses them)"
     return read_thresholds(run, labels) or Thresholds.same(USUAL_MIN_SCORE, labels, why=why)
 

@@ -10,7 +10,7 @@ from mmad.annotations.elan.tiers import TIER_PREFIX
 from mmad.annotations.formats import read_annotations
 from mmad.cli._camera import detect_camera
 from mmad.cli._corpus import find_in_corpus
-from mmad.cli._detections import DetectionFiles, Pictures, chosen_thresholds
+from mmad.cli._detections import DetectionFiles, Pictures, checked_min_score, chosen_thresholds
 from mmad.cli._next_command import judging_flags, tell_next
 from mmad.cli._notices import tell_notices
 from mmad.cli._options import DeviceOption, MaxMissingOption, OutOfVideoOption
@@ -45,6 +45,7 @@ def detect(
         str,
         typer.Option(
             metavar="<auto|0..1>",
+            callback=checked_min_score,
             help="Lowest score in ELAN, timelines and table. auto: the run's own for each "
             "behaviour, else 0.1.",
         ),
