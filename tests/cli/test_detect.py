@@ -161,7 +161,9 @@ def test_thresholds_of_the_run_are_used_and_named(
     assert "52 behaviours too rare or never found" in about["threshold"]
     said = run_mmad([*words, "--min-score", "1"])
     assert "0 detections with a score of at least 1" in said.stdout
-    assert "expected auto or a number" in run_mmad([*words, "--min-score", "x"], code=2).stderr
+    assert (
+        "Invalid value for '--min-score'" in run_mmad([*words, "--min-score", "x"], code=2).stderr
+    )
 
 
 def test_what_is_checked_before_the_first_video(
