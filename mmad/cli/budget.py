@@ -20,7 +20,9 @@ from mmad.evaluation.budget.reading import read_coding
 from mmad.evaluation.budget.tables import write_tables
 from mmad.evaluation.file_labels import label_choice
 from mmad.files import check_writable
+from mmad.report.budget.page import write_budget_page
 from mmad.report.budget.terminal import budget_table, budget_text
+from mmad.report.budget.workbook import write_budget_workbook
 
 app = typer.Typer(add_completion=False)
 
@@ -85,6 +87,11 @@ def budget(
     for notice in found.notices:
         typer.echo(f"note: {notice}")
     written = write_tables(out, found)
+    for told in write_budget_workbook(out / "budget.xlsx", found):
+        typer.echo(f"note: {told}")
+    title = f"Time budget: {files[0].name}" + (" and others" if len(files) > 1 else "")
+    write_budget_page(out / "budget.html", found, title=title)
+    written += [out / "budget.xlsx", out / "budget.html"]
     console = Console(width=140)
     console.print(budget_table(found))
     console.print(budget_text(found), highlight=False, markup=False)

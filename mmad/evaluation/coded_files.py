@@ -76,4 +76,10 @@ def read_coded(
     if annotator is not None and found.events and not events:
         known = ", ".join(sorted({one.annotator or "nobody" for one in found.events}))
         raise AnnotationError(f"{path}: --annotator {annotator}: found {known}")
-    return replace(found, events=tuple(events), places=tuple(places), notices=tuple(notices))
+    videos = found.videos
+    if annotator is not None:  # what only others have coded was not observed
+        theirs = {event.video_id for event in found.events} - {event.video_id for event in events}
+        videos = tuple(one for one in videos if one.video_id not in theirs)
+    return replace(
+        found, events=tuple(events), places=tuple(places), videos=videos, notices=tuple(notices)
+    )

@@ -3,7 +3,7 @@
 Shapes: U observations, N events.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,7 +14,7 @@ from mmad.annotations.validation import OutOfVideo
 from mmad.errors import AnnotationError
 from mmad.evaluation.budget.conditions import Conditions
 from mmad.evaluation.budget.summaries import unions
-from mmad.labels import LabelMap
+from mmad.labels import MA52, LabelMap
 from mmad.structures import Floats, Ints
 from mmad.wording import count
 
@@ -96,7 +96,7 @@ def make_coding(
         conditions: Persons, conditions and lengths of videos.
         out_of_video: Events that are not fully inside their video are an "error", cut ("clip"), or
             left out ("drop").
-        labels: The behaviours; by default the names that events have, sorted.
+        labels: The behaviours; by default the names that events have, in order.
 
     Raises: AnnotationError if the length of a video is unknown, events are outside their video, or
         the table lacks a video or a person.
@@ -115,7 +115,7 @@ def make_coding(
     place = {pair: index for index, pair in enumerate(pairs)}
     columns = table.values_of(pairs)
     kept, segments, notices = _inside(events, lengths, out_of_video)
-    labels = labels or labels_of_names(sorted({event.label for event in events}))
+    labels = labels or _labels_of({event.label for event in events})
     index = {name: labels.index(name) for name in {event.label for event in events}}
     behaviours = np.array([index[events[i].label] for i in kept], dtype=np.int64)
     observations = np.array([place[events[i].video_id, named[i]] for i in kept], dtype=np.int64)
@@ -138,6 +138,13 @@ def make_coding(
         )
         coding = replace(coding, notices=(*coding.notices, told))
     return coding
+
+
+def _labels_of(names: Collection[str]) -> LabelMap:
+    """The names in alphabetical order; micro-actions in their own."""
+    if set(names) <= set(MA52.names):
+        return labels_of_names(sorted(names, key=MA52.names.index))
+    return labels_of_names(sorted(names))
 
 
 def _person(event: Event, table: Conditions) -> str:

@@ -51,6 +51,8 @@ _NEVER = {
     **dict.fromkeys(("rate_per_minute", "total_seconds", "share_of_time"), 0.0),
 }
 TOGETHER = ("seconds", "expected_seconds", "jaccard", "share_of_first", "share_of_second", "events")
+# Seconds together, or transitions, below which a pair that is not seen is left out.
+_LEAST_EXPECTED = 1.0
 LAGS = ("events", "followed", "share_followed", "transitions", "expected", "adjusted_residual")
 
 
@@ -197,7 +199,10 @@ def _body_parts(labels: LabelMap) -> list[str]:
 
 
 def rows_of_together(relations: Sequence[Relations], columns: Sequence[str]) -> Iterator[Row]:
-    """A row for each group and each two behaviours that it shows, unordered."""
+    """A row for each group and each two behaviours that it shows, unordered.
+
+    Pairs that are never shown together, and would hardly be by chance, have none.
+    """
     for one in relations:
         together = one.together
         seconds, expected = together.seconds, together.expected_seconds
@@ -206,6 +211,8 @@ def rows_of_together(relations: Sequence[Relations], columns: Sequence[str]) -> 
             alone = np.diagonal(seconds[group])
             for a, b in _pairs(alone > 0):
                 both = seconds[group, a, b]
+                if not both and expected[group, a, b] < _LEAST_EXPECTED:
+                    continue
                 values = (both, expected[group, a, b], jaccard[group, a, b])
                 shares = (both / alone[a], both / alone[b])
                 yield [
@@ -224,7 +231,10 @@ def _pairs(is_shown: np.ndarray) -> Iterator[tuple[int, int]]:
 
 
 def rows_of_lags(relations: Sequence[Relations], columns: Sequence[str]) -> Iterator[Row]:
-    """A row for each group and each ordered two behaviours that it shows, also one with itself."""
+    """A row for each group and each ordered two behaviours that it shows, also one with itself.
+
+    Pairs that never follow each other, and would hardly by chance, have none.
+    """
     for one in relations:
         lags = one.lags
         expected, residual = lags.expected, lags.adjusted_residual
@@ -233,6 +243,8 @@ def rows_of_lags(relations: Sequence[Relations], columns: Sequence[str]) -> Iter
             for a in used:
                 for b in used:
                     events, followed = lags.events[group, a], lags.followed[group, a, b]
+                    if not followed and not expected[group, a, b] >= _LEAST_EXPECTED:
+                        continue
                     values = (followed / events, expected[group, a, b], residual[group, a, b])
                     share, chance, apart = _plain(np.array(values))
                     yield [
