@@ -224,7 +224,10 @@ def file_name(path: str) -> str:
     >>> file_name("s3://bucket/P01/c%20d.mp4")
     'P01/c d.mp4'
     """
-    parts = urlsplit(path)
+    try:
+        parts = urlsplit(path)
+    except ValueError:  # such as brackets that are no address
+        return path
     if "/local-files" in parts.path and "d" in parse_qs(parts.query):
         return parse_qs(parts.query)["d"][0].lstrip("/")
     name = unquote(parts.path if parts.scheme else path.partition("?")[0])

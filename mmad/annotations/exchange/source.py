@@ -17,6 +17,7 @@ from mmad.parsing import RepeatedKeyDict, json_value, reading
 DELIMITERS = ("\t", ";", ",")
 # BORIS writes what it knows of an observation above the header of its table.
 _HIGHEST_HEADER = 60
+_WIDEST_HEADER = 500
 _UTF16 = ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _NO_TEXT = re.compile(r"[\x00-\x08\x0e-\x1f]")
 _ZIP = b"PK\x03\x04"
@@ -204,7 +205,7 @@ class Source:
             except AnnotationError:
                 rows = self._rows[delimiter]
             for place, (line, cells) in enumerate(rows[:_HIGHEST_HEADER]):
-                if is_header(cells):
+                if len(cells) <= _WIDEST_HEADER and is_header(cells):
                     below = self.rows(delimiter)[place + 1 :]
                     return Table(line, cells, below, rows[:place], delimiter)
         return None
@@ -218,7 +219,7 @@ class Source:
             except AnnotationError:
                 rows = self._rows[delimiter]
             if rows:
-                found.append(rows[0][1])
+                found.append(rows[0][1][:_WIDEST_HEADER])
         return found
 
 

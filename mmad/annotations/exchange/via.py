@@ -170,7 +170,10 @@ def _coded(
     for one in entries:
         times = one.times if isinstance(one.times, list) else []
         good = [value for value in times if _is_time(value)]
-        if len(good) != len(times) or not 1 <= len(good) <= 2 or not one.files:
+        if not one.files or not one.files[0]:
+            coding.problem(f"{one.where}: its file is not named in the project")
+            continue
+        if len(good) != len(times) or not 1 <= len(good) <= 2:
             coding.problem(
                 f"{one.where}: expected [start, end] in seconds, found {one.times!r:.60}"
             )

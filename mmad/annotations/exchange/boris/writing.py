@@ -55,6 +55,9 @@ def write_boris(path: str | Path, file: EventFile, *, fps: float | None = None) 
 
 def _add_to(path: Path, source: Source, file: EventFile, *, fps: float | None) -> tuple[str, ...]:
     project, text = source.json, source.text
+    for part in ("behaviors_conf", "subjects_conf", "observations"):
+        if not isinstance(project.get(part, {}), dict):
+            raise AnnotationError(f"{path}: {part}: expected an object; nothing was written")
     known = {
         str(one.get("code", "")): str(one.get("type", ""))
         for one in project["behaviors_conf"].values()
