@@ -5,6 +5,7 @@ steps.
 """
 
 import dataclasses
+import math
 from abc import abstractmethod
 from collections.abc import Mapping
 from fractions import Fraction
@@ -18,9 +19,13 @@ from mmad.config.backbones.family import ColourStatistics
 from mmad.data.transforms import colour_map
 from mmad.export.candidates import CandidateStage
 from mmad.models.backbones.features import interpolate_steps
+from mmad.models.detectors.dense.head import PyramidDetector
 from mmad.models.detectors.whole import EndToEndDetector, FeatureDetector
 from mmad.models.recognisers.whole import Recogniser
 
+_MOST_BLOCKS = 2**16
+# Of a detector without a pyramid: torch.export does not tell longer sequences apart.
+_FEWEST_STEPS = 32
 # Dimensions that may differ from call to call, by their place in the shape of an input or output.
 Axes = Mapping[str, Mapping[int, str]]
 
@@ -39,12 +44,14 @@ class ExportedNetwork(nn.Module):
         axes: Their dimensions that may differ from call to call.
         multiples: What some of these are a multiple of.
         sizes: (number, length) of calls with which an exported file is checked.
+        least_length: Smallest length that a pt2 file takes.
     """
 
     inputs: tuple[str, ...]
     axes: ClassVar[Axes]
     multiples: Mapping[str, int] = {}
-    sizes: tuple[tuple[int, int], ...] = ((1, 1), (1, 3), (2, 7))
+    sizes: tuple[tuple[int, int], ...] = ((1, 1), (1, 3), (2, 5))
+    least_length: int = 1
 
     @abstractmethod
     def example(self, number: int, length: int) -> tuple[Tensor, ...]:
@@ -84,6 +91,27 @@ class Normalisation(nn.Module):
         return self.affine_34.expand(number, -1, -1)
 
 
+def in_blocks(features_BCT: Tensor, mask_BT: Tensor, *, size: int) -> tuple[Tensor, Tensor]:
+    """The sequence and its mask, filled up to blocks of ``size`` steps, at least two.
+
+    For torch.export: the lengths of all levels of a pyramid are then plain multiples of the number
+    of blocks, which counts as unknown. As expressions of the length of the input they cannot be
+    solved, or take minutes.
+    """
+    steps = features_BCT.shape[2]
+    blocks: Any = ((torch.ones_like(mask_BT[0], dtype=torch.long).sum() + size - 1) // size).item()
+    torch._check(blocks >= 2)
+    torch._check(blocks <= _MOST_BLOCKS)
+    step = torch.arange(blocks * size, device=mask_BT.device)
+    inside, nearest = step < steps, step.clamp(max=steps - 1)
+    return features_BCT.index_select(2, nearest) * inside, mask_BT.index_select(1, nearest) & inside
+
+
+def least_steps(network: nn.Module) -> int:
+    """Fewest steps of a sequence in a pt2 file: those of two blocks (see `in_blocks`)."""
+    return network.pyramid.multiple + 1 if isinstance(network, PyramidDetector) else _FEWEST_STEPS
+
+
 class ExportedDetectorNetwork(ExportedNetwork):
     """Base of detectors.
 
@@ -95,8 +123,11 @@ class ExportedDetectorNetwork(ExportedNetwork):
         super().__init__()
         self.stage = stage
 
-    def all_outputs(self, raw: Any) -> dict[str, Tensor]:
-        """Candidates, then raw outputs, by name."""
+    def outputs_of(self, network: nn.Module, features_BCT: Tensor, mask_BT: Tensor) -> Any:
+        """Candidates, then raw outputs, by name, of the temporal part of the detector."""
+        if torch.compiler.is_exporting() and isinstance(network, PyramidDetector):
+            features_BCT, mask_BT = in_blocks(features_BCT, mask_BT, size=network.pyramid.multiple)
+        raw = network(features_BCT, mask_BT)
         candidates = {} if self.stage is None else self.stage(raw)
         return candidates | tensors_of(raw)
 
@@ -134,6 +165,8 @@ class VideoDetector(ExportedDetectorNetwork):
         self.multiples = {"frames": self.spec.clip_frames}
         # Steps of the features for each frame.
         self.rate = Fraction(detector.features.upsampling) / self.spec.frames_per_step
+        per_clip = self.rate * self.spec.clip_frames
+        self.least_length = max(2, math.ceil(least_steps(detector.network) / per_clip))
 
     def forward(self, frames_BLHWC: Tensor, num_frames_B: Tensor) -> dict[str, Tensor]:
         """Candidates and raw outputs by name.
@@ -159,7 +192,7 @@ class VideoDetector(ExportedDetectorNetwork):
         mask_BT = step[None] < valid_B[:, None]
         if features.mask_padding:
             features_BCT = features_BCT * mask_BT[:, None]
-        return self.all_outputs(self.detector.network(features_BCT, mask_BT))
+        return self.outputs_of(self.detector.network, features_BCT, mask_BT)
 
     def example(self, number: int, length: int) -> tuple[Tensor, ...]:
         """``number`` windows of ``length`` clips, whose last frames do not exist."""
@@ -206,6 +239,7 @@ class SequenceDetector(ExportedDetectorNetwork):
         super().__init__(stage)
         self.detector = detector
         self.channels = channels
+        self.least_length = least_steps(detector.network)
 
     def forward(self, features_BCT: Tensor, mask_BT: Tensor) -> dict[str, Tensor]:
         """Candidates and raw outputs by name.
@@ -214,7 +248,7 @@ class SequenceDetector(ExportedDetectorNetwork):
             features_BCT: Features, zero where no step exists.
             mask_BT: Which steps exist.
         """
-        return self.all_outputs(self.detector(features_BCT, mask_BT))
+        return self.outputs_of(self.detector.network, features_BCT, mask_BT)
 
     def example(self, number: int, length: int) -> tuple[Tensor, ...]:
         """``number`` windows of at most ``length`` steps."""

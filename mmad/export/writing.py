@@ -27,6 +27,8 @@ SUFFIXES: Mapping[str, str] = {"onnx": ".onnx", "torchscript": ".ts", "pt2": ".p
 # Largest difference from PyTorch, as a share of 1 + |value|.
 TOLERANCE = 1e-4
 _LARGEST_ONNX = 2**31
+# Largest dimension of a pt2 file.
+_LONGEST = 2**20
 
 Run = Callable[..., Mapping[str, Any]]
 
@@ -63,18 +65,25 @@ def write_network(
         partial = Path(folder) / f"network{SUFFIXES[format]}"
         with _told_operator():
             run = _WRITERS[format](network, description, partial)
-        comparison = compare(network, run)
+        least = network.least_length if format == "pt2" else 1
+        comparison = compare(network, run, least_length=least)
         write_bytes(out, partial.read_bytes())
     return comparison
 
 
-def compare(network: ExportedNetwork, run: Run) -> Comparison:
+def compare(network: ExportedNetwork, run: Run, *, least_length: int = 1) -> Comparison:
     """How far ``run`` is from the network, for windows of several numbers and lengths.
+
+    Args:
+        network: The network.
+        run: What the file gives, by name.
+        least_length: Smallest length that the file takes.
 
     Raises: ExportError if further than `TOLERANCE`, or not defined for one of them.
     """
     largest = 0.0
-    for number, length in network.sizes:
+    sizes = tuple((number, max(length, least_length)) for number, length in network.sizes)
+    for number, length in sizes:
         inputs = network.example(number, length)
         expected = network.reference(*inputs)
         try:
@@ -101,7 +110,7 @@ def compare(network: ExportedNetwork, run: Run) -> Comparison:
                 "was written"
             )
         largest = max(largest, derived)
-    return Comparison(largest, network.sizes)
+    return Comparison(largest, sizes)
 
 
 def difference_of(found: NDArray[Any], expected: NDArray[Any]) -> float:
@@ -122,7 +131,8 @@ def difference_of(found: NDArray[Any], expected: NDArray[Any]) -> float:
 
 def _example(network: ExportedNetwork) -> tuple[Tensor, ...]:
     # Neither number nor length is that of another dimension, nor of a call that is compared.
-    return network.example(3, 2 if network.sizes[-1][1] < 10 else 170)
+    length = 2 if network.sizes[-1][1] < 10 else 170
+    return network.example(3, max(length, network.least_length + 1))
 
 
 def _write_onnx(network: ExportedNetwork, description: Description, path: Path) -> Run:
@@ -179,7 +189,9 @@ def _write_pt2(network: ExportedNetwork, description: Description, path: Path) -
     dims: dict[str, Any] = {}
     for name in names:
         times = network.multiples.get(name, 1)
-        unit = torch.export.Dim(name if times == 1 else f"{name}_part", min=1, max=2**20)
+        least = 1 if name in ("windows", "views") else network.least_length
+        label = name if times == 1 else f"{name}_part"
+        unit = torch.export.Dim(label, min=least, max=_LONGEST)
         dims[name] = unit if times == 1 else times * unit
     shapes = tuple(
         {axis: dims[dim] for axis, dim in network.axes[name].items()} for name in network.inputs
@@ -206,6 +218,7 @@ def _quiet_tracing() -> Iterator[None]:
     """
     fused = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
+    torch._C._jit_set_onnx_log_enabled(False)  # a dump of the whole graph, on standard output
     try:
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")

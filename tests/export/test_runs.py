@@ -1,18 +1,36 @@
+import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from mmad.config.backbones.union import BackboneSettings
+from mmad.config.base import members
+from mmad.config.reading import parse_config
+from mmad.config.run import DetectionRun, VideoRun
+from mmad.engine.streaming.stream import joined
+from mmad.engine.trained.opening import open_trained, require_detector
+from mmad.engine.training import train_run
 from mmad.errors import ExportError
 from mmad.evaluation.predictions import read_predictions
-from mmad.export.reading import ExportedDetector, ExportedRecogniser, open_exported
-from mmad.export.runs import recogniser_form
-from mmad.export.writing import write_network
+from mmad.export.int8 import Judged
+from mmad.export.reading import (
+    ExportedDetector,
+    ExportedRecogniser,
+    describe_exported,
+    open_exported,
+)
+from mmad.export.runs import recogniser_form, video_form
+from mmad.export.writing import SUFFIXES, Comparison, Format, write_network
 from mmad.labels import MA52
-from mmad.models.build import build_recogniser
+from mmad.models.backbones.families import BACKBONES as BACKBONE_FAMILIES
+from mmad.models.build import build_detector, build_recogniser
+from mmad.models.detectors.whole import EndToEndDetector
+from mmad.video.open import open_video
 from support.commands import run_mmad
-from support.synthetic_data import files_of, tiny_clip_config
+from support.synthetic_data import files_of, tiny_clip_config, tiny_config, tiny_content
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +61,21 @@ def test_an_exported_run_detects_the_same(
         np.testing.assert_allclose(
             ours.segments_seconds[best], theirs.segments_seconds[best], atol=1e-4
         )
+
+
+def test_an_exported_run_detects_in_a_stream(
+    exported: Path, detection_run: Path, videos: Path
+) -> None:
+    with open_video(videos / "videos" / "val0000.mp4") as video:
+        images = video.read(np.arange(video.index.num_frames))
+    found = []
+    for checkpoint in (detection_run, exported):
+        trained = require_detector(open_trained(checkpoint, device="cpu"))
+        stream = trained.open_stream(fps=15.0, min_score=0.001, delay=1000.0)
+        parts = stream.run(zip((np.arange(len(images)) / 15).tolist(), images, strict=True))
+        found.append(joined(list(parts)))
+    assert len(found[0]) > 10
+    np.testing.assert_allclose(found[1].scores, found[0].scores, atol=1e-4)
 
 
 def test_images_of_other_sides_are_refused(exported: Path) -> None:
@@ -93,6 +126,107 @@ def test_a_recogniser_gives_the_same_logits(videos: Path, tmp_path: Path) -> Non
     torch.testing.assert_close(found.fine, expected.fine, rtol=1e-4, atol=1e-4)
     with pytest.raises(ExportError, match="for mmad recognize; expected a detector of videos"):
         open_exported(out, ExportedDetector)
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_recognize_with_an_exported_run(videos: Path, tmp_path: Path) -> None:
+    run, out = tmp_path / "run", tmp_path / "run.onnx"
+    train_run(tiny_clip_config(videos, training__epochs=1), out=run, quiet=True)
+    run_mmad(["export", run, "--out", out])
+    clips = sorted((videos / "clips").glob("val*.mp4"))[:3]
+    tables = []
+    for checkpoint in (run, out):
+        path = tmp_path / f"{checkpoint.name}.csv"
+        run_mmad(["recognize", *clips, "--checkpoint", checkpoint, "--out", path])
+        tables.append(path.read_text().splitlines())
+    assert tables[0] == tables[1]
+    words = ["recognize", *clips, "--checkpoint", out, "--saliency", tmp_path / "maps"]
+    assert "--saliency needs the layers" in run_mmad(words, code=2).stderr
+    said = run_mmad(["export", run, "--out", tmp_path / "int8.onnx", "--int8"], code=2).stderr
+    assert "--int8 is for detectors" in said
+
+
+BACKBONES = {
+    "tia": {"backbone__adapter__name": "tia"},
+    "standard": {"backbone__adapter__name": "standard"},
+    "dsta_180": {"backbone__adapter__name": "dsta_180"},
+    "resized positions": {"backbone__position_image_size": 64, "upsampling": 2},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.long
+@pytest.mark.parametrize("kind", BACKBONES)
+def test_each_adapter_is_equal_in_its_file(kind: str, tmp_path: Path) -> None:
+    config = tiny_config(tmp_path, **BACKBONES[kind])
+    assert written(config, tmp_path / "net.onnx").largest < 1e-4
+
+
+FAMILIES = [name for name in sorted(BACKBONE_FAMILIES) if name not in ("videomae", "bn_inception")]
+
+
+@pytest.mark.slow
+@pytest.mark.long
+@pytest.mark.parametrize("name", FAMILIES)
+def test_each_backbone_is_equal_in_its_file(name: str, tmp_path: Path) -> None:
+    settings, side = members(BackboneSettings)[name]().tiny()
+    content = tiny_content(tmp_path)
+    content["data"]["image_size"] = side
+    content["data"]["window_frames"] = 4 * settings.clip_frames
+    content["backbone"] = settings.model_dump(mode="json")
+    assert written(parse_config(content, source="test"), tmp_path / "net.onnx").largest < 1e-4
+
+
+def written(config: DetectionRun, out: Path, format: Format = "onnx") -> Comparison:
+    """The comparison of a new detector with random weights."""
+    assert isinstance(config, VideoRun)
+    torch.manual_seed(0)
+    detector = build_detector(config, num_classes=len(MA52), parents=MA52.parents)
+    for name, parameter in detector.named_parameters():
+        if ".adapter." in name:
+            torch.nn.init.normal_(parameter, std=0.3)
+    assert isinstance(detector, EndToEndDetector)
+    network, description = video_form(detector.eval(), config, MA52, fps=15.0)
+    return write_network(network, description, out, format=format)
+
+
+@pytest.mark.slow
+@pytest.mark.long
+@pytest.mark.parametrize("format", ["torchscript", "pt2"])
+def test_a_whole_detector_in_the_formats_of_torch(format: Format, tmp_path: Path) -> None:
+    out = tmp_path / f"net{SUFFIXES[format]}"
+    assert written(tiny_config(tmp_path), out, format).largest < 1e-4
+    if format == "pt2":
+        more = {"mmad.json": ""}
+        network = torch.export.load(str(out), extra_files=more).module()
+        assert json.loads(more["mmad.json"])["window"]["multiple"] == 16
+        frames = torch.zeros(1, 48, 32, 32, 3, dtype=torch.uint8)
+        assert network(frames, torch.tensor([41]))["segments"].shape[2] == 2
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_int8_is_measured(
+    detection_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "int8.onnx"
+    said = run_mmad(["export", detection_run, "--out", out, "--int8"])
+    assert re.search(r"mAP [\d.]+ % with int8, [\d.]+ % without, on 2 validation", said.stdout)
+    assert describe_exported(out).int8
+    judged = Judged(whole=0.5, int8=0.49, videos=2)
+    monkeypatch.setattr("mmad.export.int8.judge", lambda *words, **options: judged)
+    words = ["export", detection_run, "--out", tmp_path / "worse.onnx", "--int8"]
+    assert "int8 loses 1.00 points (at most 0.5 allowed)" in run_mmad(words, code=2).stderr
+    assert not (tmp_path / "worse.onnx").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_int8_without_the_validation_videos(detection_run: Path, tmp_path: Path) -> None:
+    words = ["export", detection_run, "--out", tmp_path / "int8.onnx", "--int8"]
+    said = run_mmad([*words, "--videos", tmp_path / "none"]).stderr
+    assert "what int8 loses was not measured" in said
 
 
 def test_the_name_says_the_format(detection_run: Path, tmp_path: Path) -> None:

@@ -50,7 +50,9 @@ def masked_max_pool(
     out_mask = downsample_mask(mask_BT, stride=stride)
     if not sees_padding:
         x_BCT = x_BCT.masked_fill(~mask_BT[:, None], -math.inf)
-    pooled = functional.max_pool1d(x_BCT, stride + 1, stride, (stride + 1) // 2)
+    # As a map of one row: max_pool1d fixes the length of an exported network.
+    kernel, padding = (1, stride + 1), (0, (stride + 1) // 2)
+    pooled = functional.max_pool2d(x_BCT[:, :, None], kernel, (1, stride), padding)[:, :, 0]
     return pooled.masked_fill(~out_mask[:, None], 0.0), out_mask
 
 
