@@ -38,7 +38,7 @@ class TemporalDepthwiseConv(nn.Module):
         reach = self.weight.shape[-1] // 2
         taps_KC = self.weight[:, 0].t()
         out_LSC = x_LSC * taps_KC[reach] + self.bias
-        length = len(x_LSC)
+        length = x_LSC.shape[0]  # not len, which an exported network would fix
         for step in range(1, min(reach, length - 1) + 1):
             # Tap reach - step reads the past, reach + step the future; both only inside one video.
             same_L11 = (video_of_step_L[step:] == video_of_step_L[:-step]).to(x_LSC.dtype)

@@ -70,7 +70,7 @@ class Block(AdaptableBlock):
         if self.adapter is None:
             return x_NSD
         tokens = grid_hw[0] * grid_hw[1]
-        steps = len(video_of_step_L) // len(x_NSD)
+        steps = video_of_step_L.shape[0] // x_NSD.shape[0]
         # A class token, of no step, goes past the adapter.
         others = x_NSD.shape[1] - steps * tokens
         first, x_NSD = x_NSD[:, :others], x_NSD[:, others:]

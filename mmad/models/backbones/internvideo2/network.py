@@ -211,7 +211,7 @@ class InternVideo2(BlockBackbone):
         patches_NDThw = self.patches(images_NCFHW)
         grid_hw = (patches_NDThw.shape[3], patches_NDThw.shape[4])
         x_NSD = rearrange(patches_NDThw, "n d t h w -> n (t h w) d")
-        class_N1D = self.class_token.expand(len(x_NSD), -1, -1).to(x_NSD.dtype)
+        class_N1D = self.class_token.expand(x_NSD.shape[0], -1, -1).to(x_NSD.dtype)
         x_NBD = torch.cat((class_N1D, x_NSD), dim=1)
         x_NBD = x_NBD + self.positions(grid_hw).to(x_NBD.dtype)
         x_NBD = self.run_blocks(

@@ -58,7 +58,7 @@ class TemporalAttention(Attention):
         class_N1D, patches = x_NLD[:, :1], x_NLD[:, 1:]
         over_frames = rearrange(patches, "n (p f) d -> (n p) f d", f=num_frames)
         added = rearrange(
-            self.fc(self.residual(over_frames)), "(n p) f d -> n (p f) d", n=len(x_NLD)
+            self.fc(self.residual(over_frames)), "(n p) f d -> n (p f) d", n=x_NLD.shape[0]
         )
         return torch.cat((class_N1D, patches + added), dim=1)
 
@@ -125,8 +125,8 @@ class Block(AdaptableBlock):
         if self.adapter is None:
             return x_NLD
         # Clips or, if these stay apart, frames; their class token goes past the adapter.
-        items, class_N1D = len(x_NLD), x_NLD[:, :1]
-        steps = len(video_of_step_L) // items
+        items, class_N1D = x_NLD.shape[0], x_NLD[:, :1]
+        steps = video_of_step_L.shape[0] // items
         x_SPD = rearrange(x_NLD[:, 1:], "n (p s) d -> (n s) p d", s=steps)
         x_SPD = self.adapter(x_SPD, video_of_step_L=video_of_step_L, grid_hw=grid_hw)
         return torch.cat((class_N1D, rearrange(x_SPD, "(n s) p d -> n (p s) d", n=items)), dim=1)
