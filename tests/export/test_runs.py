@@ -1,5 +1,4 @@
 import json
-import re
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +14,7 @@ from mmad.engine.trained.opening import open_trained, require_detector
 from mmad.engine.training import train_run
 from mmad.errors import ExportError
 from mmad.evaluation.predictions import read_predictions
-from mmad.export.int8 import Judged
-from mmad.export.reading import (
-    ExportedDetector,
-    ExportedRecogniser,
-    describe_exported,
-    open_exported,
-)
+from mmad.export.reading import ExportedDetector, ExportedRecogniser, open_exported
 from mmad.export.runs import recogniser_form, video_form
 from mmad.export.writing import SUFFIXES, Comparison, Format, write_network
 from mmad.labels import MA52
@@ -203,30 +196,6 @@ def test_a_whole_detector_in_the_formats_of_torch(format: Format, tmp_path: Path
         assert json.loads(more["mmad.json"])["window"]["multiple"] == 16
         frames = torch.zeros(1, 48, 32, 32, 3, dtype=torch.uint8)
         assert network(frames, torch.tensor([41]))["segments"].shape[2] == 2
-
-
-@pytest.mark.slow
-@pytest.mark.long
-def test_int8_is_measured(
-    detection_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    out = tmp_path / "int8.onnx"
-    said = run_mmad(["export", detection_run, "--out", out, "--int8"])
-    assert re.search(r"mAP [\d.]+ % with int8, [\d.]+ % without, on 2 validation", said.stdout)
-    assert describe_exported(out).int8
-    judged = Judged(whole=0.5, int8=0.49, videos=2)
-    monkeypatch.setattr("mmad.export.int8.judge", lambda *words, **options: judged)
-    words = ["export", detection_run, "--out", tmp_path / "worse.onnx", "--int8"]
-    assert "int8 loses 1.00 points (at most 0.5 allowed)" in run_mmad(words, code=2).stderr
-    assert not (tmp_path / "worse.onnx").exists()
-
-
-@pytest.mark.slow
-@pytest.mark.long
-def test_int8_without_the_validation_videos(detection_run: Path, tmp_path: Path) -> None:
-    words = ["export", detection_run, "--out", tmp_path / "int8.onnx", "--int8"]
-    said = run_mmad([*words, "--videos", tmp_path / "none"]).stderr
-    assert "what int8 loses was not measured" in said
 
 
 def test_the_name_says_the_format(detection_run: Path, tmp_path: Path) -> None:
