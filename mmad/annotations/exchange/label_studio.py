@@ -207,9 +207,15 @@ def _check_rate(coding: Coding, path: str, *, rate: float, last: int) -> None:
         )
 
 
+def _data_of(task: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a task is about: its ``data``, or itself in JSON-MIN."""
+    data = task.get("data")
+    return data if isinstance(data, dict) else task
+
+
 def _media_of(task: Mapping[str, Any]) -> str:
     """The path of the medium of a task."""
-    data = task.get("data") if isinstance(task.get("data"), dict) else task
+    data = _data_of(task)
     texts = {key: value for key, value in data.items() if isinstance(value, str)}
     named = [value for key, value in texts.items() if "video" in key.casefold()]
     media = [value for value in texts.values() if _MEDIA.search(value)]
@@ -238,8 +244,7 @@ def file_name(path: str) -> str:
 
 
 def _rate_of(task: Mapping[str, Any]) -> float | None:
-    data = task.get("data") if isinstance(task.get("data"), dict) else task
-    for key, value in data.items():
+    for key, value in _data_of(task).items():
         if plain_name(str(key)) in _RATES:
             rate = as_seconds(str(value))
             if rate and 0 < rate < 1e5:

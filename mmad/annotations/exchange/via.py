@@ -96,7 +96,8 @@ def read_via_json(source: Source, *, fps: float | None = None) -> EventFile:
         if not isinstance(one, dict) or str(one.get("vid")) not in views:
             coding.problem(f"{where}: expected an object with vid, z and av of a known view")
             continue
-        values = one.get("av") if isinstance(one.get("av"), dict) else {}
+        values = one.get("av")
+        values = values if isinstance(values, dict) else {}
         entries.append(
             _Entry(where, views[str(one["vid"])], one.get("z"), bool(one.get("xy")), values)
         )
@@ -164,7 +165,7 @@ def _coded(
     entries = [one for one in entries if one.times != []]
     roles = _roles(entries, attributes)
     label_key = roles.get("label")
-    if label_key in attributes:
+    if label_key is not None and label_key in attributes:
         coding.labels += attributes[label_key].options.values()
     unnamed = []
     for one in entries:

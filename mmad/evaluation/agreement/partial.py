@@ -48,7 +48,8 @@ class Partial:
 def interval_edges(durations_seconds: Floats, interval_seconds: float) -> Floats:
     """Edges of the intervals up to the end of the longest video; each ends its last one earlier."""
     number = max(1, int(np.ceil(round(float(durations_seconds.max()) / interval_seconds, 9))))
-    return interval_seconds * np.arange(number + 1)
+    edges: Floats = interval_seconds * np.arange(number + 1, dtype=np.float64)
+    return edges
 
 
 def partial_agreement(

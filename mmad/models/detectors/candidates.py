@@ -21,7 +21,7 @@ def best_pairs(scores_BQK: Tensor, max_candidates: int) -> tuple[Tensor, Tensor,
 def at_most(number: int, limit: int) -> int:
     """The smaller number; the first may be a size while a network is traced or exported."""
     if isinstance(number, Tensor):
-        return number.clamp(max=limit)  # type: ignore[return-value]
+        return number.clamp(max=limit)
     return torch.sym_min(number, limit)
 
 

@@ -81,8 +81,8 @@ def write_budget_workbook(path: Path, budget: TimeBudget) -> list[str]:
         ("Follows", (*pairs, "then", *columns, *LAGS), rows_of_lags(budget.relations, columns)),
     ]
     sheets, left_out = [], []
-    for title, names, rows in tables:
-        cells = list(rows)
+    for title, names, found in tables:
+        cells = list(found)
         if len(cells) > MOST_ROWS:
             told = f"{title}: {len(cells):,} rows are too many for a sheet; they are in the CSV"
             left_out.append(told)

@@ -105,8 +105,8 @@ def read_boris(source: Source, *, fps: float | None = None) -> EventFile:
     ids = media_ids(dict.fromkeys(file.path for media in all_media.values() for file in media))
     coders: dict[str, list[str]] = {}
     for name, media in all_media.items():
-        for file in media or [Media(name, 0.0, None, None)]:
-            coders.setdefault(ids.get(file.path, name), []).append(name)
+        for path in [one.path for one in media] or [name]:
+            coders.setdefault(ids.get(path, name), []).append(name)
     for name, observation in valid.items():
         media = all_media[name]
         shared = any(len(coders[ids.get(file.path, name)]) > 1 for file in media)
@@ -117,8 +117,9 @@ def read_boris(source: Source, *, fps: float | None = None) -> EventFile:
                 f"{coding.name}: {count(sum(len(one) > 1 for one in coders.values()), 'video')} "
                 "with more than one observation; the observation is taken for the annotator"
             )
-        for one in media:
-            coding.video(CodedVideo(ids[one.path], one.path, one.duration_seconds, one.fps or fps))
+        for medium in media:
+            rate = medium.fps or fps
+            coding.video(CodedVideo(ids[medium.path], medium.path, medium.duration_seconds, rate))
         if not media:
             coding.video(CodedVideo(name))
         lines = _lines(name, observation, types=types, coding=coding)

@@ -5,7 +5,7 @@ subjects and observations that it lacks are added behind its own.
 """
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -240,7 +240,7 @@ def _line(event: Event, time: float, comment: str) -> list[Any]:
     return [round(time, _DECIMALS), event.person or "", event.label, event.modifiers, comment]
 
 
-def _subjects(names: Mapping[str | None, None], *, first: int) -> dict[str, Any]:
+def _subjects(names: Iterable[str | None], *, first: int) -> dict[str, Any]:
     return {
         str(number): {"key": "", "name": name, "description": ""}
         for number, name in enumerate(names, start=first)
