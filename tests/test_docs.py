@@ -196,6 +196,10 @@ def made_small(words: list[str]) -> list[str] | None:
         rest[rest.index("--camera") + 1] = "interview.mp4"
     if any(word.startswith("my-lab/") for word in rest) and "--dry-run" not in rest:
         return None  # tests/engine/runs/test_hub.py has a server for it
+    if rest[0] == "review":  # serves until it is stopped; tests/review/test_page.py does
+        return None
+    if rest[:2] == ["project", "export"]:  # needs decisions; tests/cli/test_review.py makes some
+        return None
     if rest[:2] == ["weights", "fetch"]:  # tests/weights/test_hub.py has a server for it
         return None
     if rest[:2] == ["weights", "convert"] and "--config" in rest:

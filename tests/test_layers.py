@@ -45,6 +45,7 @@ FLOORS = {
     "data": 3,
     "engine": 4,
     "export": 4,
+    "review": 4,
     "cli": 5,
     "api": 5,
     "assets": 0,

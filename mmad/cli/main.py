@@ -42,6 +42,8 @@ COMMANDS = {
     "submit": "Write or check a submission to the challenge.",
     "ensemble": "Combine the predictions of several models.",
     "agreement": "Compare annotators, or a model with annotators.",
+    "project": "Make the project of a study: videos, detections, decisions.",
+    "review": "Accept, correct and draw detections on a page in the browser.",
     "budget": "Count behaviours: rates, durations, shares of time, what follows what.",
     "elan": "Detect from within ELAN: install mmad in its Recognizers tab.",
 }

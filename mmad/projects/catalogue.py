@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,6 +27,18 @@ class Catalogue:
             Behaviour(row["id"], row["name"], row["code"], row["body_part"], bool(row["is_active"]))
             for row in rows
         ]
+
+    def require_behaviours(self, names: Iterable[str]) -> None:
+        """Make sure that the project has these behaviours.
+
+        Raises: ProjectError that names some that it lacks.
+        """
+        known = {one.name for one in self.behaviours()}
+        if missing := sorted(set(names) - known):
+            raise ProjectError(
+                f"{self._database.folder}: has no behaviour {', '.join(missing[:5])}; the "
+                "model was trained on other labels than those of the project"
+            )
 
     def add_behaviour(self, name: str) -> Behaviour:
         """A new behaviour, or the one of this name.

@@ -3,7 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from mmad.errors import ProjectError
 from mmad.projects.catalogue import Catalogue
@@ -78,24 +78,16 @@ class Decisions:
 
         An undoing is a change, too: the history keeps both.
         """
-        rows = self._database.all(
-            "SELECT * FROM changes WHERE undoes IS NULL AND annotator = "
-            "(SELECT id FROM annotators WHERE name = ?) AND id NOT IN "
-            "(SELECT undoes FROM changes WHERE undoes IS NOT NULL) ORDER BY id DESC LIMIT 1",
-            annotator,
-        )
-        if not rows:
-            return None
-        last = self._changes(rows)[0]
-        with self._database.transaction():
-            return self._change(
-                self._annotator(annotator),
-                last.video,
-                "undo",
-                tuple(one.id for one in last.after if one.id is not None),
-                last.before,
-                undoes=last.id,
-            )
+        return self._take_back(annotator, "undo")
+
+    def redo(self, annotator: str) -> Change | None:
+        """Take back the last undoing, unless a new change came after it; None if there is none."""
+        return self._take_back(annotator, "redo")
+
+    def can_take_back(self, annotator: str) -> tuple[int, int]:
+        """The number of changes that a person can undo, and of those that can be done again."""
+        undoable, undone = self._stacks(annotator)
+        return len(undoable), len(undone)
 
     def history(self, *, annotator: str | None = None) -> list[Change]:
         """All changes, or those of a person, in their order."""
@@ -133,6 +125,43 @@ class Decisions:
             Stretch(row["video"], row["start_seconds"], row["end_seconds"], bool(row["is_blind"]))
             for row in rows
         ]
+
+    def _stacks(self, annotator: str) -> tuple[list[int], list[int]]:
+        """Numbers of the changes that can be undone, and of undoings that can be taken back."""
+        undoable: list[int] = []
+        undone: list[int] = []
+        for row in self._database.all(
+            "SELECT id, what, undoes FROM changes WHERE annotator = "
+            "(SELECT id FROM annotators WHERE name = ?) ORDER BY id",
+            annotator,
+        ):
+            if row["what"] == "undo":
+                undoable.pop()
+                undone.append(row["id"])
+                continue
+            if row["what"] == "redo":
+                undone.pop()
+            else:
+                undone.clear()
+            undoable.append(row["id"])
+        return undoable, undone
+
+    def _take_back(self, annotator: str, what: Literal["undo", "redo"]) -> Change | None:
+        with self._database.transaction():
+            undoable, undone = self._stacks(annotator)
+            stack = undoable if what == "undo" else undone
+            if not stack:
+                return None
+            rows = self._database.all("SELECT * FROM changes WHERE id = ?", stack[-1])
+            last = self._changes(rows)[0]
+            return self._change(
+                self._annotator(annotator),
+                last.video,
+                what,
+                tuple(one.id for one in last.after if one.id is not None),
+                last.before,
+                undoes=last.id,
+            )
 
     def _annotator(self, name: str) -> int:
         """The number of a person, who is added at the first decision."""

@@ -9,7 +9,7 @@ from mmad.errors import ProjectError
 from mmad.labels import LabelMap
 from mmad.projects.catalogue import Catalogue
 from mmad.projects.database import Database, now
-from mmad.projects.records import FoundDetection
+from mmad.projects.records import FoundDetection, Source
 from mmad.structures import Detections
 
 
@@ -29,6 +29,32 @@ class Findings:
             )
         return int(cursor.lastrowid or 0)
 
+    def sources(self) -> list[Source]:
+        """All runs of models over videos, oldest first."""
+        rows = self._database.all(
+            "SELECT sources.*, (SELECT COUNT(*) FROM searched WHERE source = sources.id) AS videos,"
+            " (SELECT COUNT(*) FROM detections WHERE source = sources.id) AS detections "
+            "FROM sources ORDER BY id"
+        )
+        return [
+            Source(
+                row["id"],
+                row["made"],
+                row["model"],
+                json.loads(row["settings"]),
+                row["videos"],
+                row["detections"],
+            )
+            for row in rows
+        ]
+
+    def searched(self, source: int) -> set[str]:
+        """Names of the videos in which a source has searched, also those without detections."""
+        rows = self._database.all(
+            "SELECT name FROM searched JOIN videos ON video = videos.id WHERE source = ?", source
+        )
+        return {row["name"] for row in rows}
+
     def add_detections(self, source: int, name: str, found: Detections, labels: LabelMap) -> None:
         """The detections of a source in a video; those it had there are replaced.
 
@@ -37,12 +63,7 @@ class Findings:
         """
         video = self._catalogue.video(name).id
         known = {one.name: one.id for one in self._catalogue.behaviours()}
-        missing = sorted({labels.names[one] for one in found.labels} - known.keys())
-        if missing:
-            raise ProjectError(
-                f"{self._database.folder}: has no behaviour {', '.join(missing[:5])}; the "
-                "model was trained on other labels than those of the project"
-            )
+        self._catalogue.require_behaviours(labels.names[one] for one in found.labels)
         rows = [
             (source, video, known[labels.names[label]], float(start), float(end), float(score))
             for label, (start, end), score in zip(
@@ -53,6 +74,9 @@ class Findings:
             with self._database.transaction():
                 self._database.run(
                     "DELETE FROM detections WHERE source = ? AND video = ?", (source, video)
+                )
+                self._database.run(
+                    "INSERT OR REPLACE INTO searched VALUES (?, ?, ?)", (source, video, now())
                 )
                 self._database.run_many(
                     "INSERT INTO detections (source, video, behaviour, start_seconds, "
@@ -69,16 +93,26 @@ class Findings:
         """The detections in a video by descending score, of a source or of the newest one."""
         video = self._catalogue.video(name).id
         if source is None:
-            newest = "SELECT MAX(source) AS newest FROM detections WHERE video = ?"
+            newest = "SELECT MAX(source) AS newest FROM searched WHERE video = ?"
             source = self._database.all(newest, video)[0]["newest"]
         rows = self._database.all(
             "SELECT * FROM detections WHERE video = ? AND source = ? ORDER BY score DESC, id",
             video,
             source,
         )
-        return [
-            FoundDetection(
-                row["id"], row["behaviour"], row["start_seconds"], row["end_seconds"], row["score"]
-            )
-            for row in rows
-        ]
+        return [_detection(row) for row in rows]
+
+    def detection(self, name: str, number: int) -> FoundDetection | None:
+        """A detection in a video by its number, of any source; None if there is none."""
+        rows = self._database.all(
+            "SELECT * FROM detections WHERE id = ? AND video = ?",
+            number,
+            self._catalogue.video(name).id,
+        )
+        return _detection(rows[0]) if rows else None
+
+
+def _detection(row: sqlite3.Row) -> FoundDetection:
+    return FoundDetection(
+        row["id"], row["behaviour"], row["start_seconds"], row["end_seconds"], row["score"]
+    )

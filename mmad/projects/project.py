@@ -9,6 +9,7 @@ from mmad.projects.catalogue import Catalogue
 from mmad.projects.database import Database, now
 from mmad.projects.decisions import Decisions
 from mmad.projects.findings import Findings
+from mmad.projects.queue import Queue
 from mmad.projects.schema import FILE_NAME, connect, create
 
 
@@ -22,6 +23,7 @@ class Project:
         catalogue: Its behaviours and videos.
         findings: What models found.
         decisions: What people decided.
+        queue: What waits for a decision.
     """
 
     def __init__(self, database: Database) -> None:
@@ -30,6 +32,7 @@ class Project:
         self.catalogue = Catalogue(database)
         self.findings = Findings(database, self.catalogue)
         self.decisions = Decisions(database, self.catalogue)
+        self.queue = Queue(database)
 
     @classmethod
     def open(cls, folder: str | Path) -> Self:

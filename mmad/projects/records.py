@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-State = Literal["accepted", "rejected"]
-What = Literal["accept", "reject", "relabel", "move", "draw", "delete", "split", "merge", "undo"]
+State = Literal["accepted", "rejected", "merged"]
+What = Literal["accept", "reject", "relabel", "move", "draw", "delete", "split", "merge"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,27 @@ class ProjectVideo:
 
 
 @dataclass(frozen=True)
+class Source:
+    """A run of a model over videos.
+
+    Attributes:
+        id: Number; newer ones have larger numbers.
+        made: Time in UTC, ISO 8601.
+        model: The run, as it was named.
+        settings: What decides its detections.
+        num_videos: Number of videos in which it has searched.
+        num_detections: Number of its detections.
+    """
+
+    id: int
+    made: str
+    model: str
+    settings: Mapping[str, Any]
+    num_videos: int
+    num_detections: int
+
+
+@dataclass(frozen=True)
 class FoundDetection:
     """A detection of a model in a video of a project.
 
@@ -83,7 +104,8 @@ class Instance:
         id: Number in the project; None for one that is not stored yet.
         behaviour: Number of the behaviour.
         start_seconds, end_seconds: Segment.
-        state: Whether the behaviour is there; a rejected one says that it is not.
+        state: Whether the behaviour is there; a rejected one says that it is not, and a merged one
+            that its detection is part of an accepted one.
         detection: Number of the detection that it answers, or None if the person drew it.
     """
 
@@ -115,10 +137,10 @@ class Change:
         made: Time in UTC, ISO 8601.
         annotator: Who made it.
         video: Number of the video.
-        what: What was done.
+        what: What was done; "undo" and "redo" are changes, too.
         before: The instances that it replaced.
         after: The instances that replaced them.
-        undoes: The change that it undoes, or None.
+        undoes: The change that it takes back: for "redo" an "undo"; otherwise None.
     """
 
     id: int

@@ -13,8 +13,8 @@ _APPLICATION_ID = 0x6D6D6164
 VERSION = 1
 _BUSY_SECONDS = 10.0
 
-# Model output (sources, detections) and human decisions (instances, changes, reviewed) are separate
-# tables, and nothing in the first ever changes a row of the second.
+# Model output (sources, searched, detections) and human decisions (instances, changes, reviewed)
+# are separate tables, and nothing in the first ever changes a row of the second.
 _TABLES = """
 CREATE TABLE facts (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE behaviours (
@@ -48,6 +48,13 @@ CREATE TABLE sources (
     model TEXT NOT NULL,
     settings TEXT NOT NULL
 );
+CREATE TABLE searched (
+    source INTEGER NOT NULL REFERENCES sources,
+    video INTEGER NOT NULL REFERENCES videos,
+    made TEXT NOT NULL,
+    PRIMARY KEY (source, video)
+) WITHOUT ROWID;
+CREATE INDEX searched_of_video ON searched (video, source);
 CREATE TABLE detections (
     id INTEGER PRIMARY KEY,
     source INTEGER NOT NULL REFERENCES sources,
@@ -65,10 +72,11 @@ CREATE TABLE instances (
     behaviour INTEGER NOT NULL REFERENCES behaviours,
     start_seconds REAL NOT NULL,
     end_seconds REAL NOT NULL,
-    state TEXT NOT NULL CHECK (state IN ('accepted', 'rejected')),
+    state TEXT NOT NULL CHECK (state IN ('accepted', 'rejected', 'merged')),
     detection INTEGER REFERENCES detections
 );
 CREATE INDEX instances_of_video ON instances (video, annotator, start_seconds);
+CREATE INDEX instances_of_detection ON instances (detection, annotator);
 CREATE TABLE changes (
     id INTEGER PRIMARY KEY,
     made TEXT NOT NULL,

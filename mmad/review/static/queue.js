@@ -1,0 +1,66 @@
+// What waits for a decision, over all videos, in the chosen order.
+
+import { post } from "./api.js";
+import { store } from "./store.js";
+
+const REFRESH_MILLISECONDS = 1500;
+
+export class Queue {
+  constructor({ onNews, tell }) {
+    this.waiting = [];
+    this.total = 0;
+    this.order = "uncertain";
+    this.done = new Set(); // decided or skipped since the list came
+    this.skipped = new Set();
+    this.onNews = onNews;
+    this.tell = tell;
+  }
+
+  async refresh() {
+    clearTimeout(this.timer);
+    this.timer = null;
+    const { min, max, behaviours } = store.filter;
+    const asked = (this.asked = (this.asked ?? 0) + 1);
+    const found = await post("/api/queue", {
+      annotator: store.annotator, order: this.order, min_score: min, max_score: max,
+      behaviours: behaviours ? [...behaviours] : [],
+    });
+    if (asked !== this.asked) return;
+    this.waiting = found.waiting;
+    this.total = found.total;
+    this.done.clear();
+    this.onNews(found);
+  }
+
+  refreshSoon() {
+    this.timer ??= setTimeout(() => this.refresh().catch((problem) => this.tell(problem.message)), REFRESH_MILLISECONDS);
+  }
+
+  // Someone has decided about detections, or has opened them again.
+  note(change) {
+    change.after.forEach((one) => this.done.add(one.detection));
+    for (const one of change.before) {
+      if (!change.after.some((other) => other.detection === one.detection)) this.done.delete(one.detection);
+    }
+    this.refreshSoon();
+  }
+
+  skip(detection) {
+    this.skipped.add(detection);
+  }
+
+  // The next [video, detection], or null; what was skipped comes last.
+  async next(current) {
+    const wanted = () => this.waiting.find(([, id]) => id !== current && !this.done.has(id) && !this.skipped.has(id));
+    let found = wanted();
+    if (!found) {
+      await this.refresh();
+      found = wanted();
+    }
+    if (!found && this.skipped.size) {
+      this.skipped.clear();
+      found = wanted();
+    }
+    return found ?? null;
+  }
+}

@@ -1,0 +1,206 @@
+"""The page in a browser, on a server of its own process, with the database as the judge."""
+
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from mmad.projects.project import Project
+from support.browser import wait_until
+from support.studies import first_of
+
+pytestmark = [pytest.mark.slow, pytest.mark.long]
+
+FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    pytest.importorskip("uvicorn", reason="mmad[review] is not installed")
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("there is no chromium on PATH")
+    with playwright.sync_playwright() as play:
+        running = play.chromium.launch(executable_path=program, args=list(FLAGS))
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def server(project: Project) -> Iterator[tuple[str, subprocess.Popen]]:
+    """The address of a running ``mmad review``, and its process."""
+    words = [sys.executable, "-m", "mmad", "review", str(project.folder), "--no-browser"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        found = re.search(r"http://\S+", process.stdout.readline())
+        assert found, "it printed no address"
+        yield found.group(), process
+        process.kill()
+
+
+@pytest.fixture
+def page(browser: Any, server: tuple[str, subprocess.Popen]) -> Iterator[Any]:
+    context = browser.new_context(viewport={"width": 1200, "height": 800})
+    opened = context.new_page()
+    wrong: list[str] = []
+    opened.on("pageerror", lambda error: wrong.append(str(error)))
+    opened.on("request", lambda asked: "//127.0.0.1:" in asked.url or wrong.append(asked.url))
+    opened.goto(server[0])
+    wait_until(opened, "document.querySelector('#who-dialog').open")
+    opened.fill("#who-name", "Ann")
+    opened.click("#who-start")
+    wait_until(opened, "document.documentElement.dataset.ready === 'true'")
+    assert "token" not in opened.url
+    yield opened
+    assert not wrong
+    context.close()
+
+
+def told(page: Any) -> str:
+    return page.text_content("#done-text")
+
+
+def after(page: Any, number: int) -> None:
+    """Wait until so many changes can be undone."""
+    title = "document.querySelector('#undo')"
+    wait_until(page, f"{title}.dataset.number === '{number}'")
+
+
+def coded(project: Project) -> list[tuple]:
+    return [
+        (one.behaviour, one.state, one.detection)
+        for one in project.decisions.instances(first_of(project), "Ann")
+    ]
+
+
+def test_a_person_decides(page: Any, project: Project, server: tuple) -> None:
+    name = first_of(project)
+    page.uncheck("#goes-on")
+    page.select_option("#order", "time")
+    page.keyboard.press("n")
+    wait_until(page, "document.querySelector('#card-name').textContent === 'nodding'")
+    page.keyboard.press("a")
+    after(page, 1)
+    assert coded(project) == [(1, "accepted", 1)]
+    page.keyboard.press("r")
+    page.fill("#label-search", "shr")
+    page.keyboard.press("Enter")
+    after(page, 2)
+    assert coded(project) == [(3, "accepted", 1)]
+    # The end of the selected one, dragged to the right.
+    page.keyboard.press("0")
+    page.wait_for_timeout(300)
+    start, end = drag_end(page, pixels=60)
+    after(page, 3)
+    (moved,) = project.decisions.instances(name, "Ann")
+    assert (moved.start_seconds, moved.end_seconds > end) == (start, True)
+    page.keyboard.press("4")
+    after(page, 4)
+    (nudged,) = project.decisions.instances(name, "Ann")
+    spacing = 1 / project.catalogue.video(name).fps
+    assert nudged.end_seconds - moved.end_seconds == pytest.approx(spacing, abs=0.002)
+    for number in (3, 2, 1, 0):
+        page.keyboard.press("Control+z")
+        after(page, number)
+    assert coded(project) == []
+    page.keyboard.press("Control+Shift+z")
+    after(page, 1)
+    assert coded(project) == [(1, "accepted", 1)]
+    page.check("#goes-on")
+    page.keyboard.press("x")
+    after(page, 2)
+    assert coded(project) == [(1, "rejected", 1)]
+    wait_until(page, "document.querySelector('#card-name').textContent === 'waving'")
+    draw(page)
+    after(page, 3)
+    drawn = [one for one in project.decisions.instances(name, "Ann") if one.detection is None]
+    assert [(one.behaviour, one.state) for one in drawn] == [(2, "accepted")]
+    _, process = server
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 0
+    assert "every decision is on disk" in process.stdout.read()
+    page.keyboard.press("a")
+    wait_until(page, "document.querySelector('#toast').textContent.includes('has ended')")
+    assert len(project.decisions.history()) == 3 + 4 + 4 + 1 - 1
+
+
+def drag_end(page: Any, *, pixels: int) -> tuple[float, float]:
+    """Drag the end of the selected item; its start and end before."""
+    where = page.evaluate(
+        """async () => {
+          const { selectedItem } = await import("/static/store.js");
+          const { timeline } = await import("/static/app.js");
+          const item = selectedItem();
+          const box = document.querySelector("#body").getBoundingClientRect();
+          const lane = timeline.places.get(item.behaviour);
+          return [item.start, item.end, box.left + timeline.x(item.end),
+            box.top + (lane + 0.5) * timeline.laneHeight];
+        }"""
+    )
+    start, end, x, y = where
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + pixels / 2, y)
+    page.mouse.move(x + pixels, y)
+    page.mouse.up()
+    return start, end
+
+
+def draw(page: Any) -> None:
+    """Draw in the row for new ones, as "waving"."""
+    box = page.locator("#head").bounding_box()
+    y = box["y"] + box["height"] - 8
+    page.mouse.move(box["x"] + 400, y)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 480, y)
+    page.mouse.move(box["x"] + 560, y)
+    page.mouse.up()
+    page.fill("#label-search", "wav")
+    page.keyboard.press("Enter")
+
+
+def test_every_frame_is_the_one_of_the_index(page: Any, project: Project) -> None:
+    page.keyboard.press("0")
+    shown = []
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+        page.wait_for_timeout(150)
+        shown.append(page.text_content("#clock"))
+    times = [float(text.split(" ")[0].split(":")[1]) for text in shown]
+    frames = [int(re.search(r"frame (\d+)", text).group(1)) for text in shown]
+    assert frames == [1, 2, 3, 4, 5]
+    spacing = 1 / project.catalogue.videos()[0].fps
+    assert times == pytest.approx([frame * spacing for frame in frames], abs=0.002)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_fits_a_phone_and_everything_has_a_name(
+    browser: Any, server: tuple, scheme: str
+) -> None:
+    context = browser.new_context(
+        viewport={"width": 360, "height": 740}, color_scheme=scheme, has_touch=True, is_mobile=True
+    )
+    page = context.new_page()
+    page.goto(server[0])
+    page.fill("#who-name", "Ann")
+    page.tap("#who-start")
+    wait_until(page, "document.documentElement.dataset.ready === 'true'")
+    page.tap("#next")
+    wait_until(page, "!document.querySelector('#accept').disabled")
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    nameless = page.evaluate(
+        """() => [...document.querySelectorAll("button, select, input, [role=listbox]")]
+          .filter((one) => !(one.textContent.trim() || one.getAttribute("aria-label")
+            || one.getAttribute("aria-labelledby") || one.labels?.length || one.hidden))
+          .map((one) => one.outerHTML)"""
+    )
+    assert nameless == []
+    page.tap("#accept")
+    after(page, 1)
+    context.close()
