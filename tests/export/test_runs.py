@@ -157,18 +157,26 @@ def test_each_adapter_is_equal_in_its_file(kind: str, tmp_path: Path) -> None:
 
 
 FAMILIES = [name for name in sorted(BACKBONE_FAMILIES) if name not in ("videomae", "bn_inception")]
+# What ONNX lacks, or what tracing fixes to one number of clips.
+REFUSED = {"internvideo2": "rms_norm", "timesformer": "Concat", "video_swin": "Add"}
 
 
 @pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize("name", FAMILIES)
-def test_each_backbone_is_equal_in_its_file(name: str, tmp_path: Path) -> None:
+def test_each_backbone_is_equal_in_its_file_or_refused(name: str, tmp_path: Path) -> None:
     settings, side = members(BackboneSettings)[name]().tiny()
     content = tiny_content(tmp_path)
     content["data"]["image_size"] = side
     content["data"]["window_frames"] = 4 * settings.clip_frames
     content["backbone"] = settings.model_dump(mode="json")
-    assert written(parse_config(content, source="test"), tmp_path / "net.onnx").largest < 1e-4
+    config, out = parse_config(content, source="test"), tmp_path / "net.onnx"
+    if name in REFUSED:
+        with pytest.raises(ExportError, match=f"fails at the operator .*{REFUSED[name]}"):
+            written(config, out)
+        assert not out.exists()
+    else:
+        assert written(config, out).largest < 1e-4
 
 
 def written(config: DetectionRun, out: Path, format: Format = "onnx") -> Comparison:
