@@ -19,7 +19,6 @@ from mmad.config.backbones.family import ColourStatistics
 from mmad.data.transforms import colour_map
 from mmad.export.candidates import CandidateStage
 from mmad.models.backbones.features import interpolate_steps
-from mmad.models.detectors.dense.head import PyramidDetector
 from mmad.models.detectors.whole import EndToEndDetector, FeatureDetector
 from mmad.models.recognisers.whole import Recogniser
 
@@ -107,9 +106,15 @@ def in_blocks(features_BCT: Tensor, mask_BT: Tensor, *, size: int) -> tuple[Tens
     return features_BCT.index_select(2, nearest) * inside, mask_BT.index_select(1, nearest) & inside
 
 
+def coarsest_stride(network: nn.Module) -> int | None:
+    """Steps of the finest level in one of the coarsest; None for a detector without a pyramid."""
+    return getattr(network, "coarsest_stride", None)
+
+
 def least_steps(network: nn.Module) -> int:
     """Fewest steps of a sequence in a pt2 file: those of two blocks (see `in_blocks`)."""
-    return network.pyramid.multiple + 1 if isinstance(network, PyramidDetector) else _FEWEST_STEPS
+    stride = coarsest_stride(network)
+    return _FEWEST_STEPS if stride is None else stride + 1
 
 
 class ExportedDetectorNetwork(ExportedNetwork):
@@ -125,8 +130,9 @@ class ExportedDetectorNetwork(ExportedNetwork):
 
     def outputs_of(self, network: nn.Module, features_BCT: Tensor, mask_BT: Tensor) -> Any:
         """Candidates, then raw outputs, by name, of the temporal part of the detector."""
-        if torch.compiler.is_exporting() and isinstance(network, PyramidDetector):
-            features_BCT, mask_BT = in_blocks(features_BCT, mask_BT, size=network.pyramid.multiple)
+        stride = coarsest_stride(network)
+        if torch.compiler.is_exporting() and stride is not None:
+            features_BCT, mask_BT = in_blocks(features_BCT, mask_BT, size=stride)
         raw = network(features_BCT, mask_BT)
         candidates = {} if self.stage is None else self.stage(raw)
         return candidates | tensors_of(raw)

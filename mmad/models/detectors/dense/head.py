@@ -100,6 +100,7 @@ class PyramidDetector(nn.Module):
         super().__init__()
         assert len(regression_ranges) == pyramid.num_levels, "one regression range per level"
         self.pyramid = pyramid
+        self.coarsest_stride = pyramid.coarsest_stride
         self.input_noise = input_noise
         ranges = torch.tensor(regression_ranges, dtype=torch.float32)
         self.register_buffer("regression_ranges", ranges, persistent=False)

@@ -46,7 +46,7 @@ class Pyramid(nn.Module):
     ) -> None:
         super().__init__()
         self.num_levels = len(branch) + 1
-        self.multiple = 2 ** len(branch)  # stride of the coarsest level
+        self.coarsest_stride = 2 ** len(branch)
         self.absolute_positions = absolute_positions
         self.mask_levels = mask_levels
         self.embed = nn.ModuleList(
@@ -70,7 +70,7 @@ class Pyramid(nn.Module):
         T is arbitrary: it is padded to a multiple of the coarsest stride, and padding changes
         nothing inside a video.
         """
-        x, mask_BT = pad_steps(features_BCT, mask_BT, multiple=self.multiple)
+        x, mask_BT = pad_steps(features_BCT, mask_BT, multiple=self.coarsest_stride)
         for layer in self.embed:
             x = layer(x, mask_BT)
         if self.absolute_positions:
