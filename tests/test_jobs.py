@@ -28,4 +28,4 @@ def test_a_failed_job_stops_no_other(tmp_path: Path) -> None:
 def test_the_spread_is_that_of_a_sample() -> None:
     runs = [{"f1": 60.0}, {"f1": 62.0}]  # (1 + 1) / (2 - 1) is the variance
     assert summary(runs) == {"f1": f"61.00 ± {2**0.5:.2f}"}
-    assert summary(runs[:1]) == {"f1": "60.00 ± 0.00"}
+    assert summary(runs[:1]) == {"f1": "60.00"}

@@ -157,6 +157,7 @@ def test_a_console_of_windows_gets_tables_it_can_show(videos: Path, tmp_path: Pa
     assert "\\u" not in said
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_readers_of_frames_are_started_anew(
     videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -134,8 +134,8 @@ def judge(
     if videos is not None and isinstance(config, VideoRun):
         config = changed(config, data=changed(config.data, videos=str(videos)))
     records = videos_to_predict(config, description.labels, config.data.val_subset)
-    scores = [_map_of(path, config, records, description) for path in (whole, int8)]
-    return Judged(*scores, videos=len(records))
+    before, after = (_map_of(path, config, records, description) for path in (whole, int8))
+    return Judged(before, after, len(records))
 
 
 def _map_of(

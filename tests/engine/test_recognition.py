@@ -158,6 +158,8 @@ def test_a_run_that_stopped_goes_on_to_the_same_losses(
     assert losses(resumed) == losses(RunFolder(run))
 
 
+@pytest.mark.long
+@pytest.mark.slow
 def test_two_processes_give_the_losses_of_one(videos: Path, tmp_path: Path) -> None:
     """Also those of soft F1, which is a figure of the whole batch."""
     config = tiny_clip_config(videos, heads__dropout=0.0, backbone__drop_path=0.0)

@@ -223,6 +223,7 @@ def test_the_order_of_rows_does_not_matter(seed: int) -> None:
     assert one.missed() == other.missed()
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_command_writes_tables_and_figures(tmp_path: Path) -> None:
     nod, leg = MA52.index("nodding"), MA52.index("shaking legs")

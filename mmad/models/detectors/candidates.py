@@ -36,7 +36,7 @@ def select_ranked(
     *,
     score_threshold: float,
     min_length: float,
-    max_candidates: int | None = None,
+    max_candidates: int | None,
 ) -> list[WindowCandidates]:
     """The candidates of each window; arguments as in `select_candidates`."""
     columns = (ranked.segments_BN2, ranked.labels_BN, ranked.scores_BN)

@@ -56,6 +56,7 @@ def peers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_two_processes_have_the_statistics_of_the_whole_batch(peers: Path) -> None:
     first, second = (torch.load(peers / f"{rank}.pt") for rank in (0, 1))
@@ -72,6 +73,7 @@ def test_two_processes_have_the_statistics_of_the_whole_batch(peers: Path) -> No
         close(found[5], var, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_two_processes_recompute_the_gradients_of_one(peers: Path) -> None:
     network = Branches(dropout=0.0)

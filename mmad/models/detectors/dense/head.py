@@ -212,4 +212,5 @@ class DenseDecoder:
             self.ranked(outputs),
             score_threshold=self.score_threshold,
             min_length=self.min_length,
+            max_candidates=None,  # those are all
         )

@@ -163,4 +163,5 @@ class QueryDecoder:
             self.ranked(outputs),
             score_threshold=self.score_threshold,
             min_length=self.min_length,
+            max_candidates=None,  # those are all
         )
