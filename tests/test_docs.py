@@ -41,7 +41,9 @@ def commands_in(page: Path) -> list[str]:
 
 COMMANDS = [(page, command) for page in PAGES for command in commands_in(page)]
 # The other tutorials have the commands of the pages of commands.
-RUN = [page for page in PAGES if page.parent.name != "tutorials" or page.stem == "challenge"]
+# Of the tutorials those of a path from start to end; the others point to pages that are run.
+WALKS = ("challenge", "elan", "own-behaviours")
+RUN = [page for page in PAGES if page.parent.name != "tutorials" or page.stem in WALKS]
 
 
 def mmad_arguments(command: str) -> list[str] | None:
@@ -113,6 +115,15 @@ def write_emotions(folder: Path) -> None:
     put(folder, "full.csv", "video_id,emotion\nc,joy\nd,joy\n")
 
 
+def write_interviews(folder: Path, videos: Path, annotations: Path, detections: Path) -> None:
+    """Interviews with annotations, who is in them, and detections of some."""
+    shutil.copytree(videos, folder / "interviews")
+    shutil.copy(annotations, folder / "interviews")
+    rows = [f"{name},P{name[-1]},patients" for name in json.loads(annotations.read_text())]
+    (folder / "persons.csv").write_text("\n".join(["video,person,group", *rows]) + "\n")
+    shutil.copy(detections, folder / "detections.json")
+
+
 def write_own_clips(folder: Path, clips: Path) -> None:
     """Clips of three classes, with subjects for three folds."""
     shutil.copytree(clips, folder / "clips")
@@ -160,6 +171,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "mine.csv").write_text("\n".join([header, *rows]) + "\n")
     (folder / "broken.csv").write_text(f"{header}\n0,val0000,30,5,9,40,15\n")
     write_emotions(folder)
+    found = folder / "demo/run/predictions/val.json"
+    write_interviews(folder, data / "videos", annotations / "mma52.json", found)
     write_own_clips(folder / "data/own", data / "clips")
     write_other_data_sets(folder, json.loads((annotations / "mma52.json").read_text()))
     torch.save(opentad_checkpoint(random_detector(data)), folder / "epoch_59.pth")
@@ -210,7 +223,7 @@ def made_small(words: list[str]) -> list[str] | None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("page", RUN, ids=[page.stem for page in RUN])
+@pytest.mark.parametrize("page", RUN, ids=[page.relative_to(ROOT).with_suffix("").as_posix() for page in RUN])
 def test_commands_of_the_page_run(page: Path, world: Path, tmp_path: Path) -> None:
     """In order, in a folder of their own, with the results of the earlier ones."""
     folder = tmp_path / "here"
@@ -239,7 +252,8 @@ def test_detect_makes_its_files(world: Path, tmp_path: Path) -> None:
     )
     assert f"written to {out}" in said.stdout
     assert {path.name for path in out.iterdir()} == {
-        *("detections.csv", "detections.json", "interview.eaf", "interview.png")
+        *("detections.csv", "detections.json", "interview.eaf", "interview.png"),
+        *("detections_table.csv", "detections_table.xlsx"),
     }
 
 
