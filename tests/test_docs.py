@@ -223,7 +223,9 @@ def made_small(words: list[str]) -> list[str] | None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("page", RUN, ids=[page.relative_to(ROOT).with_suffix("").as_posix() for page in RUN])
+@pytest.mark.parametrize(
+    "page", RUN, ids=[page.relative_to(ROOT).with_suffix("").as_posix() for page in RUN]
+)
 def test_commands_of_the_page_run(page: Path, world: Path, tmp_path: Path) -> None:
     """In order, in a folder of their own, with the results of the earlier ones."""
     folder = tmp_path / "here"
