@@ -112,20 +112,33 @@ def table_lines(cells: Sequence[Mapping[str, Any]]) -> list[str]:
 def draw(cells: Sequence[Mapping[str, Any]], path: Path) -> None:
     """mAP over the time of a second of video, each backbone with its name and spread."""
     figure, axes = plt.subplots(figsize=(6.4, 3.8), layout="constrained")
+    axes.set_xlim(0, 1.3 * max(float(cell["forward_ms"]) for cell in cells))
+    points = []
     for cell in cells:
-        mean, *spread = (float(part) for part in cell["action"].split(" ± "))
-        axes.errorbar(
-            cell["forward_ms"], mean, yerr=spread or None, fmt="o", color="#0b6e8a", capsize=3
-        )
-        axes.annotate(
-            cell["backbone"], (cell["forward_ms"], mean), xytext=(6, 4), textcoords="offset points"
-        )
+        mean, *spread = (float(part) for part in str(cell["action"]).split(" ± "))
+        points.append((float(cell["forward_ms"]), mean))
+        axes.errorbar(*points[-1], yerr=spread or None, fmt="o", color="#0b6e8a", capsize=3)
     axes.set_xlabel("milliseconds for a second of video")
     axes.set_ylabel("action mAP (%)")
-    axes.set_xlim(0, 1.25 * max(cell["forward_ms"] for cell in cells))
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.3)
+    axes.margins(y=0.15)
+    height = max(mean for _, mean in points) - min(mean for _, mean in points)
+    for cell, point in zip(cells, points, strict=True):
+        x, y = point
+        near = [
+            other for other in points if abs(other[0] - x) < 5 and abs(other[1] - y) < height / 12
+        ]
+        shift, side = (7, 3), "left"
+        if len(near) > 1 and point == min(near):
+            shift, side = (-7, -3), "right"
+        elif any(other[1] > y for other in near if other != min(near)):
+            shift = (7, -11)  # below the other one
+        axes.annotate(
+            cell["backbone"], point, shift, textcoords="offset points", ha=side, fontsize=9
+        )
     figure.savefig(path, dpi=150)
+    plt.close(figure)
 
 
 def main() -> None:
