@@ -181,6 +181,12 @@ def check_output_file(path: Path) -> None:
     check_writable(path.parent)
 
 
+def sha256_of(path: Path) -> str:
+    """SHA-256 of the bytes of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def is_disk_error(error: Exception) -> bool:
     """Whether the error of writing one file will also occur with the next."""
     return getattr(error, "errno", None) in _DISK_ERRORS

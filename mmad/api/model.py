@@ -447,7 +447,16 @@ class Model:
         settings = extraction_settings(
             window=window, stride=stride, spatial=spatial, before_block=before_block, dtype=dtype
         )
-        used = UsedBackbone(self.path, (), False, settings, False, self.device, precision, None)
+        used = UsedBackbone(
+            source=self.path,
+            change=(),
+            random=False,
+            settings=settings,
+            has_rate=False,
+            device=self.device,
+            precision=precision,
+            block_clips=None,
+        )
         files = existing(paths_of(videos))
         with TemporaryDirectory() as folder:
             target = Path(folder) / "features.h5" if out is None else Path(out)

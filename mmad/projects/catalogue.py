@@ -1,17 +1,15 @@
 """The behaviours and videos of a project."""
 
-import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from mmad.errors import ProjectError, VideoError, raise_problems
+from mmad.files import sha256_of
 from mmad.projects.database import Database
 from mmad.projects.records import Behaviour, ProjectVideo
 from mmad.video.index import index_video
-
-_CHUNK = 1 << 20
 
 
 class Catalogue:
@@ -123,7 +121,7 @@ class Catalogue:
                 continue
             try:
                 index = index_video(path)
-                digest = content_hash(path)
+                digest = sha256_of(path)
             except (VideoError, OSError) as error:
                 problems.append(str(error))
                 continue
@@ -175,22 +173,13 @@ class Catalogue:
                     f"{video.path}: is gone; put it back, or move it with the project"
                 )
             elif video.path.stat().st_size != video.num_bytes or (
-                thorough and content_hash(video.path) != video.sha256
+                thorough and sha256_of(video.path) != video.sha256
             ):
                 found[video.name] = (
                     f"{video.path}: is another video than the one that was coded; put that one "
                     "back, or give this one another name and add it"
                 )
         return found
-
-
-def content_hash(path: Path) -> str:
-    """SHA-256 of the content of a file, in hexadecimal digits."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _relative(path: Path, folder: Path) -> str:

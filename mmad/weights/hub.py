@@ -4,7 +4,6 @@ Whatever is fetched is read as any other file: safetensors, or pickles by `mmad.
 which run no code.
 """
 
-import hashlib
 import os
 import re
 import sys
@@ -16,7 +15,7 @@ from pathlib import Path
 import yaml
 
 from mmad.errors import CheckpointError
-from mmad.files import cannot_write, is_disk_error
+from mmad.files import cannot_write, is_disk_error, sha256_of
 
 # The files of a repository with weights, or of a run, in a format that is read.
 _WANTED = (
@@ -29,7 +28,6 @@ _NAME = r"(?P<repository>[\w-][\w.-]*/[\w-][\w.-]*)(@(?P<revision>[\w.-]+))?"
 _SHORT = re.compile(_NAME)
 # A pathlib.Path has one slash of the two.
 _LONG = re.compile(rf"hf://?{_NAME}(/(?P<file>.+))?")
-_CHUNK = 2**20
 
 
 @dataclass(frozen=True)
@@ -233,15 +231,6 @@ def _require_whole(name: str, path: Path) -> None:
                 f"{name}: {file.name} was damaged on its way (other SHA-256 than the Hub states); "
                 f"remove {file.resolve()} and fetch it again"
             )
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of the bytes of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while part := file.read(_CHUNK):
-            digest.update(part)
-    return digest.hexdigest()
 
 
 # ---- uploading ----

@@ -17,9 +17,9 @@ from mmad.config.reading import load_any_config
 from mmad.engine.runs.folder import FROZEN_HASH, RunFolder, read_state, version_numbers
 from mmad.engine.runs.load import labels_of, run_weights
 from mmad.errors import CheckpointError, ConfigError
-from mmad.files import replaced, write_json, write_text
+from mmad.files import replaced, sha256_of, write_json, write_text
 from mmad.parsing import json_value, read_text
-from mmad.weights.hub import fetch, hub_place, sha256_of
+from mmad.weights.hub import fetch, hub_place
 
 MANIFEST = "mmad.json"
 FORMAT = 1
