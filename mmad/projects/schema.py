@@ -10,12 +10,11 @@ from mmad.errors import ProjectError
 FILE_NAME = "project.sqlite"
 # "mmad" in ASCII; the program `file` and we tell by it what the database is.
 _APPLICATION_ID = 0x6D6D6164
-VERSION = 1
 _BUSY_SECONDS = 10.0
 
-# Model output (sources, searched, detections) and human decisions (instances, changes, reviewed)
-# are separate tables, and nothing in the first ever changes a row of the second.
-_TABLES = """
+# Model output (sources, searched, detections, curves) and human decisions (instances, changes,
+# reviewed) are separate tables, and nothing in the first ever changes a row of the second.
+_FIRST = """
 CREATE TABLE facts (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE behaviours (
     id INTEGER PRIMARY KEY,
@@ -99,6 +98,28 @@ CREATE TABLE reviewed (
 );
 CREATE INDEX reviewed_of_video ON reviewed (video, annotator);
 """
+_SECOND = """
+CREATE TABLE curves (
+    source INTEGER NOT NULL REFERENCES sources,
+    video INTEGER NOT NULL REFERENCES videos,
+    step_seconds REAL NOT NULL,
+    behaviours TEXT NOT NULL,
+    scores BLOB NOT NULL,
+    PRIMARY KEY (source, video)
+);
+CREATE TABLE blind_stretches (
+    id INTEGER PRIMARY KEY,
+    made TEXT NOT NULL,
+    video INTEGER NOT NULL REFERENCES videos,
+    start_seconds REAL NOT NULL,
+    end_seconds REAL NOT NULL
+);
+CREATE INDEX blind_stretches_of_video ON blind_stretches (video, start_seconds);
+"""
+# Step n makes a database of version n out of one of version n - 1. What is in a release stays as
+# it is; changes are a new step.
+_STEPS = (_FIRST, _SECOND)
+VERSION = len(_STEPS)
 
 
 def create(path: Path) -> sqlite3.Connection:
@@ -108,8 +129,7 @@ def create(path: Path) -> sqlite3.Connection:
     """
     try:
         connection = _connected(f"{path.resolve().as_uri()}?mode=rwc")
-        pragmas = f"PRAGMA application_id = {_APPLICATION_ID}; PRAGMA user_version = {VERSION};"
-        connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} {pragmas} COMMIT;")
+        _upgrade(connection, 0)
     except sqlite3.Error as error:
         raise ProjectError(f"{path}: cannot be written ({error}); check the folder") from None
     return connection
@@ -119,6 +139,7 @@ def connect(path: Path) -> sqlite3.Connection:
     """The database at ``path``, to read and write.
 
     Every transaction is on disk when it ends, so that a killed process loses none that it reported.
+    A database of an older version gets the tables that it lacks.
 
     Raises: ProjectError if it is not the database of a project, is of a newer version, or is
         read-only.
@@ -132,7 +153,9 @@ def connect(path: Path) -> sqlite3.Connection:
         connection = _connected(f"{path.resolve().as_uri()}?mode=rw")
         found = connection.execute("PRAGMA application_id").fetchone()[0]
         version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if found == _APPLICATION_ID and version <= VERSION:
+        if found == _APPLICATION_ID and version < VERSION:
+            _upgrade(connection, version)
+        elif found == _APPLICATION_ID and version == VERSION:
             with transaction(connection):
                 pass
     except sqlite3.OperationalError as error:
@@ -159,6 +182,20 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
+
+
+def _upgrade(connection: sqlite3.Connection, version: int) -> None:
+    """Run the steps after ``version``, all or none."""
+    steps = "".join(_STEPS[version:])
+    pragmas = f"PRAGMA application_id = {_APPLICATION_ID}; PRAGMA user_version = {VERSION};"
+    try:
+        connection.executescript(f"BEGIN EXCLUSIVE; {steps} {pragmas} COMMIT;")
+    except sqlite3.Error:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        # Another process may have done the same meanwhile.
+        if connection.execute("PRAGMA user_version").fetchone()[0] != VERSION:
+            raise
 
 
 def _connected(uri: str) -> sqlite3.Connection:
