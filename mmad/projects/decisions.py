@@ -8,7 +8,7 @@ from typing import Any, Literal
 from mmad.errors import ProjectError
 from mmad.projects.catalogue import Catalogue
 from mmad.projects.database import Database, now
-from mmad.projects.records import Change, Instance, Stretch, What
+from mmad.projects.records import Change, Instance, ProjectVideo, Stretch, What
 
 
 class Decisions:
@@ -55,18 +55,8 @@ class Decisions:
         Raises: ProjectError if an instance is not this person's in this video, a segment is
             reversed, empty or outside the video, or there is no such behaviour.
         """
-        video = self._catalogue.video(name)
-        for one in add:
-            if (
-                not 0
-                <= one.start_seconds
-                < one.end_seconds
-                <= video.duration_seconds + 1 / video.fps
-            ):
-                raise ProjectError(
-                    f"video '{name}': {one.start_seconds:.3f} to {one.end_seconds:.3f} s is not a "
-                    f"stretch of its {video.duration_seconds:.3f} s"
-                )
+        segments = [time for one in add for time in (one.start_seconds, one.end_seconds)]
+        video = self._video_with(name, *segments)
         known = {one.id for one in self._catalogue.behaviours()}
         if unknown := {one.behaviour for one in add} - known:
             raise ProjectError(f"{min(unknown)} is not the number of a behaviour of the project")
@@ -104,27 +94,80 @@ class Decisions:
     def mark_reviewed(
         self, annotator: str, name: str, start_seconds: float, end_seconds: float, *, blind: bool
     ) -> None:
-        """Note that a person has looked at a stretch of a video."""
+        """Note that a person has looked at all of a stretch of a video.
+
+        Unless they were blind, stretches that meet or overlap become one.
+
+        Raises: ProjectError if it is not a stretch of the video.
+        """
+        video = self._video_with(name, start_seconds, end_seconds)
         with self._database.transaction():
             who = self._annotator(annotator)
-            row = (now(), who, self._catalogue.video(name).id, start_seconds, end_seconds, blind)
-            self._database.run(
-                "INSERT INTO reviewed (made, annotator, video, start_seconds, end_seconds, "
-                "is_blind) VALUES (?, ?, ?, ?, ?, ?)",
-                row,
-            )
+            if not blind:
+                for old in self._end_reviewed(who, video.id, start_seconds, end_seconds):
+                    start_seconds = min(start_seconds, old.start_seconds)
+                    end_seconds = max(end_seconds, old.end_seconds)
+            self._add_reviewed(who, Stretch(video.id, start_seconds, end_seconds, blind))
+
+    def clear_reviewed(
+        self, annotator: str, name: str, start_seconds: float, end_seconds: float
+    ) -> None:
+        """Take back that a person has looked at a stretch; what they saw blind stays.
+
+        Raises: ProjectError if it is not a stretch of the video.
+        """
+        video = self._video_with(name, start_seconds, end_seconds)
+        with self._database.transaction():
+            who = self._annotator(annotator)
+            for old in self._end_reviewed(who, video.id, start_seconds, end_seconds):
+                for start, end in (
+                    (old.start_seconds, start_seconds),
+                    (end_seconds, old.end_seconds),
+                ):
+                    if start < end:
+                        self._add_reviewed(who, Stretch(video.id, start, end, False))
 
     def reviewed(self, annotator: str) -> list[Stretch]:
-        """The stretches that a person has looked at."""
+        """The stretches that a person has looked at, without those taken back."""
         rows = self._database.all(
             "SELECT reviewed.* FROM reviewed JOIN annotators ON annotator = annotators.id "
-            "WHERE annotators.name = ? ORDER BY reviewed.id",
+            "WHERE annotators.name = ? AND ended IS NULL ORDER BY reviewed.id",
             annotator,
         )
-        return [
-            Stretch(row["video"], row["start_seconds"], row["end_seconds"], bool(row["is_blind"]))
-            for row in rows
-        ]
+        return [_stretch(row) for row in rows]
+
+    def _end_reviewed(self, annotator: int, video: int, start: float, end: float) -> list[Stretch]:
+        """End the stretches that a person saw, not blind, and that meet or overlap this one."""
+        rows = self._database.all(
+            "SELECT * FROM reviewed WHERE annotator = ? AND video = ? AND ended IS NULL AND "
+            "NOT is_blind AND start_seconds <= ? AND end_seconds >= ?",
+            annotator,
+            video,
+            end,
+            start,
+        )
+        ended = [(now(), row["id"]) for row in rows]
+        self._database.run_many("UPDATE reviewed SET ended = ? WHERE id = ?", ended)
+        return [_stretch(row) for row in rows]
+
+    def _add_reviewed(self, annotator: int, one: Stretch) -> None:
+        row = (now(), annotator, one.video, one.start_seconds, one.end_seconds, one.is_blind)
+        self._database.run(
+            "INSERT INTO reviewed (made, annotator, video, start_seconds, end_seconds, is_blind) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            row,
+        )
+
+    def _video_with(self, name: str, *segments: float) -> ProjectVideo:
+        """The video, which has these segments: starts and ends in turn."""
+        video = self._catalogue.video(name)
+        for start, end in zip(segments[::2], segments[1::2], strict=True):
+            if not 0 <= start < end <= video.duration_seconds + 1 / video.fps:
+                raise ProjectError(
+                    f"video '{name}': {start:.3f} to {end:.3f} s is not a stretch of its "
+                    f"{video.duration_seconds:.3f} s"
+                )
+        return video
 
     def _stacks(self, annotator: str) -> tuple[list[int], list[int]]:
         """Numbers of the changes that can be undone, and of undoings that can be taken back."""
@@ -241,3 +284,7 @@ class Decisions:
 def _instance(fields: Mapping[str, Any]) -> Instance:
     names = ("id", "behaviour", "start_seconds", "end_seconds", "state", "detection")
     return Instance(**{name: fields[name] for name in names})
+
+
+def _stretch(row: sqlite3.Row) -> Stretch:
+    return Stretch(row["video"], row["start_seconds"], row["end_seconds"], bool(row["is_blind"]))

@@ -115,6 +115,7 @@ CREATE TABLE blind_stretches (
     end_seconds REAL NOT NULL
 );
 CREATE INDEX blind_stretches_of_video ON blind_stretches (video, start_seconds);
+ALTER TABLE reviewed ADD COLUMN ended TEXT;
 """
 # Step n makes a database of version n out of one of version n - 1. What is in a release stays as
 # it is; changes are a new step.

@@ -112,6 +112,32 @@ def test_what_cannot_be_is_refused_and_nothing_is_lost(project: Project) -> None
         decisions.instances("x", "Ann")
 
 
+def test_what_was_looked_at_is_one_stretch_and_can_be_taken_back(project: Project) -> None:
+    name, decisions = first(project), project.decisions
+    for start, end in ((0.0, 0.4), (0.8, 1.0), (0.4, 0.6), (1.2, 1.4)):
+        decisions.mark_reviewed("Ann", name, start, end, blind=False)
+    decisions.mark_reviewed("Ann", name, 0.1, 0.5, blind=True)
+    decisions.mark_reviewed("Bob", name, 0.0, 1.0, blind=False)
+
+    def seen() -> list[tuple[float, float, bool]]:
+        found = decisions.reviewed("Ann")
+        return sorted((one.start_seconds, one.end_seconds, one.is_blind) for one in found)
+
+    blind = (0.1, 0.5, True)
+    assert seen() == [(0.0, 0.6, False), blind, (0.8, 1.0, False), (1.2, 1.4, False)]
+    decisions.clear_reviewed("Ann", name, 0.2, 0.9)
+    assert seen() == [(0.0, 0.2, False), blind, (0.9, 1.0, False), (1.2, 1.4, False)]
+    assert len(decisions.reviewed("Bob")) == 1
+    for start, end in ((0.5, 0.5), (0.0, 1e6), (-1.0, 1.0)):
+        with pytest.raises(ProjectError, match="is not a stretch of its"):
+            decisions.mark_reviewed("Ann", name, start, end, blind=False)
+        with pytest.raises(ProjectError, match="is not a stretch of its"):
+            decisions.clear_reviewed("Ann", name, start, end)
+    with sqlite3.connect(project.folder / "project.sqlite") as database:
+        (kept,) = database.execute("SELECT COUNT(*) FROM reviewed WHERE ended IS NOT NULL")
+    assert kept == (3,), "what was taken back or became part of another is kept with its times"
+
+
 def test_behaviours_keep_what_was_coded_when_they_are_renamed(project: Project) -> None:
     name, catalogue = first(project), project.catalogue
     own = catalogue.add_behaviour("my gesture")
