@@ -187,6 +187,16 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def path_from(folder: Path, path: Path) -> str | None:
+    """``path`` as seen from ``folder``, with slashes, links of both followed.
+
+    None if it has no such name: on Windows, from another drive.
+    """
+    with suppress(ValueError):
+        return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
+    return None
+
+
 def is_disk_error(error: Exception) -> bool:
     """Whether the error of writing one file will also occur with the next."""
     return getattr(error, "errno", None) in _DISK_ERRORS

@@ -9,7 +9,14 @@ import torch
 
 from mmad.checkpoint import save_tensors
 from mmad.errors import OutputError
-from mmad.files import partial_path, remove_partials, replaced, write_json, write_text
+from mmad.files import (
+    partial_path,
+    path_from,
+    remove_partials,
+    replaced,
+    write_json,
+    write_text,
+)
 
 
 def test_an_exception_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path) -> None:
@@ -55,3 +62,13 @@ def test_leftovers_of_long_names_are_found(tmp_path: Path) -> None:
 def test_json_has_no_nan(tmp_path: Path) -> None:
     write_json(tmp_path / "a.json", {"a": (float("inf"), 1)})
     assert (tmp_path / "a.json").read_text() == '{\n "a": [\n  null,\n  1\n ]\n}\n'
+
+
+def test_path_from_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert path_from(tmp_path / "a" / "b", tmp_path / "c d.mp4") == "../../c d.mp4"
+
+    def another_drive(*_: object) -> str:
+        raise ValueError("path is on mount 'D:', start on mount 'C:'")
+
+    monkeypatch.setattr("os.path.relpath", another_drive)
+    assert path_from(tmp_path, tmp_path / "c.mp4") is None

@@ -2,11 +2,11 @@
 
 import os
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from mmad.errors import ConfigError
+from mmad.files import path_from
 
 # The key, in a YAML file, of the folder that its relative paths start at, itself relative to the
 # folder of the file. The settings of a run have it, so that its paths work from any working folder
@@ -31,11 +31,9 @@ _LABEL_SETS = ("ma52", "file")
 
 def with_start(content: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """The settings for a file in ``folder``, with the key that relates paths to this folder."""
-    here = os.getcwd()
-    with suppress(ValueError):  # another drive on Windows
-        # The folder itself, not a link to it, which may have another name later.
-        here = Path(os.path.relpath(here, folder.resolve())).as_posix()
-    return {RELATIVE_TO: here, **content}
+    here = Path.cwd()
+    # The folder itself, not a link to it, which may have another name later.
+    return {RELATIVE_TO: path_from(folder, here) or str(here), **content}
 
 
 def found_from_here(content: Mapping[str, Any], file: Path) -> dict[str, Any]:

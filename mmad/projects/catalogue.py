@@ -1,12 +1,10 @@
 """The behaviours and videos of a project."""
 
-import os
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from mmad.errors import ProjectError, VideoError, raise_problems
-from mmad.files import sha256_of
+from mmad.files import path_from, sha256_of
 from mmad.projects.database import Database
 from mmad.projects.records import Behaviour, ProjectVideo
 from mmad.video.index import index_video
@@ -128,7 +126,7 @@ class Catalogue:
             facts = (index.duration_seconds, index.fps, index.num_frames)
             row = (
                 name,
-                _relative(path, self._database.folder),
+                path_from(self._database.folder, path) or path.resolve().as_posix(),
                 path.stat().st_size,
                 digest,
                 *facts,
@@ -180,10 +178,3 @@ class Catalogue:
                     "back, or give this one another name and add it"
                 )
         return found
-
-
-def _relative(path: Path, folder: Path) -> str:
-    """``path`` from ``folder``, with slashes; absolute where it is on another drive."""
-    with suppress(ValueError):
-        return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
-    return path.resolve().as_posix()

@@ -9,7 +9,7 @@ from pathlib import Path
 from string import Template
 from urllib.parse import quote
 
-from mmad.files import finite, write_text
+from mmad.files import finite, path_from, write_text
 
 
 def write_page(
@@ -48,9 +48,6 @@ def links_from(videos: Mapping[str, Path], *, folder: Path) -> dict[str, str]:
     """Address of each video as seen from the page."""
     links = {}
     for video_id, file in videos.items():
-        try:
-            relative = Path(os.path.relpath(file.resolve(), folder.resolve())).as_posix()
-            links[video_id] = quote(os.fsencode(relative))
-        except ValueError:  # another drive
-            links[video_id] = file.resolve().as_uri()
+        relative = path_from(folder, file)
+        links[video_id] = quote(os.fsencode(relative)) if relative else file.resolve().as_uri()
     return links

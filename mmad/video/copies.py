@@ -17,7 +17,13 @@ from pydantic import TypeAdapter
 
 from mmad.config.base import validated
 from mmad.errors import RESUME_HINT, VideoError, told_if_interrupted
-from mmad.files import check_writable, remove_partials, remove_partials_in, write_json
+from mmad.files import (
+    check_writable,
+    path_from,
+    remove_partials,
+    remove_partials_in,
+    write_json,
+)
 from mmad.names import file_key
 from mmad.parsing import json_value, read_text
 from mmad.process_lock import ProcessLock, held
@@ -354,10 +360,7 @@ def _seen_from(out: Path, path: Path) -> str:
         path: Absolute path, or relative to the folder.
     """
     whole = (out / path).resolve()
-    try:
-        return Path(os.path.relpath(whole, out.resolve())).as_posix()
-    except ValueError:  # On Windows, another drive.
-        return str(whole)
+    return path_from(out, whole) or str(whole)
 
 
 def _state(video: Path, out: Path, settings: Any) -> dict | None:

@@ -19,6 +19,7 @@ from urllib.parse import quote, unquote
 from mmad.annotations.elan.document import ElanDocument, signed_number
 from mmad.annotations.validation import RawVideo
 from mmad.errors import VideoError
+from mmad.files import path_from
 from mmad.names import file_key
 from mmad.video.find import SUFFIXES, video_id_of
 
@@ -155,11 +156,7 @@ def descriptor_of(video: Path, *, folder: Path) -> ElementTree.Element:
         MEDIA_URL=absolute.as_uri(),
         MIME_TYPE=mimetypes.guess_type(video.name)[0] or "video/mp4",
     )
-    try:
-        relative = Path(os.path.relpath(absolute, folder.resolve())).as_posix()
-    except ValueError:  # on another drive there is no relative path
-        relative = ""
-    if relative:
+    if relative := path_from(folder, absolute):
         link = relative if relative.startswith("../") else f"./{relative}"
         descriptor.set("RELATIVE_MEDIA_URL", quote(os.fsencode(link)))
     return descriptor
