@@ -86,15 +86,11 @@ def _places(header: Sequence[str]) -> dict[str, int]:
 
 def read_tabular(source: Source, *, fps: float | None = None) -> EventFile:
     """The events of a tabular export; starts and stops are paired as BORIS does."""
-    coding = Coding(source, TABULAR)
-    table = source.table(lambda cells: not lacking(cells, needed=TABULAR_FIELDS))
-    if table is None:
-        coding.problem(f"expected the columns {', '.join(TABULAR_FIELDS)}")
-        return coding.file()
+    coding, table_rows = _opened(source, TABULAR, needed=TABULAR_FIELDS)
     by_observation: dict[str, list[_Row]] = {}
-    for row in _rows(table, coding=coding):
+    for row in table_rows:
         by_observation.setdefault(row["observation"], []).append(row)
-    videos = _Videos(coding, [row for rows in by_observation.values() for row in rows], fps=fps)
+    videos = _Videos(coding, table_rows, fps=fps)
     for rows in by_observation.values():
         states: list[Coded] = []
         found: list[tuple[Coded, Coded]] = []
@@ -129,12 +125,7 @@ def read_tabular(source: Source, *, fps: float | None = None) -> EventFile:
 
 def read_aggregated(source: Source, *, fps: float | None = None) -> EventFile:
     """The events of an export of aggregated events."""
-    coding = Coding(source, AGGREGATED)
-    table = source.table(lambda cells: not lacking(cells, needed=AGGREGATED_FIELDS))
-    if table is None:
-        coding.problem(f"expected the columns {', '.join(AGGREGATED_FIELDS)}")
-        return coding.file()
-    rows = _rows(table, coding=coding)
+    coding, rows = _opened(source, AGGREGATED, needed=AGGREGATED_FIELDS)
     videos = _Videos(coding, rows, fps=fps)
     for row in rows:
         times = [
@@ -145,6 +136,16 @@ def read_aggregated(source: Source, *, fps: float | None = None) -> EventFile:
             comments = [row["comment"], row["comment stop"]]
             _add(coding, videos, row, (times[0], times[1]), comments)
     return coding.file()
+
+
+def _opened(source: Source, form: str, *, needed: Sequence[str]) -> tuple[Coding, list[_Row]]:
+    """What a table is read into, and its rows; none, with a problem, if it lacks a column."""
+    coding = Coding(source, form)
+    table = source.table(lambda cells: not lacking(cells, needed=needed))
+    if table is None:
+        coding.problem(f"expected the columns {', '.join(needed)}")
+        return coding, []
+    return coding, _rows(table, coding=coding)
 
 
 def _rows(table: Table, *, coding: Coding) -> list[_Row]:
