@@ -174,12 +174,12 @@ def _tell_unchanged(raw: RawFile, *, source: Path) -> None:
     advice = "if they were checked and are right, choose them with --tier 'mmad:*'"
     if not raw.videos and not raw.problems:
         raise AnnotationError(
-            f"{source}: only detections that nobody has changed ({names}), so there are no "
+            f"{source}: only unedited detections ({names}), so there are no "
             f"annotations of a person; correct them in ELAN, or {advice}"
         )
     raw.notices.append(
         f"{count(len(raw.unchanged), 'file')} without annotations of a person left out ({names}): "
-        f"only detections that nobody has changed; {advice}"
+        f"only unedited detections; {advice}"
     )
 
 

@@ -80,7 +80,7 @@ class RawFile:
         classes: Names of the label set if the file lists them, else None.
         tiers: Names of all tiers of an ELAN file.
         has_chosen_tiers: Whether any of the chosen tiers exists.
-        unchanged: Files left out because they hold only detections, which nobody has changed.
+        unchanged: Files left out because they hold unedited detections only.
     """
 
     videos: list[RawVideo] = field(default_factory=list)

@@ -42,7 +42,7 @@ def decided_events(project: Project, *, annotators: Collection[str] = ()) -> Eve
     )
     if not events:
         raise ProjectError(
-            f"{project.folder}: nobody has accepted or drawn anything; decide with mmad review "
+            f"{project.folder}: no accepted or drawn instances yet; decide with mmad review "
             f"{project.folder}"
         )
     return EventFile(

@@ -64,7 +64,7 @@ class Evaluation:
 
     Attributes:
         subset: Subset that it was measured on.
-        protocol: How, in words.
+        protocol: How it was done, as text.
         items: What was scored, such as "80 videos".
         figures: The figures, the most important first.
         per_class: What the figures of classes are, such as "AP".

@@ -29,7 +29,7 @@ _SAFE = ("GET", "HEAD")
 
 
 def new_token() -> str:
-    """A token that nobody guesses."""
+    """A token that cannot be guessed."""
     return secrets.token_urlsafe(32)
 
 

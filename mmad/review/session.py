@@ -41,7 +41,7 @@ class Session:
     Args:
         project: The project.
         media: What is played for each video.
-        annotator: The only person who may decide, or None for whoever gives a name.
+        annotator: The only person who may decide, or None for anyone who gives a name.
     """
 
     def __init__(

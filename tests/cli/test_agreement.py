@@ -134,7 +134,7 @@ def test_detections_in_an_elan_file_are_those_of_the_model(tmp_path: Path) -> No
     (tmp_path / "v.mp4").write_bytes(b"")
     write_elan(model, video=tmp_path / "v.mp4", detections=found, labels=MA52, min_score=0.0)
     out = call(one, model, "--labels", "ma52")
-    assert "only detections that nobody has changed; they are taken as the model's" in out
+    assert "only unedited detections; they are taken as the model's" in out
     assert "1 / 1" in out
 
 

@@ -15,7 +15,7 @@ from support.studies import first_of, make_study
 def test_decisions_leave_in_every_format(videos: Path, tmp_path: Path) -> None:
     project = make_study(tmp_path / "study", videos)
     name = first_of(project)
-    with pytest.raises(ProjectError, match="nobody has accepted or drawn anything"):
+    with pytest.raises(ProjectError, match="no accepted or drawn instances yet"):
         decided_events(project)
     project.catalogue.describe_video(name, person="P1", conditions={})
     Actions(project, "Ann", name).accept(Target(detection=1))

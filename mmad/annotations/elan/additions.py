@@ -292,7 +292,7 @@ def _vocabulary(
 ) -> dict[str, str]:
     """Add what the vocabulary lacks; returns the id of each entry by its value in lower case.
 
-    An id stands for one label for ever, because ELAN takes the text of an annotation from its
+    An id always stands for the same label, because ELAN takes the text of an annotation from its
     entry. Entries of other labels stay if a tier that stays may use them, and so do a person's.
     """
     if not entries:

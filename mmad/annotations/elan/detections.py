@@ -1,4 +1,4 @@
-"""Detections in ELAN files that nobody has changed, as predictions of a model."""
+"""Unedited detections in ELAN files, as predictions of a model."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from mmad.structures import Detections
 
 
 def holds_detections_alone(path: Path) -> bool:
-    """Whether a file is an ELAN file with detections that nobody has changed, and nothing else.
+    """Whether a file is an ELAN file with unedited detections and nothing else.
 
     Errors of unreadable files are left to their reader.
     """
@@ -28,7 +28,7 @@ def holds_detections_alone(path: Path) -> bool:
 
 
 def read_elan_detections(path: Path, *, labels: LabelMap) -> tuple[str, Detections]:
-    """The video of an ELAN file, and the detections in it that nobody has changed.
+    """The video of an ELAN file, and the unedited detections in it.
 
     A detection whose score a person has deleted has the score 1.
 

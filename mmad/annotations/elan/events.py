@@ -48,7 +48,7 @@ class ElanEvents:
         events: Events in the order of their start.
         video_id: The video that they are about.
         video: Its file, or None if it is not at the links nor beside the ELAN file.
-        is_model_alone: Whether all of them are detections that nobody has changed.
+        is_model_alone: Whether all of them are unedited detections.
         labels: All values that the vocabularies of the tiers offer.
         notices: What was left out, one sentence each.
     """
@@ -72,7 +72,7 @@ def read_elan_events(
     Args:
         path: Path of the .eaf file.
         choice: Which tiers are read, and in which language; by default all with times of their own.
-        with_model: Whether detections that nobody has changed are read, too; None: only if there is
+        with_model: Whether unedited detections are read, too; None: only if there is
             nothing else.
 
     Raises: AnnotationError if the file is not an ELAN file, or names time slots that it lacks.

@@ -65,7 +65,7 @@ def read_elan(path: Path, *, fps: float | None = None, choice: ElanChoice | None
     that of the linked file if that can be found; otherwise the last time slot is used, with a
     notice. Annotations that end up to half a second after the last image are cut there, with one.
 
-    Tiers of the model that nobody has changed are left out with a notice, unless they are chosen; a
+    Unedited tiers of the model are left out with a notice, unless they are chosen; a
     file with nothing else has no video. So are annotations that refer to others, and those without
     times of their own.
 
@@ -157,10 +157,9 @@ def _chosen(
     if owned.model:
         number = sum(len(tier.annotations) for tier in owned.model)
         raw.notices.append(
-            f"{name}: {count(len(owned.model), 'tier')} of the model with "
-            f"{count(number, 'annotation')} that nobody has changed "
-            f"{'is' if len(owned.model) == 1 else 'are'} left out; if they were checked and are "
-            "right, choose them with --tier 'mmad:*', and your own by further --tier"
+            f"{name}: leaves out {count(len(owned.model), 'unedited tier')} of the model with "
+            f"{count(number, 'annotation')}; if they were checked and are right, choose them with "
+            "--tier 'mmad:*', and your own by further --tier"
         )
     if owned.changed:
         names = ", ".join(tier.name for tier in owned.changed)

@@ -88,7 +88,7 @@ class Ownership:
     """Whose the tiers of a file are.
 
     Attributes:
-        model: Label tiers of the model, which nobody has changed.
+        model: Unedited label tiers of the model.
         changed: Tiers named as the model's that are a person's: changed, or not known to mmad.
         person: All other tiers that may hold behaviours.
         dependent: Scores, sources and comments that mmad wrote.

@@ -1,6 +1,6 @@
 """Writing detections into ELAN files (.eaf), for correction by hand.
 
-Only tiers of the model that nobody has changed are ever replaced. Tiers that a person has changed
+Only unedited tiers of the model are ever replaced. Tiers that a person has changed
 get another name, and everything else of an existing file stays as it is, byte for byte.
 """
 
@@ -58,7 +58,7 @@ def write_elan(
     tiers depend on it, with the score and the source of each. Times are whole milliseconds, at
     least one apart, on the timeline of ELAN, which may begin within the video.
 
-    If the file exists, tiers of the model that nobody has changed are replaced. Those that a person
+    If the file exists, unedited tiers of the model are replaced. Those that a person
     has changed are renamed (``edited:head:1``), with all lanes of their body part, and stay.
 
     Args:

@@ -35,7 +35,7 @@ def show(
         if annotators:
             open_console().print(_table(project, annotators))
         else:
-            typer.echo("nobody has decided anything yet")
+            typer.echo("no decisions yet")
         problems = project.catalogue.problems_of_videos(thorough=thorough)
     raise_problems(ProjectError, source=str(folder), problems=list(problems.values()))
 

@@ -65,7 +65,7 @@ def is_predictions(path: Path) -> bool:
     """Whether a file holds predictions.
 
     That is a CSV with a column ``score``, a JSON with ``results``, or an ELAN file with nothing but
-    detections that nobody has changed.
+    unedited detections.
 
     Such a file may be compressed (.gz, .zip), which annotations never are. Errors of unreadable
     files are left to `read_annotations`.
@@ -177,7 +177,7 @@ def read_panel(
         else:
             if path.suffix.lower() == ".eaf":
                 reasons[name].append(
-                    f"{path.name}: only detections that nobody has changed; they are taken as the "
+                    f"{path.name}: only unedited detections; they are taken as the "
                     f"model's, from a score of {min_score:g} (--min-score)"
                 )
             annotators[name] = _detected(path, common, min_score, reasons[name])

@@ -148,7 +148,7 @@ def _labels_of(names: Collection[str]) -> LabelMap:
 
 
 def _person(event: Event, table: Conditions) -> str:
-    """The person of an event; where nobody is named, the only one whom the table has."""
+    """The person of an event; the only one in the table where none is named."""
     if event.person:
         return event.person
     known = table.persons_of(event.video_id)

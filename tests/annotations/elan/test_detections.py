@@ -69,5 +69,5 @@ def test_files_that_nobody_has_corrected_are_left_out_of_a_folder(
     accepted = read_annotations(folder, elan=ElanChoice(("mmad:*", "ada:*")))
     assert [record.video_id for record in accepted.records] == ["v", "w"]
     (folder / "a.eaf").unlink()
-    with pytest.raises(AnnotationError, match="only detections that nobody has changed"):
+    with pytest.raises(AnnotationError, match="only unedited detections"):
         read_annotations(folder)

@@ -82,7 +82,7 @@ def test_detections_that_a_person_took_over_are_read_back(tmp_path: Path) -> Non
     path = tmp_path / "a.eaf"
     detections = Detections([[1.0, 2.5], [2.0, 3.0]], [NODDING, WAVING], [0.834, 0.6])
     write_elan(path, video=tmp_path / "v 1.mp4", detections=detections, labels=MA52, min_score=0.0)
-    with pytest.raises(AnnotationError, match="only detections that nobody has changed"):
+    with pytest.raises(AnnotationError, match="only unedited detections"):
         read_annotations(path)
     path.write_text(path.read_text().replace('TIER_ID="mmad:', 'TIER_ID="ada '))
     found = read_annotations(path)

@@ -87,7 +87,7 @@ def read_boris(source: Source, *, fps: float | None = None) -> EventFile:
 
     An event is one of the media file in which it begins. A live observation is a video of its own
     name. If a video has several observations and no variable names the observer, the observation
-    does. Observations of pictures are left out.
+    does. Observations of still images are left out.
     """
     coding = Coding(source, NAME)
     project = source.json
@@ -185,7 +185,7 @@ def _is_observation(name: str, observation: Any, *, coding: Coding) -> bool:
         coding.problem(f"{place}: expected an object with a list of events")
         return False
     if observation.get("type") == "IMAGES":
-        coding.notice(f"{coding.name}: {place} is of pictures, not of a video, and is left out")
+        coding.notice(f"{coding.name}: {place} is of still images, not of a video, and is left out")
         return False
     media = media_of(observation)
     if len(media) > 1 and any(file.duration_seconds is None for file in media[:-1]):
