@@ -44,7 +44,6 @@ COVERED = {
     "api/extraction.py": "api/test_model.py",
     "api/files.py": "api/test_scores.py",
     "api/found.py": "api/test_model.py",
-    "api/given.py": "api/test_model.py",
     "api/judging.py": "api/test_scores.py",
     "api/notebook.py": "api/test_results.py",
     "api/tables.py": "api/test_results.py",

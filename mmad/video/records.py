@@ -1,7 +1,6 @@
 """Records of videos and clips without annotations."""
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mmad.errors import VideoError
@@ -28,23 +27,15 @@ def record_of_index(index: VideoIndex, path: Path, *, video_id: str) -> VideoRec
     )
 
 
-def records_of_files(files: Iterable[Path]) -> tuple[list[VideoRecord], list[str]]:
-    """The records of videos, and the problems of those that cannot be opened."""
+def records_of_files(files: Mapping[str, Path]) -> tuple[list[VideoRecord], list[str]]:
+    """The records of videos by their ids, and the problems of those that cannot be opened."""
     records, problems = [], []
-    for file in files:
+    for video_id, file in files.items():
         try:
-            records.append(record_of(file))
+            records.append(record_of_index(index_video(file), file, video_id=video_id))
         except VideoError as error:
             problems.append(str(error))
     return records, problems
-
-
-def require_different_names(files: Sequence[Path]) -> None:
-    """Raise `VideoError` if two videos would have the same id."""
-    counts = Counter(video_id_of(file) for file in files)
-    repeated = sorted(name for name, number in counts.items() if number > 1)
-    if repeated:
-        raise VideoError(f"two videos have the name '{repeated[0]}'; rename one")
 
 
 def named_videos(files: Sequence[Path]) -> list[tuple[str, Path]]:

@@ -31,10 +31,11 @@ def _recognise(report: Report) -> None:
         raise MmadError("parameter 'model' is empty; name a run folder or a hub id")
     report.progress(0.01, "reading the model")
     from mmad.engine.trained.opening import open_trained, require_detector
+    from mmad.video.find import video_id_of
     from mmad.video.records import records_of_files
 
     detector = require_detector(open_trained(request.model, device=request.device or "auto"))
-    records, problems = records_of_files([request.video])
+    records, problems = records_of_files({video_id_of(request.video): request.video})
     if problems:
         raise VideoError(problems[0])
     found = detector.detect(
