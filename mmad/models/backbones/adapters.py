@@ -17,6 +17,8 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mmad.models.backbones.kept_tokens import KeptTokens
+
 
 class TemporalDepthwiseConv(nn.Module):
     """Depth-wise convolution over steps that never crosses from one video into the next.
@@ -57,9 +59,12 @@ class TemporalPath(nn.Module):
         self.depthwise = TemporalDepthwiseConv(channels, kernel_size=kernel_size)
         self.pointwise = _pointwise(channels) if pointwise else nn.Identity()
 
-    def forward(self, x_LSC: Tensor, video_of_step_L: Tensor) -> Tensor:
-        """Temporal context of each token, same shape."""
-        return self.pointwise(self.depthwise(x_LSC, video_of_step_L))
+    def forward(
+        self, x_LSC: Tensor, video_of_step_L: Tensor, kept: KeptTokens | None = None
+    ) -> Tensor:
+        """Temporal context of each token, same shape; of kept tokens alone if given, (P, C)."""
+        y_LSC = self.depthwise(x_LSC, video_of_step_L)
+        return self.pointwise(y_LSC if kept is None else kept.take(y_LSC))
 
 
 class SpatialPath(nn.Module):
@@ -74,12 +79,14 @@ class SpatialPath(nn.Module):
         nn.init.zeros_(self.depthwise.bias)  # type: ignore[arg-type]
         self.pointwise = _pointwise(channels) if pointwise else nn.Identity()
 
-    def forward(self, x_LSC: Tensor, grid_hw: tuple[int, int]) -> Tensor:
-        """Spatial context of each token, same shape."""
+    def forward(
+        self, x_LSC: Tensor, grid_hw: tuple[int, int], kept: KeptTokens | None = None
+    ) -> Tensor:
+        """Spatial context of each token, same shape; of kept tokens alone if given, (P, C)."""
         # Channels stay innermost in memory: the convolution reads the tokens without a copy.
         x_LCHW = rearrange(x_LSC, "l (h w) c -> l c h w", h=grid_hw[0])
-        y_LCHW = self.depthwise(x_LCHW)
-        return self.pointwise(rearrange(y_LCHW, "l c h w -> l (h w) c"))
+        y_LSC = rearrange(self.depthwise(x_LCHW), "l c h w -> l (h w) c")
+        return self.pointwise(y_LSC if kept is None else kept.take(y_LSC))
 
 
 def _pointwise(channels: int) -> nn.Linear:
@@ -94,6 +101,10 @@ def _down(width: int, channels: int) -> nn.Linear:
     nn.init.trunc_normal_(layer.weight, std=0.02)
     nn.init.zeros_(layer.bias)
     return layer
+
+
+def _grid(x: Tensor, kept: KeptTokens | None) -> Tensor:
+    return x if kept is None else kept.fill(x)
 
 
 def _up(channels: int, width: int, *, bias: bool = True) -> nn.Linear:
@@ -115,20 +126,36 @@ class Adapter(nn.Module):
     reach_steps: int = 0
 
     @abstractmethod
-    def added(self, x_LSD: Tensor, *, video_of_step_L: Tensor, grid_hw: tuple[int, int]) -> Tensor:
+    def added(
+        self,
+        x_LSD: Tensor,
+        *,
+        video_of_step_L: Tensor,
+        grid_hw: tuple[int, int],
+        kept: KeptTokens | None = None,
+    ) -> Tensor:
         """What is added to the tokens, same shape; zero until it is trained.
 
         Args:
-            x_LSD: Tokens.
+            x_LSD: Tokens, or packed ones (P, D).
             video_of_step_L: Video of each step.
             grid_hw: Rows and columns of the tokens of a step.
+            kept: How tokens are packed: convolutions see the grid that they fill; None: they are
+                not.
         """
 
     def forward(
-        self, x_LSD: Tensor, *, video_of_step_L: Tensor, grid_hw: tuple[int, int]
+        self,
+        x_LSD: Tensor,
+        *,
+        video_of_step_L: Tensor,
+        grid_hw: tuple[int, int],
+        kept: KeptTokens | None = None,
     ) -> Tensor:
         """Adapted tokens, same shape; arguments as in `added`."""
-        return x_LSD + self.added(x_LSD, video_of_step_L=video_of_step_L, grid_hw=grid_hw)
+        return x_LSD + self.added(
+            x_LSD, video_of_step_L=video_of_step_L, grid_hw=grid_hw, kept=kept
+        )
 
     def added_to_map(self, x_NTHWD: Tensor, video_of_step_L: Tensor) -> Tensor:
         """What is added to the tokens of a map of clips, L = N x T; same shape."""
@@ -150,7 +177,14 @@ class StandardAdapter(Adapter):
         self.up = _up(channels, width)
         self.alpha = nn.Parameter(torch.ones(1))
 
-    def added(self, x_LSD: Tensor, *, video_of_step_L: Tensor, grid_hw: tuple[int, int]) -> Tensor:
+    def added(
+        self,
+        x_LSD: Tensor,
+        *,
+        video_of_step_L: Tensor,
+        grid_hw: tuple[int, int],
+        kept: KeptTokens | None = None,
+    ) -> Tensor:
         """As in `Adapter`."""
         return self.alpha * self.up(functional.gelu(self.down(x_LSD)))
 
@@ -183,10 +217,17 @@ class TemporalInformationAdapter(Adapter):
         self.up = _up(channels, width)
         self.alpha = nn.Parameter(torch.ones(1))
 
-    def added(self, x_LSD: Tensor, *, video_of_step_L: Tensor, grid_hw: tuple[int, int]) -> Tensor:
+    def added(
+        self,
+        x_LSD: Tensor,
+        *,
+        video_of_step_L: Tensor,
+        grid_hw: tuple[int, int],
+        kept: KeptTokens | None = None,
+    ) -> Tensor:
         """As in `Adapter`."""
         u_LSC = functional.gelu(self.down(x_LSD))
-        u_LSC = u_LSC + self.temporal(u_LSC, video_of_step_L)
+        u_LSC = u_LSC + self.temporal(_grid(u_LSC, kept), video_of_step_L, kept)
         return self.alpha * self.up(u_LSC)
 
 
@@ -237,11 +278,20 @@ class DualPathAdapter(Adapter):
         self.beta = nn.Parameter(torch.ones(1))
         self.gamma = nn.Parameter(torch.ones(1))
 
-    def added(self, x_LSD: Tensor, *, video_of_step_L: Tensor, grid_hw: tuple[int, int]) -> Tensor:
+    def added(
+        self,
+        x_LSD: Tensor,
+        *,
+        video_of_step_L: Tensor,
+        grid_hw: tuple[int, int],
+        kept: KeptTokens | None = None,
+    ) -> Tensor:
         """As in `Adapter`."""
         u_LSC = functional.gelu(self.down(x_LSD))
         v_LSC = u_LSC if self.down_spatial is None else functional.gelu(self.down_spatial(x_LSD))
-        temporal_LSC = u_LSC + self.temporal(u_LSC, video_of_step_L)
-        spatial_LSC = v_LSC + self.spatial(v_LSC, grid_hw)
+        u_grid = _grid(u_LSC, kept)
+        v_grid = u_grid if self.down_spatial is None else _grid(v_LSC, kept)
+        temporal_LSC = u_LSC + self.temporal(u_grid, video_of_step_L, kept)
+        spatial_LSC = v_LSC + self.spatial(v_grid, grid_hw, kept)
         paths = torch.cat((self.beta * spatial_LSC, self.gamma * temporal_LSC), dim=-1)
         return self.alpha * self.up(paths)

@@ -1,7 +1,7 @@
 """Blocks of plain video transformers, with room for an adapter after each.
 
 Shapes: N clips, T steps of a clip, S tokens of a clip (those of its steps, after any class token),
-h x w tokens of a step, D width, L = N x T steps of all clips, videos concatenated.
+h x w tokens of a step, D width, L = N x T steps of all clips, videos concatenated, P packed tokens.
 """
 
 import re
@@ -13,6 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from mmad.models.backbones.adaptable import AdaptableBackbone, AdaptableBlock
 from mmad.models.backbones.contract import BackboneSpec
+from mmad.models.backbones.kept_tokens import KeptTokens
 from mmad.models.layers.transformer import drop_path
 
 
@@ -56,14 +57,24 @@ class Block(AdaptableBlock):
         *further: Tensor,
         video_of_step_L: Tensor,
         grid_hw: tuple[int, int],
+        kept: KeptTokens | None = None,
     ) -> Tensor:
         """Tokens after the block, same shape.
 
         Args:
-            x_NSD: Tokens.
+            x_NSD: Tokens, or packed ones (P, D).
             further: Further arguments of the attention.
             video_of_step_L, grid_hw: For the adapter.
+            kept: How tokens are packed; None: they are not.
         """
+        if kept is not None:
+            x_PD = x_NSD
+            branch = self.attn(self.norm1(x_PD), kept)
+            x_PD = x_PD + self._dropped(branch, self.gamma_1, kept)
+            x_PD = x_PD + self._dropped(self.mlp(self.norm2(x_PD)), self.gamma_2, kept)
+            if self.adapter is None:
+                return x_PD
+            return self.adapter(x_PD, video_of_step_L=video_of_step_L, grid_hw=grid_hw, kept=kept)
         branch = self.attn(self.norm1(x_NSD), *further)
         x_NSD = x_NSD + self._dropped(branch, self.gamma_1)
         x_NSD = x_NSD + self._dropped(self.mlp(self.norm2(x_NSD)), self.gamma_2)
@@ -79,9 +90,17 @@ class Block(AdaptableBlock):
         adapted = x_LSD.reshape(x_NSD.shape)
         return torch.cat((first, adapted), dim=1) if first.shape[1] else adapted
 
-    def _dropped(self, x_NSD: Tensor, gamma: nn.Parameter | None) -> Tensor:
+    def _dropped(
+        self, x_NSD: Tensor, gamma: nn.Parameter | None, kept: KeptTokens | None = None
+    ) -> Tensor:
         scaled = x_NSD if gamma is None else gamma * x_NSD
-        return drop_path(scaled, rate=self.drop_path_rate, training=self.training)
+        rate, training = self.drop_path_rate, self.training
+        if kept is None:
+            return drop_path(scaled, rate=rate, training=training)
+        if rate == 0.0 or not training:
+            return scaled
+        factor_N1 = drop_path(scaled.new_ones(kept.num_clips, 1), rate=rate, training=training)
+        return scaled * factor_N1[kept.clip_P]
 
 
 class BlockBackbone(AdaptableBackbone):
@@ -108,15 +127,18 @@ class BlockBackbone(AdaptableBackbone):
         video_of_clip_N: Tensor,
         grid_hw: tuple[int, int],
         stop_before: int | None,
+        kept: KeptTokens | None = None,
     ) -> Tensor:
         """Tokens after the last block, or those that enter block ``stop_before``; same shape.
 
         Args:
-            x_NSD: Tokens of clips.
+            x_NSD: Tokens of clips, or packed ones (P, D).
             further: Further arguments of the attention of each block.
             video_of_clip_N, stop_before: As in `Backbone.forward`.
             grid_hw: Rows and columns of the tokens of a step.
+            kept: As in `Block`, whose attention must then take packed tokens.
         """
+        packed = {} if kept is None else {"kept": kept}
         video_of_step_L = video_of_clip_N.repeat_interleave(self.spec.steps_per_clip)
         recompute = self.activation_checkpointing and self.training and torch.is_grad_enabled()
         for block in self.blocks[:stop_before]:
@@ -128,9 +150,12 @@ class BlockBackbone(AdaptableBackbone):
                     use_reentrant=False,
                     video_of_step_L=video_of_step_L,
                     grid_hw=grid_hw,
+                    **packed,
                 )
             else:
-                x_NSD = block(x_NSD, *further, video_of_step_L=video_of_step_L, grid_hw=grid_hw)
+                x_NSD = block(
+                    x_NSD, *further, video_of_step_L=video_of_step_L, grid_hw=grid_hw, **packed
+                )
         return x_NSD
 
     def depth_of(self, name: str) -> int:

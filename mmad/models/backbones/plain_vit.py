@@ -1,7 +1,8 @@
 """The plain video transformer of VideoMAE, VideoMAE v2 and UMT.
 
 Shapes: N clips of F frames, H W height and width in pixels; a clip becomes T tubelets of S = h x w
-tokens of width D; L = N x T tubelets of all clips, videos concatenated.
+tokens of width D; L = N x T tubelets of all clips, videos concatenated; P packed tokens, if only
+some are computed.
 
 Sources: VideoMAE (arXiv 2203.12602), VideoMAE v2 (2303.16727), UMT (2303.16058) and their released
 code for layer names, initial values, the epsilon of the layer norm, cosine attention and UMT's
@@ -20,6 +21,7 @@ from torch.nn import functional
 from mmad.errors import CheckpointError
 from mmad.models.backbones.blocks import Block, BlockBackbone
 from mmad.models.backbones.contract import BackboneSpec, ClipTokens
+from mmad.models.backbones.kept_tokens import KeptTokens
 from mmad.models.layers.positions import resized_grids, resized_steps
 from mmad.models.layers.transformer import MLP, drop_path_rates, sinusoid_table
 
@@ -91,19 +93,30 @@ class Attention(nn.Module):
         self.scale = nn.Parameter(first) if cosine else None
         self.proj = nn.Linear(width, width)
 
-    def forward(self, x_NSD: Tensor) -> Tensor:
-        """Attended tokens, same shape."""
+    def forward(self, x: Tensor, kept: KeptTokens | None = None) -> Tensor:
+        """Attended tokens, same shape.
+
+        Args:
+            x: Tokens (N, S, D), or packed ones (P, D).
+            kept: How tokens are packed; None: they are not.
+        """
         bias = None
         if self.q_bias is not None and self.v_bias is not None:
             bias = torch.cat((self.q_bias, torch.zeros_like(self.q_bias), self.v_bias))
-        qkv = functional.linear(x_NSD, self.qkv.weight, bias)
-        q, k, v = rearrange(qkv, "n s (three h d) -> three n h s d", three=3, h=self.num_heads)
+        qkv = functional.linear(x, self.qkv.weight, bias)
+        if kept is None:
+            return self.proj(self._attended(qkv))
+        parts = [self._attended(part).flatten(0, 1) for part in kept.split(qkv)]
+        return self.proj(torch.cat(parts))
+
+    def _attended(self, qkv_NSD: Tensor) -> Tensor:
+        q, k, v = rearrange(qkv_NSD, "n s (three h d) -> three n h s d", three=3, h=self.num_heads)
         factor = None
         if self.scale is not None:
             q, k = functional.normalize(q, dim=-1), functional.normalize(k, dim=-1)
             q, factor = q * self.scale.clamp(max=_LARGEST_SCALE).exp().to(q.dtype), 1.0
         out = functional.scaled_dot_product_attention(q, k, v, scale=factor)
-        return self.proj(rearrange(out, "n h s d -> n s (h d)"))
+        return rearrange(out, "n h s d -> n s (h d)")
 
 
 class PatchEmbed(nn.Module):
@@ -117,6 +130,20 @@ class PatchEmbed(nn.Module):
     def forward(self, clips_NCFHW: Tensor) -> Tensor:
         """Tokens of shape (N, D, T, h, w)."""
         return self.proj(clips_NCFHW)
+
+    def of_kept(self, clips_NCFHW: Tensor, kept: KeptTokens) -> Tensor:
+        """The packed tokens alone, (P, D)."""
+        frames, patch, _ = self.proj.kernel_size
+        places_NThwK = rearrange(
+            clips_NCFHW,
+            "n c (t f) (h p) (w q) -> n t h w c f p q",
+            f=frames,
+            p=patch,
+            q=patch,
+        )
+        index = torch.unravel_index(kept.places_P, places_NThwK.shape[:4])
+        weight_DK = self.proj.weight.flatten(1)
+        return functional.linear(places_NThwK[index].flatten(1), weight_DK, self.proj.bias)
 
 
 class PlainViT(BlockBackbone):
@@ -226,10 +253,50 @@ class PlainViT(BlockBackbone):
         self.require_fitting(clips_NCFHW)
         return self.patch_embed(clips_NCFHW)
 
+    def encode(
+        self,
+        images_NCFHW: Tensor,
+        video_of_clip_N: Tensor,
+        kept: KeptTokens,
+        *,
+        stop_before: int | None = None,
+    ) -> Tensor:
+        """The packed tokens after the last block and the norm, (P, D); the others are not computed.
+
+        Args:
+            images_NCFHW, video_of_clip_N, stop_before: As in `forward`.
+            kept: The tokens that are computed, each at its own position. Adapters see the grid that
+                they fill.
+
+        Raises: ValueError as `forward`.
+        """
+        self.require_fitting(images_NCFHW)
+        grid_hw = self.spec.grid_hw((images_NCFHW.shape[3], images_NCFHW.shape[4]))
+        x_PD = self.patch_embed.of_kept(images_NCFHW, kept)
+        x_PD = x_PD + self.positions(grid_hw)[0, kept.place_in_clip_P].to(x_PD.dtype)
+        x_PD = self.run_blocks(
+            x_PD,
+            video_of_clip_N=video_of_clip_N,
+            grid_hw=grid_hw,
+            stop_before=stop_before,
+            kept=kept,
+        )
+        return x_PD if self.norm is None or stop_before is not None else self.norm(x_PD)
+
     def forward(
-        self, images_NCFHW: Tensor, video_of_clip_N: Tensor, *, stop_before: int | None = None
+        self,
+        images_NCFHW: Tensor,
+        video_of_clip_N: Tensor,
+        *,
+        stop_before: int | None = None,
+        kept: KeptTokens | None = None,
     ) -> ClipTokens:
         """As in `Backbone`."""
+        if kept is not None:
+            x_PD = self.encode(images_NCFHW, video_of_clip_N, kept, stop_before=stop_before)
+            tokens_NTSC = kept.fill(x_PD).unflatten(0, (-1, self.spec.steps_per_clip))
+            grid_hw = self.spec.grid_hw((images_NCFHW.shape[3], images_NCFHW.shape[4]))
+            return ClipTokens(tokens_NTSC, grid_hw)
         patches_NDThw = self.embed(images_NCFHW)
         grid_hw = (patches_NDThw.shape[3], patches_NDThw.shape[4])
         x_NSD = rearrange(patches_NDThw, "n d t h w -> n (t h w) d")
