@@ -10,14 +10,14 @@ _IRREGULAR = {"is": "are", "has": "have", "was": "were"}
 def count(number: int, noun: str, verb: str = "") -> str:
     """``number`` with the noun, and a verb that agrees with it.
 
-    >>> count(1, "video"), count(2, "video", "is"), count(0, "category"), count(3, "class")
-    ('1 video', '2 videos are', '0 categories', '3 classes')
+    >>> count(1, "video"), count(2, "video", "is"), count(0, "category"), count(3, "stretch")
+    ('1 video', '2 videos are', '0 categories', '3 stretches')
     """
     if number != 1:
         if noun.endswith("y") and noun[-2] not in "aeiou":
             noun = noun[:-1] + "ies"
         else:
-            noun += "es" if noun.endswith("s") else "s"
+            noun += "es" if noun.endswith(("s", "ch")) else "s"
         verb = _IRREGULAR.get(verb, verb)
     return f"{number} {noun} {verb}".rstrip()
 

@@ -97,6 +97,7 @@ COVERED = {
     "cli/_project.py": "cli/test_review.py",
     "cli/project/_options.py": "cli/test_review.py",
     "cli/project/add.py": "cli/test_review.py",
+    "cli/project/blind.py": "projects/test_blind.py",
     "cli/project/export.py": "cli/test_review.py",
     "cli/project/new.py": "cli/test_review.py",
     "cli/project/show.py": "cli/test_review.py",

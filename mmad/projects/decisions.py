@@ -34,6 +34,17 @@ class Decisions:
         )
         return [_instance(dict(row)) for row in rows]
 
+    def instances_at(self, name: str, annotator: str, made: str) -> list[Instance]:
+        """What a person had decided about a video at a time in UTC (ISO 8601), by start."""
+        video = self._catalogue.video(name).id
+        found: dict[int | None, Instance] = {}
+        for change in self.history(annotator=annotator):
+            if change.video == video and change.made <= made:
+                for one in change.before:
+                    del found[one.id]
+                found |= {one.id: one for one in change.after}
+        return sorted(found.values(), key=lambda one: (one.start_seconds, one.id or 0))
+
     def change(
         self,
         annotator: str,

@@ -5,6 +5,7 @@ from typing import Self
 
 from mmad.errors import ProjectError
 from mmad.labels import LabelMap
+from mmad.projects.blind import BlindShare
 from mmad.projects.catalogue import Catalogue
 from mmad.projects.database import Database, now
 from mmad.projects.decisions import Decisions
@@ -24,6 +25,7 @@ class Project:
         findings: What models found.
         decisions: What people decided.
         queue: What waits for a decision.
+        blind: The random share that is coded without suggestions.
     """
 
     def __init__(self, database: Database) -> None:
@@ -33,6 +35,7 @@ class Project:
         self.findings = Findings(database, self.catalogue)
         self.decisions = Decisions(database, self.catalogue)
         self.queue = Queue(database)
+        self.blind = BlindShare(database, self.catalogue, self.decisions)
 
     @classmethod
     def open(cls, folder: str | Path) -> Self:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from mmad.projects.blind import NOT_BLIND
 from mmad.projects.database import Database
 from mmad.projects.records import FoundDetection
 
@@ -18,7 +19,7 @@ _NEWEST = (
 )
 _UNDECIDED = (
     "NOT EXISTS (SELECT 1 FROM instances WHERE instances.detection = detections.id AND "
-    "instances.annotator = (SELECT id FROM annotators WHERE name = ?))"
+    f"instances.annotator = (SELECT id FROM annotators WHERE name = ?)) AND {NOT_BLIND}"
 )
 
 
@@ -83,6 +84,7 @@ class Queue:
             min_score,
             max_score,
             annotator,
+            annotator,
         )
         found = [
             Waiting(
@@ -114,6 +116,7 @@ class Queue:
                 f"SELECT detections.video AS video, COUNT(*) AS number FROM {_NEWEST} "
                 f"WHERE score >= ? AND {_UNDECIDED} GROUP BY detections.video",
                 min_score,
+                annotator,
                 annotator,
             )
         }

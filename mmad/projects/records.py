@@ -167,3 +167,26 @@ class Stretch:
     start_seconds: float
     end_seconds: float
     is_blind: bool
+
+
+@dataclass(frozen=True)
+class BlindStretch:
+    """A stretch of the blind share: coded by people who do not see what a model found in it.
+
+    Attributes:
+        id: Number in the project.
+        video: Name of the video.
+        start_seconds, end_seconds: From when to when.
+        place: Its place in the random order of all stretches of the project, above 0 and up to 1.
+    """
+
+    id: int
+    video: str
+    start_seconds: float
+    end_seconds: float
+    place: float
+
+    @property
+    def seconds(self) -> float:
+        """Its length."""
+        return self.end_seconds - self.start_seconds

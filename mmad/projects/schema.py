@@ -112,9 +112,15 @@ CREATE TABLE blind_stretches (
     made TEXT NOT NULL,
     video INTEGER NOT NULL REFERENCES videos,
     start_seconds REAL NOT NULL,
-    end_seconds REAL NOT NULL
+    end_seconds REAL NOT NULL,
+    place REAL NOT NULL
 );
-CREATE INDEX blind_stretches_of_video ON blind_stretches (video, start_seconds);
+CREATE UNIQUE INDEX blind_stretches_of_video ON blind_stretches (video, start_seconds);
+CREATE TABLE seen_before (
+    stretch INTEGER NOT NULL REFERENCES blind_stretches,
+    annotator INTEGER NOT NULL REFERENCES annotators,
+    PRIMARY KEY (stretch, annotator)
+) WITHOUT ROWID;
 ALTER TABLE reviewed ADD COLUMN ended TEXT;
 """
 # Step n makes a database of version n out of one of version n - 1. What is in a release stays as

@@ -3,6 +3,7 @@
 import typer
 
 from mmad.cli.project.add import add
+from mmad.cli.project.blind import blind
 from mmad.cli.project.export import export
 from mmad.cli.project.new import new
 from mmad.cli.project.show import show
@@ -12,5 +13,5 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
 )
-for command in (new, show, add, export):
+for command in (new, show, add, blind, export):
     app.command()(command)
