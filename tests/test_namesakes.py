@@ -102,6 +102,8 @@ COVERED = {
     "cli/project/new.py": "cli/test_review.py",
     "cli/project/show.py": "cli/test_review.py",
     "engine/jobs/project.py": "cli/test_review.py",
+    "review/answers.py": "review/test_application.py",
+    "review/refusals.py": "review/test_application.py",
     "review/requests.py": "review/test_application.py",
     "review/serving.py": "review/test_page.py",
     "review/session.py": "review/test_application.py",

@@ -5,11 +5,13 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from mmad.errors import ProjectError
 from mmad.labels import LabelMap
 from mmad.projects.catalogue import Catalogue
 from mmad.projects.database import Database, now
-from mmad.projects.records import FoundDetection, Source
+from mmad.projects.records import Curves, FoundDetection, Source
 from mmad.structures import Detections
 
 
@@ -89,16 +91,40 @@ class Findings:
                 "new ones as another source"
             ) from None
 
+    def add_curves(self, source: int, name: str, curves: Curves) -> None:
+        """The scores of a source over a video, instead of those it had there."""
+        row = (
+            source,
+            self._catalogue.video(name).id,
+            curves.step_seconds,
+            json.dumps(curves.behaviours),
+            np.ascontiguousarray(curves.scores, np.uint8).tobytes(),
+        )
+        with self._database.transaction():
+            self._database.run("INSERT OR REPLACE INTO curves VALUES (?, ?, ?, ?, ?)", row)
+
+    def curves(self, name: str, *, source: int | None = None) -> Curves | None:
+        """The scores over a video, of a source or of the newest one; None if they are not kept."""
+        video = self._catalogue.video(name).id
+        rows = self._database.all(
+            "SELECT * FROM curves WHERE video = ? AND source = ?",
+            video,
+            self._newest(video) if source is None else source,
+        )
+        if not rows:
+            return None
+        behaviours = tuple(json.loads(rows[0]["behaviours"]))
+        scores = np.frombuffer(rows[0]["scores"], np.uint8)
+        shape = (-1, max(1, len(behaviours)))
+        return Curves(rows[0]["step_seconds"], behaviours, scores.reshape(shape))
+
     def detections(self, name: str, *, source: int | None = None) -> list[FoundDetection]:
         """The detections in a video by descending score, of a source or of the newest one."""
         video = self._catalogue.video(name).id
-        if source is None:
-            newest = "SELECT MAX(source) AS newest FROM searched WHERE video = ?"
-            source = self._database.all(newest, video)[0]["newest"]
         rows = self._database.all(
             "SELECT * FROM detections WHERE video = ? AND source = ? ORDER BY score DESC, id",
             video,
-            source,
+            self._newest(video) if source is None else source,
         )
         return [_detection(row) for row in rows]
 
@@ -110,6 +136,12 @@ class Findings:
             self._catalogue.video(name).id,
         )
         return _detection(rows[0]) if rows else None
+
+    def _newest(self, video: int) -> int | None:
+        """The newest source that has searched a video."""
+        newest = "SELECT MAX(source) AS newest FROM searched WHERE video = ?"
+        found: int | None = self._database.all(newest, video)[0]["newest"]
+        return found
 
 
 def _detection(row: sqlite3.Row) -> FoundDetection:

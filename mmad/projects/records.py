@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 State = Literal["accepted", "rejected", "merged"]
 What = Literal["accept", "reject", "relabel", "move", "draw", "delete", "split", "merge"]
 
@@ -94,6 +97,21 @@ class FoundDetection:
     start_seconds: float
     end_seconds: float
     score: float
+
+
+@dataclass(frozen=True)
+class Curves:
+    """The scores of a source over a video.
+
+    Attributes:
+        step_seconds: Duration of a step; step k is at (k + 0.5) of it.
+        behaviours: Numbers of the behaviours.
+        scores: uint8 (num_steps, num_behaviours); 255 is a score of 1.
+    """
+
+    step_seconds: float
+    behaviours: tuple[int, ...]
+    scores: NDArray[np.uint8]
 
 
 @dataclass(frozen=True)

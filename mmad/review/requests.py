@@ -112,6 +112,16 @@ class Decide(_Request):
     ]
 
 
+class Reviewed(_Request):
+    """That a person has looked at all of a stretch, or takes that back."""
+
+    annotator: Name
+    video: Number
+    start: Seconds
+    end: Seconds
+    is_reviewed: bool
+
+
 class Who(_Request):
     """Whose change is undone or done again."""
 

@@ -3,7 +3,7 @@
 import socket
 import webbrowser
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import uvicorn
 
@@ -22,6 +22,7 @@ def serve(
     media: Mapping[int, Media],
     *,
     annotator: str | None = None,
+    shows_others: bool = False,
     port: int = 0,
     opens_browser: bool = True,
     tell: Callable[[str], object] = print,
@@ -32,6 +33,7 @@ def serve(
         project: The project; the caller holds its lock.
         media: What is played for each video.
         annotator: The only person who may decide, or None.
+        shows_others: Whether people see the decisions of the others.
         port: Port; 0: a free one.
         opens_browser: Whether to open the page in the browser.
         tell: Called with the address.
@@ -42,7 +44,7 @@ def serve(
     with listening:
         chosen = int(listening.getsockname()[1])
         token = new_token()
-        session = Session(project, media, annotator=annotator)
+        session = Session(project, media, annotator=annotator, shows_others=shows_others)
         server = uvicorn.Server(
             uvicorn.Config(
                 application(session, token=token, port=chosen),
@@ -60,7 +62,7 @@ def serve(
             with suppress(webbrowser.Error):
                 webbrowser.open(address)
         # Sent again by uvicorn once it has shut down.
-        with suppress(KeyboardInterrupt):
+        with closing(session), suppress(KeyboardInterrupt):
             server.run(sockets=[listening])
 
 

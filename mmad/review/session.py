@@ -1,7 +1,6 @@
 """What the page shows and does, as JSON values, from the project on disk."""
 
-import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from threading import RLock
@@ -9,30 +8,29 @@ from typing import Any
 
 import numpy as np
 
-from mmad.errors import ProjectError, VideoError
-from mmad.projects.actions import Actions, StaleError
+from mmad.errors import VideoError
+from mmad.evaluation.budget.summaries import unions
+from mmad.projects.actions import Actions
 from mmad.projects.project import Project
-from mmad.projects.records import Change, Instance, ProjectVideo
+from mmad.projects.records import Change, Curves, Instance, ProjectVideo, Stretch
 from mmad.review.media import Media
-from mmad.review.requests import Accept, Decide, Draw, Merge, Move, QueueRequest, Relabel, Split
+from mmad.review.refusals import Refused, refusals
+from mmad.review.requests import (
+    Accept,
+    Decide,
+    Draw,
+    Merge,
+    Move,
+    QueueRequest,
+    Relabel,
+    Reviewed,
+    Split,
+)
+from mmad.review.thumbnails import Thumbnails
 from mmad.video.index import index_video
 
 # The page asks again when it has worked these off.
 _MOST_WAITING = 300
-
-
-class Refused(Exception):  # noqa: N818
-    """An answer other than the one asked for.
-
-    Attributes:
-        status: Status of HTTP.
-        text: One sentence for the person, without paths.
-    """
-
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(text)
-        self.status = status
-        self.text = text
 
 
 class Session:
@@ -42,16 +40,29 @@ class Session:
         project: The project.
         media: What is played for each video.
         annotator: The only person who may decide, or None for anyone who gives a name.
+        shows_others: Whether people see the decisions of the others.
     """
 
     def __init__(
-        self, project: Project, media: Mapping[int, Media], *, annotator: str | None
+        self,
+        project: Project,
+        media: Mapping[int, Media],
+        *,
+        annotator: str | None,
+        shows_others: bool = False,
     ) -> None:
         self._project = project
         self._media = dict(media)
         self._annotator = annotator
+        self._shows_others = shows_others
         self._lock = RLock()
-        self._names = {one.id: one.name for one in project.catalogue.videos()}
+        self._videos = {one.id: one for one in project.catalogue.videos()}
+        self._names = {number: one.name for number, one in self._videos.items()}
+        self._thumbnails = Thumbnails(project.folder)
+
+    def close(self) -> None:
+        """End what runs beside the answers."""
+        self._thumbnails.close()
 
     def about(self) -> dict[str, Any]:
         """The project: behaviours, videos, people, range of scores."""
@@ -61,6 +72,7 @@ class Session:
             return {
                 "name": self._project.folder.resolve().name,
                 "annotator": self._annotator,
+                "shows_others": self._shows_others,
                 "annotators": self._project.decisions.annotators(),
                 "behaviours": [asdict(one) for one in catalogue.behaviours()],
                 "videos": [
@@ -82,18 +94,24 @@ class Session:
             }
 
     def video(self, number: int, annotator: str) -> dict[str, Any]:
-        """The detections in a video, and the instances of a person."""
+        """The detections in a video, and what a person decided; of the others if it is shown."""
         name = self._name(number)
         with self._lock:
             self._check(annotator)
+            decisions = self._project.decisions
+            others = decisions.annotators() if self._shows_others else []
             return {
                 "detections": [
                     [one.id, one.behaviour, one.start_seconds, one.end_seconds, one.score]
                     for one in self._project.findings.detections(name)
                 ],
-                "instances": [
-                    one.as_json() for one in self._project.decisions.instances(name, annotator)
-                ],
+                "instances": [one.as_json() for one in decisions.instances(name, annotator)],
+                "others": {
+                    other: [one.as_json() for one in decisions.instances(name, other)]
+                    for other in others
+                    if other != annotator
+                },
+                "reviewed": _stretches(decisions.reviewed(annotator), number),
                 "history": self._history(annotator),
             }
 
@@ -104,6 +122,33 @@ class Session:
         except VideoError:
             raise Refused(410, "the file of this video cannot be read any more") from None
         return np.asarray(index.times_seconds, "<f8").tobytes()
+
+    def curves(self, number: int) -> dict[str, Any]:
+        """Of which behaviours there are scores over time, and at which steps."""
+        found = self._curves(number)
+        if found is None:
+            return {"behaviours": [], "step_seconds": 1.0, "num_steps": 0}
+        return {
+            "behaviours": list(found.behaviours),
+            "step_seconds": found.step_seconds,
+            "num_steps": len(found.scores),
+        }
+
+    def curve_scores(self, number: int) -> bytes:
+        """Scores over time, uint8, one behaviour after another."""
+        found = self._curves(number)
+        return b"" if found is None else np.ascontiguousarray(found.scores.T).tobytes()
+
+    def thumbnail(self, number: int, frame: int) -> bytes:
+        """A JPEG of a frame of a video."""
+        path = self.media(number).path
+        video = self._videos[number]
+        if frame >= video.num_frames:
+            raise Refused(404, "there is no such frame")
+        try:
+            return self._thumbnails.get(video, path, frame)
+        except VideoError:
+            raise Refused(410, "this frame cannot be read") from None
 
     def media(self, number: int) -> Media:
         """What is played for a video."""
@@ -128,17 +173,38 @@ class Session:
                 videos=names,
             )
             progress = self._project.queue.progress(asked.annotator, min_score=asked.min_score)
+            reviewed = self._project.decisions.reviewed(asked.annotator)
         # What has no file cannot be looked at.
         waiting = [one for one in waiting if numbers.get(one.video) in self._media]
         return {
             "waiting": [[numbers[one.video], one.detection.id] for one in waiting[:_MOST_WAITING]],
             "total": len(waiting),
             "progress": [
-                [numbers[one.video], one.open, one.accepted, one.rejected]
+                [
+                    numbers[one.video],
+                    one.open,
+                    one.accepted,
+                    one.rejected,
+                    _seconds(_stretches(reviewed, numbers[one.video])),
+                ]
                 for one in progress
                 if one.video in numbers
             ],
         }
+
+    def mark_reviewed(self, asked: Reviewed) -> dict[str, Any]:
+        """Note that a person has looked at a stretch, or not after all."""
+        name = self._name(asked.video)
+        self.media(asked.video)
+        decisions = self._project.decisions
+        stretch = (asked.annotator, name, asked.start, asked.end)
+        with self._lock, refusals():
+            self._check(asked.annotator)
+            if asked.is_reviewed:
+                decisions.mark_reviewed(*stretch, blind=False)
+            else:
+                decisions.clear_reviewed(*stretch)
+            return {"reviewed": _stretches(decisions.reviewed(asked.annotator), asked.video)}
 
     def decide(self, asked: Decide) -> dict[str, Any]:
         """Make a decision; it is on disk when this returns."""
@@ -177,11 +243,11 @@ class Session:
 
     def add_behaviour(self, name: str) -> dict[str, Any]:
         """A new behaviour, or the one of this name."""
-        with self._lock, _refusals():
+        with self._lock, refusals():
             return asdict(self._project.catalogue.add_behaviour(name))
 
     def _changed(self, annotator: str, act: Callable[[], Change | None]) -> dict[str, Any]:
-        with self._lock, _refusals():
+        with self._lock, refusals():
             self._check(annotator)
             change = act()
             return {"change": _json_of(change), "history": self._history(annotator)}
@@ -195,6 +261,10 @@ class Session:
             return "gone" if not video.path.is_file() else "replaced"
         return None if video.id in self._media else "not playable"
 
+    def _curves(self, number: int) -> Curves | None:
+        with self._lock:
+            return self._project.findings.curves(self._name(number))
+
     def _name(self, number: int) -> str:
         if number not in self._names:
             raise Refused(404, "there is no such video")
@@ -205,20 +275,19 @@ class Session:
             raise Refused(403, "this page is for another annotator")
 
 
-class _refusals:  # noqa: N801
-    """Turns what the store refuses into answers without paths."""
+def _stretches(reviewed: Sequence[Stretch], video: int) -> list[list[float | bool]]:
+    """Start, end and blindness of the stretches in a video, by start."""
+    found = [one for one in reviewed if one.video == video]
+    return sorted([one.start_seconds, one.end_seconds, one.is_blind] for one in found)
 
-    def __enter__(self) -> None:
-        return None
 
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if isinstance(error, StaleError):
-            raise Refused(409, str(error)) from None
-        if isinstance(error, sqlite3.Error):
-            text = "nothing was saved: the project cannot be written to (disk full, or read-only?)"
-            raise Refused(503, text) from None
-        if isinstance(error, ProjectError):
-            raise Refused(422, str(error)) from None
+def _seconds(stretches: Sequence[Sequence[float]]) -> float:
+    """How long stretches are together, counting once what several cover."""
+    if not stretches:
+        return 0.0
+    segments = np.array([one[:2] for one in stretches], np.float64)
+    merged, _ = unions(segments, np.zeros(len(segments), np.int64))
+    return float((merged[:, 1] - merged[:, 0]).sum())
 
 
 def _json_of(change: Change | None) -> dict[str, Any] | None:

@@ -13,7 +13,7 @@ import pytest
 from mmad.errors import ProjectError, VideoError
 from mmad.labels import MA52, flat_labels
 from mmad.projects.project import Project, new_project
-from mmad.projects.records import Instance
+from mmad.projects.records import Curves, Instance
 from mmad.structures import Detections
 from mmad.video.find import find_videos
 
@@ -110,6 +110,25 @@ def test_what_cannot_be_is_refused_and_nothing_is_lost(project: Project) -> None
     assert len(decisions.history()) == 1
     with pytest.raises(ProjectError, match="has no video 'x'; it has"):
         decisions.instances("x", "Ann")
+
+
+def test_scores_over_time_are_those_of_the_newest_source(project: Project) -> None:
+    name, findings = first(project), project.findings
+    assert findings.curves(name) is None
+    scores = np.arange(6, dtype=np.uint8).reshape(3, 2)
+    old = findings.add_source("runs/a", {})
+    findings.add_curves(old, name, Curves(0.5, (2, 1), scores))
+    found = Detections(np.array([[0.2, 0.6]]), np.array([0]), np.array([0.9]))
+    findings.add_detections(old, name, found, LABELS)
+    kept = findings.curves(name)
+    assert kept is not None
+    assert (kept.step_seconds, kept.behaviours) == (0.5, (2, 1))
+    assert np.array_equal(kept.scores, scores)
+    new = findings.add_source("runs/b", {})
+    assert findings.curves(name) is not None, "the new one has not searched this video yet"
+    findings.add_detections(new, name, found, LABELS)
+    assert findings.curves(name) is None
+    assert findings.curves(name, source=old) is not None
 
 
 def test_what_was_looked_at_is_one_stretch_and_can_be_taken_back(project: Project) -> None:

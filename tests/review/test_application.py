@@ -5,9 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mmad.projects.project import Project
+from mmad.projects.records import Curves
 from mmad.video.index import index_video
 from support.asgi import Answer
 from support.review import PORT, TOKEN, asked
@@ -132,9 +134,51 @@ def test_people_are_blind_to_each_other(get: Ask, post: Ask) -> None:
     waiting = post("/api/queue", {"annotator": "Bob"}).json
     assert (waiting["total"], waiting["waiting"][0]) == (6, [1, 2])
     mine = post("/api/queue", {"annotator": "Ann", "order": "score"}).json
-    assert (mine["total"], mine["progress"]) == (5, [[1, 3, 1, 0], [2, 2, 0, 0]])
+    assert (mine["total"], mine["progress"]) == (5, [[1, 3, 1, 0, 0.0], [2, 2, 0, 0, 0.0]])
     assert post("/api/queue", {"annotator": "Ann", "order": "best"}).status == 400
     assert post("/api/queue", {"annotator": "Ann", "videos": [9]}).status == 404
+
+
+def test_others_are_shown_to_read_if_the_server_says_so(project: Project, post: Ask) -> None:
+    from mmad.review.application import application
+    from mmad.review.session import Session
+
+    decide(post, action="accept", target={"detection": 1})
+    session = Session(project, {}, annotator=None, shows_others=True)
+    app = application(session, token=TOKEN, port=PORT)
+    assert asked(app, "GET", "/api/project").json["shows_others"] is True
+    (one,) = asked(app, "GET", "/api/videos/1?annotator=Bob").json["others"]["Ann"]
+    assert (one["detection"], one["state"]) == (1, "accepted")
+    assert asked(app, "GET", "/api/videos/1?annotator=Ann").json["others"] == {}
+
+
+def test_what_was_looked_at(get: Ask, post: Ask) -> None:
+    def mark(start: float, end: float, *, is_reviewed: bool = True) -> Answer:
+        times = {"start": start, "end": end, "is_reviewed": is_reviewed}
+        return post("/api/reviewed", {"annotator": "Ann", "video": 1} | times)
+
+    assert mark(0.0, 1.0).json["reviewed"] == [[0.0, 1.0, False]]
+    assert mark(0.5, 1.5).json["reviewed"] == [[0.0, 1.5, False]]
+    assert mark(0.2, 0.7, is_reviewed=False).json["reviewed"] == [
+        [0.0, 0.2, False],
+        [0.7, 1.5, False],
+    ]
+    assert get("/api/videos/1?annotator=Ann").json["reviewed"][1] == [0.7, 1.5, False]
+    assert get("/api/videos/1?annotator=Bob").json["reviewed"] == []
+    progress = post("/api/queue", {"annotator": "Ann"}).json["progress"]
+    assert progress[0][4] == pytest.approx(1.0)
+    assert (mark(1.0, 0.5).status, mark(0.0, 1e9).status, mark(-1.0, 1.0).status) == (422, 422, 400)
+
+
+def test_scores_over_time(get: Ask, project: Project) -> None:
+    assert get("/api/videos/1/curves").json["behaviours"] == []
+    assert get("/api/videos/1/curves/scores").content == b""
+    scores = np.array([[1, 4], [2, 5], [3, 6]], np.uint8)
+    project.findings.add_curves(1, first_of(project), Curves(0.5, (3, 1), scores))
+    told = get("/api/videos/1/curves").json
+    assert told == {"behaviours": [3, 1], "step_seconds": 0.5, "num_steps": 3}
+    assert get("/api/videos/1/curves/scores").content == bytes([1, 2, 3, 4, 5, 6])
+    assert get("/api/videos/9/curves").status == 404
 
 
 def test_a_fixed_annotator_is_the_only_one(project: Project) -> None:

@@ -35,6 +35,12 @@ def review(
     annotator: Annotated[
         str | None, typer.Option(metavar="NAME", help="Who decides; default: the page asks.")
     ] = None,
+    show_others: Annotated[
+        bool,
+        typer.Option(
+            "--show-others", help="Show people the decisions of the others; default: blind."
+        ),
+    ] = False,
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port of this machine; 0: a free one.")
     ] = 0,
@@ -62,6 +68,7 @@ def review(
         _serve(
             project,
             annotator=annotator,
+            shows_others=show_others,
             port=port,
             opens_browser=not no_browser,
             with_copies=copies,
@@ -69,7 +76,13 @@ def review(
 
 
 def _serve(
-    project: Project, *, annotator: str | None, port: int, opens_browser: bool, with_copies: bool
+    project: Project,
+    *,
+    annotator: str | None,
+    shows_others: bool,
+    port: int,
+    opens_browser: bool,
+    with_copies: bool,
 ) -> None:
     from mmad.review.media import media_of
     from mmad.review.serving import serve
@@ -89,6 +102,7 @@ def _serve(
         project,
         media,
         annotator=annotator,
+        shows_others=shows_others,
         port=port,
         opens_browser=opens_browser,
         tell=lambda address: typer.echo(f"{project.folder}: {address}\nCtrl-C ends it"),
