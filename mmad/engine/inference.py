@@ -34,6 +34,7 @@ from mmad.video.open import OpenedVideo
 from mmad.video.reading import ReadVideo, notices
 
 AnyBatch = Batch | FeatureBatch
+OnOutputs = Callable[[AnyBatch, Any], object]
 # Segments in seconds (N, 2), labels and scores (N,) of a window.
 WindowPart = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -75,6 +76,7 @@ def detect_videos(
     reader: WindowReader | None = None,
     sources: Mapping[str, OpenedVideo] | None = None,
     progress: Callable[[float], object] | None = None,
+    on_outputs: OnOutputs | None = None,
 ) -> DetectedVideos:
     """Detections of each video by descending score, and notices about the video files.
 
@@ -91,6 +93,7 @@ def detect_videos(
         sources: Opened videos, by id, instead of files: frames in memory, or files that another
             process decodes.
         progress: Called after each batch with the seconds of video that it added.
+        on_outputs: As in `window_candidates`.
     """
     decoder = build_decoder(config.detector, config.inference)
     parts: dict[str, list[WindowPart]] = {}
@@ -108,7 +111,9 @@ def detect_videos(
         added = 0.0
         if isinstance(batch, Batch):
             read |= batch.read
-        windows = window_candidates(model, batch, decoder, device=device, precision=precision)
+        windows = window_candidates(
+            model, batch, decoder, device=device, precision=precision, on_outputs=on_outputs
+        )
         for video_id, grid, row in zip(batch.video_ids, batch.grids, windows, strict=True):
             # Windows overlap, and the last one may extend beyond the end of the video.
             end = min(grid.to_seconds([[0, grid.num_steps]])[0, 1], durations[video_id])
@@ -137,11 +142,21 @@ def window_candidates(
     *,
     device: torch.device,
     precision: torch.dtype | None = None,
+    on_outputs: OnOutputs | None = None,
 ) -> list[WindowPart]:
-    """The candidates of each window of a batch."""
+    """The candidates of each window of a batch.
+
+    Args:
+        model, device, precision: As in `detect_videos`.
+        batch: Windows.
+        decoder: Decoder of the model.
+        on_outputs: Called with the batch and the raw outputs of the model.
+    """
     on_device = batch.to(device)
     with torch.autocast(device.type, dtype=precision, enabled=precision is not None):
         outputs = model(*on_device.inputs)
+    if on_outputs is not None:
+        on_outputs(batch, outputs)
     return [
         (
             grid.to_seconds(found.segments_grid.double().cpu().numpy()),

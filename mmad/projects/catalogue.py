@@ -33,7 +33,8 @@ class Catalogue:
         if missing := sorted(set(names) - known):
             raise ProjectError(
                 f"{self._database.folder}: has no behaviour {', '.join(missing[:5])}; the "
-                "model was trained on other labels than those of the project"
+                "model was trained on other labels than those of the project; to teach it those, "
+                "pass mmad project add --features-only"
             )
 
     def add_behaviour(self, name: str) -> Behaviour:

@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from mmad.errors import ProjectError
 from mmad.labels import LabelMap
 from mmad.projects.catalogue import Catalogue
 from mmad.projects.database import Database, now
-from mmad.projects.records import Curves, FoundDetection, Source
+from mmad.projects.records import Curves, Extractor, FoundDetection, Source
 from mmad.structures import Detections
 
 
@@ -136,6 +137,22 @@ class Findings:
             self._catalogue.video(name).id,
         )
         return _detection(rows[0]) if rows else None
+
+    def add_extractor(self, model: str, path: Path) -> None:
+        """Note whose features a file in the folder of the project holds, unless it is noted."""
+        file = path.relative_to(self._database.folder).as_posix()
+        with self._database.transaction():
+            self._database.run(
+                "INSERT OR IGNORE INTO extractors (made, model, file) VALUES (?, ?, ?)",
+                (now(), model, file),
+            )
+
+    def extractors(self) -> list[Extractor]:
+        """The networks whose features are stored, oldest first."""
+        return [
+            Extractor(row["id"], row["made"], row["model"], self._database.folder / row["file"])
+            for row in self._database.all("SELECT * FROM extractors ORDER BY id")
+        ]
 
     def _newest(self, video: int) -> int | None:
         """The newest source that has searched a video."""

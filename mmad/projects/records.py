@@ -82,6 +82,23 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Extractor:
+    """A network whose features of the videos are stored.
+
+    Attributes:
+        id: Number; newer ones have larger numbers.
+        made: Time in UTC, ISO 8601.
+        model: The run or config, as it was named.
+        path: File of the features.
+    """
+
+    id: int
+    made: str
+    model: str
+    path: Path
+
+
+@dataclass(frozen=True)
 class FoundDetection:
     """A detection of a model in a video of a project.
 

@@ -122,6 +122,12 @@ CREATE TABLE seen_before (
     PRIMARY KEY (stretch, annotator)
 ) WITHOUT ROWID;
 ALTER TABLE reviewed ADD COLUMN ended TEXT;
+CREATE TABLE extractors (
+    id INTEGER PRIMARY KEY,
+    made TEXT NOT NULL,
+    model TEXT NOT NULL,
+    file TEXT NOT NULL UNIQUE
+);
 """
 # Step n makes a database of version n out of one of version n - 1. What is in a release stays as
 # it is; changes are a new step.

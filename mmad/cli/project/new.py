@@ -8,6 +8,7 @@ import typer
 from mmad.annotations.label_files import labels_named
 from mmad.cli._next_command import tell_next
 from mmad.cli._notices import tell_notices
+from mmad.cli._options import DeviceOption
 from mmad.cli.project._options import ProjectArgument
 from mmad.errors import ProjectError
 from mmad.evaluation.budget.conditions import Conditions, read_conditions
@@ -34,6 +35,11 @@ def new(
             help="Table with the columns video, optionally person, and one for each condition.",
         ),
     ] = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(help="Run folder or hub id of a detector: also detects, as project add."),
+    ] = None,
+    device: DeviceOption = "auto",
 ) -> None:
     """Make a project in DIR: a folder that keeps what is found and decided about videos."""
     chosen, files = labels_named(labels), find_videos(videos)
@@ -53,6 +59,11 @@ def new(
         tell_notices(conditions.notices(list(files)))
     what = f"{count(len(chosen), 'behaviour')}, {count(number, 'video')}"
     typer.echo(f"{folder}: a project with {what}")
+    if checkpoint is not None:
+        from mmad.cli._project import add_detections
+
+        with Project.open(folder) as project:
+            add_detections(project, checkpoint, min_score=0.05, device=device)
     tell_next("review", folder)
 
 

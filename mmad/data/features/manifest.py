@@ -1,5 +1,7 @@
 """Manifest of stored features: how they were made, and which of it must agree between two files."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -96,6 +98,13 @@ class FeatureManifest(Settings):
             for key in sorted({*ours, *theirs}, key=lambda key: (key != "weights_sha256", key))
             if ours.get(key) != theirs.get(key) and not key.startswith(ignored)
         ]
+
+    def fingerprint(self) -> str:
+        """Hash of what `differences` compares."""
+        content = _compared(self)
+        kept = {key: value for key, value in content.items() if not key.startswith(_ONLY_TOLD)}
+        text = json.dumps(kept, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 # What features do not depend on (or, for readers and their processes, should not).

@@ -11,7 +11,13 @@ from mmad.config.run import DetectionRun, FeatureRun, VideoRun
 from mmad.data.features.windows import WindowReader
 from mmad.engine.detection import read_data, records_of, require_features, require_rate
 from mmad.engine.features.compatibility import require_features_of
-from mmad.engine.inference import DetectedVideos, detect_videos, feature_reader, video_progress
+from mmad.engine.inference import (
+    DetectedVideos,
+    OnOutputs,
+    detect_videos,
+    feature_reader,
+    video_progress,
+)
 from mmad.engine.precision import choose_precision
 from mmad.engine.runs.changes import require_same_model
 from mmad.engine.runs.folder import RunFolder
@@ -77,6 +83,7 @@ class TrainedDetector:
         max_missing: float | None = None,
         sources: Mapping[str, OpenedVideo] | None = None,
         progress: bool | Listener = True,
+        on_outputs: OnOutputs | None = None,
     ) -> DetectedVideos:
         """Detections of videos, with those that could not be read.
 
@@ -86,6 +93,7 @@ class TrainedDetector:
             max_missing: Share of missing frames above which a video fails; None: the run's.
             sources: Opened videos, by id, instead of files.
             progress: Show the progress, or a function of the fraction done.
+            on_outputs: As in `window_candidates`.
         """
         network, config = self.on_videos
         return self._detect(
@@ -95,6 +103,7 @@ class TrainedDetector:
             task="detect",
             progress=progress,
             sources=sources,
+            on_outputs=on_outputs,
         )
 
     def _detect(
@@ -107,6 +116,7 @@ class TrainedDetector:
         progress: bool | Listener,
         reader: WindowReader | None = None,
         sources: Mapping[str, OpenedVideo] | None = None,
+        on_outputs: OnOutputs | None = None,
     ) -> DetectedVideos:
         """The arguments are those of `detect` and `detect_videos`."""
         with video_progress(task, records, progress) as shown:
@@ -120,6 +130,7 @@ class TrainedDetector:
                 reader=reader,
                 sources=sources,
                 progress=shown.update,
+                on_outputs=on_outputs,
             )
 
     def open_stream(
