@@ -44,6 +44,7 @@ class Actions:
         self._findings = project.findings
         self._annotator = annotator
         self._video = video
+        self._hidden = project.blind.hidden(annotator, video)
         self._instances = {
             one.id: one for one in self._decisions.instances(video, annotator) if one.id is not None
         }
@@ -138,6 +139,11 @@ class Actions:
         if target.instance is not None:
             return self._existing(target)
         detection = self._detection(target.detection)
+        if any(
+            detection.start_seconds < end and detection.end_seconds > start
+            for start, end in self._hidden
+        ):
+            raise StaleError("this stretch is to be coded blind now; load the video again")
         if any(one.detection == detection.id for one in self._instances.values()):
             raise StaleError(
                 "this detection has been decided in another window; load the video again"

@@ -17,6 +17,7 @@ from mmad.projects.catalogue import Catalogue
 from mmad.projects.database import Database, now
 from mmad.projects.decisions import Decisions
 from mmad.projects.records import BlindStretch, ProjectVideo
+from mmad.structures import Floats
 
 # What is shown on either side of a stretch, so that behaviours at its borders are seen whole.
 CONTEXT_SECONDS = 2.0
@@ -225,6 +226,15 @@ class BlindShare:
         return rows[0]["value"] if rows else None
 
 
+def random_places(number: int, rng: np.random.Generator) -> Floats:
+    """Places of the stretches of a video in the order of all, (number,), above 0 and up to 1.
+
+    Each is equally likely to be anywhere, and there is one in each of ``number`` equal parts, but
+    for a shift of all.
+    """
+    return (rng.permutation(number) + 1 - rng.random()) / number
+
+
 def _cut(video: ProjectVideo, length: float, seed: int) -> list[tuple[float, float, float]]:
     """Start, end and place of the stretches of a video, which are equally long."""
     number = max(1, round(video.duration_seconds / length))
@@ -232,9 +242,7 @@ def _cut(video: ProjectVideo, length: float, seed: int) -> list[tuple[float, flo
     # Of the content, so that a video that is renamed or added later keeps its order.
     words = np.frombuffer(hashlib.sha256(video.sha256.encode()).digest(), np.uint32)
     rng = np.random.default_rng([seed, *words.tolist()])
-    ranks = rng.permutation(number)
-    # Within (0, 1] with equal chances, and one in each of `number` equal parts but for a shift.
-    places = (ranks + 1 - rng.random()) / number
+    places = random_places(number, rng)
     return list(zip(edges, edges[1:], places.tolist(), strict=False))
 
 

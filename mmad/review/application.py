@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 from mmad.review.access import Guard
 from mmad.review.answers import annotator_of, got, not_found, number_of, posted, refused
 from mmad.review.refusals import Refused
-from mmad.review.requests import Decide, NewBehaviour, QueueRequest, Reviewed, Who
+from mmad.review.requests import BlindDone, Decide, NewBehaviour, QueueRequest, Reviewed, Who
 from mmad.review.session import Session
 
 _STATIC = Path(__file__).with_name("static")
@@ -38,7 +38,8 @@ def application(session: Session, *, token: str, port: int) -> ASGIApp:
         return Response(content, media_type=_BYTES)
 
     async def scores(request: Request) -> Response:
-        content = await run_in_threadpool(session.curve_scores, number_of(request))
+        asked = (number_of(request), annotator_of(request))
+        content = await run_in_threadpool(session.curve_scores, *asked)
         return Response(content, media_type=_BYTES)
 
     async def thumbnail(request: Request) -> Response:
@@ -55,7 +56,7 @@ def application(session: Session, *, token: str, port: int) -> ASGIApp:
         Route("/", page),
         got("/api/project", session.about),
         got(video, session.video, number_of, annotator_of),
-        got(f"{video}/curves", session.curves, number_of),
+        got(f"{video}/curves", session.curves, number_of, annotator_of),
         Route(f"{video}/curves/scores", scores),
         Route(f"{video}/times", times),
         Route(f"{video}/thumbnails/{{frame:int}}", thumbnail),
@@ -63,6 +64,8 @@ def application(session: Session, *, token: str, port: int) -> ASGIApp:
         posted("/api/queue", QueueRequest, session.queue),
         posted("/api/decide", Decide, session.decide),
         posted("/api/reviewed", Reviewed, session.mark_reviewed),
+        got("/api/blind", session.blind, annotator_of),
+        posted("/api/blind/done", BlindDone, session.finish_blind),
         posted("/api/undo", Who, lambda who: session.undo(who.annotator)),
         posted("/api/redo", Who, lambda who: session.redo(who.annotator)),
         posted("/api/behaviours", NewBehaviour, lambda new: session.add_behaviour(new.name)),

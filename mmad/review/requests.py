@@ -122,6 +122,13 @@ class Reviewed(_Request):
     is_reviewed: bool
 
 
+class BlindDone(_Request):
+    """That a person has coded a stretch of the blind share."""
+
+    annotator: Name
+    stretch: Number
+
+
 class Who(_Request):
     """Whose change is undone or done again."""
 

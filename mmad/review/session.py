@@ -13,10 +13,12 @@ from mmad.evaluation.budget.summaries import unions
 from mmad.projects.actions import Actions
 from mmad.projects.project import Project
 from mmad.projects.records import Change, Curves, Instance, ProjectVideo, Stretch
+from mmad.review.blind import blanked, progress_of, shown
 from mmad.review.media import Media
 from mmad.review.refusals import Refused, refusals
 from mmad.review.requests import (
     Accept,
+    BlindDone,
     Decide,
     Draw,
     Merge,
@@ -100,14 +102,17 @@ class Session:
             self._check(annotator)
             decisions = self._project.decisions
             others = decisions.annotators() if self._shows_others else []
+            hidden = self._project.blind.hidden(annotator, name)
             return {
                 "detections": [
                     [one.id, one.behaviour, one.start_seconds, one.end_seconds, one.score]
-                    for one in self._project.findings.detections(name)
+                    for one in shown(self._project.findings.detections(name), hidden)
                 ],
                 "instances": [one.as_json() for one in decisions.instances(name, annotator)],
                 "others": {
-                    other: [one.as_json() for one in decisions.instances(name, other)]
+                    other: [
+                        one.as_json() for one in shown(decisions.instances(name, other), hidden)
+                    ]
                     for other in others
                     if other != annotator
                 },
@@ -123,9 +128,9 @@ class Session:
             raise Refused(410, "the file of this video cannot be read any more") from None
         return np.asarray(index.times_seconds, "<f8").tobytes()
 
-    def curves(self, number: int) -> dict[str, Any]:
+    def curves(self, number: int, annotator: str) -> dict[str, Any]:
         """Of which behaviours there are scores over time, and at which steps."""
-        found = self._curves(number)
+        found = self._curves(number, annotator)
         if found is None:
             return {"behaviours": [], "step_seconds": 1.0, "num_steps": 0}
         return {
@@ -134,9 +139,9 @@ class Session:
             "num_steps": len(found.scores),
         }
 
-    def curve_scores(self, number: int) -> bytes:
+    def curve_scores(self, number: int, annotator: str) -> bytes:
         """Scores over time, uint8, one behaviour after another."""
-        found = self._curves(number)
+        found = self._curves(number, annotator)
         return b"" if found is None else np.ascontiguousarray(found.scores.T).tobytes()
 
     def thumbnail(self, number: int, frame: int) -> bytes:
@@ -241,6 +246,19 @@ class Session:
         """Do the change again that was undone last."""
         return self._changed(annotator, lambda: self._project.decisions.redo(annotator))
 
+    def blind(self, annotator: str) -> dict[str, Any]:
+        """How far a person is with the blind share, and the stretch that is next."""
+        with self._lock:
+            self._check(annotator)
+            return progress_of(self._project, annotator, self._media.keys())
+
+    def finish_blind(self, asked: BlindDone) -> dict[str, Any]:
+        """Note that a person has coded a stretch of the blind share; what is next."""
+        with self._lock, refusals():
+            self._check(asked.annotator)
+            self._project.blind.finish(asked.annotator, asked.stretch)
+            return self.blind(asked.annotator)
+
     def add_behaviour(self, name: str) -> dict[str, Any]:
         """A new behaviour, or the one of this name."""
         with self._lock, refusals():
@@ -261,9 +279,12 @@ class Session:
             return "gone" if not video.path.is_file() else "replaced"
         return None if video.id in self._media else "not playable"
 
-    def _curves(self, number: int) -> Curves | None:
+    def _curves(self, number: int, annotator: str) -> Curves | None:
+        name = self._name(number)
         with self._lock:
-            return self._project.findings.curves(self._name(number))
+            self._check(annotator)
+            found = self._project.findings.curves(name)
+            return found and blanked(found, self._project.blind.hidden(annotator, name))
 
     def _name(self, number: int) -> str:
         if number not in self._names:

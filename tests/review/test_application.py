@@ -171,14 +171,14 @@ def test_what_was_looked_at(get: Ask, post: Ask) -> None:
 
 
 def test_scores_over_time(get: Ask, project: Project) -> None:
-    assert get("/api/videos/1/curves").json["behaviours"] == []
-    assert get("/api/videos/1/curves/scores").content == b""
+    assert get("/api/videos/1/curves?annotator=Ann").json["behaviours"] == []
+    assert get("/api/videos/1/curves/scores?annotator=Ann").content == b""
     scores = np.array([[1, 4], [2, 5], [3, 6]], np.uint8)
     project.findings.add_curves(1, first_of(project), Curves(0.5, (3, 1), scores))
-    told = get("/api/videos/1/curves").json
+    told = get("/api/videos/1/curves?annotator=Ann").json
     assert told == {"behaviours": [3, 1], "step_seconds": 0.5, "num_steps": 3}
-    assert get("/api/videos/1/curves/scores").content == bytes([1, 2, 3, 4, 5, 6])
-    assert get("/api/videos/9/curves").status == 404
+    assert get("/api/videos/1/curves/scores?annotator=Ann").content == bytes([1, 2, 3, 4, 5, 6])
+    assert get("/api/videos/9/curves?annotator=Ann").status == 404
 
 
 def test_a_fixed_annotator_is_the_only_one(project: Project) -> None:
