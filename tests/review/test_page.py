@@ -8,14 +8,18 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mmad.projects.project import Project
+from mmad.projects.records import Curves
+from mmad.video.index import index_video
 from support.browser import wait_until
 from support.studies import first_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
+PAGE = "(async () => { const { timeline } = await import('/static/app.js'); return"
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 
 
@@ -177,6 +181,45 @@ def test_every_frame_is_the_one_of_the_index(page: Any, project: Project) -> Non
     assert frames == [1, 2, 3, 4, 5]
     spacing = 1 / project.catalogue.videos()[0].fps
     assert times == pytest.approx([frame * spacing for frame in frames], abs=0.002)
+
+
+def test_reviewed_stretches_scores_and_film_strip(page: Any, project: Project) -> None:
+    name, times = first_of(project), index_video(project.catalogue.videos()[0].path).times_seconds
+    page.keyboard.press("0")
+    page.keyboard.press("w")
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("w")
+    wait_until(page, "document.querySelector('#live').textContent.endsWith(': reviewed')")
+    (stretch,) = project.decisions.reviewed("Ann")
+    assert (stretch.start_seconds, stretch.end_seconds) == (0.0, pytest.approx(times[4]))
+    wait_until(
+        page, "/ [1-9]\\d* % reviewed/.test(document.querySelector('#done-text').textContent)"
+    )
+    # Dragging over the band takes it back.
+    box = page.locator("#head").bounding_box()
+    y = page.evaluate(f"{PAGE} timeline.rows.reviewed[0] + 6; }})()") + box["y"]
+    x = page.evaluate(f"{PAGE} timeline.x({times[2]}); }})()") + box["x"]
+    page.mouse.move(x + 1, y)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] - 5, y)
+    page.mouse.up()
+    wait_until(page, "document.querySelector('#live').textContent.endsWith('not reviewed')")
+    (stretch,) = project.decisions.reviewed("Ann")
+    assert (stretch.start_seconds, stretch.end_seconds) == (0.0, pytest.approx(times[2]))
+    for _ in range(4):
+        page.keyboard.press("Shift+ArrowLeft")
+    page.keyboard.press("Shift+W")
+    wait_until(page, f"{PAGE} document.querySelector('#unreviewed').disabled; }})()")
+    assert project.decisions.reviewed("Ann") == []
+    wait_until(page, f"{PAGE} timeline.strip.kept.size > 3; }})()")
+    assert page.evaluate(f"{PAGE} [...timeline.strip.kept.values()].every(Boolean); }})()")
+    scores = np.zeros((20, 3), np.uint8)
+    scores[5:8, 1] = 255
+    project.findings.add_curves(1, name, Curves(0.1, (1, 2, 3), scores))
+    page.evaluate(f"{PAGE} timeline.curves.open(1); }})()")
+    wait_until(page, f"{PAGE} timeline.curves.behaviours.length === 3; }})()")
+    assert page.evaluate(f"{PAGE} [...timeline.curves.level(2, 1)]; }})()")[2:5] == [255, 255, 0]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -34,6 +34,10 @@ export async function post(path, content) {
   return (await ask(path, { method: "POST", headers, body: JSON.stringify(content) })).json();
 }
 
+export async function bytes(path) {
+  return new Uint8Array(await (await ask(path)).arrayBuffer());
+}
+
 export async function frameTimes(video) {
-  return new Float64Array(await (await ask(`/api/videos/${video}/times`)).arrayBuffer());
+  return new Float64Array((await bytes(`/api/videos/${video}/times`)).buffer);
 }

@@ -2,12 +2,17 @@
 
 import { Decisions } from "./decisions.js";
 import { askBehaviour, askWho, showKeys } from "./dialogs.js";
+import { Edges } from "./edges.js";
+import { extras } from "./extras.js";
+import { fillChoices, fillPeople, listenToFilters } from "./filters.js";
 import { listenToKeys } from "./keys.js";
-import { noteDecision, showCard, showList, showProgress } from "./panel.js";
+import { List } from "./list.js";
+import { noteDecision, showCard, showProgress, showReviewed } from "./panel.js";
 import { Player } from "./player.js";
 import { Queue } from "./queue.js";
-import { allItems, changed, loadProject, loadVideo, onChange, selectedItem, shownItems, store } from "./store.js";
-import { Timeline } from "./timeline.js";
+import { allItems, changed, itemOfKey, itemsChanged, loadProject, loadVideo, onChange, selectedItem, shownItems, store } from "./store.js";
+import { markReviewed, reviewedAt, Stretch } from "./stretches.js";
+import { Timeline } from "./timeline/timeline.js";
 import { clock } from "./words.js";
 
 const by = (id) => document.querySelector(`#${id}`);
@@ -32,13 +37,12 @@ const player = new Player(by("video"), {
     const all = player.times.length;
     by("clock").textContent = `${clock(now, 3)} · frame ${frame} of ${all}`;
     timeline.at(now);
-    if (drawStart !== null) {
-      timeline.drawn = [drawStart, player.times[frame + 1] ?? store.video.duration];
-      timeline.redraw();
-    }
+    drawing.follow();
+    marking.follow();
+    showReviewed(player);
     if (!player.video.paused) timeline.follow();
     const item = selectedItem();
-    by("split").disabled = !item || !(now > item.start && now < item.end);
+    by("split").disabled = !item || Boolean(item.annotator) || !(now > item.start && now < item.end);
   },
   onProblem: () => sayNoVideo("This browser cannot play this video. End mmad review with Ctrl-C and start it with --copies."),
   onState: () => {
@@ -54,33 +58,25 @@ export const timeline = new Timeline({
     player.seek(seconds);
   },
   onSelect: (item) => select(item.key),
-  onEdge: moveEdge,
+  onEdge: (...given) => edges.move(...given),
   onDraw: draw,
+  onReviewed: reviewed,
 });
-timeline.snap = (seconds) => boundaries()[nearest(boundaries(), seconds)];
+timeline.snap = (seconds) => edges.snap(seconds);
 
 const queue = new Queue({ onNews: showProgress, tell });
 const decisions = new Decisions({ tell, onDecided: decided, openVideo });
 const seen = []; // [video, key] of what was selected before, for going back
-let drawStart = null;
-
-// Times at which a frame begins, and the end of the video: where segments may begin and end.
-let known = [null, null];
-function boundaries() {
-  if (known[0] !== player.times) known = [player.times, Float64Array.from([...player.times, store.video?.duration ?? 0])];
-  return known[1];
-}
-
-function nearest(sorted, value) {
-  let low = 0;
-  let high = sorted.length - 1;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (sorted[middle] < value) low = middle + 1;
-    else high = middle;
-  }
-  return low > 0 && value - sorted[low - 1] <= sorted[low] - value ? low - 1 : low;
-}
+const edges = new Edges(player, decisions);
+const list = new List((item) => select(item.key));
+const drawing = new Stretch({
+  id: "draw", doing: "Drawing", key: "D", player, timeline, tell, done: draw,
+  show: (span) => { timeline.drawn = span; },
+});
+const marking = new Stretch({
+  id: "reviewed", doing: "Reviewed", key: "W", player, timeline, tell, done: (start, end) => reviewed(start, end, true),
+  show: (span) => { timeline.marked = span && [...span, true]; },
+});
 
 function sayNoVideo(text) {
   by("stage-text").textContent = text ?? "";
@@ -90,13 +86,19 @@ function sayNoVideo(text) {
 
 async function openVideo(number) {
   player.video.pause();
-  drawStart = null;
+  drawing.stop();
+  marking.stop();
   await loadVideo(number);
   by("video-pick").value = String(number);
-  timeline.open(store.video.duration);
+  fillPeople(filtered);
+  timeline.open(number, store.video.duration);
   const { problem } = store.video;
   sayNoVideo(NO_VIDEO[problem]);
-  if (!problem) await player.load(number).catch((error) => tell(error.message));
+  if (!problem) {
+    await player.load(number).catch((error) => tell(error.message));
+    const { videoWidth, videoHeight } = player.video;
+    if (player.times.length) timeline.strip.ready((seconds) => player.frameAt(seconds, true), videoWidth / videoHeight);
+  }
   changed();
 }
 
@@ -118,8 +120,8 @@ function select(key, { plays = false } = {}) {
 
 async function goTo(video, key) {
   if (video !== store.video?.id) await openVideo(video);
-  if (!allItems().some((one) => one.key === key)) return;
-  const item = allItems().find((one) => one.key === key);
+  const item = itemOfKey(key);
+  if (!item) return;
   timeline.focus(item.start, item.end);
   select(key, { plays: true });
 }
@@ -145,7 +147,7 @@ async function previous() {
   if (video !== store.video.id) await openVideo(video);
   // A detection that was decided since is an instance now.
   const detection = Number(key.slice(1));
-  const item = allItems().find((one) => one.key === key)
+  const item = itemOfKey(key)
     ?? allItems().find((one) => key[0] === "d" && one.detection === detection);
   if (!item) return;
   timeline.focus(item.start, item.end);
@@ -173,7 +175,7 @@ async function act(name) {
     await decisions.decide({ action: "split", target: item.target, at: player.now });
   } else if (name === "merge") {
     const other = shownItems().find((one) => one.behaviour === item.behaviour && one.key !== item.key
-      && one.state !== "rejected" && one.start >= item.start);
+      && !one.annotator && one.state !== "rejected" && one.start >= item.start);
     if (!other) return tell("No other one of this behaviour comes after it.");
     await decisions.decide({ action: "merge", targets: [item.target, other.target] });
   } else {
@@ -183,60 +185,21 @@ async function act(name) {
   }
 }
 
-// An edge follows the pointer, frame by frame; `seconds` null: not after all.
-function moveEdge(edge, seconds, isFinal) {
-  const item = selectedItem();
-  if (!item) return;
-  if (seconds === null) return decisions.dropEdge();
-  setEdge(item, edge, nearest(boundaries(), seconds), isFinal);
-}
-
-function setEdge(item, edge, place, isFinal) {
-  const times = boundaries();
-  if (times.length < 2) return;
-  const last = times.length - 1;
-  const other = nearest(times, edge === "start" ? item.end : item.start);
-  const chosen = edge === "start" ? Math.max(0, Math.min(place, other - 1)) : Math.min(last, Math.max(place, other + 1));
-  const segment = { start: item.start, end: item.end, [edge]: times[chosen] };
-  player.video.pause();
-  player.show(edge === "start" ? chosen : chosen - 1);
-  decisions.edge(segment.start, segment.end, isFinal);
-}
-
-function nudge(edge, frames) {
-  const item = selectedItem();
-  if (item) setEdge(item, edge, nearest(boundaries(), item[edge]) + frames, false);
-}
-
-function setHere(edge) {
-  const item = selectedItem();
-  if (item) setEdge(item, edge, edge === "start" ? player.frame : player.frame + 1, true);
-}
-
 async function draw(start, end) {
   player.video.pause();
   const behaviour = await askBehaviour(`${clock(start)} to ${clock(end)}: which behaviour?`).catch((problem) => tell(problem.message));
   if (behaviour) await decisions.decide({ action: "draw", behaviour, start, end });
 }
 
-async function drawByKey() {
-  if (!player.times.length) return;
-  if (drawStart === null) {
-    drawStart = player.now;
-    by("draw").setAttribute("aria-pressed", "true");
-    by("live").textContent = `Drawing from ${clock(drawStart)}; press D again at the end`;
-    return;
-  }
-  const [start, end] = [drawStart, player.times[player.frame + 1] ?? store.video.duration];
-  stopDrawing();
-  if (end > start) await draw(start, end);
-  else tell("The end is before the start.");
+async function reviewed(start, end, isReviewed) {
+  await markReviewed(start, end, isReviewed).catch((problem) => tell(problem.message));
+  queue.refreshSoon();
 }
 
-function stopDrawing() {
-  drawStart = timeline.drawn = null;
-  by("draw").setAttribute("aria-pressed", "false");
-  timeline.redraw();
+function unreviewed() {
+  const stretch = reviewedAt(player.now);
+  if (stretch) reviewed(stretch[0], stretch[1], false);
+  else tell("Nothing was marked as reviewed here.");
 }
 
 function toNeighbour(steps) {
@@ -272,8 +235,18 @@ const commands = {
   loop: () => { player.loops = press("loop"); },
   half: () => player.setHalf(press("half")),
   sound: () => { player.video.muted = !press("sound"); },
-  draw: drawByKey,
-  escape: stopDrawing,
+  draw: () => drawing.press(),
+  reviewed: () => marking.press(),
+  unreviewed,
+  curves: () => {
+    timeline.curves.isOn = press("curves");
+    itemsChanged();
+    timeline.redraw();
+  },
+  escape: () => {
+    drawing.stop();
+    marking.stop();
+  },
   "zoom-in": () => timeline.zoom(0.6, player.now),
   "zoom-out": () => timeline.zoom(1 / 0.6, player.now),
   "zoom-all": () => timeline.look(0, timeline.duration),
@@ -284,12 +257,12 @@ const commands = {
   help: showKeys,
   up: () => toNeighbour(-1),
   down: () => toNeighbour(1),
-  startEarlier: () => nudge("start", -1),
-  startLater: () => nudge("start", 1),
-  endEarlier: () => nudge("end", -1),
-  endLater: () => nudge("end", 1),
-  startHere: () => setHere("start"),
-  endHere: () => setHere("end"),
+  startEarlier: () => edges.nudge("start", -1),
+  startLater: () => edges.nudge("start", 1),
+  endEarlier: () => edges.nudge("end", -1),
+  endLater: () => edges.nudge("end", 1),
+  startHere: () => edges.setHere("start"),
+  endHere: () => edges.setHere("end"),
   who: changeWho,
 };
 
@@ -297,8 +270,8 @@ function listen() {
   for (const button of document.querySelectorAll("body > header button, main button")) {
     button.addEventListener("click", (event) => {
       const { nudge: by_frames, set } = button.dataset;
-      if (by_frames) nudge(by_frames.split(",")[0], Number(by_frames.split(",")[1]));
-      else if (set) setHere(set);
+      if (by_frames) edges.nudge(by_frames.split(",")[0], Number(by_frames.split(",")[1]));
+      else if (set) edges.setHere(set);
       else commands[button.id]?.();
       // After a click of the mouse the keys are for the page again.
       if (event.detail) button.blur();
@@ -310,56 +283,28 @@ function listen() {
     await decisions.flush();
     await openVideo(Number(event.target.value)).catch((problem) => tell(problem.message));
   });
-  const filtered = () => {
-    timeline.redraw();
-    changed();
-    queue.refreshSoon();
-  };
-  by("order").addEventListener("change", (event) => {
-    queue.order = event.target.value;
-    queue.refresh().catch((problem) => tell(problem.message));
-  });
-  by("behaviour").addEventListener("change", (event) => {
-    const chosen = event.target.value;
-    const all = [...store.behaviours.values()];
-    store.filter.behaviours = !chosen ? null : new Set(chosen.startsWith("part:")
-      ? all.filter((one) => one.body_part === chosen.slice(5)).map((one) => one.id) : [Number(chosen)]);
-    filtered();
-  });
-  for (const edge of ["min", "max"]) {
-    by(`${edge}-score`).addEventListener("input", (event) => {
-      store.filter[edge] = Number(event.target.value);
-      by(`${edge}-text`).textContent = store.filter[edge].toFixed(2);
-      filtered();
-    });
-  }
-  for (const box of document.querySelectorAll("[data-state]:is(input)")) {
-    box.addEventListener("change", () => {
-      if (box.checked) store.filter.states.add(box.dataset.state);
-      else store.filter.states.delete(box.dataset.state);
-      filtered();
-    });
-  }
 }
 
-function fillChoices() {
-  by("project-name").textContent = store.project.name;
-  document.title = `${store.project.name} · mmad review`;
-  by("video-pick").replaceChildren(...store.project.videos.map((one) => new Option(one.name, String(one.id))));
-  const parts = new Map();
-  for (const one of store.behaviours.values()) {
-    if (!parts.has(one.body_part)) parts.set(one.body_part, []);
-    parts.get(one.body_part).push(new Option(one.title, String(one.id)));
-  }
-  for (const [part, options] of parts) {
-    if (!part) by("behaviour").append(...options);
-    else {
-      const group = document.createElement("optgroup");
-      group.label = part;
-      group.append(new Option(`all of ${part}`, `part:${part}`), ...options);
-      by("behaviour").append(group);
-    }
-  }
+const filtered = listenToFilters({
+  onFilter: () => {
+    changed();
+    queue.filtered();
+  },
+  onOrder: (order) => {
+    queue.order = order;
+    queue.refresh().catch((problem) => tell(problem.message));
+  },
+});
+
+// At most once a frame, while an edge is dragged.
+let listed = false;
+function requestList() {
+  if (listed) return;
+  listed = true;
+  requestAnimationFrame(() => {
+    listed = false;
+    list.show();
+  });
 }
 
 let spokenBefore = "";
@@ -367,13 +312,27 @@ onChange(() => {
   timeline.redraw();
   const spoken = showCard(player);
   if (spoken !== spokenBefore) by("live").textContent = spokenBefore = spoken;
-  showList((item) => select(item.key));
+  requestList();
 });
 
 async function changeWho() {
   await decisions.flush();
   await chooseWho();
   await openVideo(store.video.id);
+  await queue.refresh();
+}
+
+// Once detections have changed: all of it anew, but the video plays on.
+async function reload() {
+  await decisions.flush();
+  const { selected } = store;
+  await loadProject();
+  await loadVideo(store.video.id);
+  fillChoices();
+  fillPeople(filtered);
+  timeline.curves.open(store.video.id);
+  if (itemOfKey(selected)) store.selected = selected;
+  changed();
   await queue.refresh();
 }
 
@@ -394,6 +353,10 @@ async function start() {
   player.video.muted = true;
   fillChoices();
   listen();
+  const page = {
+    toolbar: by("toolbar"), side: by("panels"), commands, store, player, timeline, onChange, tell, openVideo, goTo, reload,
+  };
+  extras.forEach((setUp) => setUp(page));
   if (!store.project.videos.length) return tell("This project has no videos.");
   await chooseWho();
   await queue.refresh();

@@ -2,7 +2,7 @@
 
 const PLAIN = {
   a: "accept", x: "reject", r: "relabel", s: "split", m: "merge", n: "next", p: "previous",
-  l: "loop", h: "half", d: "draw", f: "zoom-selected", 0: "zoom-all", "+": "zoom-in", "=": "zoom-in", "-": "zoom-out",
+  l: "loop", h: "half", d: "draw", w: "reviewed", c: "curves", f: "zoom-selected", 0: "zoom-all", "+": "zoom-in", "=": "zoom-in", "-": "zoom-out",
   " ": "play", ",": "back", ".": "ahead", ArrowLeft: "back", ArrowRight: "ahead", ArrowUp: "up", ArrowDown: "down",
   Delete: "delete", Backspace: "delete", Escape: "escape", "?": "help",
   1: "startEarlier", 2: "startLater", 3: "endEarlier", 4: "endLater", "[": "startHere", "]": "endHere",
@@ -18,6 +18,7 @@ function commandOf(event) {
   if (event.altKey) return null;
   if (event.shiftKey && key === "ArrowLeft") return "secondBack";
   if (event.shiftKey && key === "ArrowRight") return "secondAhead";
+  if (event.shiftKey && key === "w") return "unreviewed";
   return PLAIN[key] ?? null;
 }
 

@@ -16,7 +16,13 @@ export class Queue {
     this.tell = tell;
   }
 
-  async refresh() {
+  refresh() {
+    this.isStale = false;
+    this.refreshing = this.load();
+    return this.refreshing;
+  }
+
+  async load() {
     clearTimeout(this.timer);
     this.timer = null;
     const { min, max, behaviours } = store.filter;
@@ -36,6 +42,12 @@ export class Queue {
     this.timer ??= setTimeout(() => this.refresh().catch((problem) => this.tell(problem.message)), REFRESH_MILLISECONDS);
   }
 
+  // The filter has changed.
+  filtered() {
+    this.isStale = true;
+    this.refreshSoon();
+  }
+
   // Someone has decided about detections, or has opened them again.
   note(change) {
     change.after.forEach((one) => this.done.add(one.detection));
@@ -51,6 +63,9 @@ export class Queue {
 
   // The next [video, detection], or null; what was skipped comes last.
   async next(current) {
+    // In a new order or with a new filter, the old list is not asked any more.
+    if (this.isStale) this.refresh();
+    await this.refreshing?.catch(() => {});
     const wanted = () => this.waiting.find(([, id]) => id !== current && !this.done.has(id) && !this.skipped.has(id));
     let found = wanted();
     if (!found) {

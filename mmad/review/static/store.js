@@ -11,11 +11,14 @@ export const store = {
   video: null,
   detections: new Map(),
   instances: new Map(),
-  selected: null, // key of an item: "d12" is a detection without a decision, "i5" an instance
-  filter: { behaviours: null, min: 0, max: 1, states: new Set(["open", "accepted", "rejected"]) },
+  others: {}, // instances of each other annotator, where the server shows them
+  reviewed: [], // [start, end, whether suggestions were hidden] of what the annotator looked at
+  selected: null, // key of an item: "d12" is a detection without a decision, "i5" an instance, "o7" another's
+  filter: { behaviours: null, min: 0, max: 1, states: new Set(["open", "accepted", "rejected"]), people: new Set() },
   history: { undo: 0, redo: 0 },
   // Times of the selected item while an edge is moved, before they are saved.
   edit: null,
+  hides: null, // (item) => whether it must not be seen now
 };
 
 const listeners = new Set();
@@ -24,7 +27,21 @@ export function changed() {
   listeners.forEach((listener) => listener());
 }
 
-let cached = null;
+// What is made from the maps above, until they change.
+let version = 0;
+let known = { all: null, shown: null, keys: null, of: -1, selected: null };
+
+// To be called when detections, instances or the filter have changed.
+export function itemsChanged() {
+  version += 1;
+  known = { all: null, shown: null, keys: null };
+}
+
+// Grows with each change of the items that are shown.
+export function itemsVersion() {
+  shownItems();
+  return version;
+}
 
 export async function loadProject() {
   store.project = await get("/api/project");
@@ -35,6 +52,7 @@ export async function loadProject() {
     return [one.id, { ...one, place, colour, title: one.code ? `${one.code} ${one.name}` : one.name }];
   }));
   store.videos = new Map(store.project.videos.map((one) => [one.id, one]));
+  itemsChanged();
 }
 
 export function addBehaviour(one) {
@@ -51,9 +69,11 @@ export async function loadVideo(number) {
   store.detections = new Map(found.detections.map(([id, behaviour, start, end, score]) =>
     [id, { id, behaviour, start, end, score }]));
   store.instances = new Map(found.instances.map((one) => [one.id, one]));
+  store.others = found.others;
+  store.reviewed = found.reviewed;
   store.history = found.history;
   store.selected = store.edit = null;
-  cached = null;
+  itemsChanged();
 }
 
 // Keep a change that the server has made; the keys of what is new.
@@ -61,40 +81,66 @@ export function apply(change) {
   change.before.forEach((one) => store.instances.delete(one.id));
   change.after.forEach((one) => store.instances.set(one.id, one));
   store.edit = null;
-  cached = null;
+  itemsChanged();
   return change.after.filter((one) => one.state !== "merged").map((one) => `i${one.id}`);
+}
+
+function itemOf(one, annotator) {
+  const found = store.detections.get(one.detection);
+  return {
+    key: `${annotator ? "o" : "i"}${one.id}`, target: { instance: one.id }, behaviour: one.behaviour, state: one.state,
+    start: one.start_seconds, end: one.end_seconds, score: found?.score ?? null, detection: one.detection, annotator,
+  };
 }
 
 // All items of the video by start, also those that the filter hides.
 export function allItems() {
-  if (cached) return cached;
+  if (known.all) return known.all;
   const items = [];
   const decided = new Set();
   for (const one of store.instances.values()) {
     if (one.detection !== null) decided.add(one.detection);
-    if (one.state === "merged") continue;
-    const detection = store.detections.get(one.detection);
-    items.push({
-      key: `i${one.id}`, target: { instance: one.id }, behaviour: one.behaviour, state: one.state,
-      start: one.start_seconds, end: one.end_seconds, score: detection?.score ?? null, detection: one.detection,
-    });
+    if (one.state !== "merged") items.push(itemOf(one, null));
   }
   for (const one of store.detections.values()) {
     if (decided.has(one.id)) continue;
-    items.push({ ...one, key: `d${one.id}`, target: { detection: one.id }, state: "open", detection: one.id });
+    items.push({ ...one, key: `d${one.id}`, target: { detection: one.id }, state: "open", detection: one.id, annotator: null });
   }
-  cached = items.sort((a, b) => a.start - b.start || a.end - b.end);
-  return cached;
+  for (const [annotator, instances] of Object.entries(store.others)) {
+    items.push(...instances.filter((one) => one.state !== "merged").map((one) => itemOf(one, annotator)));
+  }
+  known.all = (store.hides ? items.filter((one) => !store.hides(one)) : items)
+    .sort((a, b) => a.start - b.start || a.end - b.end);
+  known.keys = new Map(known.all.map((one) => [one.key, one]));
+  return known.all;
 }
 
+export function itemOfKey(key) {
+  allItems();
+  return known.keys.get(key);
+}
+
+// With the selected one, whatever the filter says.
 export function shownItems() {
-  const { behaviours, min, max, states } = store.filter;
-  return allItems().filter((one) => one.key === store.selected || (states.has(one.state)
+  if (known.shown && known.selected === store.selected) return known.shown;
+  const isOnlyNew = known.shown && isShown(itemOfKey(store.selected)) && isShown(itemOfKey(known.selected));
+  known.selected = store.selected;
+  if (isOnlyNew) return known.shown;
+  version += 1;
+  known.shown = allItems().filter((one) => one.key === store.selected || isShown(one));
+  return known.shown;
+}
+
+function isShown(one) {
+  if (!one) return true;
+  const { behaviours, min, max, states, people } = store.filter;
+  return states.has(one.state)
+    && (!one.annotator || people.has(one.annotator))
     && (!behaviours || behaviours.has(one.behaviour))
-    && (one.state !== "open" || (one.score >= min && one.score <= max))));
+    && (one.state !== "open" || (one.score >= min && one.score <= max));
 }
 
 export function selectedItem() {
-  const item = allItems().find((one) => one.key === store.selected);
+  const item = itemOfKey(store.selected);
   return item && store.edit?.key === item.key ? { ...item, ...store.edit } : item;
 }

@@ -19,5 +19,6 @@ export function stateOf(item) {
 
 export function spoken(item, behaviour) {
   const score = item.score === null ? "" : `, score ${item.score.toFixed(2)}`;
-  return `${behaviour.title}, ${clock(item.start)} to ${clock(item.end)}${score}, ${stateOf(item)}`;
+  const by = item.annotator ? ` by ${item.annotator}` : "";
+  return `${behaviour.title}, ${clock(item.start)} to ${clock(item.end)}${score}, ${stateOf(item)}${by}`;
 }

@@ -1,0 +1,7 @@
+// Parts of the page with a module of their own. Each exports `setUp(page)`, where `page` has
+//   toolbar, side: elements to put buttons and panels into;
+//   commands: what keys and buttons do, by name;
+//   store, player, timeline, onChange(listener), tell(text);
+//   openVideo(number), goTo(video, key), and reload() after detections have changed.
+
+export const extras = [];
