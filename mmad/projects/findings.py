@@ -23,12 +23,20 @@ class Findings:
         self._database = database
         self._catalogue = catalogue
 
-    def add_source(self, model: str, settings: Mapping[str, Any]) -> int:
-        """A run of a model over videos, to which its detections belong; its number."""
+    def add_source(
+        self, model: str, settings: Mapping[str, Any], *, least_score: float = 0.0
+    ) -> int:
+        """A run of a model over videos, to which its detections belong; its number.
+
+        Args:
+            model: The run, as it is named.
+            settings: What decides its detections.
+            least_score: Score from which its detections are worth a look.
+        """
         with self._database.transaction():
-            row = (now(), model, json.dumps(settings, sort_keys=True))
+            row = (now(), model, json.dumps(settings, sort_keys=True), least_score)
             cursor = self._database.run(
-                "INSERT INTO sources (made, model, settings) VALUES (?, ?, ?)", row
+                "INSERT INTO sources (made, model, settings, least_score) VALUES (?, ?, ?, ?)", row
             )
         return int(cursor.lastrowid or 0)
 
@@ -47,6 +55,7 @@ class Findings:
                 json.loads(row["settings"]),
                 row["videos"],
                 row["detections"],
+                row["least_score"],
             )
             for row in rows
         ]

@@ -71,6 +71,7 @@ class Source:
         settings: What decides its detections.
         num_videos: Number of videos in which it has searched.
         num_detections: Number of its detections.
+        least_score: Score from which they are worth a look; those below are shown on demand.
     """
 
     id: int
@@ -79,6 +80,7 @@ class Source:
     settings: Mapping[str, Any]
     num_videos: int
     num_detections: int
+    least_score: float
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,12 @@ class Session:
                     for one in catalogue.videos()
                 ],
                 "sources": [
-                    {"id": one.id, "model": Path(one.model).name, "made": one.made}
+                    {
+                        "id": one.id,
+                        "model": Path(one.model).name,
+                        "made": one.made,
+                        "least_score": one.least_score,
+                    }
                     for one in self._project.findings.sources()
                 ],
             }

@@ -14,11 +14,15 @@ from mmad.engine.trained.detector import TrainedDetector
 from mmad.engine.trained.device import device_of_process
 from mmad.engine.trained.opening import open_trained, require_detector
 from mmad.errors import MmadError
+from mmad.evaluation.thresholds import read_thresholds
 from mmad.labels import LabelMap
 from mmad.projects.project import Project
 from mmad.projects.records import Curves, ProjectVideo
 from mmad.structures import Detections
 from mmad.video.records import record_of
+
+# Share of the score with the best F1: who decides about each detection can look at some more.
+_WORTH_A_LOOK = 0.75
 
 
 @dataclass
@@ -85,7 +89,9 @@ def detect_in_project(
         None,
     )
     if source is None:
-        source = project.findings.add_source(str(checkpoint), settings)
+        thresholds = read_thresholds(used.folder, detector.labels)
+        least = 0.0 if thresholds is None else _WORTH_A_LOOK * thresholds.overall
+        source = project.findings.add_source(str(checkpoint), settings, least_score=least)
     before = project.findings.searched(source)
     searched = Searched(source, problems=project.catalogue.problems_of_videos())
     videos = [one for one in project.catalogue.videos() if one.name not in searched.problems]
