@@ -156,6 +156,11 @@ class EmotionConfig(Settings):
         yield from super().problems()
         if self.backbone.reads_flow:
             yield "backbone.flow_stack is for recognition; emotions are read from RGB images"
+        if not self.backbone.keeps_all_tokens:
+            yield (
+                "backbone.tokens.keep is for detection and recognition; set it to all: branches "
+                "for emotions compute all tokens"
+            )
         if self.network.reads_bodies:
             yield from self.backbone.problems_of_images(self.data.image_hw)
         if self.network.reads_faces:

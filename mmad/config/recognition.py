@@ -227,6 +227,11 @@ class RecognitionConfig(Settings):
                 "heads.flow_pretrained is for the second of two streams; leave it out, or set "
                 "data.flow to the folder of its optical flow"
             )
+        if self.data.flow is not None and not self.backbone.keeps_all_tokens:
+            yield (
+                "backbone.tokens.keep compares images of a camera, not optical flow; set it to "
+                "all, or leave out data.flow"
+            )
         if self.backbone.reads_flow:
             if self.data.flow is None:
                 yield (

@@ -145,6 +145,7 @@ def recognize_clips(
     )
     was_training = model.training
     model.eval()
+    model.features.backbone.use_tokens(config.backbone.computed_tokens)
     ids: list[str] = []
     actions, parts, features, curves = [], [], [], []
     summands: list[Summands] = []

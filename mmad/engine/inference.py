@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset
 
-from mmad.config.run import DetectionRun, FeatureRun
+from mmad.config.run import DetectionRun, FeatureRun, require_videos
 from mmad.data.features.windows import (
     FeatureBatch,
     FeatureStream,
@@ -25,7 +25,7 @@ from mmad.evaluation.predictions import write_predictions_csv, write_predictions
 from mmad.labels import LabelMap
 from mmad.models.detectors.contract import Decoder
 from mmad.models.detectors.families import build_decoder
-from mmad.models.detectors.whole import Detector
+from mmad.models.detectors.whole import Detector, EndToEndDetector
 from mmad.progress import Listener, Progress, watched
 from mmad.segments import clip
 from mmad.structures import Detections, VideoRecord
@@ -103,6 +103,8 @@ def detect_videos(
     reached: dict[str, float] = {}
     was_training = model.training
     model.eval()
+    if isinstance(model, EndToEndDetector):
+        model.features.backbone.use_tokens(require_videos(config).backbone.computed_tokens)
     batches = window_batches(records, config, fps=fps, cache=cache, reader=reader, sources=sources)
     for batch, failed in batches:
         failures += failed

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 
+from mmad.config.backbones.family import BackboneFamilySettings
 from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import FeatureRun, VideoRun
 from mmad.data.features.manifest import FeatureManifest
@@ -61,10 +62,23 @@ def network_of_run(
     )
 
 
+def _require_all_tokens(settings: BackboneFamilySettings) -> None:
+    """Raise `ExportError` if a network leaves out tokens, whose number depends on the images."""
+    if not settings.keeps_all_tokens:
+        raise ExportError(
+            "this run has backbone.tokens.keep other than all, and an exported file computes all "
+            "tokens; train it with backbone.tokens.keep=all to export it"
+        )
+
+
 def video_form(
     detector: EndToEndDetector, config: VideoRun, labels: LabelMap, *, fps: float | None
 ) -> tuple[ExportedNetwork, Description]:
-    """A detector on videos."""
+    """A detector on videos.
+
+    Raises: ExportError if it computes moving tokens only.
+    """
+    _require_all_tokens(config.backbone)
     data, backbone = config.data, config.backbone
     unit = backbone.frames_per_step / config.upsampling
     network = VideoDetector(
@@ -142,8 +156,9 @@ def recogniser_form(
 ) -> tuple[ExportedNetwork, Description]:
     """A recogniser of clips.
 
-    Raises: ExportError if it reads optical flow.
+    Raises: ExportError if it reads optical flow, or computes moving tokens only.
     """
+    _require_all_tokens(config.backbone)
     if recogniser.num_streams != 1 or config.data.flow is not None:
         raise ExportError("this recogniser reads optical flow; those of images can be exported")
     view = config.data.views("test")

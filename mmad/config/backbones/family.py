@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from mmad.config.backbones.tokens import TokenSettings
 from mmad.config.base import Settings
 
 
@@ -93,6 +94,7 @@ class BackboneFamilySettings(Settings):
     """
 
     takes_adapters: ClassVar[bool] = False
+    takes_tokens: ClassVar[bool] = False
 
     pretrained: str | None = Field(
         None,
@@ -206,6 +208,36 @@ class BackboneFamilySettings(Settings):
                 f"does ({', '.join(taking)})"
             )
         return content
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_all_tokens(cls, content: Any) -> Any:
+        if isinstance(content, Mapping) and "tokens" in content and not cls.takes_tokens:
+            tokens = content["tokens"]
+            keep = tokens.get("keep", "all") if isinstance(tokens, Mapping) else tokens
+            if keep in ("all", None):
+                return {key: value for key, value in content.items() if key != "tokens"}
+            able = sorted(_name(family) for family in _families() if family.takes_tokens)
+            raise ValueError(
+                f"tokens.keep {keep}: {_name(cls)} computes all tokens; set it to all, or choose a "
+                f"backbone that can leave some out ({', '.join(able)})"
+            )
+        return content
+
+    @property
+    def computed_tokens(self) -> TokenSettings:
+        """The tokens of a clip that are computed."""
+        return TokenSettings()
+
+    @property
+    def keeps_all_tokens(self) -> bool:
+        """Whether every token of a clip is computed."""
+        return self.computed_tokens.keep == "all"
+
+    @property
+    def of_all_tokens(self) -> Self:
+        """The same network where every token of a clip is computed."""
+        return self
 
     def problems_of_images(self, image_hw: tuple[int, int]) -> Iterator[str]:
         """The problem of images of ``image_hw`` pixels, if the network cannot take them."""

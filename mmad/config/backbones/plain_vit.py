@@ -1,17 +1,21 @@
 """What the settings of VideoMAE and of UMT, which are one network, have in common."""
 
 from collections.abc import Collection, Iterator
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field
 
 from mmad.config.backbones.family import BackboneFamilySettings
+from mmad.config.backbones.tokens import TokenSettings
 from mmad.config.backbones.vit import ViTSettings
 
 
 class PlainViTSettings(ViTSettings):
     """The transformer of VideoMAE and UMT."""
 
+    takes_tokens: ClassVar[bool] = True
+
+    tokens: TokenSettings = Field(TokenSettings(), description="tokens of a clip that are computed")
     position_image_size: int = Field(
         224, ge=1, description="image size in pixels that the position table was made for"
     )
@@ -49,6 +53,16 @@ class PlainViTSettings(ViTSettings):
         """As in `BackboneFamilySettings`."""
         return bool(self.final_norm)
 
+    @property
+    def computed_tokens(self) -> TokenSettings:
+        """As in `BackboneFamilySettings`."""
+        return self.tokens
+
+    @property
+    def of_all_tokens(self) -> Self:
+        """As in `BackboneFamilySettings`."""
+        return self.model_copy(update={"tokens": TokenSettings()})
+
     def settled(self, names: Collection[str] | None) -> Self:
         """As in `BackboneFamilySettings`."""
         found: bool | str = True
@@ -69,3 +83,4 @@ class PlainViTSettings(ViTSettings):
                 f"position_image_size {self.position_image_size} is less than a patch of "
                 f"{self.dimensions.patch} pixels"
             )
+        yield from self.tokens.problems_of_patch(self.dimensions.patch)

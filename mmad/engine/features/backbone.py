@@ -95,8 +95,9 @@ def backbone_of_run(run: Path, config: AnyConfig) -> Backbone:
         assert isinstance(detector, EndToEndDetector)
         assert found.backbone is not None
         trained, backbone = found.backbone, detector.features.backbone
-    if trained != config.backbone:
+    if trained.of_all_tokens != config.backbone.of_all_tokens:
         raise ConfigError(f"{run}: has another backbone; change settings of its data only")
+    backbone.use_tokens(config.backbone.computed_tokens)
     return backbone
 
 

@@ -24,7 +24,7 @@ from mmad.data.samples import FailedVideo
 from mmad.engine.features.plan import FeatureBackbone, describe_features, plan_clips
 from mmad.errors import FeatureError
 from mmad.models.backbones.contract import Backbone, ClipTokens
-from mmad.models.backbones.features import normalise_windows
+from mmad.models.backbones.features import chosen_tokens, normalise_windows
 from mmad.video.reading import ReadVideo, notices
 
 
@@ -69,7 +69,12 @@ class BlockEncoder:
             device.type, dtype=self._precision, enabled=self._precision is not None
         ):
             images = normalise_windows(clips_NFHWC, block.colour[None].to(device), [num_clips])
-            tokens = backbone(images, video_of_clip, stop_before=self._settings.before_block)
+            tokens = backbone(
+                images,
+                video_of_clip,
+                stop_before=self._settings.before_block,
+                **chosen_tokens(backbone, clips_NFHWC),
+            )
         tokens = ClipTokens(
             tokens.tokens_NTSC[block.kept].float(),
             tokens.grid_hw,

@@ -3,8 +3,10 @@
 import json
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 from mmad.annotations.clips.folds import ClipLists
+from mmad.config.backbones.family import BackboneFamilySettings
 from mmad.config.reading import load_any_config
 from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import AnyConfig
@@ -98,10 +100,19 @@ def _require_places(
 def require_same_model(
     checkpoint: Path, trained: AnyConfig, wanted: AnyConfig, groups: Sequence[str]
 ) -> None:
-    """Raise `CheckpointError` if ``groups`` of settings, which define the model, were changed."""
-    differing = [name for name in groups if getattr(trained, name) != getattr(wanted, name)]
+    """Raise `CheckpointError` if ``groups`` of settings, which define the model, were changed.
+
+    The tokens that are computed may be others than in training.
+    """
+    differing = [name for name in groups if _of_model(trained, name) != _of_model(wanted, name)]
     if differing:
         raise CheckpointError(
             f"{checkpoint}: was trained with other settings of {', '.join(differing)}; change "
             "those of data and inference only"
         )
+
+
+def _of_model(config: AnyConfig, name: str) -> Any:
+    settings = getattr(config, name)
+    is_backbone = isinstance(settings, BackboneFamilySettings)
+    return settings.of_all_tokens if is_backbone else settings

@@ -34,6 +34,7 @@ def build_plain_vit(
     if settings.learned_positions == "kept":
         backbone.pos_embed.requires_grad_(False)
     add_adapters(backbone, settings.adapter)
+    backbone.use_tokens(settings.tokens)
     return backbone
 
 

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 from einops import rearrange
 from torch import Tensor, nn
 
+from mmad.config.backbones.tokens import TokenSettings
 from mmad.models.backbones.naming import WeightNaming
 
 
@@ -149,6 +150,17 @@ class Backbone(nn.Module):
         """As `forward`, with the feature maps of these stages of `BackboneSpec.stages`."""
         assert not stages, f"no maps of stages in {type(self).__name__}"
         return self(images_NCFHW, video_of_clip_N)
+
+    def use_tokens(self, settings: TokenSettings) -> None:
+        """Compute these tokens of clips from now on; no weights depend on it."""
+        assert settings.keep == "all", f"{type(self).__name__} computes all tokens"
+
+    def choose(self, clips_NFHWC: Tensor) -> Tensor | None:
+        """The tokens of uint8 clips that the network computes, bool (N, T, S); None: all.
+
+        `forward` then takes them, as ``kept``.
+        """
+        return None
 
     def require_fitting(self, images_NCFHW: Tensor) -> None:
         """Raise ValueError unless the number of frames and the sides of the images fit."""

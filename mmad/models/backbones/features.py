@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mmad.models.backbones.contract import Backbone
+from mmad.models.backbones.kept_tokens import KeptTokens
 
 
 def normalise_windows(
@@ -40,6 +41,12 @@ def normalise_windows(
         )
         first += count
     return images
+
+
+def chosen_tokens(backbone: Backbone, clips_NFHWC: Tensor) -> dict[str, KeptTokens]:
+    """The argument of ``backbone`` for the tokens of uint8 clips that it computes; none if all."""
+    kept_NTS = backbone.choose(clips_NFHWC)
+    return {} if kept_NTS is None else {"kept": KeptTokens.of(kept_NTS)}
 
 
 def interpolate_steps(features_BCT: Tensor, *, factor: float) -> Tensor:
@@ -84,7 +91,8 @@ class VideoFeatures(nn.Module):
         images = normalise_windows(clips_NFHWC, colours_V34, clips_per_window)
         counts = torch.tensor(list(clips_per_window), device=images.device)
         video_of_clip_N = torch.arange(len(counts), device=images.device).repeat_interleave(counts)
-        tokens = self.backbone(images, video_of_clip_N)
+        chosen = chosen_tokens(self.backbone, clips_NFHWC)
+        tokens = self.backbone(images, video_of_clip_N, **chosen)
         steps_LC = self.backbone.pool_steps(tokens).flatten(0, 1)
 
         per_clip = self.backbone.spec.steps_per_clip

@@ -18,10 +18,12 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mmad.config.backbones.tokens import TokenSettings
 from mmad.errors import CheckpointError
 from mmad.models.backbones.blocks import Block, BlockBackbone
 from mmad.models.backbones.contract import BackboneSpec, ClipTokens
 from mmad.models.backbones.kept_tokens import KeptTokens
+from mmad.models.backbones.moving import TokenRule
 from mmad.models.layers.positions import resized_grids, resized_steps
 from mmad.models.layers.transformer import MLP, drop_path_rates, sinusoid_table
 
@@ -169,6 +171,9 @@ class PlainViT(BlockBackbone):
         pooled_norm: Add a layer norm of pooled vectors, `fc_norm`, as in fine-tuned weights.
         norm_eps: Epsilon of the layer norms.
         activation_checkpointing: As `BlockBackbone`.
+
+    Attributes:
+        rule: Which tokens are computed; None: all.
     """
 
     tables = ("pos_embed",)
@@ -202,6 +207,7 @@ class PlainViT(BlockBackbone):
             activation_checkpointing=activation_checkpointing,
         )
         self.size = size
+        self.rule: TokenRule | None = None
         self.patch_embed = PatchEmbed(size.width, patch=size.patch, tubelet_frames=tubelet_frames)
         self.position_side = position_image_size // size.patch
         self.position_steps = position_steps or self.spec.steps_per_clip
@@ -252,6 +258,16 @@ class PlainViT(BlockBackbone):
         """
         self.require_fitting(clips_NCFHW)
         return self.patch_embed(clips_NCFHW)
+
+    def use_tokens(self, settings: TokenSettings) -> None:
+        """As in `Backbone`."""
+        self.rule = TokenRule.of(
+            settings, patch=self.size.patch, frames_per_step=self.spec.frames_per_step
+        )
+
+    def choose(self, clips_NFHWC: Tensor) -> Tensor | None:
+        """As in `Backbone`."""
+        return None if self.rule is None else self.rule(clips_NFHWC)
 
     def encode(
         self,

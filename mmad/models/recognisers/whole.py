@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from mmad.models.backbones.contract import Backbone, ClipTokens
 from mmad.models.backbones.features import VideoBackbones, normalise_windows
+from mmad.models.backbones.kept_tokens import KeptTokens
 from mmad.models.recognisers.contract import RecogniserHeads, RecognitionOutputs
 
 
@@ -116,14 +117,19 @@ class Recogniser(nn.Module):
         streams = []
         for number, backbone in enumerate(self._backbones()):
             mine = slice(number, None, self.num_streams)
-            images = normalise_windows(
-                torch.cat(clips[mine]), colours_V34[mine], clips_per_window[mine]
-            )
+            own = torch.cat(clips[mine])
+            images = normalise_windows(own, colours_V34[mine], clips_per_window[mine])
+            kept_NTS = backbone.choose(own)
             if mix is not None:
+                if kept_NTS is not None:
+                    kept_NTS = kept_NTS | kept_NTS[mix.partner_N]
                 share = mix.share_N.to(images.dtype).view(-1, 1, 1, 1, 1)
                 images = share * images + (1 - share) * images[mix.partner_N]
             numbers = torch.arange(len(images), device=images.device)
-            streams.append(backbone.forward_stages(images, numbers, self.heads.stages))
+            if kept_NTS is None:
+                streams.append(backbone.forward_stages(images, numbers, self.heads.stages))
+            else:
+                streams.append(backbone(images, numbers, kept=KeptTokens.of(kept_NTS)))
         return streams
 
     def _backbones(self) -> list[Backbone]:
