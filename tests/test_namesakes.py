@@ -132,6 +132,7 @@ COVERED = {
     "data/features/parts.py": "cli/test_extract_features.py",
     "data/samples.py": "data/test_clip_transform.py",
     "data/workers.py": "engine/features/test_compatibility.py",
+    "config/tokens.py": "models/backbones/test_moving.py",
     "config/backbones/plain_vit.py": "models/backbones/test_umt.py",
     "config/backbones/vit.py": "models/backbones/test_internvideo2.py",
     "config/backbones/resnet.py": "models/backbones/test_i3d.py",

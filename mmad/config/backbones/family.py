@@ -5,8 +5,8 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from mmad.config.backbones.tokens import TokenSettings
 from mmad.config.base import Settings
+from mmad.config.tokens import TokenSettings
 
 
 class ColourStatistics(NamedTuple):

@@ -6,8 +6,8 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field
 
 from mmad.config.backbones.family import BackboneFamilySettings
-from mmad.config.backbones.tokens import TokenSettings
 from mmad.config.backbones.vit import ViTSettings
+from mmad.config.tokens import TokenSettings
 
 
 class PlainViTSettings(ViTSettings):

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 from einops import rearrange
 from torch import Tensor, nn
 
-from mmad.config.backbones.tokens import TokenSettings
+from mmad.config.tokens import TokenSettings
 from mmad.models.backbones.naming import WeightNaming
 
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mmad.config.backbones.tokens import TokenSettings
+from mmad.config.tokens import TokenSettings
 
 # The quarter of the blocks that changes least between consecutive steps is taken for still, and
 # noise reaches at most so many times their largest root mean square. It is never taken for more

@@ -18,7 +18,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mmad.config.backbones.tokens import TokenSettings
+from mmad.config.tokens import TokenSettings
 from mmad.errors import CheckpointError
 from mmad.models.backbones.blocks import Block, BlockBackbone
 from mmad.models.backbones.contract import BackboneSpec, ClipTokens

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mmad.config.backbones.tokens import TokenSettings
+from mmad.config.tokens import TokenSettings
 from mmad.models.backbones.moving import TokenRule
 
 PATCH = 16

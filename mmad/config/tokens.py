@@ -41,5 +41,9 @@ class TokenSettings(Settings):
 
     def problems_of_patch(self, patch: int) -> Iterator[str]:
         """The problem of patches of ``patch`` pixels, if they cannot be cut into blocks."""
-        if patch % self.block:
-            yield f"tokens.block {self.block} does not divide a patch of {patch} pixels"
+        if self.keep != "all" and patch % self.block:
+            fits = max(size for size in range(1, self.block + 1) if patch % size == 0)
+            yield (
+                f"tokens.block {self.block} does not divide a patch of {patch} pixels; set it to "
+                f"{fits}"
+            )
