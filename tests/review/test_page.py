@@ -247,3 +247,28 @@ def test_it_fits_a_phone_and_everything_has_a_name(
     page.tap("#accept")
     after(page, 1)
     context.close()
+
+
+def test_the_blind_share_is_coded_without_suggestions(page: Any, project: Project) -> None:
+    project.blind.draw(1e-3)
+    (stretch,) = project.blind.stretches()
+    page.reload()
+    page.click("#who-start")
+    wait_until(page, "document.querySelector('#blind-open').textContent === 'Blind 0/1'")
+    page.click("#blind-open")
+    wait_until(page, "document.querySelector('#blind-title').textContent.includes('1 of 1')")
+    assert page.evaluate("import('/static/store.js').then((one) => one.store.detections.size)") == 0
+    page.keyboard.press("a")
+    wait_until(page, "document.querySelector('#toast').textContent.includes('are hidden')")
+    # Watched to its end, and nothing drawn.
+    for _ in range(4):
+        page.keyboard.press("Shift+ArrowRight")
+    page.click("#blind-done")
+    wait_until(page, "document.querySelector('#blind-done').textContent.includes('really')")
+    draw(page)
+    wait_until(page, "document.querySelector('#undo').dataset.number === '1'")
+    page.click("#blind-done")
+    wait_until(page, "document.querySelector('#blind').hidden")
+    assert project.blind.done("Ann").keys() == {stretch.id}
+    assert [one.detection for one in project.decisions.instances(stretch.video, "Ann")] == [None]
+    wait_until(page, "import('/static/store.js').then((one) => one.store.detections.size > 0)")

@@ -355,6 +355,7 @@ async function start() {
   listen();
   const page = {
     toolbar: by("toolbar"), side: by("panels"), commands, store, player, timeline, onChange, tell, openVideo, goTo, reload,
+    flush: () => decisions.flush(),
   };
   extras.forEach((setUp) => setUp(page));
   if (!store.project.videos.length) return tell("This project has no videos.");

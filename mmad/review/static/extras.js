@@ -2,6 +2,9 @@
 //   toolbar, side: elements to put buttons and panels into;
 //   commands: what keys and buttons do, by name;
 //   store, player, timeline, onChange(listener), tell(text);
-//   openVideo(number), goTo(video, key), and reload() after detections have changed.
+//   openVideo(number), goTo(video, key), flush() to save what is shown but not saved yet, and
+//   reload() after detections have changed.
 
-export const extras = [];
+import { setUpBlind } from "./blind.js";
+
+export const extras = [setUpBlind];

@@ -1,7 +1,7 @@
 // The model's scores over time, one area in the lane of each behaviour.
 
 import { bytes, get } from "../api.js";
-import { itemsChanged } from "../store.js";
+import { itemsChanged, store } from "../store.js";
 
 export class Curves {
   constructor(redraw) {
@@ -19,9 +19,10 @@ export class Curves {
     this.number = number;
     this.clear();
     try {
-      const found = await get(`/api/videos/${number}/curves`);
+      const query = new URLSearchParams({ annotator: store.annotator });
+      const found = await get(`/api/videos/${number}/curves?${query}`);
       if (!found.behaviours.length || this.number !== number) return;
-      const scores = await bytes(`/api/videos/${number}/curves/scores`);
+      const scores = await bytes(`/api/videos/${number}/curves/scores?${query}`);
       if (this.number !== number) return;
       this.step = found.step_seconds;
       this.behaviours = found.behaviours;
