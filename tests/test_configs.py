@@ -67,6 +67,8 @@ def test_config_trains_a_step(
             places.append(f"data.videos={felt / 'videos'}")
         if config.network.reads_faces:
             places.append(f"data.faces={felt / 'faces'}")
+    elif config.task == "pretraining":
+        places = [f"data.videos={videos / 'videos'}"]
     elif config.data.labels != "ma52":
         labels, clips = own_labels(videos, tmp_path)
         places = [f"data.clips={videos / 'clips'}", f"data.labels={labels}"]
@@ -89,6 +91,7 @@ def test_config_trains_a_step(
         ("recognition/own_labels", []),
         ("features/actionformer", []),
         ("emotion/manet_r50", []),
+        ("pretraining/videomae_s", []),
     ],
 )
 def test_smoke_draws_its_own_data_where_there_are_none(

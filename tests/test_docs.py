@@ -217,7 +217,7 @@ def made_small(words: list[str]) -> list[str] | None:
         return None
     if rest[:2] == ["weights", "convert"] and "--config" in rest:
         rest[rest.index("--config") + 1] = "tiny_tia.yaml"
-    if rest[0] == "train" and not {"--smoke", "--show-config"} & set(rest):
+    if rest[0] in ("train", "pretrain") and not {"--smoke", "--show-config"} & set(rest):
         rest.append("--smoke")
     return ["mmad", *rest]
 

@@ -1,7 +1,8 @@
 """The last line of a command: the next command, ready to be copied."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import typer
@@ -10,6 +11,21 @@ import typer
 def tell_next(*words: object) -> None:
     """Print the command line ``mmad`` and ``words``, quoted for a shell."""
     typer.echo("next: " + shlex.join(["mmad", *map(str, words)]))
+
+
+@contextmanager
+def hint_to_resume(command: str, folder: Path, *, device: str) -> Iterator[None]:
+    """Adds to an interruption the command that resumes the training of a run folder."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        if (folder / "last.pt").is_file():
+            # With the run's own settings, so that no option of this call can be forgotten.
+            config = str(folder / "config.yaml")
+            words = ["mmad", command, config, "--out", str(folder), "--resume"]
+            words += [] if device == "auto" else ["--device", device]
+            stop.add_note(f"the last checkpoint is kept; to resume: {shlex.join(words)}")
+        raise
 
 
 def annotations_flags(paths: str | Path | Sequence[str | Path]) -> list[str]:

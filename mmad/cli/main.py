@@ -26,6 +26,7 @@ COMMANDS = {
     "data": "Describe and check annotations and videos; crop videos, compute optical flow.",
     "prepare": "Write small copies of videos, for fast training.",
     "train": "Train a model from a config.",
+    "pretrain": "Pre-train a backbone on videos without labels.",
     "predict": "Write the predictions of a trained model for a subset.",
     "recognize": "Name the micro-action of short clips.",
     "detect": "Find micro-actions in video files.",

@@ -1,14 +1,14 @@
 """``mmad train``: train a model from a config."""
 
-import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mmad.cli._next_command import new_run, tell_next
+from mmad.cli._next_command import hint_to_resume, new_run, tell_next
 from mmad.cli._options import DeviceOption, LabelsOption, OverridesArgument
 from mmad.cli.data._options import SubjectsOption
+from mmad.config.pretraining import PretrainingConfig
 from mmad.config.reading import dump_config, load_any_config, run_folder_of, with_fold
 from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import AnyConfig, DetectionRun, VideoRun
@@ -77,6 +77,8 @@ def train(
     elif videos is not None or labels is not None or subjects is not None:
         raise ConfigError("--videos, --labels and --subjects are for --annotations; pass it, too")
     settings = load_any_config(config, overrides=words)
+    if isinstance(settings, PretrainingConfig):
+        raise ConfigError(f"{config}: is a config of pre-training; pass it to mmad pretrain")
     if fold is not None:
         settings = with_fold(settings, fold)
     folder = out or run_folder_of(config, settings)
@@ -85,16 +87,8 @@ def train(
     if show_config:
         typer.echo(dump_config(settings), nl=False)
         return
-    try:
+    with hint_to_resume("train", folder, device=device):
         run = train_run(settings, out=folder, resume=resume, device=device)
-    except KeyboardInterrupt as stop:
-        run = RunFolder(folder)
-        if run.last.is_file():
-            # With the run's own settings, so that no option of this call can be forgotten.
-            command = ["mmad", "train", str(run.config), "--out", str(folder), "--resume"]
-            command += [] if device == "auto" else ["--device", device]
-            stop.add_note(f"the last checkpoint is kept; to resume: {shlex.join(command)}")
-        raise
     typer.echo(f"{run.path}: trained{_kept(settings, run)}")
     training, validation = "train", "val"
     if isinstance(settings, RecognitionConfig) and settings.data.test:

@@ -2,7 +2,7 @@
 
 import shutil
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -15,10 +15,12 @@ from mmad.engine.detection import read_data
 from mmad.engine.optimiser import roles_in_backbones
 from mmad.engine.runs.from_checkpoint import import_run
 from mmad.engine.runs.hub import local_run, require_run
+from mmad.engine.runs.load import is_pretraining, load_pretraining
 from mmad.engine.runs.onto_videos import load_video_run
 from mmad.errors import CheckpointError, ConfigError
 from mmad.files import replaced_folder, write_bytes, write_text
 from mmad.models.backbones.families import build_backbone
+from mmad.weights.decoder import write_official, write_pretraining
 from mmad.weights.describe import describe
 from mmad.weights.export import write_hugging_face
 from mmad.weights.files import read_weights
@@ -170,13 +172,25 @@ def export(
     backbone: Annotated[
         str | None, typer.Option(help="For a run on features: current place of their backbone.")
     ] = None,
+    naming: Annotated[
+        Literal["hugging-face", "official"],
+        typer.Option(help="Pre-training: the names of transformers, or of VideoMAE's own code."),
+    ] = "hugging-face",
 ) -> None:
     """Write the merged model in Hugging Face's naming, or what was trained, with its config.
 
-    These are weights; for the whole network as one ONNX file: mmad export.
+    Of a run of pre-training: encoder and decoder. These are weights; for the whole network as one
+    ONNX file: mmad export.
     """
     require_new_folder(out)
     run = local_run(run)
+    if is_pretraining(run):
+        if trained_only:
+            raise ConfigError("--trained-only: all of a run of pre-training was trained")
+        _export_pretraining(run, out, naming=naming)
+        return
+    if naming != "hugging-face":
+        raise ConfigError(f"--naming {naming} is for runs of pre-training")
     model, config, _ = load_video_run(run, backbone=backbone)
     settings = config.backbone
     with replaced_folder(out) as folder:
@@ -195,3 +209,15 @@ def export(
             write_hugging_face(folder, model.features.backbone, others=head)
     typer.echo(f"{out}: {', '.join(sorted(path.name for path in out.iterdir()))}")
     tell_next("weights", "inspect", out)
+
+
+def _export_pretraining(run: Path, out: Path, *, naming: str) -> None:
+    model, config = load_pretraining(run)
+    with replaced_folder(out) as folder:
+        write_text(folder / "mmad-config.yaml", dump_config(config))
+        if naming == "official":
+            write_official(folder / "checkpoint.pth", model)
+        else:
+            write_pretraining(folder, model)
+    typer.echo(f"{out}: {', '.join(sorted(path.name for path in out.iterdir()))}")
+    tell_next("weights", "inspect", out / "checkpoint.pth" if naming == "official" else out)

@@ -14,7 +14,7 @@ from mmad.files import path_from
 RELATIVE_TO = "paths_relative_to"
 
 DATA_PATHS = (
-    *("annotations", "videos", "faces", "features", "extra_clips", "extra_videos"),
+    *("annotations", "videos", "faces", "features", "extra_clips", "extra_videos", "val_videos"),
     *("clips", "flow", "train", "val", "test"),
 )
 # These may also be names: of weights on a hub, of shipped ones, of label sets.
@@ -24,6 +24,7 @@ _NAMES = (
     ("network", "faces_pretrained"),
     ("training", "start"),
     ("data", "labels"),
+    ("probe", "labels"),
 )
 # Values of `data.labels` that are never paths, whatever is in the folder.
 _LABEL_SETS = ("ma52", "file")
@@ -93,6 +94,7 @@ def _changed(content: Mapping[str, Any], change: Callable[[str, bool], str]) -> 
     result = dict(content)
     keys = [("data", key, False) for key in DATA_PATHS]
     keys += [("heads", "word_vectors", False)]
+    keys += [("probe", key, False) for key in ("clips", "train", "val")]
     keys += [(group, key, True) for group, key in _NAMES]
     for group, key, is_name in keys:
         settings = result.get(group)

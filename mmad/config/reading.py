@@ -141,7 +141,10 @@ def parse_any_config(
     found = list(problems)
     model = kind_of_run(content)
     if model is None:
-        found.append(f"task: expected detection, recognition or emotion; found {content['task']!r}")
+        found.append(
+            "task: expected detection, recognition, emotion or pretraining; found "
+            f"{content['task']!r}"
+        )
         if content["task"] == "ensemble":
             found[-1] += ", which is for mmad ensemble --config"
         raise_problems(ConfigError, source=source, problems=found)

@@ -23,6 +23,7 @@ from mmad.config.detectors.union import DetectorSettings, settings_of_detector
 from mmad.config.emotion import EmotionConfig
 from mmad.config.features import FeatureDataSettings
 from mmad.config.inference import InferenceSettings
+from mmad.config.pretraining import PretrainingConfig
 from mmad.config.recognition import RecognitionConfig
 from mmad.config.training import TrainingSettings
 from mmad.errors import ConfigError
@@ -129,7 +130,7 @@ def _expanded(content: Mapping[str, Any], presets: Presets, *, upsampling: float
 
 
 DetectionRun = VideoRun | FeatureRun
-AnyConfig = VideoRun | FeatureRun | RecognitionConfig | EmotionConfig
+AnyConfig = VideoRun | FeatureRun | RecognitionConfig | EmotionConfig | PretrainingConfig
 # For functions whose result has the type of the argument.
 AnyRun = TypeVar("AnyRun", bound=AnyConfig)
 
@@ -152,6 +153,7 @@ def require_videos(config: AnyConfig) -> VideoRun:
 _WITHOUT_KINDS: Mapping[str, type[AnyConfig]] = {
     "recognition": RecognitionConfig,
     "emotion": EmotionConfig,
+    "pretraining": PretrainingConfig,
 }
 
 

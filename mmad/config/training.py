@@ -22,6 +22,12 @@ class TrainingSettings(Settings):
     epochs: int = Field(ge=1, description="passes over the training videos")
     optimizer: Literal["adamw", "sgd"] = Field("adamw", description="optimiser")
     momentum: float | None = Field(None, ge=0, lt=1, description="SGD: momentum; null: 0.9")
+    second_moment_decay: float = Field(
+        0.999,
+        gt=0,
+        lt=1,
+        description="AdamW: decay of the mean of squared gradients (pre-training: 0.95)",
+    )
     nesterov: bool = Field(False, description="SGD: Nesterov's momentum")
     schedule: Literal["cosine", "steps"] = Field(
         "cosine",

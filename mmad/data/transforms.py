@@ -109,13 +109,17 @@ def multi_scale_box(
     return Box(top, left, box_height, box_width)
 
 
-def subtract_background(frames: Frames, *, num_frames: int = 15) -> Frames:
+def subtract_background(
+    frames: Frames, *, num_frames: int = 15, background_of: Frames | None = None
+) -> Frames:
     """``frames`` minus their median, plus 128: grey where nothing moves; uint8, same shape.
 
-    Differences beyond 127 are clipped. The median is over ``num_frames`` frames of the window.
+    Differences beyond 127 are clipped. The median is over ``num_frames`` frames of the window, or
+    of ``background_of`` if that is given: frames that are further apart.
     """
-    chosen = np.linspace(0, len(frames) - 1, min(num_frames, len(frames))).round().astype(int)
-    background = np.median(frames[chosen], axis=0).astype(np.int16)
+    seen = frames if background_of is None else background_of
+    chosen = np.linspace(0, len(seen) - 1, min(num_frames, len(seen))).round().astype(int)
+    background = np.median(seen[chosen], axis=0).astype(np.int16)
     offset = (128 - background)[None]
     return np.clip(frames.astype(np.int16) + offset, 0, 255).astype(np.uint8)
 

@@ -10,6 +10,8 @@ from mmad.config.training import TrainingSettings
 from mmad.models.backbones.contract import Backbone, ParameterRole
 from mmad.sharded import rows_for
 
+_MOMENTUM = 0.9
+
 
 def build_optimizer(
     groups: Sequence[Mapping[str, Any]], settings: TrainingSettings
@@ -17,7 +19,7 @@ def build_optimizer(
     """The optimiser of the groups that `parameter_groups` returns."""
     plain = [{k: v for k, v in group.items() if k != "names"} for group in groups]
     if settings.optimizer == "adamw":
-        return torch.optim.AdamW(plain)
+        return torch.optim.AdamW(plain, betas=(_MOMENTUM, settings.second_moment_decay))
     return torch.optim.SGD(plain, momentum=settings.sgd_momentum, nesterov=settings.nesterov)
 
 

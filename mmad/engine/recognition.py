@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from mmad.annotations.clips.folds import ClipLists
 from mmad.annotations.label_files import labels_named
-from mmad.config.recognition import ClipTrainingSettings, RecognitionConfig
+from mmad.config.recognition import ClipDataSettings, ClipTrainingSettings, RecognitionConfig
 from mmad.data.clips import TrainingClips, flow_path
 from mmad.data.frames import FrameCache
 from mmad.data.samples import Batch, Packer
@@ -178,16 +178,37 @@ class RecognitionTask:
 
 
 def read_clips(config: RecognitionConfig, subset: str, *, labels: LabelMap) -> list[ClipRecord]:
+    """The clips of a subset, with their paths and, if the run reads it, their optical flow.
+
+    Raises: as `listed_clips`, and VideoError if flow is missing or in another code.
+    """
+    clips = listed_clips(config.data, subset, labels=labels)
+    if config.data.flow is not None:
+        flow, code = Path(config.data.flow), config.flow_code
+        lacking = [clip.clip_id for clip in clips if not flow_path(flow, clip.clip_id).is_file()]
+        raise_problems(
+            VideoError,
+            source=f"data.flow: {flow}",
+            problems=[
+                f"there is no flow of {name}; write it there with mmad data flow --code {code}"
+                for name in lacking
+            ],
+        )
+        _require_code(flow, config)
+    return clips
+
+
+def listed_clips(data: ClipDataSettings, subset: str, *, labels: LabelMap) -> list[ClipRecord]:
     """The clips of a subset (at most ``data.max_clips`` of each list), with their paths.
 
     Raises: AnnotationError if a list is wrong or empty or there is no such fold, VideoError with
         the missing files.
     """
-    folder = Path(config.data.clips)
+    folder = Path(data.clips)
     if not folder.is_dir():
         raise VideoError(f"data.clips: {folder}: there is no such folder of clips")
-    found = ClipLists.of(config.data.model_dump()).read(subset, labels=labels)
-    source = f"data.{subset}: {', '.join(getattr(config.data, subset) or config.data.train)}"
+    found = ClipLists.of(data.model_dump()).read(subset, labels=labels)
+    source = f"data.{subset}: {', '.join(getattr(data, subset) or data.train)}"
     if not found:
         raise AnnotationError(f"{source}: the list has no clips")
     clips = [replace(clip, path=folder / clip.clip_id) for clip in found]
@@ -203,18 +224,6 @@ def read_clips(config: RecognitionConfig, subset: str, *, labels: LabelMap) -> l
         source=str(folder),
         problems=[f"there is no clip {name}" for name in missing],
     )
-    if config.data.flow is not None:
-        flow, code = Path(config.data.flow), config.flow_code
-        lacking = [clip.clip_id for clip in clips if not flow_path(flow, clip.clip_id).is_file()]
-        raise_problems(
-            VideoError,
-            source=f"data.flow: {flow}",
-            problems=[
-                f"there is no flow of {name}; write it there with mmad data flow --code {code}"
-                for name in lacking
-            ],
-        )
-        _require_code(flow, config)
     return clips
 
 

@@ -12,6 +12,7 @@ from mmad.config.base import changed
 from mmad.config.data import FrameSettings
 from mmad.config.emotion import EmotionConfig
 from mmad.config.features import ExtractionSettings
+from mmad.config.pretraining import PretrainingConfig
 from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import AnyConfig, DetectionRun, FeatureRun, VideoRun
 from mmad.engine.features.extraction import extract_to_file
@@ -42,6 +43,8 @@ def smoke_config(config: AnyConfig, *, data: Path) -> AnyConfig:
         places = _video_places(config, data)
     elif isinstance(config, EmotionConfig):
         places = _emotion_places(config, data)
+    elif isinstance(config, PretrainingConfig):
+        places = _unlabelled_places(config, data)
     else:
         places = _clip_places(config, data)
         clips = Path(places.get("clips", config.data.clips))
@@ -76,6 +79,9 @@ def tiny_config(config: AnyConfig) -> AnyConfig:
         elif isinstance(config, EmotionConfig):
             update["network"] = config.network.tiny()
             few |= {"max_videos": 2, "face_size": None, **_SAME_SIZES}
+        elif isinstance(config, PretrainingConfig):
+            few |= {"max_videos": 3, "repeats": 1}
+            update |= {"decoder": config.decoder.tiny(), "probe": None}
         else:
             update["heads"] = changed(config.heads.tiny(), flow_pretrained=None)
             few |= {"max_clips": 2, **_SAME_SIZES}
@@ -101,6 +107,13 @@ def _drawn_videos(data: Path) -> dict[str, Any]:
         "train_subsets": ["train"],
         "val_subset": "val",
     }
+
+
+def _unlabelled_places(config: PretrainingConfig, data: Path) -> dict[str, Any]:
+    if all(Path(folder).is_dir() for folder in config.data.videos):
+        return {}
+    draw_videos(data)
+    return {"videos": [str(data / "videos")], "val_videos": None}
 
 
 def _feature_places(config: FeatureRun, data: Path) -> dict[str, Any]:

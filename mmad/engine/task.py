@@ -91,7 +91,7 @@ class Experiment:
     Attributes:
         model: Model with random weights, its parameters frozen as configured.
         backbones: Its backbones with the settings of their starts.
-        labels: Labels to learn.
+        labels: Labels to learn; None if nothing is named.
         task: Losses and validation.
         dataset: Data set indexed by (epoch, index).
         num_items: Length of the data set.
@@ -100,11 +100,13 @@ class Experiment:
         facts: Facts about the data, for the log.
         features: Manifest of the stored features to train on; None for videos.
         rate_factors: As in `parameter_groups`.
+        start_more: Loads what a new training starts from beside its backbones; returns what to tell
+            about it.
     """
 
     model: nn.Module
     backbones: tuple[StartingBackbone, ...]
-    labels: LabelMap
+    labels: LabelMap | None
     task: Task
     dataset: Dataset
     num_items: int
@@ -113,3 +115,4 @@ class Experiment:
     facts: Mapping[str, Any] = field(default_factory=dict)
     features: FeatureManifest | None = None
     rate_factors: Mapping[str, float] = field(default_factory=dict)
+    start_more: Callable[[], Sequence[str]] = lambda: ()

@@ -26,6 +26,7 @@ from mmad.engine.loggers.collection import Loggers, require_loggers
 from mmad.engine.loggers.contract import Ending, LoggedRun
 from mmad.engine.loop import Loop
 from mmad.engine.optimiser import parameter_groups
+from mmad.engine.pretraining.task import prepare_pretraining
 from mmad.engine.recognition import prepare_recognition, settle_labels
 from mmad.engine.runs.folder import RunFolder, create_run, read_state, save_frozen
 from mmad.engine.runs.hub import local_run
@@ -47,6 +48,7 @@ EXPERIMENTS: Mapping[str, Callable[..., Experiment]] = {
     "detection": prepare_detection,
     "recognition": prepare_recognition,
     "emotion": prepare_emotion,
+    "pretraining": prepare_pretraining,
 }
 
 
@@ -119,9 +121,10 @@ def _new_loop(config: AnyConfig, folder: RunFolder, *, processes: Processes, qui
         for one in experiment.backbones
         if one.settings.pretrained is not None
     }
+    told = experiment.start_more()
     if processes.is_main and not quiet:
-        for report in starts.values():
-            print(report)
+        for line in (*starts.values(), *told):
+            print(line)
     if config.training.start is not None:
         _start_from(config, experiment)
     if processes.is_main:
@@ -168,10 +171,10 @@ def _resumed_loop(
             f"with {folder.config}, or choose another --out"
         )
     experiment = _experiment(config, folder, processes=processes)
-    if labels_of(folder) != experiment.labels:
+    if experiment.labels is not None and labels_of(folder) != experiment.labels:
         raise CheckpointError(
-            f"{folder.path}: was started with other classes than {config.data.labels} has now; "
-            "choose another --out"
+            f"{folder.path}: was started with other classes than the data have now; choose another "
+            "--out"
         )
     if experiment.features is not None:
         require_features_of(folder, experiment.features, source=_features(config))

@@ -5,15 +5,19 @@ from collections.abc import Sequence
 import torch
 
 from mmad.config.emotion import EmotionConfig
+from mmad.config.pretraining import PretrainingConfig
 from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import DetectionRun, require_videos
 from mmad.labels import LabelMap
 from mmad.models.backbones.families import build_backbone
 from mmad.models.backbones.features import VideoFeatures
+from mmad.models.backbones.plain_vit import PlainViT, ViTSize
 from mmad.models.detectors.families import build_network
 from mmad.models.detectors.whole import Detector, EndToEndDetector, FeatureDetector
 from mmad.models.emotion.build import build_emotion_network
 from mmad.models.emotion.network import EmotionNetwork
+from mmad.models.pretraining.decoder import PixelDecoder
+from mmad.models.pretraining.network import MaskedAutoencoder
 from mmad.models.recognisers.families import build_heads
 from mmad.models.recognisers.whole import Recogniser
 
@@ -95,4 +99,27 @@ def build_recogniser(
         num_streams=2 if has_flow else 1,
         flow_backbone=flow_backbone,
         concatenate=concatenate,
+    )
+
+
+def build_pretraining(config: PretrainingConfig) -> MaskedAutoencoder:
+    """The whole network of pre-training with random weights, the same for the same seed."""
+    torch.manual_seed(config.seed)
+    backbone, decoder = build_backbone(config.backbone), config.decoder
+    spec, patch = backbone.spec, config.backbone.side_multiple
+    assert isinstance(backbone, PlainViT)
+    return MaskedAutoencoder(
+        backbone,
+        PixelDecoder(
+            ViTSize(decoder.width, decoder.depth, decoder.num_heads, mlp_ratio=decoder.mlp_ratio),
+            encoder_width=spec.channels,
+            patch_numbers=3 * spec.frames_per_step * patch**2,
+            steps=spec.steps_per_clip,
+            position_side=backbone.position_side,
+            learned_positions=decoder.learned_positions,
+            embed_bias=decoder.embed_bias,
+        ),
+        statistics=config.backbone.colours,
+        normalised_targets=decoder.normalised_targets,
+        least_deviation=decoder.least_deviation,
     )

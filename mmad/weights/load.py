@@ -11,6 +11,7 @@ from mmad.checkpoint import few, load_exactly
 from mmad.errors import CheckpointError
 from mmad.models.backbones.contract import Backbone
 from mmad.models.backbones.features import BACKBONE_PREFIX
+from mmad.models.backbones.naming import Renamed
 from mmad.models.detectors.whole import Detector, EndToEndDetector
 from mmad.weights.files import WeightFile, read_weights
 from mmad.weights.hub import fetch, hub_place
@@ -209,6 +210,11 @@ def _report(
         missing=tuple(sorted(set(wanted) - set(tensors))),
         unexpected=tuple(sorted(set(tensors) - set(wanted) - ignored)),
     )
+
+
+def report_of(file: WeightFile, found: Renamed, wanted: Sequence[str]) -> LoadReport:
+    """What became of the tensors of a part of a network, none of which is reshaped or ignored."""
+    return _report(file, found.naming, found.origins, wanted, found.tensors, {}, set())
 
 
 def fill_detector(model: Detector, file: WeightFile, *, allow: Sequence[str] = ()) -> LoadReport:

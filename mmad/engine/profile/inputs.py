@@ -18,10 +18,12 @@ from mmad.annotations.formats import read_annotations
 from mmad.annotations.label_files import MA52_LABELS, labels_named
 from mmad.config.base import changed
 from mmad.config.emotion import EmotionConfig
+from mmad.config.pretraining import PretrainingConfig
 from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import AnyConfig, AnyRun, DetectionRun, FeatureRun, VideoRun
 from mmad.data.emotion_videos import EmotionBatch, EmotionPacker
 from mmad.data.features.windows import FeatureSample, stack_features
+from mmad.data.pretraining import MaskedBatch, MaskedItem, MaskedPacker, draw_masks
 from mmad.data.samples import Batch, Packer, Sample, pack
 from mmad.data.transforms import colour_map
 from mmad.data.videos import make_grid
@@ -32,12 +34,13 @@ from mmad.engine.distributed import Processes
 from mmad.engine.emotion import EmotionTask
 from mmad.engine.emotion_inference import network_inputs
 from mmad.engine.inference import AnyBatch, feature_reader
+from mmad.engine.pretraining.task import PretrainingTask
 from mmad.engine.recognition import RecognitionTask
 from mmad.engine.runs.folder import RunFolder
 from mmad.engine.runs.pretrained import settle_backbone
 from mmad.engine.task import Experiment
 from mmad.labels import MA52, LabelMap, flat_labels
-from mmad.models.build import build_detector, build_emotion, build_recogniser
+from mmad.models.build import build_detector, build_emotion, build_pretraining, build_recogniser
 from mmad.models.detectors.families import build_normalizer
 from mmad.models.layers.loss_normalizer import LossNormalizer
 from mmad.structures import Annotations, FeatureGrid
@@ -83,7 +86,7 @@ class Workload:
 
     config: AnyConfig
     experiment: Experiment
-    batch: AnyBatch | EmotionBatch
+    batch: AnyBatch | EmotionBatch | MaskedBatch
     text: str
     unit: str
     units: float
@@ -95,6 +98,8 @@ class Workload:
             per_step = self.config.backbone.frames_per_step
             return network_inputs(prepared, frames_per_step=per_step)
         batch = prepared.batch
+        if isinstance(prepared, MaskedBatch):
+            return batch.clips, batch.colours, prepared.seen_places, prepared.painted_places
         if isinstance(self.config, RecognitionConfig):
             assert isinstance(batch, Batch)
             return batch.clips, batch.colours, batch.clips_per_window
@@ -113,6 +118,8 @@ def make_workload(
         return _recognition(config, size, processes, folder)
     if isinstance(config, EmotionConfig):
         return _emotion(config, size, processes, folder)
+    if isinstance(config, PretrainingConfig):
+        return _pretraining(config, size, processes, folder)
     return _detection(config, size, processes, folder)
 
 
@@ -240,8 +247,50 @@ def _emotion(
     )
 
 
+def _pretraining(
+    config: PretrainingConfig, size: InputSize, processes: Processes, folder: RunFolder
+) -> Workload:
+    clips = [_clip(config, number) for number in range(size.batch)]
+    rng = np.random.default_rng(config.seed)
+    masks = [draw_masks(config.masks, config.grid, clip.frames, rng=rng) for clip in clips]
+    hidden, painted = (np.stack(several) for several in zip(*masks, strict=True))
+    packer = MaskedPacker(config.backbone.clip_frames)
+    batch, _ = packer([MaskedItem(tuple(clips), hidden, painted)])
+    assert batch is not None
+    height, width = config.data.image_hw
+    frames, tokens = config.backbone.clip_frames, hidden.shape[1]
+    return Workload(
+        config,
+        Experiment(
+            model=build_pretraining(config),
+            backbones=(),
+            labels=None,
+            task=PretrainingTask(
+                config,
+                validation=[],
+                fps=None,
+                processes=processes,
+                folder=folder,
+                probe=None,
+            ),
+            dataset=Dataset(),
+            num_items=size.batch,
+            collate=packer,
+            normalizer=LossNormalizer(initial=1.0, momentum=0.0),
+        ),
+        batch,
+        text=(
+            f"{count(size.batch, 'clip')} of {count(frames, 'frame')}, {height} x {width} pixels, "
+            f"{tokens - config.masks.num_masked(*config.grid)} of {tokens} tokens seen"
+        ),
+        unit="clip",
+        units=size.batch,
+        assumed=(),
+    )
+
+
 def _clip(
-    config: RecognitionConfig | EmotionConfig,
+    config: RecognitionConfig | EmotionConfig | PretrainingConfig,
     number: int,
     *,
     image_hw: tuple[int, int] | None = None,

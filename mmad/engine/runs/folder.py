@@ -111,6 +111,11 @@ class RunFolder:
         return self.path / "features.json"
 
     @property
+    def reconstructions(self) -> Path:
+        """Pictures of what pre-training paints, at the best validation."""
+        return self.path / "reconstructions.png"
+
+    @property
     def curves(self) -> Path:
         """Figure of losses and validation."""
         return self.path / "curves.png"
@@ -195,8 +200,8 @@ _BEFORE_FIRST_STEP = {
 }
 
 
-def create_run(path: Path, config: AnyConfig, *, labels: LabelMap) -> RunFolder:
-    """A new run folder with its settings, labels and environment.
+def create_run(path: Path, config: AnyConfig, *, labels: LabelMap | None) -> RunFolder:
+    """A new run folder with its settings, labels (pre-training has none) and environment.
 
     Raises: ConfigError if the folder holds anything but a run that was never trained.
     """
@@ -209,7 +214,8 @@ def create_run(path: Path, config: AnyConfig, *, labels: LabelMap) -> RunFolder:
             raise ConfigError(f"{path}: exists already; choose another --out, or pass --resume")
         folder.log.unlink(missing_ok=True)
     write_text(folder.config, dump_config(config, folder=path))
-    write_json(folder.labels, asdict(labels))
+    if labels is not None:
+        write_json(folder.labels, asdict(labels))
     write_json(path / "environment.json", describe_environment())
     return folder
 

@@ -11,6 +11,7 @@ from mmad import __version__
 from mmad.checkpoint import few, hash_state, load_exactly, load_tensors
 from mmad.config.emotion import EmotionConfig
 from mmad.config.labels import read_label_map
+from mmad.config.pretraining import PretrainingConfig
 from mmad.config.reading import load_any_config, load_config
 from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import AnyConfig, DetectionRun
@@ -25,9 +26,10 @@ from mmad.export.reading import (
 )
 from mmad.labels import LabelMap
 from mmad.models.backbones.features import BACKBONE_PREFIX
-from mmad.models.build import build_detector, build_emotion, build_recogniser
+from mmad.models.build import build_detector, build_emotion, build_pretraining, build_recogniser
 from mmad.models.detectors.whole import Detector, FeatureDetector
 from mmad.models.emotion.network import EmotionNetwork
+from mmad.models.pretraining.network import MaskedAutoencoder
 from mmad.models.recognisers.whole import Recogniser
 
 
@@ -148,11 +150,21 @@ def labels_of(folder: RunFolder) -> LabelMap:
     """
     if is_exported(folder.path):
         return describe_exported(folder.path).labels
+    if folder.config.is_file() and not folder.labels.is_file():
+        _require_task_with_labels(folder)
     if not folder.config.is_file() or not folder.labels.is_file():
         raise CheckpointError(
             f"{folder.path}: is not a run folder (no config.yaml or labels.json in it)"
         )
     return read_label_map(folder.labels)
+
+
+def _require_task_with_labels(folder: RunFolder) -> None:
+    if is_pretraining(folder.path):
+        raise CheckpointError(
+            f"{folder.path}: is a run of pre-training, which finds and names nothing yet; train a "
+            f"model on it: mmad train CONFIG backbone.pretrained={folder.path}"
+        )
 
 
 def run_config(path: str | Path) -> AnyConfig:
@@ -222,6 +234,27 @@ def load_emotion(path: str | Path) -> tuple[EmotionNetwork, EmotionConfig, Label
         model = build_emotion(config, labels=labels)
         fill_from_run(model, path)
     return model.eval(), config, labels
+
+
+def load_pretraining(path: str | Path) -> tuple[MaskedAutoencoder, PretrainingConfig]:
+    """The network of a run of pre-training, ready to use, and its settings.
+
+    Raises: CheckpointError as `run_weights`, or if the run has another task.
+    """
+    folder = RunFolder(Path(path))
+    with named_if_newer(folder):
+        config = load_any_config(folder.config)
+        if not isinstance(config, PretrainingConfig):
+            raise CheckpointError(f"{path}: is a run of {config.task}; expected one of pretraining")
+        model = build_pretraining(config)
+        fill_from_run(model, path)
+    return model.eval(), config
+
+
+def is_pretraining(path: str | Path) -> bool:
+    """Whether a run folder is one of pre-training."""
+    config = RunFolder(Path(path)).config
+    return config.is_file() and isinstance(load_any_config(config), PretrainingConfig)
 
 
 _Config = TypeVar("_Config", RecognitionConfig, EmotionConfig)

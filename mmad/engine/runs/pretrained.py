@@ -15,7 +15,7 @@ from mmad.engine.runs.load import run_weights
 from mmad.models.backbones.contract import Backbone
 from mmad.models.backbones.features import BACKBONE_PREFIX
 from mmad.models.emotion.network import BRANCH_PREFIXES
-from mmad.weights.files import WeightFile
+from mmad.weights.files import WeightFile, read_weights
 from mmad.weights.hub import source_of
 from mmad.weights.load import LoadReport, fill_backbone, find_weights, load_backbone, weight_names
 
@@ -66,11 +66,26 @@ def load_pretrained(backbone: Backbone, settings: BackboneFamilySettings) -> Loa
     run = RunFolder(_found(settings.pretrained))
     if not run.config.is_file():
         return load_backbone(backbone, str(run.path), allow=settings.pretrained_allow)
-    weights = backbone_weights(run)
-    file = WeightFile(
+    return fill_backbone(
+        backbone, _as_file(run, backbone_weights(run)), allow=settings.pretrained_allow
+    )
+
+
+def pretrained_file(name: str) -> WeightFile:
+    """Every tensor of ``pretrained``, a file, a Hub id or a run, under the names in it.
+
+    Raises: CheckpointError if it cannot be read.
+    """
+    run = RunFolder(_found(name))
+    if not run.config.is_file():
+        return read_weights(run.path)
+    return _as_file(run, run_weights(run))
+
+
+def _as_file(run: RunFolder, weights: dict[str, Tensor]) -> WeightFile:
+    return WeightFile(
         source=str(run.path), container="run", tensors=weights, sha256=hash_state(weights)
     )
-    return fill_backbone(backbone, file, allow=settings.pretrained_allow)
 
 
 def backbone_weights(run: RunFolder) -> dict[str, Tensor]:

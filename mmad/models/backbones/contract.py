@@ -235,6 +235,8 @@ class BackboneFamily:
         describe: Describes the network in a file, from its tensors under our names.
         to_hugging_face: Gives the content of config.json and the tensors under the names of
             transformers; None if transformers has no such network.
+        other_names: Tensors of blocks under the names of transformers, for the decoders of
+            pre-training, whose blocks are those of the network; None likewise.
     """
 
     title: str
@@ -243,3 +245,4 @@ class BackboneFamily:
     optional: tuple[str, ...] = ()
     describe: Callable[[Mapping[str, Tensor]], str] = lambda tensors: f"{len(tensors)} tensors"
     to_hugging_face: Callable[[Any], tuple[dict[str, Any], dict[str, Tensor]]] | None = None
+    other_names: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] | None = None

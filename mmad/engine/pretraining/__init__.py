@@ -1,0 +1,1 @@
+"""Masked pre-training: its task, its linear probe, its pictures."""

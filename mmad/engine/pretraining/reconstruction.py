@@ -1,0 +1,59 @@
+"""What a masked autoencoder paints, as images."""
+
+import numpy as np
+import torch
+from einops import rearrange
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mmad.data.pretraining import MaskedBatch
+from mmad.models.backbones.features import normalise_windows
+from mmad.models.pretraining.network import MaskedAutoencoder
+from mmad.models.pretraining.targets import from_patches, look_of
+from mmad.report.reconstructions import Reconstruction
+
+_GREY = 0.5
+
+
+def reconstructions(model: MaskedAutoencoder, batch: MaskedBatch) -> list[Reconstruction]:
+    """The clips of a batch as they are, as they were seen, and as they were painted.
+
+    Painted patches have the mean and the deviation of the true ones, which normalised targets do
+    not tell, as in the pictures of the paper.
+    """
+    clips = batch.batch.clips
+    one_each = [1] * len(clips)
+    images = normalise_windows(clips, batch.batch.colours, one_each)
+    spec = model.features.backbone.spec
+    grid_hw = spec.grid_hw((images.shape[3], images.shape[4]))
+    patches = model.patches(images)
+    painted = model(clips, batch.batch.colours, batch.seen_places, batch.painted_places)
+    pixels = painted.pixels_NMP.float().unflatten(2, (-1, 3))
+    places = batch.painted_places
+    if model.normalised_targets:
+        look = look_of(patches, least_deviation=model.least_deviation)
+        pixels = pixels * _at(look.deviation_NS13, places) + _at(look.mean_NS13, places)
+    seen = torch.full_like(patches, _GREY)
+    kept = batch.seen_places[..., None, None].expand(-1, -1, *patches.shape[2:])
+    seen = seen.scatter(1, kept, patches.gather(1, kept))
+    whole = seen.scatter(1, places[..., None, None].expand_as(pixels), pixels)
+    whole = whole.scatter(1, kept, patches.gather(1, kept))
+
+    def pictures(parts: Tensor) -> NDArray[np.uint8]:
+        back = from_patches(
+            parts.flatten(2),
+            frames=spec.frames_per_step,
+            side=spec.side_multiple,
+            grid_hw=grid_hw,
+        )
+        frames = rearrange(back, "n c f h w -> n f h w c")
+        return (255 * frames).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
+
+    parts = zip(
+        batch.batch.video_ids, pictures(patches), pictures(seen), pictures(whole), strict=True
+    )
+    return [Reconstruction(*one) for one in parts]
+
+
+def _at(values_NS13: Tensor, places_NM: Tensor) -> Tensor:
+    return values_NS13.take_along_dim(places_NM[..., None, None], dim=1)

@@ -1,0 +1,1 @@
+"""Masked pre-training: the decoder, its targets, and the whole network."""
