@@ -67,6 +67,10 @@ def synthesize(
         bool,
         typer.Option("--emotions", help="Give each video an emotion, in its actions and its face."),
     ] = _DEFAULT.emotions,
+    noise: Annotated[
+        Literal["none", "low", "medium", "high"],
+        typer.Option(help="Noise of the sensor and flicker of the lamps."),
+    ] = _DEFAULT.noise,
     crf: Annotated[int, typer.Option(help="H.264 quality, lower is better.")] = _DEFAULT.crf,
     workers: Annotated[int, typer.Option(help="Processes.")] = 2,
     overwrite: Annotated[

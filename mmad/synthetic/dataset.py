@@ -37,6 +37,7 @@ from mmad.synthetic.emotions import (
     mood_of,
 )
 from mmad.synthetic.motions import GLASSES_LABEL, pose_at
+from mmad.synthetic.noise import NOISE, NoiseName, NoisyCamera
 from mmad.synthetic.plan import (
     MA52_COUNTS,
     MMA52_COUNTS,
@@ -94,6 +95,7 @@ class SynthesisSettings(Settings):
     emotions: bool = Field(
         False, description="give each video an emotion, seen in its actions and its face"
     )
+    noise: NoiseName = Field("none", description="noise of the sensor and flicker of the lamps")
     crf: int = Field(20, ge=0, le=51, description="quality of x264; lower is better")
 
     @field_validator("width", "height")
@@ -252,6 +254,8 @@ def _claim_folder(out: Path, settings: SynthesisSettings, *, overwrite: bool) ->
     wanted = {"version": _GENERATOR_VERSION, **settings.model_dump(mode="json")}
     if not settings.emotions:  # sets without them are those of earlier versions
         del wanted["emotions"]
+    if settings.noise == "none":
+        del wanted["noise"]
     marker = out / SETTINGS_FILE
     if overwrite and marker.exists():
         _remove_set(out)
@@ -313,11 +317,13 @@ def _write_video(task: tuple[Job, SynthesisSettings]) -> None:
         boxes = [renderer.face_box(pose) for pose in poses]
         path = job.path.parent.parent / FACE_BOXES / f"{job.video_id}.csv"
         write_face_boxes(path, job.video_id, _face_boxes(boxes))
+    own = np.random.default_rng((*job.pixel_seed, 3))
+    camera = NoisyCamera(NOISE[settings.noise], fps=job.plan.fps, rng=own)
     with VideoWriter(
         job.path, fps=job.plan.fps, width=settings.width, height=settings.height, crf=settings.crf
     ) as writer:
         for pose in poses:
-            writer.write(renderer.frame(pose))
+            writer.write(camera(renderer.frame(pose)))
 
 
 def _poses(job: Job, *, slouch: float, idle: float) -> list[Pose]:

@@ -1,0 +1,230 @@
+"""What computing only moving tokens costs in accuracy, on drawn people before a noisy camera.
+
+    python -m benchmarks.moving_accuracy --out night/moving [--seeds 0 1 2] [--noise low high]
+
+For each strength of noise (sensor, flicker, compression), the demo's detector is trained with all
+tokens, with moving ones at several thresholds, and with as many random ones, for equally many
+passes, and tested as it was trained; the one trained with all tokens is tested with the others,
+too. Each result is a file of its own in OUT/results, so the command can be interrupted, repeated,
+and extended by seeds. Writes benchmarks/results/moving_accuracy.csv (mean and standard deviation
+over seeds) and moving_actions.csv (average precision of each action).
+"""
+
+import argparse
+import itertools
+import json
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from benchmarks.provenance import write_rows
+from mmad.config.reading import load_config
+from mmad.config.run import VideoRun, require_videos
+from mmad.data.samples import Packer
+from mmad.data.videos import WindowStream
+from mmad.engine.detection import read_data, records_of, score
+from mmad.engine.runs.folder import RunFolder
+from mmad.engine.trained.opening import open_trained
+from mmad.engine.training import train_run
+from mmad.files import write_text
+from mmad.labels import MA52
+from mmad.models.backbones.families import build_backbone
+from mmad.synthetic.dataset import SynthesisSettings, synthesize
+
+# Compression of each strength of noise, as x264's crf.
+CRF = {"none": 20, "low": 20, "medium": 26, "high": 32}
+# Videos whose share of kept tokens is measured.
+MEASURED = 12
+
+
+class Tokens(NamedTuple):
+    """The tokens that are computed."""
+
+    keep: str
+    threshold: float = 0.0
+
+    def __str__(self) -> str:
+        return self.keep if self.keep == "all" else f"{self.keep} {self.threshold:g}"
+
+    @property
+    def override(self) -> str:
+        """The setting."""
+        return f"backbone.tokens={{keep: {self.keep}, threshold: {self.threshold:g}}}"
+
+    @property
+    def file_name(self) -> str:
+        """Part of names of files."""
+        return str(self).replace(" ", "_")
+
+
+ALL = Tokens("all")
+
+
+class Case(NamedTuple):
+    """One number of the tables."""
+
+    noise: str
+    trained: Tokens
+    tested: Tokens
+    seed: int
+
+    def file(self, out: Path) -> Path:
+        """The file of its result."""
+        tokens = f"{self.trained.file_name}-{self.tested.file_name}"
+        return out / "results" / f"{self.noise}-{tokens}-{self.seed}.json"
+
+
+def make_data(out: Path, noise: str, arguments: argparse.Namespace) -> Path:
+    """The drawn videos of a strength of noise; those that are there are kept."""
+    settings = SynthesisSettings(
+        train=arguments.train,
+        val=arguments.val,
+        test=0,
+        first_subject=2000,
+        classes=tuple(arguments.classes),
+        class_weights="uniform",
+        max_seconds=arguments.max_seconds,
+        noise=noise,  # type: ignore[arg-type]
+        crf=CRF[noise],
+    )
+    synthesize(out / f"data_{noise}", settings, num_workers=1)
+    return out / f"data_{noise}"
+
+
+def config_of(data: Path, tokens: Tokens, seed: int, epochs: int) -> VideoRun:
+    """The settings of the demo on these data."""
+    overrides = [
+        f"data.annotations={data / 'annotations' / 'mma52.json'}",
+        f"data.videos={data / 'videos'}",
+        f"seed={seed}",
+        f"training.epochs={epochs}",
+        "training.threads=1",
+        f"training.validate_from_epoch={epochs}",
+        tokens.override,
+    ]
+    return require_videos(load_config("configs/demo.yaml", overrides=overrides))
+
+
+def train(out: Path, config: VideoRun, name: str) -> Path:
+    """The folder of a run; a finished one is kept, an interrupted one resumed."""
+    folder = RunFolder(out / "runs" / name)
+    if not any(row["kind"] == "validation" for row in folder.rows()):
+        train_run(config, out=folder.path, resume=folder.last.is_file(), quiet=True)
+    return folder.path
+
+
+def kept_share(config: VideoRun) -> float:
+    """The share of tokens that validation videos keep."""
+    annotations, _ = read_data(config)
+    records = records_of(config, annotations, ["val"])[:MEASURED]
+    backbone = build_backbone(config.backbone.model_copy(update={"pretrained": None}))
+    stream = WindowStream(
+        records, config.data, backbone=config.backbone, upsampling=config.upsampling
+    )
+    shares = []
+    for sample in stream:
+        batch, _ = Packer(clip_frames=config.backbone.clip_frames)([sample])
+        assert batch is not None
+        kept_NTS = backbone.choose(batch.clips)
+        shares += [1.0] if kept_NTS is None else kept_NTS.float().mean(dim=(1, 2)).tolist()
+    return statistics.mean(shares)
+
+
+def measure(case: Case, data: Path, out: Path, epochs: int) -> dict[str, Any]:
+    """Average mAP, average precision of each action, and the share of tokens."""
+    name = f"{case.noise}-{case.trained.file_name}-{case.seed}"
+    run = train(out, config_of(data, case.trained, case.seed, epochs), name)
+    wanted = config_of(data, case.tested, case.seed, epochs)
+    trained = open_trained(run, device="cpu")
+    records, found = trained.predict(wanted, "val", progress=False)  # type: ignore[arg-type]
+    report = score(found.detections, records, labels=trained.labels)
+    action = report.levels["action"]
+    precision_K = np.mean(action.per_class, axis=0)
+    return {
+        "action_map": 100 * action.average,
+        "body_map": 100 * report.levels["body"].average,
+        "kept": kept_share(wanted),
+        "actions": {
+            action.labels.names[k]: 100 * float(value)
+            for k, value in enumerate(precision_K)
+            if not np.isnan(value)
+        },
+    }
+
+
+def cases(arguments: argparse.Namespace) -> Iterator[Case]:
+    """All of one seed before the next, so that an interrupted study has whole seeds."""
+    others = [
+        Tokens(keep, threshold) for threshold in arguments.thresholds for keep in arguments.keep
+    ]
+    for seed, noise in itertools.product(arguments.seeds, arguments.noise):
+        yield Case(noise, ALL, ALL, seed)
+        for tokens in others:
+            yield Case(noise, tokens, tokens, seed)
+        for tokens in others:
+            yield Case(noise, ALL, tokens, seed)
+
+
+def summarise(results: Mapping[Case, Mapping[str, Any]]) -> Sequence[dict[str, object]]:
+    """A row for each case, over the seeds that are there."""
+    rows = []
+    for (noise, trained, tested), group in itertools.groupby(
+        sorted(results, key=lambda case: case[:3]), key=lambda case: case[:3]
+    ):
+        found = [results[case] for case in group]
+        row: dict[str, object] = {"noise": noise, "trained": trained, "tested": tested}
+        row |= {"seeds": len(found), "kept": round(statistics.mean(r["kept"] for r in found), 3)}
+        for name in ("action_map", "body_map"):
+            values = [one[name] for one in found]
+            row[name] = round(statistics.mean(values), 2)
+            row[f"{name}_std"] = round(statistics.stdev(values), 2) if len(values) > 1 else ""
+        rows.append(row)
+    return rows
+
+
+def of_actions(results: Mapping[Case, Mapping[str, Any]]) -> Sequence[dict[str, object]]:
+    """A row for each action of each case and seed."""
+    return [
+        {
+            **{"noise": case.noise, "trained": case.trained, "tested": case.tested},
+            **{"seed": case.seed, "action": name, "precision": round(value, 2)},
+        }
+        for case, result in sorted(results.items())
+        for name, value in result["actions"].items()
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--noise", nargs="+", default=["low", "medium", "high"], choices=list(CRF))
+    parser.add_argument("--keep", nargs="+", default=["moving", "random"])
+    parser.add_argument("--thresholds", nargs="+", type=float, default=[3.0, 6.0, 1.5])
+    parser.add_argument("--classes", nargs="+", type=MA52.index, default=range(len(MA52)))
+    parser.add_argument("--train", type=int, default=320)
+    parser.add_argument("--val", type=int, default=120)
+    parser.add_argument("--max-seconds", type=float, default=15.0)
+    parser.add_argument("--epochs", type=int, default=9)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    results: dict[Case, Mapping[str, Any]] = {}
+    for case in cases(arguments):
+        file = case.file(arguments.out)
+        if not file.is_file():
+            data = make_data(arguments.out, case.noise, arguments)
+            result = measure(case, data, arguments.out, arguments.epochs)
+            write_text(file, json.dumps(result, indent=1) + "\n")
+        results[case] = json.loads(file.read_text(encoding="utf-8"))
+        shown = {name: round(results[case][name], 2) for name in ("action_map", "kept")}
+        print(case.noise, f"{case.trained} -> {case.tested}", case.seed, shown, flush=True)
+    print(write_rows("moving_accuracy", summarise(results)))
+    print(write_rows("moving_actions", of_actions(results)))
+
+
+if __name__ == "__main__":
+    main()
