@@ -8,6 +8,7 @@ from mmad.cli.data.convert import convert
 from mmad.cli.data.crop import crop
 from mmad.cli.data.faces import faces
 from mmad.cli.data.flow import flow
+from mmad.cli.data.motion import motion
 from mmad.cli.data.split import split
 from mmad.cli.data.stats import stats
 
@@ -16,5 +17,5 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
 )
-for command in (stats, compare, check, convert, crop, faces, flow, split):
+for command in (stats, compare, check, convert, crop, faces, flow, motion, split):
     app.command()(command)

@@ -1,7 +1,7 @@
 """The tokens of clips whose images move, found in decoded frames.
 
 A token repeats the last kept one at its place unless one of its small blocks differs from that one
-by more than the noise of the clip and a threshold. The largest block decides, not the mean of the
+by more than the noise and a threshold. The largest block decides, not the mean of the
 patch: a micro-action may move a few pixels. Frames are compared with those that were last computed,
 not with those just before, so slow movements add up. The rule is a function of one clip's frames
 alone, so training, windows, streams, batches and single clips agree to the bit.
@@ -21,8 +21,8 @@ from torch.nn import functional
 
 from mmad.config.tokens import TokenSettings
 
-# The quarter of the blocks that changes least between consecutive steps is taken for still, and
-# noise reaches at most so many times their largest root mean square. It is never taken for more
+# The quarter of the blocks of a step that differs least from the last kept ones is taken for still,
+# and noise reaches at most so many times their largest root mean square. It is never taken for more
 # than a limit in levels of 255: if everything moves, as before a moving camera, that is no noise.
 _STILL = 0.25
 _NOISE_REACHES = 1.75
@@ -39,12 +39,12 @@ class Movement:
     Attributes:
         squares_NTS: Mean square difference of the block of each token that differs most from the
             last kept one at its place, in levels of 255; infinite in the first step.
-        noise_N: What noise alone reaches, in the same unit.
+        noise_NT: What noise alone reaches in each step, in the same unit.
         kept_NTS: Tokens that move; those of the first step are among them.
     """
 
     squares_NTS: Tensor
-    noise_N: Tensor
+    noise_NT: Tensor
     kept_NTS: Tensor
 
 
@@ -104,34 +104,31 @@ class TokenRule:
     def movement(self, clips_NFHWC: Tensor) -> Movement:
         """How much the images of uint8 clips move, and which of their tokens do."""
         grey_NTHW = _grey(clips_NFHWC, frames_per_step=self.frames_per_step)
-        noise_N = self._noise(grey_NTHW)
-        limit_N11 = (noise_N + self.threshold**2)[:, None, None]
         last_NHW = grey_NTHW[:, 0]
-        squares = []
-        for now_NHW in grey_NTHW.unbind(dim=1):
-            largest_Nhw = functional.max_pool2d(
-                self._squares(now_NHW - last_NHW), self.patch // self.block
-            )
-            if not squares:
-                largest_Nhw = largest_Nhw.fill_(torch.inf)
-            squares.append(largest_Nhw.flatten(1))
-            moves_Nhw = largest_Nhw > limit_N11
+        squares, noise, kept = [], [], []
+        for step, now_NHW in enumerate(grey_NTHW.unbind(dim=1)):
+            blocks_Nhw = self._squares(now_NHW - last_NHW)
+            noise_N = _noise(blocks_Nhw.flatten(1))
+            largest_Nhw = functional.max_pool2d(blocks_Nhw, self.patch // self.block)
+            if step == 0:
+                largest_Nhw.fill_(torch.inf)
+            moves_Nhw = largest_Nhw > (noise_N + self.threshold**2)[:, None, None]
             moves_NHW = moves_Nhw.repeat_interleave(self.patch, 1).repeat_interleave(self.patch, 2)
             last_NHW = now_NHW.where(moves_NHW, last_NHW)
-        squares_NTS = torch.stack(squares, dim=1)
-        return Movement(squares_NTS, noise_N, squares_NTS > limit_N11)
+            squares.append(largest_Nhw.flatten(1))
+            noise.append(noise_N)
+            kept.append(moves_Nhw.flatten(1))
+        return Movement(*(torch.stack(parts, dim=1) for parts in (squares, noise, kept)))
 
     def _squares(self, difference_NHW: Tensor) -> Tensor:
         """The mean square of each block."""
         return functional.avg_pool2d(difference_NHW.square(), self.block)
 
-    def _noise(self, grey_NTHW: Tensor) -> Tensor:
-        """What the mean square difference of a still block of each clip rarely exceeds, (N,)."""
-        if grey_NTHW.shape[1] == 1:
-            return grey_NTHW.new_zeros(len(grey_NTHW))
-        squares_NB = self._squares(grey_NTHW[:, 1:] - grey_NTHW[:, :-1]).flatten(1)
-        still_N = squares_NB.kthvalue(max(1, int(_STILL * squares_NB.shape[1])), dim=1).values
-        return (still_N * _NOISE_REACHES**2).clamp(max=_LARGEST_NOISE**2)
+
+def _noise(squares_NB: Tensor) -> Tensor:
+    """What the mean square difference of a still block rarely exceeds, (N,)."""
+    still_N = squares_NB.kthvalue(max(1, int(_STILL * squares_NB.shape[1])), dim=1).values
+    return (still_N * _NOISE_REACHES**2).clamp(max=_LARGEST_NOISE**2)
 
 
 def _grey(clips_NFHWC: Tensor, *, frames_per_step: int) -> Tensor:

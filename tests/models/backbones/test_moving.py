@@ -91,13 +91,24 @@ def test_more_than_noise_is_not_taken_for_it() -> None:
 
 
 def test_drift_adds_up_against_the_last_kept_token() -> None:
-    """A lamp fades by 1 level a step: no step differs by 3 from the one before, some keep."""
-    levels = torch.arange(FRAMES // 2).repeat_interleave(2)
-    frames = (100 + levels).to(torch.uint8)[None, :, None, None, None]
-    kept_NTS = rule(threshold=2.5)(frames.expand(1, FRAMES, SIDE, SIDE, 3))
-    # The lamp passes for noise up to 1.75 levels: steps move when sqrt(1.75^2 + 2.5^2) = 3.05 is
-    # exceeded, every fourth.
-    assert kept_NTS[0].all(dim=1).tolist() == [k % 4 == 0 for k in range(FRAMES // 2)]
+    """Half of the image fades by 1 level a step: no step differs by 2.5 from the one before."""
+    frames_FHWC = torch.full((FRAMES, SIDE, SIDE, 3), 100, dtype=torch.uint8)
+    levels = torch.arange(FRAMES // 2).repeat_interleave(2).to(torch.uint8)
+    frames_FHWC[:, :, : SIDE // 2] += levels[:, None, None, None]
+    kept_NTS = rule(threshold=2.5, buckets=800)(frames_FHWC[None])
+    kept_THW = kept_NTS[0].unflatten(1, (10, 10))
+    assert kept_THW[:, :, :5].all(dim=(1, 2)).tolist() == [k % 3 == 0 for k in range(FRAMES // 2)]
+    assert not kept_THW[1:, :, 5:].any()
+
+
+def test_a_key_frame_that_changes_still_blocks_a_little_is_noise() -> None:
+    """Codecs draw everything anew in key frames: a change of all still blocks, which stays."""
+    rng = np.random.default_rng(0)
+    moving = clip(nod(4.0)).to(torch.int16)
+    moving[0, 8:] += torch.from_numpy(rng.integers(-2, 3, (SIDE, SIDE, 3)).astype(np.int16))
+    kept_NTS = rule(buckets=800)(moving.clamp(0, 255).to(torch.uint8))
+    assert kept_NTS[0, 4:, ~face_places()].float().mean() < 0.1
+    assert kept_NTS[0, 4:, face_places()].any()
 
 
 def test_threshold_0_keeps_all() -> None:
