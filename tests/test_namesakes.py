@@ -11,6 +11,7 @@ WITHOUT = ("__init__.py", "build.py", "contract.py")
 # Source without a namesake, and the test file that covers it.
 COVERED = {
     "annotations/exchange/audacity.py": "annotations/exchange/test_foreign.py",
+    "cli/data/motion.py": "engine/test_motion.py",
     "cli/data/convert.py": "annotations/exchange/test_convert.py",
     "annotations/exchange/detections.py": "annotations/exchange/test_writing.py",
     "annotations/exchange/elan_events.py": "annotations/exchange/test_writing.py",

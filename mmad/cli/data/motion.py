@@ -77,7 +77,8 @@ def _settings(
 
     Raises: ConfigError if they are impossible together.
     """
-    from mmad.config.backbones.videomae import VideoMAESettings
+    from mmad.config.backbones.family import taking_tokens
+    from mmad.config.backbones.union import usual_backbone
     from mmad.config.data import ImageSettings
     from mmad.config.reading import load_any_config
     from mmad.config.run import FeatureRun
@@ -92,10 +93,11 @@ def _settings(
         if isinstance(run, FeatureRun):
             raise ConfigError(f"{config}: reads stored features; pass the config of their backbone")
         images, backbone = run.data, run.backbone
-    backbone = backbone or VideoMAESettings(size="small")
+    backbone = backbone or usual_backbone()
     if not backbone.takes_tokens:
         raise ConfigError(
-            f"{source}: its backbone computes all tokens; --config takes videomae or umt"
+            f"{source}: its backbone computes all tokens; those that can leave some out: "
+            f"{', '.join(taking_tokens())}"
         )
     given: dict[str, Any] = {"threshold": threshold, "block": block}
     update = {name: value for name, value in given.items() if value is not None}

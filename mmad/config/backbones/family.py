@@ -86,6 +86,11 @@ def _families() -> "list[type[BackboneFamilySettings]]":
     return [family for family in below if "name" in family.model_fields]
 
 
+def taking_tokens() -> list[str]:
+    """The names of the families that can leave out tokens."""
+    return sorted(_name(family) for family in _families() if family.takes_tokens)
+
+
 class BackboneFamilySettings(Settings):
     """Settings of a video network: its weights, and whether it is trained.
 
@@ -217,10 +222,9 @@ class BackboneFamilySettings(Settings):
             keep = tokens.get("keep", "all") if isinstance(tokens, Mapping) else tokens
             if keep in ("all", None):
                 return {key: value for key, value in content.items() if key != "tokens"}
-            able = sorted(_name(family) for family in _families() if family.takes_tokens)
             raise ValueError(
                 f"tokens.keep {keep}: {_name(cls)} computes all tokens; set it to all, or choose a "
-                f"backbone that can leave some out ({', '.join(able)})"
+                f"backbone that can leave some out ({', '.join(taking_tokens())})"
             )
         return content
 

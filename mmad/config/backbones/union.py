@@ -42,6 +42,11 @@ def tiny_backbone() -> tuple[BackboneSettings, int]:
     return VideoMAESettings(size="small").tiny()
 
 
+def usual_backbone() -> BackboneSettings:
+    """The backbone of commands that are given none: the smallest published one of the papers."""
+    return VideoMAESettings(size="small")
+
+
 _UNION: TypeAdapter[BackboneFamilySettings] = TypeAdapter(BackboneSettings)
 
 
