@@ -15,12 +15,17 @@ export class Player {
     this.offset = 0; // of the browser's clock to the times of the index
     this.onFrame = onFrame;
     this.loading = 0;
+    this.wanted = null; // where to seek once the browser has done the seek before
+    video.addEventListener("seeked", () => {
+      if (this.wanted === null) return;
+      [video.currentTime, this.wanted] = [this.wanted, null];
+    });
     for (const name of ["play", "pause", "ended"]) video.addEventListener(name, onState);
     video.addEventListener("error", () => video.getAttribute("src") && onProblem());
     video.addEventListener("ended", () => this.loops && this.range && this.again());
     if (video.requestVideoFrameCallback) {
       const shown = (_, metadata) => {
-        this.at(metadata.mediaTime - this.offset);
+        if (this.wanted === null) this.at(metadata.mediaTime - this.offset);
         video.requestVideoFrameCallback(shown);
       };
       video.requestVideoFrameCallback(shown);
@@ -38,6 +43,7 @@ export class Player {
     this.range = null;
     this.times = new Float64Array(0);
     this.frame = this.offset = 0;
+    this.wanted = null;
     const ready = new Promise((resolve) => {
       this.video.addEventListener("loadeddata", resolve, { once: true });
       this.video.addEventListener("error", resolve, { once: true });
@@ -98,7 +104,9 @@ export class Player {
     const from = this.times[this.frame];
     const spacing = this.times.length > 1 ? this.times[this.times.length - 1] / (this.times.length - 1) : 0.04;
     const to = this.times[this.frame + 1] ?? from + spacing;
-    this.video.currentTime = this.offset + from + HALF * (to - from);
+    const time = this.offset + from + HALF * (to - from);
+    if (this.video.seeking) this.wanted = time;
+    else this.video.currentTime = time;
     this.onFrame(this.frame, from);
   }
 

@@ -36,7 +36,7 @@ export class Stretch {
   follow() {
     if (this.start === null) return;
     this.show([this.start, this.end]);
-    this.timeline.redraw();
+    this.timeline.redrawHead();
   }
 
   stop() {
@@ -44,7 +44,7 @@ export class Stretch {
     this.start = null;
     this.show(null);
     by(this.id).setAttribute("aria-pressed", "false");
-    this.timeline.redraw();
+    this.timeline.redrawHead();
   }
 }
 

@@ -88,11 +88,11 @@ export function listenToPointers(timeline) {
     } else if (gesture?.kind === "draw") {
       timeline.drawn = [gesture.start, timeline.snap(timeline.time(x))];
       on.onSeek(timeline.time(x));
-      timeline.redraw();
+      timeline.redrawHead();
     } else if (gesture?.kind === "mark") {
       timeline.marked = [gesture.start, timeline.snap(timeline.time(x)), gesture.isReviewed];
       on.onSeek(timeline.time(x));
-      timeline.redraw();
+      timeline.redrawHead();
     } else if (gesture?.kind === "scrub") {
       on.onSeek(timeline.time(x));
     } else if (gesture?.kind === "press") {

@@ -30,13 +30,12 @@ export class Timeline {
     this.drawn = null; // [start, end] of what is being drawn
     this.marked = null; // [start, end, is reviewed] of what is being marked
     this.snap = (seconds) => seconds;
-    this.dirty = false;
     this.width = 0;
-    this.strip = new FilmStrip(() => this.redraw());
-    this.curves = new Curves(() => this.redraw());
+    this.strip = new FilmStrip(() => this.redrawHead());
+    this.curves = new Curves(() => this.redrawBody());
     new ResizeObserver(() => this.measure()).observe(this.root);
     new ResizeObserver(() => this.measure()).observe(this.box);
-    this.box.addEventListener("scroll", () => this.redraw(), { passive: true });
+    this.box.addEventListener("scroll", () => this.redrawBody(), { passive: true });
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.measure());
     this.cancel = listenToPointers(this);
   }
@@ -129,10 +128,25 @@ export class Timeline {
   }
 
   redraw() {
-    if (this.dirty) return;
-    this.dirty = true;
+    this.redrawHead();
+    this.redrawBody();
+  }
+
+  redrawHead() {
+    this.isHeadDirty = true;
+    this.request();
+  }
+
+  redrawBody() {
+    this.isBodyDirty = true;
+    this.request();
+  }
+
+  request() {
+    if (this.requested) return;
+    this.requested = true;
     requestAnimationFrame(() => {
-      this.dirty = false;
+      this.requested = false;
       if (this.width && this.colours) this.paint();
     });
   }
@@ -158,8 +172,9 @@ export class Timeline {
 
   paint() {
     this.sort();
-    paintHead(this, this.pen(this.head, this.headHeight));
-    paintBody(this, this.pen(this.body, Math.max(this.laneHeight, this.boxHeight)));
+    if (this.isHeadDirty) paintHead(this, this.pen(this.head, this.headHeight));
+    if (this.isBodyDirty) paintBody(this, this.pen(this.body, Math.max(this.laneHeight, this.boxHeight)));
+    this.isHeadDirty = this.isBodyDirty = false;
     this.at(this.now);
   }
 
