@@ -4,10 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
 from mmad.projects.project import Project
 from mmad.projects.records import ProjectVideo
 from mmad.video.copies import copy_path
-from mmad.video.index import open_container, video_stream
+from mmad.video.index import index_video, iterate_packets, open_container, video_stream
 from mmad.video.prepare import prepare_videos
 
 COPIES = "copies"
@@ -33,7 +36,11 @@ class Media:
 
 
 def is_playable(path: Path) -> bool:
-    """Whether common browsers play a video file, by container, codec and pixels.
+    """Whether common browsers play a video file frame by frame.
+
+    That depends on container, codec and pixels, and in H.264 on the order of the frames: after
+    seeks Chromium shows wrong frames, or none, if groups of pictures are open, or if frames are
+    stored in another order than shown and their times are uneven.
 
     Raises: VideoError if it cannot be opened.
     """
@@ -41,8 +48,29 @@ def is_playable(path: Path) -> bool:
     if not codecs:
         return False
     with open_container(path) as container:
-        context = video_stream(container).codec_context
-        return context.name in codecs and context.pix_fmt in _PIXELS
+        stream = video_stream(container)
+        context = stream.codec_context
+        if context.name not in codecs or context.pix_fmt not in _PIXELS:
+            return False
+        if context.name != "h264":
+            return True
+        is_reordered, is_open = _order(container, stream)
+    return not is_open and not (is_reordered and index_video(path).is_variable_rate)
+
+
+def _order(container: InputContainer, stream: VideoStream) -> tuple[bool, bool]:
+    """Whether a frame is shown before one that is stored earlier; before such a keyframe."""
+    is_reordered = is_open = False
+    latest_pts = keyframe_pts = None
+    for packet in iterate_packets(container, stream):
+        if packet.pts is None:
+            continue
+        if packet.is_keyframe:
+            keyframe_pts = packet.pts
+        is_open = is_open or (keyframe_pts is not None and packet.pts < keyframe_pts)
+        is_reordered = is_reordered or (latest_pts is not None and packet.pts < latest_pts)
+        latest_pts = packet.pts
+    return is_reordered, is_open
 
 
 def media_of(

@@ -95,13 +95,16 @@ class VideoWriter:
             self._stream.codec_context.gop_size = gop_frames
             self._stream.codec_context.thread_count = threads
             if codec in ("libx264", "libx264rgb"):
+                # Players seek by decoding times. With B-frames and uneven times these tell too
+                # little of the times at which frames are shown.
+                b_frames = "" if time_base is None else ":bframes=0"
                 self._stream.options = {
                     "preset": preset,
                     "crf": str(crf),
                     # x264 starts look-ahead threads of its own unless told not to. Its macroblock
                     # tree makes about one file in ten differ although the frames are the same.
                     "x264-params": f"open-gop=0:threads={threads}:lookahead-threads=1:"
-                    "sync-lookahead=0:no-mbtree=1",
+                    f"sync-lookahead=0:no-mbtree=1{b_frames}",
                 }
         except (OSError, av.error.FFmpegError, ValueError) as error:
             self._discard()

@@ -11,6 +11,7 @@ from mmad.projects.project import new_project
 from mmad.review.media import COPIES, is_playable, media_of
 from mmad.video.find import find_videos
 from mmad.video.index import index_video
+from support.clips import write_clip
 from support.studies import LABELS
 
 
@@ -33,6 +34,13 @@ def test_container_codec_and_pixels_decide(videos: Path, tmp_path: Path) -> None
     assert not is_playable(write_video(tmp_path / "b.mp4", codec="mpeg4"))
     odd = write_video(tmp_path / "c.mp4", codec="libx264", pixels="yuv444p")
     assert not is_playable(odd)
+    uneven = np.cumsum([40, 20, 20, 100] * 15).tolist()
+    groups = "keyint=12:scenecut=0:bframes=3:b-adapt=0"
+    assert is_playable(write_clip(tmp_path / "e.mp4", x264_params=groups))
+    assert not is_playable(write_clip(tmp_path / "f.mp4", x264_params=f"{groups}:open-gop=1"))
+    assert not is_playable(write_clip(tmp_path / "g.mp4", x264_params=groups, times_ms=uneven))
+    in_order = "keyint=12:bframes=0"
+    assert is_playable(write_clip(tmp_path / "h.mp4", x264_params=in_order, times_ms=uneven))
     broken = tmp_path / "d.mp4"
     broken.write_bytes(b"no video")
     with pytest.raises(VideoError):

@@ -1,10 +1,8 @@
 """The page in a browser, on a server of its own process, with the database as the judge."""
 
 import re
-import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,37 +13,24 @@ from mmad.projects.project import Project
 from mmad.projects.records import Curves
 from mmad.video.index import index_video
 from support.browser import wait_until
+from support.review_page import chromium, open_page, served
 from support.studies import first_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 PAGE = "(async () => { const { timeline } = await import('/static/app.js'); return"
-FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    pytest.importorskip("uvicorn", reason="mmad[review] is not installed")
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("there is no chromium on PATH")
-    with playwright.sync_playwright() as play:
-        running = play.chromium.launch(executable_path=program, args=list(FLAGS))
+    with chromium() as running:
         yield running
-        running.close()
 
 
 @pytest.fixture
 def server(project: Project) -> Iterator[tuple[str, subprocess.Popen]]:
-    """The address of a running ``mmad review``, and its process."""
-    words = [sys.executable, "-m", "mmad", "review", str(project.folder), "--no-browser"]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        found = re.search(r"http://\S+", process.stdout.readline())
-        assert found, "it printed no address"
-        yield found.group(), process
-        process.kill()
+    with served(project.folder) as running:
+        yield running
 
 
 @pytest.fixture
@@ -55,11 +40,7 @@ def page(browser: Any, server: tuple[str, subprocess.Popen]) -> Iterator[Any]:
     wrong: list[str] = []
     opened.on("pageerror", lambda error: wrong.append(str(error)))
     opened.on("request", lambda asked: "//127.0.0.1:" in asked.url or wrong.append(asked.url))
-    opened.goto(server[0])
-    wait_until(opened, "document.querySelector('#who-dialog').open")
-    opened.fill("#who-name", "Ann")
-    opened.click("#who-start")
-    wait_until(opened, "document.documentElement.dataset.ready === 'true'")
+    open_page(opened, server[0])
     assert "token" not in opened.url
     yield opened
     assert not wrong
@@ -230,10 +211,7 @@ def test_it_fits_a_phone_and_everything_has_a_name(
         viewport={"width": 360, "height": 740}, color_scheme=scheme, has_touch=True, is_mobile=True
     )
     page = context.new_page()
-    page.goto(server[0])
-    page.fill("#who-name", "Ann")
-    page.tap("#who-start")
-    wait_until(page, "document.documentElement.dataset.ready === 'true'")
+    open_page(page, server[0])
     page.tap("#next")
     wait_until(page, "!document.querySelector('#accept').disabled")
     assert page.evaluate("document.documentElement.scrollWidth") == 360

@@ -4,7 +4,7 @@ import { Decisions } from "./decisions.js";
 import { askBehaviour, askWho, showKeys } from "./dialogs.js";
 import { Edges } from "./edges.js";
 import { extras } from "./extras.js";
-import { fillChoices, fillPeople, listenToFilters } from "./filters.js";
+import { fillChoices, fillPeople, listenToFilters, suggestScore } from "./filters.js";
 import { listenToKeys } from "./keys.js";
 import { List } from "./list.js";
 import { noteDecision, showCard, showProgress, showReviewed } from "./panel.js";
@@ -32,7 +32,7 @@ function tell(text) {
   toastTimer = setTimeout(() => { by("toast").hidden = true; }, TOAST_MILLISECONDS);
 }
 
-const player = new Player(by("video"), {
+export const player = new Player(by("video"), {
   onFrame: (frame, now) => {
     const all = player.times.length;
     by("clock").textContent = `${clock(now, 3)} · frame ${frame} of ${all}`;
@@ -330,6 +330,7 @@ async function reload() {
   await loadVideo(store.video.id);
   fillChoices();
   fillPeople(filtered);
+  suggestScore();
   timeline.curves.open(store.video.id);
   if (itemOfKey(selected)) store.selected = selected;
   changed();
@@ -352,6 +353,7 @@ async function start() {
   await loadProject();
   player.video.muted = true;
   fillChoices();
+  suggestScore();
   listen();
   const page = {
     toolbar: by("toolbar"), side: by("panels"), commands, store, player, timeline, onChange, tell, openVideo, goTo, reload,

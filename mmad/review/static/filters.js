@@ -29,6 +29,17 @@ export function fillChoices() {
   by("behaviour").value = chosen;
 }
 
+// Begin with the lowest score at which a look is worthwhile, until the person chooses another.
+let hasChosen = false;
+export function suggestScore() {
+  const least = store.project.sources.at(-1)?.least_score;
+  if (hasChosen || typeof least !== "number") return;
+  store.filter.min = least;
+  by("min-score").value = String(least);
+  by("min-text").textContent = least.toFixed(2);
+  itemsChanged();
+}
+
 // A box for each other person whose decisions the server shows.
 export function fillPeople(onFilter) {
   const names = store.project.shows_others ? Object.keys(store.others) : [];
@@ -63,6 +74,7 @@ export function listenToFilters({ onFilter, onOrder }) {
   });
   for (const edge of ["min", "max"]) {
     by(`${edge}-score`).addEventListener("input", (event) => {
+      hasChosen = true;
       store.filter[edge] = Number(event.target.value);
       by(`${edge}-text`).textContent = store.filter[edge].toFixed(2);
       filtered();

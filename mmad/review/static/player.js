@@ -4,6 +4,9 @@
 import { frameTimes } from "./api.js";
 
 const HALF = 0.5;
+// Into a frame, so that no rounding misses it; not further, because browsers take its duration from
+// the order in which frames are stored, and skip a frame that they believe to be over.
+const INTO_SECONDS = 0.002;
 
 export class Player {
   constructor(video, { onFrame, onProblem, onState }) {
@@ -97,14 +100,13 @@ export class Player {
     return this.times[this.frame] ?? 0;
   }
 
-  // From the middle of a frame, which no rounding can miss.
   show(frame) {
     if (!this.times.length) return;
     this.frame = Math.max(0, Math.min(this.times.length - 1, frame));
     const from = this.times[this.frame];
     const spacing = this.times.length > 1 ? this.times[this.times.length - 1] / (this.times.length - 1) : 0.04;
     const to = this.times[this.frame + 1] ?? from + spacing;
-    const time = this.offset + from + HALF * (to - from);
+    const time = this.offset + from + Math.min(HALF * (to - from), INTO_SECONDS);
     if (this.video.seeking) this.wanted = time;
     else this.video.currentTime = time;
     this.onFrame(this.frame, from);

@@ -48,8 +48,12 @@ export class Curves {
     return levels[level];
   }
 
+  shows(id) {
+    return this.isOn && this.levels.has(id);
+  }
+
   paint(pen, timeline, behaviour, top, height) {
-    if (!this.isOn || !this.levels.has(behaviour.id)) return;
+    if (!this.shows(behaviour.id)) return;
     const [from, to] = timeline.view;
     const steps = (to - from) / this.step;
     const pixels = timeline.width - timeline.gutter;
@@ -67,7 +71,7 @@ export class Curves {
     }
     pen.lineTo(timeline.x((last + 0.5) * step), bottom);
     pen.fillStyle = behaviour.colour;
-    pen.globalAlpha = 0.22;
+    pen.globalAlpha = 0.3;
     pen.fill();
     pen.globalAlpha = 1;
   }

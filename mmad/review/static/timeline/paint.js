@@ -221,9 +221,11 @@ function thinLine(timeline, pen, one, top, colour) {
 function shape(timeline, pen, one, [x, top, width, height], colour) {
   pen.beginPath();
   pen.roundRect(x, top, width, height, Math.min(4, width / 2, height / 2));
-  pen.globalAlpha = one.state === "accepted" ? 1 : one.state === "open" ? 0.12 + 0.4 * (one.score ?? 0) : 0;
+  // Where the scores over time are drawn, they are seen through what is open.
+  const fill = timeline.curves.shows(one.behaviour) ? 0 : 0.12 + 0.4 * (one.score ?? 0);
+  pen.globalAlpha = one.state === "accepted" ? 1 : one.state === "open" ? fill : 0;
   pen.fillStyle = colour;
-  pen.fill();
+  if (pen.globalAlpha) pen.fill();
   pen.globalAlpha = one.state === "rejected" ? 0.7 : 1;
   pen.strokeStyle = one.state === "rejected" ? timeline.colours.soft : colour;
   pen.lineWidth = 1.3;

@@ -16,6 +16,7 @@ export class FilmStrip {
   open(number) {
     this.number = number;
     this.frameAt = null;
+    this.aspect = 16 / 9;
     for (const picture of this.kept.values()) picture?.close();
     this.kept.clear();
     this.wanted = [];
@@ -24,12 +25,11 @@ export class FilmStrip {
   // Frames are asked for by number: `frameAt` gives the one that is shown at a time.
   ready(frameAt, aspect) {
     this.frameAt = frameAt;
-    this.aspect = aspect || 16 / 9;
+    this.aspect = aspect || this.aspect;
     this.redraw();
   }
 
   paint(pen, timeline, top, height) {
-    if (!this.frameAt) return;
     const [from, to] = timeline.view;
     const wide = height * this.aspect;
     const step = stepOf((wide * (to - from)) / (timeline.width - timeline.gutter));
@@ -37,12 +37,17 @@ export class FilmStrip {
     for (let place = Math.floor(from / step); place * step < to; place++) {
       const x = timeline.x(place * step);
       const width = timeline.x((place + 1) * step) - x;
-      const frame = this.frameAt(Math.min(place * step, timeline.duration));
       if (place * step >= timeline.duration) break;
+      // Grey until the picture comes.
+      pen.fillStyle = timeline.colours.grid;
+      pen.fillRect(x, top, width - 1, height);
+      if (!this.frameAt) continue;
+      const frame = this.frameAt(place * step);
       const picture = this.kept.get(frame);
       if (picture === undefined) this.wanted.push(frame);
       draw(pen, picture ?? this.stand(frame), [x, top, width, height], picture ? 1 : 0.4);
     }
+    if (!this.frameAt) return;
     const middle = this.frameAt((from + to) / 2);
     this.wanted.sort((a, b) => Math.abs(a - middle) - Math.abs(b - middle));
     // Once the view rests: in between, nobody sees a picture.
