@@ -70,6 +70,8 @@ def _listen(port: int) -> socket.socket:
     listening = socket.socket()
     try:
         listening.bind((HOST, port))
+        # From now on, so that a browser that is faster than the server waits.
+        listening.listen()
     except (OSError, OverflowError) as error:
         listening.close()
         reason = getattr(error, "strerror", None) or error

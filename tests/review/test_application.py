@@ -87,6 +87,9 @@ def test_decisions_are_on_disk_when_they_are_answered(post: Ask, project: Projec
     assert post("/api/redo", {"annotator": "Ann"}).json["history"] == {"undo": 1, "redo": 7}
 
 
+REVIEWED = {"annotator": "Ann", "video": 1, "start": 0.0, "end": 1.0, "is_reviewed": True}
+
+
 def instances(project: Project) -> list:
     return project.decisions.instances(first_of(project), "Ann")
 
@@ -179,6 +182,46 @@ def test_scores_over_time(get: Ask, project: Project) -> None:
     assert told == {"behaviours": [3, 1], "step_seconds": 0.5, "num_steps": 3}
     assert get("/api/videos/1/curves/scores?annotator=Ann").content == bytes([1, 2, 3, 4, 5, 6])
     assert get("/api/videos/9/curves?annotator=Ann").status == 404
+
+
+def test_a_disk_that_refuses_is_said_and_nothing_is_half_saved(post: Ask, project: Project) -> None:
+    connection = project._database.connection
+    connection.execute("PRAGMA query_only = ON")
+    for answer in (
+        decide(post, action="accept", target={"detection": 1}),
+        post("/api/undo", {"annotator": "Ann"}),
+        post("/api/behaviours", {"name": "own"}),
+        post("/api/reviewed", REVIEWED),
+    ):
+        assert (answer.status, "nothing was saved" in answer.json["error"]) == (503, True)
+        assert str(project.folder) not in answer.json["error"]
+    connection.execute("PRAGMA query_only = OFF")
+    assert project.decisions.history() == []
+    assert decide(post, action="accept", target={"detection": 1}).status == 200
+
+
+def test_a_replaced_video_is_said(project: Project) -> None:
+    from mmad.review.application import application
+    from mmad.review.media import media_of
+    from mmad.review.session import Session
+
+    video = project.catalogue.videos()[0]
+    moved = video.path.with_name("kept.mp4")
+    video.path.rename(moved)
+    try:
+        video.path.write_bytes(b"another video")
+        media, failed = media_of(project, with_copies=False)
+        assert failed == []
+        app = application(Session(project, media, annotator=None), token=TOKEN, port=PORT)
+        about = asked(app, "GET", "/api/project").json
+        assert [one["problem"] for one in about["videos"]] == ["replaced", None]
+        for path in ("/media/1", "/api/videos/1/times", "/api/videos/1/thumbnails/0"):
+            assert asked(app, "GET", path).status == 410
+        video.path.unlink()
+        about = asked(app, "GET", "/api/project").json
+        assert [one["problem"] for one in about["videos"]] == ["gone", None]
+    finally:
+        moved.replace(video.path)
 
 
 def test_a_fixed_annotator_is_the_only_one(project: Project) -> None:

@@ -26,8 +26,10 @@ def chromium() -> Iterator[Any]:
         pytest.skip("there is no chromium on PATH")
     with playwright.sync_playwright() as play:
         running = play.chromium.launch(executable_path=program, args=list(FLAGS))
-        yield running
-        running.close()
+        try:
+            yield running
+        finally:
+            running.close()
 
 
 @contextmanager
@@ -36,13 +38,13 @@ def served(folder: Path, *options: str) -> Iterator[tuple[str, subprocess.Popen]
     words = [sys.executable, "-m", "mmad", "review", str(folder), "--no-browser", *options]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        found = None
-        for line in process.stdout:
-            if found := re.search(r"http://\S+", line):
-                break
-        assert found, "it printed no address"
-        yield found.group(), process
-        process.kill()
+        try:
+            lines = (re.search(r"http://\S+", line) for line in process.stdout)
+            found = next(filter(None, lines), None)
+            assert found, "it printed no address"
+            yield found.group(), process
+        finally:
+            process.kill()
 
 
 def open_page(page: Any, address: str, *, annotator: str = "Ann") -> None:
