@@ -1,97 +1,298 @@
-"""The rows of the paper's Table 4 on the demo's data: equal passes for all, several seeds.
+"""What adapters gain on a frozen backbone, on the demo's data: the claim of the MMAD paper.
 
     bash tools/demo.sh                                   # makes the videos
-    python -m benchmarks.compare_adapters --data demo/data --out demo/adapters [--seeds 0 1 2]
+    python -m benchmarks.compare_adapters --data demo/data --out demo/adapters \
+        --backbone without_labels [--seeds 0 1 2 3 4] [--shares 5 10 25 100] [--continued 20]
 
-Runs that are finished are kept, so the command can be interrupted and repeated. Writes
-benchmarks/results/adapters.csv with mean and standard deviation over the seeds.
+Each row is a reading of an adapter, or an ablation of DSTA, trained with equal steps on the same
+videos. Differences are paired: a method and the frozen backbone with the same seed see the same
+videos, in the same order, from the same random head; the interval of their mean is Student's.
+
+The backbone is that without labels, the labelled one, or the former with its pre-training
+continued on the demo's own training videos (--continued, passes). With a share of the labels, that
+share of the training videos keeps its annotations, the same ones for all methods of a seed, and
+the number of steps stays the same.
+
+Every finished run is kept, so that the command can be interrupted and repeated; rows are written
+after each run. Writes results/adapters_BACKBONE.csv (rows), adapters_BACKBONE_runs.csv (runs) and
+docs/assets/adapters_BACKBONE.png.
 """
 
 import argparse
+import json
+import math
 import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from benchmarks.provenance import write_rows
-from mmad.config.reading import load_config
+import numpy as np
+
+from benchmarks.jobs import train_or_resume
+from benchmarks.provenance import RESULTS, write_rows
+from mmad.config.pretraining import PretrainingConfig
+from mmad.config.reading import load_any_config, load_config
+from mmad.config.run import DetectionRun
 from mmad.engine.runs.folder import RunFolder
-from mmad.engine.training import train_run
-from mmad.errors import CheckpointError
 from mmad.models.build import build_detector
 
+_NONE = "backbone.adapter={name: none}"
 METHODS = {
-    "untrained": ["backbone.adapter={name: none}", "training.epochs=1"],
-    "frozen, no adapters": ["backbone.adapter={name: none}"],
+    "untrained": [_NONE],
+    "frozen": [_NONE],
     "standard": ["backbone.adapter={name: standard}"],
-    "tia": ["backbone.adapter={name: tia}"],
-    "dsta": ["backbone.adapter={name: dsta}"],
+    "TIA": ["backbone.adapter={name: tia}"],
+    "TIA, Eq. 2": ["backbone.adapter={name: tia, temporal_pointwise: false}"],
+    "DSTA": ["backbone.adapter={name: dsta}"],
+    "DSTA, Eq. 3": [
+        "backbone.adapter={name: dsta, spatial_kernel: 1, spatial_pointwise: false, "
+        "temporal_pointwise: false}"
+    ],
     "dsta_180": ["backbone.adapter={name: dsta_180}"],
+    "DSTA, temporal path": ["backbone.adapter={name: dsta, paths: temporal}"],
+    "DSTA, spatial path": ["backbone.adapter={name: dsta, paths: spatial}"],
+    "DSTA, fixed scales": ["backbone.adapter={name: dsta, learned_scales: false}"],
     "full fine-tuning": [
-        "backbone.adapter={name: none}",
+        _NONE,
         "backbone.freeze=false",
         "training.backbone_learning_rate=1.0e-4",
     ],
 }
-NO_LEARNING = ["training.learning_rate=1.0e-12", "training.adapter_learning_rate=1.0e-12"]
+_NO_LEARNING = ["training.learning_rate=1.0e-12", "training.adapter_learning_rate=1.0e-12"]
+BACKBONES = {
+    "with_labels": ["backbone.pretrained=demo_backbone.safetensors"],
+    "without_labels": [
+        "backbone.pretrained=demo_backbone_without_labels.safetensors",
+        "backbone.final_norm=true",
+    ],
+}
+_REFERENCE = "frozen"
+# Student's quantiles of 97.5 % by degrees of freedom; beyond these the normal one is near enough.
+_STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 
 
-def train_once(method: str, seed: int, *, data: Path, out: Path, epochs: int) -> dict[str, float]:
-    """Best validation of a run; a finished one is read, an interrupted one resumed."""
-    overrides = [
-        f"data.annotations={data / 'annotations' / 'mma52.json'}",
-        f"data.videos={data / 'videos'}",
-        f"seed={seed}",
-        f"training.epochs={epochs}",
-        "training.threads=1",
-        f"training.validate_from_epoch={epochs}",
-        *METHODS[method],
-        *(NO_LEARNING if method == "untrained" else []),
-    ]
-    config = load_config("configs/demo.yaml", overrides=overrides)
-    folder = RunFolder(out / f"{method.replace(', ', '_').replace(' ', '_')}_{seed}")
-    rows = [row for row in folder.rows() if row["kind"] == "validation"]
-    if not rows:
-        try:
-            train_run(config, out=folder.path, resume=folder.last.is_file())
-        except CheckpointError as error:
-            raise SystemExit(f"{error}; remove {folder.path}") from None
-        rows = [row for row in folder.rows() if row["kind"] == "validation"]
-    model = build_detector(config, num_classes=52)
-    trained = sum(p.numel() for p in model.features.parameters() if p.requires_grad)
+@dataclass(frozen=True)
+class Setting:
+    """What all methods of a comparison share.
+
+    Attributes:
+        data: Folder that `mmad synthesize` has written.
+        out: Folder of the runs.
+        backbone: Name of the backbone, for folders and rows.
+        weights: Its settings.
+        epochs: Passes over all training videos; with fewer videos there are as many steps.
+    """
+
+    data: Path
+    out: Path
+    backbone: str
+    weights: tuple[str, ...]
+    epochs: int
+
+
+def interval(differences: Sequence[float]) -> tuple[float, float]:
+    """Mean of paired differences, and half the width of its 95 % interval.
+
+    >>> mean, half = interval([1.0, 2.0, 3.0])
+    >>> round(mean, 2), round(half, 2)
+    (2.0, 2.48)
+    >>> interval([1.0])
+    (1.0, nan)
+    """
+    count = len(differences)
+    mean = statistics.mean(differences)
+    if count < 2:
+        return mean, math.nan
+    quantile = _STUDENT[count - 2] if count - 2 < len(_STUDENT) else 1.96
+    return mean, quantile * statistics.stdev(differences) / math.sqrt(count)
+
+
+def with_share(setting: Setting, share: int, seed: int) -> tuple[Path, int]:
+    """Annotations of which a share of the training videos is left, and how many these are.
+
+    Of a seed, the videos of a smaller share are among those of a larger one.
+    """
+    source = setting.data / "annotations" / "mma52.json"
+    content: dict[str, Any] = json.loads(source.read_text(encoding="utf-8"))
+    training = sorted(name for name, video in content.items() if video["subset"] == "train")
+    if share == 100:
+        return source, len(training)
+    order = np.random.default_rng((seed, 52)).permutation(len(training))
+    count = max(1, round(share / 100 * len(training)))
+    kept = {training[place] for place in order[:count]}
+    path = setting.out / f"labels_{share}_{seed}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    left = {n: v for n, v in content.items() if v["subset"] != "train" or n in kept}
+    path.write_text(json.dumps(left), encoding="utf-8")
+    return path, count
+
+
+def settings_of(setting: Setting, method: str, share: int, seed: int) -> DetectionRun:
+    """Settings of a run."""
+    _, num_whole = with_share(setting, 100, seed)
+    annotations, count = with_share(setting, share, seed)
+    config = load_config("configs/demo.yaml")
+    batch = config.training.batch_videos
+    # Fewer videos than a batch make one step of a pass.
+    steps = setting.epochs * max(1, num_whole // batch)
+    epochs = max(1, round(steps / max(1, count // batch)))
+    if method == "untrained":
+        epochs = 1
+    return load_config(
+        "configs/demo.yaml",
+        overrides=[
+            f"data.annotations={annotations}",
+            f"data.videos={setting.data / 'videos'}",
+            f"seed={seed}",
+            f"training.epochs={epochs}",
+            f"training.warmup_epochs={0.5 * epochs / setting.epochs:g}",
+            "training.threads=1",
+            f"training.validate_from_epoch={epochs}",
+            *setting.weights,
+            *METHODS[method],
+            *(_NO_LEARNING if method == "untrained" else []),
+        ],
+    )
+
+
+def run_once(setting: Setting, method: str, share: int, seed: int) -> dict[str, object]:
+    """The validation of a run; a finished one is read, an interrupted one resumed."""
+    config = settings_of(setting, method, share, seed)
+    plain = "".join(letter if letter.isalnum() else "_" for letter in method.lower())
+    folder = RunFolder(setting.out / setting.backbone / f"{plain}_{share}_{seed}")
+    if not any(row["kind"] == "validation" for row in folder.rows()):
+        train_or_resume(config, folder)
+    row = next(row for row in folder.rows() if row["kind"] == "validation")
+    features = build_detector(config, num_classes=52).features
+    assert features is not None
     return {
-        "action": 100 * rows[-1]["action_map"],
-        "body": 100 * rows[-1]["body_map"],
-        "trained_in_backbone": trained,
+        **{"backbone": setting.backbone, "method": method, "labels": share, "seed": seed},
+        "action_map": 100 * row["action_map"],
+        "body_map": 100 * row["body_map"],
+        "trained_in_backbone": sum(p.numel() for p in features.parameters() if p.requires_grad),
     }
+
+
+def rows_of(runs: Sequence[dict[str, Any]]) -> list[dict[str, object]]:
+    """A row for each method and share: means, and paired differences from the frozen backbone."""
+    rows: list[dict[str, object]] = []
+    for share, method in dict.fromkeys((run["labels"], run["method"]) for run in runs):
+        mine = {
+            run["seed"]: run for run in runs if (run["labels"], run["method"]) == (share, method)
+        }
+        frozen = {
+            run["seed"]: run
+            for run in runs
+            if (run["labels"], run["method"]) == (share, _REFERENCE)
+        }
+        row: dict[str, object] = {"labels": share, "method": method, "seeds": len(mine)}
+        for name in ("action_map", "body_map"):
+            values = [run[name] for run in mine.values()]
+            row[name] = round(statistics.mean(values), 2)
+            row[f"{name}_std"] = round(statistics.stdev(values), 2) if len(values) > 1 else 0.0
+            shared = sorted(mine.keys() & frozen.keys())
+            if shared and method != _REFERENCE:
+                mean, half = interval([mine[seed][name] - frozen[seed][name] for seed in shared])
+                row |= {f"{name}_gain": round(mean, 2), f"{name}_gain_half": round(half, 2)}
+            else:
+                row |= {f"{name}_gain": "", f"{name}_gain_half": ""}
+        row["trained_in_backbone"] = next(iter(mine.values()))["trained_in_backbone"]
+        rows.append(row)
+    return rows
+
+
+def draw_gains(path: Path, rows: Sequence[dict[str, Any]], *, title: str) -> None:
+    """Paired gains over the frozen backbone with their intervals, one panel for each share."""
+    from matplotlib.figure import Figure
+
+    from mmad.report.figures import save_figure
+
+    shown = [row for row in rows if row["action_map_gain"] != "" and row["method"] != "untrained"]
+    shares = list(dict.fromkeys(row["labels"] for row in shown))
+    methods = [name for name in METHODS if any(row["method"] == name for row in shown)]
+    if not methods:
+        return
+    figure = Figure(figsize=(1.9 + 2.6 * len(shares), 0.8 + 0.3 * len(methods)))
+    figure.set_layout_engine("constrained")
+    panels = figure.subplots(1, len(shares), squeeze=False, sharey=True)[0]
+    for axes, share in zip(panels, shares, strict=True):
+        for place, method in enumerate(reversed(methods)):
+            found = [r for r in shown if (r["labels"], r["method"]) == (share, method)]
+            for row in found:
+                half = row["action_map_gain_half"]
+                axes.errorbar(
+                    row["action_map_gain"],
+                    place,
+                    xerr=None if math.isnan(half) else half,
+                    fmt="o",
+                    color="tab:blue",
+                    capsize=3,
+                    markersize=4,
+                )
+        axes.axvline(0, color="0.5", lw=1)
+        axes.set_title(f"{share} % of the labels", fontsize=9)
+        axes.set_yticks(range(len(methods)), reversed(methods), fontsize=8)
+        axes.set_xlabel("action mAP, minus frozen", fontsize=8)
+        axes.grid(axis="x", alpha=0.25)
+    figure.suptitle(title, fontsize=10)
+    save_figure(figure, path, dpi=130)
+
+
+def continued(setting: Setting, passes: int) -> str:
+    """The run that goes on with the pre-training, on the training videos of the demo."""
+    folder = RunFolder(setting.out / f"pretraining_{passes}")
+    videos = setting.out / "training_videos"
+    if not videos.is_dir():
+        videos.mkdir(parents=True)
+        for path in sorted((setting.data / "videos").glob("train*")):
+            (videos / path.name).symlink_to(path.resolve())
+    config = load_any_config(
+        "configs/demo_pretraining.yaml",
+        overrides=[
+            f"data.videos={videos}",
+            "data.val_share=0.05",
+            "backbone.pretrained=demo_backbone_without_labels.safetensors",
+            f"training.epochs={passes}",
+            f"training.validate_every={passes}",
+        ],
+    )
+    assert isinstance(config, PretrainingConfig)
+    if not any(row["kind"] == "validation" for row in folder.rows()):
+        train_or_resume(config, folder)
+    return str(folder.path)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--backbone", default="without_labels", choices=list(BACKBONES))
+    parser.add_argument("--continued", type=int, metavar="PASSES", help="go on pre-training first")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
+    parser.add_argument("--shares", nargs="+", type=int, default=[100])
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
     arguments = parser.parse_args()
-    rows = []
-    for method in arguments.methods:
-        runs = [
-            train_once(
-                method, seed, data=arguments.data, out=arguments.out, epochs=arguments.epochs
-            )
-            for seed in arguments.seeds
-        ]
-        row: dict[str, object] = {"method": method, "seeds": len(runs), "epochs": arguments.epochs}
-        for name in ("action", "body"):
-            values = [run[name] for run in runs]
-            spread = statistics.stdev(values) if len(values) > 1 else 0.0
-            row |= {
-                f"{name}_map": round(statistics.mean(values), 2),
-                f"{name}_std": round(spread, 2),
-            }
-        row["trained_in_backbone"] = runs[0]["trained_in_backbone"]
-        rows.append(row)
-        print(row, flush=True)
-    print(write_rows("adapters", rows))
+    name, weights = arguments.backbone, tuple(BACKBONES[arguments.backbone])
+    setting = Setting(arguments.data, arguments.out, name, weights, arguments.epochs)
+    if arguments.continued:
+        place = continued(setting, arguments.continued)
+        weights = (f"backbone.pretrained={place}", "backbone.final_norm=true")
+        name = f"continued_{arguments.continued}"
+        setting = Setting(arguments.data, arguments.out, name, weights, arguments.epochs)
+    runs: list[dict[str, Any]] = []
+    # Seed by seed, so that what was measured so far is paired whenever the command is stopped.
+    for share in arguments.shares:
+        for seed in arguments.seeds:
+            for method in arguments.methods:
+                runs.append(run_once(setting, method, share, seed))
+                print(runs[-1], flush=True)
+                write_rows(f"adapters_{name}_runs", runs)
+                write_rows(f"adapters_{name}", rows_of(runs))
+    picture = RESULTS.parents[1] / "docs" / "assets" / f"adapters_{name}.png"
+    draw_gains(picture, rows_of(runs), title=f"Adapters on the backbone {name.replace('_', ' ')}")
+    print(RESULTS / f"adapters_{name}.csv")
 
 
 if __name__ == "__main__":

@@ -63,6 +63,12 @@ class DSTASettings(_Bottleneck):
     )
     shared_down: bool = Field(True, description="both paths read one down-projection")
     up_bias: bool = Field(True, description="bias of the up-projection")
+    paths: Literal["both", "temporal", "spatial"] = Field(
+        "both", description="both paths, or one of them alone (ablations)"
+    )
+    learned_scales: bool = Field(
+        True, description="alpha, beta and gamma are trained; false: they stay 1 (ablations)"
+    )
 
 
 class DSTA180Settings(DSTASettings):

@@ -11,6 +11,7 @@ is in the released code, not in the equation); DSTA, Eq. 3.
 
 import math
 from abc import abstractmethod
+from typing import Literal
 
 import torch
 from einops import rearrange
@@ -249,6 +250,8 @@ class DualPathAdapter(Adapter):
         shared_down: One down-projection for both paths (Eq. 3) or one for each (the parameter count
             of Table 4).
         up_bias: Whether the up-projection has a bias.
+        paths: Both paths, or one of them alone, for ablations; the other then does not exist.
+        learned_scales: Whether alpha, beta and gamma are trained, instead of staying 1.
     """
 
     def __init__(
@@ -262,21 +265,27 @@ class DualPathAdapter(Adapter):
         spatial_pointwise: bool = True,
         shared_down: bool = True,
         up_bias: bool = True,
+        paths: Literal["both", "temporal", "spatial"] = "both",
+        learned_scales: bool = True,
     ) -> None:
         super().__init__()
         self.down = _down(width, channels)
-        self.down_spatial = None if shared_down else _down(width, channels)
-        self.temporal = TemporalPath(
-            channels, kernel_size=temporal_kernel, pointwise=temporal_pointwise
+        has_both = paths == "both"
+        self.down_spatial = None if shared_down or not has_both else _down(width, channels)
+        self.temporal = self.spatial = None
+        if paths != "spatial":
+            self.temporal = TemporalPath(
+                channels, kernel_size=temporal_kernel, pointwise=temporal_pointwise
+            )
+            self.reach_steps = temporal_kernel // 2
+        if paths != "temporal":
+            self.spatial = SpatialPath(
+                channels, kernel_size=spatial_kernel, pointwise=spatial_pointwise
+            )
+        self.up = _up(2 * channels if has_both else channels, width, bias=up_bias)
+        self.alpha, self.beta, self.gamma = (
+            nn.Parameter(torch.ones(1), requires_grad=learned_scales) for _ in range(3)
         )
-        self.reach_steps = temporal_kernel // 2
-        self.spatial = SpatialPath(
-            channels, kernel_size=spatial_kernel, pointwise=spatial_pointwise
-        )
-        self.up = _up(2 * channels, width, bias=up_bias)
-        self.alpha = nn.Parameter(torch.ones(1))
-        self.beta = nn.Parameter(torch.ones(1))
-        self.gamma = nn.Parameter(torch.ones(1))
 
     def added(
         self,
@@ -291,7 +300,9 @@ class DualPathAdapter(Adapter):
         v_LSC = u_LSC if self.down_spatial is None else functional.gelu(self.down_spatial(x_LSD))
         u_grid = _grid(u_LSC, kept)
         v_grid = u_grid if self.down_spatial is None else _grid(v_LSC, kept)
-        temporal_LSC = u_LSC + self.temporal(u_grid, video_of_step_L, kept)
-        spatial_LSC = v_LSC + self.spatial(v_grid, grid_hw, kept)
-        paths = torch.cat((self.beta * spatial_LSC, self.gamma * temporal_LSC), dim=-1)
-        return self.alpha * self.up(paths)
+        paths = []
+        if self.spatial is not None:
+            paths.append(self.beta * (v_LSC + self.spatial(v_grid, grid_hw, kept)))
+        if self.temporal is not None:
+            paths.append(self.gamma * (u_LSC + self.temporal(u_grid, video_of_step_L, kept)))
+        return self.alpha * self.up(torch.cat(paths, dim=-1))

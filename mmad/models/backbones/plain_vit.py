@@ -143,7 +143,9 @@ class PatchEmbed(nn.Module):
             p=patch,
             q=patch,
         )
-        index = torch.unravel_index(kept.places_P, places_NThwK.shape[:4])
+        # Sizes are fixed in a traced network, where they would be tensors.
+        sizes = tuple(int(size) for size in places_NThwK.shape[:4])
+        index = torch.unravel_index(kept.places_P, sizes)
         weight_DK = self.proj.weight.flatten(1)
         return functional.linear(places_NThwK[index].flatten(1), weight_DK, self.proj.bias)
 

@@ -5,7 +5,7 @@ patch.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,8 +19,7 @@ from mmad.models.pretraining.decoder import PixelDecoder
 from mmad.models.pretraining.targets import targets_of, to_patches, unit_colours
 
 
-@dataclass(frozen=True)
-class Painted:
+class Painted(NamedTuple):
     """What was painted, and what should have been, (N, M, P) each."""
 
     pixels_NMP: Tensor
@@ -98,7 +97,7 @@ class MaskedAutoencoder(nn.Module):
         steps = backbone.spec.steps_per_clip
         kept_NS = torch.zeros(
             len(images), steps * grid_hw[0] * grid_hw[1], dtype=torch.bool, device=images.device
-        ).scatter(1, seen_places_NK, True)
+        ).scatter(1, seen_places_NK, torch.ones_like(seen_places_NK, dtype=torch.bool))
         kept = KeptTokens.of(kept_NS.unflatten(1, (steps, -1)))
         clips_N = torch.arange(len(images), device=images.device)
         seen = kept.by_clip(backbone.encode(images, clips_N, kept))

@@ -74,6 +74,37 @@ def test_other_readings_of_the_equations(
     assert round(found / 2**20, 3) == mebi
 
 
+@pytest.mark.parametrize(
+    ("settings", "block"),
+    [
+        ({"paths": "temporal"}, DOWN + UP + TEMPORAL + POINTWISE + 3),
+        ({"paths": "spatial"}, DOWN + UP + 9 * 96 + 96 + POINTWISE + 3),
+        ({"learned_scales": False}, 1_572_516 // 12 - 3),
+    ],
+)
+def test_one_path_alone_and_fixed_scales(settings: dict[str, object], block: int) -> None:
+    with torch.device("meta"):
+        model = backbone("small", adapter={"name": "dsta", **settings})
+    assert num_trainable(model) == 12 * block
+
+
+def test_the_temporal_path_alone_is_the_adapter_of_adatad() -> None:
+    """With its scales at 1: the same down-projection, convolutions and up-projection."""
+    alone = backbone(adapter={"name": "dsta", "paths": "temporal"}, drop_path=0.0)
+    tia = backbone(adapter={"name": "tia"}, drop_path=0.0)
+    randomize(alone)
+    for block in alone.blocks:
+        for scale in (block.adapter.alpha, block.adapter.gamma):
+            scale.data.fill_(1.0)
+    weights = {
+        name: value for name, value in alone.state_dict().items() if name in tia.state_dict()
+    }
+    tia.load_state_dict(weights)
+    clips = torch.randn(2, 3, 16, 32, 32)
+    of_one_video = torch.zeros(2, dtype=torch.long)
+    torch.testing.assert_close(steps(alone, clips, of_one_video), steps(tia, clips, of_one_video))
+
+
 def test_number_in_a_pyramid() -> None:
     """DSTA on Video Swin-T: bottlenecks of a quarter of the channels of their stage."""
     expected = 0
