@@ -67,6 +67,10 @@ def synthesize(
         bool,
         typer.Option("--emotions", help="Give each video an emotion, in its actions and its face."),
     ] = _DEFAULT.emotions,
+    domain: Annotated[
+        Literal["room", "street", "ward", "studio"],
+        typer.Option(help="Place and camera; annotations are the same in all."),
+    ] = _DEFAULT.domain,
     noise: Annotated[
         Literal["none", "low", "medium", "high"],
         typer.Option(help="Noise of the sensor and flicker of the lamps."),

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mmad.synthetic.domains import Scene
 from mmad.synthetic.face import FACE_DIRECTIONS, FACE_SPOTS, LIPS, brow, mouth
 from mmad.synthetic.skeleton import (
     SEAT_HEIGHT,
@@ -45,6 +46,9 @@ class Renderer:
         width, height: Size of the image in pixels.
         rng: Generator for what differs between videos of a subject: small changes of camera and
             light, sensor noise.
+        glasses: Whether the subject wears some; None: as usual.
+        scene: What is behind the subject; None: their own room.
+        elevation, zoom: As in `mmad.synthetic.domains.Camera`.
     """
 
     def __init__(
@@ -55,19 +59,24 @@ class Renderer:
         height: int,
         rng: np.random.Generator,
         glasses: bool | None = None,
+        scene: Scene | None = None,
+        elevation: float = 0.0,
+        zoom: float = 1.0,
     ) -> None:
         self.subject = subject
+        self._scene = scene
+        self._frame = 0
         self.glasses = subject.glasses if glasses is None else glasses
         self.width, self.height = width, height
         azimuth = subject.azimuth + rng.normal(0, 0.03)
-        elevation = subject.elevation + rng.normal(0, 0.01)
+        elevation = subject.elevation + elevation + rng.normal(0, 0.01)
         ca, sa, ce, se = np.cos(azimuth), np.sin(azimuth), np.cos(elevation), np.sin(elevation)
         turn = np.array([[ca, 0, -sa], [0, 1, 0], [sa, 0, ca]])
         tip = np.array([[1, 0, 0], [0, ce, -se], [0, se, ce]])
         self._view = tip @ turn
         self._centre = np.array([0.0, 0.68, 0.15])
         self._distance = 4.0
-        self._pixels = height / 1.55 * subject.zoom
+        self._pixels = height / 1.55 * subject.zoom * zoom
         self._middle = np.array([width / 2, height / 2]) + np.array(subject.shift) * height
         self._light = subject.light * rng.uniform(0.93, 1.07)
         self._noise_rng = rng
@@ -79,11 +88,20 @@ class Renderer:
     def frame(self, pose: Pose) -> Image:
         """The image of a pose, with fresh sensor noise."""
         joints = solve(self.subject, pose)
-        image = self._background.copy()
+        image = self._behind()
         self._draw_person(image, pose, joints)
         start = int(self._noise_rng.integers(len(self._noise) - self.height))
         noise = self._noise[start : start + self.height]
         return np.asarray(cv2.add(image, noise, dtype=cv2.CV_8U), dtype=np.uint8)
+
+    def _behind(self) -> Image:
+        """What is behind the person in the next frame."""
+        if self._scene is None:
+            return self._background.copy()
+        image = self._scene(self._frame)
+        self._frame += 1
+        self._draw_chair(image)
+        return image
 
     def project(self, points: NDArray[np.float64]) -> tuple[NDArray, NDArray, NDArray]:
         """Pixels (N, 2), nearness (N,) and pixels per metre (N,) of points (N, 3)."""

@@ -1,0 +1,234 @@
+"""From one place to another: what a detector of the plain room finds in the street, in a ward, in a
+studio, and what brings it back.
+
+    python -m benchmarks.domain_shift WORK [--seeds 0 1 2] [--domains street ward studio]
+
+The detector (configs/demo.yaml, DSTA on the backbone without labels) is trained in the room. In
+another domain, with other people, it is scored
+
+- as it is;
+- with its pre-training continued on the domain's unlabelled videos before it was trained in the
+  room;
+- with its adapters alone trained further on 1, 5 or 10 videos of the domain;
+- with both.
+
+Every finished run is kept, so that the command can be interrupted and repeated; rows are written
+after each run. Writes results/domain_shift.csv and docs/assets/domain_shift.png.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.compare_adapters import BACKBONES
+from benchmarks.jobs import train_or_resume
+from benchmarks.provenance import RESULTS, write_rows
+from mmad.config.reading import load_any_config, load_config
+from mmad.engine.runs.folder import RunFolder
+
+_CLASSES = "A1,A5,B1,B2,B3,B4,B5,C4,C5,C7,C1,D3,D6,D8,D4,E5,F3,F1,G2,G4"
+# Frames per second, quality of the codec and noise of each domain's camera.
+_CAMERAS: Mapping[str, tuple[str, ...]] = {
+    "room": ("--fps", "15"),
+    "street": ("--fps", "15", "--crf", "26", "--noise", "low"),
+    "ward": ("--fps", "12", "--crf", "32", "--noise", "medium"),
+    "studio": ("--fps", "25", "--crf", "18"),
+}
+_FIRST_SUBJECT = {"room": 0, "street": 9000, "ward": 9400, "studio": 9800}
+SHOTS = (1, 5, 10)
+_TINY_RATE = "1.0e-12"
+
+
+@dataclass(frozen=True)
+class Study:
+    """The folder and the sizes of a study.
+
+    Attributes:
+        work: Folder of data and runs.
+        epochs: Passes over the videos of the room.
+        passes: Passes of continued pre-training over the videos of a domain.
+        few_epochs: Passes over a few videos of a domain.
+    """
+
+    work: Path
+    epochs: int
+    passes: int
+    few_epochs: int
+
+    def data(self, domain: str) -> Path:
+        """Folder of the videos of a domain."""
+        return self.work / domain
+
+
+def make_data(study: Study, domain: str, *, train: int, val: int) -> None:
+    """The videos of a domain; existing ones are kept."""
+    command = [sys.executable, "-m", "mmad", "synthesize", str(study.data(domain))]
+    command += ["--train", str(train), "--val", str(val), "--test", "0", "--domain", domain]
+    command += ["--classes", _CLASSES, "--class-weights", "uniform", "--width", "96"]
+    command += ["--height", "96", "--first-subject", str(_FIRST_SUBJECT[domain])]
+    subprocess.run([*command, *_CAMERAS[domain]], check=True)
+
+
+def few_of(study: Study, domain: str, shots: int, seed: int) -> Path:
+    """Annotations of a few training videos of a domain, and all of its validation videos."""
+    source = study.data(domain) / "annotations" / "mma52.json"
+    content: dict[str, Any] = json.loads(source.read_text(encoding="utf-8"))
+    training = sorted(name for name, video in content.items() if video["subset"] == "train")
+    kept = set(training[seed * max(SHOTS) :][:shots])
+    left = {n: v for n, v in content.items() if v["subset"] != "train" or n in kept}
+    path = study.work / "few" / f"{domain}_{shots}_{seed}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(left), encoding="utf-8")
+    return path
+
+
+def run(study: Study, name: str, domain: str, overrides: Sequence[str]) -> tuple[str, float]:
+    """The folder and the action mAP of a run on a domain; a finished one is read."""
+    data = study.data(domain)
+    config = load_config(
+        "configs/demo.yaml",
+        overrides=[
+            f"data.annotations={data / 'annotations' / 'mma52.json'}",
+            f"data.videos={data / 'videos'}",
+            "data.fps=15",
+            "training.threads=1",
+            *overrides,
+        ],
+    )
+    folder = RunFolder(study.work / "runs" / name)
+    if not any(row["kind"] == "validation" for row in folder.rows()):
+        train_or_resume(config, folder)
+    rows = [row for row in folder.rows() if row["kind"] == "validation"]
+    return str(folder.path), 100 * float(rows[-1]["action_map"])
+
+
+def continued(study: Study, domain: str) -> str:
+    """The backbone whose pre-training went on with the unlabelled videos of a domain."""
+    folder = RunFolder(study.work / "runs" / f"pretraining_{domain}")
+    config = load_any_config(
+        "configs/demo_pretraining.yaml",
+        overrides=[
+            f"data.videos={study.data(domain) / 'videos'}",
+            "data.fps=15",
+            BACKBONES["without_labels"][0],
+            f"training.epochs={study.passes}",
+            f"training.validate_every={study.passes}",
+        ],
+    )
+    if not any(row["kind"] == "validation" for row in folder.rows()):
+        train_or_resume(config, folder)
+    return str(folder.path)
+
+
+def source_run(study: Study, seed: int, backbone: str, name: str) -> str:
+    """The detector that is trained in the room."""
+    epochs = study.epochs
+    changes = [f"seed={seed}", f"training.epochs={epochs}"]
+    changes += [f"training.validate_from_epoch={epochs}", f"backbone.pretrained={backbone}"]
+    return run(study, f"{name}_{seed}", "room", [*changes, "backbone.final_norm=true"])[0]
+
+
+def on_domain(study: Study, name: str, domain: str, start: str, seed: int, shots: int) -> float:
+    """The score in a domain, after the adapters have seen a few of its videos."""
+    changes = [f"seed={seed}", f"training.start={start}", "backbone.final_norm=true"]
+    changes += [f"backbone.pretrained={start}", f"training.learning_rate={_TINY_RATE}"]
+    if shots:
+        epochs, rate = study.few_epochs, "5.0e-4"
+        changes.append(f"data.annotations={few_of(study, domain, shots, seed)}")
+    else:
+        epochs, rate = 1, _TINY_RATE
+        changes.append(f"data.annotations={few_of(study, domain, 1, seed)}")
+    changes += [f"training.epochs={epochs}", f"training.validate_from_epoch={epochs}"]
+    changes += [f"training.adapter_learning_rate={rate}", "training.warmup_epochs=0"]
+    changes.append("training.batch_videos=1" if shots == 1 else "training.batch_videos=2")
+    return run(study, f"{name}_{domain}_{shots}_{seed}", domain, changes)[1]
+
+
+def rows_of(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, object]]:
+    """Mean and standard deviation over the seeds."""
+    rows: list[dict[str, object]] = []
+    for key in dict.fromkeys((one["domain"], one["start"], one["shots"]) for one in runs):
+        values = [
+            one["action_map"] for one in runs if (one["domain"], one["start"], one["shots"]) == key
+        ]
+        spread = statistics.stdev(values) if len(values) > 1 else 0.0
+        row = dict(zip(("domain", "start", "shots"), key, strict=True))
+        row |= {"seeds": len(values), "action_map": round(statistics.mean(values), 2)}
+        rows.append({**row, "action_std": round(spread, 2)})
+    return rows
+
+
+def draw(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """The score against the number of labelled videos, a panel for each domain."""
+    from matplotlib.figure import Figure
+
+    from mmad.report.figures import save_figure
+
+    domains = list(dict.fromkeys(row["domain"] for row in rows))
+    figure = Figure(figsize=(1 + 2.7 * len(domains), 3), layout="constrained")
+    panels = figure.subplots(1, len(domains), squeeze=False, sharey=True)[0]
+    for axes, domain in zip(panels, domains, strict=True):
+        for start in dict.fromkeys(row["start"] for row in rows):
+            mine = [r for r in rows if (r["domain"], r["start"]) == (domain, start)]
+            axes.errorbar(
+                range(len(mine)),
+                [row["action_map"] for row in mine],
+                yerr=[row["action_std"] for row in mine],
+                marker="o",
+                capsize=3,
+                label=start,
+            )
+            axes.set_xticks(range(len(mine)), [str(row["shots"]) for row in mine])
+        axes.set_title(domain, fontsize=10)
+        axes.set_xlabel("labelled videos of the domain")
+        axes.grid(alpha=0.25)
+        axes.set_ylim(bottom=0)
+    panels[0].set_ylabel("action mAP")
+    panels[-1].legend(frameon=False, fontsize=8)
+    save_figure(figure, path, dpi=130)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("work", type=Path)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument(
+        "--domains", nargs="+", default=["street", "ward", "studio"], choices=list(_CAMERAS)
+    )
+    parser.add_argument("--train", type=int, default=280, help="training videos in the room")
+    parser.add_argument("--val", type=int, default=70, help="validation videos of each domain")
+    parser.add_argument("--target", type=int, default=60, help="unlabelled videos of each domain")
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--passes", type=int, default=40)
+    parser.add_argument("--few-epochs", type=int, default=30)
+    given = parser.parse_args()
+    study = Study(given.work, given.epochs, given.passes, given.few_epochs)
+    make_data(study, "room", train=given.train, val=given.val)
+    runs: list[dict[str, Any]] = []
+    shipped = BACKBONES["without_labels"][0].removeprefix("backbone.pretrained=")
+    for domain in given.domains:
+        make_data(study, domain, train=given.target, val=given.val)
+        starts = {"room": (shipped, "room")}
+        starts["room, pre-training continued"] = (continued(study, domain), f"continued_{domain}")
+        for seed in given.seeds:
+            for start, (backbone, name) in starts.items():
+                source = source_run(study, seed, backbone, name)
+                for shots in (0, *SHOTS):
+                    score = on_domain(study, name, domain, source, seed, shots)
+                    found = {"domain": domain, "start": start, "shots": shots, "seed": seed}
+                    runs.append({**found, "action_map": round(score, 2)})
+                    print(runs[-1], flush=True)
+                    write_rows("domain_shift_runs", runs)
+                    write_rows("domain_shift", rows_of(runs))
+    draw(RESULTS.parents[1] / "docs" / "assets" / "domain_shift.png", rows_of(runs))
+    print(RESULTS / "domain_shift.csv")
+
+
+if __name__ == "__main__":
+    main()
