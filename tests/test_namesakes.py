@@ -147,7 +147,7 @@ COVERED = {
     "engine/pretraining/reconstruction.py": "engine/pretraining/test_task.py",
     "models/pretraining/decoder.py": "models/pretraining/test_network.py",
     "models/pretraining/targets.py": "models/pretraining/test_network.py",
-    "report/reconstructions.py": "engine/pretraining/test_task.py",
+    "report/pretraining_figures/reconstructions.py": "engine/pretraining/test_task.py",
     "engine/detection.py": "engine/test_loop.py",
     "engine/distributed.py": "engine/test_loop.py",
     "engine/features/backbone.py": "engine/features/test_extraction.py",
