@@ -8,7 +8,6 @@ import math
 from collections.abc import Sequence
 
 import torch
-from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -31,15 +30,14 @@ def normalise_windows(
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else torch.float32
     num_clips, frames, height, width, _ = clips_NFHWC.shape
     images = clips_NFHWC.new_empty((num_clips, 3, frames, height, width), dtype=dtype)
-    first = 0
-    for count, colour in zip(clips_per_window, colours_V34, strict=True):
-        clips = clips_NFHWC[first : first + count]
-        with torch.autocast(device, enabled=False):
-            flat = torch.addmm(colour[:, 3], clips.reshape(-1, 3).float(), colour[:, :3].t())
-        images[first : first + count] = rearrange(
-            flat, "(n f h w) c -> n c f h w", n=count, f=frames, h=height
-        )
-        first += count
+    counts = torch.tensor(clips_per_window)
+    windows = torch.arange(len(counts)).repeat_interleave(counts).tolist()
+    with torch.autocast(device, enabled=False):
+        for image_CFHW, clip_FHWC, window in zip(images, clips_NFHWC, windows, strict=True):
+            colour = colours_V34[window]
+            # Colours as rows: a product of long rows is several times faster than of long columns.
+            rows = clip_FHWC.permute(3, 0, 1, 2).float().flatten(1)
+            image_CFHW.copy_(torch.addmm(colour[:, 3:], colour[:, :3], rows).view_as(image_CFHW))
     return images
 
 
