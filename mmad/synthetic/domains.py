@@ -196,7 +196,8 @@ class Studio(Scene):
         for number, x in enumerate((0.03, 0.2, 0.72, 0.89)):
             hue = (self._hue + 12 * seconds + 25 * number) % 180
             light = 150 + 70 * math.sin(1.3 * seconds + 1.7 * number)
-            panel = cv2.cvtColor(np.uint8([[[hue, 190, light]]]), cv2.COLOR_HSV2RGB)[0, 0]  # type: ignore[call-overload]
+            pixel = np.array([[[hue, 190, light]]]).astype(np.uint8)
+            panel = cv2.cvtColor(pixel, cv2.COLOR_HSV2RGB)[0, 0]
             colour = tuple(int(value) for value in panel)
             cv2.rectangle(image, self.at(x, 0.06), self.at(x + 0.08, 0.72), colour, -1)
         cv2.rectangle(image, self.at(0, 0.92), self.at(1, 1), (150, 25, 35), -1)

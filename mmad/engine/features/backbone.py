@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from mmad.config.data import FrameSettings, ImageSettings
+from mmad.config.pretraining import PretrainingConfig
 from mmad.config.reading import load_any_config
 from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import AnyConfig, VideoRun, require_videos
@@ -40,7 +41,7 @@ def open_backbone(
     run = RunFolder(source)
     given = load_any_config(run.config if source.is_dir() else source, overrides=change)
     config = settle_backbone(
-        given if isinstance(given, RecognitionConfig) else require_videos(given)
+        given if isinstance(given, RecognitionConfig) else _detection_run(given, source)
     )
     settings = config.backbone
     if settings.reads_flow:
@@ -82,7 +83,15 @@ def _place(source: str | Path | None) -> str | None:
     return str(path.resolve() if path.exists() else source)
 
 
-def backbone_of_run(run: Path, config: AnyConfig) -> Backbone:
+def _detection_run(given: AnyConfig, source: Path) -> VideoRun:
+    if isinstance(given, PretrainingConfig):
+        raise ConfigError(
+            f"{source}: is a run of pre-training; pass a config, with backbone.pretrained={source}"
+        )
+    return require_videos(given)
+
+
+def backbone_of_run(run: Path, config: VideoRun | RecognitionConfig) -> Backbone:
     """The trained backbone of a run, adapters included.
 
     Raises: ConfigError if ``config`` describes another backbone than the run's.
@@ -93,8 +102,7 @@ def backbone_of_run(run: Path, config: AnyConfig) -> Backbone:
     else:
         detector, found, _ = load_run(run)
         assert isinstance(detector, EndToEndDetector)
-        assert found.backbone is not None
-        trained, backbone = found.backbone, detector.features.backbone
+        trained, backbone = require_videos(found).backbone, detector.features.backbone
     if trained.of_all_tokens != config.backbone.of_all_tokens:
         raise ConfigError(f"{run}: has another backbone; change settings of its data only")
     backbone.use_tokens(config.backbone.computed_tokens)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from mmad.config.emotion import EmotionConfig
+from mmad.config.pretraining import PretrainingConfig
 from mmad.config.recognition import RecognitionConfig
 from mmad.engine.runs.folder import RunFolder
 from mmad.engine.runs.hub import local_run
@@ -36,6 +37,7 @@ def open_trained(
         return TrainedRecogniser(folder, config, labels, processor)
     if isinstance(config, EmotionConfig):
         return TrainedEmotion(folder, config, labels, processor)
+    assert not isinstance(config, PretrainingConfig)  # which has no labels
     return TrainedDetector(folder, config, labels, processor, backbone)
 
 

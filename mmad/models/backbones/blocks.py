@@ -6,6 +6,7 @@ h x w tokens of a step, D width, L = N x T steps of all clips, videos concatenat
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -138,7 +139,7 @@ class BlockBackbone(AdaptableBackbone):
             grid_hw: Rows and columns of the tokens of a step.
             kept: As in `Block`, whose attention must then take packed tokens.
         """
-        packed = {} if kept is None else {"kept": kept}
+        packed: dict[str, Any] = {} if kept is None else {"kept": kept}
         video_of_step_L = video_of_clip_N.repeat_interleave(self.spec.steps_per_clip)
         recompute = self.activation_checkpointing and self.training and torch.is_grad_enabled()
         for block in self.blocks[:stop_before]:
