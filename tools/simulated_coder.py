@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Truth = tuple[float, float, str]
-_TIMEOUT_SECONDS = 30.0
+_TIMEOUT_SECONDS = 60.0
+_TEACH_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,12 @@ class Coder:
     least_overlap: float = 0.3
     decisions: list[float] = field(default_factory=list)
 
-    def wait(self, condition: str) -> None:
+    def wait(self, condition: str, *, seconds: float = _TIMEOUT_SECONDS) -> None:
         """Wait for a condition of the page; raises SystemExit when it takes too long."""
-        end = time.monotonic() + _TIMEOUT_SECONDS
+        end = time.monotonic() + seconds
         while not self.page.evaluate(condition):
             if time.monotonic() > end:
-                raise SystemExit(f"the page: after {_TIMEOUT_SECONDS:g} s still not: {condition}")
+                raise SystemExit(f"the page: after {seconds:g} s still not: {condition}")
             self.page.wait_for_timeout(10)
 
     def enter(self, name: str) -> None:
@@ -76,10 +77,72 @@ class Coder:
             done += 1
         return done
 
-    def draw(self, video: str, truth: Truth) -> None:
-        """Draw what the model has missed, in a video that is open."""
+    def draw(self, truth: Truth) -> None:
+        """Draw something in the video that is open."""
         start, end, name = truth
         number = self._changes()
+        self._drag(start, end, pixels_from_below=_ROW_NEW)
+        self.choose(name)
+        self.wait(f"{_CHANGES} > {number}")
+
+    def mark_reviewed(self, start: float, end: float) -> None:
+        """Say that a stretch of the video that is open was looked at from start to end."""
+        before = self.page.text_content("#done-text")
+        self._drag(start, end, pixels_from_below=_ROW_REVIEWED)
+        self.wait(f"document.querySelector('#done-text').textContent !== {before!r}")
+
+    def review(self, video: str, coded: Sequence[Truth]) -> int:
+        """Draw what happens in a video and is not coded yet, and say that all of it was looked at;
+        how much was drawn.
+        """
+        self.open_video(video)
+        missed = [*self.missed(video, coded)]
+        for one in missed:
+            self.draw(one)
+        duration = "import('/static/store.js').then(({ store }) => store.video.duration)"
+        self.mark_reviewed(0.0, float(self.page.evaluate(duration)))
+        return len(missed)
+
+    def teach(self) -> str:
+        """Press Teach, and wait for what it says at the end."""
+        self.page.click("#teach-open")
+        self.page.click("#teach-start")
+        self.wait("!document.querySelector('#teach-progress').hidden")
+        self.wait(
+            "document.querySelector('#teach-start').textContent === 'Again'"
+            " && !document.querySelector('#teach-start').hidden",
+            seconds=_TEACH_SECONDS,
+        )
+        return str(self.page.text_content("#teach"))
+
+    def code_blind(self) -> int:
+        """Code all of the blind share; how many stretches there were."""
+        self.page.click("#blind-open")
+        self.wait("!document.querySelector('#blind').hidden")
+        done = 0
+        while self.page.is_visible("#blind"):
+            title = self.page.text_content("#blind-title")
+            start, end = map(_seconds, _STRETCH.findall(self.page.text_content("#blind-hint"))[-2:])
+            for truth in self.truth[self.selected().video]:
+                if truth[0] < end and truth[1] > start:
+                    self.draw(truth)
+            self.page.click("#blind-play")
+            self.page.evaluate(f"document.querySelector('#video').playbackRate = {_FAST}")
+            self._end_stretch(title)
+            done += 1
+        return done
+
+    def _end_stretch(self, title: str) -> None:
+        """Press Done, which works once the stretch was played to its end."""
+        end = time.monotonic() + _TIMEOUT_SECONDS
+        while self.page.is_visible("#blind") and self.page.text_content("#blind-title") == title:
+            if time.monotonic() > end:
+                raise SystemExit(f"the page: {title} does not end")
+            self.page.click("#blind-done")
+            self.page.wait_for_timeout(300)
+
+    def _drag(self, start: float, end: float, *, pixels_from_below: float) -> None:
+        """Drag in a row above the lanes."""
         x = self.page.evaluate(
             """async ([start, end]) => {
               const { timeline } = await import("/static/app.js");
@@ -90,14 +153,12 @@ class Coder:
             [start, end],
         )
         box = self.page.locator("#head").bounding_box()
-        y = box["y"] + box["height"] - 8
+        y = box["y"] + box["height"] - pixels_from_below
         self.page.mouse.move(x[0], y)
         self.page.mouse.down()
         self.page.mouse.move(sum(x) / 2, y)
         self.page.mouse.move(x[1], y)
         self.page.mouse.up()
-        self.choose(name)
-        self.wait(f"{_CHANGES} > {number}")
 
     def choose(self, name: str) -> None:
         """Choose a behaviour in the dialog, or add it."""
@@ -145,7 +206,7 @@ class Coder:
         else:
             self.page.keyboard.press("x")
         self.wait(f"{_CHANGES} > {number}")
-        self.wait(f"{_KEY} !== {before!r} || !{_IS_OPEN}")
+        self.wait(f"({_IS_OPEN} && {_KEY} !== {before!r}) || {_IS_DONE}")
 
     def _changes(self) -> int:
         return int(self.page.evaluate(_CHANGES))
@@ -158,12 +219,16 @@ class Coder:
         return bool(self.page.evaluate(_IS_OPEN))
 
 
+_STRETCH = re.compile(r"\d+:\d\d\.\d+")
+_FAST = 8
+_ROW_NEW, _ROW_REVIEWED = 8.0, 30.0
 _CHANGES = "Number(document.querySelector('#undo').dataset.number ?? 0)"
 _KEY = (
     "[document.querySelector('#video-pick').value, "
     "document.querySelector('#list').getAttribute('aria-activedescendant')].join(' ')"
 )
 _IS_OPEN = "document.querySelector('#card-state').dataset.state === 'open'"
+_IS_DONE = "!document.querySelector('#toast').hidden"
 
 
 def _seconds(text: str) -> float:

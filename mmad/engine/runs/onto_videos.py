@@ -8,12 +8,14 @@ import torch
 from mmad.checkpoint import hash_state
 from mmad.config.data import DataSettings
 from mmad.config.reading import load_any_config
+from mmad.config.recognition import RecognitionConfig
 from mmad.config.run import FeatureRun, VideoRun
 from mmad.data.features.manifest import FeatureManifest
 from mmad.engine.features.backbone import backbone_of_run
 from mmad.engine.runs.folder import RunFolder
 from mmad.engine.runs.hub import local_run
 from mmad.engine.runs.load import fill_from_run, load_run, run_config
+from mmad.engine.runs.pretrained import load_pretrained
 from mmad.errors import CheckpointError, FeatureError
 from mmad.export.reading import ExportedDetector, is_exported, open_exported
 from mmad.labels import LabelMap
@@ -21,7 +23,6 @@ from mmad.models.backbones.contract import Backbone
 from mmad.models.backbones.families import build_backbone
 from mmad.models.build import build_detector
 from mmad.models.detectors.whole import EndToEndDetector
-from mmad.weights.load import load_backbone
 
 
 def load_video_run(
@@ -124,13 +125,15 @@ def backbone_of_features(manifest: FeatureManifest, *, place: str | None, source
     place = place or manifest.weights_source
     try:
         run = None if place is None else RunFolder(local_run(place))
-        if run is not None and run.config.is_file():
-            backbone = backbone_of_run(run.path, load_any_config(run.config))
-        else:
+        config = load_any_config(run.config) if run and run.config.is_file() else None
+        if run is not None and isinstance(config, VideoRun | RecognitionConfig):
+            backbone = backbone_of_run(run.path, config)
+        else:  # weights, or a run of another task
             torch.manual_seed(manifest.weights_seed or 0)
             backbone = build_backbone(manifest.backbone)
             if place is not None:
-                load_backbone(backbone, place, allow=manifest.backbone.pretrained_allow)
+                settings = manifest.backbone.model_copy(update={"pretrained": place})
+                load_pretrained(backbone, settings)
     except CheckpointError as error:
         raise FeatureError(
             f"{source}: the backbone that made its features cannot be read from {place} ({error}); "
