@@ -7,13 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from mmad.config.reading import parse_any_config
+from mmad.config.reading import dump_config, parse_any_config
 from mmad.config.run import VideoRun
+from mmad.data.features.files import FeatureFile
 from mmad.engine.runs.folder import RunFolder
 from mmad.engine.runs.load import load_pretraining, load_run
+from mmad.engine.runs.onto_videos import backbone_of_features
 from mmad.engine.training import train_run
 from mmad.errors import CheckpointError, ConfigError, VideoError
 from mmad.report.curves import draw_training_curves
+from support.commands import run_mmad
 from support.pretraining import pretraining_config
 from support.runs import losses_of
 from support.synthetic_data import tiny_config
@@ -61,6 +64,19 @@ def test_a_detector_starts_from_it(run: RunFolder, videos: Path, tmp_path: Path)
     pretrained, _ = load_pretraining(run.path)
     for name, value in pretrained.features.backbone.state_dict().items():
         assert model.features.backbone.state_dict()[name].equal(value), name
+
+
+def test_features_of_its_backbone_find_it_again(
+    run: RunFolder, videos: Path, tmp_path: Path
+) -> None:
+    config = tiny_config(videos, backbone__pretrained=str(run.path), backbone__clip_frames=8)
+    file, out = tmp_path / "config.yaml", tmp_path / "features.h5"
+    file.write_text(dump_config(config))
+    run_mmad(["extract-features", str(file), str(videos / "videos"), "--out", str(out)])
+    backbone = backbone_of_features(FeatureFile(out).manifest, place=None, source=str(out))
+    pretrained, _ = load_pretraining(run.path)
+    name, value = next(iter(pretrained.features.backbone.state_dict().items()))
+    assert backbone.state_dict()[name].equal(value)
 
 
 def test_going_on_from_a_run_takes_its_decoder(
