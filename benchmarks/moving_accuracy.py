@@ -7,7 +7,8 @@ tokens, with moving ones at several thresholds, and with as many random ones, fo
 passes, and tested as it was trained; the one trained with all tokens is tested with the others,
 too. Each result is a file of its own in OUT/results, so the command can be interrupted, repeated,
 and extended by seeds. Writes benchmarks/results/moving_accuracy.csv (mean and standard deviation
-over seeds) and moving_actions.csv (average precision of each action).
+over seeds), moving_actions.csv (average precision of each action), and with --picture the curve of
+tokens against mAP.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 
 from benchmarks.provenance import write_rows
 from mmad.config.reading import load_config
@@ -33,6 +35,7 @@ from mmad.engine.training import train_run
 from mmad.files import write_text
 from mmad.labels import MA52
 from mmad.models.backbones.families import build_backbone
+from mmad.report.figures import save_figure
 from mmad.synthetic.dataset import SynthesisSettings, synthesize
 
 # Compression of each strength of noise, as x264's crf.
@@ -198,6 +201,44 @@ def of_actions(results: Mapping[Case, Mapping[str, Any]]) -> Sequence[dict[str, 
     ]
 
 
+COLOURS = {"low": "#004488", "medium": "#bb5566", "high": "#ddaa33", "none": "#999999"}
+
+
+def draw(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """The mAP against the share of tokens, a colour for each noise; bars are deviations."""
+    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+    axes = figure.add_subplot()
+    noises = list(dict.fromkeys(row["noise"] for row in rows))
+    for noise, alike, keep in itertools.product(noises, (True, False), ("moving", "random")):
+        chosen = [
+            row
+            for row in rows
+            if row["noise"] == noise
+            and row["tested"].keep in (keep, "all")
+            and (row["trained"] == row["tested"] if alike else row["trained"].keep == "all")
+        ]
+        if len(chosen) < 2:
+            continue
+        chosen.sort(key=lambda row: row["kept"])
+        axes.errorbar(
+            [100 * row["kept"] for row in chosen],
+            [row["action_map"] for row in chosen],
+            [row["action_map_std"] or 0.0 for row in chosen],
+            color=COLOURS[noise],
+            marker="o" if keep == "moving" else "x",
+            linestyle="-" if alike else ":",
+            capsize=2,
+            label=f"{keep}, {noise} noise" + ("" if alike else ", trained with all tokens"),
+        )
+    axes.set_xlabel("tokens computed, %")
+    axes.set_ylabel("average mAP of actions, %")
+    axes.set_ylim(bottom=0)
+    axes.grid(color="#dddddd", linewidth=0.5)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(fontsize=7, frameon=False)
+    save_figure(figure, path)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
@@ -210,6 +251,7 @@ def main() -> None:
     parser.add_argument("--val", type=int, default=120)
     parser.add_argument("--max-seconds", type=float, default=15.0)
     parser.add_argument("--epochs", type=int, default=9)
+    parser.add_argument("--picture", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     results: dict[Case, Mapping[str, Any]] = {}
@@ -222,7 +264,10 @@ def main() -> None:
         results[case] = json.loads(file.read_text(encoding="utf-8"))
         shown = {name: round(results[case][name], 2) for name in ("action_map", "kept")}
         print(case.noise, f"{case.trained} -> {case.tested}", case.seed, shown, flush=True)
-    print(write_rows("moving_accuracy", summarise(results)))
+    rows = summarise(results)
+    print(write_rows("moving_accuracy", rows))
+    if arguments.picture is not None:
+        draw(rows, arguments.picture)
     print(write_rows("moving_actions", of_actions(results)))
 
 
