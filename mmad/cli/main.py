@@ -45,6 +45,7 @@ COMMANDS = {
     "agreement": "Compare annotators, or a model with annotators.",
     "project": "Make the project of a study: videos, detections, decisions.",
     "review": "Accept, correct and draw detections on a page in the browser.",
+    "teach": "Learn from what people decided in a project, and detect in its videos again.",
     "budget": "Count behaviours: rates, durations, shares of time, what follows what.",
     "elan": "Detect from within ELAN: install mmad in its Recognizers tab.",
 }

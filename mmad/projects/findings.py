@@ -2,7 +2,8 @@
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,19 @@ from mmad.projects.catalogue import Catalogue
 from mmad.projects.database import Database, now
 from mmad.projects.records import Curves, Extractor, FoundDetection, Source
 from mmad.structures import Detections
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a source has found in a video.
+
+    Attributes:
+        found: Detections, labelled with the numbers of the behaviours.
+        curves: Score curves, or None.
+    """
+
+    found: Detections
+    curves: Curves | None = None
 
 
 class Findings:
@@ -34,11 +48,68 @@ class Findings:
             least_score: Score from which its detections are worth a look.
         """
         with self._database.transaction():
-            row = (now(), model, json.dumps(settings, sort_keys=True), least_score)
-            cursor = self._database.run(
-                "INSERT INTO sources (made, model, settings, least_score) VALUES (?, ?, ?, ?)", row
-            )
+            return self._insert_source(model, settings, least_score)
+
+    def add_results(
+        self,
+        model: str,
+        settings: Mapping[str, Any],
+        results: Mapping[str, Result],
+        *,
+        least_score: float = 0.0,
+    ) -> int:
+        """A new source with its detections and curves in all its videos, or nothing of it.
+
+        Args:
+            model, settings, least_score: As in `add_source`.
+            results: What it has found in each video.
+
+        Raises: ProjectError if there is no such video.
+        """
+        numbers = {name: self._catalogue.video(name).id for name in results}
+        with self._database.transaction():
+            source = self._insert_source(model, settings, least_score)
+            for name, result in results.items():
+                searched = (source, numbers[name], now())
+                self._database.run("INSERT INTO searched VALUES (?, ?, ?)", searched)
+                self._insert_detections(
+                    [
+                        (source, numbers[name], int(behaviour), *map(float, segment), float(score))
+                        for behaviour, segment, score in zip(
+                            result.found.labels,
+                            result.found.segments_seconds,
+                            result.found.scores,
+                            strict=True,
+                        )
+                    ]
+                )
+                if result.curves is not None:
+                    self._insert_curves(source, numbers[name], result.curves)
+        return source
+
+    def _insert_source(self, model: str, settings: Mapping[str, Any], least_score: float) -> int:
+        row = (now(), model, json.dumps(settings, sort_keys=True), least_score)
+        cursor = self._database.run(
+            "INSERT INTO sources (made, model, settings, least_score) VALUES (?, ?, ?, ?)", row
+        )
         return int(cursor.lastrowid or 0)
+
+    def _insert_detections(self, rows: Sequence[Sequence[object]]) -> None:
+        self._database.run_many(
+            "INSERT INTO detections (source, video, behaviour, start_seconds, end_seconds, score) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            rows,
+        )
+
+    def _insert_curves(self, source: int, video: int, curves: Curves) -> None:
+        row = (
+            source,
+            video,
+            curves.step_seconds,
+            json.dumps(curves.behaviours),
+            np.ascontiguousarray(curves.scores, np.uint8).tobytes(),
+        )
+        self._database.run("INSERT OR REPLACE INTO curves VALUES (?, ?, ?, ?, ?)", row)
 
     def sources(self) -> list[Source]:
         """All runs of models over videos, oldest first."""
@@ -90,11 +161,7 @@ class Findings:
                 self._database.run(
                     "INSERT OR REPLACE INTO searched VALUES (?, ?, ?)", (source, video, now())
                 )
-                self._database.run_many(
-                    "INSERT INTO detections (source, video, behaviour, start_seconds, "
-                    "end_seconds, score) VALUES (?, ?, ?, ?, ?, ?)",
-                    rows,
-                )
+                self._insert_detections(rows)
         except sqlite3.IntegrityError:
             raise ProjectError(
                 f"video '{name}': somebody has decided about detections of source {source}; add "
@@ -103,15 +170,9 @@ class Findings:
 
     def add_curves(self, source: int, name: str, curves: Curves) -> None:
         """The scores of a source over a video, instead of those it had there."""
-        row = (
-            source,
-            self._catalogue.video(name).id,
-            curves.step_seconds,
-            json.dumps(curves.behaviours),
-            np.ascontiguousarray(curves.scores, np.uint8).tobytes(),
-        )
+        video = self._catalogue.video(name).id
         with self._database.transaction():
-            self._database.run("INSERT OR REPLACE INTO curves VALUES (?, ?, ?, ?, ?)", row)
+            self._insert_curves(source, video, curves)
 
     def curves(self, name: str, *, source: int | None = None) -> Curves | None:
         """The scores over a video, of a source or of the newest one; None if they are not kept."""

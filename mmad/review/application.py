@@ -17,6 +17,7 @@ from mmad.review.answers import annotator_of, got, not_found, number_of, posted,
 from mmad.review.refusals import Refused
 from mmad.review.requests import BlindDone, Decide, NewBehaviour, QueueRequest, Reviewed, Who
 from mmad.review.session import Session
+from mmad.review.teaching import routes as teaching_routes
 
 _STATIC = Path(__file__).with_name("static")
 _BYTES = "application/octet-stream"
@@ -69,6 +70,7 @@ def application(session: Session, *, token: str, port: int) -> ASGIApp:
         posted("/api/undo", Who, lambda who: session.undo(who.annotator)),
         posted("/api/redo", Who, lambda who: session.redo(who.annotator)),
         posted("/api/behaviours", NewBehaviour, lambda new: session.add_behaviour(new.name)),
+        *teaching_routes(session.project),
         Mount("/static", StaticFiles(directory=_STATIC)),
     ]
     handlers = {Refused: refused, HTTPException: not_found}

@@ -66,6 +66,11 @@ class Session:
         """End what runs beside the answers."""
         self._thumbnails.close()
 
+    @property
+    def project(self) -> Project:
+        """The project."""
+        return self._project
+
     def about(self) -> dict[str, Any]:
         """The project: behaviours, videos, people, range of scores."""
         with self._lock:

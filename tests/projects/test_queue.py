@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mmad.projects.actions import Actions, Target
 from mmad.projects.project import Project
+from mmad.structures import Detections
 from support.studies import FOUND, LABELS, first_of, make_study
 
 
@@ -52,3 +54,42 @@ def test_only_the_newest_search_of_a_video_waits(project: Project) -> None:
     old, new = project.findings.sources()
     assert (old.num_videos, old.num_detections) == (2, 6)
     assert (new.num_videos, new.num_detections) == (1, 0)
+
+
+def test_a_newer_source_does_not_offer_what_is_decided(project: Project) -> None:
+    name = first_of(project)
+    Actions(project, "Ann", name).accept(Target(detection=1))
+    Actions(project, "Ann", name).reject(Target(detection=4))
+    source = project.findings.add_source("runs/b", {})
+    project.findings.add_detections(source, name, FOUND, LABELS)
+    again, waving, nodding, shrugging = sorted(
+        project.findings.detections(name), key=lambda x: x.start_seconds
+    )
+    assert [one for one in waiting(project) if one not in (5, 6)] == [waving.id, nodding.id]
+    assert {again.id, shrugging.id} <= set(waiting(project, "Bob"))
+    project.decisions.mark_reviewed("Ann", name, 0.65, 1.2, blind=False)
+    assert [one for one in waiting(project) if one not in (5, 6)] == [waving.id]
+    assert project.queue.progress("Ann")[0].open == 1
+    project.decisions.clear_reviewed("Ann", name, 0.65, 1.2)
+    assert nodding.id in waiting(project)
+
+
+def test_uncertain_is_what_the_decisions_on_a_source_say(project: Project) -> None:
+    name = first_of(project)
+    duration = project.catalogue.videos()[0].duration_seconds
+    scores = np.linspace(0.05, 0.95, 60)
+    starts = np.linspace(0, duration - 0.02, 60)
+    many = Detections(
+        np.stack((starts, starts + 0.01), axis=1), np.zeros(60, dtype=np.int64), scores
+    )
+    source = project.findings.add_source("runs/b", {})
+    project.findings.add_detections(source, name, many, LABELS)
+    by_score = sorted(project.findings.detections(name), key=lambda one: one.score)
+    # This model is right from a score of 0.8 on.
+    for one in by_score[::2]:
+        actions = Actions(project, "Ann", name)
+        decide = actions.accept if one.score > 0.8 else actions.reject
+        decide(Target(detection=one.id))
+    first = project.queue.waiting("Ann", videos=[name])[0]
+    assert 0.65 < first.detection.score < 0.9
+    assert abs(project.queue.waiting("Bob", videos=[name])[0].detection.score - 0.5) < 0.02

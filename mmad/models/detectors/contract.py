@@ -48,6 +48,25 @@ class Criterion(Protocol):
         """
 
 
+@runtime_checkable
+class PartialCriterion(Criterion, Protocol):
+    """A criterion for videos of which people have annotated only some stretches and labels."""
+
+    def where_known(
+        self,
+        outputs: Any,
+        segments_grid: Sequence[Tensor],
+        labels: Sequence[Tensor],
+        known_BTK: Tensor,
+    ) -> Losses:
+        """The losses where it is known if a label is there; in the segments of a label it is.
+
+        Args:
+            outputs, segments_grid, labels: As in `Criterion`.
+            known_BTK: Whether that is known, for each window, step of its grid and label.
+        """
+
+
 @dataclass(frozen=True)
 class WindowCandidates:
     """Candidates of one window by descending score: segments (N, 2) in steps, labels, scores."""

@@ -6,5 +6,6 @@
 //   reload() after detections have changed.
 
 import { setUpBlind } from "./blind.js";
+import { setUpTeach } from "./teach.js";
 
-export const extras = [setUpBlind];
+export const extras = [setUpTeach, setUpBlind];

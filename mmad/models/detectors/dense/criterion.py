@@ -114,3 +114,20 @@ class DenseCriterion(PointCriterion):
             },
             (targets.positive_BP & outputs.mask_BP).sum(),
         )
+
+    def where_known(
+        self,
+        outputs: DenseOutputs,
+        segments_grid: Sequence[Tensor],
+        labels: Sequence[Tensor],
+        known_BTK: Tensor,
+    ) -> Losses:
+        """As in `PartialCriterion`; a point is at the step of its position."""
+        targets = self.assign(outputs, segments_grid, labels)
+        step_P, steps = outputs.points_P4[:, 0].long(), known_BTK.shape[1]
+        known_BPK = known_BTK[:, step_P.clamp(max=steps - 1)] & (step_P < steps)[:, None]
+        counts_BPK = (known_BPK | (targets.classes_BPK > 0)) & outputs.mask_BP[..., None]
+        focal_BPK = self.focal(outputs.logits_BPK, targets.classes_BPK, outputs.mask_BP)
+        whole = self.losses(outputs, targets)
+        parts = {**whole.parts, "classification": (focal_BPK * counts_BPK).sum()}
+        return Losses(parts, whole.num_positives)
