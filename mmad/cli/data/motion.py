@@ -77,7 +77,7 @@ def _settings(
 
     Raises: ConfigError if they are impossible together.
     """
-    from mmad.config.backbones.family import taking_tokens
+    from mmad.config.backbones.family import BackboneFamilySettings, taking_tokens
     from mmad.config.backbones.union import usual_backbone
     from mmad.config.data import ImageSettings
     from mmad.config.reading import load_any_config
@@ -85,8 +85,8 @@ def _settings(
     from mmad.engine.motion import MotionSettings
     from mmad.engine.runs.folder import RunFolder
 
-    images, backbone = ImageSettings(), None
-    source = "motion"
+    images, source = ImageSettings(), "motion"
+    backbone: BackboneFamilySettings | None = None
     if config is not None:
         run = load_any_config(RunFolder(config).config if config.is_dir() else config)
         source = str(config)
