@@ -36,13 +36,18 @@ class Decisions:
 
     def instances_at(self, name: str, annotator: str, made: str) -> list[Instance]:
         """What a person had decided about a video at a time in UTC (ISO 8601), by start."""
-        video = self._catalogue.video(name).id
+        rows = self._database.all(
+            "SELECT changes.* FROM changes JOIN annotators ON annotator = annotators.id "
+            "WHERE annotators.name = ? AND video = ? AND made <= ? ORDER BY changes.id",
+            annotator,
+            self._catalogue.video(name).id,
+            made,
+        )
         found: dict[int | None, Instance] = {}
-        for change in self.history(annotator=annotator):
-            if change.video == video and change.made <= made:
-                for one in change.before:
-                    del found[one.id]
-                found |= {one.id: one for one in change.after}
+        for change in self._changes(rows):
+            for one in change.before:
+                del found[one.id]
+            found |= {one.id: one for one in change.after}
         return sorted(found.values(), key=lambda one: (one.start_seconds, one.id or 0))
 
     def change(

@@ -11,25 +11,14 @@ from mmad.errors import ProjectError
 from mmad.labels import flat_labels
 from mmad.projects.actions import Actions, Target
 from mmad.projects.blind import CONTEXT_SECONDS, BlindShare
-from mmad.projects.database import Database, now
+from mmad.projects.database import now
 from mmad.projects.project import Project, new_project
 from mmad.structures import Detections
+from support.coded import add_video
 from support.commands import run_mmad
 
 LABELS = flat_labels(["nodding", "waving"])
 MINUTES = (10.0, 4.0, 4.0, 0.3)
-
-
-def add_video(project: Project, name: str, seconds: float) -> None:
-    """A video without a file, which the database does not need."""
-    database: Database = project._database
-    row = (name, f"{name}.mp4", 1, f"content of {name}", seconds, 25.0, int(seconds * 25))
-    with database.transaction():
-        database.run(
-            "INSERT INTO videos (name, path, bytes, sha256, duration_seconds, fps, num_frames) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?)",
-            row,
-        )
 
 
 @pytest.fixture

@@ -10,3 +10,11 @@ MinScoreOption = Annotated[
     float,
     typer.Option(min=0, max=1, help="Detections with a lower score are not added."),
 ]
+AnnotatorOption = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Who coded; default: the only one who did."),
+]
+SourceOption = Annotated[
+    int | None,
+    typer.Option(help="Number of a run of a model, as in mmad project show; default: the newest."),
+]

@@ -119,7 +119,7 @@ def make_budget(
         raise AnnotationError("there is no video, so there is nothing to count")
     tables, bins, relations, notices = [], [], [], list(coding.notices)
     for level, of_level in _levels(coding).items():
-        for name, columns, has_intervals in _groupings(coding):
+        for name, columns, has_intervals in groupings(coding):
             groups, values = group_of_each(_values(coding, columns))
             head = (name, level, columns, tuple(values), of_level.labels)
             some = num_resamples if has_intervals else 0
@@ -160,7 +160,7 @@ def _levels(coding: Coding) -> dict[str, Coding]:
     return {"action": coding} | body
 
 
-def _groupings(coding: Coding) -> Iterator[tuple[str, tuple[str, ...], bool]]:
+def groupings(coding: Coding) -> Iterator[tuple[str, tuple[str, ...], bool]]:
     """Name and columns of each grouping, and whether its groups are of many videos each."""
     conditions = tuple(coding.conditions)
     yield "all", (), True

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mmad.evaluation.budget.budget import VIDEOS, TimeBudget
 from mmad.evaluation.budget.tables import (
@@ -15,8 +16,12 @@ from mmad.evaluation.budget.tables import (
     rows_of_lags,
     rows_of_together,
 )
+from mmad.report.budget.corrected import corrected_text
 from mmad.report.budget.terminal import budget_text
 from mmad.report.workbook.writing import Column, Kind, Sheet, write_workbook
+
+if TYPE_CHECKING:
+    from mmad.projects.budget import CorrectedFigures
 
 # A sheet of more rows takes minutes to write, and programs minutes to open.
 MOST_ROWS = 50_000
@@ -33,9 +38,16 @@ _KINDS: dict[str, Kind] = {
         ("observed_minutes", "rate_per_minute", "rate_low", "rate_high", "expected"), "number"
     ),
     "adjusted_residual": "number",
+    **dict.fromkeys(("raw_count", "blind_stretches"), "count"),
+    **dict.fromkeys(("count_low", "count_high"), "number"),
+    **dict.fromkeys(("coded_minutes", "blind_minutes", "raw_rate_per_minute"), "number"),
+    **dict.fromkeys(("raw_share_of_time",), "share"),
+    **dict.fromkeys(("total_low", "total_high"), "seconds"),
 }
 
 _NOTES = (
+    "Corrected (of projects): raw is what the model found; beside it the same corrected by the "
+    "blind share, with 95 % intervals of what coding everything would give.",
     "Budget: one row for each group and behaviour; 'table' says what makes the groups.",
     "Videos: one row for each person in each video and behaviour.",
     "Bins: the same in bins of time; an event counts where it starts, time is cut at the edges.",
@@ -51,7 +63,9 @@ _NOTES = (
 )
 
 
-def write_budget_workbook(path: Path, budget: TimeBudget) -> list[str]:
+def write_budget_workbook(
+    path: Path, budget: TimeBudget, *, corrected: "CorrectedFigures | None" = None
+) -> list[str]:
     """Write the tables as sheets, and a sheet on what they mean.
 
     Returns: which tables are too long for a sheet, one sentence each.
@@ -80,6 +94,8 @@ def write_budget_workbook(path: Path, budget: TimeBudget) -> list[str]:
         ),
         ("Follows", (*pairs, "then", *columns, *LAGS), rows_of_lags(budget.relations, columns)),
     ]
+    if corrected is not None:
+        tables.insert(0, ("Corrected", corrected.header, corrected.rows))
     sheets, left_out = [], []
     for title, names, found in tables:
         cells = list(found)
@@ -88,7 +104,8 @@ def write_budget_workbook(path: Path, budget: TimeBudget) -> list[str]:
             left_out.append(told)
             continue
         sheets.append(_sheet(title, names, cells, columns))
-    notes = [*budget_text(budget).splitlines(), *_NOTES, *budget.notices, *left_out]
+    told = [] if corrected is None else corrected_text(corrected).splitlines()
+    notes = [*budget_text(budget).splitlines(), *told, *_NOTES, *budget.notices, *left_out]
     about = Sheet("About", [Column("About this workbook")], [[one] for one in notes], False)
     write_workbook(path, [*sheets, about], title="Time budget")
     return left_out
