@@ -72,7 +72,7 @@ function reviewed(timeline, pen) {
     pen.strokeRect(Math.min(start, end) + 0.5, top + 4.5, Math.abs(end - start), height - 9);
   }
   if (!stretches.length && !marked) {
-    hint(timeline, pen, timeline.gutter ? "drag over what you have looked at from start to end" : "reviewed: drag here", timeline.rows.reviewed);
+    if (!store.hides) hint(timeline, pen, timeline.gutter ? "drag over what you have looked at from start to end" : "reviewed: drag here", timeline.rows.reviewed);
   }
 }
 
@@ -114,7 +114,7 @@ export function paintBody(timeline, pen) {
   pen.restore();
   if (lanes.length) return;
   pen.fillStyle = colours.soft;
-  pen.fillText("Nothing to show here with this filter.", gutter + 10, laneHeight / 2);
+  pen.fillText(store.hides ? "Draw what you see: press D, or drag in the row above." : "Nothing to show here with this filter.", gutter + 10, laneHeight / 2);
 }
 
 const ORDER = ["open", "rejected", "accepted"];
