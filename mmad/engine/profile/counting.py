@@ -298,6 +298,7 @@ _FREE = (
         "sign",
         "sort",
         "swapaxes",
+        "take_along_dim",
         "tensor_split",
         "tile",
         "topk",
