@@ -19,8 +19,11 @@ from mmad.projects.examples import VideoExamples
 SHARES = (0.25, 0.5, 0.75, 1.0)
 LEAST_VIDEOS = 4
 _RESAMPLES = 400
-# A gain of the mAP that is worth an hour.
+# A gain of the mAP that is worth it.
 _WORTH = 0.01
+# With fewer videos, or a wider interval of the gain, it is too early to tell.
+_ENOUGH_VIDEOS = 20
+_WIDEST = 0.2
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ class LearningCurve:
         gain: The mAP that they would add.
         low, high: Ends of its 95 % interval.
         is_pace: Whether ``more`` is an hour at the pace so far, or as many as there are.
+        num_videos: Number of decided videos.
     """
 
     points: tuple[CurvePoint, ...]
@@ -61,6 +65,7 @@ class LearningCurve:
     low: float
     high: float
     is_pace: bool
+    num_videos: int
 
     @property
     def sentence(self) -> str:
@@ -68,8 +73,13 @@ class LearningCurve:
         what = (
             f"another hour (about {self.more} decisions at the pace so far)"
             if self.is_pace
-            else f"as many decisions again (about {self.more})"
+            else f"twice as many decisions ({self.more} more)"
         )
+        if self.num_videos < _ENOUGH_VIDEOS or self.high - self.low > _WIDEST:
+            return (
+                f"what {what} would bring: too early to tell, from {self.num_videos} decided "
+                f"videos; with {_ENOUGH_VIDEOS} and more the line is surer"
+            )
         change = (
             f"would change the mAP on unseen videos by {100 * self.gain:+.1f} points (95 % "
             f"interval {100 * self.low:+.1f} to {100 * self.high:+.1f})"
@@ -118,10 +128,16 @@ def learning_curve(
         learnt = num_decisions * share * (1 - 1 / len(folds))
         points.append(CurvePoint(share, learnt, estimate, max(0.0, low), min(1.0, high)))
         drawn.append(values)
-    more = round(an_hour) if an_hour is not None else num_decisions
+    # No line is trusted beyond twice the decisions.
+    is_pace = an_hour is not None and round(an_hour) <= num_decisions
+    more = round(an_hour) if an_hour is not None and is_pace else num_decisions
     doublings = np.log2(np.array([point.decisions for point in points]))
     reach = float(np.log2((num_decisions + more) / num_decisions))
     slope_of = (doublings - doublings.mean()) / ((doublings - doublings.mean()) ** 2).sum()
     gain = reach * float(slope_of @ np.array([point.precision for point in points]))
     low, high = interval(reach * (slope_of @ np.stack(drawn)), gain)
-    return LearningCurve(tuple(points), num_decisions, more, gain, low, high, an_hour is not None)
+    # Nothing is better than an mAP of 1.
+    gain, low, high = (min(one, 1 - points[-1].precision) for one in (gain, low, high))
+    return LearningCurve(
+        tuple(points), num_decisions, more, gain, low, high, is_pace, len(examples)
+    )

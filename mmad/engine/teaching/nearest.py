@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mmad.engine.teaching.sequences import Sequences, StepSequence
 from mmad.projects.examples import VideoExamples
-from mmad.segments import tiou
+from mmad.segments import intersections, lengths
 from mmad.structures import Detections
 from mmad.suppression import Candidates, suppress
 
@@ -73,7 +73,7 @@ def suggest(sequences: Sequences, marked: Sequence[Example], label: int) -> dict
             continue
         near = _best(vectors @ described.T, min(_NEAREST, len(marked)))
         own = np.array([[m.start_seconds, m.end_seconds] for m in marked if m.video == name])
-        is_marked = tiou(segments, own.reshape(-1, 2)).max(axis=1, initial=0.0) > 0.3
+        is_marked = _is_mostly_in(segments, own.reshape(-1, 2))
         found[name] = _separate(segments[~is_marked], _scores(near[~is_marked], usual), label)
     return _highest(found, max(_LEAST, _PER_EXAMPLE * len(marked)))
 
@@ -105,9 +105,9 @@ def _vectors(features_DT: NDArray, firsts_S: NDArray, length: int) -> NDArray:
 def _stretches(sequence: StepSequence, seconds: NDArray) -> tuple[NDArray, NDArray]:
     """Segments in seconds (S, 2) and descriptions of all stretches of some lengths."""
     grid = sequence.grid
-    lengths = {max(1, round(one * grid.fps / grid.stride_frames)) for one in seconds.tolist()}
+    counts = {max(1, round(one * grid.fps / grid.stride_frames)) for one in seconds.tolist()}
     segments, vectors = [], []
-    for length in sorted(lengths):
+    for length in sorted(counts):
         if length > grid.num_steps:
             continue
         firsts = np.arange(0, grid.num_steps - length + 1, max(1, length // 4))
@@ -117,6 +117,12 @@ def _stretches(sequence: StepSequence, seconds: NDArray) -> tuple[NDArray, NDArr
     if not segments:
         return np.zeros((0, 2)), np.zeros((0, 2 * len(sequence.features_DT)))
     return np.concatenate(segments), np.concatenate(vectors)
+
+
+def _is_mostly_in(segments: NDArray, marked: NDArray) -> NDArray:
+    """Whether each segment shares more than a third of itself, or of a marked one, with it."""
+    shorter = np.minimum(lengths(segments)[:, None], lengths(marked)[None, :])
+    return (intersections(segments, marked) > shorter / 3).any(axis=1)
 
 
 def _best(similarity: NDArray, number: int) -> NDArray:

@@ -134,7 +134,7 @@ class Teach {
     if (taught.kept.length) said.push(`As the model before found them: ${taught.kept.length} behaviours.`);
     said.push(...taught.notices.map((one) => `${one}.`));
     if (curve) said.push(`${curve[0].toUpperCase()}${curve.slice(1)}.`);
-    else if (runs) said.push(`Now ${stage}.`);
+    else if (runs && stage !== "done") said.push(`Now ${stage}.`);
     return said.join(" ");
   }
 }

@@ -59,7 +59,13 @@ def test_a_head_learns_what_was_decided_and_finds_it_elsewhere(project: Project)
     curve, picture = write_learning_curve(project, replace(done, num_steps=2))
     assert picture.stat().st_size > 1000
     assert curve.decided == 20
-    assert "mAP on unseen videos" in curve.sentence
+    assert "too early to tell, from 10 decided videos" in curve.sentence
+    many = replace(curve, num_videos=40, gain=0.05, low=0.02, high=0.08, more=90, is_pace=True)
+    assert many.sentence.endswith("+5.0 points (95 % interval +2.0 to +8.0): it pays")
+    assert "hardly pays" in replace(many, low=-0.02, high=0.005).sentence
+    assert "not clear" in replace(many, low=-0.02).sentence
+    assert "too early" in replace(many, high=0.5).sentence
+    assert curve.points[-1].precision + curve.gain <= 1
     assert [point.share for point in curve.points] == [0.25, 0.5, 0.75, 1.0]
 
 
