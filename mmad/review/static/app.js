@@ -63,6 +63,7 @@ export const timeline = new Timeline({
   onReviewed: reviewed,
 });
 timeline.snap = (seconds) => edges.snap(seconds);
+timeline.repeated = () => (player.loops ? player.range : null);
 
 const queue = new Queue({ onNews: showProgress, tell });
 const decisions = new Decisions({ tell, onDecided: decided, openVideo });
@@ -232,7 +233,10 @@ const commands = {
   ahead: () => player.step(1),
   secondBack: () => player.seek(player.now - 1),
   secondAhead: () => player.seek(player.now + 1),
-  loop: () => { player.loops = press("loop"); },
+  loop: () => {
+    player.loops = press("loop");
+    timeline.redrawHead();
+  },
   half: () => player.setHalf(press("half")),
   sound: () => { player.video.muted = !press("sound"); },
   draw: () => drawing.press(),

@@ -69,9 +69,12 @@ export class Curves {
     for (let place = first; place <= last; place++) {
       pen.lineTo(timeline.x((place + 0.5) * step), bottom - (scores[place] / 255) * height);
     }
+    pen.strokeStyle = pen.fillStyle = behaviour.colour;
+    pen.globalAlpha = 0.6;
+    pen.lineWidth = 1;
+    pen.stroke();
     pen.lineTo(timeline.x((last + 0.5) * step), bottom);
-    pen.fillStyle = behaviour.colour;
-    pen.globalAlpha = 0.3;
+    pen.globalAlpha = 0.25;
     pen.fill();
     pen.globalAlpha = 1;
   }

@@ -29,6 +29,12 @@ export function paintHead(timeline, pen) {
   pen.beginPath();
   pen.rect(gutter, 0, width - gutter, headHeight);
   pen.clip();
+  const repeated = timeline.repeated();
+  if (repeated) {
+    const [start, end] = repeated.map((one) => timeline.x(one));
+    pen.fillStyle = colours.chosen;
+    pen.fillRect(start, rows.ruler[1] - 4, Math.max(2, end - start), 3);
+  }
   timeline.strip.paint(pen, timeline, ...rows.strip);
   reviewed(timeline, pen);
   fresh(timeline, pen);
@@ -37,6 +43,7 @@ export function paintHead(timeline, pen) {
   pen.fillStyle = colours.panel;
   pen.fillRect(0, 0, gutter, headHeight);
   pen.fillStyle = colours.soft;
+  pen.fillText("frames", 10, rows.strip[0] + rows.strip[1] / 2);
   pen.fillText("reviewed", 10, rows.reviewed[0] + rows.reviewed[1] / 2);
   pen.fillText("new", 10, rows.fresh[0] + rows.fresh[1] / 2);
 }
@@ -222,7 +229,7 @@ function shape(timeline, pen, one, [x, top, width, height], colour) {
   pen.beginPath();
   pen.roundRect(x, top, width, height, Math.min(4, width / 2, height / 2));
   // Where the scores over time are drawn, they are seen through what is open.
-  const fill = timeline.curves.shows(one.behaviour) ? 0 : 0.12 + 0.4 * (one.score ?? 0);
+  const fill = timeline.curves.shows(one.behaviour) ? 0.2 * (one.score ?? 0) : 0.12 + 0.4 * (one.score ?? 0);
   pen.globalAlpha = one.state === "accepted" ? 1 : one.state === "open" ? fill : 0;
   pen.fillStyle = colour;
   if (pen.globalAlpha) pen.fill();

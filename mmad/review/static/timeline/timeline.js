@@ -30,6 +30,7 @@ export class Timeline {
     this.drawn = null; // [start, end] of what is being drawn
     this.marked = null; // [start, end, is reviewed] of what is being marked
     this.snap = (seconds) => seconds;
+    this.repeated = () => null; // [start, end] of what is played again and again
     this.width = 0;
     this.strip = new FilmStrip(() => this.redrawHead());
     this.curves = new Curves(() => this.redrawBody());
