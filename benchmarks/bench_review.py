@@ -58,7 +58,12 @@ _DECIDE = """async (key) => {
   const before = store.selected;
   const started = performance.now();
   dispatchEvent(new KeyboardEvent("keydown", { key }));
-  return await new Promise((resolve) => {
+  return await new Promise((resolve, reject) => {
+    setTimeout(() => {
+      const facts = { key, before, now: store.selected, item: selectedItem(), paused: video.paused };
+      const more = { at: video.currentTime, seeking: video.seeking, toast: document.querySelector("#toast").textContent };
+      reject(new Error(JSON.stringify({ ...facts, ...more })));
+    }, 20000);
     const shown = (_, { mediaTime }) => {
       const item = selectedItem();
       const isNext = item && store.selected !== before && item.state === "open" && !video.paused;
@@ -139,6 +144,7 @@ def measure(page: Page, name: str, act: Callable[..., None], **box: float) -> di
     row = {
         "what": name,
         "frames_per_second": round(float(1000 / frames.mean()), 1),
+        "within_17_ms": round(float((frames < 17.5).mean()), 3),
         "frame_ms_median": round(float(np.median(frames)), 1),
         "frame_ms_95": round(float(np.quantile(frames, 0.95)), 1),
         "frame_ms_99": round(float(np.quantile(frames, 0.99)), 1),

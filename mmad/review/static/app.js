@@ -312,9 +312,10 @@ function requestList() {
 }
 
 let spokenBefore = "";
-onChange(() => {
-  timeline.redraw();
+onChange((what) => {
   const spoken = showCard(player);
+  if (what === "edge") return timeline.redrawBody();
+  timeline.redraw();
   if (spoken !== spokenBefore) by("live").textContent = spokenBefore = spoken;
   requestList();
 });

@@ -74,7 +74,7 @@ export class Decisions {
     const item = selectedItem();
     if (!item) return;
     store.edit = { key: item.key, start, end };
-    changed();
+    changed("edge");
     clearTimeout(this.timer);
     this.waiting = { target: item.target, start, end };
     if (isFinal) this.flush();

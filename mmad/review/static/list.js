@@ -14,7 +14,19 @@ export class List {
     this.onSelect = onSelect;
     this.made = new Map();
     this.box.addEventListener("scroll", () => this.fill(), { passive: true });
-    new ResizeObserver(() => this.fill()).observe(this.box);
+    new ResizeObserver(() => this.measure()).observe(this.box);
+    this.measure();
+  }
+
+  measure() {
+    const height = parseFloat(getComputedStyle(this.box).getPropertyValue("--row"));
+    this.boxHeight = this.box.clientHeight;
+    if (height !== this.rowHeight) {
+      this.rowHeight = height;
+      this.version = null;
+      if (this.items) this.show();
+    }
+    this.fill();
   }
 
   show() {
@@ -26,7 +38,6 @@ export class List {
       this.rows.replaceChildren();
       this.title.textContent = `In this video: ${this.items.length}`;
     }
-    this.rowHeight = parseFloat(getComputedStyle(this.box).getPropertyValue("--row"));
     this.rows.style.height = `${this.items.length * this.rowHeight}px`;
     const place = this.places.get(store.selected);
     if (place !== undefined && store.selected !== this.selected) this.scrollTo(place);
@@ -39,15 +50,15 @@ export class List {
 
   scrollTo(place) {
     const top = place * this.rowHeight;
-    const { scrollTop, clientHeight } = this.box;
-    if (top < scrollTop || top + this.rowHeight > scrollTop + clientHeight) this.box.scrollTop = top - clientHeight / 2;
+    const { scrollTop } = this.box;
+    if (top < scrollTop || top + this.rowHeight > scrollTop + this.boxHeight) this.box.scrollTop = top - this.boxHeight / 2;
   }
 
   fill() {
     if (!this.items) return;
-    const { scrollTop, clientHeight } = this.box;
+    const { scrollTop } = this.box;
     const from = Math.max(0, Math.floor(scrollTop / this.rowHeight) - SPARE_ROWS);
-    const wanted = this.items.slice(from, Math.ceil((scrollTop + clientHeight) / this.rowHeight) + SPARE_ROWS);
+    const wanted = this.items.slice(from, Math.ceil((scrollTop + this.boxHeight) / this.rowHeight) + SPARE_ROWS);
     const keys = new Set(wanted.map((one) => one.key));
     for (const [key, row] of this.made) {
       if (keys.has(key)) continue;

@@ -23,8 +23,9 @@ export const store = {
 
 const listeners = new Set();
 export const onChange = (listener) => listeners.add(listener);
-export function changed() {
-  listeners.forEach((listener) => listener());
+// `what`: "edge" where only an edge of the selected item has moved, which happens at each frame.
+export function changed(what = null) {
+  listeners.forEach((listener) => listener(what));
 }
 
 // What is made from the maps above, until they change.

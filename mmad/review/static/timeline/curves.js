@@ -3,6 +3,9 @@
 import { bytes, get } from "../api.js";
 import { itemsChanged, store } from "../store.js";
 
+// Many strokes are slow, and so close together they would hide the area.
+const MOST_STROKED = 200;
+
 export class Curves {
   constructor(redraw) {
     this.redraw = redraw;
@@ -57,7 +60,7 @@ export class Curves {
     const [from, to] = timeline.view;
     const steps = (to - from) / this.step;
     const pixels = timeline.width - timeline.gutter;
-    const level = Math.max(0, Math.floor(Math.log2(steps / pixels)));
+    const level = Math.max(0, Math.ceil(Math.log2((2 * steps) / pixels)));
     const scores = this.level(behaviour.id, level);
     const step = this.step * 2 ** level;
     const first = Math.max(0, Math.floor(from / step) - 1);
@@ -70,9 +73,11 @@ export class Curves {
       pen.lineTo(timeline.x((place + 0.5) * step), bottom - (scores[place] / 255) * height);
     }
     pen.strokeStyle = pen.fillStyle = behaviour.colour;
-    pen.globalAlpha = 0.6;
-    pen.lineWidth = 1;
-    pen.stroke();
+    if (last - first < MOST_STROKED) {
+      pen.globalAlpha = 0.6;
+      pen.lineWidth = 1;
+      pen.stroke();
+    }
     pen.lineTo(timeline.x((last + 0.5) * step), bottom);
     pen.globalAlpha = 0.25;
     pen.fill();

@@ -100,36 +100,68 @@ export function paintBody(timeline, pen) {
   const height = Math.max(laneHeight, timeline.boxHeight);
   const first = Math.floor(scroll / laneHeight);
   const last = Math.min(lanes.length - 1, Math.floor((scroll + height) / laneHeight));
+  const selected = selectedItem();
+  const kept = keptLanes(timeline, selected);
   pen.save();
   pen.translate(0, -scroll);
   for (let place = first; place <= last; place++) {
-    if (place % 2) {
-      pen.fillStyle = colours.stripe;
-      pen.fillRect(0, place * laneHeight, width, laneHeight);
-    }
+    if (kept) pen.drawImage(keptLane(timeline, kept, place, selected), 0, place * laneHeight, width, laneHeight);
+    else lane(timeline, pen, place, selected);
   }
-  grid(timeline, pen, scroll, height);
-  pen.save();
   pen.beginPath();
   pen.rect(gutter, scroll, width - gutter, height);
   pen.clip();
-  const selected = selectedItem();
-  for (let place = first; place <= last; place++) lane(timeline, pen, lanes[place], place, selected);
   if (selected && timeline.places.has(selected.behaviour)) bar(timeline, pen, selected, true);
-  pen.restore();
-  for (let place = first; place <= last; place++) name(timeline, pen, lanes[place], place);
   pen.restore();
   if (lanes.length) return;
   pen.fillStyle = colours.soft;
   pen.fillText(store.hides ? "Draw what you see: press D, or drag in the row above." : "Nothing to show here with this filter.", gutter + 10, laneHeight / 2);
 }
 
+// While only the selected item, the playhead or the scrolling changes, each lane is drawn once.
+function keptLanes(timeline, selected) {
+  const { colours, curves, version, view, width } = timeline;
+  const facts = [...view, version, width, devicePixelRatio, selected?.key, colours.paper, curves.isOn, curves.number, curves.levels.size];
+  const key = facts.join(" ");
+  if (timeline.keptKey === key) return (timeline.kept ??= new Map());
+  timeline.keptKey = key;
+  timeline.kept = null;
+  return null;
+}
+
+function keptLane(timeline, kept, place, selected) {
+  if (!kept.has(place)) {
+    const scale = devicePixelRatio || 1;
+    const canvas = new OffscreenCanvas(Math.round(timeline.width * scale), Math.round(timeline.laneHeight * scale));
+    const pen = timeline.prepare(canvas.getContext("2d"), scale);
+    pen.translate(0, -place * timeline.laneHeight);
+    lane(timeline, pen, place, selected);
+    kept.set(place, canvas);
+  }
+  return kept.get(place);
+}
+
+function lane(timeline, pen, place, selected) {
+  const { colours, gutter, lanes, laneHeight, width } = timeline;
+  const top = place * laneHeight;
+  if (place % 2) {
+    pen.fillStyle = colours.stripe;
+    pen.fillRect(0, top, width, laneHeight);
+  }
+  grid(timeline, pen, top, laneHeight);
+  pen.save();
+  pen.beginPath();
+  pen.rect(gutter, top, width - gutter, laneHeight);
+  pen.clip();
+  bars(timeline, pen, lanes[place], top, selected);
+  pen.restore();
+  name(timeline, pen, lanes[place], top);
+}
+
 const ORDER = ["open", "rejected", "accepted"];
 
-function lane(timeline, pen, id, place, selected) {
-  const behaviour = store.behaviours.get(id);
-  const { laneHeight } = timeline;
-  timeline.curves.paint(pen, timeline, behaviour, place * laneHeight + 2, laneHeight - 3);
+function bars(timeline, pen, id, top, selected) {
+  timeline.curves.paint(pen, timeline, store.behaviours.get(id), top + 2, timeline.laneHeight - 3);
   const items = timeline.items.get(id);
   if (!items) return;
   const [from, to] = timeline.view;
@@ -165,10 +197,9 @@ function firstAfter(items, seconds) {
 
 const shortened = new Map();
 
-function name(timeline, pen, id, place) {
+function name(timeline, pen, id, top) {
   const { colours, gutter, laneHeight, width } = timeline;
   const { title, colour } = store.behaviours.get(id);
-  const top = place * laneHeight;
   if (gutter) {
     pen.fillStyle = colours.panel;
     pen.fillRect(0, top, gutter, laneHeight);

@@ -187,8 +187,13 @@ export class Timeline {
       [canvas.width, canvas.height] = size;
       canvas.style.height = `${height}px`;
     }
-    pen.setTransform(scale, 0, 0, scale, 0, 0);
+    this.prepare(pen, scale);
     pen.clearRect(0, 0, this.width, height);
+    return pen;
+  }
+
+  prepare(pen, scale) {
+    pen.setTransform(scale, 0, 0, scale, 0, 0);
     pen.font = `12px ${this.font}`;
     pen.textBaseline = "middle";
     return pen;
