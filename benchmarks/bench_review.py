@@ -60,9 +60,10 @@ _DECIDE = """async (key) => {
   dispatchEvent(new KeyboardEvent("keydown", { key }));
   return await new Promise((resolve, reject) => {
     setTimeout(() => {
-      const facts = { key, before, now: store.selected, item: selectedItem(), paused: video.paused };
-      const more = { at: video.currentTime, seeking: video.seeking, toast: document.querySelector("#toast").textContent };
-      reject(new Error(JSON.stringify({ ...facts, ...more })));
+      const { paused, currentTime, seeking } = video;
+      const toast = document.querySelector("#toast").textContent;
+      const now = store.selected;
+      reject(new Error(JSON.stringify({ key, before, now, paused, currentTime, seeking, toast })));
     }, 20000);
     const shown = (_, { mediaTime }) => {
       const item = selectedItem();
