@@ -110,7 +110,7 @@ COVERED = {
     "cli/project/new.py": "cli/test_review.py",
     "cli/project/show.py": "cli/test_review.py",
     "review/answers.py": "review/test_application.py",
-    "review/refusals.py": "review/test_application.py",
+    "review/refusals.py": "review/test_killed.py",
     "engine/jobs/learning.py": "engine/jobs/test_teaching.py",
     "engine/jobs/taught_apart.py": "review/test_teaching.py",
     "engine/teaching/course.py": "engine/jobs/test_teaching.py",
