@@ -126,11 +126,12 @@ def page(project: Project) -> Iterator[Any]:
 
 def open_video(page: Any, number: int) -> None:
     page.select_option("#video-pick", str(number))
-    wait_until(page, f"{STORE} store.video?.id === {number}; }})()")
-    wait_until(page, "/frame 0 of [1-9]/.test(document.querySelector('#clock').textContent)")
+    # Frames are asked for by number once the video is loaded.
+    wait_until(page, f"{STRIP} strip.number === {number} && strip.frameAt !== null; }})()")
+    wait_until(page, "document.querySelector('#video').readyState >= 2")
 
 
-STORE = "(async () => { const { store } = await import('/static/store.js'); return"
+STRIP = "(async () => { const { strip } = (await import('/static/app.js')).timeline; return"
 SEEK = "async (at) => (await import('/static/app.js')).timeline.on.onSeek(at)"
 
 
