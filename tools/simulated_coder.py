@@ -70,7 +70,8 @@ class Coder:
         """Decide about so many detections of the queue; how many there were."""
         done = 0
         self.page.keyboard.press("n")
-        while done < number and self._is_open():
+        self.wait(f"{_IS_OPEN} || {_IS_DONE}")
+        while done < number and self.page.evaluate(_IS_OPEN):
             began = time.perf_counter()
             self._decide_one()
             self.decisions.append(time.perf_counter() - began)
@@ -213,10 +214,6 @@ class Coder:
 
     def _key(self) -> str:
         return str(self.page.evaluate(_KEY))
-
-    def _is_open(self) -> bool:
-        self.page.wait_for_timeout(20)
-        return bool(self.page.evaluate(_IS_OPEN))
 
 
 _STRETCH = re.compile(r"\d+:\d\d\.\d+")

@@ -122,7 +122,7 @@ def _stretches(sequence: StepSequence, seconds: NDArray) -> tuple[NDArray, NDArr
 def _is_mostly_in(segments: NDArray, marked: NDArray) -> NDArray:
     """Whether each segment shares more than a third of itself, or of a marked one, with it."""
     shorter = np.minimum(lengths(segments)[:, None], lengths(marked)[None, :])
-    return (intersections(segments, marked) > shorter / 3).any(axis=1)
+    return np.asarray((intersections(segments, marked) > shorter / 3).any(axis=1))
 
 
 def _best(similarity: NDArray, number: int) -> NDArray:

@@ -93,7 +93,7 @@ def _kappa(counted: Tally, either: Floats, *, fraction: float) -> Estimates:
         return Estimates(value, *np.full((2, len(value)), np.nan))
     # Without each stretch in turn.
     without = kappas(
-        (all_samples - counted.samples)[:, None],
+        (all_samples - counted.samples)[:, None].astype(np.float64),
         *(total - one for total, one in zip(sums, parts, strict=True)),
     )
     without = np.where(np.isnan(without), value, without)

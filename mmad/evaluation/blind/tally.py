@@ -178,7 +178,8 @@ def _shown(rows: Rows, shape: tuple[int, int]) -> Floats:
     """Time in which each behaviour is shown; what overlaps counts once."""
     segments, cells = unions(rows.segments, rows.videos * shape[1] + rows.labels)
     seconds = segments[:, 1] - segments[:, 0]
-    return np.bincount(cells, weights=seconds, minlength=shape[0] * shape[1]).reshape(shape)
+    sums = np.bincount(cells, weights=seconds, minlength=shape[0] * shape[1])
+    return sums.astype(np.float64).reshape(shape)
 
 
 def _samples(rows: Rows, number: Ints, shape: tuple[int, int], step_seconds: float) -> Ints:

@@ -100,12 +100,13 @@ def write_budget_workbook(
     for title, names, found in tables:
         cells = list(found)
         if len(cells) > MOST_ROWS:
-            told = f"{title}: {len(cells):,} rows are too many for a sheet; they are in the CSV"
-            left_out.append(told)
+            left_out.append(
+                f"{title}: {len(cells):,} rows are too many for a sheet; they are in the CSV"
+            )
             continue
         sheets.append(_sheet(title, names, cells, columns))
-    told = [] if corrected is None else corrected_text(corrected).splitlines()
-    notes = [*budget_text(budget).splitlines(), *told, *_NOTES, *budget.notices, *left_out]
+    said = [] if corrected is None else corrected_text(corrected).splitlines()
+    notes = [*budget_text(budget).splitlines(), *said, *_NOTES, *budget.notices, *left_out]
     about = Sheet("About", [Column("About this workbook")], [[one] for one in notes], False)
     write_workbook(path, [*sheets, about], title="Time budget")
     return left_out
