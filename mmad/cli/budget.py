@@ -22,6 +22,7 @@ from mmad.evaluation.budget.reading import read_coding
 from mmad.evaluation.budget.tables import write_tables
 from mmad.evaluation.file_labels import label_choice
 from mmad.files import check_writable
+from mmad.projects.records import COUNTED_FROM
 from mmad.projects.schema import FILE_NAME
 from mmad.report.budget.corrected import corrected_table, corrected_text, write_corrected
 from mmad.report.budget.page import write_budget_page
@@ -59,8 +60,13 @@ def budget(
         float, typer.Option(help="Seconds after the start of a behaviour in which others follow.")
     ] = 2.0,
     min_score: Annotated[
-        float, typer.Option(min=0, max=1, help="Lowest score of a detection.")
-    ] = 0.5,
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Lowest score of a detection; default: 0.5, of a project the run's threshold.",
+        ),
+    ] = None,
     bootstrap: Annotated[
         int, typer.Option(min=0, help="Resamples for the intervals over videos; 0: none.")
     ] = 1000,
@@ -98,7 +104,7 @@ def budget(
             files,
             conditions=conditions,
             videos=videos,
-            min_score=min_score,
+            min_score=COUNTED_FROM if min_score is None else min_score,
             labels=label_choice(labels) or "auto",
             out_of_video=out_of_video or "error",
             elan=ElanChoice.of(tier, tier_type, language),
@@ -138,7 +144,7 @@ def _check_project(files: Sequence[Path], options: Sequence[object]) -> None:
 
 
 def _of_project(
-    folder: Path, annotator: str | None, source: int | None, min_score: float
+    folder: Path, annotator: str | None, source: int | None, min_score: float | None
 ) -> "tuple[Coding, CorrectedFigures | None]":
     """What counts in a project, and its corrected figures if there is a blind share."""
     from mmad.projects.budget import correct_study, study_coding

@@ -38,17 +38,17 @@ class Findings:
         self._catalogue = catalogue
 
     def add_source(
-        self, model: str, settings: Mapping[str, Any], *, least_score: float = 0.0
+        self, model: str, settings: Mapping[str, Any], *, threshold: float | None = None
     ) -> int:
         """A run of a model over videos, to which its detections belong; its number.
 
         Args:
             model: The run, as it is named.
             settings: What decides its detections.
-            least_score: Score from which its detections are worth a look.
+            threshold: Score with the best F1 on what the model was judged on; None if not known.
         """
         with self._database.transaction():
-            return self._insert_source(model, settings, least_score)
+            return self._insert_source(model, settings, threshold)
 
     def add_results(
         self,
@@ -56,19 +56,19 @@ class Findings:
         settings: Mapping[str, Any],
         results: Mapping[str, Result],
         *,
-        least_score: float = 0.0,
+        threshold: float | None = None,
     ) -> int:
         """A new source with its detections and curves in all its videos, or nothing of it.
 
         Args:
-            model, settings, least_score: As in `add_source`.
+            model, settings, threshold: As in `add_source`.
             results: What it has found in each video.
 
         Raises: ProjectError if there is no such video.
         """
         numbers = {name: self._catalogue.video(name).id for name in results}
         with self._database.transaction():
-            source = self._insert_source(model, settings, least_score)
+            source = self._insert_source(model, settings, threshold)
             for name, result in results.items():
                 searched = (source, numbers[name], now())
                 self._database.run("INSERT INTO searched VALUES (?, ?, ?)", searched)
@@ -87,10 +87,12 @@ class Findings:
                     self._insert_curves(source, numbers[name], result.curves)
         return source
 
-    def _insert_source(self, model: str, settings: Mapping[str, Any], least_score: float) -> int:
-        row = (now(), model, json.dumps(settings, sort_keys=True), least_score)
+    def _insert_source(
+        self, model: str, settings: Mapping[str, Any], threshold: float | None
+    ) -> int:
+        row = (now(), model, json.dumps(settings, sort_keys=True), threshold)
         cursor = self._database.run(
-            "INSERT INTO sources (made, model, settings, least_score) VALUES (?, ?, ?, ?)", row
+            "INSERT INTO sources (made, model, settings, threshold) VALUES (?, ?, ?, ?)", row
         )
         return int(cursor.lastrowid or 0)
 
@@ -126,7 +128,7 @@ class Findings:
                 json.loads(row["settings"]),
                 row["videos"],
                 row["detections"],
-                row["least_score"],
+                row["threshold"],
             )
             for row in rows
         ]

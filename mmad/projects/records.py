@@ -11,6 +11,11 @@ from numpy.typing import NDArray
 State = Literal["accepted", "rejected", "merged"]
 What = Literal["accept", "reject", "relabel", "move", "draw", "delete", "split", "merge"]
 
+# Share of the score with the best F1: who decides about each detection can look at some more.
+_WORTH_A_LOOK = 0.75
+# Lowest score of a detection that counts, where no threshold is known.
+COUNTED_FROM = 0.5
+
 
 @dataclass(frozen=True)
 class Behaviour:
@@ -71,7 +76,7 @@ class Source:
         settings: What decides its detections.
         num_videos: Number of videos in which it has searched.
         num_detections: Number of its detections.
-        least_score: Score from which they are worth a look; those below are shown on demand.
+        threshold: Score with the best F1 on what the model was judged on; None if not known.
     """
 
     id: int
@@ -80,7 +85,17 @@ class Source:
     settings: Mapping[str, Any]
     num_videos: int
     num_detections: int
-    least_score: float
+    threshold: float | None
+
+    @property
+    def least_score(self) -> float:
+        """Score from which its detections are worth a look; those below are shown on demand."""
+        return 0.0 if self.threshold is None else _WORTH_A_LOOK * self.threshold
+
+    @property
+    def min_score(self) -> float:
+        """Score from which its detections count, unless another one is chosen."""
+        return COUNTED_FROM if self.threshold is None else self.threshold
 
 
 @dataclass(frozen=True)

@@ -122,7 +122,7 @@ CREATE TABLE seen_before (
     PRIMARY KEY (stretch, annotator)
 ) WITHOUT ROWID;
 ALTER TABLE reviewed ADD COLUMN ended TEXT;
-ALTER TABLE sources ADD COLUMN least_score REAL NOT NULL DEFAULT 0;
+ALTER TABLE sources ADD COLUMN threshold REAL;
 CREATE TABLE extractors (
     id INTEGER PRIMARY KEY,
     made TEXT NOT NULL,

@@ -145,7 +145,7 @@ def read_study(
     *,
     annotator: str | None = None,
     source: int | None = None,
-    min_score: float = 0.5,
+    min_score: float | None = None,
     needs_blind: bool = True,
 ) -> Study:
     """What one person coded, beside what a source found.
@@ -158,13 +158,14 @@ def read_study(
         annotator: The person; by default the only one who has coded blind stretches, or, without
             ``needs_blind``, has reviewed any.
         source: Number of the source; the newest by default.
-        min_score: Lowest score of a detection that counts.
+        min_score: Lowest score of a detection that counts; None: the threshold of the source.
         needs_blind: Whether it is an error that nobody has coded a blind stretch.
 
     Raises: ProjectError if there is no such person or source, several people are possible, or
         nothing was coded blind but must be.
     """
     chosen = _source(project, source)
+    lowest = chosen.min_score if min_score is None else min_score
     searched = project.findings.searched(chosen.id)
     videos = [one for one in project.catalogue.videos() if one.name in searched]
     person = _annotator(project, annotator, needs_blind=needs_blind)
@@ -199,7 +200,7 @@ def read_study(
     return Study(
         annotator=person,
         source=chosen,
-        min_score=min_score,
+        min_score=lowest,
         behaviours=tuple((one.id, one.name) for one in project.catalogue.behaviours()),
         videos=tuple(videos),
         blind=blind,
@@ -209,7 +210,7 @@ def read_study(
             video.name: tuple(
                 one
                 for one in project.findings.detections(video.name, source=chosen.id)
-                if one.score >= min_score
+                if one.score >= lowest
             )
             for video in videos
         },

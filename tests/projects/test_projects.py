@@ -66,8 +66,11 @@ def test_decisions_and_detections_never_touch_each_other(project: Project) -> No
     project.decisions.change("Ann", name, "accept", add=[accepted])
     with pytest.raises(ProjectError, match="somebody has decided about detections of source 1"):
         project.findings.add_detections(source, name, found, LABELS)
-    newer = project.findings.add_source("runs/b", {}, least_score=0.2)
-    assert [one.least_score for one in project.findings.sources()] == [0.0, 0.2]
+    newer = project.findings.add_source("runs/b", {}, threshold=0.2)
+    sources = project.findings.sources()
+    assert [one.threshold for one in sources] == [None, 0.2]
+    assert [one.least_score for one in sources] == pytest.approx([0.0, 0.15])
+    assert [one.min_score for one in sources] == [0.5, 0.2]
     project.findings.add_detections(newer, name, found[:1], LABELS)
     assert len(project.findings.detections(name)) == 1
     assert len(project.findings.detections(name, source=source)) == 2

@@ -10,6 +10,14 @@ MinScoreOption = Annotated[
     float,
     typer.Option(min=0, max=1, help="Detections with a lower score are not added."),
 ]
+CountedScoreOption = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        max=1,
+        help="Lowest score of a detection that counts; default: the run's threshold, or 0.5.",
+    ),
+]
 AnnotatorOption = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="Who coded; default: the only one who did."),

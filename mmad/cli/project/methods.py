@@ -6,7 +6,12 @@ from typing import Annotated
 import typer
 
 from mmad.cli._options import OverwriteOption
-from mmad.cli.project._options import AnnotatorOption, ProjectArgument, SourceOption
+from mmad.cli.project._options import (
+    AnnotatorOption,
+    CountedScoreOption,
+    ProjectArgument,
+    SourceOption,
+)
 from mmad.errors import OutputError
 from mmad.files import write_text
 from mmad.projects.project import Project
@@ -19,9 +24,7 @@ def methods(
     ),
     annotator: AnnotatorOption = None,
     source: SourceOption = None,
-    min_score: Annotated[
-        float, typer.Option(min=0, max=1, help="Lowest score of a detection that counts.")
-    ] = 0.5,
+    min_score: CountedScoreOption = None,
     overwrite: OverwriteOption = False,
 ) -> None:
     """Write what was done as a paragraph for the methods section of a paper.

@@ -8,7 +8,12 @@ import typer
 
 from mmad.cli._options import JsonOption
 from mmad.cli.data._options import open_console
-from mmad.cli.project._options import AnnotatorOption, ProjectArgument, SourceOption
+from mmad.cli.project._options import (
+    AnnotatorOption,
+    CountedScoreOption,
+    ProjectArgument,
+    SourceOption,
+)
 from mmad.errors import ProjectError
 from mmad.files import write_text
 from mmad.projects.project import Project
@@ -18,9 +23,7 @@ def quality(
     folder: ProjectArgument,
     annotator: AnnotatorOption = None,
     source: SourceOption = None,
-    min_score: Annotated[
-        float, typer.Option(min=0, max=1, help="Lowest score of a detection that counts.")
-    ] = 0.5,
+    min_score: CountedScoreOption = None,
     tiou: Annotated[float, typer.Option(help="Lowest tIoU of a match.")] = 0.5,
     step: Annotated[
         float, typer.Option(min=0.01, help="Seconds between two samples of kappa.")

@@ -21,9 +21,6 @@ from mmad.projects.records import Curves, ProjectVideo
 from mmad.structures import Detections
 from mmad.video.records import record_of
 
-# Share of the score with the best F1: who decides about each detection can look at some more.
-_WORTH_A_LOOK = 0.75
-
 
 @dataclass
 class Watcher:
@@ -90,8 +87,8 @@ def detect_in_project(
     )
     if source is None:
         thresholds = read_thresholds(used.folder, detector.labels)
-        least = 0.0 if thresholds is None else _WORTH_A_LOOK * thresholds.overall
-        source = project.findings.add_source(str(checkpoint), settings, least_score=least)
+        threshold = None if thresholds is None else thresholds.overall
+        source = project.findings.add_source(str(checkpoint), settings, threshold=threshold)
     before = project.findings.searched(source)
     searched = Searched(source, problems=project.catalogue.problems_of_videos())
     videos = [one for one in project.catalogue.videos() if one.name not in searched.problems]

@@ -147,6 +147,7 @@ class _Teaching:
         counts = self.material.examples.counts()
         before = [one for one in self.project.findings.sources() if "taught" not in one.settings]
         self.before = before[-1].id if before else None
+        self.threshold_before = before[-1].threshold if before else None
         known = self._known_before()
         self.few = tuple(
             sorted(
@@ -202,7 +203,7 @@ class _Teaching:
         number = len(self.project.findings.sources()) + 1
         run = None
         heads = () if outcome is None else tuple(x for x in self.heads if x not in outcome.worse)
-        least = 0.0 if outcome is None else outcome.least_score
+        threshold = self.threshold_before if outcome is None else outcome.threshold
         taught = {
             "annotators": list(self.material.examples.annotators),
             "heads": list(heads),
@@ -214,7 +215,7 @@ class _Teaching:
             run = self._write_run(number, outcome)
         name = "nearest stretches" if run is None else f"{RUNS}/{run.name}"
         source = self.project.findings.add_results(
-            name, {"taught": taught}, found, least_score=least
+            name, {"taught": taught}, found, threshold=threshold
         )
         self.hearer.progress(1.0)
         seconds, processor_seconds = spent()

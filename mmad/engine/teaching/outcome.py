@@ -14,9 +14,6 @@ from mmad.projects.examples import VideoExamples
 from mmad.projects.project import Project
 from mmad.structures import Detections
 
-# Of the score that separates best what was right and what was not.
-_WORTH_A_LOOK = 0.5
-
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
@@ -27,7 +24,7 @@ class Outcome:
         calibration: From its scores to the probability of being right; None if not known.
         worse: Behaviours that the source before detects better.
         precision, precision_before: Average precision of each behaviour.
-        least_score: Score from which a detection is worth a look.
+        threshold: Score with the best F1 on held-out videos; None if not known.
     """
 
     course: Course
@@ -36,7 +33,7 @@ class Outcome:
     worse: set[int]
     precision: Mapping[int, float]
     precision_before: Mapping[int, float]
-    least_score: float
+    threshold: float | None
 
     @classmethod
     def of(
@@ -76,11 +73,11 @@ class Outcome:
         worse = {one for one in behaviours if earlier.get(one, 0.0) > precision[one]}
         scores, whose, right = _judged(judged.found, examples, behaviours)
         calibration = Calibration.fit(scores, whose, right)
-        least = 0.0
+        threshold = None
         if calibration is not None:
             scores = calibration.probability(scores, whose)
-            least = _WORTH_A_LOOK * _best_threshold(scores, right)
-        return cls(course, head, calibration, worse, precision, earlier, least)
+            threshold = _best_threshold(scores, right)
+        return cls(course, head, calibration, worse, precision, earlier, threshold)
 
     def calibrated(self, found: Detections) -> Detections:
         """Detections whose scores are the probabilities that they are accepted."""
