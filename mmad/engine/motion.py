@@ -179,8 +179,8 @@ def _spread(num_steps: int, num_shown: int, *, steps_per_clip: int) -> list[int]
     """Steps spread over a video, none of them the first of a clip, which is computed whole.
 
     >>> _spread(32, 3, steps_per_clip=8)
-    [1, 15, 31]
+    [1, 17, 31]
     """
     places = np.linspace(0, num_steps - 1, num_shown).round().astype(int)
-    later = [int(step) + (step % steps_per_clip == 0) for step in places]
+    later = [int(step) + int(step % steps_per_clip == 0) for step in places]
     return sorted({min(step, num_steps - 1) for step in later})

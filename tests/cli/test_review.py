@@ -23,7 +23,7 @@ def test_a_project_from_new_to_export(videos: Path, tmp_path: Path) -> None:
     )
     assert f"{study}: a project with 2 behaviours, 6 videos" in said.stdout
     assert "other" in said.stderr
-    assert "nobody has decided" in run_mmad(["project", "show", study]).stdout
+    assert "no decisions yet" in run_mmad(["project", "show", study]).stdout
     assert (
         "is a project already"
         in run_mmad(["project", "new", study, "--videos", folder], code=2).stderr

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from mmad.config.base import changed
 from mmad.config.emotion import EmotionConfig
+from mmad.config.pretraining import PretrainingConfig
 from mmad.config.reading import SHIPPED_CONFIGS, load_any_config, name_of_config
 from mmad.config.run import AnyConfig, DetectionRun, FeatureRun
 from mmad.engine.distributed import Processes
@@ -156,7 +157,7 @@ def tiny(config: AnyConfig) -> AnyConfig:
         update["detector"] = changed(config.detector.tiny(), **known)
     elif isinstance(config, EmotionConfig):
         update["network"] = config.network.tiny()
-    else:
+    elif not isinstance(config, PretrainingConfig):
         update["heads"] = config.heads.tiny()
     return changed(config, **update)
 
@@ -185,6 +186,8 @@ def parts_of(config: AnyConfig) -> set[tuple[object, ...]]:
         return parts
     if isinstance(config, EmotionConfig):
         return {*parts, ("branches", config.network.branches)}
+    if isinstance(config, PretrainingConfig):
+        return {("decoder", config.decoder.depth)}
     return {*parts, ("heads", config.heads.name)}
 
 

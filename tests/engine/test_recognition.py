@@ -416,7 +416,7 @@ def test_other_models_are_refused_by_predict(run: Path, videos: Path, tmp_path: 
         assert expected in str(result.exception)
     with pytest.raises(ConfigError, match="is not a multiple of 16 pixels"):
         tiny_clip_config(videos, data__image_size=40)
-    with pytest.raises(ConfigError, match="task: expected detection, recognition or emotion"):
+    with pytest.raises(ConfigError, match="task: expected detection, recognition, emotion or"):
         parse_any_config({"task": ["recognition"]}, source="test")
     with pytest.raises(ConfigError, match=r"^test: compat: .*found 'opentad'$"):
         tiny_clip_config(videos, compat="opentad")

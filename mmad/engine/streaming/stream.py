@@ -91,7 +91,8 @@ class DetectionStream:
                 )
             config = changed(config, data=changed(config.data, window_overlap=window_overlap))
         self._network = network.eval()
-        network.features.backbone.use_tokens(config.backbone.computed_tokens)
+        if isinstance(network, EndToEndDetector):
+            network.features.backbone.use_tokens(config.backbone.computed_tokens)
         self._config = config
         self._device = device
         self._precision = precision
