@@ -250,3 +250,21 @@ def test_the_blind_share_is_coded_without_suggestions(page: Any, project: Projec
     assert project.blind.done("Ann").keys() == {stretch.id}
     assert [one.detection for one in project.decisions.instances(stretch.video, "Ann")] == [None]
     wait_until(page, "import('/static/store.js').then((one) => one.store.detections.size > 0)")
+
+
+def test_a_list_that_comes_late_does_not_bring_a_decision_back(page: Any) -> None:
+    """A list that was asked for before a decision, and arrives after it."""
+    brought = page.evaluate(
+        """async () => {
+          const { Queue } = await import("/static/queue.js");
+          const queue = new Queue({ onNews() {}, tell() {} });
+          await queue.refresh();
+          const [, first] = queue.waiting[0];
+          const late = queue.refresh();
+          queue.note({ before: [], after: [{ detection: first }] });
+          await late;
+          const [, found] = await queue.next(null);
+          return [first, found];
+        }"""
+    )
+    assert brought[0] != brought[1]

@@ -17,6 +17,7 @@ import { clock } from "./words.js";
 
 const by = (id) => document.querySelector(`#${id}`);
 const CONTEXT_SECONDS = 0.5;
+const MOST_TRIES = 5;
 const TOAST_MILLISECONDS = 6000;
 const NO_VIDEO = {
   gone: "The file of this video is gone. Put it back, and start mmad review again.",
@@ -119,12 +120,14 @@ function select(key, { plays = false } = {}) {
   }
 }
 
+// Whether it is there: it may have been decided in another window.
 async function goTo(video, key) {
   if (video !== store.video?.id) await openVideo(video);
   const item = itemOfKey(key);
-  if (!item) return;
+  if (!item) return false;
   timeline.focus(item.start, item.end);
   select(key, { plays: true });
+  return true;
 }
 
 async function next({ skips = true } = {}) {
@@ -132,9 +135,13 @@ async function next({ skips = true } = {}) {
   const current = selectedItem();
   if (skips && current?.state === "open") queue.skip(current.detection);
   try {
-    const found = await queue.next(current?.detection);
-    if (found) await goTo(found[0], `d${found[1]}`);
-    else tell(queue.total ? "This is the last one." : "Nothing waits with this filter.");
+    for (let tries = 0; tries < MOST_TRIES; tries += 1) {
+      const found = await queue.next(current?.detection);
+      if (!found) return tell(queue.total ? "This is the last one." : "Nothing waits with this filter.");
+      if (await goTo(found[0], `d${found[1]}`)) return;
+      queue.drop(found[1]);
+    }
+    tell("The queue has changed meanwhile; press N again.");
   } catch (problem) {
     tell(problem.message);
   }

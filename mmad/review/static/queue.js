@@ -10,7 +10,9 @@ export class Queue {
     this.waiting = [];
     this.total = 0;
     this.order = "uncertain";
-    this.done = new Set(); // decided or skipped since the list came
+    // Decided since the list was asked for, and how many lists had been asked for then.
+    this.done = new Map();
+    this.asked = 0;
     this.skipped = new Set();
     this.onNews = onNews;
     this.tell = tell;
@@ -26,7 +28,7 @@ export class Queue {
     clearTimeout(this.timer);
     this.timer = null;
     const { min, max, behaviours } = store.filter;
-    const asked = (this.asked = (this.asked ?? 0) + 1);
+    const asked = (this.asked += 1);
     const found = await post("/api/queue", {
       annotator: store.annotator, order: this.order, min_score: min, max_score: max,
       behaviours: behaviours ? [...behaviours] : [],
@@ -34,7 +36,8 @@ export class Queue {
     if (asked !== this.asked) return;
     this.waiting = found.waiting;
     this.total = found.total;
-    this.done.clear();
+    // The answer may be older than what was decided while it was on its way.
+    for (const [id, when] of this.done) if (when < asked) this.done.delete(id);
     this.onNews(found);
   }
 
@@ -50,11 +53,16 @@ export class Queue {
 
   // Someone has decided about detections, or has opened them again.
   note(change) {
-    change.after.forEach((one) => this.done.add(one.detection));
+    change.after.forEach((one) => this.drop(one.detection));
     for (const one of change.before) {
       if (!change.after.some((other) => other.detection === one.detection)) this.done.delete(one.detection);
     }
     this.refreshSoon();
+  }
+
+  // It does not wait any more.
+  drop(detection) {
+    this.done.set(detection, this.asked);
   }
 
   skip(detection) {
