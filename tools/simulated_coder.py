@@ -217,7 +217,7 @@ class Coder:
 
 
 _STRETCH = re.compile(r"\d+:\d\d\.\d+")
-_FAST = 8
+_FAST = 2
 _ROW_NEW, _ROW_REVIEWED = 8.0, 30.0
 _CHANGES = "Number(document.querySelector('#undo').dataset.number ?? 0)"
 _KEY = (
