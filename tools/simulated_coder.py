@@ -58,13 +58,17 @@ class Coder:
 
     def selected(self) -> Selected:
         """What the card shows."""
-        video, name, start, end = self.page.evaluate(
-            """() => [document.querySelector("#video-pick").selectedOptions[0].textContent,
-              document.querySelector("#card-name").textContent,
+        name, start, end = self.page.evaluate(
+            """() => [document.querySelector("#card-name").textContent,
               document.querySelector("#start-text").textContent,
               document.querySelector("#end-text").textContent]"""
         )
-        return Selected(re.sub(r" \([^()]*\)$", "", video), name, _seconds(start), _seconds(end))
+        return Selected(self.video(), name, _seconds(start), _seconds(end))
+
+    def video(self) -> str:
+        """The name of the video that is open."""
+        picked = "document.querySelector('#video-pick').selectedOptions[0].textContent"
+        return re.sub(r" \([^()]*\)$", "", self.page.evaluate(picked))
 
     def decide(self, number: int) -> int:
         """Decide about so many detections of the queue; how many there were."""
@@ -124,23 +128,23 @@ class Coder:
         while self.page.is_visible("#blind"):
             title = self.page.text_content("#blind-title")
             start, end = map(_seconds, _STRETCH.findall(self.page.text_content("#blind-hint"))[-2:])
-            for truth in self.truth[self.selected().video]:
+            for truth in self.truth[self.video()]:
                 if truth[0] < end and truth[1] > start:
                     self.draw(truth)
             self.page.click("#blind-play")
             self.page.evaluate(f"document.querySelector('#video').playbackRate = {_FAST}")
-            self._end_stretch(title)
+            self._end_stretch(title, seconds=end - start)
             done += 1
         return done
 
-    def _end_stretch(self, title: str) -> None:
-        """Press Done, which works once the stretch was played to its end."""
+    def _end_stretch(self, title: str, *, seconds: float) -> None:
+        """Press Done, which plays the stretch again unless it was seen to its end."""
         end = time.monotonic() + _TIMEOUT_SECONDS
         while self.page.is_visible("#blind") and self.page.text_content("#blind-title") == title:
             if time.monotonic() > end:
                 raise SystemExit(f"the page: {title} does not end")
+            self.page.wait_for_timeout(1000 * (seconds + _CONTEXT_SECONDS) / _FAST)
             self.page.click("#blind-done")
-            self.page.wait_for_timeout(300)
 
     def _drag(self, start: float, end: float, *, pixels_from_below: float) -> None:
         """Drag in a row above the lanes."""
@@ -218,6 +222,8 @@ class Coder:
 
 _STRETCH = re.compile(r"\d+:\d\d\.\d+")
 _FAST = 2
+# What is played around a stretch, and some more for a slow machine.
+_CONTEXT_SECONDS = 5.0
 _ROW_NEW, _ROW_REVIEWED = 8.0, 30.0
 _CHANGES = "Number(document.querySelector('#undo').dataset.number ?? 0)"
 _KEY = (
