@@ -137,14 +137,19 @@ class Coder:
             done += 1
         return done
 
+    def _codes(self, title: str) -> bool:
+        return self.page.is_visible("#blind") and self.page.text_content("#blind-title") == title
+
     def _end_stretch(self, title: str, *, seconds: float) -> None:
         """Press Done, which plays the stretch again unless it was seen to its end."""
         end = time.monotonic() + _TIMEOUT_SECONDS
-        while self.page.is_visible("#blind") and self.page.text_content("#blind-title") == title:
+        while self._codes(title):
             if time.monotonic() > end:
                 raise SystemExit(f"the page: {title} does not end")
             self.page.wait_for_timeout(1000 * (seconds + _CONTEXT_SECONDS) / _FAST)
-            self.page.click("#blind-done")
+            if self._codes(title):
+                self.page.click("#blind-done")
+                self.page.wait_for_timeout(_SAVED_MS)
 
     def _drag(self, start: float, end: float, *, pixels_from_below: float) -> None:
         """Drag in a row above the lanes."""
@@ -222,6 +227,7 @@ class Coder:
 
 _STRETCH = re.compile(r"\d+:\d\d\.\d+")
 _FAST = 2
+_SAVED_MS = 500
 # What is played around a stretch, and some more for a slow machine.
 _CONTEXT_SECONDS = 5.0
 _ROW_NEW, _ROW_REVIEWED = 8.0, 30.0
