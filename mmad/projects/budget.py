@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmad.annotations.exchange.events import Event
 from mmad.evaluation.blind.correction import Corrected, Known, correct
 from mmad.evaluation.blind.tally import Tally
 from mmad.evaluation.budget.budget import groupings
 from mmad.evaluation.budget.coding import Coding, make_coding
 from mmad.evaluation.budget.conditions import Conditions
+from mmad.projects.events import event_of
 from mmad.projects.study import Coded, Study
 from mmad.structures import Floats
 
@@ -106,27 +106,14 @@ def study_coding(study: Study) -> Coding:
         for stretch in some:
             video = videos[stretch.video]
             events += [
-                Event(
-                    video.name,
-                    names[one.behaviour],
-                    one.start_seconds,
-                    min(one.end_seconds, video.duration_seconds),
-                    person=video.person,
-                )
+                event_of(one, video, names)
                 for one in stretch.instances
                 if _starts_in(one.start_seconds, stretch)
             ]
     for stretch in study.of_rest():
         video = videos[stretch.video]
         events += [
-            Event(
-                video.name,
-                names[one.behaviour],
-                one.start_seconds,
-                min(one.end_seconds, video.duration_seconds),
-                person=video.person,
-                score=one.score,
-            )
+            event_of(one, video, names)
             for one in study.detections[stretch.video]
             if _starts_in(one.start_seconds, stretch)
         ]

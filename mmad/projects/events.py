@@ -1,11 +1,38 @@
 """What people decided, as coded events for files of other programs."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from mmad.annotations.exchange.events import CodedVideo, Event, EventFile
 from mmad.errors import ProjectError
 from mmad.projects.project import Project
+from mmad.projects.records import FoundDetection, Instance, ProjectVideo
 from mmad.projects.schema import FILE_NAME
+
+
+def event_of(
+    one: Instance | FoundDetection,
+    video: ProjectVideo,
+    names: Mapping[int, str],
+    *,
+    annotator: str | None = None,
+) -> Event:
+    """An instance or a detection in a video as an event, which ends with the video at the latest.
+
+    Args:
+        one: The instance or detection; an event of a detection has its score.
+        video: Its video.
+        names: Names of the behaviours by number.
+        annotator: Who decided.
+    """
+    return Event(
+        video.name,
+        names[one.behaviour],
+        one.start_seconds,
+        min(one.end_seconds, video.duration_seconds),
+        person=video.person,
+        annotator=annotator,
+        score=one.score if isinstance(one, FoundDetection) else None,
+    )
 
 
 def decided_events(project: Project, *, annotators: Collection[str] = ()) -> EventFile:
@@ -27,14 +54,7 @@ def decided_events(project: Project, *, annotators: Collection[str] = ()) -> Eve
     names = {one.id: one.name for one in project.catalogue.behaviours()}
     videos = project.catalogue.videos()
     events = tuple(
-        Event(
-            video.name,
-            names[one.behaviour],
-            one.start_seconds,
-            min(one.end_seconds, video.duration_seconds),
-            person=video.person,
-            annotator=annotator,
-        )
+        event_of(one, video, names, annotator=annotator)
         for video in videos
         for annotator in sorted(annotators or known)
         for one in project.decisions.instances(video.name, annotator)
