@@ -92,11 +92,11 @@ def budget(
     if out.is_file():
         raise AnnotationError(f"--out {out}: is a file; pass a folder for the tables")
     check_writable(out)
-    corrected = None
+    corrected, told_of_project = None, list[str]()
     if any((path / FILE_NAME).is_file() for path in files):
         options = (conditions, videos, labels, out_of_video, tier, tier_type, language)
         _check_project(files, options)
-        coding, corrected = _of_project(files[0], annotator, source, min_score)
+        coding, corrected, told_of_project = _of_project(files[0], annotator, source, min_score)
     elif source is not None:
         raise AnnotationError("--source is for projects; files hold the detections of one run")
     else:
@@ -114,7 +114,7 @@ def budget(
     found = make_budget(
         coding, bin_seconds=bin_seconds, lag_seconds=lag, num_resamples=bootstrap, seed=seed
     )
-    for notice in found.notices:
+    for notice in (*told_of_project, *found.notices):
         typer.echo(f"note: {notice}")
     written = write_tables(out, found)
     if corrected is not None:
@@ -122,7 +122,9 @@ def budget(
     for told in write_budget_workbook(out / "budget.xlsx", found, corrected=corrected):
         typer.echo(f"note: {told}")
     title = f"Time budget: {files[0].name}" + (" and others" if len(files) > 1 else "")
-    write_budget_page(out / "budget.html", found, title=title)
+    write_budget_page(
+        out / "budget.html", found, title=title, notices=told_of_project, corrected=corrected
+    )
     written += [out / "budget.xlsx", out / "budget.html"]
     console = Console(width=140)
     console.print(budget_table(found))
@@ -145,8 +147,8 @@ def _check_project(files: Sequence[Path], options: Sequence[object]) -> None:
 
 def _of_project(
     folder: Path, annotator: str | None, source: int | None, min_score: float | None
-) -> "tuple[Coding, CorrectedFigures | None]":
-    """What counts in a project, and its corrected figures if there is a blind share."""
+) -> "tuple[Coding, CorrectedFigures | None, list[str]]":
+    """What counts in a project, its corrected figures if there is a blind share, and notices."""
     from mmad.projects.budget import correct_study, study_coding
     from mmad.projects.project import Project
     from mmad.projects.study import read_study
@@ -157,11 +159,10 @@ def _of_project(
         )
     coding = study_coding(study)
     corrected = correct_study(study, coding)
-    for notice in study.notices:
-        typer.echo(f"note: {notice}")
+    notices = list(study.notices)
     if corrected is None:
-        typer.echo(
-            f"note: these are raw figures, with all errors of the model: {folder} has fewer than 2 "
+        notices.append(
+            f"these are raw figures, with all errors of the model: {folder} has fewer than 2 "
             f"stretches coded blind to correct them by; mmad project blind {folder}"
         )
-    return coding, corrected
+    return coding, corrected, notices

@@ -1,4 +1,4 @@
-"""Corrected figures of a project for the terminal, and as CSV."""
+"""Corrected figures of a project for the terminal, as CSV, and for the page of its budget."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from mmad.projects.budget import CorrectedFigures
 
 _Row = Mapping[str, str | int | float | None]
+# What the page shows: beside its column, those of its limits begin with another word.
+_ON_PAGE = {
+    "count": "count",
+    "rate": "rate_per_minute",
+    "share": "share_of_time",
+    "mean": "mean_seconds",
+}
 
 
 def write_corrected(path: Path, corrected: "CorrectedFigures") -> Path:
@@ -80,3 +87,38 @@ def corrected_text(corrected: "CorrectedFigures") -> str:
             "was coded counts"
         )
     return "\n".join(lines)
+
+
+def corrected_content(
+    corrected: "CorrectedFigures", *, titles: Mapping[str, str], most_groups: int
+) -> dict[str, object]:
+    """The content of the page: a sentence, and rows of found, corrected, low and high.
+
+    Args:
+        corrected: The figures.
+        titles: What behaviours are called on the page, where that is not their name.
+        most_groups: Tables with more groups are left out.
+    """
+    study = corrected.study
+    minutes = sum(one.end_seconds - one.start_seconds for one in study.blind) / 60
+    shown = {one.name for one in corrected.tables if len(one.groups) <= most_groups}
+    rows = [dict(zip(corrected.header, cells, strict=True)) for cells in corrected.rows]
+    return {
+        "about": f"{study.annotator} coded {count(len(study.blind), 'stretch')} "
+        f"({rounded(minutes, 1)} min) without seeing what the model found; the mean difference "
+        "between the two there, taken for all of the time that nobody coded, is added to what was "
+        "coded and found.",
+        "rows": [
+            {
+                "table": row["table"],
+                "group": ", ".join(str(row[one]) for one in corrected.columns if row[one]),
+                "name": titles.get(str(row["behaviour"]), row["behaviour"]),
+                "values": {
+                    key: [row[f"raw_{name}"], row[name], row[f"{key}_low"], row[f"{key}_high"]]
+                    for key, name in _ON_PAGE.items()
+                },
+            }
+            for row in rows
+            if row["table"] in shown
+        ],
+    }

@@ -3,18 +3,23 @@
 The numbers are embedded as JSON and drawn by ``page/budget.js``; nothing is fetched.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mmad.evaluation.budget.budget import VIDEOS, BudgetTable, Relations, TimeBudget
 from mmad.evaluation.budget.tables import group_columns
 from mmad.labels import LabelMap
+from mmad.report.budget.corrected import corrected_content
 from mmad.report.colours import PART_COLOURS
 from mmad.report.html_page import write_page
 from mmad.structures import Floats
 from mmad.wording import count, rounded
+
+if TYPE_CHECKING:
+    from mmad.projects.budget import CorrectedFigures
 
 # Observations and events that a page can draw and a browser can hold.
 MOST_OBSERVATIONS = 300
@@ -24,7 +29,13 @@ _MOST_GROUPS = 8
 
 
 def write_budget_page(
-    path: Path, budget: TimeBudget, *, title: str, facts: Mapping[str, str] | None = None
+    path: Path,
+    budget: TimeBudget,
+    *,
+    title: str,
+    facts: Mapping[str, str] | None = None,
+    notices: Sequence[str] = (),
+    corrected: "CorrectedFigures | None" = None,
 ) -> None:
     """Write the page.
 
@@ -33,11 +44,18 @@ def write_budget_page(
         budget: The time budget.
         title: Title of the page.
         facts: Name and value of further facts in its head.
+        notices: Further sentences about the figures, before those of the budget.
+        corrected: Figures corrected by the blind share of a project.
 
     Raises: OutputError if it cannot be written.
     """
     content = page_content(budget, facts=facts or {})
-    scripts = ("charts.js", "parts.js", "budget.js")
+    content["notices"] = [*notices, *budget.notices]
+    if corrected is not None:
+        labels = budget.coding.labels
+        titles = {name: labels.title(label) for label, name in enumerate(labels.names)}
+        content["corrected"] = corrected_content(corrected, titles=titles, most_groups=_MOST_GROUPS)
+    scripts = ("charts.js", "parts.js", "corrected.js", "budget.js")
     write_page(path, body="budget.html", title=title, content=content, scripts=scripts)
 
 
@@ -60,7 +78,6 @@ def page_content(budget: TimeBudget, *, facts: Mapping[str, str]) -> dict[str, o
     whole = [one for one in budget.relations if one.name == "all"]
     return {
         "facts": known,
-        "notices": list(budget.notices),
         "behaviours": [coding.labels.title(label) for label in range(len(coding.labels))],
         "used": used,
         "colours": _colours(coding.labels, used),

@@ -197,6 +197,7 @@ find("find").addEventListener("input", (event) => { state.text = event.target.va
 find("more").addEventListener("click", () => { state.most += PAGE; drawRaster(); });
 find("video").append(...options(observations.map((one, i) => [i, nameOf(one)])));
 find("video").addEventListener("change", (event) => drawEthogram(Number(event.target.value)));
+showCorrected(content.corrected);
 showBars();
 drawRaster();
 drawEthogram(Math.max(0, observations.findIndex((one) => one.label.length)));

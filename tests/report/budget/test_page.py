@@ -11,8 +11,11 @@ from mmad.annotations.exchange.events import Event
 from mmad.evaluation.budget.budget import TimeBudget, make_budget
 from mmad.evaluation.budget.coding import make_coding
 from mmad.evaluation.budget.conditions import read_conditions
+from mmad.projects.budget import CorrectedFigures, correct_study, study_coding
+from mmad.projects.study import read_study
 from mmad.report.budget import page as pages
 from mmad.report.budget.page import write_budget_page
+from support.coded import code_blind, drawn_study
 
 NASTY = '</script><img src=x onerror="window.hacked=1">'
 
@@ -32,6 +35,23 @@ def budget_of(folder: Path) -> TimeBudget:
 
 def write(path: Path) -> dict:
     write_budget_page(path, budget_of(path.parent), title=f"budget of {NASTY}")
+    return content_of(path)
+
+
+def write_corrected_page(path: Path) -> CorrectedFigures:
+    """The page of a study with a blind share."""
+    drawn = drawn_study(path.parent / "study")
+    code_blind(drawn)
+    study = read_study(drawn.project)
+    coding = study_coding(study)
+    corrected = correct_study(study, coding)
+    assert corrected is not None
+    budget = make_budget(coding, num_resamples=50)
+    write_budget_page(path, budget, title="study", notices=["one more"], corrected=corrected)
+    return corrected
+
+
+def content_of(path: Path) -> dict:
     match = re.search(r'id="content">(.*?)</script>', path.read_text(), flags=re.DOTALL)
     assert match is not None
     return json.loads(match[1])
@@ -59,6 +79,43 @@ def test_a_page_says_what_it_leaves_out(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(pages, "MOST_OBSERVATIONS", 2)
     content = write(tmp_path / "b.html")
     assert (len(content["observations"]), content["left_out"]) == (2, 2)
+
+
+def test_a_page_has_the_corrected_figures_of_the_table(tmp_path: Path) -> None:
+    corrected = write_corrected_page(tmp_path / "b.html")
+    content = content_of(tmp_path / "b.html")
+    assert content["notices"][0] == "one more"
+    assert content["corrected"]["about"].startswith("Ann coded 8 stretches (4.0 min) without")
+    rows = [dict(zip(corrected.header, row, strict=True)) for row in corrected.rows]
+    shown = content["corrected"]["rows"]
+    assert [(one["table"], one["group"]) for one in shown] == [
+        (row["table"], row["group"]) for row in rows
+    ]
+    assert shown[0]["name"] == "B1 nodding"
+    for one, row in zip(shown, rows, strict=True):
+        for key, name in (("count", "count"), ("share", "share_of_time")):
+            expected = [row[f"raw_{name}"], row[name], row[f"{key}_low"], row[f"{key}_high"]]
+            assert one["values"][key] == expected
+    assert "corrected" not in write(tmp_path / "raw.html")
+
+
+@pytest.mark.slow
+def test_corrected_figures_in_a_browser(browser, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    write_corrected_page(tmp_path / "b.html")
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.goto((tmp_path / "b.html").as_uri())
+    rows = "#corrected-tables > :first-child .figures"
+    assert page.locator(rows).count() == 2
+    assert page.locator("#about-bars").is_visible()
+    page.locator("#corrected-grouping").select_option("group")
+    assert [page.locator(f"{rows} .swatch").nth(i).text_content() for i in range(4)] == [
+        *("old", "young") * 2,
+    ]
+    page.set_viewport_size({"width": 360, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    for table in page.locator("#corrected .scroll").all():
+        assert table.evaluate("(one) => one.scrollWidth - one.clientWidth") == 0
+    page.close()
 
 
 @pytest.fixture
