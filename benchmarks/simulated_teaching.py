@@ -19,8 +19,9 @@ of full labels.
 import argparse
 import csv
 import json
+import math
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -69,10 +70,16 @@ def split(project: Project, *, seed: int, test_share: float) -> tuple[list[str],
     )
 
 
+def known_behaviours(project: Project, videos: Iterable[str]) -> set[int]:
+    """The behaviours that the first source suggests somewhere."""
+    found = project.findings
+    return {one.behaviour for name in videos for one in found.detections(name, source=1)}
+
+
 def decide(project: Project, truth: Truth, seen: Sequence[str], order: Order, number: int) -> int:
     """Make up to so many decisions along the queue; how many were made."""
     made = 0
-    known = {one.behaviour for name in seen for one in project.findings.detections(name, source=1)}
+    known = known_behaviours(project, truth)
     for waiting in project.queue.waiting(CODER, order=order, videos=seen):
         if made >= number:
             break
@@ -115,8 +122,11 @@ def label_all(project: Project, truth: Truth, seen: Sequence[str]) -> int:
     return sum(len(truth[name]) for name in seen)
 
 
-def measured(project: Project, truth: Truth, others: Sequence[str]) -> float:
-    """The mAP at a tIoU of 0.5 of the newest source in videos of other people."""
+def measured(project: Project, truth: Truth, others: Sequence[str]) -> dict[str, float]:
+    """The mAP at a tIoU of 0.5 of the newest source in videos of other people: of all behaviours,
+    and of those that the first source never suggests.
+    """
+    known = known_behaviours(project, truth)
     behaviours = sorted({one[0] for name in others for one in truth[name]})
     place = {one: number for number, one in enumerate(behaviours)}
     records, found = [], {}
@@ -137,7 +147,12 @@ def measured(project: Project, truth: Truth, others: Sequence[str]) -> float:
     report = evaluate_detections(
         found, records, labels=labels, tiou=np.array([0.5]), levels=["action"]
     )
-    return float(report.levels["action"].map[0])
+    precision = report.levels["action"].per_class[0]
+    unknown = [place[one] for one in behaviours if one not in known]
+    return {
+        "map": float(report.levels["action"].map[0]),
+        "map_unknown": float(np.mean(precision[unknown])) if unknown else math.nan,
+    }
 
 
 def one_course(args: argparse.Namespace, how: str, seed: int, folder: Path) -> dict[str, Any]:
@@ -155,7 +170,7 @@ def one_course(args: argparse.Namespace, how: str, seed: int, folder: Path) -> d
             )
         truth = read_truth(project, args.truth)
         seen, others = split(project, seed=seed, test_share=args.test_share)
-        rounds.append({"decisions": 0, "map": measured(project, truth, others)})
+        rounds.append({"decisions": 0, **measured(project, truth, others)})
         steps = [0] if how == "full" else args.decisions
         total = 0
         for reach in steps:
@@ -169,7 +184,7 @@ def one_course(args: argparse.Namespace, how: str, seed: int, folder: Path) -> d
                 entry |= {"seconds": done.seconds, "processor_seconds": done.processor_seconds}
             except ProjectError as error:
                 print(f"{how}, seed {seed}, {total} decisions: {error}", flush=True)
-            entry["map"] = measured(project, truth, others)
+            entry |= measured(project, truth, others)
             print(f"{how}, seed {seed}: {entry}", flush=True)
             rounds.append(entry)
     shutil.rmtree(folder)
@@ -177,27 +192,31 @@ def one_course(args: argparse.Namespace, how: str, seed: int, folder: Path) -> d
 
 
 def summarise(results: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """For each order and seed, the decisions that reach 95 % of the mAP of full labels."""
+    """For each order and seed, the decisions that reach 95 % of the mAP of full labels, of all
+    behaviours and of the unknown ones.
+    """
     full = {one["seed"]: one["rounds"][-1] for one in results if one["how"] == "full"}
     rows = []
     for one in results:
         if one["how"] == "full" or one["seed"] not in full:
             continue
-        whole = full[one["seed"]]
-        enough = [
-            entry["decisions"] for entry in one["rounds"] if entry["map"] >= ENOUGH * whole["map"]
-        ]
-        rows.append(
-            {
-                "order": one["how"],
-                "seed": one["seed"],
-                "map_before": one["rounds"][0]["map"],
-                "map_last": one["rounds"][-1]["map"],
-                "map_full": whole["map"],
-                "labels_full": whole["decisions"],
-                "labels_needed": enough[0] if enough else "",
+        whole, courses = full[one["seed"]], one["rounds"]
+        row: dict[str, Any] = {
+            "order": one["how"],
+            "seed": one["seed"],
+            "labels_full": whole["decisions"],
+        }
+        for figure, suffix in (("map", ""), ("map_unknown", "_unknown")):
+            enough = [
+                entry["decisions"] for entry in courses if entry[figure] >= ENOUGH * whole[figure]
+            ]
+            row |= {
+                f"before{suffix}": courses[0][figure],
+                f"last{suffix}": courses[-1][figure],
+                f"full{suffix}": whole[figure],
+                f"labels_needed{suffix}": enough[0] if enough else "",
             }
-        )
+        rows.append(row)
     return rows
 
 

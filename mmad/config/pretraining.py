@@ -138,10 +138,22 @@ class DecoderSettings(Settings):
             "areas would otherwise be trained on the noise of their video file"
         ),
     )
+    deviation: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description=(
+            "without normalised_targets: pixels less a half are divided by it, on a scale of 0 to "
+            "1; about the deviation of the videos' colours, so that painting grey has an error of "
+            "1. null: pixels as they are"
+        ),
+    )
 
     def problems(self) -> Iterator[str]:
         """As in `Settings`."""
         yield from super().problems()
+        if self.normalised_targets and self.deviation is not None:
+            yield "deviation is that of targets that are not normalised; leave it out"
         if self.width % self.num_heads:
             yield f"width {self.width} is not a multiple of num_heads {self.num_heads}"
 

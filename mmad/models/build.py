@@ -18,6 +18,7 @@ from mmad.models.emotion.build import build_emotion_network
 from mmad.models.emotion.network import EmotionNetwork
 from mmad.models.pretraining.decoder import PixelDecoder
 from mmad.models.pretraining.network import MaskedAutoencoder
+from mmad.models.pretraining.targets import Targets
 from mmad.models.recognisers.families import build_heads
 from mmad.models.recognisers.whole import Recogniser
 
@@ -120,6 +121,5 @@ def build_pretraining(config: PretrainingConfig) -> MaskedAutoencoder:
             embed_bias=decoder.embed_bias,
         ),
         statistics=config.backbone.colours,
-        normalised_targets=decoder.normalised_targets,
-        least_deviation=decoder.least_deviation,
+        targets=Targets(decoder.normalised_targets, decoder.least_deviation, decoder.deviation),
     )

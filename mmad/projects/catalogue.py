@@ -1,6 +1,7 @@
 """The behaviours and videos of a project."""
 
-from collections.abc import Callable, Iterable, Mapping
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from mmad.errors import ProjectError, VideoError, raise_problems
@@ -71,9 +72,29 @@ class Catalogue:
 
     def videos(self) -> list[ProjectVideo]:
         """All videos, by name."""
-        conditions: dict[int, dict[str, str]] = {}
-        for row in self._database.all("SELECT * FROM conditions ORDER BY name"):
-            conditions.setdefault(row["video"], {})[row["name"]] = row["value"]
+        conditions = self._database.all("SELECT * FROM conditions ORDER BY name")
+        return self._described(self._database.all("SELECT * FROM videos ORDER BY name"), conditions)
+
+    def video(self, name: str) -> ProjectVideo:
+        """The video of this name.
+
+        Raises: ProjectError, with some names, if there is none.
+        """
+        rows = self._database.all("SELECT * FROM videos WHERE name = ?", name)
+        if not rows:
+            some = self._database.all("SELECT name FROM videos ORDER BY name LIMIT 5")
+            known = ", ".join(row["name"] for row in some)
+            raise ProjectError(f"{self._database.folder}: has no video '{name}'; it has {known}")
+        statement = "SELECT * FROM conditions WHERE video = ? ORDER BY name"
+        return self._described(rows, self._database.all(statement, rows[0]["id"]))[0]
+
+    def _described(
+        self, rows: Sequence[sqlite3.Row], conditions: Sequence[sqlite3.Row]
+    ) -> list[ProjectVideo]:
+        """Videos of rows, with their conditions."""
+        by_video: dict[int, dict[str, str]] = {}
+        for row in conditions:
+            by_video.setdefault(row["video"], {})[row["name"]] = row["value"]
         return [
             ProjectVideo(
                 row["id"],
@@ -85,22 +106,10 @@ class Catalogue:
                 row["fps"],
                 row["num_frames"],
                 row["person"],
-                conditions.get(row["id"], {}),
+                by_video.get(row["id"], {}),
             )
-            for row in self._database.all("SELECT * FROM videos ORDER BY name")
+            for row in rows
         ]
-
-    def video(self, name: str) -> ProjectVideo:
-        """The video of this name.
-
-        Raises: ProjectError, with some names, if there is none.
-        """
-        videos = self.videos()
-        for one in videos:
-            if one.name == name:
-                return one
-        known = ", ".join(one.name for one in videos[:5])
-        raise ProjectError(f"{self._database.folder}: has no video '{name}'; it has {known}")
 
     def add_videos(
         self, files: Mapping[str, Path], *, tell: Callable[[str], object] = lambda _: None

@@ -177,7 +177,7 @@ def write_pretraining(folder: str | Path, model: MaskedAutoencoder) -> None:
         "decoder_num_hidden_layers": size.depth,
         "decoder_num_attention_heads": size.num_heads,
         "decoder_intermediate_size": size.hidden,
-        "norm_pix_loss": model.normalised_targets,
+        "norm_pix_loss": model.targets.normalised,
     }
     named = {f"videomae.{name}": value for name, value in tensors.items()}
     for name, value in _split_blocks(decoder, family).items():

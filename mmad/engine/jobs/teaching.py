@@ -277,9 +277,10 @@ class _Teaching:
         results: Mapping[str, "_Found"],
     ) -> None:
         used = [one not in outcome.worse for one in self.heads]
+        detector = course.detector(head)
         for video in self.material.videos:
             curves = ScoreCurves(video.duration_seconds, len(self.heads))
-            found = course.detect(head, video, on_outputs=curves)
+            found = course.detect(detector, [video], on_outputs=curves)[video.name]
             found = outcome.calibrated(relabelled(found, self.heads))
             keep = (found.scores >= _MIN_SCORE) & ~np.isin(found.labels, sorted(outcome.worse))
             lasts = found.segments_seconds[:, 1] > found.segments_seconds[:, 0]
@@ -321,7 +322,7 @@ class _Teaching:
                 shutil.rmtree(old, ignore_errors=True)
             labels = flat_labels([names[one] for one in self.heads])
             folder = create_run(partial, course.config, labels=labels)
-            network = outcome.head.on_stored(course.sequences.projection_DC)
+            network = course.detector(outcome.head)
             frozen = save_frozen(folder, network)
             save_tensors(folder.best, trainable_state(network), metadata={FROZEN_HASH: frozen})
             write_text(folder.features, course.source.manifest.to_json() + "\n")

@@ -9,17 +9,15 @@ from torch import Tensor
 from mmad.data.pretraining import MaskedBatch
 from mmad.models.backbones.features import normalise_windows
 from mmad.models.pretraining.network import MaskedAutoencoder
-from mmad.models.pretraining.targets import from_patches, look_of
+from mmad.models.pretraining.targets import GREY, from_patches
 from mmad.report.pretraining_figures.reconstructions import Reconstruction
-
-_GREY = 0.5
 
 
 def reconstructions(model: MaskedAutoencoder, batch: MaskedBatch) -> list[Reconstruction]:
     """The clips of a batch as they are, as they were seen, and as they were painted.
 
-    Painted patches have the mean and the deviation of the true ones, which normalised targets do
-    not tell, as in the pictures of the paper.
+    Patches painted for normalised targets have the mean and the deviation of the true ones, which
+    such targets do not tell, as in the pictures of the paper.
     """
     clips = batch.batch.clips
     one_each = [1] * len(clips)
@@ -28,12 +26,10 @@ def reconstructions(model: MaskedAutoencoder, batch: MaskedBatch) -> list[Recons
     grid_hw = spec.grid_hw((images.shape[3], images.shape[4]))
     patches = model.patches(images)
     painted = model(clips, batch.batch.colours, batch.seen_places, batch.painted_places)
-    pixels = painted.pixels_NMP.float().unflatten(2, (-1, 3))
     places = batch.painted_places
-    if model.normalised_targets:
-        look = look_of(patches, least_deviation=model.least_deviation)
-        pixels = pixels * _at(look.deviation_NS13, places) + _at(look.mean_NS13, places)
-    seen = torch.full_like(patches, _GREY)
+    true = patches.take_along_dim(places[..., None, None], dim=1)
+    pixels = model.targets.colours(painted.pixels_NMP, like_NSP3=true)
+    seen = torch.full_like(patches, GREY)
     kept = batch.seen_places[..., None, None].expand(-1, -1, *patches.shape[2:])
     seen = seen.scatter(1, kept, patches.gather(1, kept))
     whole = seen.scatter(1, places[..., None, None].expand_as(pixels), pixels)
@@ -53,7 +49,3 @@ def reconstructions(model: MaskedAutoencoder, batch: MaskedBatch) -> list[Recons
         batch.batch.video_ids, pictures(patches), pictures(seen), pictures(whole), strict=True
     )
     return [Reconstruction(*one) for one in parts]
-
-
-def _at(values_NS13: Tensor, places_NM: Tensor) -> Tensor:
-    return values_NS13.take_along_dim(places_NM[..., None, None], dim=1)

@@ -3,7 +3,7 @@
 Shapes: K behaviours.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,6 +19,7 @@ from mmad.engine.teaching.judging import judge
 from mmad.engine.teaching.lesson import lessons_of
 from mmad.engine.teaching.sequences import Sequences
 from mmad.evaluation.detection import LevelReport
+from mmad.models.detectors.whole import FeatureDetector
 from mmad.projects.examples import VideoExamples
 from mmad.projects.records import ProjectVideo
 from mmad.structures import Detections
@@ -47,32 +48,36 @@ class Course:
         examples: Mapping[str, VideoExamples],
         checkpoints: Sequence[int],
         on_step: Callable[[], object],
-    ) -> list[Head]:
-        """A head after each of some numbers of steps."""
-        lessons = lessons_of(self.sequences, examples, self.behaviours)
-        number = len(self.behaviours)
-        return list(
-            train_head(
-                self.config,
-                lessons,
-                num_behaviours=number,
-                checkpoints=checkpoints,
-                on_step=on_step,
-            )
+    ) -> Iterator[Head]:
+        """Train a head, and give it after each of some numbers of steps."""
+        return train_head(
+            self.config,
+            lessons_of(self.sequences, examples, self.behaviours),
+            num_behaviours=len(self.behaviours),
+            checkpoints=checkpoints,
+            on_step=on_step,
         )
 
+    def detector(self, head: Head) -> FeatureDetector:
+        """A head as a detector on the stored features."""
+        return head.on_stored(self.sequences.projection_DC)
+
     def detect(
-        self, head: Head, video: ProjectVideo, *, on_outputs: OnOutputs | None = None
-    ) -> Detections:
-        """The detections of a head in a video, labelled with places among the behaviours."""
+        self,
+        detector: FeatureDetector,
+        videos: Sequence[ProjectVideo],
+        *,
+        on_outputs: OnOutputs | None = None,
+    ) -> dict[str, Detections]:
+        """The detections of `detector` in videos, labelled with places among the behaviours."""
         return detect_videos(
-            head.on_stored(self.sequences.projection_DC),
-            [record_in_project(video)],
+            detector,
+            [record_in_project(video) for video in videos],
             self.config,
             device=torch.device("cpu"),
             reader=WindowReader(self.source, steps_per_stored=self.config.upsampling),
             on_outputs=on_outputs,
-        ).detections[video.name]
+        ).detections
 
 
 def folds_of(examples: Mapping[str, VideoExamples], *, seed: int) -> list[list[str]]:
@@ -125,30 +130,36 @@ def held_out(
     on_step: Callable[[], object] = lambda: None,
 ) -> HeldOut:
     """Teach a head for each fold without its videos, and judge all of them together, after the
-    number of steps that is best.
+    number of steps that is best; training ends when the next one is worse.
 
     Args:
         course: What they are taught from.
         examples: What is known of the videos.
         folds: Names of the videos of each.
-        checkpoints: Numbers of steps to choose from.
+        checkpoints: Numbers of steps to choose from, ascending.
         share: Teach with this share of the other videos.
         on_step: Called after each step of training.
     """
-    found: dict[int, dict[str, Detections]] = {steps: {} for steps in checkpoints}
+    growing, videos = [], []
     for number, fold in enumerate(folds):
         others = [name for name in sorted(examples) if name not in fold]
         drawn = np.random.default_rng((course.config.seed, number)).permutation(len(others))
         chosen = sorted(others[place] for place in drawn[: max(1, round(share * len(others)))])
         seen = {name: examples[name] for name in chosen}
-        videos = [examples[name].video for name in fold]
-        for head in course.teach(seen, checkpoints, on_step):
-            found[head.num_steps] |= {one.name: course.detect(head, one) for one in videos}
-    reports = {
-        steps: judge(detections, examples, course.behaviours) for steps, detections in found.items()
-    }
-    best = max(checkpoints, key=lambda steps: (float(reports[steps].map[0]), -steps))
-    return HeldOut(found[best], reports[best], best)
+        growing.append(course.teach(seen, checkpoints, on_step))
+        videos.append([examples[name].video for name in fold])
+    best: HeldOut | None = None
+    for steps, heads in zip(checkpoints, zip(*growing, strict=True), strict=True):
+        found: dict[str, Detections] = {}
+        for head, left_out in zip(heads, videos, strict=True):
+            found |= course.detect(course.detector(head), left_out)
+        report = judge(found, examples, course.behaviours)
+        if best is not None and report.map[0] < best.report.map[0]:
+            break
+        if best is None or report.map[0] > best.report.map[0]:
+            best = HeldOut(found, report, steps)
+    assert best is not None
+    return best
 
 
 def relabelled(found: Detections, places: Sequence[int]) -> Detections:

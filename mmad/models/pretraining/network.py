@@ -16,7 +16,7 @@ from mmad.models.backbones.features import VideoBackbones, normalise_windows
 from mmad.models.backbones.kept_tokens import KeptTokens
 from mmad.models.backbones.plain_vit import PlainViT
 from mmad.models.pretraining.decoder import PixelDecoder
-from mmad.models.pretraining.targets import targets_of, to_patches, unit_colours
+from mmad.models.pretraining.targets import Targets, to_patches, unit_colours
 
 
 class Painted(NamedTuple):
@@ -41,7 +41,7 @@ class MaskedAutoencoder(nn.Module):
         backbone: Network whose settings have `takes_tokens`.
         decoder: Decoder.
         statistics: Colour statistics that the backbone expects.
-        normalised_targets, least_deviation: As in `DecoderSettings`.
+        targets: What the decoder is to paint.
     """
 
     def __init__(
@@ -50,21 +50,24 @@ class MaskedAutoencoder(nn.Module):
         decoder: PixelDecoder,
         *,
         statistics: ColourStatistics,
-        normalised_targets: bool,
-        least_deviation: float,
+        targets: Targets,
     ) -> None:
         super().__init__()
         self.features = VideoBackbones(backbone)
         self.decoder = decoder
         self.statistics = statistics
-        self.normalised_targets = normalised_targets
-        self.least_deviation = least_deviation
+        self.targets = targets
 
-    def patches(self, images_NCFHW: Tensor) -> Tensor:
-        """The patches of normalised images, on a scale of 0 to 1: (N, S, pixels, 3)."""
+    def patches(self, images_NCFHW: Tensor, places_NM: Tensor | None = None) -> Tensor:
+        """The patches of normalised images, on a scale of 0 to 1: (N, S, pixels, 3), or those at
+        some places, (N, M, pixels, 3).
+        """
         spec = self.features.backbone.spec
-        images = unit_colours(images_NCFHW, self.statistics)
-        return to_patches(images, frames=spec.frames_per_step, side=spec.side_multiple)
+        patches = to_patches(images_NCFHW, frames=spec.frames_per_step, side=spec.side_multiple)
+        if places_NM is not None:
+            clips_N1 = torch.arange(len(patches), device=patches.device)[:, None]
+            patches = patches[clips_N1, places_NM]
+        return unit_colours(patches, self.statistics)
 
     def forward(
         self,
@@ -85,12 +88,7 @@ class MaskedAutoencoder(nn.Module):
         with torch.no_grad(), torch.autocast(device, enabled=False):
             # Targets need all bits of the colours, whatever the precision of the network.
             images = normalise_windows(clips_NFHWC, colours_N34, one_each)
-            wanted = self.patches(images).take_along_dim(painted_places_NM[..., None, None], dim=1)
-            targets = targets_of(
-                wanted,
-                normalised=self.normalised_targets,
-                least_deviation=self.least_deviation,
-            )
+            targets = self.targets.of(self.patches(images, painted_places_NM))
         backbone = self.features.backbone
         assert isinstance(backbone, PlainViT)
         grid_hw = backbone.spec.grid_hw((images.shape[3], images.shape[4]))

@@ -6,7 +6,7 @@ x rows x columns of a patch x 3 colours, in this order.
 Source: the released code of VideoMAE, which transformers follows.
 """
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 from einops import rearrange
@@ -14,12 +14,7 @@ from torch import Tensor
 
 from mmad.config.backbones.family import ColourStatistics
 
-
-class PatchLook(NamedTuple):
-    """Mean and deviation of the colours of patches, (N, S, 1, 3) each, on a scale of 0 to 1."""
-
-    mean_NS13: Tensor
-    deviation_NS13: Tensor
+GREY = 0.5
 
 
 def to_patches(images_NCFHW: Tensor, *, frames: int, side: int) -> Tensor:
@@ -44,25 +39,39 @@ def from_patches(
     )
 
 
-def unit_colours(images_NCFHW: Tensor, statistics: ColourStatistics) -> Tensor:
-    """Normalised images on a scale of 0 to 1, float32."""
-    mean, std = (
-        torch.tensor(values, device=images_NCFHW.device).view(3, 1, 1, 1) / 255
-        for values in statistics
-    )
-    return images_NCFHW.float() * std + mean
+def unit_colours(patches_NSP3: Tensor, statistics: ColourStatistics) -> Tensor:
+    """Patches of normalised images on a scale of 0 to 1, float32."""
+    mean, std = (torch.tensor(values, device=patches_NSP3.device) / 255 for values in statistics)
+    return torch.addcmul(mean, patches_NSP3.float(), std)
 
 
-def look_of(patches_NSP3: Tensor, *, least_deviation: float) -> PatchLook:
-    """Mean and deviation of each colour of each patch, the latter plus ``least_deviation``."""
-    mean = patches_NSP3.mean(dim=2, keepdim=True)
-    deviation = patches_NSP3.var(dim=2, keepdim=True, unbiased=True).sqrt()
-    return PatchLook(mean, deviation + least_deviation)
+@dataclass(frozen=True)
+class Targets:
+    """How colours become the numbers to paint.
 
+    Attributes:
+        normalised, least_deviation, deviation: As in `DecoderSettings`.
+    """
 
-def targets_of(patches_NSP3: Tensor, *, normalised: bool, least_deviation: float) -> Tensor:
-    """The numbers to paint, (N, S, P)."""
-    if normalised:
-        look = look_of(patches_NSP3, least_deviation=least_deviation)
-        patches_NSP3 = (patches_NSP3 - look.mean_NS13) / look.deviation_NS13
-    return patches_NSP3.flatten(2)
+    normalised: bool
+    least_deviation: float
+    deviation: float | None
+
+    def of(self, patches_NSP3: Tensor) -> Tensor:
+        """The numbers to paint, (N, S, P), of colours on a scale of 0 to 1."""
+        mean, deviation = self._look(patches_NSP3)
+        return ((patches_NSP3 - mean) / deviation).flatten(2)
+
+    def colours(self, painted_NSP: Tensor, *, like_NSP3: Tensor) -> Tensor:
+        """Colours of painted numbers, (N, S, pixels, 3); normalised ones get mean and deviation of
+        the true colours ``like_NSP3``.
+        """
+        mean, deviation = self._look(like_NSP3)
+        return painted_NSP.float().unflatten(2, (-1, 3)) * deviation + mean
+
+    def _look(self, patches_NSP3: Tensor) -> tuple[Tensor | float, Tensor | float]:
+        """What is taken off, and what the rest is divided by; (N, S, 1, 3) if normalised."""
+        if self.normalised:
+            deviation = patches_NSP3.var(dim=2, keepdim=True, unbiased=True).sqrt()
+            return patches_NSP3.mean(dim=2, keepdim=True), deviation + self.least_deviation
+        return (0.0, 1.0) if self.deviation is None else (GREY, self.deviation)

@@ -11,7 +11,7 @@ from torch import Tensor
 from mmad.config.backbones.family import STATISTICS
 from mmad.data.pretraining import places_of
 from mmad.models.pretraining.network import MaskedAutoencoder
-from mmad.models.pretraining.targets import from_patches, targets_of, to_patches
+from mmad.models.pretraining.targets import Targets, from_patches, to_patches
 from mmad.weights.decoder import write_pretraining
 from support.pretraining import perturbed_autoencoder
 
@@ -111,11 +111,24 @@ def test_patches_come_together_again() -> None:
 def test_targets_have_no_mean_and_a_deviation_of_one_unless_a_patch_is_plain() -> None:
     patches = torch.rand(1, 2, 512, 3)
     patches[:, 1] = 0.5 + 1e-3 * patches[:, 1]
-    targets = targets_of(patches, normalised=True, least_deviation=1e-6).unflatten(2, (512, 3))
+    targets = Targets(True, 1e-6, None).of(patches).unflatten(2, (512, 3))
     assert targets.mean(dim=2).abs().max() < 1e-4
     assert targets.std(dim=2).sub(1).abs().max() < 5e-3
-    quiet = targets_of(patches, normalised=True, least_deviation=0.05).unflatten(2, (512, 3))
+    quiet = Targets(True, 0.05, None).of(patches).unflatten(2, (512, 3))
     assert quiet[:, 1].abs().max() < 0.02
     assert quiet[:, 0].std() > 0.8
-    plain = targets_of(patches, normalised=False, least_deviation=1e-6)
-    assert plain.equal(patches.flatten(2))
+
+
+@pytest.mark.parametrize(
+    "targets", [Targets(True, 1e-6, None), Targets(False, 1e-6, None), Targets(False, 1e-6, 0.05)]
+)
+def test_painted_targets_are_the_colours_again(targets: Targets) -> None:
+    patches = torch.rand(2, 3, 512, 3)
+    torch.testing.assert_close(targets.colours(targets.of(patches), like_NSP3=patches), patches)
+
+
+def test_without_normalised_targets_colours_are_to_paint_or_their_share_of_a_deviation() -> None:
+    patches = torch.rand(1, 2, 512, 3)
+    assert Targets(False, 1e-6, None).of(patches).equal(patches.flatten(2))
+    scaled = Targets(False, 1e-6, 0.25).of(patches)
+    torch.testing.assert_close(scaled, 4 * (patches.flatten(2) - 0.5))
