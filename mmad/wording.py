@@ -12,12 +12,15 @@ def count(number: int, noun: str, verb: str = "") -> str:
 
     >>> count(1, "video"), count(2, "video", "is"), count(0, "category"), count(3, "stretch")
     ('1 video', '2 videos are', '0 categories', '3 stretches')
+    >>> count(9, "epoch")  # spoken with a k
+    '9 epochs'
     """
     if number != 1:
         if noun.endswith("y") and noun[-2] not in "aeiou":
             noun = noun[:-1] + "ies"
         else:
-            noun += "es" if noun.endswith(("s", "ch")) else "s"
+            is_sibilant = noun.endswith(("s", "ch")) and noun != "epoch"
+            noun += "es" if is_sibilant else "s"
         verb = _IRREGULAR.get(verb, verb)
     return f"{number} {noun} {verb}".rstrip()
 

@@ -22,6 +22,7 @@ from mmad.cli._options import (
     TierOption,
     TierTypeOption,
 )
+from mmad.cli._pretraining_report import pretraining_of, report_pretraining
 from mmad.cli._recogniser import clips_of, read_recogniser
 from mmad.config.reading import load_any_config
 from mmad.config.run import DetectionRun
@@ -80,9 +81,14 @@ def report(
 ) -> None:
     """Write an HTML report: the worst videos, figures, a table of classes.
 
-    It opens by double click, needs no network, and plays the videos if they are not moved.
+    Of a pre-training: how its error falls, and what it paints. It opens by double click, needs no
+    network, and plays the videos if they are not moved.
     """
     thresholds, levels = parse_tiou(tiou), levels_of(level)
+    pretraining = pretraining_of(source) if source.is_dir() else None
+    if pretraining is not None:
+        report_pretraining(source, pretraining, out=out)
+        return
     predictions = newest_predictions(source, subset=subset) if source.is_dir() else source
     subset = subset or subset_of(predictions)
     if videos is not None and not videos.is_dir():

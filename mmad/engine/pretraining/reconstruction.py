@@ -10,7 +10,7 @@ from mmad.data.pretraining import MaskedBatch
 from mmad.models.backbones.features import normalise_windows
 from mmad.models.pretraining.network import MaskedAutoencoder
 from mmad.models.pretraining.targets import GREY, from_patches
-from mmad.report.pretraining_figures.reconstructions import Reconstruction
+from mmad.report.pretraining.reconstructions import Reconstruction
 
 
 def reconstructions(model: MaskedAutoencoder, batch: MaskedBatch) -> list[Reconstruction]:

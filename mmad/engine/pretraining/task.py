@@ -31,7 +31,7 @@ from mmad.models.build import build_pretraining
 from mmad.models.layers.loss_normalizer import LossNormalizer
 from mmad.models.pretraining.network import MaskedAutoencoder
 from mmad.progress import Progress
-from mmad.report.pretraining_figures.reconstructions import Reconstruction, draw_reconstructions
+from mmad.report.pretraining.reconstructions import Reconstruction, draw_reconstructions
 from mmad.video.find import video_paths
 from mmad.video.index import index_video
 from mmad.video.reading import ReadVideo

@@ -138,10 +138,10 @@ function pressLevel(name) {
   find("levels").querySelectorAll("button").forEach((button) => button.setAttribute("aria-pressed", String(button.dataset.level === name)));
 }
 
-// What a page is about, and its main numbers as [name, fraction, digits, meaning].
+// What a page is about, and its main numbers as [name, fraction or text, digits, meaning].
 function drawHead(facts, tiles) {
   find("facts").replaceChildren(...facts.map(([name, value]) => make("span", {}, name ? make("b", {}, `${name} `) : null, value)));
-  find("tiles").replaceChildren(...tiles.map(([name, value, digits, meaning]) => make("div", { class: "tile", title: meaning }, make("b", {}, `${percent(value, digits)} %`), name)));
+  find("tiles").replaceChildren(...tiles.map(([name, value, digits, meaning]) => make("div", { class: "tile", title: meaning }, make("b", {}, typeof value === "string" ? value : `${percent(value, digits)} %`), name)));
 }
 
 // Whether a key belongs to a field or a button and is none of the page's.
