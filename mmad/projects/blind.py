@@ -31,14 +31,13 @@ _OF_PERSON = (
     "done.end_seconds = blind.end_seconds "
     "LEFT JOIN seen_before AS seen ON seen.annotator = who.id AND seen.stretch = blind.id"
 )
-# A condition on detections, with the name of a person: they neither touch a stretch that this
-# person has yet to code, nor lie in one that is coded already.
+# A condition on detections, with the name of a person: they touch no stretch that this person has
+# yet to code.
 NOT_BLIND = (
-    f"NOT EXISTS (SELECT 1 FROM {_OF_PERSON} WHERE blind.video = detections.video AND CASE WHEN "
-    "done.id IS NOT NULL THEN detections.start_seconds >= blind.start_seconds AND "
-    "detections.end_seconds <= blind.end_seconds ELSE seen.stretch IS NULL AND "
+    f"NOT EXISTS (SELECT 1 FROM {_OF_PERSON} WHERE blind.video = detections.video AND "
+    "done.id IS NULL AND seen.stretch IS NULL AND "
     f"detections.start_seconds < blind.end_seconds + {CONTEXT_SECONDS} AND "
-    f"detections.end_seconds > blind.start_seconds - {CONTEXT_SECONDS} END)"
+    f"detections.end_seconds > blind.start_seconds - {CONTEXT_SECONDS})"
 )
 
 

@@ -1,8 +1,8 @@
 """The queue of detections that a person has not decided about yet, and how far they are.
 
-A detection is not offered again if the person has decided about the same thing when another source
-had found it (same behaviour, tIoU of at least 0.5), or if it lies in a stretch that they have
-looked at as a whole.
+A detection is *settled* without a decision of its own if the person has decided about the same
+thing when another source had found it (same behaviour, tIoU of at least 0.5), or if it lies in a
+stretch that they have looked at as a whole: what is not coded there is not there.
 """
 
 import hashlib
@@ -109,20 +109,32 @@ class Queue:
             return self._uncertain(found, rows, annotator)
         return sorted(found, key=_KEYS[order])
 
+    def settled(self, annotator: str, video: str) -> list[int]:
+        """Numbers of the detections in a video that are settled without a decision of a person."""
+        settled = self._settled(annotator)
+        return sorted(row["id"] for row in self._undecided(annotator, video) if settled.holds(row))
+
     def _open(
         self, annotator: str, *, min_score: float = 0.0, max_score: float = 1.0
     ) -> list[sqlite3.Row]:
         """The detections that a person has to decide about, with the names of their videos."""
-        rows = self._database.all(
+        settled = self._settled(annotator)
+        return [
+            row
+            for row in self._undecided(annotator)
+            if min_score <= row["score"] <= max_score and not settled.holds(row)
+        ]
+
+    def _undecided(self, annotator: str, video: str | None = None) -> list[sqlite3.Row]:
+        """The detections that a person may see and has not decided about, settled or not."""
+        return self._database.all(
             f"SELECT detections.*, videos.name AS name FROM {_NEWEST} JOIN videos ON "
-            f"videos.id = detections.video WHERE score BETWEEN ? AND ? AND {_UNDECIDED}",
-            min_score,
-            max_score,
+            f"videos.id = detections.video WHERE (? IS NULL OR name = ?) AND {_UNDECIDED}",
+            video,
+            video,
             annotator,
             annotator,
         )
-        settled = self._settled(annotator)
-        return [row for row in rows if not settled.holds(row)]
 
     def _settled(self, annotator: str) -> "_Settled":
         found = _Settled()
@@ -132,7 +144,7 @@ class Queue:
         ):
             found.instances.setdefault((row["video"], row["behaviour"]), []).append(_segment(row))
         for row in self._database.all(
-            f"SELECT * FROM reviewed WHERE annotator = {who} AND NOT is_blind AND ended IS NULL",
+            f"SELECT * FROM reviewed WHERE annotator = {who} AND ended IS NULL",
             annotator,
         ):
             found.stretches.setdefault(row["video"], []).append(_segment(row))
@@ -206,7 +218,7 @@ class _Settled:
 
     Attributes:
         instances: Segments by video and behaviour.
-        stretches: Stretches that they have looked at, by video.
+        stretches: Stretches that they have looked at, blind or not, by video.
     """
 
     instances: dict[tuple[int, int], list[tuple[float, float]]] = field(default_factory=dict)

@@ -127,6 +127,7 @@ class Session:
                     if other != annotator
                 },
                 "reviewed": _stretches(decisions.reviewed(annotator), number),
+                "settled": self._project.queue.settled(annotator, name),
                 "history": self._history(annotator),
             }
 
@@ -219,7 +220,10 @@ class Session:
                 decisions.mark_reviewed(*stretch, blind=False)
             else:
                 decisions.clear_reviewed(*stretch)
-            return {"reviewed": _stretches(decisions.reviewed(asked.annotator), asked.video)}
+            return {
+                "reviewed": _stretches(decisions.reviewed(asked.annotator), asked.video),
+                "settled": self._project.queue.settled(asked.annotator, name),
+            }
 
     def decide(self, asked: Decide) -> dict[str, Any]:
         """Make a decision; it is on disk when this returns."""
@@ -278,7 +282,16 @@ class Session:
         with self._lock, refusals():
             self._check(annotator)
             change = act()
-            return {"change": _json_of(change), "history": self._history(annotator)}
+            settled = (
+                []
+                if change is None
+                else self._project.queue.settled(annotator, self._names[change.video])
+            )
+            return {
+                "change": _json_of(change),
+                "settled": settled,
+                "history": self._history(annotator),
+            }
 
     def _history(self, annotator: str) -> dict[str, int]:
         undoable, undone = self._project.decisions.can_take_back(annotator)

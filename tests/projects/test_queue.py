@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mmad.projects.actions import Actions, Target
+from mmad.projects.examples import examples_of
 from mmad.projects.project import Project
 from mmad.structures import Detections
 from support.studies import FOUND, LABELS, first_of, make_study
@@ -66,10 +67,13 @@ def test_a_newer_source_does_not_offer_what_is_decided(project: Project) -> None
         project.findings.detections(name), key=lambda x: x.start_seconds
     )
     assert [one for one in waiting(project) if one not in (5, 6)] == [waving.id, nodding.id]
+    assert set(project.queue.settled("Ann", name)) == {again.id, shrugging.id}
+    assert project.queue.settled("Bob", name) == []
     assert {again.id, shrugging.id} <= set(waiting(project, "Bob"))
     project.decisions.mark_reviewed("Ann", name, 0.65, 1.2, blind=False)
     assert [one for one in waiting(project) if one not in (5, 6)] == [waving.id]
     assert project.queue.progress("Ann")[0].open == 1
+    assert set(project.queue.settled("Ann", name)) == {again.id, shrugging.id, nodding.id}
     project.decisions.clear_reviewed("Ann", name, 0.65, 1.2)
     assert nodding.id in waiting(project)
 
@@ -93,3 +97,32 @@ def test_uncertain_is_what_the_decisions_on_a_source_say(project: Project) -> No
     first = project.queue.waiting("Ann", videos=[name])[0]
     assert 0.65 < first.detection.score < 0.9
     assert abs(project.queue.waiting("Bob", videos=[name])[0].detection.score - 0.5) < 0.02
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_each_detection_is_decided_settled_or_waits(project: Project, seed: int) -> None:
+    """What a person has yet to decide is not what is learnt as absent, and the other way round."""
+    name, rng = first_of(project), np.random.default_rng(seed)
+    duration = project.catalogue.video(name).duration_seconds
+    starts = rng.uniform(0, duration - 0.3, 40)
+    segments = np.stack((starts, starts + rng.uniform(0.05, 0.3, 40)), axis=1)
+    found = Detections(segments, rng.integers(0, 3, 40), rng.uniform(0, 1, 40))
+    project.findings.add_detections(project.findings.add_source("b", {}), name, found, LABELS)
+    for one in project.findings.detections(name)[:6]:
+        Actions(project, "Ann", name).reject(Target(detection=one.id))
+    stretch = sorted(rng.uniform(0, duration, 2))
+    project.decisions.mark_reviewed("Ann", name, *stretch, blind=False)
+    decided = {one.detection for one in project.decisions.instances(name, "Ann")}
+    settled = set(project.queue.settled("Ann", name))
+    waits = set(waiting(project, videos=[name]))
+    everything = {one.id: one for one in project.findings.detections(name)}
+    assert decided | settled | waits == everything.keys()
+    assert len(decided) + len(settled) + len(waits) == len(everything)
+    known = examples_of(project).videos[name]
+    for number in settled | waits:
+        one = everything[number]
+        inside = stretch[0] <= one.start_seconds and one.end_seconds <= stretch[1]
+        assert not (inside and number in waits)
+        middle = np.array([(one.start_seconds + one.end_seconds) / 2])
+        if inside:
+            assert known.known(middle, [one.behaviour]).all()

@@ -87,6 +87,22 @@ def test_decisions_are_on_disk_when_they_are_answered(post: Ask, project: Projec
     assert post("/api/redo", {"annotator": "Ann"}).json["history"] == {"undo": 1, "redo": 7}
 
 
+def test_what_is_settled_is_told_with_each_answer(post: Ask, get: Ask, project: Project) -> None:
+    assert get("/api/videos/1?annotator=Ann").json["settled"] == []
+    answer = post("/api/reviewed", REVIEWED).json
+    assert answer["settled"] == [1]
+    assert post("/api/queue", {"annotator": "Ann", "videos": [1]}).json["total"] == 3
+    assert get("/api/videos/1?annotator=Ann").json["settled"] == [1]
+    assert get("/api/videos/1?annotator=Bob").json["settled"] == []
+    # What is the same as something drawn needs no decision either.
+    answer = decide(post, action="draw", behaviour=2, start=0.5, end=1.15)
+    assert answer.json["settled"] == [1, 2]
+    assert post("/api/undo", {"annotator": "Ann"}).json["settled"] == [1]
+    assert decide(post, action="accept", target={"detection": 1}).json["settled"] == []
+    answer = post("/api/reviewed", REVIEWED | {"is_reviewed": False}).json
+    assert answer == {"reviewed": [], "settled": []}
+
+
 REVIEWED = {"annotator": "Ann", "video": 1, "start": 0.0, "end": 1.0, "is_reviewed": True}
 
 

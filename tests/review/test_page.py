@@ -18,6 +18,7 @@ from support.studies import first_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
+PAGE_PLAYER = "import('/static/app.js').then((one) => one.player)"
 PAGE = "(async () => { const { timeline } = await import('/static/app.js'); return"
 
 
@@ -201,6 +202,36 @@ def test_reviewed_stretches_scores_and_film_strip(page: Any, project: Project) -
     page.evaluate(f"{PAGE} timeline.curves.open(1); }})()")
     wait_until(page, f"{PAGE} timeline.curves.behaviours.length === 3; }})()")
     assert page.evaluate(f"{PAGE} [...timeline.curves.level(2, 1)]; }})()")[2:5] == [255, 255, 0]
+
+
+def test_what_is_reviewed_waits_no_more(page: Any, project: Project) -> None:
+    """The page, the queue and what is left agree about what is settled."""
+    states = "import('/static/store.js').then((one) => one.allItems().map((item) => item.state))"
+    left = "document.querySelector('#left-text').textContent"
+    page.select_option("#video-pick", index=0)
+    wait_until(page, f"{left} === '6 wait'")
+    page.keyboard.press("w")
+    page.evaluate(f"{PAGE_PLAYER}.then((player) => player.seek(99))")
+    wait_until(page, f"{PAGE_PLAYER}.then(({{ frame, times }}) => frame + 1 === times.length)")
+    page.keyboard.press("w")
+    wait_until(page, f"{states}.then((all) => all.every((one) => one === 'settled'))")
+    page.keyboard.press("ArrowDown")
+    assert page.text_content("#card-state") == "settled"
+    page.keyboard.press("n")
+    wait_until(page, f"{left} === '2 wait'")
+    wait_until(page, "document.querySelector('#video-pick').selectedIndex === 1")
+    wait_until(page, "document.querySelector('#card-state').textContent === 'open'")
+    assert ", 2 left" in page.text_content("#done-text")
+    assert [one.open for one in project.queue.progress("Ann")] == [0, 2]
+    page.select_option("#video-pick", index=0)
+    wait_until(page, f"{states}.then((all) => all.length === 4)")
+    # It can be accepted all the same; and without the stretch the others wait again.
+    page.uncheck("#goes-on")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("a")
+    after(page, 1)
+    page.keyboard.press("Shift+W")
+    wait_until(page, f"{states}.then((all) => all.filter((one) => one === 'open').length === 3)")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -120,11 +120,11 @@ function select(key, { plays = false } = {}) {
   }
 }
 
-// Whether it is there: it may have been decided in another window.
+// Whether it is there and not settled: it may have been decided in another window.
 async function goTo(video, key) {
   if (video !== store.video?.id) await openVideo(video);
   const item = itemOfKey(key);
-  if (!item) return false;
+  if (!item || item.state === "settled") return false;
   timeline.focus(item.start, item.end);
   select(key, { plays: true });
   return true;
@@ -183,7 +183,7 @@ async function act(name) {
     await decisions.decide({ action: "split", target: item.target, at: player.now });
   } else if (name === "merge") {
     const other = shownItems().find((one) => one.behaviour === item.behaviour && one.key !== item.key
-      && !one.annotator && one.state !== "rejected" && one.start >= item.start);
+      && !one.annotator && ["open", "accepted"].includes(one.state) && one.start >= item.start);
     if (!other) return tell("No other one of this behaviour comes after it.");
     await decisions.decide({ action: "merge", targets: [item.target, other.target] });
   } else {
@@ -201,7 +201,7 @@ async function draw(start, end) {
 
 async function reviewed(start, end, isReviewed) {
   await markReviewed(start, end, isReviewed).catch((problem) => tell(problem.message));
-  queue.refreshSoon();
+  queue.filtered();
 }
 
 function unreviewed() {

@@ -26,7 +26,7 @@ export class Decisions {
     await this.flush();
     const { annotator, video } = store;
     return this.send("/api/decide", { annotator, video: video.id, decision }, (answer) => {
-      const keys = apply(answer.change);
+      const keys = apply(answer);
       if (keys.length) store.selected = keys[0];
       else if (decision.action === "delete") store.selected = this.reopened(answer.change);
       this.onDecided(answer.change, keepsSelection);
@@ -59,9 +59,10 @@ export class Decisions {
 
   async takeBack(what) {
     await this.flush();
-    return this.send(`/api/${what}`, { annotator: store.annotator }, async ({ change }) => {
+    return this.send(`/api/${what}`, { annotator: store.annotator }, async (answer) => {
+      const { change } = answer;
       if (!change) return this.tell(`Nothing to ${what}.`);
-      if (change.video === store.video.id) apply(change);
+      if (change.video === store.video.id) apply(answer);
       else await this.openVideo(change.video);
       const shown = change.after.find((one) => one.state !== "merged");
       store.selected = shown ? `i${shown.id}` : this.reopened(change);

@@ -1,6 +1,6 @@
 // The card of the selected item, and the progress.
 
-import { selectedItem, store } from "./store.js";
+import { isDecided, selectedItem, store } from "./store.js";
 import { reviewedAt } from "./stretches.js";
 import { clock, spoken, stateOf } from "./words.js";
 
@@ -17,7 +17,8 @@ export function showCard(player) {
   by("card-state").textContent = item ? `${stateOf(item)}${others ? ` by ${others}` : ""}` : "";
   by("card-state").dataset.state = item?.state ?? "";
   by("card-facts").textContent = item ? [behaviour.body_part, `${(item.end - item.start).toFixed(2)} s`,
-    item.score === null ? null : `score ${item.score.toFixed(2)}`].filter(Boolean).join(" · ")
+    item.score === null ? null : `score ${item.score.toFixed(2)}`,
+    item.state === "settled" ? "needs no decision" : null].filter(Boolean).join(" · ")
     : store.project?.sources.length ? "Choose one in the timeline, or press N for the next in the queue."
       : "No model has searched these videos: draw with D, or add detections with mmad project add.";
   by("edges").hidden = !item || Boolean(others);
@@ -30,7 +31,7 @@ export function showCard(player) {
   by("relabel").disabled = !item || Boolean(others);
   by("split").disabled = !item || Boolean(others) || !(player.now > item.start && player.now < item.end);
   by("merge").disabled = !item || Boolean(others);
-  by("delete").disabled = !item || Boolean(others) || item.state === "open";
+  by("delete").disabled = !item || Boolean(others) || !isDecided(item);
   showReviewed(player);
   by("undo").disabled = !store.history.undo;
   by("undo").dataset.number = store.history.undo;

@@ -45,7 +45,7 @@ export class Queue {
     this.timer ??= setTimeout(() => this.refresh().catch((problem) => this.tell(problem.message)), REFRESH_MILLISECONDS);
   }
 
-  // The filter has changed.
+  // The filter, or what is settled, has changed.
   filtered() {
     this.isStale = true;
     this.refreshSoon();

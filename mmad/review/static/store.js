@@ -12,9 +12,10 @@ export const store = {
   detections: new Map(),
   instances: new Map(),
   others: {}, // instances of each other annotator, where the server shows them
+  settled: new Set(), // numbers of detections that need no decision any more
   reviewed: [], // [start, end, whether suggestions were hidden] of what the annotator looked at
   selected: null, // key of an item: "d12" is a detection without a decision, "i5" an instance, "o7" another's
-  filter: { behaviours: null, min: 0, max: 1, states: new Set(["open", "accepted", "rejected"]), people: new Set() },
+  filter: { behaviours: null, min: 0, max: 1, states: new Set(["open", "accepted", "rejected", "settled"]), people: new Set() },
   history: { undo: 0, redo: 0 },
   // Times of the selected item while an edge is moved, before they are saved.
   edit: null,
@@ -72,13 +73,15 @@ export async function loadVideo(number) {
   store.instances = new Map(found.instances.map((one) => [one.id, one]));
   store.others = found.others;
   store.reviewed = found.reviewed;
+  store.settled = new Set(found.settled);
   store.history = found.history;
   store.selected = store.edit = null;
   itemsChanged();
 }
 
 // Keep a change that the server has made; the keys of what is new.
-export function apply(change) {
+export function apply({ change, settled }) {
+  store.settled = new Set(settled);
   change.before.forEach((one) => store.instances.delete(one.id));
   change.after.forEach((one) => store.instances.set(one.id, one));
   store.edit = null;
@@ -105,7 +108,8 @@ export function allItems() {
   }
   for (const one of store.detections.values()) {
     if (decided.has(one.id)) continue;
-    items.push({ ...one, key: `d${one.id}`, target: { detection: one.id }, state: "open", detection: one.id, annotator: null });
+    const state = store.settled.has(one.id) ? "settled" : "open";
+    items.push({ ...one, key: `d${one.id}`, target: { detection: one.id }, state, detection: one.id, annotator: null });
   }
   for (const [annotator, instances] of Object.entries(store.others)) {
     items.push(...instances.filter((one) => one.state !== "merged").map((one) => itemOf(one, annotator)));
@@ -138,8 +142,11 @@ function isShown(one) {
   return states.has(one.state)
     && (!one.annotator || people.has(one.annotator))
     && (!behaviours || behaviours.has(one.behaviour))
-    && (one.state !== "open" || (one.score >= min && one.score <= max));
+    && (isDecided(one) || (one.score >= min && one.score <= max));
 }
+
+// Whether the person, or another one, has said something about it itself.
+export const isDecided = (one) => one.state === "accepted" || one.state === "rejected";
 
 export function selectedItem() {
   const item = itemOfKey(store.selected);

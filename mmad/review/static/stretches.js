@@ -1,7 +1,7 @@
 // Stretches between two presses of a key: drawing a new one, and what was looked at.
 
 import { post } from "./api.js";
-import { changed, store } from "./store.js";
+import { changed, itemsChanged, store } from "./store.js";
 import { clock } from "./words.js";
 
 const by = (id) => document.querySelector(`#${id}`);
@@ -54,6 +54,8 @@ export async function markReviewed(start, end, isReviewed) {
   const answer = await post("/api/reviewed", { annotator, video: video.id, start, end, is_reviewed: isReviewed });
   if (store.video !== video) return;
   store.reviewed = answer.reviewed;
+  store.settled = new Set(answer.settled);
+  itemsChanged();
   changed();
   by("live").textContent = `${clock(start)} to ${clock(end)}: ${isReviewed ? "reviewed" : "not reviewed"}`;
 }

@@ -10,11 +10,8 @@ export function clock(seconds, digits = 2) {
   return `${sign}${hours ? `${hours}:${String(minutes).padStart(2, "0")}` : minutes}:${rest}`;
 }
 
-export const STATES = { open: "open", accepted: "accepted", rejected: "rejected" };
-
 export function stateOf(item) {
-  if (item.state === "accepted" && item.detection === null) return "drawn";
-  return STATES[item.state];
+  return item.state === "accepted" && item.detection === null ? "drawn" : item.state;
 }
 
 export function spoken(item, behaviour) {

@@ -158,7 +158,7 @@ function lane(timeline, pen, place, selected) {
   name(timeline, pen, lanes[place], top);
 }
 
-const ORDER = ["open", "rejected", "accepted"];
+const ORDER = ["settled", "open", "rejected", "accepted"];
 
 function bars(timeline, pen, id, top, selected) {
   timeline.curves.paint(pen, timeline, store.behaviours.get(id), top + 2, timeline.laneHeight - 3);
@@ -234,9 +234,9 @@ function bar(timeline, pen, one, isSelected) {
   if (one.annotator) {
     top += height + 2;
     height = OTHERS_ROOM - 3;
-  } else thinLine(timeline, pen, one, top + height + 2, colour);
+  } else if (one.state !== "settled") thinLine(timeline, pen, one, top + height + 2, colour);
   if (width < 4 && !isSelected) {
-    pen.globalAlpha = one.state === "accepted" ? 1 : one.state === "open" ? 0.25 + 0.5 * (one.score ?? 0) : 0.35;
+    pen.globalAlpha = one.state === "accepted" ? 1 : one.state === "open" ? 0.25 + 0.5 * (one.score ?? 0) : one.state === "settled" ? 0.2 : 0.35;
     pen.fillStyle = one.state === "rejected" ? timeline.colours.soft : colour;
     pen.fillRect(x, top, width, height);
     pen.globalAlpha = 1;
@@ -264,12 +264,12 @@ function shape(timeline, pen, one, [x, top, width, height], colour) {
   pen.globalAlpha = one.state === "accepted" ? 1 : one.state === "open" ? fill : 0;
   pen.fillStyle = colour;
   if (pen.globalAlpha) pen.fill();
-  pen.globalAlpha = one.state === "rejected" ? 0.7 : 1;
+  pen.globalAlpha = one.state === "settled" ? 0.5 : one.state === "rejected" ? 0.7 : 1;
   pen.strokeStyle = one.state === "rejected" ? timeline.colours.soft : colour;
-  pen.lineWidth = 1.3;
+  pen.lineWidth = one.state === "settled" ? 1 : 1.3;
   // Dashes are slow; on a short one they would not be seen.
-  const isDashed = one.state === "open" && width > 8;
-  if (isDashed) pen.setLineDash([4, 3]);
+  const isDashed = (one.state === "open" || one.state === "settled") && width > 8;
+  if (isDashed) pen.setLineDash(one.state === "open" ? [4, 3] : [2, 4]);
   pen.stroke();
   if (isDashed) pen.setLineDash([]);
   if (one.state === "rejected" && width > 6) {
