@@ -271,7 +271,7 @@ def main() -> None:
     parser.add_argument("--continued", type=int, metavar="PASSES", help="go on pre-training first")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
     parser.add_argument("--shares", nargs="+", type=int, default=[100])
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
     arguments = parser.parse_args()
     name, weights = arguments.backbone, tuple(BACKBONES[arguments.backbone])

@@ -80,7 +80,8 @@ def decide(project: Project, truth: Truth, seen: Sequence[str], order: Order, nu
     """Make up to so many decisions along the queue; how many were made."""
     made = 0
     known = known_behaviours(project, truth)
-    for waiting in project.queue.waiting(CODER, order=order, videos=seen):
+    least = project.findings.sources()[-1].least_score
+    for waiting in project.queue.waiting(CODER, order=order, videos=seen, min_score=least):
         if made >= number:
             break
         found, name = waiting.detection, waiting.video

@@ -18,7 +18,8 @@ LEAST_DECISIONS = 20
 LEAST_OF_A_KIND = 5
 # Strength of the pull of the offsets to zero, and of the slope to one.
 _PULL = 2.0
-_ITERATIONS = 25
+_ITERATIONS = 50
+_NEGLIGIBLE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -59,23 +60,48 @@ class Calibration:
         pull[0] = 1e-6
         towards = np.zeros(len(pull))
         towards[1] = 1.0
-        weights = towards.copy()
-        for _ in range(_ITERATIONS):
-            probability_N = _sigmoid(columns @ weights)
-            gradient = columns.T @ (probability_N - right_N) + pull * (weights - towards)
-            spread_N = probability_N * (1 - probability_N)
-            step = np.linalg.solve((columns.T * spread_N) @ columns + np.diag(pull), gradient)
-            weights -= step
-            if np.abs(step).max() < 1e-6:
-                break
+        weights = _minimum(columns, right_N, pull=pull, towards=towards)
+        if weights[1] < 0:  # higher scores are never less likely to be right: their order stays
+            columns[:, 1] = towards[1] = 0.0
+            weights = _minimum(columns, right_N, pull=pull, towards=towards)
         offsets = dict(zip(names.tolist(), weights[2:].tolist(), strict=True))
-        # Higher scores are never less likely to be right: their order stays.
-        return cls(float(weights[0]), max(0.0, float(weights[1])), offsets)
+        return cls(float(weights[0]), float(weights[1]), offsets)
 
     def probability(self, scores: ArrayLike, behaviours: Sequence[int]) -> NDArray[np.float64]:
         """The probability that each detection is accepted, (N,)."""
         added = np.array([self.offsets.get(int(one), 0.0) for one in behaviours])
         return _sigmoid(self.offset + self.slope * _logit(scores) + added)
+
+
+def _minimum(
+    columns: NDArray[np.float64],
+    right_N: NDArray[np.float64],
+    *,
+    pull: NDArray[np.float64],
+    towards: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """The weights of the regression, by Newton's method; steps that overshoot are halved."""
+
+    def loss(weights: NDArray[np.float64]) -> float:
+        values = columns @ weights
+        data = np.logaddexp(0.0, values) - right_N * values
+        return float(data.sum() + 0.5 * (pull * (weights - towards) ** 2).sum())
+
+    weights = towards.copy()
+    # From about the right share on, few steps overshoot.
+    weights[0] = _logit(right_N.mean()) - (columns[:, 1] * towards[1]).mean()
+    least = loss(weights)
+    for _ in range(_ITERATIONS):
+        probability_N = _sigmoid(columns @ weights)
+        gradient = columns.T @ (probability_N - right_N) + pull * (weights - towards)
+        spread_N = probability_N * (1 - probability_N)
+        step = np.linalg.solve((columns.T * spread_N) @ columns + np.diag(pull), gradient)
+        while (tried := loss(weights - step)) > least and np.abs(step).max() >= _NEGLIGIBLE:
+            step /= 2
+        if np.abs(step).max() < _NEGLIGIBLE:
+            break
+        weights, least = weights - step, tried
+    return weights
 
 
 def _logit(scores: ArrayLike) -> NDArray[np.float64]:

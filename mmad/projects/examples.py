@@ -127,6 +127,8 @@ def examples_of(project: Project, *, annotators: Collection[str] = ()) -> Exampl
         for one in project.decisions.reviewed(annotator):
             span = Span(None, one.start_seconds, one.end_seconds)
             stretches.setdefault((one.video, one.is_blind), []).append(span)
+    sources = project.findings.sources()
+    least_score = sources[-1].least_score if sources else 0.0
     videos: dict[str, VideoExamples] = {}
     conflicts: list[str] = []
     number = 0
@@ -141,7 +143,7 @@ def examples_of(project: Project, *, annotators: Collection[str] = ()) -> Exampl
         number += len(instances)
         if not instances and not reviewed:
             continue
-        found = _Video(project, video, instances)
+        found = _Video(project, video, instances, least_score)
         conflicts += [f"{names[a]} in {video.name} at {t:.1f} s" for a, t in found.conflicts]
         videos[video.name] = VideoExamples(
             video,
@@ -167,6 +169,7 @@ class _Video:
     project: Project
     video: ProjectVideo
     instances: list[tuple[str, Instance]]
+    least_score: float
     present: list[Span] = field(default_factory=list)
     absent: list[Span] = field(default_factory=list)
     open: list[Span] = field(default_factory=list)
@@ -207,10 +210,12 @@ class _Video:
                     yield annotator, span
 
     def _undecided(self) -> list[Span]:
-        """Suggestions without a decision that overlap a present segment."""
+        """Suggestions without a decision that overlap a present segment, and are shown."""
         decided = [_span(one) for _, one in self.instances]
         spans = []
         for found in self.project.findings.detections(self.video.name):
+            if found.score < self.least_score:
+                break
             span = _span(found)
             is_near = any(
                 one.start_seconds < span.end_seconds and span.start_seconds < one.end_seconds

@@ -1,6 +1,7 @@
 """From scores to the probability of acceptance."""
 
 import numpy as np
+import pytest
 
 from mmad.projects.calibration import Calibration
 
@@ -36,3 +37,17 @@ def test_a_behaviour_with_few_decisions_follows_the_others() -> None:
     first, second, unseen = found.probability([0.5] * 3, [1, 2, 3])
     assert 0.7 < first < 0.85
     assert 0.4 < second < unseen < 0.9
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_thousands_of_low_scores_have_an_estimate(seed: int) -> None:
+    """Newton's method overshoots here, from most seeds, unless its steps are shortened."""
+    rng = np.random.default_rng(seed)
+    scores = np.concatenate([rng.uniform(0.001, 0.02, 3000), rng.uniform(0.002, 0.6, 60)])
+    right = np.concatenate([rng.uniform(size=3000) < 0.05, rng.uniform(size=60) < 0.9])
+    behaviours = [1] * 3000 + [2] * 60
+    found = Calibration.fit(scores, behaviours, right)
+    assert found is not None
+    likely = found.probability(scores, behaviours)
+    assert likely[:3000].mean() == pytest.approx(right[:3000].mean(), abs=0.005)
+    assert likely[3000:].mean() == pytest.approx(right[3000:].mean(), abs=0.15)

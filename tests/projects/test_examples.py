@@ -42,6 +42,19 @@ def test_only_what_was_looked_at_is_known(project: Project) -> None:
     assert (found.num_decisions, found.annotators) == (2, ("Ann",))
 
 
+def test_suggestions_that_the_page_does_not_show_leave_nothing_open(project: Project) -> None:
+    actions = Actions(project, "Ann", first_of(project))
+    actions.accept(Target(detection=1))
+    assert known(project, 0.55) == [True, False, True]
+    database = project.catalogue._database
+    database.run("UPDATE sources SET threshold = 1.0")
+    least = project.findings.sources()[-1].least_score
+    database.run("UPDATE detections SET score = ? WHERE id > 1", least - 0.01)
+    assert known(project, 0.55) == [True, True, True]
+    database.run("UPDATE detections SET score = ? WHERE id > 1", least)
+    assert known(project, 0.55) == [True, False, True]
+
+
 def test_another_name_says_that_the_first_is_wrong(project: Project) -> None:
     Actions(project, "Ann", first_of(project)).relabel(Target(detection=4), 2)
     found = examples_of(project).videos[first_of(project)]

@@ -1,0 +1,35 @@
+"""Write the encoder of a pre-training as the small file of weights that ships with mmad.
+
+    mmad pretrain configs/demo_pretraining.yaml --out pretrain/run
+    python tools/pack_demo_backbone.py pretrain/run mmad/assets/demo_backbone_without_labels.safetensors
+
+The decoder is left out, and numbers have half precision. Every run takes the file by its name:
+`backbone.pretrained=demo_backbone_without_labels.safetensors backbone.final_norm=true`.
+"""
+
+import argparse
+from pathlib import Path
+
+from mmad.checkpoint import load_tensors, save_tensors
+from mmad.engine.runs.folder import RunFolder
+from mmad.models.backbones.features import BACKBONE_PREFIX
+
+
+def main() -> None:
+    """Read the best weights of the run, and write those of the encoder."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", type=Path)
+    parser.add_argument("out", type=Path)
+    arguments = parser.parse_args()
+    tensors, _ = load_tensors(RunFolder(arguments.run).best)
+    encoder = {
+        name.removeprefix(BACKBONE_PREFIX): value.half()
+        for name, value in tensors.items()
+        if name.startswith(BACKBONE_PREFIX)
+    }
+    save_tensors(arguments.out, encoder, metadata={"made_by": "mmad pretrain, without labels"})
+    print(f"{arguments.out}: {arguments.out.stat().st_size / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    main()
