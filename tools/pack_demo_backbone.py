@@ -1,7 +1,8 @@
 """Write the encoder of a pre-training as the small file of weights that ships with mmad.
 
     mmad pretrain configs/demo_pretraining.yaml --out pretrain/run
-    python tools/pack_demo_backbone.py pretrain/run mmad/assets/demo_backbone_without_labels.safetensors
+    python tools/pack_demo_backbone.py pretrain/run \
+        mmad/assets/demo_backbone_without_labels.safetensors
 
 The decoder is left out, and numbers have half precision. Every run takes the file by its name:
 `backbone.pretrained=demo_backbone_without_labels.safetensors backbone.final_norm=true`.

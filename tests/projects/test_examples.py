@@ -49,9 +49,9 @@ def test_suggestions_that_the_page_does_not_show_leave_nothing_open(project: Pro
     database = project.catalogue._database
     database.run("UPDATE sources SET threshold = 1.0")
     least = project.findings.sources()[-1].least_score
-    database.run("UPDATE detections SET score = ? WHERE id > 1", least - 0.01)
+    database.run("UPDATE detections SET score = ? WHERE id > 1", (least - 0.01,))
     assert known(project, 0.55) == [True, True, True]
-    database.run("UPDATE detections SET score = ? WHERE id > 1", least)
+    database.run("UPDATE detections SET score = ? WHERE id > 1", (least,))
     assert known(project, 0.55) == [True, False, True]
 
 
