@@ -208,8 +208,8 @@ def test_what_is_reviewed_waits_no_more(page: Any, project: Project) -> None:
     """The page, the queue and what is left agree about what is settled."""
     states = "import('/static/store.js').then((one) => one.allItems().map((item) => item.state))"
     left = "document.querySelector('#left-text').textContent"
-    page.select_option("#video-pick", index=0)
-    wait_until(page, f"{left} === '6 wait'")
+    assert page.text_content("#left-text") == "6 wait"
+    assert page.evaluate("document.querySelector('#video-pick').selectedIndex") == 0
     page.keyboard.press("w")
     page.evaluate(f"{PAGE_PLAYER}.then((player) => player.seek(99))")
     wait_until(page, f"{PAGE_PLAYER}.then(({{ frame, times }}) => frame + 1 === times.length)")
@@ -267,6 +267,8 @@ def test_the_blind_share_is_coded_without_suggestions(page: Any, project: Projec
     page.click("#blind-open")
     wait_until(page, "document.querySelector('#blind-title').textContent.includes('1 of 1')")
     assert page.evaluate("import('/static/store.js').then((one) => one.store.detections.size)") == 0
+    assert page.text_content("#card-facts").startswith("Draw what you see")
+    assert page.evaluate(f"{PAGE} timeline.rows.reviewed[1]; }})()") == 0
     page.keyboard.press("a")
     wait_until(page, "document.querySelector('#toast').textContent.includes('are hidden')")
     # Watched to its end, and nothing drawn.
@@ -281,6 +283,7 @@ def test_the_blind_share_is_coded_without_suggestions(page: Any, project: Projec
     assert project.blind.done("Ann").keys() == {stretch.id}
     assert [one.detection for one in project.decisions.instances(stretch.video, "Ann")] == [None]
     wait_until(page, "import('/static/store.js').then((one) => one.store.detections.size > 0)")
+    assert page.evaluate(f"{PAGE} timeline.rows.reviewed[1]; }})()") > 0
 
 
 def test_a_list_that_comes_late_does_not_bring_a_decision_back(page: Any) -> None:

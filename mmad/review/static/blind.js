@@ -125,6 +125,7 @@ class Blind {
     this.bar.hidden = false;
     this.shades.forEach((one) => { one.hidden = false; });
     itemsChanged();
+    page.timeline.measure();
     page.timeline.look(stretch.start - margin, stretch.end + margin);
     this.shade();
     await this.play();
@@ -196,6 +197,7 @@ class Blind {
     this.page.player.video.pause();
     this.page.player.range = null;
     itemsChanged();
+    this.page.timeline.measure();
   }
 }
 

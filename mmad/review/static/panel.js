@@ -19,6 +19,7 @@ export function showCard(player) {
   by("card-facts").textContent = item ? [behaviour.body_part, `${(item.end - item.start).toFixed(2)} s`,
     item.score === null ? null : `score ${item.score.toFixed(2)}`,
     item.state === "settled" ? "needs no decision" : null].filter(Boolean).join(" · ")
+    : store.hides ? "Draw what you see in the stretch; what you have drawn can be chosen in the timeline and changed here."
     : store.project?.sources.length ? "Choose one in the timeline, or press N for the next in the queue."
       : "No model has searched these videos: draw with D, or add detections with mmad project add.";
   by("edges").hidden = !item || Boolean(others);

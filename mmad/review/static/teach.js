@@ -112,7 +112,7 @@ class Teach {
       this.title.textContent = "Nothing was learnt";
       this.hint.textContent = error;
     } else if (taught) {
-      this.title.textContent = `Learnt from ${taught.num_decisions} decisions`;
+      this.title.textContent = `Learnt from ${taught.num_decisions} decision${taught.num_decisions === 1 ? "" : "s"}`;
       this.hint.textContent = this.result();
     } else {
       this.title.textContent = "Learn from the decisions so far";

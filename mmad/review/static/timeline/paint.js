@@ -44,7 +44,7 @@ export function paintHead(timeline, pen) {
   pen.fillRect(0, 0, gutter, headHeight);
   pen.fillStyle = colours.soft;
   pen.fillText("frames", 10, rows.strip[0] + rows.strip[1] / 2);
-  pen.fillText("reviewed", 10, rows.reviewed[0] + rows.reviewed[1] / 2);
+  if (rows.reviewed[1]) pen.fillText("reviewed", 10, rows.reviewed[0] + rows.reviewed[1] / 2);
   pen.fillText("new", 10, rows.fresh[0] + rows.fresh[1] / 2);
 }
 
@@ -57,6 +57,7 @@ function hint(timeline, pen, text, [top, height]) {
 function reviewed(timeline, pen) {
   const [top, height] = timeline.rows.reviewed;
   const { colours, marked } = timeline;
+  if (!height) return;
   pen.fillStyle = colours.stripe;
   pen.fillRect(timeline.gutter, top, timeline.width, height);
   const stretches = [...store.reviewed];
@@ -79,7 +80,7 @@ function reviewed(timeline, pen) {
     pen.strokeRect(Math.min(start, end) + 0.5, top + 4.5, Math.abs(end - start), height - 9);
   }
   if (!stretches.length && !marked) {
-    if (!store.hides) hint(timeline, pen, timeline.gutter ? "drag over what you have looked at from start to end" : "reviewed: drag here", timeline.rows.reviewed);
+    hint(timeline, pen, timeline.gutter ? "drag over what you have looked at from start to end" : "reviewed: drag here", timeline.rows.reviewed);
   }
 }
 
@@ -115,7 +116,7 @@ export function paintBody(timeline, pen) {
   pen.restore();
   if (lanes.length) return;
   pen.fillStyle = colours.soft;
-  pen.fillText(store.hides ? "Draw what you see: press D, or drag in the row above." : "Nothing to show here with this filter.", gutter + 10, laneHeight / 2);
+  pen.fillText(store.hides ? `Draw what you see: ${gutter ? "press D, or " : ""}drag in the row above.` : "Nothing to show here with this filter.", gutter + 10, laneHeight / 2);
 }
 
 // While only the selected item, the playhead or the scrolling changes, each lane is drawn once.

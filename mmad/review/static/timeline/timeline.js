@@ -51,7 +51,9 @@ export class Timeline {
     const isNarrow = this.width < NARROW;
     this.gutter = isNarrow ? 0 : 176;
     this.laneHeight = isNarrow ? 48 : 34;
-    this.rows = rowsOf(isNarrow ? [24, 44, 28, 28] : [22, 46, 20, 24]);
+    // Nothing is marked as reviewed while suggestions are hidden.
+    const [ruler, strip, reviewed, fresh] = isNarrow ? [24, 44, 28, 28] : [22, 46, 20, 24];
+    this.rows = rowsOf([ruler, strip, store.hides ? 0 : reviewed, fresh]);
     this.headHeight = this.rows.fresh[0] + this.rows.fresh[1];
     this.redraw();
   }
