@@ -25,17 +25,24 @@ class Catalogue:
             for row in rows
         ]
 
-    def require_behaviours(self, names: Iterable[str]) -> None:
+    def require_behaviours(self, names: Iterable[str], *, of: str) -> None:
         """Make sure that the project has these behaviours.
+
+        Args:
+            names: Their names.
+            of: The run that detects them.
 
         Raises: ProjectError that names some that it lacks.
         """
         known = {one.name for one in self.behaviours()}
         if missing := sorted(set(names) - known):
+            some = ", ".join(f"'{one}'" for one in missing[:5])
+            more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
             raise ProjectError(
-                f"{self._database.folder}: has no behaviour {', '.join(missing[:5])}; the "
-                "model was trained on other labels than those of the project; to teach it those, "
-                "pass mmad project add --features-only"
+                f"{of}: detects {some}{more}, not among the behaviours of {self._database.folder}; "
+                "nothing was added. If they were renamed in the project or in labels.json of the "
+                "run, name them alike; to teach the project's own behaviours on the features of "
+                "this run, pass mmad project add --features-only"
             )
 
     def add_behaviour(self, name: str) -> Behaviour:

@@ -148,7 +148,8 @@ class Findings:
         """
         video = self._catalogue.video(name).id
         known = {one.name: one.id for one in self._catalogue.behaviours()}
-        self._catalogue.require_behaviours(labels.names[one] for one in found.labels)
+        names = {labels.names[one] for one in found.labels}
+        self._catalogue.require_behaviours(names, of=f"source {source}")
         rows = [
             (source, video, known[labels.names[label]], float(start), float(end), float(score))
             for label, (start, end), score in zip(

@@ -67,7 +67,7 @@ def test_the_detections_of_a_run_are_added_and_resumed(
     words = ["project", "new", tmp_path / "b", "--videos", videos / "videos", "--labels"]
     run_mmad([*words, tmp_path / "labels.txt"])
     said = run_mmad(["project", "add", tmp_path / "b", "--checkpoint", detection_run], code=2)
-    assert "trained on other labels than those of the project" in said.stderr
+    assert "not among the behaviours of" in said.stderr
 
 
 def test_what_cannot_be_reviewed_is_said(

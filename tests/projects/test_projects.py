@@ -12,10 +12,13 @@ import pytest
 
 from mmad.errors import ProjectError, VideoError
 from mmad.labels import MA52, flat_labels
+from mmad.projects.actions import Actions, Target
 from mmad.projects.project import Project, new_project
 from mmad.projects.records import Curves, Instance
 from mmad.structures import Detections
 from mmad.video.find import find_videos
+from support.studies import FOUND, make_study
+from support.studies import LABELS as STUDY_LABELS
 
 LABELS = flat_labels(["nodding", "waving"])
 
@@ -75,8 +78,32 @@ def test_decisions_and_detections_never_touch_each_other(project: Project) -> No
     assert len(project.findings.detections(name)) == 1
     assert len(project.findings.detections(name, source=source)) == 2
     assert project.decisions.instances(name, "Ann")[0].detection == best.id
-    with pytest.raises(ProjectError, match="has no behaviour jumping; the model was trained on"):
+    with pytest.raises(ProjectError, match="source 2: detects 'jumping', not among"):
         project.findings.add_detections(newer, name, found[:1], flat_labels(["jumping", "b"]))
+
+
+def test_behaviours_renamed_half_way_are_said_and_nothing_is_lost(
+    videos: Path, tmp_path: Path
+) -> None:
+    project = make_study(tmp_path / "renamed", videos)
+    name, other = (one.name for one in project.catalogue.videos())
+    Actions(project, "Ann", name).accept(Target(detection=1))
+    source = project.findings.add_source("runs/b", {})
+    project.findings.add_detections(source, name, FOUND, STUDY_LABELS)
+    before = [(one.id, one.behaviour) for one in project.findings.detections(name)]
+    project.catalogue.rename_behaviour(1, "head nod")
+    with pytest.raises(ProjectError) as caught:
+        project.findings.add_detections(source, other, FOUND, STUDY_LABELS)
+    said = str(caught.value)
+    assert said.startswith("source 2: detects 'nodding', not among the behaviours of ")
+    assert "nothing was added" in said
+    assert "\n" not in said
+    assert project.findings.searched(source) == {name}
+    assert [(one.id, one.behaviour) for one in project.findings.detections(name)] == before
+    assert [one.behaviour for one in project.decisions.instances(name, "Ann")] == [1]
+    project.catalogue.rename_behaviour(1, "nodding")
+    project.findings.add_detections(source, other, FOUND, STUDY_LABELS)
+    assert project.findings.searched(source) == {name, other}
 
 
 def test_everything_can_be_undone_and_stays_in_the_history(project: Project) -> None:

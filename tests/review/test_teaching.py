@@ -100,13 +100,13 @@ def test_the_button_in_a_browser(project: Project, workers: list[Worker]) -> Non
         says(workers[0], stage="learning nodding", fraction=0.4)
         wait_until(page, "document.querySelector('#teach-open').textContent === 'Teach 40 %'")
         assert page.evaluate("document.querySelector('#teach-progress').value") == 0.4
-        assert page.text_content("#teach-hint").startswith("learning nodding.")
+        assert page.text_content("#teach-hint").startswith("Learning nodding.")
         assert page.evaluate("document.documentElement.scrollWidth") == 360
 
         says(workers[0], error="nobody has decided anything yet")
         workers[0].code = 1
         wait_until(page, f"{title} === 'Nothing was learnt'")
-        assert page.text_content("#teach-hint") == "nobody has decided anything yet"
+        assert page.text_content("#teach-hint") == "Nobody has decided anything yet"
         # The page goes on.
         page.uncheck("#goes-on")
         page.keyboard.press("n")

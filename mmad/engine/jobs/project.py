@@ -80,7 +80,7 @@ def detect_in_project(
     detector = require_detector(open_trained(checkpoint, device=device))
     used = UsedRun(local_run(checkpoint), config_on_videos(checkpoint), device)
     settings = {"fingerprint": used.fingerprint(), "min_score": min_score}
-    project.catalogue.require_behaviours(detector.labels.names)
+    project.catalogue.require_behaviours(detector.labels.names, of=str(checkpoint))
     source = next(
         (one.id for one in project.findings.sources() if one.settings == settings),
         None,

@@ -12,6 +12,7 @@ function made(tag, fields, ...children) {
   return element;
 }
 
+const sentence = (text) => text[0].toUpperCase() + text.slice(1);
 const percent = (share) => `${Math.round(100 * share)} %`;
 
 class Teach {
@@ -107,10 +108,10 @@ class Teach {
     this.opener.textContent = runs && !taught ? `Teach ${percent(fraction ?? 0)}` : "Teach";
     if (runs && !taught) {
       this.title.textContent = "Learning from the decisions";
-      this.hint.textContent = `${stage ?? "starting"}. Go on deciding meanwhile; that counts the next time.`;
+      this.hint.textContent = `${sentence(stage ?? "starting")}. Go on deciding meanwhile; that counts the next time.`;
     } else if (error) {
       this.title.textContent = "Nothing was learnt";
-      this.hint.textContent = error;
+      this.hint.textContent = sentence(error);
     } else if (taught) {
       this.title.textContent = `Learnt from ${taught.num_decisions} decision${taught.num_decisions === 1 ? "" : "s"}`;
       this.hint.textContent = this.result();
@@ -132,8 +133,8 @@ class Teach {
     if (parts.length) said.push(`Learnt: ${parts.join(", ")}.`);
     if (taught.nearest.length) said.push(`Most similar stretches suggested: ${taught.nearest.map(name).join(", ")}.`);
     if (taught.kept.length) said.push(`As the model before found them: ${taught.kept.length} behaviours.`);
-    said.push(...taught.notices.map((one) => `${one}.`));
-    if (curve) said.push(`${curve[0].toUpperCase()}${curve.slice(1)}.`);
+    said.push(...taught.notices.map((one) => `${sentence(one)}.`));
+    if (curve) said.push(`${sentence(curve)}.`);
     else if (runs && stage !== "done") said.push(`Now ${stage}.`);
     return said.join(" ");
   }
