@@ -62,6 +62,10 @@ LanguageOption = Annotated[
     typer.Option(help="Language of multilingual vocabularies of ELAN files, such as eng."),
 ]
 TiouOption = Annotated[str, typer.Option(help="Thresholds: a number, a list 0.3,0.5 or a range.")]
+BootstrapOption = Annotated[
+    int, typer.Option(min=0, help="Resamples for the intervals over videos; 0: none.")
+]
+ResampleSeedOption = Annotated[int, typer.Option(min=0, help="Seed of the resamples.")]
 JsonOption = Annotated[Path | None, typer.Option("--json", help="Also write the numbers here.")]
 DeviceOption = Annotated[
     str,

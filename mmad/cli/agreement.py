@@ -10,11 +10,13 @@ from rich.console import Console
 
 from mmad.annotations.elan.choice import ElanChoice
 from mmad.cli._options import (
+    BootstrapOption,
     JsonOption,
     LabelsOption,
     LanguageOption,
     LevelOption,
     OutOfVideoOption,
+    ResampleSeedOption,
     TierOption,
     TierTypeOption,
     TiouOption,
@@ -75,10 +77,8 @@ def agreement(
         list[Path] | None,
         typer.Option(help="Also write the table here, as .csv or .xlsx; repeat for both."),
     ] = None,
-    bootstrap: Annotated[
-        int, typer.Option(min=0, help="Resamples for the intervals over videos; 0: none.")
-    ] = 1000,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the resamples.")] = 0,
+    bootstrap: BootstrapOption = 1000,
+    seed: ResampleSeedOption = 0,
     json_file: JsonOption = None,
 ) -> None:
     """Compare annotators: F1, kappa, partial agreement, ICC and boundaries in one table."""

@@ -9,9 +9,11 @@ from rich.console import Console
 
 from mmad.annotations.elan.choice import ElanChoice
 from mmad.cli._options import (
+    BootstrapOption,
     LabelsOption,
     LanguageOption,
     OutOfVideoOption,
+    ResampleSeedOption,
     TierOption,
     TierTypeOption,
 )
@@ -67,10 +69,8 @@ def budget(
             help="Lowest score of a detection; default: 0.5, of a project the run's threshold.",
         ),
     ] = None,
-    bootstrap: Annotated[
-        int, typer.Option(min=0, help="Resamples for the intervals over videos; 0: none.")
-    ] = 1000,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the resamples.")] = 0,
+    bootstrap: BootstrapOption = 1000,
+    seed: ResampleSeedOption = 0,
     labels: LabelsOption = None,
     out_of_video: OutOfVideoOption = None,
     tier: TierOption = None,
