@@ -126,6 +126,11 @@ def test_the_button_in_a_browser(project: Project, workers: list[Worker]) -> Non
         waits = "[...document.querySelectorAll('#video-pick option')].map((one) => one.text)[0]"
         wait_until(page, f"{waits}.includes('(1 open,') || {waits}.includes('(2 open,')")
         assert "Most similar stretches suggested: waving." in page.text_content("#teach-hint")
+        # Opened again, there is nothing to be renewed.
+        open_page(page, address)
+        page.click("#teach-open")
+        wait_until(page, f"{title} === 'Learnt from 1 decision'")
+        assert page.is_hidden("#toast")
         page.close()
 
 

@@ -26,7 +26,7 @@ class Teach {
     page.toolbar.append(this.opener);
     this.bar = this.makeBar();
     document.querySelector("main").before(this.bar);
-    this.run(() => this.poll());
+    this.run(() => this.poll({ isFirst: true }));
   }
 
   makeBar() {
@@ -81,15 +81,17 @@ class Teach {
     this.draw();
   }
 
-  // Asks until it has ended.
-  async poll() {
+  // Asks until it has ended. What was learnt before the page was opened is in it already.
+  async poll({ isFirst = false } = {}) {
     clearTimeout(this.timer);
     this.state = await get("/api/teaching");
     const { taught, runs } = this.state;
     if (taught && this.shown === null) {
       this.shown = taught.source;
-      await this.page.reload();
-      this.page.tell("Learnt. The queue shows the new suggestions; what was decided stays.");
+      if (!isFirst) {
+        await this.page.reload();
+        this.page.tell("Learnt. The queue shows the new suggestions; what was decided stays.");
+      }
     }
     this.draw();
     if (runs) {
