@@ -203,6 +203,8 @@ def summarise(results: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             continue
         whole, courses = full[one["seed"]], one["rounds"]
         row: dict[str, Any] = {
+            "commit": one["commit"],
+            "hardware": one["hardware"],
             "order": one["how"],
             "seed": one["seed"],
             "labels_full": whole["decisions"],
