@@ -7,6 +7,7 @@ Shapes: B windows, T steps, P points over all levels, K behaviours, C channels o
 of projected ones.
 """
 
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +17,12 @@ import torch
 from torch import Tensor
 
 from mmad.config.run import FeatureRun
-from mmad.engine.teaching.lesson import VideoLesson, batch_of, windows_of
+from mmad.engine.teaching.lesson import LessonBatch, VideoLesson, batch_of, windows_of
 from mmad.models.build import build_detector
 from mmad.models.detectors.contract import PartialCriterion
 from mmad.models.detectors.families import build_criterion, build_normalizer
 from mmad.models.detectors.whole import FeatureDetector
+from mmad.models.layers.loss_normalizer import LossNormalizer
 
 # After how many steps of training a head is kept and judged.
 CHECKPOINTS = (40, 80, 120, 160)
@@ -104,6 +106,8 @@ def train_head(
 ) -> Iterator[Head]:
     """Train a head, and give it after each of some numbers of steps; the same for the same seed.
 
+    Its random weights are drawn at once, so that several heads can then be trained in threads.
+
     Args:
         config: Settings.
         lessons: Videos to learn from.
@@ -111,43 +115,67 @@ def train_head(
         checkpoints: Numbers of steps, ascending.
         on_step: Called after each step.
     """
-    rng = np.random.default_rng(config.seed)
-    noise = torch.Generator().manual_seed(config.seed)
     videos = [lessons[name] for name in sorted(lessons)]
     channels = len(videos[0].sequence.features_DT)
     network = build_detector(config, num_classes=num_behaviours, feature_channels=channels)
     assert isinstance(network, FeatureDetector)
-    average = {name: value.clone() for name, value in network.state_dict().items()}
     criterion = build_criterion(config.detector, num_classes=num_behaviours)
     assert isinstance(criterion, PartialCriterion)
-    normalizer = build_normalizer(config.detector)
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY
     )
-    windows: list[tuple[VideoLesson, int]] = []
-    network.train()
-    for step in range(1, checkpoints[-1] + 1):
-        while len(windows) < _BATCH_WINDOWS:
-            windows += windows_of(videos, rng)
-        batch = batch_of(windows[:_BATCH_WINDOWS])
-        del windows[:_BATCH_WINDOWS]
+    started = _Training(config, videos, network, criterion, optimizer)
+    return started.heads(num_behaviours, checkpoints, on_step)
+
+
+@dataclass(frozen=True, eq=False)
+class _Training:
+    """The training of a head."""
+
+    config: FeatureRun
+    videos: Sequence[VideoLesson]
+    network: FeatureDetector
+    criterion: PartialCriterion
+    optimizer: torch.optim.Optimizer
+
+    def heads(
+        self, num_behaviours: int, checkpoints: Sequence[int], on_step: Callable[[], object]
+    ) -> Iterator[Head]:
+        """The head after each of some numbers of steps."""
+        rng = np.random.default_rng(self.config.seed)
+        noise = torch.Generator().manual_seed(self.config.seed)
+        normalizer = build_normalizer(self.config.detector)
+        average = {name: value.clone() for name, value in self.network.state_dict().items()}
+        windows: list[tuple[VideoLesson, int]] = []
+        self.network.train()
+        for step in range(1, checkpoints[-1] + 1):
+            while len(windows) < _BATCH_WINDOWS:
+                windows += windows_of(self.videos, rng)
+            batch = batch_of(windows[:_BATCH_WINDOWS])
+            del windows[:_BATCH_WINDOWS]
+            self._step(batch, step, noise, normalizer)
+            decay = min(_AVERAGE, step / (step + 10))
+            for name, value in self.network.state_dict().items():
+                average[name].lerp_(value, 1 - decay)
+            on_step()
+            if step in checkpoints:
+                kept = copy.deepcopy(self.network)
+                kept.load_state_dict(average)
+                yield Head(self.config, kept.eval(), num_behaviours, step)
+
+    def _step(
+        self, batch: LessonBatch, step: int, noise: torch.Generator, normalizer: LossNormalizer
+    ) -> None:
         features = batch.features_BDT
         added = torch.randn(features.shape, generator=noise) * _NOISE
-        outputs = network((features + added) * batch.mask_BT[:, None], batch.mask_BT)
-        losses = criterion.where_known(outputs, batch.segments_grid, batch.labels, batch.known_BTK)
+        outputs = self.network((features + added) * batch.mask_BT[:, None], batch.mask_BT)
+        losses = self.criterion.where_known(
+            outputs, batch.segments_grid, batch.labels, batch.known_BTK
+        )
         loss = losses.total / normalizer.update(losses.num_positives)
-        for group in optimizer.param_groups:
+        for group in self.optimizer.param_groups:
             group["lr"] = _LEARNING_RATE * min(1.0, step / _WARMUP_STEPS)
-        optimizer.zero_grad()
+        self.optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
-        decay = min(_AVERAGE, step / (step + 10))
-        for name, value in network.state_dict().items():
-            average[name].lerp_(value, 1 - decay)
-        on_step()
-        if step in checkpoints:
-            kept = build_detector(config, num_classes=num_behaviours, feature_channels=channels)
-            assert isinstance(kept, FeatureDetector)
-            kept.load_state_dict(average)
-            yield Head(config, kept.eval(), num_behaviours, step)
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self.optimizer.step()
