@@ -43,6 +43,6 @@ def report_pretraining(run: Path, config: PretrainingConfig, *, out: Path | None
         rows=rows,
         facts=facts,
         normalised=config.decoder.normalised_targets,
-        picture=folder.reconstructions if folder.reconstructions.is_file() else None,
+        image=folder.reconstructions if folder.reconstructions.is_file() else None,
     )
     typer.echo(f"report: {path}")

@@ -17,7 +17,7 @@ def reconstructions(model: MaskedAutoencoder, batch: MaskedBatch) -> list[Recons
     """The clips of a batch as they are, as they were seen, and as they were painted.
 
     Patches painted for normalised targets have the mean and the deviation of the true ones, which
-    such targets do not tell, as in the pictures of the paper.
+    such targets do not tell, as in the figures of the paper.
     """
     clips = batch.batch.clips
     one_each = [1] * len(clips)

@@ -11,9 +11,9 @@ function curveOf({ title, note, x, values, unit, top, digits }) {
 
 drawHead(content.facts, content.tiles);
 find("curves").replaceChildren(...content.curves.map(curveOf));
-if (content.picture) {
-  find("picture").src = content.picture;
-  find("about-clips").textContent = content.about_picture;
+if (content.image) {
+  find("image").src = content.image;
+  find("about-clips").textContent = content.about_image;
   for (const id of ["clips", "to-clips"]) find(id).hidden = false;
 }
 connectTheme();

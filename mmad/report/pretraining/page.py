@@ -1,4 +1,4 @@
-"""HTML report of a pre-training: curves of its errors, and pictures of what it paints."""
+"""HTML report of a pre-training: curves of its errors, and images of what it paints."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ def write_pretraining_page(
     rows: Sequence[Mapping[str, Any]],
     facts: Mapping[str, str],
     normalised: bool,
-    picture: Path | None = None,
+    image: Path | None = None,
 ) -> None:
     """Write the page.
 
@@ -32,7 +32,7 @@ def write_pretraining_page(
         rows: Rows of the log.
         facts: Name and value of facts in the head of the page.
         normalised: Whether the targets are normalised patches.
-        picture: PNG with reconstructions, which the page will contain; None if there is none.
+        image: PNG with reconstructions, which the page will contain; None if there is none.
 
     Raises: OutputError if it cannot be written.
     """
@@ -44,12 +44,12 @@ def write_pretraining_page(
         "tiles": list(_tiles(validations)),
         "curves": list(_curves(steps, validations)),
         "last_step": last_step,
-        "picture": None,
+        "image": None,
     }
-    if picture is not None:
-        encoded = base64.b64encode(picture.read_bytes()).decode("ascii")
-        content["picture"] = f"data:image/png;base64,{encoded}"
-        content["about_picture"] = (
+    if image is not None:
+        encoded = base64.b64encode(image.read_bytes()).decode("ascii")
+        content["image"] = f"data:image/png;base64,{encoded}"
+        content["about_image"] = (
             "Clips of the validation videos with fixed masks; what is grey below was not to be "
             "painted. "
             + (

@@ -18,7 +18,7 @@ ROWS = [
     {"kind": "validation", "step": 300, "reconstruction_error": 0.5},
 ]
 # The smallest PNG.
-PICTURE = bytes.fromhex(
+IMAGE = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
     "1f15c4890000000d49444154789c63f8ffff3f0005fe02fea7d63d2c0000000049454e44ae426082"
 )
@@ -35,7 +35,7 @@ def make_run(folder: Path) -> Path:
     config = load_any_config("configs/demo_pretraining.yaml")
     (folder / "config.yaml").write_text(f"paths_relative_to: .\n{dump_config(config)}")
     (folder / "log.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in ROWS))
-    (folder / "reconstructions.png").write_bytes(PICTURE)
+    (folder / "reconstructions.png").write_bytes(IMAGE)
     return folder
 
 
@@ -55,18 +55,18 @@ def test_mmad_report_writes_the_page_of_a_pre_training(tmp_path: Path) -> None:
     assert len(training["x"]) == 120
     assert training["x"][-1] == 300
     assert (validation["values"], probe["values"]) == ([0.75, 0.5], [12.5])
-    assert content["picture"].startswith("data:image/png;base64,iVBOR")
+    assert content["image"].startswith("data:image/png;base64,iVBOR")
 
 
 def test_a_run_without_validation_has_a_page_too(tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     write_pretraining_page(
-        page, title="run </script>", rows=ROWS[:5], facts={}, normalised=True, picture=None
+        page, title="run </script>", rows=ROWS[:5], facts={}, normalised=True, image=None
     )
     content = content_of(page)
     assert content["tiles"] == []
     assert [curve["title"] for curve in content["curves"]] == ["training error"]
-    assert content["picture"] is None
+    assert content["image"] is None
 
 
 @pytest.mark.slow
@@ -80,7 +80,7 @@ def test_the_page_in_a_browser(browser, cut_labels, tmp_path: Path) -> None:  # 
     page.wait_for_selector("#curves svg")
     assert page.locator("#curves svg").count() == 3
     assert page.locator("#tiles .tile").first.inner_text() == "0.5\nerror, lowest"
-    assert page.locator("#picture").evaluate("image => image.naturalWidth") == 1
+    assert page.locator("#image").evaluate("image => image.naturalWidth") == 1
     assert page.evaluate("document.documentElement.scrollWidth") == 360
     assert cut_labels(page) == []
     assert errors == []
