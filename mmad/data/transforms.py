@@ -119,9 +119,31 @@ def subtract_background(
     """
     seen = frames if background_of is None else background_of
     chosen = np.linspace(0, len(seen) - 1, min(num_frames, len(seen))).round().astype(int)
-    background = np.median(seen[chosen], axis=0).astype(np.int16)
-    offset = (128 - background)[None]
-    return np.clip(frames.astype(np.int16) + offset, 0, 255).astype(np.uint8)
+    offset = 128 - _median(seen[chosen]).astype(np.int16)
+    # Clipped before the offset is added, all in bytes: several times faster than in wider integers.
+    result = np.maximum(frames, np.maximum(-offset, 0).astype(np.uint8))
+    np.minimum(result, (255 - np.maximum(offset, 0)).astype(np.uint8), out=result)
+    result += offset.astype(np.uint8)
+    return result
+
+
+def _median(frames: Frames) -> Frames:
+    """The median of each value of a few images, rounded down: (H, W, 3).
+
+    The larger half is taken out one by one, by comparisons of whole images, ten times as fast as
+    sorting the values of each pixel.
+    """
+    left = list(frames)
+    largest: list[Frames] = []
+    while len(largest) <= len(frames) // 2:
+        highest = left.pop()
+        for place, image in enumerate(left):
+            left[place] = np.minimum(highest, image)
+            highest = np.maximum(highest, image)
+        largest.append(highest)
+    if len(frames) % 2:
+        return largest[-1]
+    return ((largest[-1].astype(np.uint16) + largest[-2]) // 2).astype(np.uint8)
 
 
 def colour_map(

@@ -136,18 +136,21 @@ class PatchEmbed(nn.Module):
     def of_kept(self, clips_NCFHW: Tensor, kept: KeptTokens) -> Tensor:
         """The packed tokens alone, (P, D)."""
         frames, patch, _ = self.proj.kernel_size
-        places_NThwK = rearrange(
-            clips_NCFHW,
-            "n c (t f) (h p) (w q) -> n t h w c f p q",
-            f=frames,
-            p=patch,
-            q=patch,
-        )
         # Sizes are fixed in a traced network, where they would be tensors.
-        sizes = tuple(int(size) for size in places_NThwK.shape[:4])
-        index = torch.unravel_index(kept.places_P, sizes)
-        weight_DK = self.proj.weight.flatten(1)
-        return functional.linear(places_NThwK[index].flatten(1), weight_DK, self.proj.bias)
+        clips, colours, num_frames, height, width = (int(size) for size in clips_NCFHW.shape)
+        across = width // patch
+        grid = (clips, num_frames // frames, height // patch, across)
+        clip_P, step_P, down_P, right_P = torch.unravel_index(kept.places_P, grid)
+        # Pieces of rows as wide as a patch are copied whole.
+        first_P = (clip_P * colours * num_frames + step_P * frames) * height + down_P * patch
+        c, f, p = torch.meshgrid(
+            *(torch.arange(size, device=first_P.device) for size in (colours, frames, patch)),
+            indexing="ij",
+        )
+        rows_R = ((c * num_frames + f) * height + p).flatten()
+        pieces_PR = (first_P[:, None] + rows_R) * across + right_P[:, None]
+        pieces = functional.embedding(pieces_PR, clips_NCFHW.reshape(-1, patch))
+        return functional.linear(pieces.flatten(1), self.proj.weight.flatten(1), self.proj.bias)
 
 
 class PlainViT(BlockBackbone):
