@@ -21,6 +21,7 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.drawn import CLASSES
 from benchmarks.jobs import Job, summary, train_all
 from benchmarks.provenance import RESULTS, commit, hardware, write_rows
 from mmad.config.reading import load_config
@@ -121,10 +122,9 @@ def prepare(work: Path, data: Path | None) -> Path:
     if data is None:
         data = work / "data"
         if not (data / "annotations" / "mma52.json").is_file():
-            classes = "A1,A5,B1,B2,B3,B4,B5,C4,C5,C7,C1,D3,D6,D8,D4,E5,F3,F1,G2,G4"
             sizes = ("--train", "280", "--val", "70", "--test", "10", "--workers", "2")
             size = ("--fps", "15", "--width", "96", "--height", "96")
-            names = ("--classes", classes, "--class-weights", "uniform")
+            names = ("--classes", CLASSES, "--class-weights", "uniform")
             subprocess.run([*mmad, "synthesize", str(data), *sizes, *size, *names], check=True)
     frozen = ("--set", "backbone.adapter={name: none}")
     videos, out = str(data / "videos"), str(work / "features.h5")

@@ -27,12 +27,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.compare_adapters import BACKBONES
+from benchmarks.drawn import CLASSES
 from benchmarks.jobs import train_or_resume
 from benchmarks.provenance import RESULTS, write_rows
 from mmad.config.reading import load_any_config, load_config
 from mmad.engine.runs.folder import RunFolder
 
-_CLASSES = "A1,A5,B1,B2,B3,B4,B5,C4,C5,C7,C1,D3,D6,D8,D4,E5,F3,F1,G2,G4"
 # Frames per second, quality of the codec and noise of each domain's camera.
 _CAMERAS: Mapping[str, tuple[str, ...]] = {
     "room": ("--fps", "15"),
@@ -70,7 +70,7 @@ def make_data(study: Study, domain: str, *, train: int, val: int) -> None:
     """The videos of a domain; existing ones are kept."""
     command = [sys.executable, "-m", "mmad", "synthesize", str(study.data(domain))]
     command += ["--train", str(train), "--val", str(val), "--test", "0", "--domain", domain]
-    command += ["--classes", _CLASSES, "--class-weights", "uniform", "--width", "96"]
+    command += ["--classes", CLASSES, "--class-weights", "uniform", "--width", "96"]
     command += ["--height", "96", "--first-subject", str(_FIRST_SUBJECT[domain])]
     subprocess.run([*command, *_CAMERAS[domain]], check=True)
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.drawn import CLASSES
 from benchmarks.jobs import Job, is_done, summary, train_all, train_or_resume
 from benchmarks.provenance import commit, hardware, write_rows, write_table
 from mmad.annotations.clips.lists import read_clip_list
@@ -27,7 +28,6 @@ from mmad.evaluation.clips.recognition import evaluate_recognition, read_recogni
 from mmad.labels import MA52
 from mmad.models.build import build_recogniser
 
-CLASSES = "A1,A5,B1,B2,B3,B4,B5,C4,C5,C7,C1,D3,D6,D8,D4,E5,F3,F1,G2,G4"
 SIDE = 64
 DOCS = Path(__file__).parents[1] / "docs" / "recognition.md"
 

@@ -24,6 +24,7 @@ from typing import Self
 
 import numpy as np
 
+from benchmarks.drawn import CLASSES
 from benchmarks.jobs import Job, train_all
 from benchmarks.provenance import write_rows, write_table
 from mmad.config.reading import load_config
@@ -41,7 +42,6 @@ from mmad.labels import LabelMap
 from mmad.segments import intersections
 from mmad.structures import Detections, VideoRecord
 
-CLASSES = "A1,A5,B1,B2,B3,B4,B5,C4,C5,C7,C1,D3,D6,D8,D4,E5,F3,F1,G2,G4"
 NUM_VIDEOS, NUM_CLIPS = 240, 240
 EPOCHS = 10  # over the videos; with more items than these, fewer
 NUM_RESAMPLES = 1000

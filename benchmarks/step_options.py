@@ -1,11 +1,13 @@
-"""What a training step gains from torch.compile, bf16 and a fused optimiser, and where it goes.
+"""What a training step gains from torch.compile, bf16 and the fused optimiser, and where it goes.
 
     python -m benchmarks.step_options [--size small] [--frames 48] [--image-size 160] [--repeats 3]
         [--threads 1] [--tokens all]
 
 One network with DSTA takes steps of each way in turn, after two that warm up (compilation is timed
-apart); the median counts. bf16 helps where the processor computes with it (avx512_bf16, amx_bf16);
-elsewhere it is emulated. Writes benchmarks/results/step_options.csv, and step_profile.csv with the
+apart); the median counts. The optimiser is fused as in `mmad train`, or a loop over parameters.
+Blocks are compiled one by one, without drop path, whose rates would make each a network of its own.
+bf16 helps where the processor computes with it (avx512_bf16, amx_bf16); elsewhere it is emulated.
+Writes benchmarks/results/step_options.csv, and step_profile.csv with the
 operations that take most of a plain step.
 """
 
@@ -29,7 +31,7 @@ from mmad.labels import MA52
 from mmad.models.build import build_detector
 from mmad.models.detectors.whole import EndToEndDetector
 
-WAYS = ("plain", "fused optimiser", "bf16", "torch.compile")
+WAYS = ("plain", "optimiser not fused", "bf16", "torch.compile")
 SHOWN = 12
 
 
@@ -46,14 +48,16 @@ class Trained:
         config = config_of(
             arguments.size, "dsta", arguments.tokens, image_size=arguments.image_size, window=768
         )
+        backbone = config.backbone.model_copy(update={"drop_path": 0.0})
+        config = config.model_copy(update={"backbone": backbone})
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.model = build_detector(config, num_classes=len(MA52)).to(device).train()
         assert isinstance(self.model, EndToEndDetector)
         groups = parameter_groups(self.model, config.training)
         self.optimizer = build_optimizer(groups, config.training)
-        if way == "fused optimiser":
+        if way == "optimiser not fused":
             for group in self.optimizer.param_groups:
-                group |= {"fused": True, "foreach": False}
+                group |= {"fused": False}
         self.precision = torch.bfloat16 if way == "bf16" else None
         self.task = DetectionTask(
             config,

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.drawn import CLASSES
 from mmad.config.reading import find_config, parse_any_config, read_settings
 from mmad.config.recognition import RecognitionConfig
 from mmad.synthetic.motions import pose_at
@@ -17,7 +18,6 @@ from mmad.synthetic.skeleton import solve
 from mmad.synthetic.subjects import make_subject
 from mmad.video.find import find_videos
 
-CLASSES = "A1,A5,B1,B2,B3,B4,B5,C4,C5,C7,C1,D3,D6,D8,D4,E5,F3,F1,G2,G4"
 SIDE = 96
 NUM_CLIPS = 640
 # Of each list: what two cores train all rows on in half an hour.
