@@ -6,7 +6,7 @@ For each strength of noise (sensor, flicker, compression), the demo's detector i
 like the demo's with all tokens, with moving ones at several thresholds, and with as many random
 ones, for equally many passes, and tested as it was trained; the one trained with all tokens is
 tested with the others, too. Each result is a file of its own in OUT/results, so the command can be
-interrupted, repeated, and extended by seeds. Writes benchmarks/results/moving_accuracy.csv (mean and
+interrupted, repeated, and extended by seeds. Writes results/moving_accuracy.csv (mean and
 standard deviation over seeds), moving_actions.csv (average precision of each action), and with
 --picture the curve of tokens against mAP.
 """
