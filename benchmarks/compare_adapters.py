@@ -38,6 +38,7 @@ from mmad.engine.runs.folder import RunFolder
 from mmad.models.build import build_detector
 
 _NONE = "backbone.adapter={name: none}"
+_FULL = [_NONE, "backbone.freeze=false"]
 METHODS = {
     "untrained": [_NONE],
     "frozen": [_NONE],
@@ -53,16 +54,8 @@ METHODS = {
     "DSTA, temporal path": ["backbone.adapter={name: dsta, paths: temporal}"],
     "DSTA, spatial path": ["backbone.adapter={name: dsta, paths: spatial}"],
     "DSTA, fixed scales": ["backbone.adapter={name: dsta, learned_scales: false}"],
-    "full fine-tuning": [
-        _NONE,
-        "backbone.freeze=false",
-        "training.backbone_learning_rate=1.0e-4",
-    ],
-    "full, 10 times the rate": [
-        _NONE,
-        "backbone.freeze=false",
-        "training.backbone_learning_rate=1.0e-3",
-    ],
+    "full fine-tuning": [*_FULL, "training.backbone_learning_rate=1.0e-4"],
+    "full, 10 times the rate": [*_FULL, "training.backbone_learning_rate=1.0e-3"],
 }
 # As tools/demo.sh trains: only the tokens that move are computed, for all methods alike.
 _TOKENS = "backbone.tokens={keep: moving, threshold: 3}"

@@ -6,9 +6,9 @@ For each strength of noise (sensor, flicker, compression), the demo's detector i
 like the demo's with all tokens, with moving ones at several thresholds, and with as many random
 ones, for equally many passes, and tested as it was trained; the one trained with all tokens is
 tested with the others, too. Each result is a file of its own in OUT/results, so the command can be
-interrupted, repeated, and extended by seeds. Writes results/moving_accuracy.csv (mean and
-standard deviation over seeds), moving_actions.csv (average precision of each action), and with
---picture the curve of tokens against mAP.
+interrupted, repeated, and extended by seeds. Writes results/moving_accuracy.csv (mean and standard
+deviation over seeds), moving_actions.csv (average precision of each action), and with --plot a plot
+of mAP against the share of tokens computed.
 """
 
 import argparse
@@ -252,7 +252,7 @@ def main() -> None:
     parser.add_argument("--train", type=int, default=280)
     parser.add_argument("--val", type=int, default=70)
     parser.add_argument("--epochs", type=int, default=4)
-    parser.add_argument("--picture", type=Path)
+    parser.add_argument("--plot", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     results: dict[Case, Mapping[str, Any]] = {}
@@ -267,8 +267,8 @@ def main() -> None:
         print(case.noise, f"{case.trained} -> {case.tested}", case.seed, shown, flush=True)
     rows = summarise(results)
     print(write_rows("moving_accuracy", rows))
-    if arguments.picture is not None:
-        draw(rows, arguments.picture)
+    if arguments.plot is not None:
+        draw(rows, arguments.plot)
     print(write_rows("moving_actions", of_actions(results)))
 
 

@@ -7,8 +7,8 @@ One network with DSTA takes steps of each way in turn, after two that warm up (c
 apart); the median counts. The optimiser is fused as in `mmad train`, or a loop over parameters.
 Blocks are compiled one by one, without drop path, whose rates would make each a network of its own.
 bf16 helps where the processor computes with it (avx512_bf16, amx_bf16); elsewhere it is emulated.
-Writes benchmarks/results/step_options.csv, and step_profile.csv with the
-operations that take most of a plain step.
+Writes benchmarks/results/step_options.csv, and step_profile.csv with the operations that take most
+of a plain step.
 """
 
 import argparse
