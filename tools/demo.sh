@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole pipeline on two CPU cores in under ten minutes: make videos, train a DSTA detector on them, score it on
+# The whole pipeline on two CPU cores in about ten minutes: make videos, train a DSTA detector on them, score it on
 # people not seen in training, and detect the micro-actions in two of their videos.
 #     tools/demo.sh [OUT] [--smoke]     OUT is "demo"; --smoke runs everything on a handful of videos, as a quick check
 set -euo pipefail
