@@ -1,4 +1,5 @@
-"""What a training step gains from torch.compile, bf16 and the fused optimiser, and where it goes.
+"""What a training step gains from torch.compile, bf16, the fused optimiser and a frozen prefix, and
+where it goes.
 
     python -m benchmarks.step_options [--size small] [--frames 48] [--image-size 160] [--repeats 3]
         [--threads 1] [--tokens all]
@@ -7,6 +8,8 @@ One network with DSTA takes steps of each way in turn, after two that warm up (c
 apart); the median counts. The optimiser is fused as in `mmad train`, or a loop over parameters.
 Blocks are compiled one by one, without drop path, whose rates would make each a network of its own.
 bf16 helps where the processor computes with it (avx512_bf16, amx_bf16); elsewhere it is emulated.
+With adapters in the last third of the blocks alone, those before need no gradient; a cache of what
+enters that third would leave its own time, that of a network without the blocks before.
 Writes benchmarks/results/step_options.csv, and step_profile.csv with the operations that take most
 of a plain step.
 """
@@ -31,7 +34,9 @@ from mmad.labels import MA52
 from mmad.models.build import build_detector
 from mmad.models.detectors.whole import EndToEndDetector
 
-WAYS = ("plain", "optimiser not fused", "bf16", "torch.compile")
+_LATE = "adapters in the last third"
+_CACHED = "adapters in the last third, the rest cached"
+WAYS = ("plain", "optimiser not fused", "bf16", "torch.compile", _LATE, _CACHED)
 SHOWN = 12
 
 
@@ -49,10 +54,18 @@ class Trained:
             arguments.size, "dsta", arguments.tokens, image_size=arguments.image_size, window=768
         )
         backbone = config.backbone.model_copy(update={"drop_path": 0.0})
+        if way in (_LATE, _CACHED):
+            depth = backbone.dimensions.depth
+            late = list(range(depth - depth // 3, depth))
+            adapter = backbone.adapter.model_copy(update={"blocks": late})
+            backbone = backbone.model_copy(update={"adapter": adapter})
         config = config.model_copy(update={"backbone": backbone})
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.model = build_detector(config, num_classes=len(MA52)).to(device).train()
         assert isinstance(self.model, EndToEndDetector)
+        if way == _CACHED:
+            network = self.model.features.backbone
+            network.blocks = network.blocks[-len(late) :]
         groups = parameter_groups(self.model, config.training)
         self.optimizer = build_optimizer(groups, config.training)
         if way == "optimiser not fused":

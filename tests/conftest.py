@@ -22,11 +22,13 @@ LONG_FOLDERS = ("cli", "report", "synthetic")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the slow tests of `LONG_FOLDERS` as long, too."""
+    """Mark the slow tests of `LONG_FOLDERS` as long, and all long tests as slow."""
     for item in items:
         folder, *_ = item.nodeid.removeprefix("tests/").split("/")
         if folder in LONG_FOLDERS and item.get_closest_marker("slow"):
             item.add_marker("long")
+        elif item.get_closest_marker("long"):
+            item.add_marker("slow")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -20,6 +20,7 @@ PRESETS_OF_DETECTION: Presets = {
         },
         "detector": {
             "norm_eps": 1e-6,
+            "regression_bias": 0.0,
             "mask_levels": False,
             "pool_sees_padding": True,
             "scan_sees_padding": True,
@@ -34,7 +35,12 @@ PRESETS_OF_DETECTION: Presets = {
     },
     "actionformer": {
         "data": {"pad_to_window": True, "fps": "own"},
-        "detector": {"mask_after_norm": False, "mask_levels": False, "pool_sees_padding": True},
+        "detector": {
+            "regression_bias": 0.0,
+            "mask_after_norm": False,
+            "mask_levels": False,
+            "pool_sees_padding": True,
+        },
         "inference": {"candidates_per_level": True, "min_length": 0.05, "keep_best": True},
     },
 }

@@ -51,6 +51,6 @@ def pretrain(
         return
     with hint_to_resume("pretrain", folder, device=device):
         run = train_run(settings, out=folder, resume=resume, device=device)
-    shown = f"; pictures in {run.reconstructions}" if run.reconstructions.is_file() else ""
+    shown = f"; reconstructions in {run.reconstructions}" if run.reconstructions.is_file() else ""
     typer.echo(f"{run.path}: pre-trained{shown}")
     tell_next("weights", "export", run.path, f"{run.path}_weights")

@@ -27,6 +27,14 @@ class DenseSettings(FamilySettings):
     )
     num_convs: int = Field(2, ge=0, description="convolutions in each tower of the head")
     prior: float = Field(0.01, gt=0, lt=1, description="score of every class before training")
+    regression_bias: float = Field(
+        1.0,
+        ge=0,
+        description=(
+            "bias before the ReLU of the distances when training starts, in strides of a level; "
+            "with 0, as in the released codes, chance decides whether they ever learn"
+        ),
+    )
     norm_eps: float = Field(
         1e-5, gt=0, description="epsilon of the norms of embedding, levels and head"
     )

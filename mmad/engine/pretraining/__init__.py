@@ -1,1 +1,1 @@
-"""Masked pre-training: its task, its linear probe, its pictures."""
+"""Masked pre-training: its task, its linear probe, its images."""

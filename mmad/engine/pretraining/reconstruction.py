@@ -35,7 +35,7 @@ def reconstructions(model: MaskedAutoencoder, batch: MaskedBatch) -> list[Recons
     whole = seen.scatter(1, places[..., None, None].expand_as(pixels), pixels)
     whole = whole.scatter(1, kept, patches.gather(1, kept))
 
-    def pictures(parts: Tensor) -> NDArray[np.uint8]:
+    def images_of(parts: Tensor) -> NDArray[np.uint8]:
         back = from_patches(
             parts.flatten(2),
             frames=spec.frames_per_step,
@@ -46,6 +46,6 @@ def reconstructions(model: MaskedAutoencoder, batch: MaskedBatch) -> list[Recons
         return (255 * frames).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
 
     parts = zip(
-        batch.batch.video_ids, pictures(patches), pictures(seen), pictures(whole), strict=True
+        batch.batch.video_ids, images_of(patches), images_of(seen), images_of(whole), strict=True
     )
     return [Reconstruction(*one) for one in parts]

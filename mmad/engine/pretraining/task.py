@@ -52,7 +52,7 @@ class PretrainingTask:
         validation: Stretches to validate on; may be empty.
         fps: Frame rate of the model; None uses each video's own.
         processes: Processes of the run.
-        folder: Run folder, which receives the pictures.
+        folder: Run folder, which receives the images.
         probe: Linear probe; None without labels.
         cache: Cache of frames for validation.
     """
@@ -101,7 +101,7 @@ class PretrainingTask:
 
     @torch.no_grad()
     def validate(self, model: nn.Module, *, quiet: bool = False) -> Validation:
-        """The error of reconstruction, with pictures, and the scores of the probe."""
+        """The error of reconstruction, with images, and the scores of the probe."""
         assert isinstance(model, MaskedAutoencoder)
         model.eval()
         row: dict[str, float] = {}

@@ -52,6 +52,19 @@ def build_classifier(
     return made
 
 
+def build_regressor(
+    settings: DenseSettings, out_channels: int, *, tower: Callable[..., nn.Module]
+) -> nn.Module:
+    """The tower of the distances to the ends of an instance.
+
+    Its bias starts as ``regression_bias``: without one, chance decides whether the ReLU behind it
+    passes anything, and what passes nothing never learns.
+    """
+    made = tower(out_channels, prior=None)
+    nn.init.constant_(made.out.conv.bias, settings.regression_bias)  # type: ignore[union-attr, arg-type]
+    return made
+
+
 def num_offsets(settings: DenseSettings, num_classes: int) -> int:
     """Offsets that are predicted at a point."""
     return 2 * num_classes if settings.class_offsets else 2
@@ -65,7 +78,7 @@ def build_dense(
     return DenseDetector(
         pyramid,
         classification=build_classifier(settings, num_classes, parents, tower=tower),
-        regression=tower(num_offsets(settings, num_classes), prior=None),
+        regression=build_regressor(settings, num_offsets(settings, num_classes), tower=tower),
         regression_ranges=settings.regression_ranges,
         input_noise=0.0,
         parents=parents,

@@ -8,6 +8,7 @@ from mmad.models.detectors.contract import Family
 from mmad.models.detectors.dense.build import (
     build_classifier,
     build_pyramid,
+    build_regressor,
     dense_criterion,
     dense_decoder,
     num_offsets,
@@ -40,7 +41,7 @@ def _network(
     return DenseDetector(
         build_pyramid(settings, in_channels, block),
         classification=build_classifier(settings, num_classes, parents, tower=tower),
-        regression=tower(num_offsets(settings, num_classes), prior=None),
+        regression=build_regressor(settings, num_offsets(settings, num_classes), tower=tower),
         regression_ranges=settings.regression_ranges,
         input_noise=settings.input_noise,
         parents=parents,

@@ -8,6 +8,7 @@ from mmad.models.detectors.contract import Family
 from mmad.models.detectors.dense.build import (
     build_classifier,
     build_pyramid,
+    build_regressor,
     build_tower,
     centre_sampling,
     dense_decoder,
@@ -43,14 +44,13 @@ def _network(
 ) -> TridentDetector:
     # The epsilon of the blocks is the released code's, independent of the other norms.
     block = partial(build_block, settings, rectify_context=False, norm_eps=1e-5)
+    tower = partial(build_tower, settings)
     return TridentDetector(
         build_pyramid(settings, in_channels, block),
-        classification=build_classifier(
-            settings, num_classes, parents, tower=partial(build_tower, settings)
-        ),
-        start=build_tower(settings, num_classes, prior=None),
-        end=build_tower(settings, num_classes, prior=None),
-        distances=build_tower(settings, 2 * (settings.num_bins + 1), prior=None),
+        classification=build_classifier(settings, num_classes, parents, tower=tower),
+        start=tower(num_classes, prior=None),
+        end=tower(num_classes, prior=None),
+        distances=build_regressor(settings, 2 * (settings.num_bins + 1), tower=tower),
         regression_ranges=settings.regression_ranges,
         input_noise=settings.input_noise,
         parents=parents,

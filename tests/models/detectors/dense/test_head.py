@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 import torch
 
+from mmad.config.detectors.union import settings_of_detector
 from mmad.models.detectors.dense.points import DenseOutputs
 from mmad.models.detectors.dense.targets import PointTargets
+from mmad.models.detectors.families import build_network
 from support.built_detectors import criterion_of, decoder_of
 
 
@@ -54,3 +56,29 @@ def test_short_candidates_are_dropped() -> None:
     )[0]
     assert len(found.scores) == 4
     assert 0.03 not in (found.segments_grid[:, 1] - found.segments_grid[:, 0]).tolist()
+
+
+def distances(name: str, *, seed: int, bias: float) -> torch.Tensor:
+    """Distances of an untrained detector at each point, or their logits, (points, sides)."""
+    torch.manual_seed(seed)
+    settings = settings_of_detector({"name": name})(channels=96, regression_bias=bias)
+    network = build_network(settings, in_channels=96, num_classes=5).eval()
+    with torch.no_grad():
+        outputs = network(torch.randn(1, 96, 192), torch.ones(1, 192, dtype=torch.bool))
+    found = getattr(outputs, "offsets_BPG2", None)
+    return (outputs.distance_logits_BP2N if found is None else found).flatten(0, 1).flatten(1)
+
+
+@pytest.mark.parametrize("name", ["actionformer", "temporalmaxer", "tridet", "dyfadet"])
+def test_every_distance_learns_from_the_first_step(name: str) -> None:
+    for seed in range(5):
+        assert (distances(name, seed=seed, bias=1.0) > 0).float().mean(dim=0).min() > 0.5
+
+
+def test_without_a_bias_chance_decides() -> None:
+    """A side of the segment that is 0 at nearly all points has hardly a gradient."""
+    passing = [
+        (distances("actionformer", seed=seed, bias=0.0) > 0).float().mean(dim=0).min().item()
+        for seed in range(20)
+    ]
+    assert sum(share < 0.03 for share in passing) >= 3
