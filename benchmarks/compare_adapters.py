@@ -58,7 +58,7 @@ METHODS = {
     "full, 10 times the rate": [*_FULL, "training.backbone_learning_rate=1.0e-3"],
 }
 # As tools/demo.sh trains: only the tokens that move are computed, for all methods alike.
-_TOKENS = "backbone.tokens={keep: moving, threshold: 3}"
+TOKENS = "backbone.tokens={keep: moving, threshold: 3}"
 _NO_LEARNING = ["training.learning_rate=1.0e-12", "training.adapter_learning_rate=1.0e-12"]
 BACKBONES = {
     "with_labels": ["backbone.pretrained=demo_backbone.safetensors"],
@@ -149,7 +149,7 @@ def settings_of(setting: Setting, method: str, share: int, seed: int) -> Detecti
             f"training.warmup_epochs={0.5 * epochs / setting.epochs:g}",
             "training.threads=1",
             f"training.validate_from_epoch={epochs}",
-            _TOKENS,
+            TOKENS,
             *setting.weights,
             *METHODS[method],
             *(_NO_LEARNING if method == "untrained" else []),

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.compare_adapters import BACKBONES
+from benchmarks.compare_adapters import BACKBONES, TOKENS
 from benchmarks.drawn import CLASSES
 from benchmarks.jobs import train_or_resume
 from benchmarks.provenance import RESULTS, write_rows
@@ -98,6 +98,7 @@ def run(study: Study, name: str, domain: str, overrides: Sequence[str]) -> tuple
             f"data.videos={data / 'videos'}",
             "data.fps=15",
             "training.threads=1",
+            TOKENS,
             *overrides,
         ],
     )
