@@ -43,6 +43,8 @@ from mmad.synthetic.dataset import SynthesisSettings, synthesize
 CRF = {"none": 20, "low": 20, "medium": 26, "high": 32}
 # Videos whose share of kept tokens is measured.
 MEASURED = 12
+# Points of average precision that an action may lose beyond its spread.
+LOST = 2.0
 
 
 class Tokens(NamedTuple):
@@ -178,18 +180,42 @@ def cases(arguments: argparse.Namespace) -> Iterator[Case]:
 def summarise(results: Mapping[Case, Mapping[str, Any]]) -> Sequence[dict[str, object]]:
     """A row for each case, over the seeds that are there."""
     rows = []
-    for (noise, trained, tested), group in itertools.groupby(
-        sorted(results, key=lambda case: case[:3]), key=lambda case: case[:3]
-    ):
-        found = [results[case] for case in group]
+    for key in sorted({case[:3] for case in results}):
+        noise, trained, tested = key
+        found = {case.seed: results[case] for case in results if case[:3] == key}
+        dense = {case.seed: results[case] for case in results if case[:3] == (noise, ALL, ALL)}
         row: dict[str, object] = {"noise": noise, "trained": trained, "tested": tested}
-        row |= {"seeds": len(found), "kept": round(statistics.mean(r["kept"] for r in found), 3)}
+        kept = statistics.mean(one["kept"] for one in found.values())
+        row |= {"seeds": len(found), "kept": round(kept, 3)}
         for name in ("action_map", "body_map"):
-            values = [one[name] for one in found]
+            values = [one[name] for one in found.values()]
             row[name] = round(statistics.mean(values), 2)
             row[f"{name}_std"] = round(statistics.stdev(values), 2) if len(values) > 1 else ""
-        rows.append(row)
+        shared = sorted(found.keys() & dense.keys())
+        rows.append(row | changes([(found[seed], dense[seed]) for seed in shared]))
     return rows
+
+
+def changes(paired: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> dict[str, object]:
+    """What results lose or gain against those with all tokens of the same seeds.
+
+    An action is worse if it loses more than 2 points beyond the deviation of its average precision
+    with all tokens over the seeds.
+    """
+    gains = [one["action_map"] - other["action_map"] for one, other in paired]
+    row: dict[str, object] = {"action_change": "", "action_change_std": "", "actions_worse": ""}
+    if gains:
+        row["action_change"] = round(statistics.mean(gains), 2)
+    if len(gains) < 2:
+        return row
+    worse = []
+    for name in paired[0][1]["actions"]:
+        before = [other["actions"][name] for _, other in paired]
+        after = [one["actions"][name] for one, _ in paired]
+        lost = statistics.mean(before) - statistics.mean(after)
+        worse += [name] if lost > LOST + statistics.stdev(before) else []
+    spread = round(statistics.stdev(gains), 2)
+    return row | {"action_change_std": spread, "actions_worse": "; ".join(worse)}
 
 
 def of_actions(results: Mapping[Case, Mapping[str, Any]]) -> Sequence[dict[str, object]]:
@@ -204,41 +230,44 @@ def of_actions(results: Mapping[Case, Mapping[str, Any]]) -> Sequence[dict[str, 
     ]
 
 
-COLOURS = {"low": "#004488", "medium": "#bb5566", "high": "#ddaa33", "none": "#999999"}
+COLOURS = {"moving": "#004488", "random": "#bb5566"}
 
 
 def draw(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """The mAP against the share of tokens, a colour for each noise; bars are deviations."""
-    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
-    axes = figure.add_subplot()
-    noises = list(dict.fromkeys(row["noise"] for row in rows))
-    for noise, alike, keep in itertools.product(noises, (True, False), ("moving", "random")):
-        chosen = [
-            row
-            for row in rows
-            if row["noise"] == noise
-            and row["tested"].keep in (keep, "all")
-            and (row["trained"] == row["tested"] if alike else row["trained"].keep == "all")
-        ]
-        if len(chosen) < 2:
-            continue
-        chosen.sort(key=lambda row: row["kept"])
-        axes.errorbar(
-            [100 * row["kept"] for row in chosen],
-            [row["action_map"] for row in chosen],
-            [row["action_map_std"] or 0.0 for row in chosen],
-            color=COLOURS[noise],
-            marker="o" if keep == "moving" else "x",
-            linestyle="-" if alike else ":",
-            capsize=2,
-            label=f"{keep}, {noise} noise" + ("" if alike else ", trained with all tokens"),
-        )
-    axes.set_xlabel("tokens computed, %")
-    axes.set_ylabel("average mAP of actions, %")
-    axes.set_ylim(bottom=0)
-    axes.grid(color="#dddddd", linewidth=0.5)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(fontsize=7, frameon=False)
+    """The mAP against the share of tokens, a panel for each noise; bars are deviations."""
+    noises = [name for name in CRF if any(row["noise"] == name for row in rows)]
+    figure = Figure(figsize=(1.2 + 3.4 * len(noises), 3.4), layout="constrained")
+    panels = figure.subplots(1, len(noises), squeeze=False, sharey=True)[0]
+    for axes, noise in zip(panels, noises, strict=True):
+        for keep, alike in itertools.product(COLOURS, (True, False)):
+            chosen = [
+                row
+                for row in rows
+                if row["noise"] == noise
+                and row["tested"].keep in (keep, "all")
+                and (row["trained"] == row["tested"] if alike else row["trained"].keep == "all")
+            ]
+            chosen.sort(key=lambda row: row["kept"])
+            axes.errorbar(
+                [100 * row["kept"] for row in chosen],
+                [row["action_map"] for row in chosen],
+                [row["action_map_std"] or 0.0 for row in chosen],
+                color=COLOURS[keep],
+                marker="o" if alike else "s",
+                markersize=5,
+                markerfacecolor=None if alike else "white",
+                linestyle="-" if alike else ":",
+                capsize=2,
+                label=f"{keep} tokens" if alike else f"{keep}, trained with all tokens",
+            )
+        axes.set_title(f"{noise} noise", fontsize=10)
+        axes.set_xlabel("tokens computed, %")
+        axes.set_xlim(0, 104)
+        axes.grid(color="#dddddd", linewidth=0.5)
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[0].set_ylabel("average mAP of actions, %")
+    panels[0].margins(y=0.15)
+    panels[-1].legend(fontsize=8, frameon=False, loc="lower right")
     save_figure(figure, path)
 
 
