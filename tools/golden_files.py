@@ -43,6 +43,8 @@ CLIP_FOLDER = DATA / "clips"
 # Smaller than those of the cases, since their weights are kept.
 _BACKBONE = {"size": {"width": 16, "depth": 2, "num_heads": 2, "patch": 8}}
 _DETECTOR = {"channels": 8, "num_heads": 1}
+# The start of trainings when the files were written.
+_OLD_START = {"regression_bias": 0.0}
 # What no command reads, or what says more of the computer than of the run.
 _LEFT_OUT = ("curves.png", "environment.json", ".lock")
 
@@ -190,8 +192,12 @@ COMMANDS: Mapping[str, Callable[[], Any]] = {
     "extract with a detector": lambda: _extract("run_videos"),
     "extract with a recogniser": lambda: _extract("run_tsn"),
     "features of a file": lambda: _arrays("features.h5"),
-    "train on a file of features": lambda: train("tridet", "on_file", data=_ON_FILE),
-    "train on a folder of features": lambda: train("tridet", "on_folder", data=_ON_FOLDER),
+    "train on a file of features": lambda: train(
+        "tridet", "on_file", data=_ON_FILE, detector=_OLD_START
+    ),
+    "train on a folder of features": lambda: train(
+        "tridet", "on_folder", data=_ON_FOLDER, detector=_OLD_START
+    ),
     "train from a run": lambda: train(
         "videos_dsta",
         "on_run",
@@ -200,10 +206,16 @@ COMMANDS: Mapping[str, Callable[[], Any]] = {
         training={"start": "run_videos"},
     ),
     "train on a run's backbone": lambda: train(
-        "videos_dsta", "on_backbone", backbone={**_BACKBONE, "pretrained": "run_tsn"}
+        "videos_dsta",
+        "on_backbone",
+        backbone={**_BACKBONE, "pretrained": "run_tsn"},
+        detector=_OLD_START,
     ),
     "train on exported weights": lambda: train(
-        "videos_dsta", "on_exported", backbone={**_BACKBONE, "pretrained": "exported"}
+        "videos_dsta",
+        "on_exported",
+        backbone={**_BACKBONE, "pretrained": "exported"},
+        detector=_OLD_START,
     ),
     "resume": _resume,
 }
