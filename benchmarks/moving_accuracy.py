@@ -199,8 +199,8 @@ def summarise(results: Mapping[Case, Mapping[str, Any]]) -> Sequence[dict[str, o
 def changes(paired: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> dict[str, object]:
     """What results lose or gain against those with all tokens of the same seeds.
 
-    An action is worse if it loses more than 2 points beyond the deviation of its average precision
-    with all tokens over the seeds.
+    An action is worse if it loses more than `LOST` points beyond the deviation of its average
+    precision with all tokens over the seeds.
     """
     gains = [one["action_map"] - other["action_map"] for one, other in paired]
     row: dict[str, object] = {"action_change": "", "action_change_std": "", "actions_worse": ""}

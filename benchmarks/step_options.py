@@ -10,8 +10,8 @@ Blocks are compiled one by one, without drop path, whose rates would make each a
 bf16 helps where the processor computes with it (avx512_bf16, amx_bf16); elsewhere it is emulated.
 With adapters in the last third of the blocks alone, those before need no gradient; a cache of what
 enters that third would leave its own time, that of a network without the blocks before.
-Writes benchmarks/results/step_options.csv, and step_profile.csv with the operations that take most
-of a plain step.
+Writes benchmarks/results/step_options.csv, and step_profile.csv with the most expensive operations
+of the plain way.
 """
 
 import argparse

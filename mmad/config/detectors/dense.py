@@ -32,7 +32,7 @@ class DenseSettings(FamilySettings):
         ge=0,
         description=(
             "bias before the ReLU of the distances when training starts, in strides of a level; "
-            "with 0, as in the released codes, chance decides whether they ever learn"
+            "with 0, as in the reference implementations, some may never be learnt"
         ),
     )
     norm_eps: float = Field(

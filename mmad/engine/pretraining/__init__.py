@@ -1,1 +1,1 @@
-"""Masked pre-training: its task, its linear probe, its images."""
+"""Masked pre-training: its task, its linear probe, its reconstructions."""

@@ -57,8 +57,8 @@ def build_regressor(
 ) -> nn.Module:
     """The tower of the distances to the ends of an instance.
 
-    Its bias starts as ``regression_bias``: without one, chance decides whether the ReLU behind it
-    passes anything, and what passes nothing never learns.
+    Its bias is initialised to ``regression_bias``. With 0, a distance whose random weights put it
+    below the ReLU at every point has no gradient and is never learnt.
     """
     made = tower(out_channels, prior=None)
     nn.init.constant_(made.out.conv.bias, settings.regression_bias)  # type: ignore[union-attr, arg-type]
