@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.jobs import train_or_resume
+from benchmarks.jobs import over_seeds, train_or_resume
 from benchmarks.provenance import RESULTS, write_rows
 from mmad.config.pretraining import PretrainingConfig
 from mmad.config.reading import load_any_config, load_config
@@ -189,9 +189,7 @@ def rows_of(runs: Sequence[dict[str, Any]]) -> list[dict[str, object]]:
         }
         row: dict[str, object] = {"labels": share, "method": method, "seeds": len(mine)}
         for name in ("action_map", "body_map"):
-            values = [run[name] for run in mine.values()]
-            row[name] = round(statistics.mean(values), 2)
-            row[f"{name}_std"] = round(statistics.stdev(values), 2) if len(values) > 1 else 0.0
+            row |= over_seeds(name, [run[name] for run in mine.values()])
             shared = sorted(mine.keys() & frozen.keys())
             if shared and method != _REFERENCE:
                 mean, half = interval([mine[seed][name] - frozen[seed][name] for seed in shared])

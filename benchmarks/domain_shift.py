@@ -18,7 +18,6 @@ after each run. Writes results/domain_shift.csv and docs/assets/domain_shift.png
 
 import argparse
 import json
-import statistics
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -28,7 +27,7 @@ from typing import Any
 
 from benchmarks.compare_adapters import BACKBONES, TOKENS
 from benchmarks.drawn import CLASSES
-from benchmarks.jobs import train_or_resume
+from benchmarks.jobs import over_seeds, train_or_resume
 from benchmarks.provenance import RESULTS, write_rows
 from mmad.config.reading import load_any_config, load_config
 from mmad.engine.runs.folder import RunFolder
@@ -158,10 +157,8 @@ def rows_of(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, object]]:
         values = [
             one["action_map"] for one in runs if (one["domain"], one["start"], one["shots"]) == key
         ]
-        spread = statistics.stdev(values) if len(values) > 1 else 0.0
         row = dict(zip(("domain", "start", "shots"), key, strict=True))
-        row |= {"seeds": len(values), "action_map": round(statistics.mean(values), 2)}
-        rows.append({**row, "action_std": round(spread, 2)})
+        rows.append({**row, "seeds": len(values), **over_seeds("action_map", values)})
     return rows
 
 
@@ -180,7 +177,7 @@ def draw(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
             axes.errorbar(
                 range(len(mine)),
                 [row["action_map"] for row in mine],
-                yerr=[row["action_std"] for row in mine],
+                yerr=[row["action_map_std"] or 0.0 for row in mine],
                 marker="o",
                 capsize=3,
                 label=start,

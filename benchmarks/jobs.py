@@ -91,6 +91,16 @@ def summary(runs: Sequence[dict[str, float]]) -> dict[str, str]:
     return cells
 
 
+def over_seeds(name: str, values: Sequence[float]) -> dict[str, float | str]:
+    """Cells of a row: the mean over the seeds, and the standard deviation, empty for one seed.
+
+    >>> over_seeds("f1", [60.0, 62.0]), over_seeds("f1", [60.0])
+    ({'f1': 61.0, 'f1_std': 1.41}, {'f1': 60.0, 'f1_std': ''})
+    """
+    spread = round(statistics.stdev(values), 2) if len(values) > 1 else ""
+    return {name: round(statistics.mean(values), 2), f"{name}_std": spread}
+
+
 def seeds_text(seeds: Sequence[int]) -> str:
     """What `summary` gives, for the note below a table.
 

@@ -6,9 +6,9 @@ For each strength of noise (sensor, flicker, compression), the demo's detector i
 like the demo's with all tokens, with moving ones at several thresholds, and with as many random
 ones, for equally many passes, and tested as it was trained; the one trained with all tokens is
 tested with the others, too. Each result is a file of its own in OUT/results, so the command can be
-interrupted, repeated, and extended by seeds. Writes results/moving_accuracy.csv (mean and standard
-deviation over seeds), moving_actions.csv (average precision of each action), and with --plot a plot
-of mAP against the share of tokens computed.
+interrupted, repeated, and extended by seeds; --finished trains nothing more. Writes
+results/moving_accuracy.csv (mean and standard deviation over seeds), moving_actions.csv (average
+precision of each action), and with --plot a plot of mAP against the share of tokens computed.
 """
 
 import argparse
@@ -24,6 +24,7 @@ import torch
 from matplotlib.figure import Figure
 
 from benchmarks.drawn import CLASSES
+from benchmarks.jobs import over_seeds
 from benchmarks.provenance import write_rows
 from mmad.config.reading import load_config
 from mmad.config.run import VideoRun, require_videos
@@ -188,9 +189,7 @@ def summarise(results: Mapping[Case, Mapping[str, Any]]) -> Sequence[dict[str, o
         kept = statistics.mean(one["kept"] for one in found.values())
         row |= {"seeds": len(found), "kept": round(kept, 3)}
         for name in ("action_map", "body_map"):
-            values = [one[name] for one in found.values()]
-            row[name] = round(statistics.mean(values), 2)
-            row[f"{name}_std"] = round(statistics.stdev(values), 2) if len(values) > 1 else ""
+            row |= over_seeds(name, [one[name] for one in found.values()])
         shared = sorted(found.keys() & dense.keys())
         rows.append(row | changes([(found[seed], dense[seed]) for seed in shared]))
     return rows
@@ -282,12 +281,15 @@ def main() -> None:
     parser.add_argument("--val", type=int, default=70)
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--plot", type=Path)
+    parser.add_argument("--finished", action="store_true", help="only what has finished so far")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     results: dict[Case, Mapping[str, Any]] = {}
     for case in cases(arguments):
         file = case.file(arguments.out)
         if not file.is_file():
+            if arguments.finished:
+                continue
             data = make_data(arguments.out, case.noise, arguments)
             result = measure(case, data, arguments.out, arguments.epochs)
             write_text(file, json.dumps(result, indent=1) + "\n")

@@ -65,7 +65,7 @@ class MotionSettings:
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """A step as a picture shows it.
+    """A step as an image shows it.
 
     Attributes:
         seconds: Start of the step.

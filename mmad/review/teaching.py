@@ -107,7 +107,7 @@ class Teaching:
             state["error"] = "learning ended unexpectedly; nothing was added"
         return state
 
-    def picture(self) -> dict[str, Any]:
+    def curve(self) -> dict[str, Any]:
         """The newest learning curve."""
         runs = sorted(
             self._project.folder.glob(f"runs/*/{_CURVE}"), key=lambda path: path.stat().st_mtime
@@ -123,7 +123,7 @@ def routes(project: Project) -> list[Route]:
     teaching = Teaching(project)
     return [
         got("/api/teaching", teaching.state),
-        got("/api/teaching/curve", teaching.picture),
+        got("/api/teaching/curve", teaching.curve),
         posted("/api/teaching", TeachRequest, teaching.start),
         posted("/api/teaching/stop", CancelRequest, teaching.stop),
     ]

@@ -1,4 +1,4 @@
-"""Small pictures of single frames, for the film strip above the timeline."""
+"""Small images of single frames, for the film strip above the timeline."""
 
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
@@ -29,7 +29,7 @@ class Thumbnails:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / THUMBNAILS
-        # One thread: readers are not shared, and decisions never wait for pictures.
+        # One thread: readers are not shared, and decisions never wait for images.
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="thumbnails")
         self._readers: OrderedDict[Path, VideoReader] = OrderedDict()
 
@@ -49,7 +49,7 @@ class Thumbnails:
         return self._worker.submit(self._make, path, frame, kept).result()
 
     def close(self) -> None:
-        """Close the videos, once the picture that is being made is done."""
+        """Close the videos, once the image that is being made is done."""
         self._worker.shutdown(cancel_futures=True)
         for reader in self._readers.values():
             reader.close()
@@ -60,8 +60,8 @@ class Thumbnails:
         pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
         is_made, content = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
         if not is_made:
-            raise VideoError(f"{path}: no picture can be made of frame {frame}")
-        # A full disk costs the picture, not the page.
+            raise VideoError(f"{path}: no image can be made of frame {frame}")
+        # A full disk costs the image, not the page.
         with suppress(OutputError):
             write_bytes(kept, content.tobytes())
         return content.tobytes()

@@ -62,7 +62,7 @@ class Scene:
         """Draw what moves, at a time, into an image."""
 
     def __call__(self, frame: int) -> Image:
-        """The picture behind the person in a frame."""
+        """The image behind the person in a frame."""
         image = self._still.copy()
         self.move(image, frame / self.fps)
         return image

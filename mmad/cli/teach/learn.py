@@ -76,7 +76,7 @@ def _tell_curve(project: Project, done: "Taught", *, seed: int) -> None:
 
     with Progress("learning curve", total=100, unit="%") as progress:
         try:
-            curve, picture = write_learning_curve(
+            curve, plot = write_learning_curve(
                 project,
                 done,
                 seed=seed,
@@ -91,7 +91,7 @@ def _tell_curve(project: Project, done: "Taught", *, seed: int) -> None:
             f"(95 % interval {100 * point.low:.1f} to {100 * point.high:.1f})"
         )
     typer.echo(curve.sentence)
-    typer.echo(str(picture))
+    typer.echo(str(plot))
 
 
 def _judged(behaviour: int, precision: Mapping[int, float]) -> str:

@@ -28,7 +28,7 @@ def write_learning_curve(
     seed: int = 0,
     progress: Callable[[float], object] = lambda fraction: None,
 ) -> tuple[LearningCurve, Path]:
-    """Compute the learning curve of a teaching, and write it and its picture to the run.
+    """Compute the learning curve of a teaching, and write it and its plot to the run.
 
     Args:
         project: The project.
@@ -37,7 +37,7 @@ def write_learning_curve(
         progress: Called with the fraction done.
 
     Returns:
-        The curve, and the path of the picture.
+        The curve, and the path of the plot.
 
     Raises: ProjectError if there are too few decided videos.
     """
@@ -68,6 +68,6 @@ def write_learning_curve(
         on_step=step,
     )
     write_json(taught.run / FILE_NAME, curve.to_json())
-    picture = (taught.run / FILE_NAME).with_suffix(".png")
-    draw_learning_curve(picture, curve.to_json())
-    return curve, picture
+    plot = (taught.run / FILE_NAME).with_suffix(".png")
+    draw_learning_curve(plot, curve.to_json())
+    return curve, plot

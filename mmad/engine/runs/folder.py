@@ -112,7 +112,7 @@ class RunFolder:
 
     @property
     def reconstructions(self) -> Path:
-        """Pictures of what pre-training paints, at the best validation."""
+        """Images of what pre-training paints, at the best validation."""
         return self.path / "reconstructions.png"
 
     @property

@@ -1,4 +1,4 @@
-"""Pictures of masked pre-training: clips, what was seen of them, and what was painted."""
+"""Images of masked pre-training: clips, what was seen of them, and what was painted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
