@@ -2,7 +2,8 @@
 
     bash tools/demo.sh                                   # makes the videos
     python -m benchmarks.compare_adapters --data demo/data --out demo/adapters \
-        --backbone without_labels [--seeds 0 1 2 3 4] [--shares 5 10 25 100] [--continued 20]
+        --backbone without_labels [--seeds 0 1 2 3 4] [--shares 5 10 25 100] [--epochs 16] \
+        [--continued 20]
 
 Each row is a reading of an adapter, or an ablation of DSTA, trained with equal steps on the same
 videos. Differences are paired: a method and the frozen backbone with the same seed see the same
@@ -68,6 +69,7 @@ BACKBONES = {
     ],
 }
 _REFERENCE = "frozen"
+_PASSES = 4
 # Student's quantiles of 97.5 % by degrees of freedom; beyond these the normal one is near enough.
 _STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 
@@ -79,7 +81,7 @@ class Setting:
     Attributes:
         data: Folder that `mmad synthesize` has written.
         out: Folder of the runs.
-        backbone: Name of the backbone, for folders and rows.
+        backbone: Name of the backbone, and of the passes if they differ, for folders and rows.
         weights: Its settings.
         epochs: Passes over all training videos; with fewer videos there are as many steps.
     """
@@ -238,13 +240,13 @@ def draw_gains(path: Path, rows: Sequence[dict[str, Any]], *, title: str) -> Non
     save_figure(figure, path, dpi=130)
 
 
-def continued(setting: Setting, passes: int) -> str:
+def continued(data: Path, out: Path, passes: int) -> str:
     """The run that goes on with the pre-training, on the training videos of the demo."""
-    folder = RunFolder(setting.out / f"pretraining_{passes}")
-    videos = setting.out / "training_videos"
+    folder = RunFolder(out / f"pretraining_{passes}")
+    videos = out / "training_videos"
     if not videos.is_dir():
         videos.mkdir(parents=True)
-        for path in sorted((setting.data / "videos").glob("train*")):
+        for path in sorted((data / "videos").glob("train*")):
             (videos / path.name).symlink_to(path.resolve())
     config = load_any_config(
         "configs/demo_pretraining.yaml",
@@ -270,16 +272,17 @@ def main() -> None:
     parser.add_argument("--continued", type=int, metavar="PASSES", help="go on pre-training first")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
     parser.add_argument("--shares", nargs="+", type=int, default=[100])
-    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--epochs", type=int, default=_PASSES)
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
     arguments = parser.parse_args()
     name, weights = arguments.backbone, tuple(BACKBONES[arguments.backbone])
-    setting = Setting(arguments.data, arguments.out, name, weights, arguments.epochs)
     if arguments.continued:
-        place = continued(setting, arguments.continued)
+        place = continued(arguments.data, arguments.out, arguments.continued)
         weights = (f"backbone.pretrained={place}", "backbone.final_norm=true")
         name = f"continued_{arguments.continued}"
-        setting = Setting(arguments.data, arguments.out, name, weights, arguments.epochs)
+    if arguments.epochs != _PASSES:
+        name += f"_{arguments.epochs}_passes"
+    setting = Setting(arguments.data, arguments.out, name, weights, arguments.epochs)
     runs: list[dict[str, Any]] = []
     # Seed by seed, so that what was measured so far is paired whenever the command is stopped.
     for share in arguments.shares:
@@ -289,8 +292,8 @@ def main() -> None:
                 print(runs[-1], flush=True)
                 write_rows(f"adapters_{name}_runs", runs)
                 write_rows(f"adapters_{name}", rows_of(runs))
-    picture = RESULTS.parents[1] / "docs" / "assets" / f"adapters_{name}.png"
-    draw_gains(picture, rows_of(runs), title=f"Adapters on the backbone {name.replace('_', ' ')}")
+    plot = RESULTS.parents[1] / "docs" / "assets" / f"adapters_{name}.png"
+    draw_gains(plot, rows_of(runs), title=f"Adapters on the backbone {name.replace('_', ' ')}")
     print(RESULTS / f"adapters_{name}.csv")
 
 
