@@ -8,6 +8,7 @@ Images are uint8 (H, W, 3), RGB; positions are shares of the image's sides.
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -41,7 +42,7 @@ class Camera:
     sharpness: float = 1.0
 
 
-class Scene:
+class Scene(ABC):
     """What is behind a person, frame by frame.
 
     Args:
@@ -54,10 +55,11 @@ class Scene:
         self.width, self.height, self.fps, self.rng = width, height, fps, rng
         self._still = self.still()
 
+    @abstractmethod
     def still(self) -> Image:
         """What does not move."""
-        raise NotImplementedError
 
+    @abstractmethod
     def move(self, image: Image, seconds: float) -> None:
         """Draw what moves, at a time, into an image."""
 
