@@ -1,10 +1,11 @@
 """Parsing of text, JSON, YAML and CSV within the limits of `mmad.limits`; errors name the place."""
 
+import codecs
 import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ import yaml
 
 from mmad.errors import AnnotationError, MmadError
 from mmad.limits import MAX_DEPTH, MAX_SETTINGS, MAX_SETTINGS_BYTES
+from mmad.packed import gunzip
+
+GZIP = b"\x1f\x8b\x08"
 
 
 @contextmanager
@@ -38,24 +42,43 @@ def reading(
 
 
 def read_text(path: Path, *, error: type[MmadError] = AnnotationError) -> str:
-    """The text of a UTF-8 file, without a byte order mark.
+    """The text of a file in UTF-8 or UTF-16, maybe packed by gzip, without a byte order mark.
 
     Raises: ``error`` if the file is missing, empty or not text.
     """
     kind = "annotation file" if error is AnnotationError else "file"
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        data = path.read_bytes()
     except FileNotFoundError:
         raise error(f"{path}: {kind} not found") from None
-    except UnicodeDecodeError as cause:
-        raise error(
-            f"{path}: expected a text file in UTF-8, found other bytes at position {cause.start}"
-        ) from None
     except OSError as cause:
         raise error(f"{path}: cannot be read ({cause.strerror})") from None
+    if data.startswith(GZIP):
+        with reading(path, expected="a packed text file", error=error):
+            data = gunzip(path, error=error)
+    try:
+        text = io.StringIO(data.decode(encoding_of(data)), newline=None).read()
+    except UnicodeDecodeError as cause:
+        raise error(
+            f"{path}: expected a text file in UTF-8, found other bytes at position {cause.start}; "
+            "save it as UTF-8"
+        ) from None
     if not text.strip():
         raise error(f"{path}: the {kind} is empty")
     return text
+
+
+def encoding_of(data: bytes) -> str:
+    """UTF-16 if the bytes look so, else UTF-8, with or without a byte order mark."""
+    if data.startswith(codecs.BOM_UTF8):
+        return "utf-8-sig"
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    head = data[:2000]
+    zeros = head[::2].count(0), head[1::2].count(0)
+    if len(head) >= 16 and max(zeros) > len(head) // 5 and not min(zeros):
+        return "utf-16-be" if zeros[0] else "utf-16-le"
+    return "utf-8"
 
 
 class RepeatedKeyDict(dict[str, Any]):
@@ -177,12 +200,15 @@ def _extent(node: Any, known: dict[int, tuple[int, int]]) -> tuple[int, int]:
 def parse_csv(path: Path, text: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """The header (lower case, stripped) and the rows of a CSV text, each row with its line number.
 
-    Blank lines are skipped.
+    Blank lines are skipped. Cells are separated by commas or, if the first line has none, by the
+    semicolons or tabs in it, as spreadsheets of many countries write them.
 
     Raises: AnnotationError if the text cannot be split into columns.
     """
     rows = []
-    reader = csv.reader(io.StringIO(text), strict=True)
+    first = text.lstrip().partition("\n")[0]
+    separator = next((one for one in ",;\t" if one in first), ",")
+    reader = csv.reader(io.StringIO(text), delimiter=separator, strict=True)
     try:
         for cells in reader:
             if any(cell.strip() for cell in cells):
@@ -195,6 +221,17 @@ def parse_csv(path: Path, text: str) -> tuple[list[str], list[tuple[int, list[st
     return header, rows[1:]
 
 
+def wrong_width(header: Sequence[str], cells: Sequence[str]) -> str | None:
+    """What is wrong with a row that has fewer cells than its header, or more that are not empty.
+
+    >>> wrong_width(["from", "to"], ["nod", "left", "nodding"])
+    'expected 2 cells, found 3'
+    """
+    if len(cells) >= len(header) and not any(cells[len(header) :]):
+        return None
+    return f"expected {len(header)} cells, found {len(cells)}"
+
+
 def number_text(value: float) -> str:
     """A number as text: all its digits, and no decimal point if it is whole.
 
@@ -202,3 +239,13 @@ def number_text(value: float) -> str:
     ('30', '29.97')
     """
     return str(int(value)) if float(value).is_integer() else repr(float(value))
+
+
+def header_names(text: str, delimiters: str = ",") -> list[str]:
+    r"""The names in the first line of a table, without quotes and blanks around them.
+
+    >>> header_names('"video_id", "class"\nv,9')
+    ['video_id', 'class']
+    """
+    line = text.partition("\n")[0]
+    return [name.strip(' "\r') for name in re.split(f"[{re.escape(delimiters)}]", line)]

@@ -12,7 +12,7 @@ from mmad.annotations.problems import (
     raise_annotation_problems,
 )
 from mmad.errors import VideoError, raise_problems
-from mmad.parsing import parse_csv, read_text
+from mmad.parsing import parse_csv, read_text, wrong_width
 from mmad.structures import ClipRecord, VideoRecord
 from mmad.video.find import find_videos
 
@@ -50,8 +50,11 @@ def read_subjects(path: str | Path) -> dict[str, str]:
     subjects: dict[str, str] = {}
     problems = []
     for line, cells in rows:
+        if wrong := wrong_width(header, cells):
+            problems.append(Problem(BAD_VALUE, f"line {line}: {wrong}"))
+            continue
         row = dict(zip(header, cells, strict=False))
-        video_id, subject = row.get("video_id", ""), row.get("subject", "")
+        video_id, subject = row["video_id"], row["subject"]
         if not video_id or not subject:
             message = f"line {line}: expected a video_id and a subject, found {','.join(cells)!r}"
             problems.append(Problem(BAD_VALUE, message))

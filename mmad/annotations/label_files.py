@@ -20,7 +20,7 @@ from mmad.annotations.labels.changes import (
 from mmad.config.labels import read_label_map
 from mmad.errors import AnnotationError, raise_problems
 from mmad.labels import MA52, LabelMap
-from mmad.parsing import RepeatedKeyDict, json_value, parse_csv, read_text
+from mmad.parsing import RepeatedKeyDict, json_value, parse_csv, read_text, wrong_width
 
 MA52_LABELS = "ma52"
 # Possible names of a column, or of a key of a JSON object; the first one present is used.
@@ -133,10 +133,10 @@ def _rows_of_csv(path: Path, text: str, problems: list[str]) -> list[_Row]:
         )
     rows = []
     for line, cells in lines:
-        if len(cells) != len(header):
-            problems.append(f"line {line}: expected {len(header)} cells, found {len(cells)}")
+        if wrong := wrong_width(header, cells):
+            problems.append(f"line {line}: {wrong}")
             continue
-        rows.append(_row_of(f"line {line}", dict(zip(header, cells, strict=True))))
+        rows.append(_row_of(f"line {line}", dict(zip(header, cells, strict=False))))
     return rows
 
 

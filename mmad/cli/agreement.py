@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from mmad.annotations.elan.choice import ElanChoice
+from mmad.cli._inputs import refuse_inputs
 from mmad.cli._options import (
     BootstrapOption,
     JsonOption,
@@ -82,7 +83,7 @@ def agreement(
     json_file: JsonOption = None,
 ) -> None:
     """Compare annotators: F1, kappa, partial agreement, ICC and boundaries in one table."""
-    _check_outputs(files, consensus_file, json_file, table or [])
+    _check_outputs(files, consensus_file, table or [])
     thresholds = parse_tiou(tiou).tolist()
     panel = read_panel(
         files,
@@ -121,16 +122,10 @@ def agreement(
         write_text(json_file, json.dumps(agreement_json(report), indent=1) + "\n")
 
 
-def _check_outputs(
-    files: Sequence[Path], consensus: Path | None, numbers: Path | None, tables: Sequence[Path]
-) -> None:
-    """Refuse to overwrite the inputs, whose manual work would be lost."""
-    outputs = [] if consensus is None else [consensus, disputed_path(consensus)]
-    outputs += [] if numbers is None else [numbers]
-    given = {path.resolve() for path in files}
-    for path in (*outputs, *tables):
-        if path.resolve() in given:
-            raise MmadError(f"{path}: is one of the files to compare; pass another file to write")
+def _check_outputs(files: Sequence[Path], consensus: Path | None, tables: Sequence[Path]) -> None:
+    """Refuse to write to inputs, and tables of other kinds."""
+    if consensus is not None:
+        refuse_inputs([disputed_path(consensus)], files)
     for path in tables:
         if path.suffix.lower() not in (".csv", ".xlsx"):
             raise MmadError(f"--table {path}: expected a name that ends in .csv or .xlsx")

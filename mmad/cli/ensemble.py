@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from mmad.annotations.attach import read_subjects
+from mmad.cli._inputs import refuse_inputs
 from mmad.cli._options import LabelsOption
 from mmad.config.ensemble import read_ensemble
 from mmad.errors import PredictionError
@@ -163,19 +164,14 @@ def parse_weights(text: str | None, *, files: Sequence[Path]) -> list[float] | N
 def outputs(files: Sequence[Path], out: Path, *, suffixes: tuple[str, str]) -> tuple[Path, Path]:
     """The two files to write, ``out`` and one beside it, in the order of ``suffixes``.
 
-    Raises: PredictionError if ``out`` ends otherwise, or one of the two is an input.
+    Raises: PredictionError if ``out`` ends otherwise; OutputError if one of the two is an input.
     """
     if out.suffix.lower() not in suffixes:
         raise PredictionError(f"--out {out}: expected a name that ends in {' or '.join(suffixes)}")
     targets = [
         out if out.suffix.lower() == suffix else out.with_suffix(suffix) for suffix in suffixes
     ]
-    inputs = {path.resolve() for path in files}
-    overwritten = [str(path) for path in targets if path.resolve() in inputs]
-    if overwritten:
-        raise PredictionError(
-            f"--out {out}: would overwrite the input {overwritten[0]}; choose another name"
-        )
+    refuse_inputs(targets, files)
     return targets[0], targets[1]
 
 

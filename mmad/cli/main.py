@@ -18,6 +18,7 @@ import typer
 from typer.core import CompletionItem, TyperGroup
 
 from mmad import __version__
+from mmad.cli._inputs import protect_inputs
 from mmad.errors import MmadError
 from mmad.files import cannot_write, is_disk_error
 
@@ -69,7 +70,7 @@ class _LazyGroup(TyperGroup):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"mmad.cli.{cmd_name.replace('-', '_')}")
-        command = typer.main.get_command(module.app)
+        command = typer.main.get_command(protect_inputs(module.app))
         command.name = cmd_name
         return command
 

@@ -8,6 +8,7 @@ from mmad.errors import PredictionError
 from mmad.evaluation.clips.recognition import ACTION_COLUMNS
 from mmad.evaluation.predictions import read_text_file
 from mmad.labels import LabelMap
+from mmad.parsing import header_names
 
 
 def hold_scores(files: Sequence[Path]) -> bool:
@@ -37,7 +38,7 @@ def _holds_scores(path: Path) -> bool:
     text = read_text_file(path)
     if text.lstrip()[:1] in ("{", "["):
         return False
-    header = [name.strip(' "\r') for name in text.partition("\n")[0].split(",")]
+    header = header_names(text)
     if ACTION_COLUMNS[0] in header:
         raise PredictionError(
             f"{path}: has a recogniser's ranked predictions, not their scores; expected the .npz "

@@ -31,6 +31,7 @@ from mmad.evaluation.predictions import (
     write_predictions_csv,
 )
 from mmad.labels import MA52
+from mmad.parsing import header_names
 from mmad.structures import Detections
 from mmad.wording import count
 
@@ -90,7 +91,7 @@ def guess_task(path: str | Path) -> str:
     if text.lstrip()[:1] in ("{", "["):
         return "detection"
     header = text.partition("\n")[0].strip()
-    names = re.split(r"[,;\t|]", header)
+    names = header_names(header, ",;\t|")
     if {"emotion", "emotion_0"} & set(names):
         raise PredictionError(f"{path}: predictions of emotions; mmad eval scores them")
     if "video_id" in names:

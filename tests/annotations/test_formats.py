@@ -1,3 +1,4 @@
+import gzip
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -318,8 +319,20 @@ def test_csv_wrong_columns(tmp_path: Path) -> None:
     path = put(tmp_path, "val.csv", "video_id,start,end_frame,class,total_frames\na,0,1,2,3\n")
     with pytest.raises(AnnotationError, match=r"\(without start_frame\)"):
         read_annotations(path)
-    path = put(tmp_path, "val.csv", HEADER.replace(",", ";") + "0;a;0;30;1;60;30\n")
-    with pytest.raises(AnnotationError, match="columns are separated by commas"):
+
+
+def test_csv_with_semicolons_tabs_and_utf16(tmp_path: Path) -> None:
+    rows = HEADER + "0,a,0,30,1,60,30\n"
+    expected = repr(read_annotations(put(tmp_path, "val.csv", rows)).records)
+    for separator, encoding in ((";", "utf-8"), ("\t", "utf-8-sig"), (",", "utf-16")):
+        path = tmp_path / "val.csv"
+        path.write_bytes(rows.replace(",", separator).encode(encoding))
+        assert repr(read_annotations(path).records) == expected
+    packed = tmp_path / "val.csv.gz"
+    packed.write_bytes(gzip.compress(rows.encode()))
+    assert repr(read_annotations(packed).records) == expected
+    path.write_bytes(rows.replace("a", "\xe4").encode("latin-1"))
+    with pytest.raises(AnnotationError, match="save it as UTF-8"):
         read_annotations(path)
 
 

@@ -34,6 +34,8 @@ NESTED = LabelMap(
         ("l.csv", "name\nnod\nwave two hands\nshrug\n"),
         ("l.csv", "nod\nwave two hands\nshrug\n"),
         ("l.csv", "0,nod\n1,wave two hands\n2,shrug\n"),
+        ("l.csv", "0;nod\n1;wave two hands\n2;shrug\n"),
+        ("l.csv", "id;name\n1;wave two hands\n0;nod\n2;shrug\n"),
         ("l.csv", "id,name\n1,wave two hands\n0,nod\n2,shrug\n"),
         ("l.csv", "label,name\n1,wave two hands\n0,nod\n2,shrug\n"),
         ("l.json", '["nod", "wave two hands", "shrug"]'),

@@ -183,7 +183,7 @@ def test_label_sets_of_their_own(tmp_path: Path) -> None:
         (["p.csv", "p.csv"], AnnotationError, "all files are predictions, which hold no durations"),
         (["truth.json", "bad.csv"], PredictionError, "bad.csv: line 2: video 'v': unknown label"),
         (["truth.json", "p.csv", "--tiou", "2"], PredictionError, "--tiou 2: expected"),
-        (["truth.json", "p.csv", "--json", "p.csv"], MmadError, "is one of the files to compare"),
+        (["truth.json", "a_disputed.csv", "--consensus", "a.csv"], MmadError, "is an input"),
         (["truth.json", "p.csv", "--consensus", "a.txt"], MmadError, r"ends in .json, .csv or"),
         (["truth.json", "p.csv", "--table", "a.txt"], MmadError, r"ends in .csv or .xlsx"),
         (["truth.json", "p.csv", "--min-score", "0.95"], AnnotationError, "highest is 0.900"),
@@ -200,6 +200,7 @@ def test_wrong_arguments(
     write(tmp_path / "truth.json", [[NODDING, 0, 4]])
     header = "video_id,t_start,t_end,class,score\n"
     (tmp_path / "p.csv").write_text(header + "v,0,4,9,0.9\n")
+    (tmp_path / "a_disputed.csv").write_text(header + "v,0,4,9,0.9\n")
     (tmp_path / "bad.csv").write_text(header + "v,0,4,99,0.9\n")
     with pytest.raises(error, match=message):
         call(*arguments)

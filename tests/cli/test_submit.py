@@ -287,3 +287,15 @@ def test_wrong_arguments(
     Path("p.csv").write_text(DETECTION + ROW)
     with pytest.raises(error, match=expected):
         CliRunner().invoke(app, arguments, catch_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    ("header", "task"),
+    [
+        ('"","video_id","t_start","t_end","class","score"', "detection"),
+        ('"vid","action_pred_1"', "recognition"),
+    ],
+)
+def test_quoted_headers_are_understood(tmp_path: Path, header: str, task: str) -> None:
+    (tmp_path / "p.csv").write_text(f"{header}\r\n")
+    assert guess_task(tmp_path / "p.csv") == task

@@ -22,7 +22,7 @@ from mmad.errors import AnnotationError
 from mmad.files import write_text
 from mmad.labels import MA52, LabelMap
 from mmad.names import problem_of_id
-from mmad.parsing import parse_csv, read_text
+from mmad.parsing import header_names, parse_csv, read_text
 from mmad.structures import ClipRecord
 
 UNKNOWN_SUBSET = "all"
@@ -161,7 +161,7 @@ def is_clip_header(line: str) -> bool:
     >>> is_clip_header("video,start,end,label")
     False
     """
-    cells = [cell.strip(' "').casefold() for cell in line.split(",")]
+    cells = header_names(line.casefold())
     return not {"start", "end"} & set(cells) and any(name in cells for name in CLIP_COLUMNS)
 
 

@@ -233,14 +233,13 @@ def write_elan_events(
 
 
 def _labels(events: Sequence[Event]) -> LabelMap:
-    """MA-52 if all events are micro-actions, else the labels of the events."""
-    names = list(dict.fromkeys(event.label for event in events))
-    try:
-        for name in names:
-            MA52.index(name)
-    except KeyError:
-        return LabelMap(names=tuple(sorted(names)))
-    return MA52
+    """MA-52 if all events are micro-actions, by name or code, else the labels of the events."""
+    names = {event.label for event in events}
+    known = {name.casefold() for name in (*MA52.names, *MA52.codes)}
+    # A number is a rating of somebody's, not the index of a micro-action.
+    if all(name.strip().casefold() in known for name in names):
+        return MA52
+    return LabelMap(names=tuple(sorted(names)))
 
 
 def _tiers(events: Sequence[Event], *, labels: LabelMap, author: str) -> list[NewTier]:

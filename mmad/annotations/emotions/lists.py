@@ -30,7 +30,14 @@ from mmad.errors import AnnotationError
 from mmad.files import write_text
 from mmad.labels import EMOTIONS, MA52, LabelMap, emotion_index
 from mmad.names import problem_of_id
-from mmad.parsing import RepeatedKeyDict, number_text, parse_csv, parse_json, read_text
+from mmad.parsing import (
+    RepeatedKeyDict,
+    header_names,
+    number_text,
+    parse_csv,
+    parse_json,
+    read_text,
+)
 from mmad.structures import EmotionRecord
 from mmad.video.find import SUFFIXES
 from mmad.wording import count
@@ -67,7 +74,7 @@ def is_emotion_header(line: str) -> bool:
     >>> is_emotion_header("video,actions")
     True
     """
-    cells = {cell.strip(' "').casefold() for cell in line.split(",")}
+    cells = set(header_names(line.casefold()))
     return bool(
         cells & set(_VIDEO_COLUMNS)
         and cells & {"emotion", "actions"}

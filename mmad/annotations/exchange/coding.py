@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from mmad.annotations.exchange.events import CodedVideo, Event, EventFile
-from mmad.annotations.exchange.source import Source
+from mmad.annotations.exchange.source import Source, Table
 from mmad.annotations.exchange.values import as_seconds
 from mmad.annotations.problems import BAD_VALUE, Problem
 from mmad.video.find import SUFFIXES
@@ -83,6 +83,27 @@ class Coding:
             self.problem(f"{where}: {what}: expected a time, found {text!r:.60}")
             return None
         return value / per_second
+
+    def above_zero(self, text: str, *, where: str, what: str) -> float | None:
+        """The number in a cell; None if it is empty, or, with a problem, if it is none above 0."""
+        if or_none(text) is None:
+            return None
+        value = as_seconds(text)
+        if value is None or value <= 0:
+            self.problem(f"{where}: {what}: expected a number above 0, found {text!r:.60}")
+            return None
+        return value
+
+    def fits(self, cells: Sequence[str], table: Table, *, where: str) -> bool:
+        """Whether a row has no cells beyond the header; if it has, a problem."""
+        if not any(cells[len(table.header) :]):
+            return True
+        hint = "; decimal commas need quotes, or semicolons between cells"
+        self.problem(
+            f"{where}: expected {len(table.header)} cells as in the header, found {len(cells)}"
+            f"{hint if table.delimiter == ',' else ''}"
+        )
+        return False
 
     def file(self) -> EventFile:
         """All of it."""

@@ -40,10 +40,7 @@ def _with_modifiers(event: Event) -> Event:
 def write_elan_file(
     path: str | Path, file: EventFile, *, fps: float | None = None
 ) -> tuple[str, ...]:
-    """Write the events of one video as an ELAN file.
-
-    Raises: AnnotationError if there is a file at ``path``.
-    """
+    """Write the events of one video as an ELAN file, in place of an existing one."""
     video_id = file.videos[0].video_id if file.videos else None
     media = file.videos[0].media if file.videos else ""
     video = Path(media)
@@ -52,4 +49,4 @@ def write_elan_file(
     events = [
         replace(event, comment=with_extras(event, without=("score", "by"))) for event in file.events
     ]
-    return write_elan_events(Path(path), events, video=linked, video_id=video_id)
+    return write_elan_events(Path(path), events, video=linked, video_id=video_id, overwrite=True)

@@ -124,15 +124,22 @@ def read_plain(source: Source, *, fps: float | None = None) -> EventFile:
     )
     whole = True
     for line, cells in table.rows:
-        row = {field: _cell(cells, column) for field, column in columns.items()}
         where = f"line {line}"
+        if not coding.fits(cells, table, where=where):
+            continue
+        row = {field: _cell(cells, column) for field, column in columns.items()}
         media = row.get("video", source.path.stem)
         if not media:
             coding.problem(f"{where}: the cell of the video ({columns['video'].name}) is empty")
             continue
         video_id = ids.get(media) or stem_id(source.path)
-        rate = as_seconds(row.get("fps", "")) or fps
-        length = as_seconds(row.get("video length", ""))
+        rate, length = (
+            coding.above_zero(row[field], where=where, what=columns[field].name)
+            if field in columns
+            else None
+            for field in ("fps", "video length")
+        )
+        rate = rate or fps
         subset = plain_subset(row.get("subset", ""))
         coding.video(CodedVideo(video_id, row.get("video", ""), length, rate, subset))
         if not any(row.get(field) for field in (*_TIMES, "label")):

@@ -8,6 +8,7 @@ from mmad.annotations.clips.lists import CLIP_LINE, is_clip_header
 from mmad.annotations.emotions.lists import is_emotion_header
 from mmad.annotations.exchange import plain
 from mmad.annotations.exchange.source import Source
+from mmad.parsing import header_names
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ def columns_of(*names: str, among: Collection[str] = ()) -> Recognise:
     def look(source: Source) -> Miss | None:
         if _is_json(source) or not source.first_lines:
             return _NOTHING
-        found = {cell.strip() for cell in source.first_lines[0].casefold().split(",")}
+        found = header_names(source.first_lines[0].casefold())
         missing = [name for name in (*names, *among) if name not in found]
         if not set(missing) & set(names):
             return None

@@ -1,27 +1,25 @@
 """A file whose format is not known yet: its text in whatever encoding, its rows, its JSON."""
 
-import codecs
 import csv
 import io
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import time, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from mmad.errors import AnnotationError
 from mmad.packed import gunzip, require_small_zip
-from mmad.parsing import RepeatedKeyDict, json_value, reading
+from mmad.parsing import GZIP, RepeatedKeyDict, encoding_of, json_value, reading
 
 DELIMITERS = ("\t", ";", ",")
 # BORIS writes what it knows of an observation above the header of its table.
 _HIGHEST_HEADER = 60
 _WIDEST_HEADER = 500
-_UTF16 = ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _NO_TEXT = re.compile(r"[\x00-\x08\x0e-\x1f]")
 _ZIP = b"PK\x03\x04"
-_GZIP = b"\x1f\x8b\x08"
 
 Row = tuple[int, list[str]]
 
@@ -63,7 +61,7 @@ class Source:
             raise AnnotationError(f"{path}: annotation file not found") from None
         except OSError as error:
             raise AnnotationError(f"{path}: cannot be read ({error.strerror})") from None
-        self.is_packed = self._data.startswith(_GZIP)
+        self.is_packed = self._data.startswith(GZIP)
         if self.is_packed:
             with reading(path, expected="a packed text file"):
                 self._data = gunzip(path, error=AnnotationError)
@@ -81,15 +79,9 @@ class Source:
 
         Raises: AnnotationError if it is not text.
         """
-        if self._data.startswith(codecs.BOM_UTF8):
-            return "utf-8-sig"
-        for mark, name in _UTF16:
-            if self._data.startswith(mark):
-                return name
-        head = self._data[:2000]
-        zeros = head[::2].count(0), head[1::2].count(0)
-        if len(head) >= 16 and max(zeros) > len(head) // 5 and not min(zeros):
-            return "utf-16-be" if zeros[0] else "utf-16-le"
+        found = encoding_of(self._data)
+        if found != "utf-8":
+            return found
         try:
             self._data.decode("utf-8")
         except UnicodeDecodeError as error:
@@ -187,8 +179,8 @@ class Source:
             try:
                 sheet: Any = book.worksheets[0]
                 sheet.reset_dimensions()  # a file may claim more rows than it has
-                for line, values in enumerate(sheet.iter_rows(values_only=True), start=1):
-                    yield line, [_cell_text(value) for value in values]
+                for line, cells in enumerate(sheet.iter_rows(), start=1):
+                    yield line, [_cell_text(cell.value, cell.number_format) for cell in cells]
             finally:
                 book.close()
 
@@ -223,9 +215,12 @@ class Source:
         return found
 
 
-def _cell_text(value: object) -> str:
+def _cell_text(value: object, number_format: str | None) -> str:
+    """The text of a cell; a clock time as it is shown, so that 0:05 is what it is in a CSV."""
     if value is None:
         return ""
+    if isinstance(value, time | timedelta) and "s" not in (number_format or "s").lower():
+        return str(value).rpartition(":")[0]
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
     return str(value)

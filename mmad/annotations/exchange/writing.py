@@ -1,6 +1,6 @@
 """Writing coded events in any format, and what each format keeps of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -137,33 +137,31 @@ def write_events(
                 f"{path}: is a folder; {format} is one file for all videos, such as "
                 f"{path / ('events' + writer.suffix)}"
             )
-        return Written((path,), (*lost, *_write(writer, path, file, fps=fps, overwrite=overwrite)))
+        _require_new([path], writer, overwrite=overwrite)
+        return Written((path,), (*lost, *(writer.write(path, file, fps=fps) or ())))
     if path.suffix and not path.is_dir():
         raise AnnotationError(
             f"{path}: {format} is a file for each video, and there are {len(_videos(file))}; name "
             "a folder"
         )
     make_folder(path)
-    paths, notices = [], list(lost)
-    for video in _videos(file):
-        target = path / f"{safe_name(video.video_id)}{writer.suffix}"
-        told = _write(writer, target, _of_video(file, video), fps=fps, overwrite=overwrite)
+    videos, notices = _videos(file), list(lost)
+    targets = [path / f"{safe_name(video.video_id)}{writer.suffix}" for video in videos]
+    _require_new(targets, writer, overwrite=overwrite)
+    for video, target in zip(videos, targets, strict=True):
+        told = writer.write(target, _of_video(file, video), fps=fps) or ()
         notices += [notice for notice in told if notice not in notices]
-        paths.append(target)
-    return Written(tuple(paths), tuple(notices))
+    return Written(tuple(targets), tuple(notices))
 
 
-def _write(
-    writer: Writer, path: Path, file: EventFile, *, fps: float | None, overwrite: bool
-) -> tuple[str, ...]:
-    if path.exists() and not writer.merges:
-        if not overwrite:
-            raise AnnotationError(
-                f"{path}: exists, and may hold work of a person; name another file, or pass "
-                "--overwrite"
-            )
-        path.unlink()
-    return writer.write(path, file, fps=fps) or ()
+def _require_new(paths: Sequence[Path], writer: Writer, *, overwrite: bool) -> None:
+    """Raise AnnotationError if a file exists that must not be replaced."""
+    existing = [path for path in paths if path.exists()]
+    if existing and not writer.merges and not overwrite:
+        raise AnnotationError(
+            f"{existing[0]}: exists, and may hold work of a person; name another file, or pass "
+            "--overwrite"
+        )
 
 
 def _videos(file: EventFile) -> list[CodedVideo]:

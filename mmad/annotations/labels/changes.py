@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mmad.annotations.validation import RawFile
 from mmad.errors import AnnotationError, raise_problems
-from mmad.parsing import parse_csv, read_text
+from mmad.parsing import parse_csv, read_text, wrong_width
 from mmad.wording import count
 
 _COLUMNS = ("from", "to")
@@ -57,7 +57,10 @@ def read_label_changes(path: Path) -> LabelChanges:
     new_names: dict[str, str] = {}
     problems = []
     for line, cells in rows:
-        old, new = (cells[place] if place < len(cells) else "" for place in places)
+        if wrong := wrong_width(header, cells):
+            problems.append(f"line {line}: {wrong}")
+            continue
+        old, new = (cells[place] for place in places)
         if not old:
             problems.append(f"line {line}: the cell of from is empty")
         elif new_names.setdefault(folded(old), new) != new:

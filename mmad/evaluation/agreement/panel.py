@@ -21,7 +21,7 @@ from mmad.evaluation.agreement.annotators import Annotator
 from mmad.evaluation.coded_files import has_coded_events, read_coded
 from mmad.evaluation.predictions import read_predictions, read_text_file
 from mmad.labels import MA52, LabelMap
-from mmad.parsing import json_value
+from mmad.parsing import header_names, json_value
 from mmad.structures import Annotations, VideoRecord
 from mmad.wording import count
 
@@ -85,7 +85,7 @@ def is_predictions(path: Path) -> bool:
             return "results" in json_value(path, text)
         except AnnotationError:
             return False
-    header = [name.strip(' "\r') for name in text.partition("\n")[0].split(",")]
+    header = header_names(text)
     return "score" in header and "start_frame" not in header
 
 

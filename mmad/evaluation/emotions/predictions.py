@@ -18,7 +18,7 @@ from mmad.evaluation.clips.scores import load_arrays
 from mmad.evaluation.predictions import check_predictions_path, id_problems, read_text_file
 from mmad.files import write_bytes
 from mmad.labels import EMOTIONS, MA52, LabelMap, emotion_index
-from mmad.parsing import RepeatedKeyDict, json_value
+from mmad.parsing import RepeatedKeyDict, header_names, json_value
 from mmad.structures import Floats, Ints
 from mmad.video.find import SUFFIXES
 
@@ -89,8 +89,7 @@ def is_emotion_file(path: Path) -> bool:
         text = read_text_file(path)
         if text.lstrip().startswith("{"):
             return _EMOTION_KEY.search(text) is not None
-        names = {name.strip() for name in text.partition("\n")[0].split(",")}
-        return bool(names & {"emotion", *EMOTION_COLUMNS})
+        return bool(set(header_names(text)) & {"emotion", *EMOTION_COLUMNS})
     except PredictionError:
         return False
 

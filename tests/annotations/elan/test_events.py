@@ -192,3 +192,9 @@ def test_a_persons_events_survive_any_detections(
     tiers = before[before.index(b"</TIME_ORDER>") :] if events else b""
     tiers = tiers[: tiers.rindex(b"</TIER>")] if events else b""
     assert tiers in path.read_bytes()
+
+
+def test_ratings_are_no_micro_actions(tmp_path: Path) -> None:
+    events = [Event("v", label, float(label), float(label) + 1) for label in "123"]
+    write_elan_events(tmp_path / "a.eaf", events)
+    assert same(events, read_elan_events(tmp_path / "a.eaf").events)

@@ -89,3 +89,19 @@ def test_a_format_that_is_only_read_is_said(tmp_path: Path) -> None:
     path = put(tmp_path, "a.csv", PLAIN)
     with pytest.raises(AnnotationError, match="format 'charades-csv' is not written; these are"):
         convert([path], tmp_path / "b.csv", format="charades-csv")
+
+
+def test_a_file_is_replaced_once_the_new_one_is_written(tmp_path: Path) -> None:
+    path = put(tmp_path, "a.csv", "video,start,end,label\nv,0.5,1.5,nodding\nw,1,2,waving\n")
+    old = put(tmp_path, "b.csv", "mine")
+    with pytest.raises(AnnotationError, match="frame rate and number of frames are needed"):
+        convert([path], old, format="mma52-csv", overwrite=True)
+    assert old.read_text() == "mine"
+    folder = tmp_path / "elan"
+    folder.mkdir()
+    put(folder, "w.eaf", "mine")
+    with pytest.raises(AnnotationError, match=r"w\.eaf: exists"):
+        convert([path], folder, format="elan")
+    assert [one.name for one in folder.iterdir()] == ["w.eaf"]
+    convert([path], folder, format="elan", overwrite=True)
+    assert len(read_events(folder / "w.eaf").events) == 1

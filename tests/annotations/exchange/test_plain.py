@@ -1,6 +1,8 @@
 from dataclasses import replace
+from datetime import time, timedelta
 from pathlib import Path
 
+import openpyxl
 import pytest
 
 from mmad.annotations.exchange.events import CodedVideo, Event, EventFile
@@ -102,3 +104,38 @@ def test_everything_about_an_event_survives(tmp_path: Path) -> None:
     assert [one.video_id for one in found.videos] == ["a, b", "c", "d"]
     assert (found.videos[0].duration_seconds, found.videos[0].fps) == (9.5, 29.97)
     assert found.videos[0].subset == "train"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("video,start,end,label\nv,1,5,2,5,nod\n", r"line 2: expected 4 cells.*decimal commas"),
+        ("video;start;end;label\nv;1;2;nod;x\n", "line 2: expected 4 cells as in the header, fo"),
+        ("video,start,end,label,fps\nv,1,2,nod,30 fps\n", "fps: expected a number above 0, found"),
+        ("video,start,end,label,fps\nv,1,2,nod,0\n", "fps: expected a number above 0"),
+        ("video,start,end,label,video_seconds\nv,1,2,nod,ten\n", "video_seconds: expected a num"),
+    ],
+)
+def test_rows_that_would_be_misread_are_refused(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(AnnotationError, match=message):
+        read_events(put(tmp_path, text))
+
+
+def test_empty_cells_beyond_the_header_are_those_of_a_spreadsheet(tmp_path: Path) -> None:
+    assert times(put(tmp_path, "video,start,end,label\nv,1,2,nod,,\n")) == [("v", 1, 2, "nod")]
+
+
+def test_clock_times_of_a_spreadsheet_are_those_of_its_csv(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    sheet.append(["video", "start", "end", "label"])
+    for start, end, form in (
+        (time(0, 5), time(0, 12), "h:mm"),
+        (time(0, 0, 5), timedelta(seconds=12), "[h]:mm:ss"),
+    ):
+        sheet.append(["v", start, end, "nod"])
+        for cell in sheet[sheet.max_row][1:3]:
+            cell.number_format = form
+    book.save(tmp_path / "a.xlsx")
+    text = "video,start,end,label\nv,0:05,0:12,nod\nv,0:00:05,0:00:12,nod\n"
+    assert times(tmp_path / "a.xlsx") == times(put(tmp_path, text)) == 2 * [("v", 5, 12, "nod")]

@@ -32,3 +32,12 @@ def test_a_label_has_one_new_name(tmp_path: Path) -> None:
         changes(tmp_path, "nod,b\nNod,c\n")
     with pytest.raises(AnnotationError, match="line 2: the cell of from is empty"):
         changes(tmp_path, ",b\n")
+
+
+def test_rows_of_another_width_and_semicolons(tmp_path: Path) -> None:
+    with pytest.raises(AnnotationError, match="line 2: expected 2 cells, found 3"):
+        changes(tmp_path, "nod, left,nodding\n")
+    with pytest.raises(AnnotationError, match="line 2: expected 2 cells, found 1"):
+        changes(tmp_path, "unclear\n")
+    (tmp_path / "map.csv").write_text("from;to\nHead nod;nodding\n")
+    assert read_label_changes(tmp_path / "map.csv").new_names == {"head nod": "nodding"}

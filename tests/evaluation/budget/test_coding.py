@@ -90,7 +90,7 @@ def test_a_video_without_a_row_is_an_error(tmp_path: Path) -> None:
         ("video,duration_seconds\nv,long\n", "line 2: duration_seconds: expected a number"),
         ("video,duration_seconds\nv,nan\n", "line 2: duration_seconds: expected a number"),
         ("video,\nv,old\n", "a column has no name"),
-        ("video;group\nv;old\n", "expected a column video"),
+        ("video|group\nv|old\n", "expected a column video"),
     ],
 )
 def test_a_bad_table_is_one_message(tmp_path: Path, text: str, message: str) -> None:

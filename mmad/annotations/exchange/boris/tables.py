@@ -162,6 +162,8 @@ def _rows(table: Table, *, coding: Coding) -> list[_Row]:
     }
     found = []
     for line, cells in table.rows:
+        if not coding.fits(cells, table, where=f"line {line}"):
+            continue
         values = {
             field: cells[place] if place < len(cells) else "" for field, place in places.items()
         }
