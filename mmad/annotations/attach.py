@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
+from unicodedata import normalize
 
 from mmad.annotations.problems import (
     BAD_FILE,
@@ -27,14 +28,20 @@ def attach_videos(
     Raises: VideoError, naming all missing videos, or if the folder cannot be searched.
     """
     found = find_videos(Path(folder))
-    missing = [record.video_id for record in records if record.video_id not in found]
+    # macOS decomposes accents in names of files, Excel does not.
+    composed = {normalize("NFC", name): path for name, path in found.items()}
+    paths = {
+        record.video_id: found.get(record.video_id, composed.get(normalize("NFC", record.video_id)))
+        for record in records
+    }
+    missing = [video_id for video_id, path in paths.items() if path is None]
     if missing and not allow_missing:
         raise_problems(
             VideoError,
             source=f"{folder}: {len(missing)} of {len(records)} annotated videos are missing",
             problems=[f"no video file with the name {video_id}" for video_id in missing],
         )
-    return tuple(replace(record, path=found.get(record.video_id)) for record in records)
+    return tuple(replace(record, path=paths[record.video_id]) for record in records)
 
 
 def read_subjects(path: str | Path) -> dict[str, str]:

@@ -187,12 +187,14 @@ def write_mma52_csv(path: str | Path, records: Sequence[VideoRecord]) -> None:
     for record in records:
         fps = record.fps or USUAL_FPS
         tail = [record.num_frames, number_text(fps)] + ([record.subset] if add_subset else [])
-        instances: list[list[object]] = [
-            [round(float(start) * fps), round(float(end) * fps), int(label)]
-            for (start, end), label in zip(
-                record.annotations.segments_seconds, record.annotations.labels, strict=True
-            )
-        ]
+        instances: list[list[object]] = []
+        for seconds, label in zip(
+            record.annotations.segments_seconds.tolist(), record.annotations.labels, strict=True
+        ):
+            start, end = (round(one * fps) for one in seconds)
+            # A frame at least: files with empty segments are refused.
+            start = min(start, (record.num_frames or 1) - 1)
+            instances.append([start, max(end, start + 1), int(label)])
         for instance in instances or [["", "", ""]]:
             rows.append([len(rows), record.video_id, *instance, *tail])
     write_csv(path, header=[*CSV_COLUMNS, *(["subset"] if add_subset else [])], rows=rows)

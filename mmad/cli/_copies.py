@@ -21,14 +21,15 @@ VideosArgument = Annotated[
 WorkersOption = Annotated[int, typer.Option(min=1, help="Processes.")]
 
 
-def video_files(given: Sequence[Path]) -> list[Path]:
-    """The files in ``given``, those of folders too.
+def video_files(given: Sequence[Path], *, out: Path | None = None) -> list[Path]:
+    """The files in ``given``, those of folders too, but not earlier copies in ``out``.
 
     Raises: VideoError if there is none.
     """
     files: list[Path] = []
     for path in given:
-        files += find_videos(path).values() if path.is_dir() else [path]
+        below = out if out is not None and path.resolve() in out.resolve().parents else None
+        files += find_videos(path, without=below).values() if path.is_dir() else [path]
     if not files:
         raise VideoError(
             f"no video file in {', '.join(map(str, given))}; expected names that end in "
@@ -37,12 +38,12 @@ def video_files(given: Sequence[Path]) -> list[Path]:
     return files
 
 
-def existing_videos(videos: Sequence[Path]) -> list[Path]:
-    """The files in these files and folders.
+def existing_videos(videos: Sequence[Path], *, out: Path | None = None) -> list[Path]:
+    """The files in these files and folders, but not earlier copies in ``out``.
 
     Raises: VideoError if one does not exist.
     """
-    found = video_files(list(videos))
+    found = video_files(list(videos), out=out)
     missing = [str(path) for path in found if not path.is_file()]
     if missing:
         raise VideoError(f"there is no such video: {', '.join(missing)}")

@@ -211,7 +211,7 @@ class DetectionFiles:
         reached = (
             f"with a score of at least {self.thresholds.overall:g}"
             if self.thresholds.are_same
-            else "that reach the threshold of their behaviour"
+            else f"that {'reaches' if len(sure) == 1 else 'reach'} the threshold of their behaviour"
         )
         typer.echo(f"{shown}: {count(len(sure), 'detection')} {reached}")
 

@@ -52,7 +52,7 @@ def agreement(
     ],
     tiou: TiouOption = "0.5",
     step: Annotated[
-        float, typer.Option(min=0.001, help="Seconds between two samples of kappa.")
+        float, typer.Option(min=0.01, help="Seconds between two samples of kappa.")
     ] = 0.1,
     interval: Annotated[
         float, typer.Option(min=0.1, help="Seconds of an interval of partial agreement.")

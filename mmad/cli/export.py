@@ -51,7 +51,8 @@ def export(
     The file is compared with PyTorch before it is kept. For weights alone, under the names of
     transformers: mmad weights export.
     """
-    target = out or run.with_name(f"{run.resolve().name}{SUFFIXES[format]}")
+    beside = run if run.name not in ("", "..") else run.resolve()
+    target = out or beside.with_name(f"{run.resolve().name}{SUFFIXES[format]}")
     if target.suffix != SUFFIXES[format]:
         raise ExportError(f"--out {target}: expected a name that ends in {SUFFIXES[format]}")
     check_output_file(target)

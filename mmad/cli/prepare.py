@@ -36,7 +36,7 @@ def prepare(
     Run it again after an interruption: finished copies are kept.
     """
     mine, where = chosen_share(share, on), chosen_workers(on, count=workers)
-    files = video_files(videos)
+    files = video_files(videos, out=out)
     start = time.perf_counter()
     total = -(-len(files) // mine.count)
     with Progress("prepare", total=total, unit="videos") as progress:

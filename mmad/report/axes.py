@@ -1,15 +1,18 @@
 """What the figures share: sizes, and the order, groups and short names of labels on axes."""
 
 import re
+import warnings
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from itertools import groupby
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
+from matplotlib.font_manager import FontProperties, fontManager
 from matplotlib.patches import Patch
+from matplotlib.text import Text
 
 from mmad.labels import LabelMap
 
@@ -17,6 +20,13 @@ from mmad.labels import LabelMap
 COLUMN_INCHES, PAGE_INCHES = 3.5, 7.0
 LARGE, SMALL, TINY = 7.0, 6.0, 5.5
 POINTS_PER_INCH = 72
+# Fonts of Linux, Windows and macOS with the letters that matplotlib's own lacks.
+_OTHER_SCRIPTS = (
+    *("Noto Sans CJK JP", "Noto Sans CJK SC", "Noto Sans CJK KR", "Noto Sans CJK TC"),
+    *("WenQuanYi Zen Hei", "Droid Sans Fallback", "Microsoft YaHei", "Yu Gothic"),
+    *("Malgun Gothic", "PingFang SC", "Hiragino Sans", "Apple SD Gothic Neo"),
+    *("Arial Unicode MS", "Noto Sans", "Segoe UI", "Nirmala UI"),
+)
 # Upright names of size TINY side by side need so much each.
 LEAST_NAMED_INCHES = 0.088
 
@@ -61,9 +71,28 @@ def groups_of(labels: LabelMap, order: Sequence[int]) -> list[tuple[int, int, in
     return found
 
 
+@contextmanager
+def any_script(figure: Figure | None = None) -> Iterator[None]:
+    """Draw texts in all scripts that this computer has fonts for; other letters become boxes."""
+    for text in figure.findobj(Text) if figure is not None else ():
+        if not text.get_text().isascii():
+            text.set_fontfamily(_fonts())
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        yield
+
+
+@lru_cache(maxsize=1)
+def _fonts() -> list[str]:
+    """Matplotlib's own font, then those here that have other letters."""
+    installed = {font.name for font in fontManager.ttflist}
+    return ["DejaVu Sans", *(name for name in _OTHER_SCRIPTS if name in installed)]
+
+
 def settle(figure: Figure) -> None:
     """Lay out the figure once for all formats; each drawing would move it a little."""
-    figure.draw_without_rendering()
+    with any_script(figure):
+        figure.draw_without_rendering()
     figure.set_layout_engine("none")
 
 
@@ -74,8 +103,9 @@ def _renderer() -> RendererAgg:
 
 def text_inches(text: str, *, points: float, bold: bool = False) -> float:
     """Width of a text of this size."""
-    font = FontProperties(size=points, weight="bold" if bold else "normal")
-    width, _, _ = _renderer().get_text_width_height_descent(text, font, ismath=False)
+    font = FontProperties(family=_fonts(), size=points, weight="bold" if bold else "normal")
+    with any_script():
+        width, _, _ = _renderer().get_text_width_height_descent(text, font, ismath=False)
     return float(width) / 300
 
 

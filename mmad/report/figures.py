@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from mmad.errors import MmadError
 from mmad.files import replaced
+from mmad.report.axes import any_script
 
 Cell = str | int | float
 
@@ -59,5 +60,5 @@ def save_figure(figure: Figure, path: str | Path, *, dpi: int = 130) -> None:
     path = Path(path)
     check_figure_path(path)
     suffix = path.suffix.lower()
-    with replaced(path) as partial, rc_context(_STYLE):
+    with replaced(path) as partial, rc_context(_STYLE), any_script(figure):
         figure.savefig(partial, format=suffix.removeprefix("."), dpi=dpi, metadata=_NO_DATE[suffix])

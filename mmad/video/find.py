@@ -10,6 +10,8 @@ from mmad.errors import VideoError, raise_problems
 from mmad.names import file_key
 
 SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".ts")
+# Names of the column of ids in tables about videos.
+ID_COLUMNS = ("video_id", "video")
 
 
 # Control characters, and lone surrogates, which represent bytes that are not UTF-8.
@@ -32,16 +34,23 @@ def as_text(name: str) -> str:
     return _NO_TEXT.sub(lambda match: quote(os.fsencode(match.group())), name)
 
 
-def find_videos(folder: str | Path) -> dict[str, Path]:
+def find_videos(folder: str | Path, *, without: Path | None = None) -> dict[str, Path]:
     """Path of each video file in ``folder`` or below it, by its id.
+
+    Args:
+        folder: The folder.
+        without: Folder, maybe below it, whose files are left out, such as that of copies.
 
     Raises: VideoError if the folder is missing or two files share an id.
     """
     folder = Path(folder)
+    outside = None if without is None else without.resolve()
     found: dict[str, Path] = {}
     known: dict[str, Path] = {}
     problems = []
     for path in video_paths(folder):
+        if outside is not None and path.resolve().is_relative_to(outside):
+            continue
         video_id = video_id_of(path)
         if other := known.get(file_key(video_id)):
             problems.append(f"{other} and {path} would both be video '{video_id}'")

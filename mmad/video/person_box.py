@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from mmad.errors import AnnotationError, VideoError, raise_problems
 from mmad.packed import read_npz
 from mmad.parsing import RepeatedKeyDict, json_value, parse_csv, read_text, reading
-from mmad.video.find import SUFFIXES
+from mmad.video.find import ID_COLUMNS, SUFFIXES
 from mmad.video.reader import VideoReader
 
 EXPAND = 0.06
@@ -293,7 +293,8 @@ def _problems_of(boxes: NDArray[np.float64]) -> list[str]:
 
 def _rows_of_csv(path: Path, problems: list[str]) -> _Rows:
     header, rows = parse_csv(path, read_text(path))
-    missing = [name for name in ("video_id", *_SIDES) if name not in header]
+    id_column = next((name for name in ID_COLUMNS if name in header), ID_COLUMNS[0])
+    missing = [name for name in (id_column, *_SIDES) if name not in header]
     if missing:
         raise AnnotationError(
             f"{path}: expected the columns video_id,left,top,right,bottom in the first line; "
@@ -307,7 +308,7 @@ def _rows_of_csv(path: Path, problems: list[str]) -> _Rows:
     ]
     if not whole:
         return
-    column = header.index("video_id")
+    column = header.index(id_column)
     places = [header.index(name) for name in _SIDES]
     values = [[cells[place] for place in places] for _, cells in whole]
     try:

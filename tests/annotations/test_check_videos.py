@@ -3,6 +3,7 @@
 import json
 from fractions import Fraction
 from pathlib import Path
+from unicodedata import normalize
 
 import av
 import numpy as np
@@ -15,6 +16,7 @@ from mmad.annotations.formats import attach_videos, read_annotations
 from mmad.cli.data import app
 from mmad.errors import VideoError
 from mmad.structures import VideoRecord
+from support.clips import write_clip
 
 pytest.importorskip("mmad.video.index")
 
@@ -159,3 +161,9 @@ def test_clip_lists_and_their_clips(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "test.txt").write_text("good.mp4\n")
     alone = CliRunner().invoke(app, ["check", str(tmp_path / "test.txt")], catch_exceptions=False)
     assert (alone.exit_code, "its 1 clip has no label" in alone.output) == (0, True)
+
+
+def test_accents_match_in_any_form(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / f"{normalize('NFD', 'Müller')}.mp4")
+    records = (VideoRecord(normalize("NFC", "Müller"), 1.0, "val"),)
+    assert attach_videos(records, tmp_path)[0].path == path

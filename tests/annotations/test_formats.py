@@ -402,3 +402,12 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         read_annotations(tmp_path / "x.csv", format="xml")
     with pytest.raises(AnnotationError, match="fps must be a number above 0, found 0"):
         read_annotations(tmp_path / "x.csv", fps=0)
+
+
+def test_csv_instances_have_a_frame_at_least(tmp_path: Path) -> None:
+    annotations = Annotations([[0.52, 0.53], [9.995, 10.0]], [9, 9])
+    record = VideoRecord("a", 10.0, "val", fps=25.0, num_frames=250, annotations=annotations)
+    write_mma52_csv(tmp_path / "val.csv", [record])
+    (again,) = read_annotations(tmp_path / "val.csv").records
+    frames = np.rint(25 * again.annotations.segments_seconds).tolist()
+    assert frames == [[13, 14], [249, 250]]

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -92,3 +93,23 @@ def test_what_cannot_be_reviewed_is_said(
         "mmad.cli.review.page.find_spec", lambda name: None if name == "uvicorn" else find(name)
     )
     assert "pip install 'mmad[review]'" in run_mmad(["review", folder], code=2).stderr
+
+
+def test_videos_are_added_to_a_project(videos: Path, tmp_path: Path) -> None:
+    study, folder = tmp_path / "study", tmp_path / "v"
+    folder.mkdir()
+    first, second = sorted((videos / "videos").glob("*.mp4"))[:2]
+    shutil.copy(first, folder)
+    (folder / "bad.mp4").write_bytes(b"")
+    said = run_mmad(["project", "new", study, "--videos", folder], code=2).stderr
+    assert "bad.mp4: the file is empty" in said
+    assert f"{study} has 1 video; once what is wrong is repaired: mmad project add {study}" in said
+    shutil.copy(second, folder / "bad.mp4")
+    (tmp_path / "persons.csv").write_text("video,person\nbad,P7\n")
+    words = ["project", "add", study, "--videos", folder, "--persons", tmp_path / "persons.csv"]
+    assert f"{study}: 1 video added, 2 in all" in run_mmad(words).stdout
+    assert f"{study}: 0 videos added, 2 in all" in run_mmad(words).stdout
+    with Project.open(study) as project:
+        assert project.catalogue.video("bad").person == "P7"
+    said = run_mmad(["project", "add", study], code=2).stderr
+    assert "pass --checkpoint RUN, --videos FOLDER, or both" in said

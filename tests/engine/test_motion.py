@@ -1,6 +1,7 @@
 """How much of a video moves: shares, film strip, bad inputs."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -100,3 +101,14 @@ def test_bad_inputs_are_told(walking: Path, tmp_path: Path) -> None:
     ):
         assert expected in run_mmad(["data", "motion", walking, *options], code=2).stderr
     assert run_mmad(["data", "motion", walking, "--threshold", -1], code=2).stderr
+
+
+def test_videos_of_one_name_have_strips_of_their_own(walking: Path, tmp_path: Path) -> None:
+    for name in ("P01", "P02"):
+        (tmp_path / name).mkdir()
+        shutil.copy(walking, tmp_path / name / "cam1.mp4")
+    words = ("data", "motion", "P01", "P02", "--image-size", SIDE, "--out", "strips")
+    said = run_mmad(words, folder=tmp_path)
+    names = sorted(path.name for path in (tmp_path / "strips").iterdir())
+    assert names == ["P01%2Fcam1.png", "P02%2Fcam1.png"]
+    assert "P02/cam1.mp4" in said.stdout

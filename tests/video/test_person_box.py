@@ -215,3 +215,8 @@ def test_other_files_are_refused(name: str, text: str, message: str, tmp_path: P
 def test_a_missing_file_is_told(name: str, tmp_path: Path) -> None:
     with pytest.raises(AnnotationError, match=f"{name}.*(not found|No such file)"):
         read_boxes(tmp_path / name)
+
+
+def test_the_column_of_ids_may_be_called_video(tmp_path: Path) -> None:
+    (tmp_path / "b.csv").write_text("video,left,top,right,bottom\nv,1,2,30,40\n")
+    assert list(read_boxes(tmp_path / "b.csv")) == ["v"]

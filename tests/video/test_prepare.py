@@ -258,3 +258,11 @@ def test_copies_listed_by_a_killed_share_are_not_made_again(tmp_path: Path) -> N
     summary = prepare_videos([video], out, short_side=32)
     assert summary.skipped == [out / "a.mp4"]
     assert {path.name for path in out.iterdir()} == {"a.mp4", MANIFEST_FILE}
+
+
+def test_copies_below_the_videos_are_not_copied_again(tmp_path: Path) -> None:
+    (tmp_path / "v").mkdir()
+    write_clip(tmp_path / "v" / "a.mp4", width=320, height=96)
+    words = ("prepare", "v", "--out", "v/small", "--short-side", 48)
+    assert "1 copy written" in run_mmad(words, folder=tmp_path).stdout
+    assert "0 copies written" in run_mmad(words, folder=tmp_path).stdout

@@ -65,7 +65,7 @@ def crop(
         from mmad.video.crop_sheet import check_sheet_path
 
         check_sheet_path(preview)
-    files = video_files(videos)
+    files = video_files(videos, out=out)
     of_videos = None if boxes is None else read_boxes(boxes)
     search = None
     if model is not None:

@@ -57,7 +57,7 @@ def faces(
         raise VideoError(f"faces: pass --model FILE or --boxes FILE; for the model, {HOW_TO_FETCH}")
     if model is not None and boxes is not None:
         raise VideoError("faces: pass either --model FILE or --boxes FILE")
-    files = existing_videos(videos)
+    files = existing_videos(videos, out=out)
     start = time.perf_counter()
     with Progress("faces", total=len(files), unit="videos") as progress:
         summary = face_videos(

@@ -40,7 +40,7 @@ def flow(
     """
     from mmad.video.flow import flow_statistics, flow_videos
 
-    files = video_files(videos)
+    files = video_files(videos, out=out)
     start = time.perf_counter()
     with Progress("flow", total=len(files), unit="videos") as progress:
         summary = flow_videos(

@@ -1,17 +1,20 @@
 """``mmad data motion``: how much of videos moves, and what a network would compute of it."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
-from mmad.cli._copies import VideosArgument, video_files
+from mmad.cli._copies import VideosArgument
 from mmad.cli._notices import tell_notices
 from mmad.cli.data._options import open_console, write_numbers
 from mmad.config.tokens import TokenSettings
 from mmad.errors import ConfigError, VideoError, raise_problems
+from mmad.names import safe_name
 from mmad.progress import tracked
+from mmad.video.find import identified_videos
 
 # Imported where they are used: `mmad --help` does not import torch.
 if TYPE_CHECKING:
@@ -51,18 +54,19 @@ def motion(
     from mmad.engine.motion import measure_motion
 
     settings = _settings(config, threshold=threshold, block=block, image_size=image_size)
-    files = video_files(videos)
+    files = identified_videos(videos)
     found: list[Motion] = []
     failed: list[str] = []
-    for video in tracked(files, "motion", total=len(files), unit="videos"):
+    for name, video in tracked(files.items(), "motion", total=len(files), unit="videos"):
         try:
             one = measure_motion(video, settings, num_shown=frames if out is not None else 0)
         except VideoError as error:
             failed.append(str(error))
             continue
+        one = replace(one, name=f"{name}{video.suffix}")
         tell_notices(_notices(one))
         if out is not None:
-            _draw(out / f"{video.stem}.png", one, settings)
+            _draw(out / f"{safe_name(name)}.png", one, settings)
         found.append(one)
     if found:
         open_console().print(_table(found))

@@ -26,3 +26,10 @@ SourceOption = Annotated[
     int | None,
     typer.Option(help="Number of a run of a model, as in mmad project show; default: the newest."),
 ]
+PersonsOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="CSV",
+        help="Table with the columns video, optionally person, and one for each condition.",
+    ),
+]

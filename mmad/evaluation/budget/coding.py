@@ -161,7 +161,7 @@ def _lengths(seconds: Mapping[str, float | None], table: Conditions) -> dict[str
     if unknown:
         more = ", ..." if len(unknown) > 5 else ""
         raise AnnotationError(
-            f"the length of {count(len(unknown), 'video', 'is')} unknown ({', '.join(unknown[:5])}"
+            f"the length of {count(len(unknown), 'video')} is unknown ({', '.join(unknown[:5])}"
             f"{more}), so there are no rates or shares of time; pass --videos FOLDER with the "
             "videos, or a column duration_seconds in --conditions"
         )

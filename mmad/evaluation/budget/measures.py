@@ -13,6 +13,7 @@ from mmad.evaluation.breakdown import draw_videos
 from mmad.evaluation.budget.coding import Coding
 from mmad.evaluation.budget.summaries import Summaries, quantiles, summarise
 from mmad.structures import Floats, Ints
+from mmad.wording import count
 
 # Numbers of one table that are kept in memory.
 _MOST_CELLS = 20_000_000
@@ -108,8 +109,8 @@ def measure(
     shape = (num_groups, num_labels, num_bins)
     if np.prod(shape, dtype=np.float64) > _MOST_CELLS:
         raise AnnotationError(
-            f"{num_groups} groups of {num_labels} behaviours in {num_bins} bins are too many "
-            "numbers; pass a longer --bin"
+            f"{count(num_groups, 'group')} of {count(num_labels, 'behaviour')} in "
+            f"{count(num_bins, 'bin')} are too many numbers; pass a longer --bin"
         )
 
     def cells(observations: Ints, behaviours: Ints, bins: Ints) -> Ints:

@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from mmad.errors import AnnotationError, raise_problems
 from mmad.files import write_csv
 from mmad.parsing import parse_csv, read_text
-from mmad.video.find import SUFFIXES
+from mmad.video.find import ID_COLUMNS, SUFFIXES
 
 COLUMNS = ("video_id", "frame", "x", "y", "w", "h")
-_ID_COLUMNS = ("video_id", "video")
 _NUMBERS = COLUMNS[1:]
 
 
@@ -70,7 +69,7 @@ def read_face_boxes(path: Path) -> dict[str, FaceBoxes]:
 
 def _read_rows(path: Path, rows: dict[str, list[tuple[int, float, float, float, float]]]) -> None:
     header, lines = parse_csv(path, read_text(path))
-    id_column = next((name for name in _ID_COLUMNS if name in header), None)
+    id_column = next((name for name in ID_COLUMNS if name in header), None)
     missing = [name for name in _NUMBERS if name not in header]
     if id_column is None or missing:
         raise AnnotationError(

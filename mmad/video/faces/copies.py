@@ -263,7 +263,7 @@ def _notices(video: Path, track: FaceTrack, index: VideoIndex) -> list[str]:
     num_frames = index.num_frames
     if not track.is_visible.any():
         return [
-            f"{video}: no face in any of its {num_frames} frames; the copy is black, and the "
+            f"{video}: no face in {count(num_frames, 'frame')}; the copy is black, and the "
             "emotion is left to the body"
         ]
     told = []
