@@ -39,6 +39,7 @@ from mmad.labels import MA52
 from mmad.models.backbones.families import build_backbone
 from mmad.report.figures import save_figure
 from mmad.synthetic.dataset import SynthesisSettings, synthesize
+from mmad.wording import count
 
 # Compression of each strength of noise, as x264's crf.
 CRF = {"none": 20, "low": 20, "medium": 26, "high": 32}
@@ -259,7 +260,8 @@ def draw(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
                 capsize=2,
                 label=f"{keep} tokens" if alike else f"{keep}, trained with all tokens",
             )
-        axes.set_title(f"{noise} noise", fontsize=10)
+        seeds = max(row["seeds"] for row in rows if row["noise"] == noise)
+        axes.set_title(f"{noise} noise, {count(seeds, 'seed')}", fontsize=10)
         axes.set_xlabel("tokens computed, %")
         axes.set_xlim(0, 104)
         axes.grid(color="#dddddd", linewidth=0.5)
