@@ -41,9 +41,10 @@ def _checked(callback: Callable[..., Any]) -> Callable[..., Any]:
 
 def refuse_inputs(written: Iterable[Path], read: Iterable[Path]) -> None:
     """Raise OutputError if a file to write is one of those that are read."""
-    inputs = {path.resolve() for path in read}
-    for path in written:
-        if path.is_file() and path.resolve() in inputs:
+    existing = [path for path in written if path.is_file()]
+    inputs = {path.resolve() for path in read} if existing else set()
+    for path in existing:
+        if path.resolve() in inputs:
             raise OutputError(
                 f"{path}: is an input, which is never overwritten; name another file to write"
             )

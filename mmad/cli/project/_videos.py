@@ -32,8 +32,8 @@ def add_videos(
         except VideoError as error:
             number = len(project.catalogue.videos())
             raise VideoError(
-                f"{error}\n{project.folder} has {count(number, 'video')}; once what is wrong is "
-                f"repaired: mmad project add {project.folder} --videos {folder}"
+                f"{error}\n{count(number, 'video', 'is')} in the project; add the others once they "
+                f"are repaired: mmad project add {project.folder} --videos {folder}"
             ) from None
         finally:
             if conditions is not None:
