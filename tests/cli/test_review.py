@@ -103,9 +103,7 @@ def test_videos_are_added_to_a_project(videos: Path, tmp_path: Path) -> None:
     (folder / "bad.mp4").write_bytes(b"")
     said = run_mmad(["project", "new", study, "--videos", folder], code=2).stderr
     assert "bad.mp4: the file is empty" in said
-    assert (
-        f"{study} has the other 1 video; add these once they are repaired: mmad project add" in said
-    )
+    assert "1 video is in the project; add the others once they are repaired: mmad pro" in said
     shutil.copy(second, folder / "bad.mp4")
     (tmp_path / "persons.csv").write_text("video,person\nbad,P7\n")
     words = ["project", "add", study, "--videos", folder, "--persons", tmp_path / "persons.csv"]
