@@ -11,7 +11,7 @@ bf16 helps where the processor computes with it (avx512_bf16, amx_bf16); elsewhe
 With adapters in the last third of the blocks alone, those before need no gradient; a cache of what
 enters that third would leave its own time, that of a network without the blocks before.
 Writes benchmarks/results/step_options.csv, and step_profile.csv with the most expensive operations
-of the plain way.
+of an unchanged step.
 """
 
 import argparse

@@ -17,7 +17,7 @@ from mmad.errors import AnnotationError, MmadError
 from mmad.limits import MAX_DEPTH, MAX_SETTINGS, MAX_SETTINGS_BYTES
 from mmad.packed import gunzip
 
-GZIP = b"\x1f\x8b\x08"
+_GZIP = b"\x1f\x8b\x08"
 
 
 @contextmanager
@@ -46,16 +46,7 @@ def read_text(path: Path, *, error: type[MmadError] = AnnotationError) -> str:
 
     Raises: ``error`` if the file is missing, empty or not text.
     """
-    kind = "annotation file" if error is AnnotationError else "file"
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise error(f"{path}: {kind} not found") from None
-    except OSError as cause:
-        raise error(f"{path}: cannot be read ({cause.strerror})") from None
-    if data.startswith(GZIP):
-        with reading(path, expected="a packed text file", error=error):
-            data = gunzip(path, error=error)
+    data, _ = unpacked(path, error=error)
     try:
         text = io.StringIO(data.decode(encoding_of(data)), newline=None).read()
     except UnicodeDecodeError as cause:
@@ -64,8 +55,30 @@ def read_text(path: Path, *, error: type[MmadError] = AnnotationError) -> str:
             "save it as UTF-8"
         ) from None
     if not text.strip():
-        raise error(f"{path}: the {kind} is empty")
+        raise error(f"{path}: the {_kind(error)} is empty")
     return text
+
+
+def unpacked(path: Path, *, error: type[MmadError] = AnnotationError) -> tuple[bytes, bool]:
+    """The bytes of a file, without gzip, and whether it was packed so.
+
+    Raises: ``error`` if the file is missing, cannot be read or unpacked.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise error(f"{path}: {_kind(error)} not found") from None
+    except OSError as cause:
+        raise error(f"{path}: cannot be read ({cause.strerror})") from None
+    is_packed = data.startswith(_GZIP)
+    if is_packed:
+        with reading(path, expected="a packed text file", error=error):
+            data = gunzip(path, error=error)
+    return data, is_packed
+
+
+def _kind(error: type[MmadError]) -> str:
+    return "annotation file" if error is AnnotationError else "file"
 
 
 def encoding_of(data: bytes) -> str:

@@ -61,7 +61,7 @@ def read_mma52_csv(path: Path, *, fps: float | None = None) -> RawFile:
             Problem(
                 BAD_FILE,
                 f"expected the columns {', '.join(CSV_COLUMNS)}; found {', '.join(header)} "
-                f"({' and '.join(trouble)}); columns are separated by commas",
+                f"({' and '.join(trouble)}); columns are separated by commas, semicolons or tabs",
             )
         )
         return raw

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from mmad.errors import AnnotationError
-from mmad.packed import gunzip, require_small_zip
-from mmad.parsing import GZIP, RepeatedKeyDict, encoding_of, json_value, reading
+from mmad.packed import require_small_zip
+from mmad.parsing import RepeatedKeyDict, encoding_of, json_value, reading, unpacked
 
 DELIMITERS = ("\t", ";", ",")
 # BORIS writes what it knows of an observation above the header of its table.
@@ -55,16 +55,7 @@ class Source:
         self.path = path
         self._rows: dict[str, list[Row]] = {}
         self._bad_rows: dict[str, str] = {}
-        try:
-            self._data = path.read_bytes()
-        except FileNotFoundError:
-            raise AnnotationError(f"{path}: annotation file not found") from None
-        except OSError as error:
-            raise AnnotationError(f"{path}: cannot be read ({error.strerror})") from None
-        self.is_packed = self._data.startswith(GZIP)
-        if self.is_packed:
-            with reading(path, expected="a packed text file"):
-                self._data = gunzip(path, error=AnnotationError)
+        self._data, self.is_packed = unpacked(path)
         if not self._data.strip():
             raise AnnotationError(f"{path}: the annotation file is empty")
 
