@@ -126,12 +126,12 @@ def continued(study: Study, domain: str) -> str:
     return str(folder.path)
 
 
-def source_run(study: Study, seed: int, backbone: str, name: str) -> str:
-    """The detector that is trained in the room."""
+def source_run(study: Study, seed: int, backbone: str, name: str) -> tuple[str, float]:
+    """The detector that is trained in the room, and its score there."""
     epochs = study.epochs
     changes = [f"seed={seed}", f"training.epochs={epochs}"]
     changes += [f"training.validate_from_epoch={epochs}", f"backbone.pretrained={backbone}"]
-    return run(study, f"{name}_{seed}", "room", [*changes, "backbone.final_norm=true"])[0]
+    return run(study, f"{name}_{seed}", "room", [*changes, "backbone.final_norm=true"])
 
 
 def on_domain(study: Study, name: str, domain: str, start: str, seed: int, shots: int) -> float:
@@ -151,14 +151,15 @@ def on_domain(study: Study, name: str, domain: str, start: str, seed: int, shots
 
 
 def rows_of(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, object]]:
-    """Mean and standard deviation over the seeds."""
+    """Mean and standard deviation over the seeds, in the domain and of the start in the room."""
     rows: list[dict[str, object]] = []
     for key in dict.fromkeys((one["domain"], one["start"], one["shots"]) for one in runs):
-        values = [
-            one["action_map"] for one in runs if (one["domain"], one["start"], one["shots"]) == key
-        ]
+        mine = [one for one in runs if (one["domain"], one["start"], one["shots"]) == key]
         row = dict(zip(("domain", "start", "shots"), key, strict=True))
-        rows.append({**row, "seeds": len(values), **over_seeds("action_map", values)})
+        row["seeds"] = len(mine)
+        for name in ("action_map", "room_action_map"):
+            row |= over_seeds(name, [one[name] for one in mine])
+        rows.append(row)
     return rows
 
 
@@ -202,7 +203,7 @@ def main() -> None:
     parser.add_argument("--train", type=int, default=280, help="training videos in the room")
     parser.add_argument("--val", type=int, default=70, help="validation videos of each domain")
     parser.add_argument("--target", type=int, default=60, help="unlabelled videos of each domain")
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--epochs", type=int, default=16)
     parser.add_argument("--passes", type=int, default=40)
     parser.add_argument("--few-epochs", type=int, default=30)
     given = parser.parse_args()
@@ -216,11 +217,12 @@ def main() -> None:
         starts["room, pre-training continued"] = (continued(study, domain), f"continued_{domain}")
         for seed in given.seeds:
             for start, (backbone, name) in starts.items():
-                source = source_run(study, seed, backbone, name)
+                source, in_room = source_run(study, seed, backbone, name)
                 for shots in (0, *SHOTS):
                     score = on_domain(study, name, domain, source, seed, shots)
                     found = {"domain": domain, "start": start, "shots": shots, "seed": seed}
-                    runs.append({**found, "action_map": round(score, 2)})
+                    found |= {"action_map": round(score, 2), "room_action_map": round(in_room, 2)}
+                    runs.append(found)
                     print(runs[-1], flush=True)
                     write_rows("domain_shift_runs", runs)
                     write_rows("domain_shift", rows_of(runs))

@@ -171,7 +171,6 @@ class ProbeSettings(Settings):
         min_length=1, description="lists to fit the classifier to: lines 'name.mp4 label', or CSV"
     )
     val: list[str] = Field(min_length=1, description="lists that it is scored on")
-    every: int = Field(1, ge=1, description="validations between two probes; the last one has one")
     shrinkage: float = Field(
         1.0, gt=0, description="L2 penalty on the weights, of features with deviation 1"
     )

@@ -75,7 +75,6 @@ class PretrainingTask:
         self._folder = folder
         self._probe = probe
         self._skipped: set[str] = set()
-        self._validated = 0
 
     def prepare(self, batch: MaskedBatch, device: torch.device) -> MaskedBatch:
         """The batch on ``device``; videos that were skipped are named once."""
@@ -124,22 +123,15 @@ class PretrainingTask:
         if num_counted:
             row["reconstruction_error"] = total / num_counted
         if self._probe is not None:
-            row |= self._probe_row(model, quiet=quiet)
-        if self._skipped:
+            row |= self._probe.score(
+                model.features.backbone, device=self._processes.device, quiet=quiet
+            )
+        # Without videos to validate on, the probe alone says which weights are the best.
+        figure = -row["reconstruction_error"] if num_counted else row.get("probe_top1", 0.0)
+        if row and self._skipped:
             row["num_skipped_videos"] = len(self._skipped)
-        self._validated += 1
         model.train()
-        figure = -row["reconstruction_error"] if num_counted else 0.0
-        return Validation(figure, row if num_counted else {}, lambda: self._draw(shown))
-
-    def _probe_row(self, model: MaskedAutoencoder, *, quiet: bool) -> dict[str, float]:
-        assert self._config.probe is not None
-        assert self._probe is not None
-        if self._validated % self._config.probe.every:
-            return {}
-        return self._probe.score(
-            model.features.backbone, device=self._processes.device, quiet=quiet
-        )
+        return Validation(figure, row, lambda: self._draw(shown))
 
     def _draw(self, shown: Sequence[Reconstruction]) -> None:
         if shown:

@@ -1,6 +1,8 @@
 """Runs of pre-training: from a folder of videos to weights that others start from."""
 
 import logging
+import os
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,7 @@ from mmad.errors import CheckpointError, ConfigError, VideoError
 from mmad.report.curves import draw_training_curves
 from support.commands import run_mmad
 from support.pretraining import pretraining_config
-from support.runs import losses_of
+from support.runs import losses_of, torchrun
 from support.synthetic_data import tiny_config
 
 pytestmark = pytest.mark.slow
@@ -175,17 +177,26 @@ def test_a_ratio_that_leaves_no_token_is_refused() -> None:
         pretraining_config(masks__ratio=1)
 
 
-def test_a_linear_probe_scores_the_backbone(videos: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("val_share", [0.3, 0])
+def test_a_linear_probe_scores_the_backbone(
+    val_share: float, videos: Path, tmp_path: Path
+) -> None:
     lists = videos / "annotations"
     probe = {
         "clips": str(videos / "clips"),
         "train": str(lists / "ma52_train.txt"),
         "val": str(lists / "ma52_val.txt"),
     }
-    config = pretraining_config(videos / "videos", probe=probe, training__epochs=1)
+    config = pretraining_config(
+        videos / "videos", data__val_share=val_share, probe=probe, training__epochs=1
+    )
     run = train_run(config, out=tmp_path / "run", quiet=True)
     row = next(row for row in run.rows() if row["kind"] == "validation")
     assert 0 <= row["probe_top1"] <= 1
+    assert ("reconstruction_error" in row) == (val_share > 0)
+    assert run.best.is_file()
+    run_mmad(["report", run.path])
+    assert (run.path / "report.html").is_file()
 
 
 def test_the_background_of_a_stretch_is_subtracted(videos: Path, tmp_path: Path) -> None:
@@ -205,6 +216,30 @@ def test_precision_of_sixteen_bits_and_running_cells(videos: Path, tmp_path: Pat
         losses.append(losses_of(train_run(config, out=tmp_path / precision, quiet=True).path))
     assert losses[0] == pytest.approx(losses[1], rel=0.02)
     assert losses[0] != losses[1]
+
+
+def test_two_processes_give_the_losses_of_one(
+    run: RunFolder, videos: Path, tmp_path: Path
+) -> None:
+    config = pretraining_config(
+        videos / "videos", data__repeats=2, data__val_share=0.3, data__num_workers=1
+    )
+    (tmp_path / "config.yaml").write_text(dump_config(config))
+    command = [*torchrun(2), "-m", "mmad", "pretrain", str(tmp_path / "config.yaml")]
+    subprocess.run(
+        [*command, "--out", str(tmp_path / "double")],
+        check=True,
+        capture_output=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    np.testing.assert_allclose(losses_of(tmp_path / "double"), losses_of(run.path), rtol=1e-5)
+    double = RunFolder(tmp_path / "double")
+    errors = [
+        [row["reconstruction_error"] for row in one.rows() if row["kind"] == "validation"]
+        for one in (run, double)
+    ]
+    np.testing.assert_allclose(errors[1], errors[0], rtol=1e-5)
+    assert double.reconstructions.is_file()
 
 
 def test_start_takes_up_a_whole_run(run: RunFolder, videos: Path, tmp_path: Path) -> None:
