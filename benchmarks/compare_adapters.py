@@ -15,22 +15,22 @@ share of the training videos keeps its annotations, the same ones for all method
 the number of steps stays the same.
 
 Every finished run is kept, so that the command can be interrupted and repeated; rows are written
-after each run. Writes results/adapters_BACKBONE.csv (rows), adapters_BACKBONE_runs.csv (runs) and
-docs/assets/adapters_BACKBONE.png.
+after each run, and --finished trains nothing more. Writes results/adapters_BACKBONE.csv (rows),
+adapters_BACKBONE_runs.csv (runs) and docs/assets/adapters_BACKBONE.png.
 """
 
 import argparse
 import json
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.jobs import over_seeds, train_or_resume
+from benchmarks.jobs import over_seeds, validated_once, validation_of
 from benchmarks.provenance import RESULTS, write_rows
 from mmad.config.pretraining import PretrainingConfig
 from mmad.config.reading import load_any_config, load_config
@@ -69,6 +69,7 @@ BACKBONES = {
     ],
 }
 _REFERENCE = "frozen"
+_SCORES = ("action_map", "body_map")
 _PASSES = 4
 # Student's quantiles of 97.5 % by degrees of freedom; beyond these the normal one is near enough.
 _STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
@@ -94,20 +95,19 @@ class Setting:
 
 
 def interval(differences: Sequence[float]) -> tuple[float, float]:
-    """Mean of paired differences, and half the width of its 95 % interval.
+    """Mean of paired differences, and half the width of its 95 % interval, to two digits.
 
-    >>> mean, half = interval([1.0, 2.0, 3.0])
-    >>> round(mean, 2), round(half, 2)
+    >>> interval([1.0, 2.0, 3.0])
     (2.0, 2.48)
     >>> interval([1.0])
     (1.0, nan)
     """
     count = len(differences)
-    mean = statistics.mean(differences)
+    mean = round(statistics.mean(differences), 2)
     if count < 2:
         return mean, math.nan
     quantile = _STUDENT[count - 2] if count - 2 < len(_STUDENT) else 1.96
-    return mean, quantile * statistics.stdev(differences) / math.sqrt(count)
+    return mean, round(quantile * statistics.stdev(differences) / math.sqrt(count), 2)
 
 
 def with_share(setting: Setting, share: int, seed: int) -> tuple[Path, int]:
@@ -159,14 +159,17 @@ def settings_of(setting: Setting, method: str, share: int, seed: int) -> Detecti
     )
 
 
-def run_once(setting: Setting, method: str, share: int, seed: int) -> dict[str, object]:
+def folder_of(setting: Setting, method: str, share: int, seed: int) -> RunFolder:
+    """The folder of a run."""
+    plain = "".join(letter if letter.isalnum() else "_" for letter in method.lower())
+    return RunFolder(setting.out / setting.backbone / f"{plain}_{share}_{seed}")
+
+
+def run_once(setting: Setting, method: str, share: int, seed: int) -> dict[str, Any]:
     """The validation of a run; a finished one is read, an interrupted one resumed."""
     config = settings_of(setting, method, share, seed)
-    plain = "".join(letter if letter.isalnum() else "_" for letter in method.lower())
-    folder = RunFolder(setting.out / setting.backbone / f"{plain}_{share}_{seed}")
-    if not any(row["kind"] == "validation" for row in folder.rows()):
-        train_or_resume(config, folder)
-    row = next(row for row in folder.rows() if row["kind"] == "validation")
+    folder = folder_of(setting, method, share, seed)
+    row = validated_once(config, folder)
     features = build_detector(config, num_classes=52).features
     assert features is not None
     return {
@@ -177,91 +180,103 @@ def run_once(setting: Setting, method: str, share: int, seed: int) -> dict[str, 
     }
 
 
-def rows_of(runs: Sequence[dict[str, Any]]) -> list[dict[str, object]]:
+def gains_of(runs: Sequence[Mapping[str, Any]], share: int, method: str, score: str) -> list[float]:
+    """How far a method is above the frozen backbone, for each seed that both have."""
+    mine, frozen = (
+        {run["seed"]: run[score] for run in runs if (run["labels"], run["method"]) == (share, name)}
+        for name in (method, _REFERENCE)
+    )
+    return [mine[seed] - frozen[seed] for seed in sorted(mine.keys() & frozen.keys())]
+
+
+def rows_of(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, object]]:
     """A row for each method and share: means, and paired differences from the frozen backbone."""
     rows: list[dict[str, object]] = []
     for share, method in dict.fromkeys((run["labels"], run["method"]) for run in runs):
-        mine = {
-            run["seed"]: run for run in runs if (run["labels"], run["method"]) == (share, method)
-        }
-        frozen = {
-            run["seed"]: run
-            for run in runs
-            if (run["labels"], run["method"]) == (share, _REFERENCE)
-        }
+        mine = [run for run in runs if (run["labels"], run["method"]) == (share, method)]
         row: dict[str, object] = {"labels": share, "method": method, "seeds": len(mine)}
-        for name in ("action_map", "body_map"):
-            row |= over_seeds(name, [run[name] for run in mine.values()])
-            shared = sorted(mine.keys() & frozen.keys())
-            if shared and method != _REFERENCE:
-                mean, half = interval([mine[seed][name] - frozen[seed][name] for seed in shared])
-                row |= {f"{name}_gain": round(mean, 2), f"{name}_gain_half": round(half, 2)}
-            else:
-                row |= {f"{name}_gain": "", f"{name}_gain_half": ""}
-        row["trained_in_backbone"] = next(iter(mine.values()))["trained_in_backbone"]
+        for name in _SCORES:
+            row |= over_seeds(name, [run[name] for run in mine])
+            gains = [] if method == _REFERENCE else gains_of(runs, share, method, name)
+            mean, half = interval(gains) if gains else ("", "")
+            row |= {f"{name}_gain": mean, f"{name}_gain_half": half}
+        row["trained_in_backbone"] = mine[0]["trained_in_backbone"]
         rows.append(row)
     return rows
 
 
-def draw_gains(path: Path, rows: Sequence[dict[str, Any]], *, title: str) -> None:
-    """Paired gains over the frozen backbone with their intervals, one panel for each share."""
+def draw_gains(path: Path, runs: Sequence[Mapping[str, Any]], *, title: str) -> None:
+    """Paired gains over the frozen backbone: a dot a seed, and the mean with its interval.
+
+    A row of panels for each share of the labels, one for actions and one for body parts.
+    """
     from matplotlib.figure import Figure
 
     from mmad.report.figures import save_figure
 
-    shown = [row for row in rows if row["action_map_gain"] != "" and row["method"] != "untrained"]
-    shares = list(dict.fromkeys(row["labels"] for row in shown))
-    methods = [name for name in METHODS if any(row["method"] == name for row in shown)]
+    shown = [run for run in runs if run["method"] not in (_REFERENCE, "untrained")]
+    shares = list(dict.fromkeys(run["labels"] for run in shown))
+    methods = [name for name in METHODS if any(run["method"] == name for run in shown)]
     if not methods:
         return
-    figure = Figure(figsize=(1.9 + 2.6 * len(shares), 0.8 + 0.3 * len(methods)))
-    figure.set_layout_engine("constrained")
-    panels = figure.subplots(1, len(shares), squeeze=False, sharey=True)[0]
-    for axes, share in zip(panels, shares, strict=True):
-        for place, method in enumerate(reversed(methods)):
-            found = [r for r in shown if (r["labels"], r["method"]) == (share, method)]
-            for row in found:
-                half = row["action_map_gain_half"]
+    height = 0.9 + (0.5 + 0.3 * len(methods)) * len(shares)
+    figure = Figure(figsize=(7.5, height), layout="constrained")
+    panels = figure.subplots(len(shares), 2, squeeze=False, sharex="col", sharey=True)
+    for line, share in zip(panels, shares, strict=True):
+        for axes, name, what in zip(line, _SCORES, ("action", "body"), strict=True):
+            for place, method in enumerate(reversed(methods)):
+                gains = gains_of(runs, share, method, name)
+                if not gains:
+                    continue
+                mean, half = interval(gains)
+                axes.plot(gains, [place] * len(gains), "o", color="0.6", markersize=3)
                 axes.errorbar(
-                    row["action_map_gain"],
+                    mean,
                     place,
                     xerr=None if math.isnan(half) else half,
-                    fmt="o",
+                    fmt="D",
                     color="tab:blue",
                     capsize=3,
-                    markersize=4,
+                    markersize=5,
                 )
-        axes.axvline(0, color="0.5", lw=1)
-        axes.set_title(f"{share} % of the labels", fontsize=9)
-        axes.set_yticks(range(len(methods)), reversed(methods), fontsize=8)
-        axes.set_xlabel("action mAP, minus frozen", fontsize=8)
-        axes.grid(axis="x", alpha=0.25)
+            axes.axvline(0, color="0.4", lw=1)
+            axes.set_yticks(range(len(methods)), reversed(methods), fontsize=9)
+            axes.set_ylim(-0.6, len(methods) - 0.4)
+            axes.grid(axis="x", alpha=0.25)
+            if len(shares) > 1:
+                axes.set_title(f"{share} % of the labels", fontsize=9)
+            axes.spines[["top", "right"]].set_visible(False)
+            if share == shares[-1]:
+                axes.set_xlabel(f"{what} mAP, minus frozen", fontsize=9)
     figure.suptitle(title, fontsize=10)
     save_figure(figure, path, dpi=130)
 
 
-def continued(data: Path, out: Path, passes: int) -> str:
-    """The run that goes on with the pre-training, on the training videos of the demo."""
-    folder = RunFolder(out / f"pretraining_{passes}")
-    videos = out / "training_videos"
+def go_on_pretraining(run: Path, data: Path, *, passes: int, changes: Sequence[str] = ()) -> str:
+    """The folder of a run that goes on with the pre-training of the backbone without labels.
+
+    It sees the training videos of a folder of ``mmad synthesize`` alone: those to validate on are
+    kept from pre-training, too.
+    """
+    videos = run.with_name(f"{run.name}_videos")
     if not videos.is_dir():
         videos.mkdir(parents=True)
         for path in sorted((data / "videos").glob("train*")):
             (videos / path.name).symlink_to(path.resolve())
     config = load_any_config(
-        "configs/demo_pretraining.yaml",
+        "configs/demo_backbone_without_labels.yaml",
         overrides=[
             f"data.videos={videos}",
             "data.val_share=0.05",
-            "backbone.pretrained=demo_backbone_without_labels.safetensors",
+            BACKBONES["without_labels"][0],
             f"training.epochs={passes}",
             f"training.validate_every={passes}",
+            *changes,
         ],
     )
     assert isinstance(config, PretrainingConfig)
-    if not any(row["kind"] == "validation" for row in folder.rows()):
-        train_or_resume(config, folder)
-    return str(folder.path)
+    validated_once(config, RunFolder(run))
+    return str(run)
 
 
 def main() -> None:
@@ -274,10 +289,15 @@ def main() -> None:
     parser.add_argument("--shares", nargs="+", type=int, default=[100])
     parser.add_argument("--epochs", type=int, default=_PASSES)
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
+    parser.add_argument("--finished", action="store_true", help="only runs that have finished")
     arguments = parser.parse_args()
     name, weights = arguments.backbone, tuple(BACKBONES[arguments.backbone])
     if arguments.continued:
-        place = continued(arguments.data, arguments.out, arguments.continued)
+        place = go_on_pretraining(
+            arguments.out / f"pretraining_{arguments.continued}",
+            arguments.data,
+            passes=arguments.continued,
+        )
         weights = (f"backbone.pretrained={place}", "backbone.final_norm=true")
         name = f"continued_{arguments.continued}"
     if arguments.epochs != _PASSES:
@@ -288,12 +308,16 @@ def main() -> None:
     for share in arguments.shares:
         for seed in arguments.seeds:
             for method in arguments.methods:
+                folder = folder_of(setting, method, share, seed)
+                if arguments.finished and validation_of(folder) is None:
+                    continue
                 runs.append(run_once(setting, method, share, seed))
                 print(runs[-1], flush=True)
                 write_rows(f"adapters_{name}_runs", runs)
                 write_rows(f"adapters_{name}", rows_of(runs))
     plot = RESULTS.parents[1] / "docs" / "assets" / f"adapters_{name}.png"
-    draw_gains(plot, rows_of(runs), title=f"Adapters on the backbone {name.replace('_', ' ')}")
+    title = f"{arguments.epochs} passes: a dot a seed, their mean and its 95 % interval"
+    draw_gains(plot, runs, title=title)
     print(RESULTS / f"adapters_{name}.csv")
 
 

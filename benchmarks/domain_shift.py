@@ -25,11 +25,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.compare_adapters import BACKBONES, TOKENS
+from benchmarks.compare_adapters import BACKBONES, TOKENS, go_on_pretraining
 from benchmarks.drawn import CLASSES
-from benchmarks.jobs import over_seeds, train_or_resume
+from benchmarks.jobs import over_seeds, validated_once
 from benchmarks.provenance import RESULTS, write_rows
-from mmad.config.reading import load_any_config, load_config
+from mmad.config.reading import load_config
 from mmad.engine.runs.folder import RunFolder
 
 # Frames per second, quality of the codec and noise of each domain's camera.
@@ -102,28 +102,7 @@ def run(study: Study, name: str, domain: str, overrides: Sequence[str]) -> tuple
         ],
     )
     folder = RunFolder(study.work / "runs" / name)
-    if not any(row["kind"] == "validation" for row in folder.rows()):
-        train_or_resume(config, folder)
-    rows = [row for row in folder.rows() if row["kind"] == "validation"]
-    return str(folder.path), 100 * float(rows[-1]["action_map"])
-
-
-def continued(study: Study, domain: str) -> str:
-    """The backbone whose pre-training went on with the unlabelled videos of a domain."""
-    folder = RunFolder(study.work / "runs" / f"pretraining_{domain}")
-    config = load_any_config(
-        "configs/demo_pretraining.yaml",
-        overrides=[
-            f"data.videos={study.data(domain) / 'videos'}",
-            "data.fps=15",
-            BACKBONES["without_labels"][0],
-            f"training.epochs={study.passes}",
-            f"training.validate_every={study.passes}",
-        ],
-    )
-    if not any(row["kind"] == "validation" for row in folder.rows()):
-        train_or_resume(config, folder)
-    return str(folder.path)
+    return str(folder.path), 100 * float(validated_once(config, folder)["action_map"])
 
 
 def source_run(study: Study, seed: int, backbone: str, name: str) -> tuple[str, float]:
@@ -204,7 +183,7 @@ def main() -> None:
     parser.add_argument("--val", type=int, default=70, help="validation videos of each domain")
     parser.add_argument("--target", type=int, default=60, help="unlabelled videos of each domain")
     parser.add_argument("--epochs", type=int, default=16)
-    parser.add_argument("--passes", type=int, default=40)
+    parser.add_argument("--passes", type=int, default=80)
     parser.add_argument("--few-epochs", type=int, default=30)
     given = parser.parse_args()
     study = Study(given.work, given.epochs, given.passes, given.few_epochs)
@@ -213,8 +192,14 @@ def main() -> None:
     shipped = BACKBONES["without_labels"][0].removeprefix("backbone.pretrained=")
     for domain in given.domains:
         make_data(study, domain, train=given.target, val=given.val)
+        further = go_on_pretraining(
+            study.work / "runs" / f"pretraining_{domain}",
+            study.data(domain),
+            passes=study.passes,
+            changes=["data.fps=15"],
+        )
         starts = {"room": (shipped, "room")}
-        starts["room, pre-training continued"] = (continued(study, domain), f"continued_{domain}")
+        starts["room, pre-training continued"] = (further, f"continued_{domain}")
         for seed in given.seeds:
             for start, (backbone, name) in starts.items():
                 source, in_room = source_run(study, seed, backbone, name)

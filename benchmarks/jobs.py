@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from mmad.config.run import AnyConfig
 from mmad.engine.runs.folder import RunFolder
@@ -71,9 +72,24 @@ def is_done(folder: RunFolder) -> bool:
     return folder.predictions("val", ".csv").is_file()
 
 
+def validation_of(folder: RunFolder) -> dict[str, Any] | None:
+    """The row of the last validation of a run, if there was one."""
+    rows = [row for row in folder.rows() if row["kind"] == "validation"]
+    return rows[-1] if rows else None
+
+
 def train_or_resume(config: AnyConfig, folder: RunFolder) -> None:
     """Train a run; an interrupted one is resumed."""
     train_run(config, out=folder.path, resume=folder.last.is_file(), quiet=True)
+
+
+def validated_once(config: AnyConfig, folder: RunFolder) -> dict[str, Any]:
+    """The row of the validation at the end of a run, which is trained unless it has one."""
+    if validation_of(folder) is None:
+        train_or_resume(config, folder)
+    row = validation_of(folder)
+    assert row is not None, f"{folder.path}: no validation"
+    return row
 
 
 def summary(runs: Sequence[dict[str, float]]) -> dict[str, str]:

@@ -24,7 +24,7 @@ import torch
 from matplotlib.figure import Figure
 
 from benchmarks.drawn import CLASSES
-from benchmarks.jobs import over_seeds
+from benchmarks.jobs import over_seeds, validated_once
 from benchmarks.provenance import write_rows
 from mmad.config.reading import load_config
 from mmad.config.run import VideoRun, require_videos
@@ -33,7 +33,6 @@ from mmad.data.videos import WindowStream
 from mmad.engine.detection import read_data, records_of, score
 from mmad.engine.runs.folder import RunFolder
 from mmad.engine.trained.opening import open_trained
-from mmad.engine.training import train_run
 from mmad.files import write_text
 from mmad.labels import MA52
 from mmad.models.backbones.families import build_backbone
@@ -122,8 +121,7 @@ def config_of(data: Path, tokens: Tokens, seed: int, epochs: int) -> VideoRun:
 def train(out: Path, config: VideoRun, name: str) -> Path:
     """The folder of a run; a finished one is kept, an interrupted one resumed."""
     folder = RunFolder(out / "runs" / name)
-    if not any(row["kind"] == "validation" for row in folder.rows()):
-        train_run(config, out=folder.path, resume=folder.last.is_file(), quiet=True)
+    validated_once(config, folder)
     return folder.path
 
 

@@ -2,9 +2,9 @@
 
 The videos are synthetic and show people that no demo shows. Only the backbone is kept.
 
-    mmad synthesize pretrain/data --train 2200 --val 90 --test 0 --seed 77 --first-subject 5000 \
+    mmad synthesize labelled/data --train 2200 --val 90 --test 0 --seed 77 --first-subject 5000 \
         --videos-per-subject 4 --class-weights uniform --fps 15 --width 96 --height 96
-    python tools/pretrain_demo_backbone.py configs/demo_pretrain.yaml pretrain/run \
+    python tools/pretrain_demo_backbone.py configs/demo_backbone.yaml labelled/run \
         mmad/assets/demo_backbone.safetensors
 """
 
@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from pack_demo_backbone import pack
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import Dataset
 
-from mmad.checkpoint import save_tensors
 from mmad.config.reading import load_config
 from mmad.config.run import DetectionRun
 from mmad.data.clip_transform import draw_change
@@ -35,7 +35,7 @@ from mmad.engine.runs.folder import RunFolder, create_run
 from mmad.engine.task import Experiment, Validation
 from mmad.labels import LabelMap
 from mmad.models.backbones.families import build_backbone
-from mmad.models.backbones.features import BACKBONE_PREFIX, VideoFeatures
+from mmad.models.backbones.features import VideoFeatures
 from mmad.models.layers.loss_normalizer import LossNormalizer
 from mmad.structures import Annotations, FeatureGrid, VideoRecord
 from mmad.video.index import index_video
@@ -250,11 +250,7 @@ def main() -> None:
         num_workers=config.data.num_workers,
     )
     loop.run()
-    prefix = BACKBONE_PREFIX
-    average = {k: v for k, v in loop.state()["average"].items() if k.startswith(prefix)}
-    small = {name.removeprefix(prefix): value.half() for name, value in average.items()}
-    save_tensors(arguments.out, small, metadata={"made_by": "tools/pretrain_demo_backbone.py"})
-    print(f"{arguments.out}: {arguments.out.stat().st_size / 1e6:.2f} MB")
+    pack(loop.state()["average"], arguments.out, made_by="tools/pretrain_demo_backbone.py")
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ def content_of(page: Path) -> dict:
 
 def make_run(folder: Path) -> Path:
     folder.mkdir()
-    config = load_any_config("configs/demo_pretraining.yaml")
+    config = load_any_config("configs/demo_backbone_without_labels.yaml")
     (folder / "config.yaml").write_text(f"paths_relative_to: .\n{dump_config(config)}")
     (folder / "log.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in ROWS))
     (folder / "reconstructions.png").write_bytes(IMAGE)
