@@ -7,7 +7,7 @@
 
 Each row is a reading of an adapter, or an ablation of DSTA, trained with equal steps on the same
 videos. Differences are paired: a method and the frozen backbone with the same seed see the same
-videos, in the same order, from the same random head; the interval of their mean is Student's.
+videos, with the same crops, in the same order; the interval of their mean is Student's.
 
 The backbone is that without labels, the labelled one, or the former with its pre-training
 continued on the demo's own training videos (--continued, passes). With a share of the labels, that
@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.stats import t as student
 
 from benchmarks.jobs import over_seeds, validated_once, validation_of
 from benchmarks.provenance import RESULTS, write_rows
@@ -71,8 +72,6 @@ BACKBONES = {
 _REFERENCE = "frozen"
 _SCORES = ("action_map", "body_map")
 _PASSES = 4
-# Student's quantiles of 97.5 % by degrees of freedom; beyond these the normal one is near enough.
-_STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ def interval(differences: Sequence[float]) -> tuple[float, float]:
     mean = round(statistics.mean(differences), 2)
     if count < 2:
         return mean, math.nan
-    quantile = _STUDENT[count - 2] if count - 2 < len(_STUDENT) else 1.96
+    quantile = float(student.ppf(0.975, count - 1))
     return mean, round(quantile * statistics.stdev(differences) / math.sqrt(count), 2)
 
 
@@ -270,7 +269,7 @@ def go_on_pretraining(run: Path, data: Path, *, passes: int, changes: Sequence[s
             "data.val_share=0.05",
             BACKBONES["without_labels"][0],
             f"training.epochs={passes}",
-            f"training.validate_every={passes}",
+            f"training.validate_from_epoch={passes}",
             *changes,
         ],
     )

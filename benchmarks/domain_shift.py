@@ -39,7 +39,9 @@ _CAMERAS: Mapping[str, tuple[str, ...]] = {
     "ward": ("--fps", "12", "--crf", "32", "--noise", "medium"),
     "studio": ("--fps", "25", "--crf", "18"),
 }
+# Each domain has people and sequences of actions of its own.
 _FIRST_SUBJECT = {"room": 0, "street": 9000, "ward": 9400, "studio": 9800}
+_DATA_SEED = {"room": 0, "street": 1, "ward": 2, "studio": 3}
 SHOTS = (1, 5, 10)
 _TINY_RATE = "1.0e-12"
 
@@ -52,13 +54,13 @@ class Study:
         work: Folder of data and runs.
         epochs: Passes over the videos of the room.
         passes: Passes of continued pre-training over the videos of a domain.
-        few_epochs: Passes over a few videos of a domain.
+        few_steps: Steps of training on a few videos of a domain, however few.
     """
 
     work: Path
     epochs: int
     passes: int
-    few_epochs: int
+    few_steps: int
 
     def data(self, domain: str) -> Path:
         """Folder of the videos of a domain."""
@@ -71,6 +73,7 @@ def make_data(study: Study, domain: str, *, train: int, val: int) -> None:
     command += ["--train", str(train), "--val", str(val), "--test", "0", "--domain", domain]
     command += ["--classes", CLASSES, "--class-weights", "uniform", "--width", "96"]
     command += ["--height", "96", "--first-subject", str(_FIRST_SUBJECT[domain])]
+    command += ["--seed", str(_DATA_SEED[domain])]
     subprocess.run([*command, *_CAMERAS[domain]], check=True)
 
 
@@ -117,15 +120,16 @@ def on_domain(study: Study, name: str, domain: str, start: str, seed: int, shots
     """The score in a domain, after the adapters have seen a few of its videos."""
     changes = [f"seed={seed}", f"training.start={start}", "backbone.final_norm=true"]
     changes += [f"backbone.pretrained={start}", f"training.learning_rate={_TINY_RATE}"]
+    batch = 1 if shots == 1 else 2
     if shots:
-        epochs, rate = study.few_epochs, "5.0e-4"
+        epochs, rate = round(study.few_steps / (shots // batch)), "5.0e-4"
         changes.append(f"data.annotations={few_of(study, domain, shots, seed)}")
     else:
         epochs, rate = 1, _TINY_RATE
         changes.append(f"data.annotations={few_of(study, domain, 1, seed)}")
     changes += [f"training.epochs={epochs}", f"training.validate_from_epoch={epochs}"]
     changes += [f"training.adapter_learning_rate={rate}", "training.warmup_epochs=0"]
-    changes.append("training.batch_videos=1" if shots == 1 else "training.batch_videos=2")
+    changes.append(f"training.batch_videos={batch}")
     return run(study, f"{name}_{domain}_{shots}_{seed}", domain, changes)[1]
 
 
@@ -184,9 +188,9 @@ def main() -> None:
     parser.add_argument("--target", type=int, default=60, help="unlabelled videos of each domain")
     parser.add_argument("--epochs", type=int, default=16)
     parser.add_argument("--passes", type=int, default=80)
-    parser.add_argument("--few-epochs", type=int, default=30)
+    parser.add_argument("--few-steps", type=int, default=100)
     given = parser.parse_args()
-    study = Study(given.work, given.epochs, given.passes, given.few_epochs)
+    study = Study(given.work, given.epochs, given.passes, given.few_steps)
     make_data(study, "room", train=given.train, val=given.val)
     runs: list[dict[str, Any]] = []
     shipped = BACKBONES["without_labels"][0].removeprefix("backbone.pretrained=")

@@ -234,6 +234,16 @@ class PretrainingConfig(Settings):
                 "backbone.adapter: adapters look at neighbouring tokens, of which most are masked; "
                 "set backbone.adapter={name: none} here, and adapt the weights afterwards"
             )
+        if getattr(self.backbone, "final_norm", None) == "pooled":
+            yield (
+                "backbone.final_norm=pooled is the norm of pooled vectors, which fine-tuned "
+                "weights have and masked pre-training does not train; set "
+                "backbone.final_norm=false to continue from such weights"
+            )
+        if self.data.augment_on == "device":
+            yield "data.augment_on=device: clips of pre-training are cropped as they are read"
+        if self.masks.kind == "moving" and self.backbone.clip_frames < 2:
+            yield "masks.kind=moving: a clip of one frame shows no motion; set another kind"
         if self.training.sharding == "full":
             yield "training.sharding full is not for pre-training; each process holds the network"
         yield from self._problems_of_masks()

@@ -61,7 +61,7 @@ class _Clips(Dataset):
         self._source = FrameSource(settings, training=training, cache=cache)
 
     def _read(self, path: Path, wanted: NDArray[np.int64]) -> NDArray[np.uint8]:
-        self._source.found(path)
+        self._source.check(path)
         return self._source.read(path, np.arange(index_video(path).num_frames), wanted)
 
     def _images(self, record: ClipRecord, wanted: NDArray[np.int64]) -> NDArray[np.uint8]:

@@ -160,7 +160,7 @@ class _Images:
 
     def read(self, path: Path, frames: NDArray[np.int64]) -> NDArray[np.uint8]:
         """The images of these frames."""
-        self._source.found(path)
+        self._source.check(path)
         images = self._source.read(path, np.arange(index_video(path).num_frames), frames)
         return subtract_background(images) if self.settings.subtract_background else images
 

@@ -4,6 +4,7 @@ import itertools
 from collections import OrderedDict, deque
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +55,13 @@ class Shrinker:
         return self._resizer(image)
 
 
+class Decoded(NamedTuple):
+    """Frames that were decoded together, (N, H, W, C), and the positions of damaged ones."""
+
+    frames: NDArray[np.uint8]
+    damaged: Collection[int]
+
+
 class FrameCache:
     """An LRU cache of the decoded frames of whole videos.
 
@@ -64,23 +72,23 @@ class FrameCache:
     def __init__(self, *, budget_gb: float) -> None:
         self._budget = int(budget_gb * 1e9)
         self._used = 0
-        self._videos: OrderedDict[tuple, NDArray[np.uint8]] = OrderedDict()
+        self._videos: OrderedDict[tuple, Decoded] = OrderedDict()
 
-    def get(self, key: tuple) -> NDArray[np.uint8] | None:
-        """The frames stored under ``key``, or None."""
+    def get(self, key: tuple) -> Decoded | None:
+        """What is stored under ``key``, or None."""
         if key in self._videos:
             self._videos.move_to_end(key)
         return self._videos.get(key)
 
-    def put(self, key: tuple, frames: NDArray[np.uint8]) -> None:
-        """Store ``frames`` if they fit the budget."""
-        if frames.nbytes > self._budget or key in self._videos:
+    def put(self, key: tuple, decoded: Decoded) -> None:
+        """Store ``decoded`` if its frames fit the budget."""
+        if decoded.frames.nbytes > self._budget or key in self._videos:
             return
-        self._videos[key] = frames
-        self._used += frames.nbytes
+        self._videos[key] = decoded
+        self._used += decoded.frames.nbytes
         while self._used > self._budget:
             _, dropped = self._videos.popitem(last=False)
-            self._used -= dropped.nbytes
+            self._used -= dropped.frames.nbytes
 
 
 class FrameSource:
@@ -113,8 +121,15 @@ class FrameSource:
         index = index_source(source)
         return _size_to_read(self._settings, self._hw, index.height, index.width)
 
+    def check(self, source: VideoSource) -> None:
+        """Raise `VideoError` if a file lacks more frames than the settings allow; nothing is
+        decoded.
+        """
+        index = describe_reading(index_source(source))
+        require_whole(index, max_missing=self._settings.max_missing)
+
     def found(self, source: VideoSource, *, resampled_fps: float | None = None) -> ReadVideo:
-        """What is known about a video, including what reading it revealed so far.
+        """What is known about a video, including what the last reading of it revealed.
 
         Raises: VideoError if a larger share is missing or damaged than the settings allow.
         """
@@ -146,19 +161,18 @@ class FrameSource:
     ) -> NDArray[np.uint8]:
         """The images at ``frames[wanted]``, where ``frames`` are all positions that are used."""
         if not self._settings.cache_gb:
-            return self._read(path, frames[wanted])
+            decoded = self._decode(path, frames[wanted])
+            self._damaged[path] = decoded.damaged
+            return decoded.frames
         key = (str(path), *self._decoded_size(path), frames.tobytes())
-        stored = self._cache.get(key)
-        if stored is None:
-            stored = self._read(path, frames)
-            self._cache.put(key, stored)
-        return stored[wanted]
+        decoded = self._cache.get(key) or self._decode(path, frames)
+        self._cache.put(key, decoded)
+        self._damaged[path] = decoded.damaged
+        return decoded.frames[wanted]
 
-    def _read(self, path: Path, frames: NDArray[np.int64]) -> NDArray[np.uint8]:
+    def _decode(self, path: Path, frames: NDArray[np.int64]) -> Decoded:
         with self.open(path) as video:
-            images = video.read(frames.tolist())
-            self._damaged[path] = video.damaged
-        return images
+            return Decoded(video.read(frames.tolist()), video.damaged)
 
 
 def stream_windows(

@@ -58,7 +58,7 @@ class MaskedItem:
         samples: The views: a clip with different crops.
         hidden: Which tokens the network does not see, (views, S), boolean.
         painted: Which tokens the decoder paints, likewise.
-        skipped: Videos that could not be read, in whose place this one is, with the reason.
+        skipped: Videos that could not be read, which this item replaces, with the reasons.
     """
 
     samples: tuple[Sample, ...]
@@ -217,7 +217,7 @@ class MaskedClips(Dataset):
         self, stretch: Stretch, rng: Generator, skipped: tuple[FailedVideo, ...]
     ) -> MaskedItem:
         data, backbone = self._config.data, self._config.backbone
-        self._source.found(stretch.path)
+        self._source.check(stretch.path)
         sampled = _sampled(stretch.path, self._config, fps=self._fps)
         positions = sampled.positions[stretch.start : stretch.stop]
         wanted = self._clip(len(positions), rng)

@@ -155,7 +155,7 @@ class TrainingVideos(Dataset):
     def _sample(self, record: VideoRecord, rng: np.random.Generator) -> Sample:
         settings = self._settings
         path = path_of(record)
-        self._source.found(path)
+        self._source.check(path)
         sampled = sample_frames(index_video(path), fps=self._fps, tolerance=settings.fps_tolerance)
         frames, stride = choose_frames(sampled.positions, settings, path=path)
         annotations = record.annotations
@@ -285,7 +285,7 @@ class WindowStream(IterableDataset):
     def _windows(self, record: VideoRecord) -> Iterator[Sample]:
         settings = self._settings
         source = self._sources.get(record.video_id) or path_of(record)
-        self._source.found(source)
+        self._source.check(source)
         index = index_source(source)
         sampled = sample_frames(index, fps=self._fps, tolerance=settings.fps_tolerance)
         frames, stride = choose_frames(sampled.positions, settings, path=index.path)

@@ -53,15 +53,22 @@ def epoch_order(num_videos: int, *, batch: int, seed: int, epoch: int) -> list[l
 def micro_batches(
     *, num_videos: int, settings: TrainingSettings, seed: int, processes: Processes, first_step: int
 ) -> Iterator[list[tuple[int, int]]]:
-    """The videos, as (epoch, index), of every micro-batch of this process, starting at a step."""
+    """The videos, as (epoch, index), of every micro-batch of this process, starting at a step.
+
+    Where a batch repeats a video, each time has an epoch of its own, and so other random draws.
+    """
     step = 0
     for epoch in range(settings.epochs):
         for videos in epoch_order(num_videos, batch=settings.batch_videos, seed=seed, epoch=epoch):
             if step >= first_step:
-                mine = videos[processes.rank :: processes.count]
+                drawn = [
+                    (epoch + place // num_videos * settings.epochs, index)
+                    for place, index in enumerate(videos)
+                ]
+                mine = drawn[processes.rank :: processes.count]
                 size = len(mine) // settings.accumulate
                 for start in range(0, len(mine), size):
-                    yield [(epoch, index) for index in mine[start : start + size]]
+                    yield mine[start : start + size]
             step += 1
 
 
@@ -192,14 +199,12 @@ class Loop:
         """
         loader = DataLoader(
             self.experiment.dataset,
-            batch_sampler=list(
-                micro_batches(
-                    num_videos=self.experiment.num_items,
-                    settings=self.settings,
-                    seed=self.seed,
-                    processes=self.processes,
-                    first_step=self.position.step,
-                )
+            batch_sampler=micro_batches(
+                num_videos=self.experiment.num_items,
+                settings=self.settings,
+                seed=self.seed,
+                processes=self.processes,
+                first_step=self.position.step,
             ),
             collate_fn=self.experiment.collate,
             num_workers=self.num_workers,

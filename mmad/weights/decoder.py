@@ -84,6 +84,8 @@ _NAMINGS: Sequence[_DecoderNaming] = (
 )
 # A fixed table that mmselfsup keeps in its files.
 _FIXED = "decoder_pos_embed"
+# Channels of an attention head in every decoder of VideoMAE; weights do not tell.
+_HEAD_CHANNELS = 64
 
 
 def decoder_names(tensors: Mapping[str, Tensor]) -> Renamed | None:
@@ -113,8 +115,10 @@ def fill_decoder(decoder: PixelDecoder, file: WeightFile) -> LoadReport | None:
     if width is not None and (len(width), len(blocks)) != (size.width, size.depth):
         raise CheckpointError(
             f"{file.source}: its decoder has width {len(width)} and {len(blocks)} blocks, that of "
-            f"the settings width {size.width} and {size.depth}; set decoder.width={len(width)} and "
-            f"decoder.depth={len(blocks)}, or decoder.start=fresh to begin with a new one"
+            f"the settings width {size.width} and {size.depth}; set decoder.width={len(width)}, "
+            f"decoder.depth={len(blocks)} and decoder.num_heads as it was trained (VideoMAE: "
+            f"{max(1, len(width) // _HEAD_CHANNELS)}), or decoder.start=fresh to begin with a new "
+            "one"
         )
     own = decoder.state_dict()
     if "embed.bias" in found.tensors and "embed.bias" not in own:

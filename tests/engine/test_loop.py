@@ -1,5 +1,6 @@
 """The training loop: the same losses again, after a kill, and from several processes."""
 
+import itertools
 import os
 import re
 import subprocess
@@ -11,6 +12,8 @@ import pytest
 import torch
 import yaml
 
+from mmad.engine.distributed import start_processes
+from mmad.engine.loop import micro_batches
 from mmad.engine.runs.load import load_run
 from mmad.engine.training import train_run
 from mmad.models.build import build_detector
@@ -66,6 +69,20 @@ def test_kill_and_resume_gives_the_same_losses(
     assert re.search(r"train: resumed at step [2-5] of 6\n", finished.stderr)
     assert "train: validation at step 6 of 6: action_map 0" in finished.stderr
     np.testing.assert_allclose(losses_of(out), losses_of(detection_run), rtol=1e-6)
+
+
+def test_a_video_that_fills_a_batch_is_drawn_anew_each_time(videos: Path) -> None:
+    config = tiny_config(videos, training__batch_videos=3, training__epochs=2)
+    batches = micro_batches(
+        num_videos=2,
+        settings=config.training,
+        seed=0,
+        processes=start_processes(),
+        first_step=0,
+    )
+    drawn = list(itertools.chain.from_iterable(batches))
+    assert len(drawn) == len(set(drawn)) == 6
+    assert {index for _, index in drawn} == {0, 1}
 
 
 def test_two_processes_give_the_losses_of_one(videos: Path, tmp_path: Path) -> None:

@@ -164,7 +164,7 @@ class FeatureBlocks(IterableDataset):
             ) from None
         state = path.stat() if path.exists() else None
         index = index_video(path)
-        self._source.found(path)
+        self._source.check(path)
         sampled = sample_frames(index, fps=self._settings.fps, tolerance=data.fps_tolerance)
         frames, frame_stride = choose_frames(sampled.positions, data, path=path)
         grid = layout.grid(frame_stride=frame_stride, fps=sampled.fps)

@@ -29,12 +29,13 @@ class LinearProbe:
 
     Args:
         config: Settings of the pre-training, with those of the probe.
+        cache: Cache of decoded frames.
 
     Raises: AnnotationError if a list is wrong, empty or without labels, VideoError with the
         missing files.
     """
 
-    def __init__(self, config: PretrainingConfig) -> None:
+    def __init__(self, config: PretrainingConfig, *, cache: FrameCache) -> None:
         assert config.probe is not None
         self._config, self._settings = config, config.probe
         self._labels = labels_named(config.probe.labels)
@@ -67,7 +68,7 @@ class LinearProbe:
                 raise AnnotationError(
                     f"probe.{subset}: a list without labels; expected 'name.mp4 label'"
                 )
-        self._cache = FrameCache(budget_gb=data.cache_gb)
+        self._cache = cache
 
     def score(
         self, backbone: Backbone, *, device: torch.device, quiet: bool = False

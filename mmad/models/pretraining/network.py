@@ -86,7 +86,7 @@ class MaskedAutoencoder(nn.Module):
         one_each: Sequence[int] = [1] * len(clips_NFHWC)
         device = clips_NFHWC.device.type
         with torch.no_grad(), torch.autocast(device, enabled=False):
-            # Targets need all bits of the colours, whatever the precision of the network.
+            # Targets are computed in full precision, whatever that of the network.
             images = normalise_windows(clips_NFHWC, colours_N34, one_each)
             targets = self.targets.of(self.patches(images, painted_places_NM))
         backbone = self.features.backbone

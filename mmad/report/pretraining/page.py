@@ -50,8 +50,8 @@ def write_pretraining_page(
         encoded = base64.b64encode(image.read_bytes()).decode("ascii")
         content["image"] = f"data:image/png;base64,{encoded}"
         content["about_image"] = (
-            "Clips of the validation videos with fixed masks; what is grey below was not to be "
-            "painted. "
+            "Clips of the validation videos with fixed masks; grey patches in the bottom row are "
+            "not reconstructed. "
             + (
                 "Painted patches have the mean and the contrast of the true ones, which their "
                 "targets do not tell."
@@ -79,7 +79,7 @@ def _tiles(validations: Sequence[Mapping[str, Any]]) -> list[list[object]]:
         tiles.append(["error, first", f"{errors[0]:.4g}", 0, meaning])
     probes = [row[_PROBE] for row in validations if row.get(_PROBE) is not None]
     if probes:
-        meaning = "clips that a linear classifier on the frozen features names rightly"
+        meaning = "clips that a linear classifier on the frozen features classifies correctly"
         tiles.append(["linear probe, last", probes[-1], 2, meaning])
     return tiles
 

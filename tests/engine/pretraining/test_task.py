@@ -165,6 +165,12 @@ def test_folders_without_a_readable_video_are_named(tmp_path: Path) -> None:
         ({"decoder__num_heads": 3}, "width 8 is not a multiple of num_heads 3"),
         ({"masks__decoded": 0.4}, "expected 0.25, 0.5, 0.75 or 1"),
         ({"masks__preference": 2.0}, "preference is that of kind moving"),
+        (
+            {"masks__kind": "moving", "backbone": {"name": "umt", "clip_frames": 1}},
+            "a clip of one frame shows no motion",
+        ),
+        ({"backbone__final_norm": "pooled"}, "set backbone.final_norm=false to continue"),
+        ({"data__augment_on": "device"}, "cropped as they are read"),
     ],
 )
 def test_impossible_settings_are_refused(changes: dict[str, object], message: str) -> None:
@@ -178,9 +184,7 @@ def test_a_ratio_that_leaves_no_token_is_refused() -> None:
 
 
 @pytest.mark.parametrize("val_share", [0.3, 0])
-def test_a_linear_probe_scores_the_backbone(
-    val_share: float, videos: Path, tmp_path: Path
-) -> None:
+def test_a_linear_probe_scores_the_backbone(val_share: float, videos: Path, tmp_path: Path) -> None:
     lists = videos / "annotations"
     probe = {
         "clips": str(videos / "clips"),
@@ -218,9 +222,7 @@ def test_precision_of_sixteen_bits_and_running_cells(videos: Path, tmp_path: Pat
     assert losses[0] != losses[1]
 
 
-def test_two_processes_give_the_losses_of_one(
-    run: RunFolder, videos: Path, tmp_path: Path
-) -> None:
+def test_two_processes_give_the_losses_of_one(run: RunFolder, videos: Path, tmp_path: Path) -> None:
     config = pretraining_config(
         videos / "videos", data__repeats=2, data__val_share=0.3, data__num_workers=1
     )
