@@ -162,7 +162,6 @@ COVERED = {
     "engine/precision.py": "engine/test_training.py",
     "cli/pretrain/training.py": "engine/pretraining/test_task.py",
     "config/pretraining.py": "engine/pretraining/test_task.py",
-    "data/pretraining.py": "engine/pretraining/test_task.py",
     "engine/pretraining/probe.py": "engine/pretraining/test_task.py",
     "engine/pretraining/reconstruction.py": "engine/pretraining/test_task.py",
     "models/pretraining/decoder.py": "models/pretraining/test_network.py",
