@@ -323,12 +323,16 @@ def _announced_seconds(container: InputContainer, stream: VideoStream) -> float 
     """The duration of the stream as stated by its container; None if it is not stated."""
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
+    begin = 0.0
+    if "matroska" in container.format.name and stream.start_time and stream.time_base:
+        # Matroska's durations are counted from time 0, also if the stream begins later.
+        begin = max(0.0, float(stream.start_time * stream.time_base))
     tag = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
     if tag:
-        return 3600 * int(tag[1]) + 60 * int(tag[2]) + float(tag[3])
+        return 3600 * int(tag[1]) + 60 * int(tag[2]) + float(tag[3]) - begin
     # The duration of the container also covers its sound, which may be longer.
     if container.duration and len(container.streams) == 1:
-        return container.duration / av.time_base
+        return container.duration / av.time_base - begin
     return None
 
 

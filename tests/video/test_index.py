@@ -108,6 +108,15 @@ def test_a_time_stamp_that_jumps_is_capped_and_told(tmp_path: Path) -> None:
     assert still.times_seconds[2] == pytest.approx(60.1)
 
 
+@pytest.mark.parametrize("name", ["a.mkv", "a.webm"])
+def test_a_film_that_begins_late_lacks_nothing(name: str, tmp_path: Path) -> None:
+    codec = "libvpx" if name == "a.webm" else "libx264"
+    times = [2000 + k * 50 for k in range(20)]
+    path = write_clip(tmp_path / name, num_frames=20, times_ms=times, codec=codec)
+    index = index_video(path)
+    assert (index.num_frames, index.num_missing_frames) == (20, 0)
+
+
 def test_a_time_lapse_is_refused_rather_than_repeated(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "a.mkv", num_frames=4, times_ms=[k * 590_000 for k in range(4)])
     with pytest.raises(VideoError, match=r"has 4 frames in 2\d\d\d s; at 30 frames/s almost all"):
