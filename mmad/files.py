@@ -142,6 +142,12 @@ def replaced_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
+def require_new(path: Path) -> None:
+    """Raise OutputError if there is something at ``path``; an empty folder is nothing."""
+    if path.exists() and not (path.is_dir() and next(path.iterdir(), None) is None):
+        raise OutputError(f"{path}: exists already; choose another name")
+
+
 def make_folder(path: Path) -> None:
     """Create the folder ``path`` and its parents unless it exists.
 

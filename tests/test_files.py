@@ -14,6 +14,7 @@ from mmad.files import (
     path_from,
     remove_partials,
     replaced,
+    require_new,
     write_json,
     write_text,
 )
@@ -72,3 +73,13 @@ def test_path_from_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr("os.path.relpath", another_drive)
     assert path_from(tmp_path, tmp_path / "c.mp4") is None
+
+
+def test_a_new_folder_takes_the_place_of_nothing_but_an_empty_one(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    require_new(tmp_path / "empty")
+    require_new(tmp_path / "none")
+    write_text(tmp_path / "file", "")
+    for taken in (tmp_path, tmp_path / "file"):
+        with pytest.raises(OutputError, match=f"{taken.name}: exists already; choose another name"):
+            require_new(taken)

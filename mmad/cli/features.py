@@ -13,7 +13,7 @@ from mmad.data.features.conversion import summary, write_file, write_folder
 from mmad.data.features.files import FeatureSource
 from mmad.data.features.windows import open_features
 from mmad.errors import FeatureError
-from mmad.files import check_writable, replaced_folder
+from mmad.files import check_writable, replaced_folder, require_new
 from mmad.wording import count
 
 app = typer.Typer(add_completion=False)
@@ -96,8 +96,7 @@ def convert(
 ) -> None:
     """Write features as a folder of arrays (steps, channels), or a folder as one file."""
     found = _open(source, stride_frames, offset_frames, fps, file_name, channels_first)
-    if out.exists() and (out.is_file() or any(out.iterdir())):
-        raise FeatureError(f"{out}: exists already; choose another name")
+    require_new(out)
     check_writable(out.parent)
     if out.suffix in (".h5", ".hdf5"):
         write_file(found, out)

@@ -13,7 +13,7 @@ from mmad.engine.runs.folder import RunFolder
 from mmad.engine.runs.hub import write_run_for_hub
 from mmad.errors import CheckpointError
 from mmad.export.reading import is_exported
-from mmad.files import replaced_folder
+from mmad.files import replaced_folder, require_new
 from mmad.report.model_card import model_card
 from mmad.weights.hub import hub_place, upload
 
@@ -66,8 +66,8 @@ def push(
             f"{facts.base_licence}; make sure that {licence} is compatible with it"
         )
     kept = out or (Path("hub") / place.repository.split("/")[1] if dry_run else None)
-    if kept is not None and kept.exists() and any(kept.iterdir()):
-        raise CheckpointError(f"{kept}: exists already; choose another --out")
+    if kept is not None:
+        require_new(kept)
     with tempfile.TemporaryDirectory() as temporary:
         target = kept or Path(temporary) / "run"
         with replaced_folder(target) as folder:

@@ -18,7 +18,7 @@ from mmad.engine.runs.hub import local_run, require_run
 from mmad.engine.runs.load import is_pretraining, load_pretraining
 from mmad.engine.runs.onto_videos import load_video_run
 from mmad.errors import CheckpointError, ConfigError
-from mmad.files import replaced_folder, write_bytes, write_text
+from mmad.files import replaced_folder, require_new, write_bytes, write_text
 from mmad.models.backbones.families import build_backbone
 from mmad.weights.decoder import write_official, write_pretraining
 from mmad.weights.describe import describe
@@ -140,7 +140,7 @@ def fetch(
         raise CheckpointError(f"{name}: expected a Hub id, such as MCG-NJU/videomae-base")
     found = fetch_from_hub(name, revision=revision)
     if out is not None:
-        require_new_folder(out)
+        require_new(out)
         with replaced_folder(out) as folder:
             if found.is_dir():
                 shutil.copytree(found, folder, dirs_exist_ok=True)
@@ -153,12 +153,6 @@ def fetch(
         return
     for line in describe(read_weights(found)):
         typer.echo(line)
-
-
-def require_new_folder(out: Path) -> None:
-    """Raise `CheckpointError` if a folder to write has something in it."""
-    if out.exists() and any(out.iterdir()):
-        raise CheckpointError(f"{out}: exists already; choose another folder")
 
 
 @app.command()
@@ -182,7 +176,7 @@ def export(
     Of a run of pre-training: encoder and decoder. These are weights; for the whole network as one
     ONNX file: mmad export.
     """
-    require_new_folder(out)
+    require_new(out)
     run = local_run(run)
     if is_pretraining(run):
         if trained_only:
@@ -208,7 +202,7 @@ def export(
             head = {f"detector.{name}": value for name, value in model.network.state_dict().items()}
             write_hugging_face(folder, model.features.backbone, others=head)
     typer.echo(f"{out}: {', '.join(sorted(path.name for path in out.iterdir()))}")
-    tell_next("weights", "inspect", out)
+    tell_next("weights", "inspect", out / "trained.safetensors" if trained_only else out)
 
 
 def _export_pretraining(run: Path, out: Path, *, naming: str) -> None:

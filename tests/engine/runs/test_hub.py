@@ -69,6 +69,9 @@ def test_a_dry_run_needs_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert load_run(tmp_path / "hub/tiny")[1].task == "detection"
     again = run_mmad(["push", RUN, NAME, "--dry-run"], folder=tmp_path, code=2)
     assert "hub/tiny: exists already" in again.stderr
+    (tmp_path / "file").write_text("")
+    taken = run_mmad(["push", RUN, NAME, "--dry-run", "--out", tmp_path / "file"], code=2)
+    assert "file: exists already" in taken.stderr
 
 
 def test_who_may_not_write_is_told(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
