@@ -9,8 +9,15 @@ import typer
 
 
 def tell_next(*words: object) -> None:
-    """Print the command line ``mmad`` and ``words``, quoted for a shell."""
-    typer.echo("next: " + shlex.join(["mmad", *map(str, words)]))
+    """Print the command line ``mmad`` and ``words``, quoted for a shell.
+
+    A path that looks like an option is written as one in this folder: ``./-a.mp4``.
+    """
+    plain = [
+        f"./{word}" if isinstance(word, Path) and str(word).startswith("-") else str(word)
+        for word in words
+    ]
+    typer.echo("next: " + shlex.join(["mmad", *plain]))
 
 
 @contextmanager

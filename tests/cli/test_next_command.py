@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from mmad.cli._next_command import tell_next
 from mmad.cli.main import app
 
 pytestmark = pytest.mark.slow
@@ -129,6 +130,8 @@ def test_after_predict_detect_and_extraction(here: Path) -> None:
     output = mmad("extract-features", "run", data / "videos", "--out", "all.h5")
     follow(output, "train configs/features/actionformer.yaml", "eval")
     follow(mmad("weights", "export", "run", "exported"), "weights inspect")
+    trained = mmad("weights", "export", "run", "trained", "--trained-only")
+    follow(trained, "weights inspect trained/trained.safetensors")
 
 
 def test_after_copies_of_videos(here: Path) -> None:
@@ -148,3 +151,10 @@ def test_a_submission_is_checked_next(here: Path, kind: str) -> None:
         columns = [f"{level}_pred_{k}" for level in ("action", "body") for k in range(1, 6)]
         Path("p.csv").write_text(f"vid,{','.join(columns)}\nv.mp4,0,1,2,3,4,0,1,2,3,4\n")
     follow(mmad("submit", "p.csv", "--out", "s.zip"), "submit --check")
+
+
+def test_a_file_that_looks_like_an_option_is_still_a_file(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    tell_next("detect", Path("-a b.mp4"), "--out", Path("c"))
+    assert capsys.readouterr().out == "next: mmad detect './-a b.mp4' --out c\n"
