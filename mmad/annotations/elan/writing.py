@@ -86,7 +86,7 @@ def write_elan(
     origin = _link(document, edits, video)
     chosen = detections[detections.scores >= min_score]
     segments = chosen.segments_seconds - origin / 1000
-    visible = segments[:, 1] > 0
+    visible = (segments[:, 1] > 0) | (segments[:, 0] >= 0)
     if not visible.all():
         hidden = counted(int((~visible).sum()), "detection", "is")
         notices.append(

@@ -237,3 +237,9 @@ def test_another_file_is_never_overwritten(
 def test_no_detections_give_a_file_without_tiers(tmp_path: Path) -> None:
     write(tmp_path / "a.eaf", Detections())
     assert read_tiers(tmp_path / "a.eaf") == {}
+
+
+def test_a_detection_without_length_at_the_beginning_is_written(tmp_path: Path) -> None:
+    empty = Detections(np.zeros((1, 2)), np.array([NODDING]), np.array([0.5]))
+    write(tmp_path / "a.eaf", empty)
+    assert read_tiers(tmp_path / "a.eaf") == {"mmad:head:1": [(0, 1, "B1 nodding")]}
