@@ -2,6 +2,7 @@
 
 from mmad.checkpoint import few
 from mmad.models.backbones.families import BACKBONES
+from mmad.models.backbones.features import BACKBONE_PREFIX
 from mmad.weights.files import WeightFile
 from mmad.weights.naming import backbone_names, detector_names
 from mmad.wording import count
@@ -28,6 +29,10 @@ def describe(file: WeightFile) -> list[str]:
         classes = head.tensors.get("classification.out.conv.bias")
         number = f", {count(len(classes), 'class')}" if classes is not None else ""
         lines.append(f"  temporal detector in {head.naming} naming{number}")
-    if body is None and head is None:
+    own = sum(name.startswith(BACKBONE_PREFIX) for name in file.tensors)
+    if body is None and head is None and own:
+        rest = len(file.tensors) - own
+        lines.append(f"  weights of an mmad run: {own} of its backbone, {rest} of the other parts")
+    elif body is None and head is None:
         lines.append("  neither a backbone nor a detector in a known naming")
     return lines

@@ -157,6 +157,11 @@ def _files_of(path: Path) -> list[Path]:
                 "download the whole folder"
             )
         return [path / part for part in parts]
+    if (path / "config.yaml").is_file():
+        raise CheckpointError(
+            f"{path}: is a run folder; mmad weights export writes its weights to a folder of their "
+            f"own, and backbone.pretrained={path} trains on from them"
+        )
     raise CheckpointError(f"{path}: a folder without {' or '.join(_FOLDER_FILES[::2])}")
 
 

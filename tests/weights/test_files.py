@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from mmad.cli.main import app
 from mmad.errors import CheckpointError
+from mmad.weights.describe import describe
 from mmad.weights.files import read_weights
 from mmad.weights.load import load_backbone
 from support.backbones import official, perturbed_backbone
@@ -106,3 +107,16 @@ def test_inert_types_of_official_files_are_read(tmp_path: Path) -> None:
     }
     torch.save(content, tmp_path / "w.pth")
     assert read_weights(tmp_path / "w.pth").other == ("args", "best", "history")
+
+
+def test_the_files_of_a_run_are_told_as_such(tmp_path: Path) -> None:
+    tensors = {
+        "features.backbone.blocks.0.adapter.alpha": torch.ones(1),
+        "network.a": torch.ones(2),
+    }
+    save_file(tensors, tmp_path / "best.safetensors")
+    lines = describe(read_weights(tmp_path / "best.safetensors"))
+    assert lines[-1] == "  weights of an mmad run: 1 of its backbone, 1 of the other parts"
+    (tmp_path / "config.yaml").write_text("task: detection\n")
+    with pytest.raises(CheckpointError, match="is a run folder; mmad weights export"):
+        read_weights(tmp_path)
