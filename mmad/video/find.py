@@ -111,8 +111,8 @@ def identified_videos(given: Sequence[Path]) -> dict[str, Path]:
     for path, video_id in ids.items():
         by_key.setdefault(file_key(video_id), []).append(path)
     problems = [
-        f"{' and '.join(map(str, same))} would both be video '{ids[same[0]]}'; rename one, or "
-        "leave it out"
+        f"{' and '.join(map(str, same))} would {'both' if len(same) == 2 else 'all'} be video "
+        f"'{ids[same[0]]}'; rename one, or leave it out"
         for same in by_key.values()
         if len(same) > 1
     ]

@@ -45,6 +45,9 @@ def test_videos_that_nothing_tells_apart(tmp_path: Path) -> None:
     both = touch(tmp_path / "both", "a.mp4", "a.avi")
     with pytest.raises(VideoError, match=r"a\.avi and .*a\.mp4 would both be video 'a'"):
         identified_videos([both])
+    touch(both, "a.mkv")
+    with pytest.raises(VideoError, match="would all be video 'a'"):
+        identified_videos([both])
     empty = touch(tmp_path / "empty", "note.txt")
     with pytest.raises(VideoError, match="no video file in"):
         identified_videos([empty])
