@@ -147,32 +147,40 @@ def rows_of(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, object]]:
 
 
 def draw(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """The score against the number of labelled videos, a panel for each domain."""
+    """The score against the number of labelled videos, a panel for each domain; the dotted line is
+    the score in the room.
+    """
     from matplotlib.figure import Figure
 
     from mmad.report.figures import save_figure
 
     domains = list(dict.fromkeys(row["domain"] for row in rows))
-    figure = Figure(figsize=(1 + 2.7 * len(domains), 3), layout="constrained")
+    figure = Figure(figsize=(1 + 3 * len(domains), 3.2), layout="constrained")
     panels = figure.subplots(1, len(domains), squeeze=False, sharey=True)[0]
     for axes, domain in zip(panels, domains, strict=True):
-        for start in dict.fromkeys(row["start"] for row in rows):
+        starts = dict.fromkeys(row["start"] for row in rows)
+        for start, colour in zip(starts, ("tab:blue", "tab:orange"), strict=True):
             mine = [r for r in rows if (r["domain"], r["start"]) == (domain, start)]
+            if not mine:
+                continue
             axes.errorbar(
                 range(len(mine)),
                 [row["action_map"] for row in mine],
                 yerr=[row["action_map_std"] or 0.0 for row in mine],
                 marker="o",
                 capsize=3,
+                color=colour,
                 label=start,
             )
+            axes.axhline(mine[0]["room_action_map"], color=colour, lw=1, ls=":")
             axes.set_xticks(range(len(mine)), [str(row["shots"]) for row in mine])
         axes.set_title(domain, fontsize=10)
         axes.set_xlabel("labelled videos of the domain")
         axes.grid(alpha=0.25)
         axes.set_ylim(bottom=0)
+        axes.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("action mAP")
-    panels[-1].legend(frameon=False, fontsize=8)
+    panels[-1].legend(frameon=False, fontsize=8, loc="center right")
     save_figure(figure, path, dpi=130)
 
 
