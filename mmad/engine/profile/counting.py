@@ -275,7 +275,7 @@ def _handles() -> dict[str, Handle]:
 # Operations that compute no number: they copy, choose, compare or describe. fvcore knows others.
 _FREE = (
     *("__or__", "_unique2", "abs", "alias", "any", "argmax", "argsort", "bernoulli", "bernoulli_"),
-    *("bitwise_and", "bitwise_or", "ceil", "clamp_max", "clamp_min", "clone", "diff"),
+    *("bitwise_and", "bitwise_or", "ceil", "clamp_max", "clamp_min", "clone", "diff", "embedding"),
     *("empty_like", "expand_as", "fill_", "flip", "item", "le", "lift_fresh", "logical_and"),
     *("logical_not", "logical_or", "lt", "masked_fill_", "max_pool1d", "max_pool2d"),
     *(
