@@ -18,6 +18,7 @@ after each run. Writes results/domain_shift.csv and docs/assets/domain_shift.png
 
 import argparse
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -147,8 +148,8 @@ def rows_of(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, object]]:
 
 
 def draw(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """The score against the number of labelled videos, a panel for each domain; the dotted line is
-    the score in the room.
+    """The score against the number of labelled videos, a panel for each domain; dotted lines show
+    the scores in the room.
     """
     from matplotlib.figure import Figure
 
@@ -166,7 +167,7 @@ def draw(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
             axes.errorbar(
                 range(len(mine)),
                 [row["action_map"] for row in mine],
-                yerr=[row["action_map_std"] or 0.0 for row in mine],
+                yerr=[row["action_map_std"] or math.nan for row in mine],
                 marker="o",
                 capsize=3,
                 color=colour,
@@ -180,7 +181,9 @@ def draw(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         axes.set_ylim(bottom=0)
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("action mAP")
-    panels[-1].legend(frameon=False, fontsize=8, loc="center right")
+    lines, names = panels[0].get_legend_handles_labels()
+    names = [f"trained in the {name}" for name in names]
+    figure.legend(lines, names, loc="outside lower center", ncols=2, frameon=False, fontsize=9)
     save_figure(figure, path, dpi=130)
 
 
