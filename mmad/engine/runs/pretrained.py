@@ -12,6 +12,7 @@ from mmad.config.run import AnyRun
 from mmad.engine.runs.folder import RunFolder
 from mmad.engine.runs.hub import require_run
 from mmad.engine.runs.load import run_weights
+from mmad.errors import ConfigError
 from mmad.models.backbones.contract import Backbone
 from mmad.models.backbones.features import BACKBONE_PREFIX
 from mmad.models.emotion.network import BRANCH_PREFIXES
@@ -27,7 +28,8 @@ def settle_backbone(config: AnyRun, *, started: RunFolder | None = None) -> AnyR
         config: Run configuration.
         started: Run to resume, in which they are resolved already.
 
-    Raises: CheckpointError if the weights cannot be read.
+    Raises: CheckpointError if the weights cannot be read, ConfigError if what they have does not
+        go with the other settings.
     """
     settings = config.backbone
     if settings is None or not settings.depends_on_weights:
@@ -43,7 +45,11 @@ def settle_backbone(config: AnyRun, *, started: RunFolder | None = None) -> AnyR
         run = RunFolder(_found(settings.pretrained))
         is_run = run.config.is_file()
         settled = settings.settled(backbone_weights(run) if is_run else weight_names(str(run.path)))
-    return changed(config, backbone=settled)
+    whole = changed(config, backbone=settled)
+    before = set(config.problems())
+    if problems := [problem for problem in whole.problems() if problem not in before]:
+        raise ConfigError(f"{settings.pretrained}: {'; '.join(problems)}")
+    return whole
 
 
 def _found(name: str) -> Path:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from mmad.checkpoint import save_tensors
 from mmad.config.reading import dump_config, parse_any_config
 from mmad.config.run import VideoRun
 from mmad.data.features.files import FeatureFile
@@ -17,6 +18,7 @@ from mmad.engine.runs.load import load_pretraining, load_run
 from mmad.engine.runs.onto_videos import backbone_of_features
 from mmad.engine.training import train_run
 from mmad.errors import CheckpointError, ConfigError, VideoError
+from mmad.models.build import build_pretraining
 from mmad.report.curves import draw_training_curves
 from support.commands import run_mmad
 from support.pretraining import pretraining_config
@@ -176,6 +178,23 @@ def test_folders_without_a_readable_video_are_named(tmp_path: Path) -> None:
 def test_impossible_settings_are_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         pretraining_config(**changes)
+
+
+def test_fine_tuned_weights_need_their_norm_left_out(videos: Path, tmp_path: Path) -> None:
+    tensors = build_pretraining(pretraining_config()).features.backbone.state_dict()
+    tensors = {name: value for name, value in tensors.items() if not name.startswith("norm.")}
+    norm = {"fc_norm.weight": torch.ones(16), "fc_norm.bias": torch.zeros(16)}
+    save_tensors(tmp_path / "fine.safetensors", {**tensors, **norm})
+    changes = {
+        "backbone__pretrained": str(tmp_path / "fine.safetensors"),
+        "training__epochs": 1,
+    }
+    with pytest.raises(ConfigError, match=r"fine\.safetensors: .*backbone\.final_norm=false"):
+        train_run(
+            pretraining_config(videos / "videos", **changes), out=tmp_path / "run", quiet=True
+        )
+    config = pretraining_config(videos / "videos", backbone__final_norm=False, **changes)
+    assert losses_of(train_run(config, out=tmp_path / "run", quiet=True).path)
 
 
 def test_a_ratio_that_leaves_no_token_is_refused() -> None:
