@@ -3,7 +3,7 @@
     bash tools/demo.sh                                   # makes the videos
     python -m benchmarks.compare_adapters --data demo/data --out demo/adapters \
         --backbone without_labels [--seeds 0 1 2 3 4] [--shares 5 10 25 100] [--epochs 16] \
-        [--continued 20]
+        [--continued 20] [--add]
 
 Each row is a reading of an adapter, or an ablation of DSTA, trained with equal steps on the same
 videos. Differences are paired: a method and the frozen backbone with the same seed see the same
@@ -16,14 +16,16 @@ the number of steps stays the same.
 
 Every finished run is kept, so that the command can be interrupted and repeated; rows are written
 after each run, and --finished trains nothing more. Writes results/adapters_BACKBONE.csv (rows),
-adapters_BACKBONE_runs.csv (runs) and docs/assets/adapters_BACKBONE.png.
+adapters_BACKBONE_runs.csv (runs) and docs/assets/adapters_BACKBONE.png, with several shares also
+adapters_BACKBONE_shares.png. With --add, the runs that the CSV file has already, of other seeds,
+shares and methods, stay in it.
 """
 
 import argparse
 import json
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,8 +33,8 @@ from typing import Any
 import numpy as np
 from scipy.stats import t as student
 
-from benchmarks.jobs import over_seeds, validated_once, validation_of
-from benchmarks.provenance import RESULTS, write_rows
+from benchmarks.jobs import commit_of, over_seeds, validated_once, validation_of
+from benchmarks.provenance import RESULTS, hardware, recorded_rows, write_rows
 from mmad.config.pretraining import PretrainingConfig
 from mmad.config.reading import load_any_config, load_config
 from mmad.config.run import DetectionRun
@@ -70,7 +72,7 @@ BACKBONES = {
     ],
 }
 _REFERENCE = "frozen"
-_SCORES = ("action_map", "body_map")
+_SCORES = {"action_map": "action", "body_map": "body"}
 _PASSES = 4
 
 
@@ -172,7 +174,8 @@ def run_once(setting: Setting, method: str, share: int, seed: int) -> dict[str, 
     features = build_detector(config, num_classes=52).features
     assert features is not None
     return {
-        **{"backbone": setting.backbone, "method": method, "labels": share, "seed": seed},
+        **{"commit": commit_of(folder), "hardware": hardware(), "backbone": setting.backbone},
+        **{"method": method, "labels": share, "seed": seed},
         "action_map": 100 * row["action_map"],
         "body_map": 100 * row["body_map"],
         "trained_in_backbone": sum(p.numel() for p in features.parameters() if p.requires_grad),
@@ -204,49 +207,96 @@ def rows_of(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, object]]:
     return rows
 
 
-def draw_gains(path: Path, runs: Sequence[Mapping[str, Any]], *, title: str) -> None:
-    """Paired gains over the frozen backbone: a dot a seed, and the mean with its interval.
+def in_order(runs: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Runs by share, the largest first, then by seed and method."""
+    order = list(METHODS)
+    return sorted(runs, key=lambda run: (-run["labels"], run["seed"], order.index(run["method"])))
 
-    A row of panels for each share of the labels, one for actions and one for body parts.
+
+def draw_gains(path: Path, runs: Sequence[Mapping[str, Any]], *, title: str) -> None:
+    """Paired gains over the frozen backbone with all labels, or the largest share.
+
+    A dot a seed, and the mean with its interval; a panel for actions and one for body parts.
     """
     from matplotlib.figure import Figure
 
     from mmad.report.figures import save_figure
 
-    shown = [run for run in runs if run["method"] not in (_REFERENCE, "untrained")]
-    shares = list(dict.fromkeys(run["labels"] for run in shown))
-    methods = [name for name in METHODS if any(run["method"] == name for run in shown)]
+    share = max(run["labels"] for run in runs)
+    shown = {run["method"] for run in runs if run["labels"] == share}
+    methods = [name for name in METHODS if name in shown - {_REFERENCE, "untrained"}]
     if not methods:
         return
-    height = 0.9 + (0.5 + 0.3 * len(methods)) * len(shares)
-    figure = Figure(figsize=(7.5, height), layout="constrained")
-    panels = figure.subplots(len(shares), 2, squeeze=False, sharex="col", sharey=True)
-    for line, share in zip(panels, shares, strict=True):
-        for axes, name, what in zip(line, _SCORES, ("action", "body"), strict=True):
-            for place, method in enumerate(reversed(methods)):
-                gains = gains_of(runs, share, method, name)
-                if not gains:
-                    continue
-                mean, half = interval(gains)
-                axes.plot(gains, [place] * len(gains), "o", color="0.6", markersize=3)
-                axes.errorbar(
-                    mean,
-                    place,
-                    xerr=None if math.isnan(half) else half,
-                    fmt="D",
-                    color="tab:blue",
-                    capsize=3,
-                    markersize=5,
-                )
-            axes.axvline(0, color="0.4", lw=1)
-            axes.set_yticks(range(len(methods)), reversed(methods), fontsize=9)
-            axes.set_ylim(-0.6, len(methods) - 0.4)
-            axes.grid(axis="x", alpha=0.25)
-            if len(shares) > 1:
-                axes.set_title(f"{share} % of the labels", fontsize=9)
-            axes.spines[["top", "right"]].set_visible(False)
-            if share == shares[-1]:
-                axes.set_xlabel(f"{what} mAP, minus frozen", fontsize=9)
+    figure = Figure(figsize=(7.5, 1.4 + 0.3 * len(methods)), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, (name, what) in zip(panels, _SCORES.items(), strict=True):
+        for place, method in enumerate(reversed(methods)):
+            gains = gains_of(runs, share, method, name)
+            if not gains:
+                continue
+            mean, half = interval(gains)
+            axes.plot(gains, [place] * len(gains), "o", color="0.6", markersize=3)
+            axes.errorbar(
+                mean,
+                place,
+                xerr=None if math.isnan(half) else half,
+                fmt="D",
+                color="tab:blue",
+                capsize=3,
+                markersize=5,
+            )
+        axes.axvline(0, color="0.4", lw=1)
+        axes.set_yticks(range(len(methods)), reversed(methods), fontsize=9)
+        axes.set_ylim(-0.6, len(methods) - 0.4)
+        axes.grid(axis="x", alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.set_xlabel(f"{what} mAP, minus frozen", fontsize=9)
+    figure.suptitle(title, fontsize=10)
+    save_figure(figure, path, dpi=130)
+
+
+def draw_shares(path: Path, runs: Sequence[Mapping[str, Any]], *, epochs: int) -> None:
+    """The scores against the share of labels, of the methods and seeds that all shares have."""
+    from matplotlib.figure import Figure
+
+    from mmad.report.figures import save_figure
+
+    shares = sorted({run["labels"] for run in runs})
+    have = [{(r["method"], r["seed"]) for r in runs if r["labels"] == share} for share in shares]
+    common = set.intersection(*have)
+    if len(shares) < 2 or not common:
+        return
+    rows = rows_of([run for run in runs if (run["method"], run["seed"]) in common])
+    seeds = sorted({seed for _, seed in common})
+    figure = Figure(figsize=(7.5, 3.2), layout="constrained")
+    panels = figure.subplots(1, 2)
+    for axes, (name, what) in zip(panels, _SCORES.items(), strict=True):
+        for method in dict.fromkeys(row["method"] for row in rows):
+            # Rows come with the largest share first.
+            mine = [row for row in rows if row["method"] == method][::-1]
+            axes.errorbar(
+                range(len(shares)),
+                [row[name] for row in mine],
+                yerr=[row[f"{name}_std"] or math.nan for row in mine],
+                marker="o",
+                capsize=3,
+                label=method,
+            )
+        axes.set_xticks(range(len(shares)), [f"{share} %" for share in shares])
+        axes.set_xlabel("labelled training videos")
+        axes.set_ylabel(f"{what} mAP")
+        axes.set_ylim(bottom=0)
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(
+        *panels[0].get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=4,
+        frameon=False,
+        fontsize=9,
+    )
+    noun = "seed" if len(seeds) == 1 else "seeds"
+    title = f"Steps of {epochs} passes over all videos, {noun} {', '.join(map(str, seeds))}"
     figure.suptitle(title, fontsize=10)
     save_figure(figure, path, dpi=130)
 
@@ -289,6 +339,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=_PASSES)
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
     parser.add_argument("--finished", action="store_true", help="only runs that have finished")
+    parser.add_argument("--add", action="store_true", help="to the runs of the CSV file")
     arguments = parser.parse_args()
     name, weights = arguments.backbone, tuple(BACKBONES[arguments.backbone])
     if arguments.continued:
@@ -302,7 +353,8 @@ def main() -> None:
     if arguments.epochs != _PASSES:
         name += f"_{arguments.epochs}_passes"
     setting = Setting(arguments.data, arguments.out, name, weights, arguments.epochs)
-    runs: list[dict[str, Any]] = []
+    rows = recorded_rows(f"adapters_{name}_runs") if arguments.add else []
+    runs = {(row["labels"], row["seed"], row["method"]): row for row in rows}
     # Seed by seed, so that what was measured so far is paired whenever the command is stopped.
     for share in arguments.shares:
         for seed in arguments.seeds:
@@ -310,13 +362,17 @@ def main() -> None:
                 folder = folder_of(setting, method, share, seed)
                 if arguments.finished and validation_of(folder) is None:
                     continue
-                runs.append(run_once(setting, method, share, seed))
-                print(runs[-1], flush=True)
-                write_rows(f"adapters_{name}_runs", runs)
-                write_rows(f"adapters_{name}", rows_of(runs))
-    plot = RESULTS.parents[1] / "docs" / "assets" / f"adapters_{name}.png"
+                runs[share, seed, method] = run_once(setting, method, share, seed)
+                print(runs[share, seed, method], flush=True)
+                write_rows(f"adapters_{name}_runs", in_order(runs.values()))
+                write_rows(f"adapters_{name}", rows_of(in_order(runs.values())))
+    if not runs:
+        raise SystemExit(f"{setting.out}: none of these runs has finished")
+    every = in_order(runs.values())
+    plots = RESULTS.parents[1] / "docs" / "assets"
     title = f"{arguments.epochs} passes: a dot a seed, their mean and its 95 % interval"
-    draw_gains(plot, runs, title=title)
+    draw_gains(plots / f"adapters_{name}.png", every, title=title)
+    draw_shares(plots / f"adapters_{name}_shares.png", every, epochs=arguments.epochs)
     print(RESULTS / f"adapters_{name}.csv")
 
 

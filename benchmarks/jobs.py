@@ -10,9 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.provenance import commit
 from mmad.config.run import AnyConfig
 from mmad.engine.runs.folder import RunFolder
 from mmad.engine.training import train_run
+
+_COMMIT = "commit.txt"
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,15 @@ def validation_of(folder: RunFolder) -> dict[str, Any] | None:
 
 def train_or_resume(config: AnyConfig, folder: RunFolder) -> None:
     """Train a run; an interrupted one is resumed."""
+    code = commit()
     train_run(config, out=folder.path, resume=folder.last.is_file(), quiet=True)
+    (folder.path / _COMMIT).write_text(code, encoding="utf-8")
+
+
+def commit_of(folder: RunFolder) -> str:
+    """The commit that trained a run, which may be older than the one that reads it."""
+    path = folder.path / _COMMIT
+    return path.read_text(encoding="utf-8") if path.is_file() else "unknown"
 
 
 def validated_once(config: AnyConfig, folder: RunFolder) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -26,8 +27,8 @@ def hardware() -> str:
 
 
 def commit() -> str:
-    """The commit that is checked out; "+" if files differ from it."""
-    folder = Path(__file__).parent
+    """The commit that is checked out; "+" if files differ from it, other than results and docs."""
+    folder = Path(__file__).parents[1]
 
     def git(*arguments: str) -> str:
         command = ["git", *arguments]
@@ -36,11 +37,15 @@ def commit() -> str:
         ).stdout
 
     name = git("rev-parse", "--short", "HEAD").strip() or "unknown"
-    return name + ("+" if git("status", "--porcelain", "--untracked-files=no").strip() else "")
+    code = ("--untracked-files=no", "--", ".", ":!benchmarks/results", ":!docs", ":!*.md")
+    return name + ("+" if git("status", "--porcelain", *code).strip() else "")
 
 
 def write_rows(name: str, rows: Sequence[Mapping[str, object]]) -> Path:
-    """Write rows with commit and hardware to results/NAME.csv and return the path."""
+    """Write rows with commit and hardware to results/NAME.csv and return the path.
+
+    Rows that have them already, from an earlier measurement, keep theirs.
+    """
     path = RESULTS / f"{name}.csv"
     path.parent.mkdir(exist_ok=True)
     whole = [{"commit": commit(), "hardware": hardware(), **row} for row in rows]
@@ -49,6 +54,29 @@ def write_rows(name: str, rows: Sequence[Mapping[str, object]]) -> Path:
         writer.writeheader()
         writer.writerows(whole)
     return path
+
+
+def recorded_rows(name: str) -> list[dict[str, Any]]:
+    """The rows of results/NAME.csv, with its numbers as numbers; none if there is no such file."""
+    path = RESULTS / f"{name}.csv"
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return [
+            {key: _value(key, cell) for key, cell in row.items()} for row in csv.DictReader(file)
+        ]
+
+
+def _value(column: str, cell: str) -> str | int | float:
+    # A commit such as 1234567 or 12e4567 looks like a number.
+    if column in ("commit", "hardware"):
+        return cell
+    for kind in (int, float):
+        try:
+            return kind(cell)
+        except ValueError:
+            continue
+    return cell
 
 
 def write_table(page: Path, name: str, lines: Sequence[str]) -> Path:
