@@ -140,6 +140,23 @@ def main(
         typer.echo(context.get_help())
 
 
+_LESS_MEMORY = (
+    "compute less at a time: for training, lower training.batch_videos or set "
+    "backbone.activation_checkpointing=true; for inference, lower inference.batch_windows; "
+    "docs/faq.md has more"
+)
+
+
+def _lacks_memory(error: MemoryError | RuntimeError) -> bool:
+    # By name, since torch may not have been imported. On a CPU it raises plain RuntimeErrors.
+    lacking = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or any(words in str(error) for words in lacking)
+    )
+
+
 def run() -> None:
     """Run ``mmad``; a user's error is printed as one message, and the process exits with code 2."""
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -152,6 +169,12 @@ def run() -> None:
         app(prog_name="mmad")
     except MmadError as error:
         sys.stderr.write(f"mmad: {error}\n")
+        raise SystemExit(2) from None
+    except (MemoryError, RuntimeError) as error:
+        if not _lacks_memory(error):
+            raise
+        first = str(error).partition(". GPU ")[0].strip().split("\n")[0] or "MemoryError"
+        sys.stderr.write(f"mmad: {first}; {_LESS_MEMORY}\n")
         raise SystemExit(2) from None
     except OSError as error:
         # For example standard output into a file on a full disk.
