@@ -75,6 +75,6 @@ def test_what_does_not_go_together_is_said(detection_run: Path, tmp_path: Path) 
         ([], "name video files or folders, or pass --camera 0 for a camera"),
         (["a.mp4", "--camera", "0"], "pass either videos or --camera"),
         (["a.mp4", "--delay", "3"], "--seconds, --delay and --overlap are for --camera"),
-        (["--camera", "rtsp://127.0.0.1:9/x"], "rtsp://127.0.0.1/x: OpenCV cannot open it"),
+        (["--camera", "rtsp://127.0.0.1:9/x"], "rtsp://127.0.0.1:9/x: OpenCV cannot open it"),
     ):
         assert message in run_mmad([*common, *words], code=2).stderr

@@ -208,11 +208,11 @@ def _names(source: str) -> tuple[str, str]:
     if "://" in source:
         try:
             parts = urlsplit(source)
-            host = parts.hostname or ""
+            port = f":{parts.port}" if parts.port is not None else ""
         except ValueError:  # without the address, which may hold a password
             raise VideoError(
                 "camera: the address is not valid; expected rtsp://HOST/PATH"
             ) from None
-        place = f"{host}{parts.path}"
+        place = f"{parts.hostname or ''}{port}{parts.path}"
         return f"{parts.scheme}://{place}", re.sub(r"[^\w.-]+", "_", place).strip("_.") or "stream"
     return source, re.sub(r"[^\w.-]+", "_", Path(source).stem).strip("_.") or "stream"

@@ -94,12 +94,13 @@ def test_a_bad_source_is_one_message() -> None:
     with pytest.raises(VideoError, match=r"^nowhere\.mp4: there is no such file; detect in"):
         Camera("nowhere.mp4")
     with pytest.raises(
-        VideoError, match=r"^rtsp://127\.0\.0\.1/live: OpenCV cannot open it"
+        VideoError, match=r"^rtsp://127\.0\.0\.1:9/live: OpenCV cannot open it"
     ) as said:
         Camera("rtsp://user:secret@127.0.0.1:9/live")
     assert "secret" not in str(said.value)
-    with pytest.raises(VideoError, match="address is not valid"):
-        Camera("rtsp://[user")
+    for address in ("rtsp://[user", "rtsp://127.0.0.1:99999/live"):
+        with pytest.raises(VideoError, match="address is not valid"):
+            Camera(address)
     with pytest.raises(VideoError, match="camera 0: was opened but gives no frame"):
         list(Camera("0", capture=Drawn(0)).frames())
     frames = Camera("0", capture=Drawn(3, sizes=(4, 6)), clock=ticking()).frames()
