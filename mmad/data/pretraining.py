@@ -27,7 +27,7 @@ from mmad.data.videos import make_grid, unvaried
 from mmad.data.windows import Window
 from mmad.errors import VideoError
 from mmad.video.index import index_video
-from mmad.video.sampling import SampledFrames, sample_frames
+from mmad.video.sampling import SampledFrames, evenly_spread, sample_frames
 
 _BACKGROUND_FRAMES = 15
 # Videos that are tried in place of one that cannot be read.
@@ -252,11 +252,9 @@ class MaskedClips(Dataset):
         """The images of a clip, without the background of its stretch if the settings say so."""
         if not self._config.data.subtract_background:
             return self._source.read(path, positions, wanted)
-        spread = np.linspace(0, len(positions) - 1, min(_BACKGROUND_FRAMES, len(positions)))
+        spread = evenly_spread(len(positions), _BACKGROUND_FRAMES)
         # Both are read at once, in the order of the video, and each frame once.
-        frames, place = np.unique(
-            np.concatenate((spread.round().astype(np.int64), wanted)), return_inverse=True
-        )
+        frames, place = np.unique(np.concatenate((spread, wanted)), return_inverse=True)
         images = self._source.read(path, positions, frames)
         background, clip = images[place[: len(spread)]], images[place[len(spread) :]]
         return subtract_background(clip, background_of=background)

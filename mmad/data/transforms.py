@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mmad.config.backbones.family import ColourStatistics
 from mmad.config.data import MultiScaleCrop
+from mmad.video.sampling import evenly_spread
 
 Frames = NDArray[np.uint8]
 
@@ -118,8 +119,7 @@ def subtract_background(
     of ``background_of`` if that is given: frames that are further apart.
     """
     seen = frames if background_of is None else background_of
-    chosen = np.linspace(0, len(seen) - 1, min(num_frames, len(seen))).round().astype(int)
-    offset = 128 - _median(seen[chosen]).astype(np.int16)
+    offset = 128 - _median(seen[evenly_spread(len(seen), num_frames)]).astype(np.int16)
     # Clipped before the offset is added, all in bytes: several times faster than in wider integers.
     result = np.maximum(frames, np.maximum(-offset, 0).astype(np.uint8))
     np.minimum(result, (255 - np.maximum(offset, 0)).astype(np.uint8), out=result)

@@ -38,7 +38,7 @@ from mmad.models.detectors.whole import EndToEndDetector, FeatureDetector
 from mmad.structures import VideoRecord
 from mmad.video.index import index_video
 from mmad.video.reading import rate_text
-from mmad.video.sampling import has_rate, usual_rate
+from mmad.video.sampling import evenly_spread, has_rate, usual_rate
 from mmad.wording import count, listed
 
 
@@ -335,7 +335,7 @@ def require_rate(
 
 def spread(records: Sequence[VideoRecord], *, num_videos: int = 50) -> Sequence[VideoRecord]:
     """At most ``num_videos`` of the records, evenly spread."""
-    return records[:: max(1, -(-len(records) // num_videos))]
+    return [records[place] for place in evenly_spread(len(records), num_videos)]
 
 
 def common_rate(records: Sequence[VideoRecord]) -> float:

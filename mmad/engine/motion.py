@@ -23,6 +23,7 @@ from mmad.errors import VideoError
 from mmad.models.backbones.moving import TokenRule
 from mmad.video.index import index_video
 from mmad.video.reading import ReadVideo
+from mmad.video.sampling import evenly_spread
 from mmad.wording import count
 
 # Clips that are read at once.
@@ -181,6 +182,6 @@ def _spread(num_steps: int, num_shown: int, *, steps_per_clip: int) -> list[int]
     >>> _spread(32, 3, steps_per_clip=8)
     [1, 17, 31]
     """
-    places = np.linspace(0, num_steps - 1, num_shown).round().astype(int)
-    later = [int(step) + int(step % steps_per_clip == 0) for step in places]
+    places = evenly_spread(num_steps, num_shown).tolist()
+    later = [step + int(step % steps_per_clip == 0) for step in places]
     return sorted({min(step, num_steps - 1) for step in later})

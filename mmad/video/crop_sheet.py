@@ -12,6 +12,7 @@ from mmad.files import write_bytes
 from mmad.video.crop import Crop
 from mmad.video.open import open_video
 from mmad.video.reader import Frame
+from mmad.video.sampling import evenly_spread
 
 MAX_VIDEOS = 12
 
@@ -33,8 +34,7 @@ def chosen_for_sheet(videos: Sequence[Path]) -> list[Path]:
     >>> [path.name for path in chosen_for_sheet([Path(str(n)) for n in range(23)])][:4]
     ['0', '2', '4', '6']
     """
-    count = min(MAX_VIDEOS, len(videos))
-    return [videos[i] for i in np.linspace(0, len(videos) - 1, count).round().astype(int)]
+    return [videos[place] for place in evenly_spread(len(videos), MAX_VIDEOS)]
 
 
 def draw_sheet(crops: Mapping[Path, Crop]) -> Frame:

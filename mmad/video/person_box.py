@@ -22,6 +22,7 @@ from mmad.packed import read_npz
 from mmad.parsing import RepeatedKeyDict, json_value, parse_csv, read_text, reading
 from mmad.video.find import ID_COLUMNS, SUFFIXES
 from mmad.video.reader import VideoReader
+from mmad.video.sampling import evenly_spread
 
 EXPAND = 0.06
 LEAST_ASPECT = 0.6
@@ -165,8 +166,7 @@ def motion_box(
     Raises: VideoError if the video cannot be read or a setting is negative.
     """
     index = video_reader.index
-    last = index.num_frames - 1
-    chosen = np.unique(np.linspace(0, last, min(num_background, last + 1)).round().astype(int))
+    chosen = evenly_spread(index.num_frames, num_background)
     images = np.stack([_smooth_grey(frame) for frame in video_reader.stream(chosen.tolist())])
     background = np.median(images, axis=0).astype(np.float32)
     greys = (_smooth_grey(frame) for frame in video_reader.stream())

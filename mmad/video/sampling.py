@@ -1,4 +1,4 @@
-"""Sampling frames by time, for videos whose rate differs from that of a model."""
+"""Choosing frames: by time, for videos whose rate differs from that of a model, or evenly."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -40,6 +40,15 @@ def resample_times(index: VideoIndex, *, fps: float) -> NDArray[np.float64]:
             "stamps are wrong, export it at a constant rate"
         )
     return np.arange(num_times) / fps
+
+
+def evenly_spread(count: int, most: int) -> NDArray[np.int64]:
+    """Places of at most ``most`` of ``count`` items, ascending, the first and the last included.
+
+    >>> evenly_spread(10, 4), evenly_spread(2, 4)
+    (array([0, 3, 6, 9]), array([0, 1]))
+    """
+    return np.linspace(0, count - 1, min(most, count)).round().astype(np.int64)
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from mmad.errors import VideoError
 from mmad.progress import Progress
 from mmad.video.find import video_paths
 from mmad.video.index import index_video
-from mmad.video.sampling import usual_rate
+from mmad.video.sampling import evenly_spread, usual_rate
 from mmad.wording import count
 
 _log = logging.getLogger(__name__)
@@ -184,7 +184,4 @@ def _divided(config: PretrainingConfig, names: Sequence[str]) -> tuple[list[str]
 
 def _spread(stretches: Sequence[Stretch], most: int) -> list[Stretch]:
     """At most so many, evenly spread."""
-    if len(stretches) <= most:
-        return list(stretches)
-    chosen = np.linspace(0, len(stretches) - 1, most).round().astype(int)
-    return [stretches[place] for place in chosen]
+    return [stretches[place] for place in evenly_spread(len(stretches), most)]

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from mmad.report.figures import save_figure
+from mmad.video.sampling import evenly_spread
 
 _MOST_FRAMES = 8
 _ROWS = ("clip", "seen", "painted")
@@ -45,7 +46,7 @@ def draw_reconstructions(path: str | Path, shown: Sequence[Reconstruction]) -> N
         layout="constrained",
     )
     for axes, one in zip(figure.subplots(len(shown), 1, squeeze=False)[:, 0], shown, strict=True):
-        frames = np.linspace(0, len(one.clip) - 1, count).round().astype(int)
+        frames = evenly_spread(len(one.clip), count)
         rows = [np.concatenate(list(part[frames]), axis=1) for part in _parts(one)]
         axes.imshow(np.concatenate(rows, axis=0), interpolation="nearest")
         axes.set_title(one.name, fontsize=7, loc="left")

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from mmad.report.axes import COLUMN_INCHES, LARGE, SMALL, TINY, fitted
 from mmad.report.figures import Cell, Drawn
+from mmad.video.sampling import evenly_spread
 
 # As many steps as are still recognisable side by side.
 _MOST_STEPS, _MOST_STEPS_ON_COLUMN = 8, 5
@@ -76,7 +77,7 @@ def draw_saliency(clips: Sequence[ClipSaliency], *, width_inches: float) -> Draw
     Each row has one scale for all steps, from its smallest to its largest value.
     """
     most = _MOST_STEPS_ON_COLUMN if width_inches <= COLUMN_INCHES else _MOST_STEPS
-    shown = [_evenly(len(clip.images_THWC), most) for clip in clips]
+    shown = [evenly_spread(len(clip.images_THWC), most).tolist() for clip in clips]
     heights = [
         _height(clip, len(steps), width_inches) for clip, steps in zip(clips, shown, strict=True)
     ]
@@ -93,11 +94,6 @@ def draw_saliency(clips: Sequence[ClipSaliency], *, width_inches: float) -> Draw
         for (row, column), value in np.ndenumerate(maps[step])
     ]
     return Drawn(figure, ("clip", "map", "step", "row", "column", "value"), rows)
-
-
-def _evenly(num_steps: int, most: int) -> list[int]:
-    places = np.linspace(0, num_steps - 1, min(num_steps, most)).round().astype(int)
-    return [int(place) for place in np.unique(places)]
 
 
 def _tile(clip: ClipSaliency, num_steps: int, width_inches: float) -> tuple[float, float]:
