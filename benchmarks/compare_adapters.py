@@ -182,26 +182,37 @@ def run_once(setting: Setting, method: str, share: int, seed: int) -> dict[str, 
     }
 
 
-def gains_of(runs: Sequence[Mapping[str, Any]], share: int, method: str, score: str) -> list[float]:
-    """How far a method is above the frozen backbone, for each seed that both have."""
-    mine, frozen = (
+def gains_of(
+    runs: Sequence[Mapping[str, Any]],
+    share: int,
+    method: str,
+    score: str,
+    *,
+    over: str = _REFERENCE,
+) -> list[float]:
+    """How far a method is above another one, for each seed that both have."""
+    mine, other = (
         {run["seed"]: run[score] for run in runs if (run["labels"], run["method"]) == (share, name)}
-        for name in (method, _REFERENCE)
+        for name in (method, over)
     )
-    return [mine[seed] - frozen[seed] for seed in sorted(mine.keys() & frozen.keys())]
+    return [mine[seed] - other[seed] for seed in sorted(mine.keys() & other.keys())]
 
 
 def rows_of(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, object]]:
-    """A row for each method and share: means, and paired differences from the frozen backbone."""
+    """A row for each method and share: means, and paired differences from the frozen backbone and
+    from DSTA.
+    """
     rows: list[dict[str, object]] = []
     for share, method in dict.fromkeys((run["labels"], run["method"]) for run in runs):
         mine = [run for run in runs if (run["labels"], run["method"]) == (share, method)]
         row: dict[str, object] = {"labels": share, "method": method, "seeds": len(mine)}
         for name in _SCORES:
             row |= over_seeds(name, [run[name] for run in mine])
-            gains = [] if method == _REFERENCE else gains_of(runs, share, method, name)
-            mean, half = interval(gains) if gains else ("", "")
-            row |= {f"{name}_gain": mean, f"{name}_gain_half": half}
+            for column, other in (("gain", _REFERENCE), ("over_dsta", "DSTA")):
+                differences = gains_of(runs, share, method, name, over=other)
+                empty = method == other or not differences
+                mean, half = ("", "") if empty else interval(differences)
+                row |= {f"{name}_{column}": mean, f"{name}_{column}_half": half}
         row["trained_in_backbone"] = mine[0]["trained_in_backbone"]
         rows.append(row)
     return rows
