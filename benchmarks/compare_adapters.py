@@ -3,14 +3,14 @@
     bash tools/demo.sh                                   # makes the videos
     python -m benchmarks.compare_adapters --data demo/data --out demo/adapters \
         --backbone without_labels [--seeds 0 1 2 3 4] [--shares 5 10 25 100] [--epochs 16] \
-        [--continued 20] [--add]
+        [--continued 20 [--rate 2e-4]] [--add]
 
 Each row is a reading of an adapter, or an ablation of DSTA, trained with equal steps on the same
 videos. Differences are paired: a method and the frozen backbone with the same seed see the same
 videos, with the same crops, in the same order; the interval of their mean is Student's.
 
 The backbone is that without labels, the labelled one, or the former with its pre-training
-continued on the demo's own training videos (--continued, passes). With a share of the labels, that
+continued on the demo's own training videos (--continued, passes; --rate, its learning rate). With a share of the labels, that
 share of the training videos keeps its annotations, the same ones for all methods of a seed, and
 the number of steps stays the same.
 
@@ -345,6 +345,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--backbone", default="without_labels", choices=list(BACKBONES))
     parser.add_argument("--continued", type=int, metavar="PASSES", help="go on pre-training first")
+    parser.add_argument("--rate", type=float, help="learning rate of continued pre-training")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
     parser.add_argument("--shares", nargs="+", type=int, default=[100])
     parser.add_argument("--epochs", type=int, default=_PASSES)
@@ -354,13 +355,19 @@ def main() -> None:
     arguments = parser.parse_args()
     name, weights = arguments.backbone, tuple(BACKBONES[arguments.backbone])
     if arguments.continued:
+        name = f"continued_{arguments.continued}"
+        rates: list[str] = []
+        if arguments.rate is not None:
+            name += f"_rate_{arguments.rate:g}"
+            settings = ("learning_rate", "backbone_learning_rate")
+            rates = [f"training.{setting}={arguments.rate}" for setting in settings]
         place = go_on_pretraining(
-            arguments.out / f"pretraining_{arguments.continued}",
+            arguments.out / name.replace("continued", "pretraining"),
             arguments.data,
             passes=arguments.continued,
+            changes=rates,
         )
         weights = (f"backbone.pretrained={place}", "backbone.final_norm=true")
-        name = f"continued_{arguments.continued}"
     if arguments.epochs != _PASSES:
         name += f"_{arguments.epochs}_passes"
     setting = Setting(arguments.data, arguments.out, name, weights, arguments.epochs)
