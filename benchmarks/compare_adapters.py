@@ -9,10 +9,10 @@ Each row is a reading of an adapter, or an ablation of DSTA, trained with equal 
 videos. Differences are paired: a method and the frozen backbone with the same seed see the same
 videos, with the same crops, in the same order; the interval of their mean is Student's.
 
-The backbone is that without labels, the labelled one, or the former with its pre-training
-continued on the demo's own training videos (--continued, passes; --rate, its learning rate). With a share of the labels, that
-share of the training videos keeps its annotations, the same ones for all methods of a seed, and
-the number of steps stays the same.
+The backbone is that without labels, the labelled one, or the former with its pre-training continued
+on the demo's own training videos (--continued, passes; --rate, its learning rate). With a share of
+the labels, that share of the training videos keeps its annotations, the same ones for all methods
+of a seed, and the number of steps stays the same.
 
 Every finished run is kept, so that the command can be interrupted and repeated; rows are written
 after each run, and --finished trains nothing more. Writes results/adapters_BACKBONE.csv (rows),
