@@ -312,6 +312,12 @@ def draw_shares(path: Path, runs: Sequence[Mapping[str, Any]], *, epochs: int) -
     save_figure(figure, path, dpi=130)
 
 
+def rate_settings(rate: float | None) -> list[str]:
+    """The settings of a learning rate; none for that of the config."""
+    names = ("learning_rate", "backbone_learning_rate")
+    return [] if rate is None else [f"training.{name}={rate}" for name in names]
+
+
 def go_on_pretraining(run: Path, data: Path, *, passes: int, changes: Sequence[str] = ()) -> str:
     """The folder of a run that goes on with the pre-training of the backbone without labels.
 
@@ -356,16 +362,13 @@ def main() -> None:
     name, weights = arguments.backbone, tuple(BACKBONES[arguments.backbone])
     if arguments.continued:
         name = f"continued_{arguments.continued}"
-        rates: list[str] = []
         if arguments.rate is not None:
             name += f"_rate_{arguments.rate:g}"
-            settings = ("learning_rate", "backbone_learning_rate")
-            rates = [f"training.{setting}={arguments.rate}" for setting in settings]
         place = go_on_pretraining(
             arguments.out / name.replace("continued", "pretraining"),
             arguments.data,
             passes=arguments.continued,
-            changes=rates,
+            changes=rate_settings(arguments.rate),
         )
         weights = (f"backbone.pretrained={place}", "backbone.final_norm=true")
     if arguments.epochs != _PASSES:

@@ -2,18 +2,20 @@
 studio, and what brings it back.
 
     python -m benchmarks.domain_shift WORK [--seeds 0 1 2] [--domains street ward studio]
+        [--rate 2e-4] [--only-continued] [--add]
 
 The detector (configs/demo.yaml, DSTA on the backbone without labels) is trained in the room. In
 another domain, with other people, it is scored
 
 - as it is;
 - with its pre-training continued on the domain's unlabelled videos before it was trained in the
-  room;
+  room (--rate: its learning rate);
 - with its adapters alone trained further on 1, 5 or 10 videos of the domain;
 - with both.
 
 Every finished run is kept, so that the command can be interrupted and repeated; rows are written
-after each run. Writes results/domain_shift.csv and docs/assets/domain_shift.png.
+after each run. Writes results/domain_shift.csv and docs/assets/domain_shift.png. With --add, the
+runs that the CSV file has already stay in it.
 """
 
 import argparse
@@ -26,10 +28,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.compare_adapters import BACKBONES, TOKENS, go_on_pretraining
+from benchmarks.compare_adapters import BACKBONES, TOKENS, go_on_pretraining, rate_settings
 from benchmarks.drawn import CLASSES
-from benchmarks.jobs import over_seeds, validated_once
-from benchmarks.provenance import RESULTS, write_rows
+from benchmarks.jobs import commit_of, over_seeds, validated_once
+from benchmarks.provenance import RESULTS, hardware, recorded_rows, write_rows
 from mmad.config.reading import load_config
 from mmad.engine.runs.folder import RunFolder
 
@@ -134,6 +136,10 @@ def on_domain(study: Study, name: str, domain: str, start: str, seed: int, shots
     return run(study, f"{name}_{domain}_{shots}_{seed}", domain, changes)[1]
 
 
+def _key(run: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(run[name] for name in ("domain", "start", "shots", "seed"))
+
+
 def rows_of(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, object]]:
     """Mean and standard deviation over the seeds, in the domain and of the start in the room."""
     rows: list[dict[str, object]] = []
@@ -159,11 +165,11 @@ def draw(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     figure = Figure(figsize=(1 + 3 * len(domains), 3.2), layout="constrained")
     panels = figure.subplots(1, len(domains), squeeze=False, sharey=True)[0]
     for axes, domain in zip(panels, domains, strict=True):
-        starts = dict.fromkeys(row["start"] for row in rows)
-        for start, colour in zip(starts, ("tab:blue", "tab:orange"), strict=True):
+        for place, start in enumerate(dict.fromkeys(row["start"] for row in rows)):
             mine = [r for r in rows if (r["domain"], r["start"]) == (domain, start)]
             if not mine:
                 continue
+            colour = f"C{place}"
             axes.errorbar(
                 range(len(mine)),
                 [row["action_map"] for row in mine],
@@ -181,9 +187,13 @@ def draw(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         axes.set_ylim(bottom=0)
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("action mAP")
-    lines, names = panels[0].get_legend_handles_labels()
-    names = [f"trained in the {name}" for name in names]
-    figure.legend(lines, names, loc="outside lower center", ncols=2, frameon=False, fontsize=9)
+    shown: dict[str, Any] = {}
+    for axes in panels:
+        lines, names = axes.get_legend_handles_labels()
+        shown |= {f"trained in the {name}": line for name, line in zip(names, lines, strict=True)}
+    figure.legend(
+        shown.values(), shown, loc="outside lower center", ncols=3, frameon=False, fontsize=9
+    )
     save_figure(figure, path, dpi=130)
 
 
@@ -200,33 +210,41 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=16)
     parser.add_argument("--passes", type=int, default=80)
     parser.add_argument("--few-steps", type=int, default=100)
+    parser.add_argument("--rate", type=float, help="learning rate of continued pre-training")
+    parser.add_argument("--only-continued", action="store_true", help="not the room's detector")
+    parser.add_argument("--add", action="store_true", help="to the runs of the CSV file")
     given = parser.parse_args()
     study = Study(given.work, given.epochs, given.passes, given.few_steps)
     make_data(study, "room", train=given.train, val=given.val)
-    runs: list[dict[str, Any]] = []
+    rows = recorded_rows("domain_shift_runs") if given.add else []
+    runs = {_key(row): row for row in rows}
+    rate, slow = rate_settings(given.rate), "" if given.rate is None else f"_{given.rate:g}"
+    how = "pre-training continued" + (f" at {given.rate:g}" if slow else "")
     shipped = BACKBONES["without_labels"][0].removeprefix("backbone.pretrained=")
     for domain in given.domains:
         make_data(study, domain, train=given.target, val=given.val)
         further = go_on_pretraining(
-            study.work / "runs" / f"pretraining_{domain}",
+            study.work / "runs" / f"pretraining_{domain}{slow}",
             study.data(domain),
             passes=study.passes,
-            changes=["data.fps=15"],
+            changes=["data.fps=15", *rate],
         )
-        starts = {"room": (shipped, "room")}
-        starts["room, pre-training continued"] = (further, f"continued_{domain}")
+        starts = {} if given.only_continued else {"room": (shipped, "room")}
+        starts[f"room, {how}"] = (further, f"continued_{domain}{slow}")
         for seed in given.seeds:
             for start, (backbone, name) in starts.items():
                 source, in_room = source_run(study, seed, backbone, name)
                 for shots in (0, *SHOTS):
                     score = on_domain(study, name, domain, source, seed, shots)
-                    found = {"domain": domain, "start": start, "shots": shots, "seed": seed}
+                    found = {"commit": commit_of(RunFolder(source)), "hardware": hardware()}
+                    found |= {"domain": domain, "start": start, "shots": shots, "seed": seed}
                     found |= {"action_map": round(score, 2), "room_action_map": round(in_room, 2)}
-                    runs.append(found)
-                    print(runs[-1], flush=True)
-                    write_rows("domain_shift_runs", runs)
-                    write_rows("domain_shift", rows_of(runs))
-    draw(RESULTS.parents[1] / "docs" / "assets" / "domain_shift.png", rows_of(runs))
+                    runs[_key(found)] = found
+                    print(found, flush=True)
+                    write_rows("domain_shift_runs", list(runs.values()))
+                    write_rows("domain_shift", rows_of(list(runs.values())))
+    plot = RESULTS.parents[1] / "docs" / "assets" / "domain_shift.png"
+    draw(plot, rows_of(list(runs.values())))
     print(RESULTS / "domain_shift.csv")
 
 
