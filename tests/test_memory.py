@@ -23,6 +23,10 @@ def call(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
     [
         (MemoryError(), "mmad: MemoryError; compute less"),
         (torch.OutOfMemoryError(CUDA), f"mmad: {CUDA.partition('. GPU')[0]}; compute less"),
+        (
+            RuntimeError("CUDA error: out of memory"),
+            "mmad: CUDA error: out of memory; compute less",
+        ),
         (RuntimeError(CPU), f"mmad: {CPU}; compute less"),
     ],
 )

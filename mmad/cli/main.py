@@ -148,13 +148,9 @@ _LESS_MEMORY = (
 
 
 def _lacks_memory(error: MemoryError | RuntimeError) -> bool:
-    # By name, since torch may not have been imported. On a CPU it raises plain RuntimeErrors.
-    lacking = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
-    return (
-        isinstance(error, MemoryError)
-        or type(error).__name__ == "OutOfMemoryError"
-        or any(words in str(error) for words in lacking)
-    )
+    # By their texts, since not all have a type of their own, and torch may not have been imported.
+    lacking = ("out of memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
+    return isinstance(error, MemoryError) or any(words in str(error) for words in lacking)
 
 
 def run() -> None:
