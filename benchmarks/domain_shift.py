@@ -236,7 +236,7 @@ def main() -> None:
                 source, in_room = source_run(study, seed, backbone, name)
                 for shots in (0, *SHOTS):
                     score = on_domain(study, name, domain, source, seed, shots)
-                    found = {"commit": commit_of(RunFolder(source)), "hardware": hardware()}
+                    found = {"commit": commit_of(RunFolder(Path(source))), "hardware": hardware()}
                     found |= {"domain": domain, "start": start, "shots": shots, "seed": seed}
                     found |= {"action_map": round(score, 2), "room_action_map": round(in_room, 2)}
                     runs[_key(found)] = found
