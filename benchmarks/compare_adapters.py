@@ -10,9 +10,9 @@ videos. Differences are paired: a method and the frozen backbone with the same s
 videos, with the same crops, in the same order; the interval of their mean is Student's.
 
 The backbone is that without labels, the labelled one, or the former with its pre-training continued
-on the demo's own training videos (--continued, passes; --rate, its learning rate). With a share of
-the labels, that share of the training videos keeps its annotations, the same ones for all methods
-of a seed, and the number of steps stays the same.
+on the demo's own training videos (--continued, passes; --rate, its learning rate). With --shares,
+only that percentage of the training videos is labelled: with one seed all methods train on the same
+subset, for as many steps as on all videos.
 
 Every finished run is kept, so that the command can be interrupted and repeated; rows are written
 after each run, and --finished trains nothing more. Writes results/adapters_BACKBONE.csv (rows),
@@ -385,8 +385,9 @@ def main() -> None:
                     continue
                 runs[share, seed, method] = run_once(setting, method, share, seed)
                 print(runs[share, seed, method], flush=True)
-                write_rows(f"adapters_{name}_runs", in_order(runs.values()))
-                write_rows(f"adapters_{name}", rows_of(in_order(runs.values())))
+                every = in_order(runs.values())
+                write_rows(f"adapters_{name}_runs", every)
+                write_rows(f"adapters_{name}", rows_of(every))
     if not runs:
         raise SystemExit(f"{setting.out}: none of these runs has finished")
     every = in_order(runs.values())
