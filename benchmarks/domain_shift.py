@@ -236,9 +236,11 @@ def main() -> None:
                 source, in_room = source_run(study, seed, backbone, name)
                 for shots in (0, *SHOTS):
                     score = on_domain(study, name, domain, source, seed, shots)
-                    found = {"commit": commit_of(RunFolder(Path(source))), "hardware": hardware()}
-                    found |= {"domain": domain, "start": start, "shots": shots, "seed": seed}
-                    found |= {"action_map": round(score, 2), "room_action_map": round(in_room, 2)}
+                    found: dict[str, Any] = {
+                        **{"commit": commit_of(RunFolder(Path(source))), "hardware": hardware()},
+                        **{"domain": domain, "start": start, "shots": shots, "seed": seed},
+                        **{"action_map": round(score, 2), "room_action_map": round(in_room, 2)},
+                    }
                     runs[_key(found)] = found
                     print(found, flush=True)
                     write_rows("domain_shift_runs", list(runs.values()))
